@@ -1,0 +1,49 @@
+import com.google.googlejavaformat.java.Formatter;
+import com.google.googlejavaformat.java.ImportOrderer;
+import com.google.googlejavaformat.java.JavaFormatterOptions;
+import com.google.googlejavaformat.java.RemoveUnusedImports;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+
+/**
+ * Holds the sources to google-java-format. The build runs it as a source file on the selected JDK,
+ * because the formatter parses with the compiler it runs on and Maven itself may run on an older
+ * one.
+ *
+ * <p>Arguments: {@code check} or {@code apply}, then the project's directory.
+ */
+class Format {
+  public static void main(String[] args) throws Exception {
+    boolean apply = args[0].equals("apply");
+    var root = Path.of(args[1]);
+    var wrong = new ArrayList<Path>();
+    try (var files = Files.walk(root)) {
+      for (Path file : (Iterable<Path>) files.filter(Format::isSource)::iterator) {
+        String source = Files.readString(file);
+        String formatted = format(source);
+        if (!formatted.equals(source)) {
+          wrong.add(root.relativize(file));
+          if (apply) {
+            Files.writeString(file, formatted);
+          }
+        }
+      }
+    }
+    if (!wrong.isEmpty() && !apply) {
+      wrong.forEach(file -> System.err.println("not formatted: " + file));
+      System.err.println("To format them: mvn -N process-sources -Dformat=apply");
+      System.exit(1);
+    }
+  }
+
+  private static boolean isSource(Path file) {
+    return file.toString().endsWith(".java") && !file.toString().contains("/target/");
+  }
+
+  private static String format(String source) throws Exception {
+    var style = JavaFormatterOptions.Style.GOOGLE;
+    String imports = RemoveUnusedImports.removeUnusedImports(source);
+    return new Formatter().formatSource(ImportOrderer.reorderImports(imports, style));
+  }
+}

@@ -1,0 +1,32 @@
+package cni.api;
+
+import java.nio.file.Path;
+import java.util.Optional;
+
+/**
+ * A request about one attachment: ADD, DEL or CHECK.
+ *
+ * @param config the plugin's configuration, derived for this request
+ * @param attachment the attachment
+ * @param prevResult on ADD the result of the plugin before in the chain, on DEL and CHECK the final
+ *     result of the ADD
+ * @param context what surrounds the call
+ */
+public record AttachmentRequest(
+    PluginConfig config, Attachment attachment, Optional<Result> prevResult, CallContext context)
+    implements PluginRequest {
+  /**
+   * The container's namespace, where the verb needs one.
+   *
+   * @throws CniException code 4 if the request has none
+   */
+  public Path requireNamespace() throws CniException {
+    return attachment
+        .namespace()
+        .orElseThrow(
+            () ->
+                new CniException(
+                    ErrorCode.INVALID_PARAMETER,
+                    "the path of the container's namespace (CNI_NETNS) is missing"));
+  }
+}

@@ -1,0 +1,14 @@
+package cni.api;
+
+import java.nio.file.Path;
+import java.util.Optional;
+
+/**
+ * What surrounds a call to a plugin, whatever the verb.
+ *
+ * @param hostNamespace the path of the network namespace in which the plugin does the host's side
+ *     of its work; absent for the one that this process is in
+ * @param deadline when the call must have ended
+ * @param delegates the way to other plugins
+ */
+public record CallContext(Optional<Path> hostNamespace, Deadline deadline, Delegates delegates) {}

@@ -1,0 +1,76 @@
+package cni.api;
+
+import java.math.BigInteger;
+import java.net.InetAddress;
+
+/**
+ * An address with the length of its network's prefix, as in {@code 10.1.0.5/16}. Bits after the
+ * prefix are kept: {@link #network()} clears them.
+ *
+ * @param prefix in bits, 0 to 32 for IPv4, 0 to 128 for IPv6
+ */
+public record Cidr(InetAddress address, int prefix) {
+  /**
+   * Checks the prefix.
+   *
+   * @throws IllegalArgumentException if it does not fit the address
+   */
+  public Cidr {
+    if (prefix < 0 || prefix > Ip.bits(address)) {
+      throw new IllegalArgumentException("has a prefix outside 0 to " + Ip.bits(address));
+    }
+  }
+
+  /**
+   * Reads {@code address/prefix}.
+   *
+   * @throws IllegalArgumentException if it is anything else
+   */
+  public static Cidr parse(String text) {
+    int slash = text.indexOf('/');
+    String prefix = text.substring(slash + 1);
+    if (slash < 0 || !prefix.matches("0|[1-9]\\d{0,2}")) {
+      throw new IllegalArgumentException("is not an address with a prefix, such as 10.1.0.0/16");
+    }
+    return new Cidr(Ip.parse(text.substring(0, slash)), Integer.parseInt(prefix));
+  }
+
+  /** The default route's destination in the address's family. */
+  public static Cidr everything(InetAddress sameFamilyAs) {
+    return new Cidr(Ip.of(new byte[Ip.bits(sameFamilyAs) / 8]), 0);
+  }
+
+  /** Whether the address is IPv4. */
+  public boolean isV4() {
+    return Ip.isV4(address);
+  }
+
+  /** The network: the same with every bit after the prefix zero. */
+  public Cidr network() {
+    return new Cidr(Ip.fromNumber(firstNumber(), Ip.bits(address)), prefix);
+  }
+
+  /** The highest address of the network: IPv4's broadcast address. */
+  public InetAddress last() {
+    int hostBits = Ip.bits(address) - prefix;
+    BigInteger span = BigInteger.ONE.shiftLeft(hostBits).subtract(BigInteger.ONE);
+    return Ip.fromNumber(firstNumber().add(span), Ip.bits(address));
+  }
+
+  /** Whether the other address is in this network. */
+  public boolean contains(InetAddress other) {
+    return Ip.bits(other) == Ip.bits(address)
+        && new Cidr(other, prefix).firstNumber().equals(firstNumber());
+  }
+
+  private BigInteger firstNumber() {
+    int hostBits = Ip.bits(address) - prefix;
+    return Ip.toNumber(address).shiftRight(hostBits).shiftLeft(hostBits);
+  }
+
+  /** The canonical text, {@code 10.1.0.5/16}. */
+  @Override
+  public String toString() {
+    return Ip.format(address) + "/" + prefix;
+  }
+}

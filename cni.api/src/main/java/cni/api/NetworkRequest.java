@@ -1,0 +1,9 @@
+package cni.api;
+
+/**
+ * A request about a network as a whole: STATUS.
+ *
+ * @param config the plugin's configuration, derived for this request
+ * @param context what surrounds the call
+ */
+public record NetworkRequest(PluginConfig config, CallContext context) implements PluginRequest {}

@@ -1,0 +1,227 @@
+package cni.api;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.function.Consumer;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Results as JSON, in every version of the specification. What differs between versions:
+ *
+ * <ul>
+ *   <li>before 0.3.0 there are no interfaces, and one address per family stands with its routes in
+ *       {@code ip4} and {@code ip6};
+ *   <li>from 0.3.0 to 0.4.0 every address says its family in {@code version};
+ *   <li>before 1.0.0 interfaces have no {@code mtu}, {@code socketPath} and {@code pciID}.
+ * </ul>
+ *
+ * The Go library does not tell 1.0.0 from 1.1.0 either when it writes.
+ */
+public final class ResultJson {
+  private ResultJson() {}
+
+  /**
+   * Writes a result.
+   *
+   * @throws CniException code 1 if the version is before 0.3.0 and there is no address to write
+   */
+  public static ObjectNode write(Result result, SpecVersion version) throws CniException {
+    ObjectNode json = Json.object();
+    json.put("cniVersion", version.toString());
+    if (version.atLeast(SpecVersion.V0_3_0)) {
+      putAll(json, "interfaces", result.interfaces(), (it, to) -> write(it, version, to));
+      putAll(json, "ips", result.ips(), (it, to) -> write(it, version, to));
+      putAll(json, "routes", result.routes(), ResultJson::write);
+    } else {
+      writeFamily(json, "ip4", result, true);
+      writeFamily(json, "ip6", result, false);
+      if (!json.has("ip4") && !json.has("ip6")) {
+        throw new CniException(
+            ErrorCode.INCOMPATIBLE_VERSION,
+            "a result without addresses cannot be told in version " + version);
+      }
+    }
+    if (!result.dns().isEmpty()) {
+      write(result.dns(), json.putObject("dns"));
+    }
+    return json;
+  }
+
+  private static void write(Result.Interface it, SpecVersion version, ObjectNode to) {
+    to.put("name", it.name());
+    putText(to, "mac", it.mac());
+    if (version.atLeast(SpecVersion.V1_0_0)) {
+      putNumber(to, "mtu", it.mtu());
+    }
+    putText(to, "sandbox", it.sandbox());
+    if (version.atLeast(SpecVersion.V1_0_0)) {
+      putText(to, "socketPath", it.socketPath());
+      putText(to, "pciID", it.pciId());
+    }
+  }
+
+  private static void write(Result.IpConfig ip, SpecVersion version, ObjectNode to) {
+    if (!version.atLeast(SpecVersion.V1_0_0)) {
+      to.put("version", ip.address().isV4() ? "4" : "6");
+    }
+    ip.interfaceIndex().ifPresent(index -> to.put("interface", index));
+    to.put("address", ip.address().toString());
+    ip.gateway().ifPresent(gateway -> to.put("gateway", Ip.format(gateway)));
+  }
+
+  private static void write(Result.Route route, ObjectNode to) {
+    to.put("dst", route.destination().toString());
+    route.gateway().ifPresent(gateway -> to.put("gw", Ip.format(gateway)));
+    putNumber(to, "mtu", route.mtu());
+    putNumber(to, "advmss", route.advertisedMss());
+    putNumber(to, "priority", route.priority());
+    route.table().ifPresent(table -> to.put("table", table));
+    route.scope().ifPresent(scope -> to.put("scope", scope));
+  }
+
+  private static void write(Dns dns, ObjectNode to) {
+    putTexts(to, "nameservers", dns.nameservers());
+    putText(to, "domain", dns.domain());
+    putTexts(to, "search", dns.search());
+    putTexts(to, "options", dns.options());
+  }
+
+  private static void writeFamily(ObjectNode json, String key, Result result, boolean v4) {
+    Optional<Result.IpConfig> first =
+        result.ips().stream().filter(ip -> ip.address().isV4() == v4).findFirst();
+    if (first.isEmpty()) {
+      return;
+    }
+    ObjectNode to = json.putObject(key);
+    to.put("ip", first.get().address().toString());
+    first.get().gateway().ifPresent(gateway -> to.put("gateway", Ip.format(gateway)));
+    List<Result.Route> routes =
+        result.routes().stream()
+            .filter(route -> route.destination().isV4() == v4)
+            .map(route -> new Result.Route(route.destination(), route.gateway()))
+            .toList();
+    putAll(to, "routes", routes, ResultJson::write);
+  }
+
+  /**
+   * Reads a result.
+   *
+   * @param json the result; its {@code cniVersion} says how to read it
+   * @param assumed the version that counts if the result names none: that of the configuration
+   * @throws CniException code 6 if a value is wrong, code 1 if the version is not known
+   */
+  public static Result read(ObjectNode json, SpecVersion assumed) throws CniException {
+    try {
+      var top = new ConfigObject(json, "");
+      SpecVersion version = top.parsed("cniVersion", SpecVersion::parse).orElse(assumed);
+      if (!version.known()) {
+        throw new CniException(
+            ErrorCode.INCOMPATIBLE_VERSION,
+            "the result has version " + version + "; this library reads " + SpecVersion.ALL);
+      }
+      Dns dns = top.has("dns") ? Dns.parse(top.object("dns").orElseThrow()) : Dns.NONE;
+      if (!version.atLeast(SpecVersion.V0_3_0)) {
+        return readFamilies(top, dns);
+      }
+      return new Result(
+          readAll(top.objects("interfaces"), ResultJson::readInterface),
+          readAll(top.objects("ips"), ResultJson::readIp),
+          readAll(top.objects("routes"), Result.Route::parse),
+          dns);
+    } catch (CniException e) {
+      throw e.is(ErrorCode.INVALID_CONFIG)
+          ? new CniException(ErrorCode.DECODING_FAILURE, "not a result: " + e.getMessage(), e)
+          : e;
+    }
+  }
+
+  private static Result readFamilies(ConfigObject top, Dns dns) throws CniException {
+    List<Result.IpConfig> ips = new ArrayList<>();
+    List<Result.Route> routes = new ArrayList<>();
+    for (String key : List.of("ip4", "ip6")) {
+      if (top.has(key)) {
+        ConfigObject family = top.object(key).orElseThrow();
+        ips.add(readIp(family, "ip"));
+        routes.addAll(readAll(family.objects("routes"), Result.Route::parse));
+      }
+    }
+    return new Result(List.of(), ips, routes, dns);
+  }
+
+  private static Result.Interface readInterface(ConfigObject it) throws CniException {
+    return new Result.Interface(
+        it.text("name").orElse(""),
+        it.text("mac").orElse(""),
+        it.integer("mtu", 0, Integer.MAX_VALUE).orElse(0),
+        it.text("sandbox").orElse(""),
+        it.text("socketPath").orElse(""),
+        it.text("pciID").orElse(""));
+  }
+
+  private static Result.IpConfig readIp(ConfigObject ip) throws CniException {
+    return readIp(ip, "address");
+  }
+
+  private static Result.IpConfig readIp(ConfigObject ip, String key) throws CniException {
+    OptionalInt index = ip.integer("interface", 0, Integer.MAX_VALUE);
+    Cidr address =
+        ip.parsed(key, Cidr::parse)
+            .orElseThrow(() -> ip.invalid(key, "is missing: an address with its prefix"));
+    return new Result.IpConfig(address, ip.parsed("gateway", Ip::parse), index);
+  }
+
+  private static <T> List<T> readAll(List<ConfigObject> objects, Reader<T> reader)
+      throws CniException {
+    List<T> values = new ArrayList<>(objects.size());
+    for (ConfigObject object : objects) {
+      values.add(reader.read(object));
+    }
+    return values;
+  }
+
+  private static <T> void putAll(ObjectNode json, String key, List<T> values, Writer<T> writer) {
+    if (!values.isEmpty()) {
+      var array = json.putArray(key);
+      values.forEach(value -> writer.write(value, array.addObject()));
+    }
+  }
+
+  private static void putText(ObjectNode json, String key, String value) {
+    if (!value.isEmpty()) {
+      json.put(key, value);
+    }
+  }
+
+  private static void putNumber(ObjectNode json, String key, int value) {
+    if (value != 0) {
+      json.put(key, value);
+    }
+  }
+
+  private static void putTexts(ObjectNode json, String key, List<String> values) {
+    if (!values.isEmpty()) {
+      Consumer<String> add = json.putArray(key)::add;
+      values.forEach(add);
+    }
+  }
+
+  /** The result that stands under {@code key}, if the object has one. */
+  public static Optional<Result> readFrom(ConfigObject config, String key, SpecVersion assumed)
+      throws CniException {
+    JsonNode node = config.json().get(key);
+    return node instanceof ObjectNode object
+        ? Optional.of(read(object, assumed))
+        : Optional.empty();
+  }
+
+  private interface Reader<T> {
+    T read(ConfigObject object) throws CniException;
+  }
+
+  private interface Writer<T> {
+    void write(T value, ObjectNode to);
+  }
+}

@@ -1,0 +1,123 @@
+package cni.netlink.ffm;
+
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+
+/**
+ * The attributes of a message from the kernel, or those nested in one of them. Every length is
+ * checked against what was received.
+ */
+public final class Attributes {
+  private final Map<Integer, List<ByteBuffer>> values = new HashMap<>();
+
+  private Attributes() {}
+
+  /**
+   * Reads the attributes that fill the buffer from its position to its limit.
+   *
+   * @throws MalformedMessageException if a length does not fit
+   */
+  public static Attributes read(ByteBuffer buffer) throws MalformedMessageException {
+    var attributes = new Attributes();
+    int at = buffer.position();
+    while (buffer.limit() - at >= Netlink.NLA_HDRLEN) {
+      int length = Short.toUnsignedInt(buffer.getShort(at));
+      int type = Short.toUnsignedInt(buffer.getShort(at + 2)) & Netlink.NLA_TYPE_MASK;
+      if (length < Netlink.NLA_HDRLEN || length > buffer.limit() - at) {
+        throw new MalformedMessageException("attribute " + type + " has length " + length);
+      }
+      ByteBuffer value =
+          buffer.slice(at + Netlink.NLA_HDRLEN, length - Netlink.NLA_HDRLEN).order(buffer.order());
+      attributes.values.computeIfAbsent(type, t -> new ArrayList<>(1)).add(value);
+      at += Netlink.align(length);
+    }
+    return attributes;
+  }
+
+  /** Whether the attribute is there. */
+  public boolean has(int attribute) {
+    return values.containsKey(attribute);
+  }
+
+  /** The attribute's bytes. */
+  public Optional<byte[]> bytes(int attribute) {
+    return value(attribute)
+        .map(
+            value -> {
+              byte[] bytes = new byte[value.remaining()];
+              value.get(0, bytes);
+              return bytes;
+            });
+  }
+
+  /**
+   * The attribute as a number of one byte.
+   *
+   * @throws MalformedMessageException if it is shorter
+   */
+  public OptionalInt u8(int attribute) throws MalformedMessageException {
+    Optional<ByteBuffer> value = value(attribute, 1);
+    return value.isEmpty()
+        ? OptionalInt.empty()
+        : OptionalInt.of(Byte.toUnsignedInt(value.get().get(0)));
+  }
+
+  /**
+   * The attribute as a number of four bytes, in the machine's byte order.
+   *
+   * @throws MalformedMessageException if it is shorter
+   */
+  public OptionalInt u32(int attribute) throws MalformedMessageException {
+    Optional<ByteBuffer> value = value(attribute, 4);
+    return value.isEmpty() ? OptionalInt.empty() : OptionalInt.of(value.get().getInt(0));
+  }
+
+  /** The attribute as text, up to its terminating zero. */
+  public Optional<String> string(int attribute) {
+    return bytes(attribute)
+        .map(
+            bytes -> {
+              int length = 0;
+              while (length < bytes.length && bytes[length] != 0) {
+                length++;
+              }
+              return new String(bytes, 0, length, StandardCharsets.UTF_8);
+            });
+  }
+
+  /**
+   * The attributes nested in the attribute.
+   *
+   * @throws MalformedMessageException if a length does not fit
+   */
+  public Optional<Attributes> nested(int attribute) throws MalformedMessageException {
+    Optional<ByteBuffer> value = value(attribute);
+    return value.isEmpty() ? Optional.empty() : Optional.of(read(value.get()));
+  }
+
+  /** The bytes of each attribute of that type, for those that occur more than once. */
+  public List<ByteBuffer> all(int attribute) {
+    return values.getOrDefault(attribute, List.of());
+  }
+
+  /** As the kernel does where an attribute occurs twice, the last one counts. */
+  private Optional<ByteBuffer> value(int attribute) {
+    List<ByteBuffer> found = all(attribute);
+    return found.isEmpty() ? Optional.empty() : Optional.of(found.getLast());
+  }
+
+  private Optional<ByteBuffer> value(int attribute, int length) throws MalformedMessageException {
+    Optional<ByteBuffer> value = value(attribute);
+    if (value.isPresent() && value.get().remaining() < length) {
+      throw new MalformedMessageException(
+          "attribute " + attribute + " has " + value.get().remaining() + " bytes, not " + length);
+    }
+    return value;
+  }
+}

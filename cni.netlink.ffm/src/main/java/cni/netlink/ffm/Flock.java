@@ -1,0 +1,70 @@
+package cni.netlink.ffm;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * An exclusive lock on a file by flock(2), the kind that the Go plugins take. It excludes every
+ * other open of the file, in this process as in others; Java's own file locks are of another kind
+ * and do not.
+ */
+public final class Flock implements AutoCloseable {
+  private static final long FIRST_PAUSE_NANOS = TimeUnit.MICROSECONDS.toNanos(50);
+  private static final long LONGEST_PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
+
+  private final Descriptor descriptor;
+
+  private Flock(Descriptor descriptor) {
+    this.descriptor = descriptor;
+  }
+
+  /**
+   * Creates the file if need be and waits until the lock is held.
+   *
+   * @param patience how long to wait at most
+   * @throws KernelException EAGAIN if someone else kept it for that long; otherwise what opening
+   *     the file answered
+   * @throws InterruptedException if the thread is interrupted while it waits
+   */
+  public static Flock acquire(Path file, Duration patience)
+      throws KernelException, InterruptedException {
+    int flags = Libc.O_RDONLY | Libc.O_CREAT | Libc.O_CLOEXEC;
+    var descriptor = new Descriptor(Libc.open(file.toString(), flags, 0600));
+    try {
+      await(descriptor, System.nanoTime() + patience.toNanos());
+      return new Flock(descriptor);
+    } catch (KernelException | InterruptedException | RuntimeException e) {
+      descriptor.close();
+      throw e;
+    }
+  }
+
+  /**
+   * A thread that blocks inside flock(2) could not be interrupted, so it asks again after pauses
+   * that grow.
+   */
+  private static void await(Descriptor descriptor, long end)
+      throws KernelException, InterruptedException {
+    long pause = FIRST_PAUSE_NANOS;
+    while (true) {
+      try {
+        Libc.flock(descriptor.number(), Libc.LOCK_EX | Libc.LOCK_NB);
+        return;
+      } catch (KernelException e) {
+        boolean busy = e.is(Errno.EAGAIN) || e.is(Errno.EINTR);
+        if (!busy || System.nanoTime() - end >= 0) {
+          throw e;
+        }
+      }
+      TimeUnit.NANOSECONDS.sleep(pause);
+      pause = Math.min(pause * 2, LONGEST_PAUSE_NANOS);
+    }
+  }
+
+  /** Gives the lock back. */
+  @Override
+  public void close() {
+    descriptor.close();
+  }
+}

@@ -1,0 +1,309 @@
+package cni.netlink.ffm;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.StructLayout;
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.VarHandle;
+
+/**
+ * The functions of the C library that this module needs. Each returns what the C function returns,
+ * or throws with the errno of that very call.
+ */
+@SuppressWarnings("restricted") // calling foreign functions is what this class is for
+final class Libc {
+  // fcntl.h
+  static final int AT_EMPTY_PATH = 0x1000;
+  static final int O_RDONLY = 0;
+  static final int O_CREAT = 0x40;
+  static final int O_EXCL = 0x80;
+  static final int O_CLOEXEC = 0x80000;
+  // sched.h
+  static final int CLONE_NEWNS = 0x00020000;
+  static final int CLONE_NEWNET = 0x40000000;
+  // sys/mount.h
+  static final long MS_BIND = 0x1000;
+  static final long MS_REC = 0x4000;
+  static final long MS_SLAVE = 1 << 19;
+  static final long MS_SHARED = 1 << 20;
+  static final int MNT_DETACH = 2;
+  // sys/file.h
+  static final int LOCK_EX = 2;
+  static final int LOCK_NB = 4;
+  // sys/stat.h: struct statx
+  static final int STATX_INO = 0x100;
+  static final int STATX_SIZE = 256;
+  static final int STATX_INO_OFFSET = 32;
+  static final int STATX_DEV_MAJOR_OFFSET = 136;
+
+  private static final Linker LINKER = Linker.nativeLinker();
+  private static final StructLayout STATE = Linker.Option.captureStateLayout();
+  private static final VarHandle ERRNO =
+      STATE.varHandle(MemoryLayout.PathElement.groupElement("errno"));
+
+  private static final MethodHandle OPEN =
+      variadic("open", 2, JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT);
+  private static final MethodHandle CLOSE = function("close", JAVA_INT, JAVA_INT);
+  private static final MethodHandle SETNS = function("setns", JAVA_INT, JAVA_INT, JAVA_INT);
+  private static final MethodHandle UNSHARE = function("unshare", JAVA_INT, JAVA_INT);
+  private static final MethodHandle IOCTL = variadic("ioctl", 2, JAVA_INT, JAVA_INT, JAVA_LONG);
+  private static final MethodHandle STATX =
+      function("statx", JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT, ADDRESS);
+  private static final MethodHandle MOUNT =
+      function("mount", JAVA_INT, ADDRESS, ADDRESS, ADDRESS, JAVA_LONG, ADDRESS);
+  private static final MethodHandle UMOUNT2 = function("umount2", JAVA_INT, ADDRESS, JAVA_INT);
+  private static final MethodHandle FLOCK = function("flock", JAVA_INT, JAVA_INT, JAVA_INT);
+  private static final MethodHandle SOCKET =
+      function("socket", JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT);
+  private static final MethodHandle BIND = function("bind", JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT);
+  private static final MethodHandle GETSOCKNAME =
+      function("getsockname", JAVA_INT, JAVA_INT, ADDRESS, ADDRESS);
+  private static final MethodHandle SETSOCKOPT =
+      function("setsockopt", JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT);
+  private static final MethodHandle SENDTO =
+      function("sendto", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT);
+  private static final MethodHandle RECVFROM =
+      function("recvfrom", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT, ADDRESS, ADDRESS);
+  private static final MethodHandle STRERROR =
+      LINKER.downcallHandle(
+          LINKER.defaultLookup().findOrThrow("strerror_r"),
+          FunctionDescriptor.of(ADDRESS, JAVA_INT, ADDRESS, JAVA_LONG));
+
+  private Libc() {}
+
+  /** open(2). */
+  static int open(String path, int flags, int mode) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(STATE);
+      int fd = (int) OPEN.invokeExact(state, arena.allocateFrom(path), flags, mode);
+      return check(fd, state, "open " + path);
+    } catch (Throwable t) {
+      throw failure(t);
+    }
+  }
+
+  /** close(2). The descriptor is gone afterwards whatever the answer, so there is none. */
+  static void close(int fd) {
+    try (Arena arena = Arena.ofConfined()) {
+      int ignored = (int) CLOSE.invokeExact(arena.allocate(STATE), fd);
+    } catch (Throwable t) {
+      throw new AssertionError(t);
+    }
+  }
+
+  /** setns(2), for a network namespace. */
+  static void setns(int fd) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(STATE);
+      check(
+          (int) SETNS.invokeExact(state, fd, CLONE_NEWNET), state, "setns to a network namespace");
+    } catch (Throwable t) {
+      throw failure(t);
+    }
+  }
+
+  /** unshare(2). */
+  static void unshare(int flags) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(STATE);
+      check((int) UNSHARE.invokeExact(state, flags), state, "unshare");
+    } catch (Throwable t) {
+      throw failure(t);
+    }
+  }
+
+  /** ioctl(2) for requests without an argument. */
+  static int ioctl(int fd, long request, String what) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(STATE);
+      return check((int) IOCTL.invokeExact(state, fd, request), state, what);
+    } catch (Throwable t) {
+      throw failure(t);
+    }
+  }
+
+  /** statx(2) of an open descriptor: device major, device minor, inode. */
+  static long[] identity(int fd) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(STATE);
+      MemorySegment statx = arena.allocate(STATX_SIZE, 8);
+      int answer =
+          (int)
+              STATX.invokeExact(state, fd, arena.allocateFrom(""), AT_EMPTY_PATH, STATX_INO, statx);
+      check(answer, state, "statx");
+      return new long[] {
+        statx.get(JAVA_INT, STATX_DEV_MAJOR_OFFSET),
+        statx.get(JAVA_INT, STATX_DEV_MAJOR_OFFSET + 4),
+        statx.get(JAVA_LONG, STATX_INO_OFFSET)
+      };
+    } catch (Throwable t) {
+      throw failure(t);
+    }
+  }
+
+  /** mount(2), without data. */
+  static void mount(String source, String target, String type, long flags) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(STATE);
+      int answer =
+          (int)
+              MOUNT.invokeExact(
+                  state,
+                  arena.allocateFrom(source),
+                  arena.allocateFrom(target),
+                  arena.allocateFrom(type),
+                  flags,
+                  MemorySegment.NULL);
+      check(answer, state, "mount on " + target);
+    } catch (Throwable t) {
+      throw failure(t);
+    }
+  }
+
+  /** umount2(2). */
+  static void unmount(String target, int flags) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(STATE);
+      int answer = (int) UMOUNT2.invokeExact(state, arena.allocateFrom(target), flags);
+      check(answer, state, "unmount " + target);
+    } catch (Throwable t) {
+      throw failure(t);
+    }
+  }
+
+  /** flock(2). */
+  static void flock(int fd, int operation) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(STATE);
+      check((int) FLOCK.invokeExact(state, fd, operation), state, "flock");
+    } catch (Throwable t) {
+      throw failure(t);
+    }
+  }
+
+  /** socket(2). */
+  static int socket(int domain, int type, int protocol) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(STATE);
+      return check((int) SOCKET.invokeExact(state, domain, type, protocol), state, "socket");
+    } catch (Throwable t) {
+      throw failure(t);
+    }
+  }
+
+  /** bind(2). */
+  static void bind(int fd, MemorySegment address) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(STATE);
+      check((int) BIND.invokeExact(state, fd, address, (int) address.byteSize()), state, "bind");
+    } catch (Throwable t) {
+      throw failure(t);
+    }
+  }
+
+  /** getsockname(2), into a segment of the right size. */
+  static void getsockname(int fd, MemorySegment address) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(STATE);
+      MemorySegment length = arena.allocateFrom(JAVA_INT, (int) address.byteSize());
+      check((int) GETSOCKNAME.invokeExact(state, fd, address, length), state, "getsockname");
+    } catch (Throwable t) {
+      throw failure(t);
+    }
+  }
+
+  /** setsockopt(2). */
+  static void setsockopt(int fd, int level, int option, MemorySegment value)
+      throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(STATE);
+      int answer =
+          (int) SETSOCKOPT.invokeExact(state, fd, level, option, value, (int) value.byteSize());
+      check(answer, state, "setsockopt");
+    } catch (Throwable t) {
+      throw failure(t);
+    }
+  }
+
+  /** sendto(2), without address. */
+  static long send(int fd, MemorySegment data) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(STATE);
+      long sent =
+          (long) SENDTO.invokeExact(state, fd, data, data.byteSize(), 0, MemorySegment.NULL, 0);
+      return check(sent, state, "send");
+    } catch (Throwable t) {
+      throw failure(t);
+    }
+  }
+
+  /**
+   * recvfrom(2). With MSG_TRUNC among the flags it returns the length that the datagram had, even
+   * if the buffer was shorter.
+   */
+  static long receive(int fd, MemorySegment buffer, int flags, MemorySegment sender)
+      throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(STATE);
+      MemorySegment length = arena.allocateFrom(JAVA_INT, (int) sender.byteSize());
+      long received =
+          (long) RECVFROM.invokeExact(state, fd, buffer, buffer.byteSize(), flags, sender, length);
+      return check(received, state, "receive");
+    } catch (Throwable t) {
+      throw failure(t);
+    }
+  }
+
+  /** strerror_r(3), the GNU one. */
+  static String strerror(int errno) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment buffer = arena.allocate(256);
+      MemorySegment text = (MemorySegment) STRERROR.invokeExact(errno, buffer, buffer.byteSize());
+      return text.reinterpret(256).getString(0);
+    } catch (Throwable t) {
+      throw new AssertionError(t);
+    }
+  }
+
+  private static int check(int answer, MemorySegment state, String what) throws KernelException {
+    return (int) check((long) answer, state, what);
+  }
+
+  private static long check(long answer, MemorySegment state, String what) throws KernelException {
+    if (answer < 0) {
+      throw new KernelException((int) ERRNO.get(state, 0L), what);
+    }
+    return answer;
+  }
+
+  /** What a method handle threw: our own exception, or a mistake in this class. */
+  private static KernelException failure(Throwable t) {
+    if (t instanceof KernelException e) {
+      return e;
+    }
+    throw t instanceof Error error ? error : new AssertionError(t);
+  }
+
+  private static MethodHandle function(String name, MemoryLayout result, MemoryLayout... args) {
+    return LINKER.downcallHandle(
+        LINKER.defaultLookup().findOrThrow(name),
+        FunctionDescriptor.of(result, args),
+        Linker.Option.captureCallState("errno"));
+  }
+
+  private static MethodHandle variadic(
+      String name, int fixed, MemoryLayout result, MemoryLayout... args) {
+    return LINKER.downcallHandle(
+        LINKER.defaultLookup().findOrThrow(name),
+        FunctionDescriptor.of(result, args),
+        Linker.Option.captureCallState("errno"),
+        Linker.Option.firstVariadicArg(fixed));
+  }
+}

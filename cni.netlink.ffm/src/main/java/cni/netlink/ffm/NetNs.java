@@ -1,0 +1,231 @@
+package cni.netlink.ffm;
+
+import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+
+/**
+ * A network namespace, held open by a descriptor: it exists at least until this is closed, whatever
+ * becomes of the path that it was opened by. See network_namespaces(7) and setns(2).
+ */
+public final class NetNs implements AutoCloseable {
+  /** Where {@code ip netns} keeps the names of namespaces. */
+  public static final Path NAMED = Path.of("/run/netns");
+
+  /** NS_GET_NSTYPE of linux/nsfs.h: _IO(0xb7, 3). */
+  private static final long NS_GET_NSTYPE = 0xb703;
+
+  private static final String OWN = "/proc/thread-self/ns/net";
+
+  private final Descriptor descriptor;
+  private final Path path;
+
+  private NetNs(Descriptor descriptor, Path path) {
+    this.descriptor = descriptor;
+    this.path = path;
+  }
+
+  /**
+   * Opens a namespace by the path of a file that stands for it, such as {@code
+   * /run/netns/container-1} or {@code /proc/123/ns/net}.
+   *
+   * @throws NotNamespaceException if the file is something else
+   * @throws KernelException if it cannot be opened; errno says why
+   */
+  public static NetNs open(Path path) throws KernelException {
+    var descriptor = new Descriptor(Libc.open(path.toString(), Libc.O_RDONLY | Libc.O_CLOEXEC, 0));
+    try {
+      requireNetwork(descriptor, path);
+      return new NetNs(descriptor, path);
+    } catch (KernelException e) {
+      descriptor.close();
+      throw e;
+    }
+  }
+
+  private static void requireNetwork(Descriptor descriptor, Path path) throws KernelException {
+    int type;
+    try {
+      type = Libc.ioctl(descriptor.number(), NS_GET_NSTYPE, "ioctl NS_GET_NSTYPE on " + path);
+    } catch (KernelException e) {
+      throw e.is(Errno.ENOTTY) || e.is(Errno.EINVAL) ? new NotNamespaceException(path) : e;
+    }
+    if (type != Libc.CLONE_NEWNET) {
+      throw new NotNamespaceException(path);
+    }
+  }
+
+  /**
+   * Opens the namespace that the calling thread is in, which is that of the whole process.
+   *
+   * @throws KernelException if /proc is not what it should be
+   */
+  public static NetNs current() throws KernelException {
+    return open(Path.of(OWN));
+  }
+
+  /**
+   * Creates a namespace with a name, so that {@code ip netns} lists it and can enter it. Its
+   * loopback interface is there and down.
+   *
+   * @param name a plain file name
+   * @throws FileAlreadyExistsException if there is one of that name
+   * @throws IOException if it cannot be created
+   */
+  public static NetNs create(String name) throws IOException {
+    Path file = named(name);
+    prepareDirectory();
+    int fd;
+    try {
+      int flags = Libc.O_RDONLY | Libc.O_CREAT | Libc.O_EXCL | Libc.O_CLOEXEC;
+      fd = Libc.open(file.toString(), flags, 0);
+    } catch (KernelException e) {
+      throw e.is(Errno.EEXIST) ? new FileAlreadyExistsException(file.toString()) : e;
+    }
+    Libc.close(fd);
+    try {
+      NamespaceThreads.<Path, KernelException>callOnce(
+          () -> {
+            Libc.unshare(Libc.CLONE_NEWNET);
+            Libc.mount(OWN, file.toString(), "none", Libc.MS_BIND);
+            return file;
+          });
+      return open(file);
+    } catch (IOException e) {
+      delete(name);
+      throw e;
+    }
+  }
+
+  /**
+   * Makes /run/netns as iproute2 does (netns_add in ip/ipnetns.c): a mount point of its own whose
+   * mounts spread to every mount namespace, so that deleting a name works everywhere.
+   */
+  private static void prepareDirectory() throws IOException {
+    if (!Files.isDirectory(NAMED)) {
+      var mode = PosixFilePermissions.fromString("rwxr-xr-x");
+      Files.createDirectories(NAMED, PosixFilePermissions.asFileAttribute(mode));
+    }
+    String directory = NAMED.toString();
+    try {
+      Libc.mount("", directory, "none", Libc.MS_SHARED | Libc.MS_REC);
+    } catch (KernelException e) {
+      if (!e.is(Errno.EINVAL)) { // EINVAL: not a mount point yet
+        throw e;
+      }
+      Libc.mount(directory, directory, "none", Libc.MS_BIND | Libc.MS_REC);
+      Libc.mount("", directory, "none", Libc.MS_SHARED | Libc.MS_REC);
+    }
+  }
+
+  /**
+   * Removes a namespace's name. The namespace itself goes with its last user. A name that is not
+   * there is no error.
+   *
+   * @throws IOException if the name cannot be removed
+   */
+  public static void delete(String name) throws IOException {
+    Path file = named(name);
+    if (!Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
+      return;
+    }
+    try {
+      Libc.unmount(file.toString(), Libc.MNT_DETACH);
+    } catch (KernelException e) {
+      if (!e.is(Errno.EINVAL) && !e.is(Errno.ENOENT)) { // EINVAL: only a file, nothing mounted
+        throw e;
+      }
+    }
+    try {
+      Files.deleteIfExists(file);
+    } catch (NoSuchFileException e) {
+      return;
+    }
+  }
+
+  /** The path that stands for the namespace with that name. */
+  public static Path named(String name) {
+    if (name.isEmpty() || name.equals(".") || name.equals("..") || name.indexOf('/') >= 0) {
+      throw new IllegalArgumentException("not a plain name: " + name);
+    }
+    return NAMED.resolve(name);
+  }
+
+  /** The path that it was opened by. */
+  public Path path() {
+    return path;
+  }
+
+  /** The descriptor's number, as IFLA_NET_NS_FD wants it; good as long as this is open. */
+  public int fd() {
+    return descriptor.number();
+  }
+
+  /**
+   * What tells namespaces apart: two that were opened by different paths are the same if this is
+   * equal.
+   *
+   * @throws KernelException if it cannot be read
+   */
+  public Identity identity() throws KernelException {
+    long[] statx = Libc.identity(fd());
+    return new Identity(statx[0], statx[1], statx[2]);
+  }
+
+  /**
+   * Runs a task on a thread that is inside the namespace. The calling thread waits where it is. Use
+   * it for what depends on the thread's namespace and for nothing else: opening a socket, reading
+   * and writing below /proc/sys/net, starting a process.
+   *
+   * @throws E what the task throws
+   * @throws KernelException if the namespace cannot be entered or left
+   */
+  public <T, E extends Exception> T call(Task<T, E> task) throws E, KernelException {
+    return NamespaceThreads.call(fd(), task);
+  }
+
+  /**
+   * Runs a task as {@code ip netns exec} would run a command: inside the namespace, with a mount
+   * namespace of its own in which /sys shows this network namespace's devices. For starting a
+   * process.
+   *
+   * @throws E what the task throws
+   * @throws KernelException if the namespaces cannot be set up
+   */
+  public <T, E extends Exception> T callWithSys(Task<T, E> task) throws E, KernelException {
+    int fd = fd();
+    return NamespaceThreads.callOnce(
+        () -> {
+          Libc.setns(fd);
+          Libc.unshare(Libc.CLONE_NEWNS);
+          Libc.mount("", "/", "none", Libc.MS_SLAVE | Libc.MS_REC);
+          Libc.unmount("/sys", Libc.MNT_DETACH);
+          Libc.mount("sysfs", "/sys", "sysfs", 0);
+          return task.run();
+        });
+  }
+
+  @Override
+  public void close() {
+    descriptor.close();
+  }
+
+  @Override
+  public String toString() {
+    return path.toString();
+  }
+
+  /** What is done inside a namespace. */
+  @FunctionalInterface
+  public interface Task<T, E extends Exception> {
+    /** Does it. */
+    T run() throws E, KernelException;
+  }
+
+  /** The device and inode of a namespace's file, which no other namespace shares. */
+  public record Identity(long deviceMajor, long deviceMinor, long inode) {}
+}

@@ -1,0 +1,169 @@
+package cni.netlink.ffm;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.function.Consumer;
+
+/**
+ * A netlink message in the making. What a request consists of is written in the order of the
+ * kernel's header: first the fixed structure, field by field, then the attributes.
+ *
+ * <pre>{@code
+ * new NetlinkMessage("set link 3 up", RTM_NEWLINK, 0)
+ *     .u8(AF_UNSPEC).u8(0).u16(0).s32(3).u32(IFF_UP).u32(IFF_UP)   // struct ifinfomsg
+ *     .u32(IFLA_GROUP, 7);
+ * }</pre>
+ */
+public final class NetlinkMessage {
+  private final String description;
+  private final int type;
+  private final int flags;
+  private ByteBuffer buffer = ByteBuffer.allocate(256).order(ByteOrder.nativeOrder());
+
+  /**
+   * Begins a request.
+   *
+   * @param description what it asks for, to begin the message of an error: {@code create link
+   *     "eth0"}
+   * @param type such as RTM_NEWLINK
+   * @param flags those beyond NLM_F_REQUEST and NLM_F_ACK, which the socket adds
+   */
+  public NetlinkMessage(String description, int type, int flags) {
+    this.description = description;
+    this.type = type;
+    this.flags = flags;
+    buffer.position(Netlink.NLMSG_HDRLEN);
+  }
+
+  /** What it asks for. */
+  public String description() {
+    return description;
+  }
+
+  /** Whether it asks for a list. */
+  boolean isDump() {
+    return (flags & Netlink.NLM_F_DUMP) == Netlink.NLM_F_DUMP;
+  }
+
+  /** Whether it only asks. The RTM_GET types are 2 modulo 4 (linux/rtnetlink.h). */
+  boolean isQuery() {
+    return isDump() || type % 4 == 2;
+  }
+
+  /** Appends a field of a structure. */
+  public NetlinkMessage u8(int value) {
+    room(1).put((byte) value);
+    return this;
+  }
+
+  /** Appends a field of a structure, in the machine's byte order. */
+  public NetlinkMessage u16(int value) {
+    room(2).putShort((short) value);
+    return this;
+  }
+
+  /** Appends a field of a structure, in the machine's byte order. */
+  public NetlinkMessage u32(int value) {
+    room(4).putInt(value);
+    return this;
+  }
+
+  /** Appends an attribute without value: a flag. */
+  public NetlinkMessage flag(int attribute) {
+    return bytes(attribute, new byte[0]);
+  }
+
+  /** Appends an attribute of one byte. */
+  public NetlinkMessage u8(int attribute, int value) {
+    header(attribute, 1).put((byte) value);
+    return pad();
+  }
+
+  /** Appends an attribute of two bytes, in the machine's byte order. */
+  public NetlinkMessage u16(int attribute, int value) {
+    header(attribute, 2).putShort((short) value);
+    return pad();
+  }
+
+  /** Appends an attribute of four bytes, in the machine's byte order. */
+  public NetlinkMessage u32(int attribute, int value) {
+    header(attribute, 4).putInt(value);
+    return pad();
+  }
+
+  /** Appends an attribute of bytes as they are. */
+  public NetlinkMessage bytes(int attribute, byte[] value) {
+    header(attribute, value.length).put(value);
+    return pad();
+  }
+
+  /** Appends an attribute of text with its terminating zero. */
+  public NetlinkMessage string(int attribute, String value) {
+    byte[] bytes = value.getBytes(StandardCharsets.UTF_8);
+    header(attribute, bytes.length + 1).put(bytes).put((byte) 0);
+    return pad();
+  }
+
+  /** Appends an attribute that holds what {@code content} appends. */
+  public NetlinkMessage nest(int attribute, Consumer<NetlinkMessage> content) {
+    int start = buffer.position();
+    header(attribute, 0);
+    content.accept(this);
+    int length = buffer.position() - start;
+    if (length > 0xffff) {
+      throw new IllegalStateException("an attribute cannot have " + length + " bytes");
+    }
+    buffer.putShort(start, (short) length);
+    return this;
+  }
+
+  /** The whole message with its header, as it goes to the kernel. */
+  byte[] encode(int sequence, int port) {
+    int length = buffer.position();
+    buffer.putInt(0, length);
+    buffer.putShort(4, (short) type);
+    int ack = isDump() ? 0 : Netlink.NLM_F_ACK; // a dump ends with NLMSG_DONE
+    buffer.putShort(6, (short) (flags | Netlink.NLM_F_REQUEST | ack));
+    buffer.putInt(8, sequence);
+    buffer.putInt(12, port);
+    return Arrays.copyOf(buffer.array(), Netlink.align(length));
+  }
+
+  /**
+   * What follows the header: for comparing a request with another program's.
+   *
+   * @return the structure and the attributes
+   */
+  public byte[] payload() {
+    return Arrays.copyOfRange(buffer.array(), Netlink.NLMSG_HDRLEN, buffer.position());
+  }
+
+  /** {@code nlmsg_type}. */
+  public int type() {
+    return type;
+  }
+
+  private ByteBuffer header(int attribute, int valueLength) {
+    int length = Netlink.NLA_HDRLEN + valueLength;
+    if (length > 0xffff) {
+      throw new IllegalArgumentException("an attribute cannot have " + length + " bytes");
+    }
+    return room(Netlink.align(length)).putShort((short) length).putShort((short) attribute);
+  }
+
+  private NetlinkMessage pad() {
+    buffer.position(Netlink.align(buffer.position()));
+    return this;
+  }
+
+  private ByteBuffer room(int length) {
+    if (buffer.remaining() < length) {
+      int size = Math.max(2 * buffer.capacity(), buffer.position() + length);
+      buffer.flip();
+      buffer = ByteBuffer.allocate(size).order(ByteOrder.nativeOrder()).put(buffer);
+    }
+    return buffer;
+  }
+}

@@ -1,0 +1,225 @@
+package cni.netlink.ffm;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * A netlink socket, netlink(7). It belongs for ever to the namespace that it was opened in, so any
+ * thread may use it; exchanges of several threads take turns.
+ */
+public final class NetlinkSocket implements AutoCloseable {
+  private static final int SOCK_RAW_CLOEXEC = 3 | 0x80000;
+  private static final int SOL_SOCKET = 1;
+  private static final int SO_RCVTIMEO = 20;
+  private static final int MSG_TRUNC = 0x20;
+  private static final int MSG_DONTWAIT = 0x40;
+  private static final int NOTHING_LEFT = -1;
+
+  /** sizeof(struct sockaddr_nl): family u16, pad u16, port u32, groups u32. */
+  private static final int SOCKADDR_NL = 12;
+
+  /** The kernel never puts more than this into one part of a dump (netlink_dump, af_netlink.c). */
+  private static final int RECEIVE_BUFFER = 32 * 1024;
+
+  private static final int LARGEST_RECEIVE_BUFFER = 4 * 1024 * 1024;
+
+  /** How often a dump is begun again because the kernel's tables changed meanwhile. */
+  private static final int DUMP_ATTEMPTS = 20;
+
+  private final ReentrantLock turn = new ReentrantLock();
+  private final Descriptor descriptor;
+  private final int port;
+  private int sequence = 1;
+
+  private NetlinkSocket(Descriptor descriptor, int port) {
+    this.descriptor = descriptor;
+    this.port = port;
+  }
+
+  /**
+   * Opens a socket in the network namespace of the calling thread.
+   *
+   * @param protocol such as {@link Netlink#NETLINK_ROUTE}
+   * @param patience how long the kernel may take to answer; it answers at once, unless the machine
+   *     is in trouble
+   * @throws KernelException if it cannot be opened
+   */
+  public static NetlinkSocket open(int protocol, Duration patience) throws KernelException {
+    var descriptor = new Descriptor(Libc.socket(Netlink.AF_NETLINK, SOCK_RAW_CLOEXEC, protocol));
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment address = arena.allocate(SOCKADDR_NL, 4);
+      address.set(JAVA_SHORT, 0, (short) Netlink.AF_NETLINK);
+      Libc.bind(descriptor.number(), address);
+      Libc.getsockname(descriptor.number(), address);
+      MemorySegment on = arena.allocateFrom(JAVA_INT, 1);
+      int level = Netlink.SOL_NETLINK;
+      Libc.setsockopt(descriptor.number(), level, Netlink.NETLINK_EXT_ACK, on);
+      Libc.setsockopt(descriptor.number(), level, Netlink.NETLINK_CAP_ACK, on);
+      Libc.setsockopt(descriptor.number(), level, Netlink.NETLINK_GET_STRICT_CHK, on);
+      long micros = Math.max(1, patience.toNanos() / 1000);
+      MemorySegment timeval = arena.allocateFrom(JAVA_LONG, micros / 1_000_000, micros % 1_000_000);
+      Libc.setsockopt(descriptor.number(), SOL_SOCKET, SO_RCVTIMEO, timeval);
+      return new NetlinkSocket(descriptor, address.get(JAVA_INT, 4));
+    } catch (KernelException | RuntimeException e) {
+      descriptor.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Opens a socket in a namespace.
+   *
+   * @throws KernelException if the namespace cannot be entered or the socket not be opened
+   */
+  public static NetlinkSocket open(NetNs namespace, int protocol, Duration patience)
+      throws KernelException {
+    return namespace.call(() -> open(protocol, patience));
+  }
+
+  /**
+   * Has the kernel do one thing.
+   *
+   * @return what it sent before its acknowledgement
+   * @throws NetlinkException if it refuses
+   * @throws IOException if it cannot be asked
+   */
+  public List<ByteBuffer> execute(NetlinkMessage request) throws IOException {
+    return request.isDump() ? dump(request) : exchange(List.of(request)).getFirst().orThrow();
+  }
+
+  /**
+   * Sends several requests in one go. The kernel treats each of them, whatever became of those
+   * before.
+   *
+   * @return the answers, in the order of the requests
+   * @throws IOException if the kernel cannot be asked
+   */
+  public List<NetlinkAnswer> exchange(List<NetlinkMessage> requests) throws IOException {
+    if (requests.stream().anyMatch(NetlinkMessage::isDump)) {
+      throw new IllegalArgumentException("a dump cannot be one of several requests");
+    }
+    return receiveAll(requests).answers();
+  }
+
+  /** A list may change while the kernel tells it; it says so, and the list is asked for again. */
+  private List<ByteBuffer> dump(NetlinkMessage request) throws IOException {
+    for (int attempt = 1; attempt <= DUMP_ATTEMPTS; attempt++) {
+      NetlinkReception reception = receiveAll(List.of(request));
+      if (!reception.interrupted()) {
+        return reception.answers().getFirst().orThrow();
+      }
+    }
+    throw new KernelException(
+        Errno.EAGAIN, request.description() + ": it changed during each of 20 attempts");
+  }
+
+  private NetlinkReception receiveAll(List<NetlinkMessage> requests) throws IOException {
+    turn.lock();
+    try {
+      int size = RECEIVE_BUFFER;
+      while (true) {
+        var reception = new NetlinkReception(requests, port, sequence);
+        sequence += requests.size();
+        send(reception);
+        int needed = receive(reception, size);
+        if (needed <= size) {
+          return reception;
+        }
+        if (needed > LARGEST_RECEIVE_BUFFER || !reception.repeatable()) {
+          throw new MalformedMessageException(
+              requests.getFirst().description() + ": an answer of " + needed + " bytes was cut");
+        }
+        size = Math.max(needed, 2 * size);
+      }
+    } finally {
+      turn.unlock();
+    }
+  }
+
+  private void send(NetlinkReception reception) throws KernelException {
+    byte[] bytes = reception.encode();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment data = arena.allocateFrom(ValueLayout.JAVA_BYTE, bytes);
+      while (true) {
+        try {
+          long sent = Libc.send(descriptor.number(), data);
+          if (sent != bytes.length) {
+            throw new KernelException(Errno.ENOBUFS, "send: only " + sent + " bytes were taken");
+          }
+          return;
+        } catch (KernelException e) {
+          if (!e.is(Errno.EINTR)) {
+            throw e;
+          }
+        }
+      }
+    }
+  }
+
+  /**
+   * Receives until every request has been answered.
+   *
+   * @return the length of the longest datagram; if it is more than {@code size}, that one was cut
+   */
+  private int receive(NetlinkReception reception, int size) throws IOException {
+    int longest = 0;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment buffer = arena.allocate(size, 8);
+      MemorySegment sender = arena.allocate(SOCKADDR_NL, 4);
+      while (!reception.complete()) {
+        boolean cut = longest > size;
+        int length = receiveOne(buffer, sender, cut, reception);
+        if (length == NOTHING_LEFT) {
+          break;
+        }
+        longest = Math.max(longest, length);
+        boolean fromKernel = sender.get(JAVA_INT, 4) == 0; // any process may send to a port
+        if (fromKernel && length <= size) {
+          byte[] copy = buffer.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE);
+          reception.accept(ByteBuffer.wrap(copy).order(ByteOrder.nativeOrder()));
+        }
+      }
+    }
+    return longest;
+  }
+
+  /**
+   * Receives a datagram. Once one has been cut, the rest is only drained: the kernel queues each
+   * part of an answer before it hands out the one before, so that an empty queue is the end.
+   */
+  private int receiveOne(
+      MemorySegment buffer, MemorySegment sender, boolean draining, NetlinkReception reception)
+      throws KernelException {
+    int flags = draining ? MSG_TRUNC | MSG_DONTWAIT : MSG_TRUNC;
+    while (true) {
+      try {
+        return (int) Libc.receive(descriptor.number(), buffer, flags, sender);
+      } catch (KernelException e) {
+        if (e.is(Errno.EAGAIN) && draining) {
+          return NOTHING_LEFT;
+        }
+        if (!e.is(Errno.EINTR)) {
+          throw e.is(Errno.EAGAIN)
+              ? new KernelException(e.errno(), reception.description() + ": no answer in time")
+              : e;
+        }
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    descriptor.close();
+  }
+}

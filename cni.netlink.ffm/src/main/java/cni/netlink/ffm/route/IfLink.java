@@ -1,0 +1,57 @@
+package cni.netlink.ffm.route;
+
+/** Constants of linux/if_link.h, linux/if.h, linux/if_bridge.h and linux/veth.h. */
+public final class IfLink {
+  // attributes of a link
+  public static final int IFLA_ADDRESS = 1;
+  public static final int IFLA_IFNAME = 3;
+  public static final int IFLA_MTU = 4;
+  public static final int IFLA_LINK = 5;
+  public static final int IFLA_MASTER = 10;
+  public static final int IFLA_TXQLEN = 13;
+  public static final int IFLA_OPERSTATE = 16;
+  public static final int IFLA_LINKINFO = 18;
+  public static final int IFLA_AF_SPEC = 26;
+  public static final int IFLA_GROUP = 27;
+  public static final int IFLA_NET_NS_FD = 28;
+  public static final int IFLA_EXT_MASK = 29;
+  public static final int IFLA_PROMISCUITY = 30;
+
+  // attributes in IFLA_LINKINFO
+  public static final int IFLA_INFO_KIND = 1;
+  public static final int IFLA_INFO_DATA = 2;
+  public static final int IFLA_INFO_SLAVE_KIND = 4;
+  public static final int IFLA_INFO_SLAVE_DATA = 5;
+
+  // attributes in IFLA_INFO_DATA
+  public static final int VETH_INFO_PEER = 1;
+  public static final int IFLA_BR_VLAN_FILTERING = 7;
+
+  // attributes in IFLA_INFO_SLAVE_DATA of a bridge's port
+  public static final int IFLA_BRPORT_MODE = 4;
+  public static final int IFLA_BRPORT_ISOLATED = 33;
+
+  // attributes in IFLA_AF_SPEC of family AF_BRIDGE
+  public static final int IFLA_BRIDGE_FLAGS = 0;
+  public static final int IFLA_BRIDGE_VLAN_INFO = 2;
+  public static final int BRIDGE_FLAGS_MASTER = 1;
+
+  // struct bridge_vlan_info: flags u16, vid u16
+  public static final int BRIDGE_VLAN_INFO_PVID = 1 << 1;
+  public static final int BRIDGE_VLAN_INFO_UNTAGGED = 1 << 2;
+  public static final int BRIDGE_VLAN_INFO_RANGE_BEGIN = 1 << 3;
+  public static final int BRIDGE_VLAN_INFO_RANGE_END = 1 << 4;
+
+  // IFLA_EXT_MASK
+  public static final int RTEXT_FILTER_BRVLAN = 1 << 1;
+
+  // attributes in the AF_INET part of IFLA_AF_SPEC
+  public static final int IFLA_INET_CONF = 1;
+
+  // ifi_flags
+  public static final int IFF_UP = 0x1;
+  public static final int IFF_LOOPBACK = 0x8;
+  public static final int IFF_PROMISC = 0x100;
+
+  private IfLink() {}
+}

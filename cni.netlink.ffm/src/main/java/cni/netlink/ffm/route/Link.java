@@ -1,0 +1,87 @@
+package cni.netlink.ffm.route;
+
+import cni.netlink.ffm.Attributes;
+import cni.netlink.ffm.MalformedMessageException;
+import java.nio.ByteBuffer;
+import java.util.Optional;
+
+/**
+ * A network interface, as RTM_GETLINK tells it.
+ *
+ * @param index its number in its namespace
+ * @param name its name
+ * @param kind what made it, such as {@code veth} or {@code bridge}; empty for hardware and loopback
+ * @param flags IFF_* of linux/if.h
+ * @param mtu in bytes
+ * @param mac the hardware address, lower case with colons; empty if it has none
+ * @param master the index of the bridge or bond that it belongs to, 0 for none
+ * @param peer the index of the interface that it is tied to (IFLA_LINK): the other end of a veth,
+ *     in the other end's namespace; 0 for none
+ * @param operState whether it can pass packets
+ * @param promiscuity how many users want every packet
+ * @param txQueueLength in packets
+ * @param group its group
+ */
+public record Link(
+    int index,
+    String name,
+    String kind,
+    int flags,
+    int mtu,
+    String mac,
+    int master,
+    int peer,
+    OperState operState,
+    int promiscuity,
+    int txQueueLength,
+    int group) {
+  /** RFC 2863 operational state, in the order of IF_OPER_* in linux/if.h. */
+  public enum OperState {
+    /** The driver does not say; such an interface usually works. */
+    UNKNOWN,
+    NOT_PRESENT,
+    DOWN,
+    LOWER_LAYER_DOWN,
+    TESTING,
+    DORMANT,
+    UP
+  }
+
+  /** sizeof(struct ifinfomsg): family u8, pad u8, type u16, index s32, flags u32, change u32. */
+  static final int IFINFOMSG = 16;
+
+  static Link read(ByteBuffer message) throws MalformedMessageException {
+    Attributes attributes = Messages.attributes(message, IFINFOMSG);
+    Optional<Attributes> info = attributes.nested(IfLink.IFLA_LINKINFO);
+    int state = attributes.u8(IfLink.IFLA_OPERSTATE).orElse(0);
+    OperState[] states = OperState.values();
+    return new Link(
+        message.getInt(4),
+        attributes.string(IfLink.IFLA_IFNAME).orElse(""),
+        info.flatMap(i -> i.string(IfLink.IFLA_INFO_KIND)).orElse(""),
+        message.getInt(8),
+        attributes.u32(IfLink.IFLA_MTU).orElse(0),
+        attributes.bytes(IfLink.IFLA_ADDRESS).map(Mac::format).orElse(""),
+        attributes.u32(IfLink.IFLA_MASTER).orElse(0),
+        attributes.u32(IfLink.IFLA_LINK).orElse(0),
+        state < states.length ? states[state] : OperState.UNKNOWN,
+        attributes.u32(IfLink.IFLA_PROMISCUITY).orElse(0),
+        attributes.u32(IfLink.IFLA_TXQLEN).orElse(0),
+        attributes.u32(IfLink.IFLA_GROUP).orElse(0));
+  }
+
+  /** Whether it is set up (IFF_UP), whatever its operational state. */
+  public boolean isUp() {
+    return (flags & IfLink.IFF_UP) != 0;
+  }
+
+  /** Whether it was set to take every packet, or something that uses it was. */
+  public boolean isPromiscuous() {
+    return promiscuity > 0;
+  }
+
+  /** Whether it is of that kind. */
+  public boolean isKind(String other) {
+    return kind.equals(other);
+  }
+}

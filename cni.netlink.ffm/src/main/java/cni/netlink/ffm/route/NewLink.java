@@ -1,0 +1,137 @@
+package cni.netlink.ffm.route;
+
+import static cni.netlink.ffm.Netlink.NLM_F_CREATE;
+import static cni.netlink.ffm.Netlink.NLM_F_EXCL;
+
+import cni.netlink.ffm.NetNs;
+import cni.netlink.ffm.NetlinkMessage;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An interface to be created: what one RTM_NEWLINK can say of it. Everything that is said here
+ * costs nothing; the same said afterwards costs a message each, and some of it an RCU grace period.
+ */
+public final class NewLink {
+  private final String name;
+  private final String kind;
+  private int mtu;
+  private byte @Nullable [] mac;
+  private int master;
+  private int group;
+  private int flags;
+  private @Nullable NetNs namespace;
+  private @Nullable Consumer<NetlinkMessage> data;
+
+  private NewLink(String name, String kind) {
+    this.name = name;
+    this.kind = kind;
+  }
+
+  /** An interface of a kind that needs no further data: {@code ifb}, {@code dummy}. */
+  public static NewLink of(String kind, String name) {
+    return new NewLink(name, kind);
+  }
+
+  /** A bridge. */
+  public static NewLink bridge(String name) {
+    return new NewLink(name, "bridge");
+  }
+
+  /**
+   * A pair of interfaces. The peer is created with the name, addresses, MTU and namespace that are
+   * said of it, but cannot be up from the start: the kernel answers ENOTCONN.
+   */
+  public static NewLink veth(String name, NewLink peer) {
+    var veth = new NewLink(name, "veth");
+    veth.data =
+        message -> message.nest(IfLink.VETH_INFO_PEER, nested -> peer.attributes(nested, 0));
+    return veth;
+  }
+
+  /** One end of a veth, for {@link #veth}. */
+  public static NewLink peer(String name) {
+    return new NewLink(name, "");
+  }
+
+  /** Has a bridge tell VLANs apart from the start. */
+  public NewLink vlanFiltering() {
+    data = message -> message.u8(IfLink.IFLA_BR_VLAN_FILTERING, 1);
+    return this;
+  }
+
+  /** Its MTU in bytes; 0 leaves it to the kernel. */
+  public NewLink mtu(int bytes) {
+    mtu = bytes;
+    return this;
+  }
+
+  /** Its hardware address; otherwise the kernel makes one up. */
+  public NewLink mac(byte[] address) {
+    mac = address.clone();
+    return this;
+  }
+
+  /** The bridge or bond that it joins. */
+  public NewLink master(int index) {
+    master = index;
+    return this;
+  }
+
+  /** Its group. */
+  public NewLink group(int number) {
+    group = number;
+    return this;
+  }
+
+  /** Sets it up. */
+  public NewLink up() {
+    flags |= IfLink.IFF_UP;
+    return this;
+  }
+
+  /** The namespace that it is created in, which must stay open until the request has been sent. */
+  public NewLink in(NetNs target) {
+    namespace = target;
+    return this;
+  }
+
+  /** The request that creates it; EEXIST if the name is taken. */
+  public NetlinkMessage request() {
+    var message =
+        new NetlinkMessage(
+            "create " + kind + " \"" + name + "\"",
+            RtNetlink.RTM_NEWLINK,
+            NLM_F_CREATE | NLM_F_EXCL);
+    attributes(message, flags);
+    message.nest(
+        IfLink.IFLA_LINKINFO,
+        info -> {
+          info.string(IfLink.IFLA_INFO_KIND, kind);
+          if (data != null) {
+            info.nest(IfLink.IFLA_INFO_DATA, data);
+          }
+        });
+    return message;
+  }
+
+  private void attributes(NetlinkMessage message, int ifiFlags) {
+    LinkRequests.ifinfomsg(message, RtNetlink.AF_UNSPEC, 0, ifiFlags, ifiFlags);
+    message.string(IfLink.IFLA_IFNAME, name);
+    if (mtu != 0) {
+      message.u32(IfLink.IFLA_MTU, mtu);
+    }
+    if (mac != null) {
+      message.bytes(IfLink.IFLA_ADDRESS, mac);
+    }
+    if (master != 0) {
+      message.u32(IfLink.IFLA_MASTER, master);
+    }
+    if (group != 0) {
+      message.u32(IfLink.IFLA_GROUP, group);
+    }
+    if (namespace != null) {
+      message.u32(IfLink.IFLA_NET_NS_FD, namespace.fd());
+    }
+  }
+}

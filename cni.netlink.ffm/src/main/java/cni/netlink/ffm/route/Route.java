@@ -1,0 +1,191 @@
+package cni.netlink.ffm.route;
+
+import static cni.netlink.ffm.Netlink.NLM_F_CREATE;
+import static cni.netlink.ffm.Netlink.NLM_F_DUMP;
+
+import cni.netlink.ffm.Attributes;
+import cni.netlink.ffm.MalformedMessageException;
+import cni.netlink.ffm.NetlinkMessage;
+import java.net.Inet4Address;
+import java.net.InetAddress;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * A route (struct rtmsg of linux/rtnetlink.h).
+ *
+ * @param destination the network's address
+ * @param prefix the length of the network's prefix, in bits
+ * @param hops the ways out; usually one, several for a multipath route
+ * @param priority the metric, 0 for the kernel's default
+ * @param table the routing table
+ * @param scope RT_SCOPE_*
+ * @param type RTN_*
+ * @param flags RTM_F_*
+ * @param mtu of the path, 0 for none
+ * @param advertisedMss 0 for none
+ */
+public record Route(
+    InetAddress destination,
+    int prefix,
+    List<Hop> hops,
+    int priority,
+    int table,
+    int scope,
+    int type,
+    int flags,
+    int mtu,
+    int advertisedMss) {
+  /** sizeof(struct rtmsg): eight fields of u8, flags u32. */
+  private static final int RTMSG = 12;
+
+  /** sizeof(struct rtnexthop): length u16, flags u8, weight u8, link s32. */
+  private static final int RTNEXTHOP = 8;
+
+  /** Takes a copy of the list. */
+  public Route {
+    hops = List.copyOf(hops);
+  }
+
+  /**
+   * A way out.
+   *
+   * @param link the index of the link, 0 for none
+   * @param gateway the next hop, absent if the destination is on the link
+   */
+  public record Hop(int link, Optional<InetAddress> gateway) {}
+
+  /** A unicast route of the main table. */
+  public static Route unicast(InetAddress destination, int prefix, Hop hop) {
+    int scope = hop.gateway().isPresent() ? RtNetlink.RT_SCOPE_UNIVERSE : RtNetlink.RT_SCOPE_LINK;
+    int main = RtNetlink.RT_TABLE_MAIN;
+    return new Route(
+        destination, prefix, List.of(hop), 0, main, scope, RtNetlink.RTN_UNICAST, 0, 0, 0);
+  }
+
+  /** The same with these attributes; see the record's components. */
+  public Route with(int newPriority, int newTable, int newScope, int newMtu, int newMss) {
+    return new Route(
+        destination, prefix, hops, newPriority, newTable, newScope, type, flags, newMtu, newMss);
+  }
+
+  /** Whether the kernel made it from another one for a single destination. */
+  public boolean isCached() {
+    return (flags & RtNetlink.RTM_F_CLONED) != 0;
+  }
+
+  /**
+   * The request that adds it, beside routes to the same destination that differ in their way out.
+   * EEXIST if there is the very same.
+   */
+  public NetlinkMessage addRequest() {
+    return request("add", RtNetlink.RTM_NEWROUTE, NLM_F_CREATE);
+  }
+
+  /** The request that deletes it; ESRCH if there is none. */
+  public NetlinkMessage deleteRequest() {
+    return request("delete", RtNetlink.RTM_DELROUTE, 0);
+  }
+
+  /**
+   * Asks for the routes of a family, those of every table.
+   *
+   * @param family AF_INET or AF_INET6
+   */
+  public static NetlinkMessage listRequest(int family) {
+    var message = new NetlinkMessage("list routes", RtNetlink.RTM_GETROUTE, NLM_F_DUMP);
+    return message.u8(family).u8(0).u8(0).u8(0).u8(0).u8(0).u8(0).u8(0).u32(0);
+  }
+
+  private NetlinkMessage request(String verb, int messageType, int requestFlags) {
+    Hop hop = hops.getFirst();
+    String via = hop.gateway().map(gateway -> " via " + gateway.getHostAddress()).orElse("");
+    var message =
+        new NetlinkMessage(
+            verb + " route " + destination.getHostAddress() + "/" + prefix + via,
+            messageType,
+            requestFlags);
+    int shortTable = table < 256 ? table : 0; // a longer number stands in RTA_TABLE alone
+    message.u8(Messages.family(destination)).u8(prefix).u8(0).u8(0);
+    message.u8(shortTable).u8(RtNetlink.RTPROT_BOOT).u8(scope).u8(type).u32(flags);
+    if (prefix > 0) {
+      message.bytes(RtNetlink.RTA_DST, destination.getAddress());
+    }
+    hop.gateway().ifPresent(gateway -> message.bytes(RtNetlink.RTA_GATEWAY, gateway.getAddress()));
+    message.u32(RtNetlink.RTA_OIF, hop.link());
+    if (priority != 0) {
+      message.u32(RtNetlink.RTA_PRIORITY, priority);
+    }
+    if (shortTable != table) {
+      message.u32(RtNetlink.RTA_TABLE, table);
+    }
+    if (mtu != 0 || advertisedMss != 0) {
+      message.nest(RtNetlink.RTA_METRICS, this::metrics);
+    }
+    return message;
+  }
+
+  private void metrics(NetlinkMessage message) {
+    if (mtu != 0) {
+      message.u32(RtNetlink.RTAX_MTU, mtu);
+    }
+    if (advertisedMss != 0) {
+      message.u32(RtNetlink.RTAX_ADVMSS, advertisedMss);
+    }
+  }
+
+  static Route read(ByteBuffer message) throws MalformedMessageException {
+    Attributes attributes = Messages.attributes(message, RTMSG);
+    boolean v4 = message.get(0) == RtNetlink.AF_INET;
+    Attributes metrics =
+        attributes.nested(RtNetlink.RTA_METRICS).orElse(Attributes.read(ByteBuffer.allocate(0)));
+    byte[] destination = attributes.bytes(RtNetlink.RTA_DST).orElse(new byte[v4 ? 4 : 16]);
+    return new Route(
+        Messages.address(destination),
+        Byte.toUnsignedInt(message.get(1)),
+        readHops(attributes),
+        attributes.u32(RtNetlink.RTA_PRIORITY).orElse(0),
+        attributes.u32(RtNetlink.RTA_TABLE).orElse(Byte.toUnsignedInt(message.get(4))),
+        Byte.toUnsignedInt(message.get(6)),
+        Byte.toUnsignedInt(message.get(7)),
+        message.getInt(8),
+        metrics.u32(RtNetlink.RTAX_MTU).orElse(0),
+        metrics.u32(RtNetlink.RTAX_ADVMSS).orElse(0));
+  }
+
+  private static List<Hop> readHops(Attributes attributes) throws MalformedMessageException {
+    List<Hop> hops = new ArrayList<>(1);
+    for (ByteBuffer multipath : attributes.all(RtNetlink.RTA_MULTIPATH)) {
+      int at = 0;
+      while (multipath.limit() - at >= RTNEXTHOP) {
+        int length = Short.toUnsignedInt(multipath.getShort(at));
+        if (length < RTNEXTHOP || length > multipath.limit() - at) {
+          throw new MalformedMessageException("a next hop of length " + length);
+        }
+        ByteBuffer hop = multipath.slice(at, length).order(multipath.order());
+        hops.add(readHop(hop.getInt(4), Messages.attributes(hop, RTNEXTHOP)));
+        at += cni.netlink.ffm.Netlink.align(length);
+      }
+    }
+    if (hops.isEmpty()) {
+      hops.add(readHop(attributes.u32(RtNetlink.RTA_OIF).orElse(0), attributes));
+    }
+    return hops;
+  }
+
+  private static Hop readHop(int link, Attributes attributes) throws MalformedMessageException {
+    Optional<byte[]> gateway = attributes.bytes(RtNetlink.RTA_GATEWAY);
+    return gateway.isEmpty()
+        ? new Hop(link, Optional.empty())
+        : new Hop(link, Optional.of(Messages.address(gateway.get())));
+  }
+
+  /** Whether it leads to that network. */
+  public boolean leadsTo(InetAddress network, int networkPrefix) {
+    return prefix == networkPrefix
+        && (destination instanceof Inet4Address) == (network instanceof Inet4Address)
+        && destination.equals(network);
+  }
+}

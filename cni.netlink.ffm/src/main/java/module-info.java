@@ -1,0 +1,11 @@
+/**
+ * The Linux kernel from Java: network namespaces, netlink and its routing family, sysctl and
+ * flock(2), through the foreign function interface. Needs {@code
+ * --enable-native-access=cni.netlink.ffm}.
+ */
+module cni.netlink.ffm {
+  requires static transitive org.jspecify;
+
+  exports cni.netlink.ffm;
+  exports cni.netlink.ffm.route;
+}
