@@ -29,4 +29,9 @@ public record AttachmentRequest(
                     ErrorCode.INVALID_PARAMETER,
                     "the path of the container's namespace (CNI_NETNS) is missing"));
   }
+
+  /** The same with a deadline of its own, for taking back what a failed operation did. */
+  public AttachmentRequest forCleanup() {
+    return new AttachmentRequest(config, attachment, prevResult, context.forCleanup());
+  }
 }

@@ -88,6 +88,17 @@ public final class LinkRequests {
                                 .u8(IfLink.IFLA_BRPORT_ISOLATED, isolated ? 1 : 0)));
   }
 
+  /** Has a bridge tell VLANs apart. */
+  public static NetlinkMessage setVlanFiltering(int index) {
+    return change("set vlan_filtering of bridge " + index, index, 0, 0)
+        .nest(
+            IfLink.IFLA_LINKINFO,
+            info ->
+                info.string(IfLink.IFLA_INFO_KIND, "bridge")
+                    .nest(
+                        IfLink.IFLA_INFO_DATA, data -> data.u8(IfLink.IFLA_BR_VLAN_FILTERING, 1)));
+  }
+
   /**
    * Lets a VLAN through a bridge's port.
    *

@@ -1,0 +1,252 @@
+package cni.exec;
+
+import cni.api.Attachment;
+import cni.api.AttachmentId;
+import cni.api.AttachmentRequest;
+import cni.api.CniException;
+import cni.api.CollectRequest;
+import cni.api.ConfigObject;
+import cni.api.Deadline;
+import cni.api.ErrorCode;
+import cni.api.GenericArgs;
+import cni.api.Json;
+import cni.api.NetworkPlugin;
+import cni.api.NetworkRequest;
+import cni.api.PluginRequest;
+import cni.api.Result;
+import cni.api.ResultJson;
+import cni.api.SpecVersion;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * An executable that speaks the execution protocol (SPEC section 2) as a plugin like any other. It
+ * is run in the host namespace of the request.
+ */
+public final class ExecutablePlugin implements NetworkPlugin {
+  private static final Duration VERSION_PATIENCE = Duration.ofSeconds(10);
+
+  /** How much of something unintelligible is shown. */
+  private static final int EXCERPT = 400;
+
+  private final String type;
+  private final Path executable;
+  private final PluginPath path;
+  private final Diagnostics diagnostics;
+
+  /**
+   * A plugin that is the executable.
+   *
+   * @param type what configurations name it by
+   * @param executable the file
+   * @param path where it finds those that it delegates to
+   * @param diagnostics takes what it writes to its standard error
+   */
+  public ExecutablePlugin(String type, Path executable, PluginPath path, Diagnostics diagnostics) {
+    this.type = type;
+    this.executable = executable;
+    this.path = path;
+    this.diagnostics = diagnostics;
+  }
+
+  @Override
+  public String type() {
+    return type;
+  }
+
+  /** The file that is run. */
+  public Path executable() {
+    return executable;
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>Runs the executable to ask it.
+   */
+  @Override
+  public Set<SpecVersion> versions() throws CniException {
+    ObjectNode input = Json.object().put("cniVersion", SpecVersion.CURRENT.toString());
+    Map<String, String> environment = Map.of("CNI_COMMAND", "VERSION", "CNI_PATH", path.toString());
+    PluginProcess.Outcome outcome =
+        run(environment, input, Optional.empty(), Deadline.after(VERSION_PATIENCE));
+    try {
+      var answer = new ConfigObject(parse(outcome), "");
+      var versions =
+          new LinkedHashSet<>(answer.parsedList("supportedVersions", SpecVersion::parse));
+      // A plugin older than VERSION itself (0.2.0) names none.
+      return versions.isEmpty() ? Set.of(SpecVersion.V0_1_0) : versions;
+    } catch (CniException e) {
+      throw new CniException(
+          ErrorCode.DECODING_FAILURE,
+          describe() + " answered VERSION with what is none: " + e.getMessage(),
+          e);
+    }
+  }
+
+  @Override
+  public Result add(AttachmentRequest request) throws CniException {
+    PluginProcess.Outcome outcome = call("ADD", request);
+    ObjectNode json = parse(outcome);
+    try {
+      return ResultJson.read(json, request.config().version());
+    } catch (CniException e) {
+      throw e.in(describe());
+    }
+  }
+
+  @Override
+  public void check(AttachmentRequest request) throws CniException {
+    call("CHECK", request);
+  }
+
+  @Override
+  public void delete(AttachmentRequest request) throws CniException {
+    call("DEL", request);
+  }
+
+  @Override
+  public void collect(CollectRequest request) throws CniException {
+    ObjectNode input = request.config().json().deepCopy();
+    ArrayNode valid = input.putArray("cni.dev/valid-attachments");
+    for (AttachmentId id : request.valid()) {
+      valid.addObject().put("containerID", id.containerId()).put("ifname", id.interfaceName());
+    }
+    call("GC", request, input, Map.of());
+  }
+
+  @Override
+  public void status(NetworkRequest request) throws CniException {
+    call("STATUS", request, request.config().json(), Map.of());
+  }
+
+  private PluginProcess.Outcome call(String verb, AttachmentRequest request) throws CniException {
+    ObjectNode input = Json.object();
+    input.setAll(request.config().json());
+    if (request.prevResult().isPresent()) {
+      input.set(
+          "prevResult", ResultJson.write(request.prevResult().get(), request.config().version()));
+    }
+    Attachment attachment = request.attachment();
+    Map<String, String> variables =
+        Map.of(
+            "CNI_CONTAINERID", attachment.containerId(),
+            "CNI_NETNS", attachment.sandbox(),
+            "CNI_IFNAME", attachment.interfaceName(),
+            "CNI_ARGS", GenericArgs.format(attachment.args()));
+    return call(verb, request, input, variables);
+  }
+
+  private PluginProcess.Outcome call(
+      String verb, PluginRequest request, ObjectNode input, Map<String, String> variables)
+      throws CniException {
+    Map<String, String> environment = new HashMap<>(variables);
+    environment.put("CNI_COMMAND", verb);
+    environment.put("CNI_PATH", path.toString());
+    return run(environment, input, request.context().hostNamespace(), request.context().deadline());
+  }
+
+  private PluginProcess.Outcome run(
+      Map<String, String> environment,
+      ObjectNode input,
+      Optional<Path> namespace,
+      Deadline deadline)
+      throws CniException {
+    PluginProcess.Outcome outcome =
+        PluginProcess.run(executable, environment, Json.bytes(input), namespace, deadline);
+    if (!outcome.diagnostics().isEmpty()) {
+      diagnostics.written(type, outcome.diagnostics());
+    }
+    if (outcome.status() != 0) {
+      throw failure(outcome);
+    }
+    return outcome;
+  }
+
+  /** The object on standard output, which must not be an error: the status said success. */
+  private ObjectNode parse(PluginProcess.Outcome outcome) throws CniException {
+    if (outcome.output().isBlank()) {
+      throw new CniException(
+          ErrorCode.DECODING_FAILURE, describe() + " ended with success but printed no result");
+    }
+    ObjectNode json;
+    try {
+      json = Json.parse(outcome.output(), "what " + describe() + " printed");
+    } catch (CniException e) {
+      throw new CniException(e.code(), e.getMessage() + ": " + excerpt(outcome.output()), "", e);
+    }
+    if (isError(json)) {
+      throw error(json);
+    }
+    return json;
+  }
+
+  /** SPEC section 5, "Error"; and something sensible for a plugin that gave none. */
+  private CniException failure(PluginProcess.Outcome outcome) {
+    String status = describeStatus(outcome.status());
+    String words = outcome.diagnostics().strip();
+    if (outcome.output().isBlank()) {
+      return new CniException(
+          ErrorCode.INTERNAL.value(),
+          describe()
+              + " "
+              + status
+              + " and printed no error"
+              + (words.isEmpty() ? "" : "; on standard error: " + shorten(words)),
+          words,
+          null);
+    }
+    try {
+      ObjectNode json = Json.parse(outcome.output(), describe());
+      if (isError(json)) {
+        return error(json);
+      }
+    } catch (CniException e) {
+      // told below, with what it printed
+    }
+    return new CniException(
+        ErrorCode.INTERNAL.value(),
+        describe() + " " + status + " and printed no error but: " + excerpt(outcome.output()),
+        words,
+        null);
+  }
+
+  private static boolean isError(ObjectNode json) {
+    return json.path("msg").isString() || json.path("code").isNumber();
+  }
+
+  private CniException error(ObjectNode json) {
+    int code = json.path("code").asInt(0);
+    return new CniException(
+        code == 0 ? ErrorCode.INTERNAL.value() : code,
+        type + ": " + json.path("msg").asString("failed without a message"),
+        json.path("details").asString(""),
+        null);
+  }
+
+  private static String describeStatus(int status) {
+    // The shell's convention, which java.lang.Process follows for a process that a signal ended.
+    return status > 128 && status <= 128 + 64
+        ? "was ended by signal " + (status - 128)
+        : "ended with status " + status;
+  }
+
+  private String describe() {
+    return type + " (" + executable + ")";
+  }
+
+  private static String excerpt(String output) {
+    return Json.quote(shorten(output.strip()));
+  }
+
+  private static String shorten(String text) {
+    return text.length() <= EXCERPT ? text : text.substring(0, EXCERPT) + "...";
+  }
+}

@@ -1,0 +1,221 @@
+package cni.plugins.bridge;
+
+import cni.api.Cidr;
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.Ip;
+import cni.api.Names;
+import cni.api.Result;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.NetlinkException;
+import cni.netlink.ffm.NetlinkMessage;
+import cni.netlink.ffm.route.IfLink;
+import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.LinkRequests;
+import cni.netlink.ffm.route.NewLink;
+import cni.netlink.ffm.route.RtNetlink;
+import cni.netlink.ffm.route.Rtnetlink;
+import cni.sandbox.InterfaceNames;
+import cni.sandbox.Namespace;
+import java.io.IOException;
+import java.math.BigInteger;
+import java.net.InetAddress;
+import java.nio.file.NoSuchFileException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.Predicate;
+
+/** The bridge on the host: made when first needed, shared by all attachments, never removed. */
+final class Bridge {
+  private final Namespace host;
+  private final BridgeConfig config;
+
+  Bridge(Namespace host, BridgeConfig config) {
+    this.host = host;
+    this.config = config;
+  }
+
+  /**
+   * The bridge, made or adjusted if it has to be.
+   *
+   * @throws CniException code 7 if the name belongs to something else
+   */
+  Link ensure() throws CniException, IOException {
+    Rtnetlink routing = host.routing();
+    Optional<Link> found = routing.link(config.bridge());
+    Link bridge = found.isPresent() ? found.get() : create(routing);
+    if (!bridge.isKind("bridge")) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "bridge "
+              + config.bridge()
+              + " is the name of an interface of the host that is not a bridge; choose another");
+    }
+    adjust(routing, bridge);
+    return bridge;
+  }
+
+  private Link create(Rtnetlink routing) throws IOException {
+    // An address of its own from the start. Otherwise the bridge takes the lowest one of its ports,
+    // and that changes as they come and go.
+    NewLink link = NewLink.bridge(config.bridge()).mtu(config.mtu()).mac(randomMac()).up();
+    if (config.vlans().any()) {
+      link.vlanFiltering();
+    }
+    try {
+      routing.execute(link.request());
+    } catch (NetlinkException e) {
+      if (!e.is(Errno.EEXIST)) { // EEXIST: another attachment made it just now
+        throw e;
+      }
+    }
+    host.withSysctl(
+        sysctl -> {
+          try { // the routes of this interface are ours
+            sysctl.ensure("net/ipv6/conf/" + config.bridge() + "/accept_ra", "0");
+          } catch (NoSuchFileException e) {
+            return; // no IPv6
+          }
+        });
+    return routing.links(config.bridge()).getFirst();
+  }
+
+  /** Locally administered, not a group's. */
+  private static byte[] randomMac() {
+    byte[] mac = new byte[6];
+    ThreadLocalRandom.current().nextBytes(mac);
+    mac[0] = (byte) ((mac[0] & 0xfc) | 0x02);
+    return mac;
+  }
+
+  private void adjust(Rtnetlink routing, Link bridge) throws IOException {
+    List<NetlinkMessage> requests = new ArrayList<>();
+    if (!bridge.isUp()) {
+      requests.add(LinkRequests.setUp(bridge.index()));
+    }
+    if (config.promiscuous() && (bridge.flags() & IfLink.IFF_PROMISC) == 0) {
+      requests.add(LinkRequests.setPromiscuous(bridge.index()));
+    }
+    if (config.vlans().any()) {
+      requests.add(LinkRequests.setVlanFiltering(bridge.index()));
+    }
+    routing.execute(requests);
+  }
+
+  /**
+   * Gives the gateways' addresses to the bridge, or to its interface in the VLAN.
+   *
+   * @return that interface, if there is a VLAN
+   * @throws CniException code 7 if there is another address that may not give way
+   */
+  Optional<Link> ensureGateways(Link bridge, List<Cidr> gateways) throws CniException, IOException {
+    if (config.vlans().own() == 0) {
+      ensureAddresses(bridge, gateways);
+      return Optional.empty();
+    }
+    Link vlan = ensureVlanInterface(bridge);
+    ensureAddresses(vlan, gateways);
+    return Optional.of(vlan);
+  }
+
+  private void ensureAddresses(Link link, List<Cidr> wanted) throws CniException, IOException {
+    Rtnetlink routing = host.routing();
+    List<InterfaceAddress> there = routing.addresses(link.index());
+    List<Cidr> present = there.stream().map(Bridge::cidr).toList();
+    List<NetlinkMessage> requests = new ArrayList<>();
+    for (Cidr gateway : wanted) {
+      if (present.contains(gateway)) {
+        continue;
+      }
+      for (InterfaceAddress address : there) {
+        if (!wanted.contains(cidr(address)) && conflicts(cidr(address), gateway)) {
+          requireForce(link, cidr(address), gateway);
+          requests.add(address.deleteRequest());
+        }
+      }
+      // Nobody else has the gateway's address, and the first container wants to use it at once.
+      int flags = config.dad() || gateway.isV4() ? 0 : RtNetlink.IFA_F_NODAD;
+      requests.add(
+          new InterfaceAddress(link.index(), gateway.address(), gateway.prefix(), flags)
+              .addRequest());
+    }
+    if (!requests.isEmpty()) {
+      requests.add(LinkRequests.setMac(link.index(), link.mac())); // keeps it, whatever ports come
+      executeUnless(routing, requests, Errno.EEXIST, Errno.EADDRNOTAVAIL);
+    }
+  }
+
+  /** Refusals with these numbers mean that another attachment has done the same just now. */
+  private static void executeUnless(
+      Rtnetlink routing, List<NetlinkMessage> requests, int done, int alsoDone) throws IOException {
+    for (var answer : routing.exchange(requests)) {
+      Predicate<NetlinkException> harmless = e -> e.is(done) || e.is(alsoDone);
+      if (answer.error().isPresent() && !harmless.test(answer.error().get())) {
+        throw answer.error().get();
+      }
+    }
+  }
+
+  /** A bridge has one IPv4 address; several of IPv6, if their networks do not overlap. */
+  private static boolean conflicts(Cidr present, Cidr gateway) {
+    return present.isV4() == gateway.isV4()
+        && (gateway.isV4()
+            || present.contains(gateway.address())
+            || gateway.contains(present.address()));
+  }
+
+  private void requireForce(Link link, Cidr present, Cidr gateway) throws CniException {
+    if (!config.forceAddress()) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "%s already has address %s, different from the gateway %s; set forceAddress to replace it"
+              .formatted(link.name(), present, gateway));
+    }
+  }
+
+  private static Cidr cidr(InterfaceAddress address) {
+    return new Cidr(address.address(), address.prefix());
+  }
+
+  /** The interface by which the host itself takes part in the VLAN: one end of a veth. */
+  private Link ensureVlanInterface(Link bridge) throws CniException, IOException {
+    Rtnetlink routing = host.routing();
+    String name = bridge.name() + "." + config.vlans().own();
+    if (!Names.isInterface(name)) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "bridge name " + bridge.name() + " is too long: with the VLAN it becomes " + name);
+    }
+    Optional<Link> found = routing.link(name);
+    if (found.isPresent()) {
+      return found.get();
+    }
+    String port = InterfaceNames.randomVeth();
+    NewLink peer = NewLink.peer(name).mtu(bridge.mtu());
+    routing.execute(
+        NewLink.veth(port, peer).mtu(bridge.mtu()).master(bridge.index()).up().request());
+    List<Link> ends = routing.links(port, name);
+    var ownOnly =
+        new BridgeConfig.PortVlans(config.vlans().own(), List.of(), config.vlans().keepDefault());
+    BridgePort.setVlans(routing, ends.getFirst().index(), ownOnly);
+    routing.execute(LinkRequests.setUp(ends.getLast().index()));
+    return ends.getLast();
+  }
+
+  /** The gateway's address with its network's prefix, for each address that has one. */
+  static List<Cidr> gateways(List<Result.IpConfig> ips) {
+    return ips.stream()
+        .flatMap(ip -> ip.gateway().map(g -> new Cidr(g, ip.address().prefix())).stream())
+        .distinct()
+        .toList();
+  }
+
+  /** The first address of a network, by custom its gateway. */
+  static InetAddress firstOf(Cidr network) {
+    Cidr base = network.network();
+    return Ip.fromNumber(Ip.toNumber(base.address()).add(BigInteger.ONE), Ip.bits(base.address()));
+  }
+}

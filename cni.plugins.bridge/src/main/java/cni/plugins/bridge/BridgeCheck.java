@@ -1,0 +1,148 @@
+package cni.plugins.bridge;
+
+import static cni.sandbox.AttachmentCheck.differs;
+
+import cni.api.AttachmentRequest;
+import cni.api.Cidr;
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.Result;
+import cni.netlink.ffm.route.IfLink;
+import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.Link;
+import cni.sandbox.AttachmentCheck;
+import cni.sandbox.Namespace;
+import java.io.IOException;
+import java.util.List;
+import java.util.Optional;
+
+/** One CHECK: bridge, port, the container's interface, its addresses and routes. */
+final class BridgeCheck {
+  private static final String HOST = "the host";
+
+  private final AttachmentRequest request;
+  private final BridgeConfig config;
+  private final Namespace host;
+  private final Namespace sandbox;
+  private final Result result;
+
+  BridgeCheck(AttachmentRequest request, BridgeConfig config, Namespace host, Namespace sandbox)
+      throws CniException {
+    this.request = request;
+    this.config = config;
+    this.host = host;
+    this.sandbox = sandbox;
+    this.result = AttachmentCheck.requirePrevResult(request);
+  }
+
+  void check() throws CniException {
+    Link bridge = checkBridge();
+    int index = containerIndex();
+    Result.Interface expected = result.interfaces().get(index);
+    String where = "the container (" + expected.sandbox() + ")";
+    Link container = AttachmentCheck.requireLink(sandbox, expected, where);
+    Optional<Result.Interface> adopted = BridgePlugin.portOf(result, config);
+    if (adopted.isPresent()) {
+      Link port = AttachmentCheck.requireLink(host, adopted.get(), HOST);
+      requireMaster(port, bridge);
+    } else {
+      AttachmentCheck.requireKind(container, "veth", where);
+      checkVeth(bridge, container);
+    }
+    AttachmentCheck.requireAddresses(sandbox, container, result.ipsOf(index));
+    AttachmentCheck.requireRoutes(sandbox, result.routes());
+    if (config.gateway() && config.vlans().own() == 0) {
+      checkGateways(bridge, index);
+    }
+  }
+
+  private Link checkBridge() throws CniException {
+    Result.Interface expected =
+        result
+            .find(config.bridge(), "")
+            .orElseThrow(
+                () -> invalid("prevResult has no interface " + config.bridge() + " on the host"));
+    Link bridge = AttachmentCheck.requireLink(host, expected, HOST);
+    AttachmentCheck.requireKind(bridge, "bridge", HOST);
+    boolean promiscuous = (bridge.flags() & IfLink.IFF_PROMISC) != 0;
+    if (promiscuous != config.promiscuous()) {
+      throw differs(
+          "bridge %s has promiscuous mode %s, promiscMode in the configuration is %s"
+              .formatted(bridge.name(), promiscuous ? "on" : "off", config.promiscuous()));
+    }
+    return bridge;
+  }
+
+  private int containerIndex() throws CniException {
+    String name = request.attachment().interfaceName();
+    String path = request.attachment().sandbox();
+    return result
+        .indexOf(name, path)
+        .orElseThrow(
+            () ->
+                invalid(
+                    result.interfaces().stream()
+                        .filter(it -> it.name().equals(name) && !it.onHost())
+                        .findFirst()
+                        .map(
+                            it ->
+                                "prevResult has interface %s in sandbox %s, CNI_NETNS is %s"
+                                    .formatted(name, it.sandbox(), path))
+                        .orElse("prevResult has no interface " + name + " in a sandbox")));
+  }
+
+  /** The end on the host is known by its peer; its name may stand in the result or not. */
+  private void checkVeth(Link bridge, Link container) throws CniException {
+    for (Result.Interface expected : result.interfaces()) {
+      if (!expected.onHost() || expected.name().equals(config.bridge())) {
+        continue;
+      }
+      Link end = AttachmentCheck.requireLink(host, expected, HOST);
+      if (end.isKind("veth") && end.index() == container.peer()) {
+        if (end.peer() != container.index()) {
+          throw differs(
+              "the peer of %s is interface %d, expected %d, which is %s in the container"
+                  .formatted(end.name(), end.peer(), container.index(), container.name()));
+        }
+        requireMaster(end, bridge);
+        return;
+      }
+    }
+    throw differs(
+        "the peer of %s in the container is interface %d of the host, which prevResult does not name"
+            .formatted(container.name(), container.peer()));
+  }
+
+  private void requireMaster(Link port, Link bridge) throws CniException {
+    if (port.master() != bridge.index()) {
+      throw differs(
+          port.master() == 0
+              ? "interface %s is not a port of bridge %s".formatted(port.name(), bridge.name())
+              : "interface %s is a port of interface %d, expected bridge %s"
+                  .formatted(port.name(), port.master(), bridge.name()));
+    }
+  }
+
+  private void checkGateways(Link bridge, int index) throws CniException {
+    List<Cidr> there;
+    try {
+      there =
+          host.routing().addresses(bridge.index()).stream()
+              .map((InterfaceAddress it) -> new Cidr(it.address(), it.prefix()))
+              .toList();
+    } catch (IOException e) {
+      throw Namespace.failure("listing the addresses of " + bridge.name(), e);
+    }
+    for (Cidr gateway : Bridge.gateways(result.ipsOf(index))) {
+      if (!there.contains(gateway)) {
+        throw differs(
+            "bridge %s does not have the gateway's address %s; it has %s"
+                .formatted(bridge.name(), gateway, there));
+      }
+    }
+  }
+
+  private static CniException invalid(String message) {
+    return new CniException(ErrorCode.INVALID_CONFIG, message);
+  }
+}

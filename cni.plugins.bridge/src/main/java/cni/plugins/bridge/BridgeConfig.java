@@ -1,0 +1,192 @@
+package cni.plugins.bridge;
+
+import cni.api.CniException;
+import cni.api.ConfigObject;
+import cni.api.Dns;
+import cni.api.ErrorCode;
+import cni.api.Json;
+import cni.api.Names;
+import cni.api.PluginConfig;
+import cni.netlink.ffm.route.Mac;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeSet;
+
+/**
+ * The configuration of the bridge plugin; keys as for the reference plugin.
+ *
+ * @param bridge the bridge's name ({@code bridge})
+ * @param gateway whether the bridge has the gateway's address ({@code isGateway})
+ * @param defaultGateway whether it is the container's default route, too
+ * @param forceAddress whether another address of the bridge gives way to the gateway's
+ * @param mtu of the bridge and the veth in bytes, 0 for the kernel's choice
+ * @param hairpin whether a packet may leave by the port that it came in by ({@code hairpinMode})
+ * @param promiscuous whether the bridge takes every packet ({@code promiscMode})
+ * @param vlans what the port lets through
+ * @param dad whether IPv6 addresses are checked for duplicates ({@code enabledad})
+ * @param containerInterface whether the container's interface is set up; not with {@code
+ *     disableContainerInterface}
+ * @param isolated whether the port may only talk to ports that are not ({@code portIsolation})
+ * @param mac the hardware address of the container's interface
+ * @param masquerade whether packets that leave the network get the host's address ({@code ipMasq})
+ * @param spoofCheck whether packets with another hardware address are dropped ({@code macspoofchk})
+ * @param ipam the type of the plugin that gives out addresses
+ * @param dns for the result, in place of what the ipam plugin says
+ */
+record BridgeConfig(
+    String bridge,
+    boolean gateway,
+    boolean defaultGateway,
+    boolean forceAddress,
+    int mtu,
+    boolean hairpin,
+    boolean promiscuous,
+    PortVlans vlans,
+    boolean dad,
+    boolean containerInterface,
+    boolean isolated,
+    Optional<String> mac,
+    boolean masquerade,
+    boolean spoofCheck,
+    Optional<String> ipam,
+    Dns dns) {
+  private static final String DEFAULT_BRIDGE = "cni0";
+  private static final int LARGEST_MTU = 65535;
+  private static final int LAST_VLAN = 4094;
+
+  /**
+   * Which VLANs a port lets through.
+   *
+   * @param own the one that untagged packets belong to, 0 for none
+   * @param trunk those that pass with their tags
+   * @param keepDefault whether VLAN 1 stays as the bridge sets it
+   */
+  record PortVlans(int own, List<Integer> trunk, boolean keepDefault) {
+    /** No VLANs. */
+    static final PortVlans NONE = new PortVlans(0, List.of(), false);
+
+    /** Whether the bridge has to tell VLANs apart. */
+    boolean any() {
+      return own != 0 || !trunk.isEmpty();
+    }
+  }
+
+  /**
+   * Reads a configuration.
+   *
+   * @param args CNI_ARGS
+   * @throws CniException code 7 if a value makes no sense, code 4 if CNI_ARGS does not
+   */
+  static BridgeConfig parse(PluginConfig config, Map<String, String> args) throws CniException {
+    ConfigObject view = config.view();
+    boolean defaultGateway = view.bool("isDefaultGateway");
+    return new BridgeConfig(
+        bridge(view),
+        view.bool("isGateway") || defaultGateway,
+        defaultGateway,
+        view.bool("forceAddress"),
+        view.integer("mtu", 0, LARGEST_MTU).orElse(0),
+        view.bool("hairpinMode"),
+        view.bool("promiscMode"),
+        vlans(view),
+        view.bool("enabledad"),
+        !view.bool("disableContainerInterface"),
+        view.bool("portIsolation"),
+        mac(config, args),
+        view.bool("ipMasq"),
+        view.bool("macspoofchk"),
+        config.ipamType(),
+        config.dns());
+  }
+
+  /**
+   * Refuses what cannot be combined or cannot be done yet, before ADD begins.
+   *
+   * @throws CniException code 7 for a contradiction, code 2 for what is not supported
+   */
+  void requireFeasible(ConfigObject view) throws CniException {
+    if (hairpin && promiscuous) {
+      throw view.invalid("hairpinMode", "cannot go together with promiscMode; choose one");
+    }
+    if (ipam.isPresent() && !containerInterface) {
+      throw view.invalid(
+          "disableContainerInterface",
+          "cannot go together with ipam: an interface that stays down has no use for addresses");
+    }
+    if (masquerade) {
+      throw view.unsupported(
+          "ipMasq",
+          "is not supported yet: remove it, or have the bridge executable do this network");
+    }
+    if (spoofCheck) {
+      throw view.unsupported(
+          "macspoofchk",
+          "is not supported yet: remove it, or have the bridge executable do this network");
+    }
+  }
+
+  private static String bridge(ConfigObject view) throws CniException {
+    String name = view.text("bridge").filter(text -> !text.isEmpty()).orElse(DEFAULT_BRIDGE);
+    if (!Names.isInterface(name)) {
+      throw view.invalid("bridge", Names.INTERFACE_HINT.strip());
+    }
+    return name;
+  }
+
+  private static PortVlans vlans(ConfigObject view) throws CniException {
+    int own = view.integer("vlan", 0, LAST_VLAN).orElse(0);
+    var trunk = new TreeSet<Integer>();
+    for (ConfigObject entry : view.objects("vlanTrunk")) {
+      addTrunk(entry, trunk);
+    }
+    return new PortVlans(own, List.copyOf(trunk), view.bool("preserveDefaultVlan"));
+  }
+
+  private static void addTrunk(ConfigObject entry, TreeSet<Integer> trunk) throws CniException {
+    if (entry.has("minID") != entry.has("maxID")) {
+      throw entry.invalid(
+          entry.has("minID") ? "minID" : "maxID", "needs the other end: give minID and maxID");
+    }
+    if (!entry.has("minID") && !entry.has("id")) {
+      throw entry.invalid("id", "is missing: give id, or minID and maxID");
+    }
+    if (entry.has("minID")) {
+      int min = entry.integer("minID", 1, LAST_VLAN).orElseThrow();
+      int max = entry.integer("maxID", 1, LAST_VLAN).orElseThrow();
+      if (max < min) {
+        throw entry.invalid("minID", "is greater than maxID " + max);
+      }
+      for (int id = min; id <= max; id++) {
+        trunk.add(id);
+      }
+    }
+    entry.integer("id", 1, LAST_VLAN).ifPresent(trunk::add);
+  }
+
+  /** The runtime's wish counts most, then that of args, then that of CNI_ARGS. */
+  private static Optional<String> mac(PluginConfig config, Map<String, String> args)
+      throws CniException {
+    for (Optional<ConfigObject> section : List.of(config.runtimeConfig(), config.args())) {
+      if (section.isPresent()) {
+        Optional<String> mac = section.get().parsed("mac", BridgeConfig::normalizeMac);
+        if (mac.isPresent()) {
+          return mac;
+        }
+      }
+    }
+    String mac = args.getOrDefault("MAC", "");
+    try {
+      return mac.isEmpty() ? Optional.empty() : Optional.of(normalizeMac(mac));
+    } catch (IllegalArgumentException e) {
+      throw new CniException(
+          ErrorCode.INVALID_PARAMETER,
+          "CNI_ARGS: MAC=" + Json.quote(mac) + " " + e.getMessage(),
+          e);
+    }
+  }
+
+  private static String normalizeMac(String text) {
+    return Mac.format(Mac.parse(text));
+  }
+}

@@ -1,0 +1,157 @@
+package cni.plugins.bridge;
+
+import cni.api.AttachmentRequest;
+import cni.api.CniException;
+import cni.api.CollectRequest;
+import cni.api.NetworkPlugin;
+import cni.api.NetworkRequest;
+import cni.api.Result;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.NetlinkException;
+import cni.netlink.ffm.NetlinkMessage;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.LinkRequests;
+import cni.sandbox.Namespace;
+import java.io.IOException;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * Connects containers to a bridge of the host: by a veth that it makes, or by the interface that an
+ * earlier plugin of the chain made. Addresses come from the ipam plugin, if there is one.
+ */
+public final class BridgePlugin implements NetworkPlugin {
+  /** The plugin as the runtime makes it. */
+  public BridgePlugin() {}
+
+  @Override
+  public String type() {
+    return "bridge";
+  }
+
+  @Override
+  public Result add(AttachmentRequest request) throws CniException {
+    BridgeConfig config = config(request);
+    config.requireFeasible(request.config().view());
+    try (Namespace host = Namespace.ofHost(request.context());
+        Namespace sandbox = Namespace.ofContainer(request.requireNamespace())) {
+      return new BridgeAttachment(request, config, host, sandbox).attach();
+    }
+  }
+
+  @Override
+  public void check(AttachmentRequest request) throws CniException {
+    BridgeConfig config = config(request);
+    if (config.ipam().isPresent()) {
+      request.context().delegates().find(config.ipam().get()).check(request);
+    }
+    try (Namespace host = Namespace.ofHost(request.context());
+        Namespace sandbox = Namespace.ofContainer(request.requireNamespace())) {
+      new BridgeCheck(request, config, host, sandbox).check();
+    }
+  }
+
+  @Override
+  public void delete(AttachmentRequest request) throws CniException {
+    BridgeConfig config = config(request);
+    disconnect(request, config);
+    // Only now: an address that is still on a wire must not be given to the next container.
+    if (config.ipam().isPresent()) {
+      request.context().delegates().find(config.ipam().get()).delete(request);
+    }
+  }
+
+  private static void disconnect(AttachmentRequest request, BridgeConfig config)
+      throws CniException {
+    Result previous = request.prevResult().orElse(Result.EMPTY);
+    Optional<Result.Interface> adopted = portOf(previous, config);
+    String ifName = request.attachment().interfaceName();
+    try (Namespace host = Namespace.ofHost(request.context())) {
+      if (adopted.isPresent()) {
+        release(host, adopted.get(), config);
+        return;
+      }
+      Optional<Namespace> there = Namespace.ofContainerIfPresent(request.attachment().namespace());
+      if (there.isPresent()) {
+        try (Namespace sandbox = there.get()) {
+          executeUnlessGone(sandbox, LinkRequests.delete(ifName));
+        }
+      } else {
+        deleteHostEnd(host, previous, config);
+      }
+    } catch (IOException e) {
+      throw Namespace.failure("disconnecting " + ifName + " from bridge " + config.bridge(), e);
+    }
+  }
+
+  /** The interface is the earlier plugin's, which deletes it; the bridge only lets it go. */
+  private static void release(Namespace host, Result.Interface port, BridgeConfig config)
+      throws IOException {
+    Optional<Link> link = host.routing().link(port.name());
+    Optional<Link> bridge = host.routing().link(config.bridge());
+    if (link.isPresent() && bridge.isPresent() && link.get().master() == bridge.get().index()) {
+      executeUnlessGone(host, LinkRequests.setMaster(link.get().index(), 0));
+    }
+  }
+
+  /**
+   * Without a path to the container's namespace the veth can still be deleted by the end on the
+   * host. It usually went with the namespace; by now another one may have its name.
+   */
+  private static void deleteHostEnd(Namespace host, Result previous, BridgeConfig config)
+      throws IOException {
+    int bridge = previous.indexOf(config.bridge(), "").orElse(-1);
+    if (bridge < 0 || bridge + 1 >= previous.interfaces().size()) {
+      return;
+    }
+    Result.Interface end = previous.interfaces().get(bridge + 1);
+    Optional<Link> link =
+        end.onHost() && !end.mac().isEmpty() ? host.routing().link(end.name()) : Optional.empty();
+    if (link.isPresent() && link.get().isKind("veth") && link.get().mac().equals(end.mac())) {
+      executeUnlessGone(host, LinkRequests.delete(link.get().index()));
+    }
+  }
+
+  private static void executeUnlessGone(Namespace namespace, NetlinkMessage message)
+      throws IOException {
+    try {
+      namespace.routing().execute(message);
+    } catch (NetlinkException e) {
+      if (!e.is(Errno.ENODEV)) {
+        throw e;
+      }
+    }
+  }
+
+  @Override
+  public void collect(CollectRequest request) throws CniException {
+    BridgeConfig config = BridgeConfig.parse(request.config(), Map.of());
+    if (config.ipam().isPresent()) {
+      request.context().delegates().find(config.ipam().get()).collect(request);
+    }
+  }
+
+  @Override
+  public void status(NetworkRequest request) throws CniException {
+    BridgeConfig config = BridgeConfig.parse(request.config(), Map.of());
+    config.requireFeasible(request.config().view());
+    if (config.ipam().isPresent()) {
+      request.context().delegates().find(config.ipam().get()).status(request);
+    }
+  }
+
+  private static BridgeConfig config(AttachmentRequest request) throws CniException {
+    return BridgeConfig.parse(request.config(), request.attachment().args());
+  }
+
+  /**
+   * The interface on the host that an earlier plugin made. It stands in the result before the
+   * bridge, where there is a bridge yet; an interface that this plugin made stands after it.
+   */
+  static Optional<Result.Interface> portOf(Result result, BridgeConfig config) {
+    List<Result.Interface> interfaces = result.interfaces();
+    int end = result.indexOf(config.bridge(), "").orElse(interfaces.size());
+    return interfaces.subList(0, end).stream().filter(Result.Interface::onHost).findFirst();
+  }
+}

@@ -1,0 +1,84 @@
+package cni.plugins.ipam;
+
+import cni.api.CniException;
+import cni.api.Deadline;
+import cni.api.ErrorCode;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.Flock;
+import cni.netlink.ffm.KernelException;
+import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.stream.IntStream;
+
+/**
+ * The lock on a directory of reservations. Threads of this process queue up in order; the one in
+ * front takes the lock that the Go plugins take as well.
+ */
+@FunctionalInterface
+interface DirectoryLock {
+  /** Locks by flock(2). */
+  DirectoryLock FLOCK = DirectoryLock::acquireFlock;
+
+  /**
+   * Waits for the lock.
+   *
+   * @param file the lock file, which is created if need be
+   * @throws CniException code 11 if it cannot be had by the deadline or the thread is interrupted,
+   *     code 5 if the file cannot be opened
+   */
+  Held acquire(Path file, Deadline deadline) throws CniException;
+
+  /** A lock that is held. */
+  interface Held extends AutoCloseable {
+    @Override
+    void close();
+  }
+
+  private static Held acquireFlock(Path file, Deadline deadline) throws CniException {
+    ReentrantLock turn = Turns.of(file);
+    try {
+      if (!turn.tryLock(deadline.remaining().toNanos(), TimeUnit.NANOSECONDS)) {
+        throw busy(file, null);
+      }
+    } catch (InterruptedException e) {
+      throw CniException.interrupted("waiting for " + file);
+    }
+    boolean held = false;
+    try {
+      Flock lock = Flock.acquire(file, deadline.remaining());
+      held = true;
+      return () -> {
+        lock.close();
+        turn.unlock();
+      };
+    } catch (KernelException e) {
+      throw e.is(Errno.EAGAIN)
+          ? busy(file, e)
+          : new CniException(ErrorCode.IO_FAILURE, String.valueOf(e.getMessage()), e);
+    } catch (InterruptedException e) {
+      throw CniException.interrupted("waiting for " + file);
+    } finally {
+      if (!held) {
+        turn.unlock();
+      }
+    }
+  }
+
+  private static CniException busy(Path file, @org.jspecify.annotations.Nullable Exception cause) {
+    return new CniException(
+        ErrorCode.TRY_AGAIN_LATER, file + " was locked by others until the deadline", cause);
+  }
+
+  /** The queues of this process: directories that share one only wait a little longer. */
+  final class Turns {
+    private static final ReentrantLock[] QUEUES =
+        IntStream.range(0, 64).mapToObj(i -> new ReentrantLock(true)).toArray(ReentrantLock[]::new);
+
+    private Turns() {}
+
+    static ReentrantLock of(Path file) {
+      return QUEUES[Math.floorMod(file.hashCode(), QUEUES.length)];
+    }
+  }
+}

@@ -1,0 +1,232 @@
+package cni.plugins.ipam;
+
+import cni.api.AttachmentId;
+import cni.api.CniException;
+import cni.api.Deadline;
+import cni.api.ErrorCode;
+import cni.api.Ip;
+import cni.api.Names;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.SeekableByteChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * The reservations of a network, in the reference plugin's form: a directory with a file for each
+ * address, named by the address, that holds {@code containerID\r\nifname}; and for each range set a
+ * file {@code last_reserved_ip.N}. Whoever reads or writes them holds the directory's lock, which
+ * is held from opening to closing.
+ *
+ * <p>A reservation is written under another name and then renamed, so that it is there whole or not
+ * at all.
+ */
+final class Reservations implements AutoCloseable {
+  private static final String LOCK = "lock";
+  private static final String LAST_RESERVED = "last_reserved_ip.";
+  private static final String LINE_BREAK = "\r\n";
+
+  /** Where a file is written before it gets its name. One is enough: the lock is held. */
+  private static final String UNNAMED = ".unnamed";
+
+  private static final Set<StandardOpenOption> OVERWRITE =
+      Set.of(
+          StandardOpenOption.WRITE,
+          StandardOpenOption.CREATE,
+          StandardOpenOption.TRUNCATE_EXISTING);
+
+  private final Path directory;
+  private final DirectoryLock.Held lock;
+
+  private Reservations(Path directory, DirectoryLock.Held lock) {
+    this.directory = directory;
+    this.lock = lock;
+  }
+
+  /**
+   * Opens a directory and locks it. It is created if it is not there.
+   *
+   * @throws CniException code 5 if that fails, code 11 if others hold the lock until the deadline
+   */
+  static Reservations open(Path directory, DirectoryLock lock, Deadline deadline)
+      throws CniException {
+    try {
+      Files.createDirectories(directory);
+    } catch (IOException e) {
+      throw failure("directory " + directory + " cannot be created", e);
+    }
+    return new Reservations(directory, lock.acquire(directory.resolve(LOCK), deadline));
+  }
+
+  /** As {@link #open}, if the directory exists. */
+  static Optional<Reservations> openIfPresent(Path directory, DirectoryLock lock, Deadline deadline)
+      throws CniException {
+    return Files.isDirectory(directory)
+        ? Optional.of(open(directory, lock, deadline))
+        : Optional.empty();
+  }
+
+  /**
+   * Every address that someone holds. A file that says of nobody that they hold it was left by a
+   * process that died while it wrote; it is removed.
+   *
+   * @throws CniException code 5 if the directory cannot be read
+   */
+  Map<InetAddress, Holder> all() throws CniException {
+    Map<InetAddress, Holder> all = new LinkedHashMap<>();
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
+      for (Path file : files) {
+        Optional<InetAddress> address = addressOf(file);
+        if (address.isPresent()) {
+          Optional<Holder> holder = holderOf(file);
+          if (holder.isPresent()) {
+            all.put(address.get(), holder.get());
+          } else {
+            Files.deleteIfExists(file);
+          }
+        }
+      }
+    } catch (IOException | java.nio.file.DirectoryIteratorException e) {
+      throw failure("reservations in " + directory + " cannot be read", e);
+    }
+    return all;
+  }
+
+  private static Optional<InetAddress> addressOf(Path file) {
+    String name = String.valueOf(file.getFileName());
+    if (!name.matches("[0-9a-fA-F:.]+")) {
+      return Optional.empty(); // the lock and the like, without the cost of an exception
+    }
+    try {
+      return Optional.of(Ip.parse(name));
+    } catch (IllegalArgumentException e) {
+      return Optional.empty();
+    }
+  }
+
+  private static Optional<Holder> holderOf(Path file) throws IOException {
+    try {
+      return Holder.parse(Files.readString(file, StandardCharsets.ISO_8859_1));
+    } catch (NoSuchFileException e) {
+      return Optional.empty();
+    }
+  }
+
+  /**
+   * Reserves an address that nobody holds.
+   *
+   * @param set the number of the range set that remembers it as the last one
+   * @throws CniException code 5 if it cannot be written; then it is not reserved
+   */
+  void reserve(InetAddress address, AttachmentId holder, int set) throws CniException {
+    Path file = fileOf(address);
+    try {
+      write(file, holder.containerId() + LINE_BREAK + holder.interfaceName());
+      write(directory.resolve(LAST_RESERVED + set), Ip.format(address));
+    } catch (IOException e) {
+      CniException failure = failure("reservation " + file + " cannot be written", e);
+      try {
+        Files.deleteIfExists(file);
+      } catch (IOException second) {
+        failure.addSuppressed(second);
+      }
+      throw failure;
+    }
+  }
+
+  private void write(Path file, String content) throws IOException {
+    Path unnamed = directory.resolve(UNNAMED);
+    var mode = PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
+    ByteBuffer bytes = StandardCharsets.UTF_8.encode(content);
+    try (SeekableByteChannel channel = Files.newByteChannel(unnamed, OVERWRITE, mode)) {
+      while (bytes.hasRemaining()) {
+        channel.write(bytes);
+      }
+    }
+    Files.move(unnamed, file, StandardCopyOption.ATOMIC_MOVE);
+  }
+
+  /**
+   * Gives an address back.
+   *
+   * @throws CniException code 5 if its file cannot be removed
+   */
+  void release(InetAddress address) throws CniException {
+    try {
+      Files.deleteIfExists(fileOf(address));
+    } catch (IOException e) {
+      throw failure("reservation " + fileOf(address) + " cannot be removed", e);
+    }
+  }
+
+  /** The address that the range set gave out last; absent too where the file makes no sense. */
+  Optional<InetAddress> lastReserved(int set) throws CniException {
+    Path file = directory.resolve(LAST_RESERVED + set);
+    try {
+      return Optional.of(Ip.parse(Files.readString(file, StandardCharsets.ISO_8859_1).strip()));
+    } catch (NoSuchFileException | IllegalArgumentException e) {
+      return Optional.empty();
+    } catch (IOException e) {
+      throw failure(file + " cannot be read", e);
+    }
+  }
+
+  private Path fileOf(InetAddress address) {
+    return directory.resolve(Ip.format(address));
+  }
+
+  private static CniException failure(String what, Exception e) {
+    return new CniException(ErrorCode.IO_FAILURE, what + ": " + e, e);
+  }
+
+  @Override
+  public void close() {
+    lock.close();
+  }
+
+  /**
+   * Who holds an address.
+   *
+   * @param interfaceName absent in a file of a plugin before 0.7, which stands for any interface of
+   *     the container
+   */
+  record Holder(String containerId, Optional<String> interfaceName) {
+    /** Reads a file's content; absent if it was not written to its end. */
+    static Optional<Holder> parse(String content) {
+      int lineBreak = content.indexOf('\r');
+      String id = (lineBreak < 0 ? content : content.substring(0, lineBreak)).strip();
+      if (!Names.isIdentifier(id)) {
+        return Optional.empty();
+      }
+      if (lineBreak < 0) {
+        return Optional.of(new Holder(id, Optional.empty()));
+      }
+      String name = content.substring(lineBreak).strip();
+      return Names.isInterface(name)
+          ? Optional.of(new Holder(id, Optional.of(name)))
+          : Optional.empty();
+    }
+
+    /** Whether that attachment is the holder. */
+    boolean is(AttachmentId attachment) {
+      return containerId.equals(attachment.containerId())
+          && interfaceName.map(attachment.interfaceName()::equals).orElse(true);
+    }
+
+    @Override
+    public String toString() {
+      return "container " + containerId + interfaceName.map(name -> ", " + name).orElse("");
+    }
+  }
+}

@@ -1,0 +1,194 @@
+package cni.runtime;
+
+import cni.api.CallContext;
+import cni.api.CniException;
+import cni.api.Deadline;
+import cni.api.NetworkConfig;
+import cni.exec.Diagnostics;
+import cni.exec.PluginPath;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.ServiceLoader;
+import java.util.Set;
+
+/**
+ * The networks of a host and the plugins that serve them.
+ *
+ * <pre>{@code
+ * try (Cni cni = Cni.builder().build()) {
+ *   var attachment = Attachment.of("container-1", Path.of("/run/netns/container-1"), "eth0");
+ *   Result result = cni.network("mynet").add(attachment);
+ *   ...
+ *   cni.network("mynet").delete(attachment);
+ * }
+ * }</pre>
+ *
+ * <p>Any thread may use it. Operations on one container take turns; others run side by side.
+ */
+public final class Cni implements AutoCloseable {
+  /** Where configurations are by default. */
+  public static final Path DEFAULT_NETWORKS = Path.of("/etc/cni/net.d");
+
+  /** Where executables are by default. */
+  public static final Path DEFAULT_EXECUTABLES = Path.of("/opt/cni/bin");
+
+  /** Where the results of attachments are kept by default: the directory of libcni. */
+  public static final Path DEFAULT_CACHE = Path.of("/var/lib/cni");
+
+  private final NetworkDirectory networks;
+  private final Plugins plugins;
+  private final ResultCache cache;
+  private final Optional<Path> hostNamespace;
+  private final Duration timeout;
+  private final ContainerLocks locks = new ContainerLocks();
+
+  private Cni(Builder builder) {
+    this.networks = new NetworkDirectory(builder.networks);
+    this.plugins =
+        new Plugins(
+            builder.modules,
+            new PluginPath(builder.executables),
+            builder.preferExecutables,
+            builder.diagnostics);
+    this.cache = new ResultCache(builder.cache);
+    this.hostNamespace = builder.hostNamespace;
+    this.timeout = builder.timeout;
+  }
+
+  /** Begins with the defaults of the Go library. */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /**
+   * The network with that name, as its configuration is now.
+   *
+   * @throws CniException code 7 if there is none, or what is wrong with a configuration
+   */
+  public Network network(String name) throws CniException {
+    return network(networks.load(name));
+  }
+
+  /** A network whose configuration does not come from the directory. */
+  public Network network(NetworkConfig config) {
+    return new Network(config, this);
+  }
+
+  /**
+   * Every network of the directory, in the order of the file names.
+   *
+   * @throws CniException what is wrong with a configuration
+   */
+  public List<Network> networks() throws CniException {
+    List<Network> all = new ArrayList<>();
+    for (NetworkConfig config : networks.loadAll()) {
+      all.add(network(config));
+    }
+    return all;
+  }
+
+  /** The plugins that can be had. */
+  public Plugins plugins() {
+    return plugins;
+  }
+
+  ResultCache cache() {
+    return cache;
+  }
+
+  ContainerLocks locks() {
+    return locks;
+  }
+
+  /** What surrounds an operation that begins now. */
+  CallContext context() {
+    return new CallContext(hostNamespace, Deadline.after(timeout), plugins);
+  }
+
+  /**
+   * Gives back what it holds, which at present is nothing: it is here so that programs are written
+   * for the day when it does.
+   */
+  @Override
+  public void close() {}
+
+  /** Collects what a {@link Cni} is made from. */
+  public static final class Builder {
+    private Path networks = DEFAULT_NETWORKS;
+    private List<Path> executables = List.of(DEFAULT_EXECUTABLES);
+    private Path cache = DEFAULT_CACHE;
+    private Optional<Path> hostNamespace = Optional.empty();
+    private Duration timeout = Duration.ofMinutes(2);
+    private ServiceLoader<cni.api.NetworkPlugin> modules =
+        ServiceLoader.load(cni.api.NetworkPlugin.class, Cni.class.getClassLoader());
+    private final Set<String> preferExecutables = new HashSet<>();
+    private Diagnostics diagnostics = Diagnostics.LOG;
+
+    private Builder() {}
+
+    /** The directory of configurations; by default /etc/cni/net.d. */
+    public Builder networks(Path directory) {
+      networks = directory;
+      return this;
+    }
+
+    /** The directories of executables, searched in order; by default /opt/cni/bin. */
+    public Builder executables(Path... directories) {
+      return executables(List.of(directories));
+    }
+
+    /** As {@link #executables(Path...)}. */
+    public Builder executables(List<Path> directories) {
+      executables = List.copyOf(directories);
+      return this;
+    }
+
+    /** The directory in which results are kept; by default /var/lib/cni. */
+    public Builder cache(Path directory) {
+      cache = directory;
+      return this;
+    }
+
+    /**
+     * The namespace in which plugins do the host's side of their work; by default the one that this
+     * process is in.
+     */
+    public Builder hostNamespace(Path path) {
+      hostNamespace = Optional.of(path);
+      return this;
+    }
+
+    /** How long an operation may take; by default two minutes. */
+    public Builder timeout(Duration time) {
+      timeout = time;
+      return this;
+    }
+
+    /** Where plugin modules are found; by default with the loader of this class. */
+    public Builder modules(ServiceLoader<cni.api.NetworkPlugin> loader) {
+      modules = loader;
+      return this;
+    }
+
+    /** Has executables serve these types even where there is a module. */
+    public Builder preferExecutables(String... types) {
+      preferExecutables.addAll(List.of(types));
+      return this;
+    }
+
+    /** What becomes of the standard error of executables; by default it is logged. */
+    public Builder diagnostics(Diagnostics taker) {
+      diagnostics = taker;
+      return this;
+    }
+
+    /** Makes it. Nothing is read yet. */
+    public Cni build() {
+      return new Cni(this);
+    }
+  }
+}

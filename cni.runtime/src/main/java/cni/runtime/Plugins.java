@@ -1,0 +1,164 @@
+package cni.runtime;
+
+import cni.api.CniException;
+import cni.api.Delegates;
+import cni.api.ErrorCode;
+import cni.api.NetworkPlugin;
+import cni.exec.Diagnostics;
+import cni.exec.ExecutablePlugin;
+import cni.exec.PluginPath;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.ServiceConfigurationError;
+import java.util.ServiceLoader;
+import java.util.Set;
+import java.util.TreeMap;
+
+/**
+ * The plugins that can be had, by type: modules, and executables on the plugin path. A module wins
+ * over an executable of its type, unless the embedding program wants it otherwise.
+ */
+public final class Plugins implements Delegates {
+  private final ServiceLoader<NetworkPlugin> loader;
+  private final PluginPath path;
+  private final Set<String> preferExecutables;
+  private final Diagnostics diagnostics;
+  private volatile Optional<Map<String, NetworkPlugin>> modules = Optional.empty();
+
+  Plugins(
+      ServiceLoader<NetworkPlugin> loader,
+      PluginPath path,
+      Set<String> preferExecutables,
+      Diagnostics diagnostics) {
+    this.loader = loader;
+    this.path = path;
+    this.preferExecutables = Set.copyOf(preferExecutables);
+    this.diagnostics = diagnostics;
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * @throws CniException code 7 if there is no such plugin; the message says where it was looked
+   *     for
+   */
+  @Override
+  public NetworkPlugin find(String type) throws CniException {
+    return resolve(type).plugin();
+  }
+
+  /** As {@link #find}, with where the plugin comes from. */
+  Resolved resolve(String type) throws CniException {
+    Optional<Resolved> module =
+        Optional.ofNullable(modules().get(type)).map(plugin -> new Resolved(plugin, true));
+    if (module.isPresent() && !preferExecutables.contains(type)) {
+      return module.get();
+    }
+    return path.find(type)
+        .map(file -> executable(type, file))
+        .or(() -> preferExecutables.contains(type) ? Optional.empty() : module)
+        .orElseThrow(() -> unknown(type));
+  }
+
+  private Resolved executable(String type, Path file) {
+    return new Resolved(new ExecutablePlugin(type, file, path, diagnostics), false);
+  }
+
+  private CniException unknown(String type) {
+    String where =
+        path.directories().isEmpty()
+            ? "there is no plugin path (CNI_PATH) to look for an executable"
+            : "there is no executable of that name in " + path;
+    return new CniException(
+        ErrorCode.INVALID_CONFIG,
+        "plugin type \""
+            + type
+            + "\" is not known: "
+            + (preferExecutables.contains(type)
+                ? "an executable is wanted for it, and "
+                : "the modules provide "
+                    + (modules.isEmpty() ? "none" : String.join(", ", modules.get().keySet()))
+                    + ", and ")
+            + where);
+  }
+
+  private Map<String, NetworkPlugin> modules() throws CniException {
+    Optional<Map<String, NetworkPlugin>> known = modules;
+    return known.isPresent() ? known.get() : loadModules();
+  }
+
+  private synchronized Map<String, NetworkPlugin> loadModules() throws CniException {
+    if (modules.isEmpty()) {
+      Map<String, NetworkPlugin> byType = new TreeMap<>();
+      try {
+        loader.forEach(plugin -> byType.putIfAbsent(plugin.type(), plugin));
+      } catch (ServiceConfigurationError e) {
+        throw new CniException(
+            ErrorCode.INTERNAL, "a plugin module cannot be loaded: " + e.getMessage(), e);
+      }
+      modules = Optional.of(byType);
+    }
+    return modules.orElseThrow();
+  }
+
+  /**
+   * Everything that can be had, in the order of types, each type with what serves it first.
+   *
+   * @throws CniException code 5 if a directory cannot be read, code 999 if a module cannot be
+   *     loaded
+   */
+  public List<Available> list() throws CniException {
+    Map<String, List<Available>> byType = new TreeMap<>();
+    try {
+      for (NetworkPlugin plugin : modules().values()) {
+        add(byType, new Available(plugin.type(), Optional.empty(), plugin));
+      }
+      path.list()
+          .forEach(
+              (type, file) ->
+                  add(
+                      byType,
+                      new Available(type, Optional.of(file), executable(type, file).plugin())));
+    } catch (IOException e) {
+      throw new CniException(
+          ErrorCode.IO_FAILURE, "the plugin path " + path + " cannot be read: " + e, e);
+    }
+    preferExecutables.forEach(
+        type -> {
+          List<Available> both = byType.getOrDefault(type, List.of());
+          if (both.size() > 1) {
+            both.addLast(both.removeFirst());
+          }
+        });
+    return byType.values().stream().flatMap(List::stream).toList();
+  }
+
+  private static void add(Map<String, List<Available>> byType, Available available) {
+    byType.computeIfAbsent(available.type(), type -> new ArrayList<>()).add(available);
+  }
+
+  /**
+   * A plugin that can be had.
+   *
+   * @param type what configurations name it by
+   * @param executable the file, for one that is not a module
+   * @param plugin itself
+   */
+  public record Available(String type, Optional<Path> executable, NetworkPlugin plugin) {
+    /** Where it comes from: the module's name or the file's path. */
+    public String origin() {
+      if (executable.isPresent()) {
+        return executable.get().toString();
+      }
+      Module module = plugin.getClass().getModule();
+      return "module " + (module.isNamed() ? module.getName() : plugin.getClass().getPackageName());
+    }
+  }
+
+  /** A plugin that serves a type. */
+  record Resolved(NetworkPlugin plugin, boolean module) {}
+}

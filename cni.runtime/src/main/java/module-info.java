@@ -1,0 +1,9 @@
+/** What a program embeds to attach containers to networks. */
+module cni.runtime {
+  requires transitive cni.api;
+  requires transitive cni.exec;
+
+  exports cni.runtime;
+
+  uses cni.api.NetworkPlugin;
+}

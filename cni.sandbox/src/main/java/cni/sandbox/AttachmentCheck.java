@@ -1,0 +1,209 @@
+package cni.sandbox;
+
+import cni.api.AttachmentRequest;
+import cni.api.Cidr;
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.Ip;
+import cni.api.Result;
+import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.Route;
+import cni.netlink.ffm.route.RtNetlink;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Collectors;
+
+/**
+ * Compares a result with what is there, for CHECK. Every failure says which thing differs and how.
+ */
+public final class AttachmentCheck {
+  private static final int RT_TABLE_LOCAL = 255;
+
+  private AttachmentCheck() {}
+
+  /**
+   * The previous result, which CHECK needs.
+   *
+   * @throws CniException code 7 if the request has none
+   */
+  public static Result requirePrevResult(AttachmentRequest request) throws CniException {
+    return request
+        .prevResult()
+        .orElseThrow(
+            () ->
+                new CniException(
+                    ErrorCode.INVALID_CONFIG,
+                    "prevResult is missing: CHECK needs the result of the ADD"));
+  }
+
+  /** The error for something that is not as the result says. */
+  public static CniException differs(String message) {
+    return new CniException(ErrorCode.INTERNAL, message);
+  }
+
+  /**
+   * The link that stands behind an interface of the result.
+   *
+   * @param where "the container" or "the host", for messages
+   * @throws CniException if it is missing or its hardware address differs
+   */
+  public static Link requireLink(Namespace namespace, Result.Interface expected, String where)
+      throws CniException {
+    Link link;
+    try {
+      link =
+          namespace
+              .routing()
+              .link(expected.name())
+              .orElseThrow(
+                  () -> differs("interface " + expected.name() + " is missing from " + where));
+    } catch (IOException e) {
+      throw Namespace.failure("looking up interface " + expected.name() + " in " + where, e);
+    }
+    if (!expected.mac().isEmpty() && !expected.mac().equalsIgnoreCase(link.mac())) {
+      throw differs(
+          "interface %s in %s has hardware address %s, expected %s"
+              .formatted(expected.name(), where, link.mac(), expected.mac()));
+    }
+    return link;
+  }
+
+  /**
+   * Checks that a link is of a kind.
+   *
+   * @throws CniException if it is of another
+   */
+  public static void requireKind(Link link, String kind, String where) throws CniException {
+    if (!link.isKind(kind)) {
+      throw differs(
+          "interface %s in %s is %s, expected a %s"
+              .formatted(
+                  link.name(),
+                  where,
+                  link.kind().isEmpty() ? "not a virtual device" : "a " + link.kind(),
+                  kind));
+    }
+  }
+
+  /**
+   * Checks that a link has addresses, and that the container knows the way to their networks.
+   *
+   * @throws CniException naming the first that is missing
+   */
+  public static void requireAddresses(Namespace sandbox, Link link, List<Result.IpConfig> expected)
+      throws CniException {
+    if (expected.isEmpty()) {
+      return;
+    }
+    try {
+      List<InterfaceAddress> there = sandbox.routing().addresses(link.index());
+      for (Result.IpConfig ip : expected) {
+        Cidr address = ip.address();
+        if (there.stream().noneMatch(it -> cidr(it).equals(address))) {
+          throw differs(
+              "address %s is missing from interface %s, which has %s"
+                  .formatted(address, link.name(), describe(there)));
+        }
+        requireNetwork(sandbox, link, address);
+      }
+    } catch (IOException e) {
+      throw Namespace.failure("listing the addresses of " + link.name(), e);
+    }
+  }
+
+  /** The kernel makes a route to an address's network itself; someone may have removed it. */
+  private static void requireNetwork(Namespace sandbox, Link link, Cidr address)
+      throws CniException, IOException {
+    Cidr network = address.network();
+    if (network.prefix() == Ip.bits(network.address())) {
+      return; // no network but the address itself
+    }
+    List<Route> routes = routesTo(sandbox, network);
+    if (routes.stream().noneMatch(route -> isOn(route, link))) {
+      throw differs(
+          "the route to %s, the network of address %s, is missing from interface %s"
+              .formatted(network, address, link.name()));
+    }
+  }
+
+  /**
+   * Checks that the container has routes, in whatever table unless the result names one: a later
+   * plugin of the chain may have moved them.
+   *
+   * @throws CniException naming the first that is missing
+   */
+  public static void requireRoutes(Namespace sandbox, List<Result.Route> expected)
+      throws CniException {
+    try {
+      for (Result.Route route : expected) {
+        List<Route> there = routesTo(sandbox, route.destination().network());
+        if (there.stream().noneMatch(it -> matches(it, route))) {
+          throw differs(
+              "route " + describe(route) + " is missing from the container" + instead(there));
+        }
+      }
+    } catch (IOException e) {
+      throw Namespace.failure("listing routes", e);
+    }
+  }
+
+  private static List<Route> routesTo(Namespace sandbox, Cidr network) throws IOException {
+    int family = network.isV4() ? RtNetlink.AF_INET : RtNetlink.AF_INET6;
+    List<Route> found = new ArrayList<>();
+    for (Route route : sandbox.routing().routes(family)) {
+      if (route.leadsTo(network.address(), network.prefix()) && route.table() != RT_TABLE_LOCAL) {
+        found.add(route);
+      }
+    }
+    return found;
+  }
+
+  private static boolean isOn(Route route, Link link) {
+    return route.hops().stream().anyMatch(hop -> hop.link() == link.index());
+  }
+
+  private static boolean matches(Route there, Result.Route expected) {
+    boolean table = expected.table().isEmpty() || expected.table().getAsInt() == there.table();
+    boolean priority = expected.priority() == 0 || expected.priority() == there.priority();
+    boolean gateway =
+        expected.gateway().isEmpty()
+            || there.hops().stream().anyMatch(hop -> hop.gateway().equals(expected.gateway()));
+    return table && priority && gateway;
+  }
+
+  private static String describe(Result.Route route) {
+    return route.destination()
+        + route.gateway().map(gateway -> " via " + Ip.format(gateway)).orElse("")
+        + (route.priority() == 0 ? "" : " metric " + route.priority())
+        + (route.table().isEmpty() ? "" : " table " + route.table().getAsInt());
+  }
+
+  private static String instead(List<Route> there) {
+    if (there.isEmpty()) {
+      return "";
+    }
+    return there.stream()
+        .flatMap(route -> route.hops().stream())
+        .map(hop -> hop.gateway().map(AttachmentCheck::via).orElse("on link " + hop.link()))
+        .collect(Collectors.joining(", ", "; what leads there goes ", ""));
+  }
+
+  private static String via(InetAddress gateway) {
+    return "via " + Ip.format(gateway);
+  }
+
+  private static Cidr cidr(InterfaceAddress address) {
+    return new Cidr(address.address(), address.prefix());
+  }
+
+  private static String describe(List<InterfaceAddress> addresses) {
+    return addresses.isEmpty()
+        ? "none"
+        : addresses.stream()
+            .map(address -> cidr(address).toString())
+            .collect(Collectors.joining(", "));
+  }
+}

@@ -1,0 +1,34 @@
+package cni.sandbox;
+
+import cni.api.CniException;
+import cni.api.Result;
+import java.io.IOException;
+import java.util.List;
+
+/** Has the host pass on packets between its interfaces. */
+public final class Forwarding {
+  private Forwarding() {}
+
+  /**
+   * Switches forwarding on for the families that the addresses belong to.
+   *
+   * @throws CniException code 999 if the kernel parameter cannot be set
+   */
+  public static void enable(Namespace host, List<Result.IpConfig> ips) throws CniException {
+    boolean v4 = ips.stream().anyMatch(ip -> ip.address().isV4());
+    boolean v6 = ips.stream().anyMatch(ip -> !ip.address().isV4());
+    try {
+      host.withSysctl(
+          sysctl -> {
+            if (v4) {
+              sysctl.ensure("net/ipv4/ip_forward", "1");
+            }
+            if (v6) {
+              sysctl.ensure("net/ipv6/conf/all/forwarding", "1");
+            }
+          });
+    } catch (IOException e) {
+      throw Namespace.failure("enabling forwarding on the host", e);
+    }
+  }
+}

@@ -1,0 +1,154 @@
+package cni.sandbox;
+
+import cni.api.CniException;
+import cni.api.Deadline;
+import cni.api.ErrorCode;
+import cni.api.Ip;
+import cni.api.Result;
+import cni.netlink.ffm.NetlinkMessage;
+import cni.netlink.ffm.Sysctl;
+import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.LinkRequests;
+import cni.netlink.ffm.route.Route;
+import cni.netlink.ffm.route.RtNetlink;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.nio.file.NoSuchFileException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Puts a result's addresses and routes on an interface of the container: one send for all of it,
+ * after the kernel parameters that decide how the addresses are announced.
+ */
+public final class InterfaceSetup {
+  /** As long as the reference plugins wait for duplicate address detection. */
+  private static final Duration DAD_PATIENCE = Duration.ofSeconds(5);
+
+  private final Namespace sandbox;
+  private final String name;
+  private final int link;
+
+  /**
+   * The set-up of one interface.
+   *
+   * @param sandbox where it is
+   * @param name its name there
+   * @param link its index there
+   */
+  public InterfaceSetup(Namespace sandbox, String name, int link) {
+    this.sandbox = sandbox;
+    this.name = name;
+    this.link = link;
+  }
+
+  /**
+   * Adds the addresses that belong to the interface, sets it up, announces it, adds the routes, and
+   * waits until the addresses can be used.
+   *
+   * @param result its addresses and all its routes are taken
+   * @param index where the interface stands in the result
+   * @param dad whether duplicate address detection is wanted for IPv6
+   * @throws CniException code 11 if an address is in use by someone else or the deadline passes,
+   *     code 999 with the kernel's words if it refuses something
+   */
+  public void apply(Result result, int index, boolean dad, Deadline deadline) throws CniException {
+    List<Result.IpConfig> ips = result.ipsOf(index);
+    boolean v6 = ips.stream().anyMatch(ip -> !ip.address().isV4());
+    try {
+      sandbox.withSysctl(sysctl -> setParameters(sysctl, v6, dad));
+      List<NetlinkMessage> requests = new ArrayList<>();
+      for (Result.IpConfig ip : ips) {
+        InetAddress address = ip.address().address();
+        requests.add(new InterfaceAddress(link, address, ip.address().prefix()).addRequest());
+      }
+      // The addresses first: going up announces those that are there (arp_notify, ndisc_notify).
+      requests.add(LinkRequests.setUp(link));
+      for (Result.Route route : result.routes()) {
+        requests.add(route(route, ips).addRequest());
+      }
+      sandbox.routing().execute(requests);
+      if (v6) {
+        awaitUsable(deadline);
+      }
+    } catch (IOException e) {
+      throw Namespace.failure("setting up interface " + name, e);
+    }
+  }
+
+  private void setParameters(Sysctl sysctl, boolean v6, boolean dad) throws IOException {
+    if (v6) {
+      sysctl.ensure("net/ipv6/conf/lo/disable_ipv6", "0");
+      sysctl.ensure("net/ipv6/conf/" + name + "/disable_ipv6", "0");
+      sysctl.ensure("net/ipv6/conf/" + name + "/keep_addr_on_down", "1");
+    }
+    setIfPresent(sysctl, "net/ipv4/conf/" + name + "/arp_notify", "1");
+    setIfPresent(sysctl, "net/ipv6/conf/" + name + "/ndisc_notify", "1");
+    setIfPresent(sysctl, "net/ipv6/conf/" + name + "/accept_dad", dad ? "1" : "0");
+    if (dad) {
+      setIfPresent(sysctl, "net/ipv6/conf/" + name + "/enhanced_dad", "1");
+    }
+  }
+
+  /** For parameters that a kernel without IPv6, or an older one, does not have. */
+  private static void setIfPresent(Sysctl sysctl, String key, String value) throws IOException {
+    try {
+      sysctl.ensure(key, value);
+    } catch (NoSuchFileException e) {
+      return;
+    }
+  }
+
+  private Route route(Result.Route route, List<Result.IpConfig> ips) {
+    Optional<InetAddress> gateway = route.gateway().or(() -> gatewayFor(route, ips));
+    int defaultScope = gateway.isPresent() ? RtNetlink.RT_SCOPE_UNIVERSE : RtNetlink.RT_SCOPE_LINK;
+    return Route.unicast(
+            route.destination().network().address(),
+            route.destination().prefix(),
+            new Route.Hop(link, gateway))
+        .with(
+            route.priority(),
+            route.table().orElse(RtNetlink.RT_TABLE_MAIN),
+            route.scope().orElse(defaultScope),
+            route.mtu(),
+            route.advertisedMss());
+  }
+
+  /** SPEC section 5: a route without next hop may go by the gateway of an address. */
+  private static Optional<InetAddress> gatewayFor(Result.Route route, List<Result.IpConfig> ips) {
+    return ips.stream()
+        .flatMap(ip -> ip.gateway().stream())
+        .filter(gateway -> Ip.isV4(gateway) == route.destination().isV4())
+        .findFirst();
+  }
+
+  /** Waits until no IPv6 address is tentative any more: before, it cannot be a source. */
+  private void awaitUsable(Deadline deadline) throws CniException, IOException {
+    var patience = new Backoff(DAD_PATIENCE);
+    while (true) {
+      boolean tentative = false;
+      for (InterfaceAddress address : sandbox.routing().addresses(link)) {
+        if (address.isDuplicate()) {
+          throw new CniException(
+              ErrorCode.TRY_AGAIN_LATER,
+              "address "
+                  + Ip.format(address.address())
+                  + " of interface "
+                  + name
+                  + " is in use by another host on this network (duplicate address detection)");
+        }
+        tentative |= address.isTentative();
+      }
+      if (!tentative) {
+        return;
+      }
+      if (!patience.pause("waiting for duplicate address detection", deadline)) {
+        throw new CniException(
+            ErrorCode.TRY_AGAIN_LATER,
+            "interface " + name + " still has tentative addresses after " + DAD_PATIENCE);
+      }
+    }
+  }
+}

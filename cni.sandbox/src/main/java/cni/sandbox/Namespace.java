@@ -1,0 +1,151 @@
+package cni.sandbox;
+
+import cni.api.CallContext;
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.NetNs;
+import cni.netlink.ffm.NotNamespaceException;
+import cni.netlink.ffm.Sysctl;
+import cni.netlink.ffm.route.Rtnetlink;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A network namespace that a plugin works in: the container's or the host's. It holds the namespace
+ * and its routing socket open until it is closed. For one thread at a time.
+ */
+public final class Namespace implements AutoCloseable {
+  private final Optional<NetNs> netns;
+  private @Nullable Rtnetlink routing;
+
+  private Namespace(Optional<NetNs> netns) {
+    this.netns = netns;
+  }
+
+  /**
+   * Opens a container's namespace.
+   *
+   * @throws CniException code 8 if the path does not lead to a network namespace
+   */
+  public static Namespace ofContainer(Path path) throws CniException {
+    return new Namespace(Optional.of(open(path, "the container's network namespace")));
+  }
+
+  /**
+   * Opens a container's namespace if it still exists, for DEL.
+   *
+   * @throws CniException code 8 if the path leads to something else
+   */
+  public static Optional<Namespace> ofContainerIfPresent(Optional<Path> path) throws CniException {
+    if (path.isEmpty()) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(new Namespace(Optional.of(NetNs.open(path.get()))));
+    } catch (KernelException e) {
+      // A namespace that is gone leaves no file, or the bare file that it had been mounted on.
+      if (e.is(Errno.ENOENT) || e instanceof NotNamespaceException) {
+        return Optional.empty();
+      }
+      throw notUsable(path.get(), "the container's network namespace", e);
+    }
+  }
+
+  /**
+   * Opens the host's namespace.
+   *
+   * @throws CniException code 8 if the context names one that cannot be opened
+   */
+  public static Namespace ofHost(CallContext context) throws CniException {
+    Optional<Path> path = context.hostNamespace();
+    return new Namespace(
+        path.isEmpty()
+            ? Optional.empty()
+            : Optional.of(open(path.get(), "the host's network namespace")));
+  }
+
+  private static NetNs open(Path path, String role) throws CniException {
+    try {
+      return NetNs.open(path);
+    } catch (KernelException e) {
+      throw notUsable(path, role, e);
+    }
+  }
+
+  private static CniException notUsable(Path path, String role, KernelException e) {
+    String why =
+        switch (e) {
+          case NotNamespaceException other -> "is not a network namespace";
+          case KernelException missing when missing.is(Errno.ENOENT) ->
+              "does not exist; \"ip netns list\" shows those that have names";
+          default -> "cannot be opened: " + e.getMessage();
+        };
+    return new CniException(ErrorCode.INVALID_NAMESPACE, role + " " + path + " " + why, e);
+  }
+
+  /** The error for something that the kernel refused to do. */
+  public static CniException failure(String what, IOException e) {
+    return new CniException(ErrorCode.INTERNAL, what + ": " + e.getMessage(), e);
+  }
+
+  /**
+   * The namespace itself.
+   *
+   * @throws KernelException if it is this process's own and /proc is not what it should be
+   */
+  public NetNs netns() throws KernelException {
+    return netns.isPresent() ? netns.get() : NetNs.current();
+  }
+
+  /**
+   * Its links, addresses and routes.
+   *
+   * @throws KernelException if its socket cannot be opened
+   */
+  public Rtnetlink routing() throws KernelException {
+    Rtnetlink open = routing;
+    if (open == null) {
+      open = netns.isPresent() ? Rtnetlink.open(netns.get()) : Rtnetlink.open();
+      routing = open;
+    }
+    return open;
+  }
+
+  /**
+   * Does something with the namespace's kernel parameters.
+   *
+   * @throws IOException what the work throws, or if the namespace cannot be entered
+   */
+  public void withSysctl(SysctlWork work) throws IOException {
+    if (netns.isPresent()) {
+      netns
+          .get()
+          .<Boolean, IOException>call(
+              () -> {
+                work.with(Sysctl.KERNEL);
+                return true;
+              });
+    } else {
+      work.with(Sysctl.KERNEL);
+    }
+  }
+
+  @Override
+  public void close() {
+    if (routing != null) {
+      routing.close();
+    }
+    netns.ifPresent(NetNs::close);
+  }
+
+  /** What is done with kernel parameters. */
+  @FunctionalInterface
+  public interface SysctlWork {
+    /** Does it. */
+    void with(Sysctl sysctl) throws IOException;
+  }
+}
