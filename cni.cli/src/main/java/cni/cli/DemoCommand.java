@@ -1,0 +1,247 @@
+package cni.cli;
+
+import cni.api.Attachment;
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.Ip;
+import cni.api.Result;
+import cni.api.Rollback;
+import cni.netlink.ffm.NetNs;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.Rtnetlink;
+import cni.runtime.Cni;
+import cni.runtime.Network;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import picocli.CommandLine.Command;
+
+/** {@code cni demo}: the main job from end to end, in namespaces that exist only for it. */
+@Command(
+    name = "demo",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Shows it working: joins two containers to a bridge network, has them ping the gateway and each"
+          + " other over IPv4 and IPv6, checks and removes them.",
+      "Everything happens in namespaces made for it, the host's side included, and is gone"
+          + " afterwards. Needs root."
+    })
+final class DemoCommand implements Callable<Integer> {
+  private static final int PING_MILLIS = 2000;
+  private static final String SUBNET_V4 = "10.88.0.0/24";
+  private static final String SUBNET_V6 = "fd00:88::/64";
+
+  private final String suffix = "%08x".formatted(ThreadLocalRandom.current().nextInt());
+  private final Rollback cleanup = new Rollback();
+
+  @Override
+  public Integer call() throws Exception {
+    try {
+      show();
+    } catch (CniException | IOException | RuntimeException e) {
+      cleanup.after(e);
+      throw e;
+    }
+    IOException failure = cleanup.after(new IOException("not everything could be removed"));
+    if (failure.getSuppressed().length > 0) {
+      throw failure;
+    }
+    System.out.println("\nEverything is gone again: namespaces, veths, bridge, reservations.");
+    return 0;
+  }
+
+  private void show() throws CniException, IOException {
+    Path directory = Files.createTempDirectory("cni-demo-");
+    cleanup.add(() -> deleteTree(directory));
+    Path journal = directory.resolve("journal.log");
+    writeFiles(directory, journal);
+    NetNs host = namespace("host");
+    List<NetNs> containers = List.of(namespace("a"), namespace("b"));
+    try (Cni cni =
+        Cni.builder()
+            .networks(directory.resolve("net.d"))
+            .executables(directory.resolve("bin"))
+            .cache(directory)
+            .hostNamespace(host.path())
+            .build()) {
+      show(cni.network("demo"), cni, containers);
+    }
+    System.out.println("\nWhat the executable noted:");
+    Files.readAllLines(journal).forEach(line -> System.out.println("  " + line));
+    requireNothingLeft(host, directory);
+    containers.forEach(NetNs::close);
+    host.close();
+  }
+
+  private void show(Network network, Cni cni, List<NetNs> containers)
+      throws CniException, IOException {
+    System.out.println("Network \"demo\": " + describeChain(network, cni) + "\n");
+    Map<NetNs, Result> results = new LinkedHashMap<>();
+    for (NetNs container : containers) {
+      Attachment attachment = attachment(container);
+      long start = System.nanoTime();
+      Result result = network.add(attachment);
+      print("ADD", container, start, addresses(result));
+      results.put(container, result);
+    }
+    System.out.println();
+    for (NetNs container : containers) {
+      for (Map.Entry<NetNs, Result> other : results.entrySet()) {
+        for (Result.IpConfig ip : other.getValue().ips()) {
+          if (other.getKey() == container) {
+            ping(container, "its gateway", ip.gateway().orElseThrow());
+          } else {
+            ping(container, name(other.getKey()), ip.address().address());
+          }
+        }
+      }
+    }
+    System.out.println();
+    for (NetNs container : containers) {
+      long start = System.nanoTime();
+      network.check(attachment(container));
+      print("CHECK", container, start, "as it was made");
+    }
+    for (NetNs container : containers) {
+      long start = System.nanoTime();
+      network.delete(attachment(container));
+      print("DEL", container, start, "");
+    }
+  }
+
+  private static String describeChain(Network network, Cni cni) throws CniException {
+    List<String> steps = new ArrayList<>();
+    for (var plugin : network.config().plugins()) {
+      steps.add(plugin.type() + origin(cni, plugin.type()));
+      if (plugin.ipamType().isPresent()) {
+        steps.add("  ipam " + plugin.ipamType().get() + origin(cni, plugin.ipamType().get()));
+      }
+    }
+    return steps.stream().collect(Collectors.joining("\n  ", "\n  ", ""));
+  }
+
+  private static String origin(Cni cni, String type) throws CniException {
+    return cni.plugins().list().stream()
+        .filter(it -> it.type().equals(type))
+        .findFirst()
+        .map(it -> " (" + it.origin() + ")")
+        .orElse("");
+  }
+
+  private static Attachment attachment(NetNs container) {
+    return Attachment.of(name(container), container.path(), "eth0");
+  }
+
+  private static String addresses(Result result) {
+    return result.ips().stream()
+        .map(ip -> ip.address().toString())
+        .collect(Collectors.joining("  "));
+  }
+
+  private static void print(String verb, NetNs container, long start, String what) {
+    double millis = (System.nanoTime() - start) / 1e6;
+    System.out.printf("%-6s%-20s%8.1f ms  %s%n", verb, name(container), millis, what);
+  }
+
+  private static void ping(NetNs from, String whom, InetAddress address)
+      throws CniException, IOException {
+    // As root this sends an ICMP echo request; the socket is opened where the thread is.
+    boolean answered = from.<Boolean, IOException>call(() -> address.isReachable(PING_MILLIS));
+    String line = "%-26s-> %-20s %s".formatted(name(from), whom, Ip.format(address));
+    if (!answered) {
+      throw new CniException(ErrorCode.INTERNAL, "no answer to a ping: " + line);
+    }
+    System.out.println(line + "  answers");
+  }
+
+  private NetNs namespace(String role) throws IOException {
+    String name = "cni-demo-" + role + "-" + suffix;
+    NetNs netns = NetNs.create(name);
+    cleanup.add(
+        () -> {
+          netns.close();
+          NetNs.delete(name);
+        });
+    return netns;
+  }
+
+  private static String name(NetNs netns) {
+    return Objects.requireNonNull(netns.path().getFileName()).toString();
+  }
+
+  private static void writeFiles(Path directory, Path journal) throws IOException {
+    Path networks = Files.createDirectory(directory.resolve("net.d"));
+    Path executables = Files.createDirectory(directory.resolve("bin"));
+    Files.writeString(
+        networks.resolve("10-demo.conflist"),
+        """
+        {
+          "cniVersion": "1.1.0",
+          "name": "demo",
+          "plugins": [
+            {
+              "type": "bridge",
+              "bridge": "demo0",
+              "isDefaultGateway": true,
+              "ipam": {
+                "type": "host-local",
+                "dataDir": "%s",
+                "ranges": [[{ "subnet": "%s" }], [{ "subnet": "%s" }]]
+              }
+            },
+            { "type": "journal", "file": "%s" }
+          ]
+        }
+        """
+            .formatted(directory.resolve("networks"), SUBNET_V4, SUBNET_V6, journal));
+    Path executable = executables.resolve("journal");
+    try (InputStream script =
+        Objects.requireNonNull(DemoCommand.class.getResourceAsStream("/plugins/journal"))) {
+      Files.copy(script, executable);
+    }
+    Files.setPosixFilePermissions(executable, PosixFilePermissions.fromString("rwxr-xr-x"));
+  }
+
+  private static void requireNothingLeft(NetNs host, Path directory)
+      throws CniException, IOException {
+    List<String> left = new ArrayList<>();
+    try (Rtnetlink routing = Rtnetlink.open(host)) {
+      routing.links().stream()
+          .filter(link -> link.isKind("veth"))
+          .map(Link::name)
+          .forEach(left::add);
+    }
+    try (Stream<Path> files = Files.walk(directory)) {
+      files
+          .map(Path::toString)
+          .filter(file -> file.matches(".*/(networks/demo/[0-9a-f.:]+|results/.*)"))
+          .forEach(left::add);
+    }
+    if (!left.isEmpty()) {
+      throw new CniException(ErrorCode.INTERNAL, "left over: " + String.join(", ", left));
+    }
+  }
+
+  private static void deleteTree(Path directory) throws IOException {
+    List<Path> all;
+    try (Stream<Path> files = Files.walk(directory)) {
+      all = files.sorted(Comparator.reverseOrder()).toList();
+    }
+    for (Path file : all) {
+      Files.delete(file);
+    }
+  }
+}

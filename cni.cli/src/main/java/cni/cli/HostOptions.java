@@ -1,0 +1,83 @@
+package cni.cli;
+
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.exec.PluginPath;
+import cni.runtime.Cni;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.format.DateTimeParseException;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/**
+ * Options that say where things are on the host. Their defaults come from cnitool's environment.
+ */
+final class HostOptions {
+  @Option(
+      names = "--networks",
+      paramLabel = "DIR",
+      defaultValue = "${env:NETCONFPATH:-/etc/cni/net.d}",
+      description = "Network configurations; NETCONFPATH, or /etc/cni/net.d.")
+  private Path networks = Cni.DEFAULT_NETWORKS;
+
+  @Option(
+      names = "--path",
+      paramLabel = "DIRS",
+      defaultValue = "${env:CNI_PATH:-/opt/cni/bin}",
+      description = "Plugin executables, separated by colons; CNI_PATH, or /opt/cni/bin.")
+  private String path = "";
+
+  @Option(
+      names = "--cache",
+      paramLabel = "DIR",
+      defaultValue = "/var/lib/cni",
+      description = "Results of attachments; ${DEFAULT-VALUE}.")
+  private Path cache = Cni.DEFAULT_CACHE;
+
+  @Option(
+      names = "--host-netns",
+      paramLabel = "PATH",
+      description = "The namespace that is the host's side; by default the command's own.")
+  private @Nullable Path hostNamespace;
+
+  @Option(
+      names = "--executable",
+      paramLabel = "TYPE",
+      description = "Have the executable serve this type even where there is a module.")
+  private List<String> preferExecutables = List.of();
+
+  @Option(
+      names = "--timeout",
+      paramLabel = "TIME",
+      defaultValue = "2m",
+      description = "How long an operation may take, such as 30s or 2m; ${DEFAULT-VALUE}.")
+  private String timeout = "2m";
+
+  /** The networks and plugins that the options describe. */
+  Cni open() throws CniException {
+    Cni.Builder builder =
+        Cni.builder()
+            .networks(networks)
+            .executables(PluginPath.parse(path).directories())
+            .cache(cache)
+            .timeout(parse(timeout))
+            .preferExecutables(preferExecutables.toArray(String[]::new))
+            .diagnostics(
+                (type, text) -> System.err.print(type + ": " + text.stripTrailing() + "\n"));
+    if (hostNamespace != null) {
+      builder.hostNamespace(NamespacePaths.resolve(hostNamespace.toString()));
+    }
+    return builder.build();
+  }
+
+  private static Duration parse(String text) throws CniException {
+    try {
+      return Duration.parse("PT" + text);
+    } catch (DateTimeParseException e) {
+      throw new CniException(
+          ErrorCode.INVALID_PARAMETER, "--timeout " + text + " is not a time like 30s or 2m", e);
+    }
+  }
+}

@@ -1,0 +1,65 @@
+package cni.cli;
+
+import cni.api.CniException;
+import cni.api.Json;
+import cni.runtime.Cni;
+import cni.runtime.Plugins;
+import java.util.HashSet;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+
+/** {@code cni plugins}. */
+@Command(
+    name = "plugins",
+    mixinStandardHelpOptions = true,
+    description = "Lists the plugins that are found, and where they come from.")
+final class PluginsCommand implements Callable<Integer> {
+  @Mixin private HostOptions host = new HostOptions();
+
+  @Option(names = "--json", description = "Print JSON.")
+  private boolean json;
+
+  @Override
+  public Integer call() throws CniException {
+    List<Plugins.Available> found;
+    try (Cni cni = host.open()) {
+      found = cni.plugins().list();
+    }
+    if (json) {
+      printJson(found);
+    } else {
+      printTable(found);
+    }
+    return 0;
+  }
+
+  private static void printTable(List<Plugins.Available> found) {
+    int width = found.stream().mapToInt(it -> it.type().length()).max().orElse(0);
+    String format = "%-" + Math.max(width, "TYPE".length()) + "s  %s%s%n";
+    System.out.printf(format, "TYPE", "ORIGIN", "");
+    var served = new HashSet<String>();
+    for (Plugins.Available it : found) {
+      String note = served.add(it.type()) ? "" : "  (not used: see above)";
+      System.out.printf(format, it.type(), it.origin(), note);
+    }
+  }
+
+  private static void printJson(List<Plugins.Available> found) {
+    ArrayNode array = JsonNodeFactory.instance.arrayNode();
+    var served = new HashSet<String>();
+    for (Plugins.Available it : found) {
+      array
+          .addObject()
+          .put("type", it.type())
+          .put("origin", it.origin())
+          .put("kind", it.executable().isPresent() ? "executable" : "module")
+          .put("used", served.add(it.type()));
+    }
+    System.out.println(Json.pretty(array));
+  }
+}

@@ -1,0 +1,163 @@
+package cni.cli;
+
+import cni.api.Attachment;
+import cni.api.CniException;
+import cni.api.Rollback;
+import cni.netlink.ffm.NetNs;
+import cni.netlink.ffm.route.LinkRequests;
+import cni.netlink.ffm.route.Rtnetlink;
+import cni.runtime.Cni;
+import cni.runtime.Network;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code cni run}: what CNI's priv-net-run.sh does. */
+@Command(
+    name = "run",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Runs a command in a network namespace of its own that is joined to networks.",
+      "The first network is eth0 there, the next eth1, and so on. Everything is removed when the"
+          + " command ends or is interrupted."
+    },
+    footerHeading = "%nExit status:%n",
+    footer = {
+      "  That of the command; 128 and the signal's number if a signal ended it;",
+      "  1 if the namespace could not be set up, 126 if the command could not be started."
+    })
+final class RunCommand implements Callable<Integer> {
+  private static final int CANNOT_START = 126;
+  private static final int PATIENCE_SECONDS = 5;
+
+  @Mixin private HostOptions host = new HostOptions();
+
+  @Option(
+      names = {"-n", "--network"},
+      paramLabel = "NAME",
+      description = "A network to join; may be repeated. By default all that are configured.")
+  private List<String> names = List.of();
+
+  @Parameters(
+      arity = "1..*",
+      paramLabel = "COMMAND",
+      description = "The command and its arguments, best after \"--\".")
+  private List<String> command = List.of();
+
+  private final Rollback cleanup = new Rollback();
+  private @Nullable Process process;
+  private boolean over;
+
+  @Override
+  public Integer call() throws Exception {
+    // An interrupt ends the JVM: the hook does the cleaning up then.
+    var hook = new Thread(this::end, "cni-run-cleanup");
+    Runtime.getRuntime().addShutdownHook(hook);
+    try {
+      return runInNamespace();
+    } finally {
+      end();
+    }
+  }
+
+  private int runInNamespace() throws CniException, IOException, InterruptedException {
+    String id = "cni-run-%08x".formatted(ThreadLocalRandom.current().nextInt());
+    try (Cni cni = host.open();
+        NetNs netns = createNamespace(id)) {
+      setLoopbackUp(netns);
+      List<Network> networks = networks(cni);
+      for (int i = 0; i < networks.size(); i++) {
+        join(networks.get(i), Attachment.of(id, netns.path(), "eth" + i));
+      }
+      Process started = start(netns);
+      return started == null ? CANNOT_START : started.waitFor();
+    }
+  }
+
+  private synchronized NetNs createNamespace(String id) throws IOException {
+    requireNotOver();
+    NetNs netns = NetNs.create(id);
+    cleanup.add(() -> NetNs.delete(id));
+    return netns;
+  }
+
+  private static void setLoopbackUp(NetNs netns) throws IOException {
+    try (Rtnetlink routing = Rtnetlink.open(netns)) {
+      routing.execute(LinkRequests.setUp(routing.links("lo").getFirst().index()));
+    }
+  }
+
+  private List<Network> networks(Cni cni) throws CniException {
+    if (names.isEmpty()) {
+      return cni.networks();
+    }
+    List<Network> networks = new ArrayList<>();
+    for (String name : names) {
+      networks.add(cni.network(name));
+    }
+    return networks;
+  }
+
+  private synchronized void join(Network network, Attachment attachment)
+      throws CniException, IOException {
+    requireNotOver();
+    network.add(attachment);
+    cleanup.add(() -> network.delete(attachment));
+  }
+
+  private synchronized @Nullable Process start(NetNs netns) throws IOException {
+    requireNotOver();
+    ProcessBuilder builder = new ProcessBuilder(command).inheritIO();
+    builder.environment().put("CNI_NETNS", netns.path().toString());
+    try {
+      Process started = netns.<Process, IOException>callWithSys(builder::start);
+      process = started;
+      return started;
+    } catch (IOException e) {
+      System.err.println("cni: " + command.getFirst() + " cannot be run: " + e.getMessage());
+      return null;
+    }
+  }
+
+  private void requireNotOver() throws IOException {
+    if (over) {
+      throw new IOException("interrupted");
+    }
+  }
+
+  /** Ends the command if it still runs, and takes everything back; the second call does nothing. */
+  private synchronized void end() {
+    if (over) {
+      return;
+    }
+    over = true;
+    if (process != null && process.isAlive()) {
+      endProcess(process);
+    }
+    var failure = cleanup.after(new IOException("cleaning up"));
+    for (Throwable also : failure.getSuppressed()) {
+      System.err.println("cni: while cleaning up: " + also.getMessage());
+    }
+  }
+
+  private static void endProcess(Process process) {
+    process.destroy();
+    try {
+      if (!process.waitFor(PATIENCE_SECONDS, TimeUnit.SECONDS)) {
+        process.destroyForcibly();
+        process.waitFor();
+      }
+    } catch (InterruptedException e) {
+      process.destroyForcibly();
+      Thread.currentThread().interrupt();
+    }
+  }
+}
