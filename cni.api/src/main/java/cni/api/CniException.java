@@ -1,5 +1,6 @@
 package cni.api;
 
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
@@ -48,6 +49,12 @@ public final class CniException extends Exception {
     return new CniException(ErrorCode.TRY_AGAIN_LATER, "interrupted while " + what);
   }
 
+  /** What went wrong, for people; never null. */
+  @Override
+  public String getMessage() {
+    return Objects.requireNonNull(super.getMessage());
+  }
+
   /** The code, for programs: see {@link ErrorCode}. */
   public int code() {
     return code;
@@ -78,7 +85,7 @@ public final class CniException extends Exception {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("cniVersion", version.toString());
     json.put("code", code);
-    json.put("msg", String.valueOf(getMessage()));
+    json.put("msg", getMessage());
     if (!details.isEmpty()) {
       json.put("details", details);
     }

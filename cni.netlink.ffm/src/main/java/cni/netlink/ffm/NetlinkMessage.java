@@ -106,6 +106,11 @@ public final class NetlinkMessage {
     return pad();
   }
 
+  /** Appends an attribute of text without a terminating zero. */
+  public NetlinkMessage text(int attribute, String value) {
+    return bytes(attribute, value.getBytes(StandardCharsets.UTF_8));
+  }
+
   /** Appends an attribute that holds what {@code content} appends. */
   public NetlinkMessage nest(int attribute, Consumer<NetlinkMessage> content) {
     int start = buffer.position();

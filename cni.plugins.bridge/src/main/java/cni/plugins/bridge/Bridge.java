@@ -44,6 +44,21 @@ final class Bridge {
    * @throws CniException code 7 if the name belongs to something else
    */
   Link ensure() throws CniException, IOException {
+    try {
+      return createOrAdjust();
+    } catch (NetlinkException e) {
+      if (e.is(Errno.EOPNOTSUPP) && config.vlans().any()) {
+        throw new CniException(
+            ErrorCode.INVALID_CONFIG,
+            "vlan and vlanTrunk need a kernel whose bridges can tell VLANs apart"
+                + " (CONFIG_BRIDGE_VLAN_FILTERING), which this one cannot",
+            e);
+      }
+      throw e;
+    }
+  }
+
+  private Link createOrAdjust() throws CniException, IOException {
     Rtnetlink routing = host.routing();
     Optional<Link> found = routing.link(config.bridge());
     Link bridge = found.isPresent() ? found.get() : create(routing);

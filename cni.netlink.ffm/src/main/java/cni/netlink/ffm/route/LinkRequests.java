@@ -80,7 +80,7 @@ public final class LinkRequests {
         .nest(
             IfLink.IFLA_LINKINFO,
             info ->
-                info.string(IfLink.IFLA_INFO_SLAVE_KIND, "bridge")
+                info.text(IfLink.IFLA_INFO_SLAVE_KIND, "bridge")
                     .nest(
                         IfLink.IFLA_INFO_SLAVE_DATA,
                         port ->
@@ -94,7 +94,7 @@ public final class LinkRequests {
         .nest(
             IfLink.IFLA_LINKINFO,
             info ->
-                info.string(IfLink.IFLA_INFO_KIND, "bridge")
+                info.text(IfLink.IFLA_INFO_KIND, "bridge")
                     .nest(
                         IfLink.IFLA_INFO_DATA, data -> data.u8(IfLink.IFLA_BR_VLAN_FILTERING, 1)));
   }

@@ -107,7 +107,7 @@ public final class NewLink {
     message.nest(
         IfLink.IFLA_LINKINFO,
         info -> {
-          info.string(IfLink.IFLA_INFO_KIND, kind);
+          info.text(IfLink.IFLA_INFO_KIND, kind);
           if (data != null) {
             info.nest(IfLink.IFLA_INFO_DATA, data);
           }

@@ -1,0 +1,41 @@
+package cni.api;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class RollbackTest {
+  @Test
+  void stepsRunInReverseEachWhateverBecomesOfTheOthers() {
+    List<String> done = new ArrayList<>();
+    var rollback = new Rollback();
+    rollback.add(() -> done.add("first"));
+    rollback.add(
+        () -> {
+          throw new IllegalStateException("second");
+        });
+    rollback.add(() -> done.add("third"));
+    var failure = new CniException(ErrorCode.INTERNAL, "it");
+    assertSame(failure, rollback.after(failure));
+    assertEquals(List.of("third", "first"), done);
+    assertEquals("second", failure.getSuppressed()[0].getMessage());
+    rollback.after(failure);
+    assertEquals(2, done.size());
+  }
+
+  @Test
+  void anInterruptWaitsUntilTheStepsAreDone() {
+    var rollback = new Rollback();
+    List<Boolean> seen = new ArrayList<>();
+    rollback.add(() -> seen.add(Thread.currentThread().isInterrupted()));
+    Thread.currentThread().interrupt();
+    rollback.after(new CniException(ErrorCode.INTERNAL, "it"));
+    assertTrue(Thread.interrupted());
+    assertFalse(seen.getFirst());
+  }
+}

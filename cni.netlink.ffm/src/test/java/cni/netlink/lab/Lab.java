@@ -1,0 +1,140 @@
+package cni.netlink.lab;
+
+import cni.netlink.ffm.NetNs;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.Deque;
+import java.util.List;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+
+/**
+ * Network namespaces and a directory that exist for one test: one namespace stands for the host,
+ * the others for containers. Closing it removes all of them.
+ */
+public final class Lab implements AutoCloseable {
+  private static final int COMMAND_SECONDS = 60;
+
+  private final String prefix =
+      "cni-test-%06x-".formatted(ThreadLocalRandom.current().nextInt(1 << 24));
+  private final Deque<NetNs> namespaces = new ArrayDeque<>();
+  private final Path directory;
+  private final NetNs host;
+
+  /** Makes a directory and the host's namespace, with its loopback interface up. */
+  public Lab() throws IOException {
+    directory = Files.createTempDirectory(prefix);
+    host = namespace("host");
+    run(host, "ip", "link", "set", "lo", "up");
+  }
+
+  /** The namespace that stands for the host. */
+  public NetNs host() {
+    return host;
+  }
+
+  /** A directory that is deleted with the lab. */
+  public Path directory() {
+    return directory;
+  }
+
+  /** Makes another namespace. */
+  public NetNs namespace(String role) throws IOException {
+    NetNs netns = NetNs.create(prefix + role);
+    namespaces.push(netns);
+    return netns;
+  }
+
+  /** What names of namespaces of this lab begin with. */
+  public String prefix() {
+    return prefix;
+  }
+
+  /**
+   * Runs a command in a namespace.
+   *
+   * @return what it printed on both outputs
+   * @throws AssertionError if it does not end with status 0
+   */
+  public static String run(NetNs where, String... command) throws IOException {
+    Output output = attempt(where, command);
+    if (output.status() != 0) {
+      throw new AssertionError(
+          String.join(" ", command)
+              + " in "
+              + where
+              + ": status "
+              + output.status()
+              + "\n"
+              + output.text());
+    }
+    return output.text();
+  }
+
+  /** Runs a command in a namespace, whatever becomes of it. */
+  public static Output attempt(NetNs where, String... command) throws IOException {
+    ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+    builder.redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()));
+    Process process = where.<Process, IOException>call(builder::start);
+    try (var stream = process.getInputStream()) {
+      String text = new String(stream.readAllBytes(), StandardCharsets.UTF_8);
+      if (!process.waitFor(COMMAND_SECONDS, TimeUnit.SECONDS)) {
+        process.destroyForcibly();
+        throw new AssertionError(Arrays.toString(command) + " does not end");
+      }
+      return new Output(process.exitValue(), text);
+    } catch (InterruptedException e) {
+      process.destroyForcibly();
+      Thread.currentThread().interrupt();
+      throw new IOException(e);
+    }
+  }
+
+  /**
+   * What a command did.
+   *
+   * @param status its exit status
+   * @param text what it printed
+   */
+  public record Output(int status, String text) {}
+
+  /** Whether an address answers a ping from a namespace. */
+  public static boolean pings(NetNs from, String address) throws IOException {
+    return attempt(from, "ping", "-n", "-c1", "-W2", address).status() == 0;
+  }
+
+  /** The names of the interfaces in a namespace that are of a kind, as {@code ip} tells them. */
+  public static List<String> links(NetNs where, String kind) throws IOException {
+    return run(where, "ip", "-o", "link", "show", "type", kind)
+        .lines()
+        .map(line -> line.split("[:@]\\s*", 3)[1])
+        .toList();
+  }
+
+  @Override
+  public void close() throws IOException {
+    while (!namespaces.isEmpty()) {
+      NetNs netns = namespaces.pop();
+      netns.close();
+      NetNs.delete(String.valueOf(netns.path().getFileName()));
+    }
+    try (Stream<Path> files = Files.walk(directory)) {
+      files.sorted(Comparator.reverseOrder()).forEach(Lab::delete);
+    }
+  }
+
+  private static void delete(Path file) {
+    try {
+      Files.deleteIfExists(file);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}
