@@ -13,8 +13,9 @@ import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A typed view of a JSON object that knows where it stands in the configuration, so that an error
- * names the key by its whole path: {@code ipam.ranges[0][1].subnet}. A key with the value null
- * counts as absent, as it does for Go programs.
+ * names the key by its whole path: {@code ipam.ranges[0][1].subnet}. As for Go programs, a key with
+ * the value null counts as absent, and where no key is written just so, one that differs in case is
+ * taken.
  */
 public final class ConfigObject {
   private final ObjectNode json;
@@ -190,6 +191,13 @@ public final class ConfigObject {
 
   private @Nullable JsonNode node(String key) {
     JsonNode node = json.get(key);
+    if (node == null) {
+      for (Map.Entry<String, JsonNode> entry : json.properties()) {
+        if (entry.getKey().equalsIgnoreCase(key)) {
+          node = entry.getValue();
+        }
+      }
+    }
     return node == null || node.isNull() ? null : node;
   }
 

@@ -30,8 +30,24 @@ public final class GenericArgs {
     return args;
   }
 
-  /** The text that stands for the pairs. */
-  public static String format(Map<String, String> args) {
+  /**
+   * The text that stands for the pairs.
+   *
+   * @throws CniException code 4 if a key or value would be read as something else
+   */
+  public static String format(Map<String, String> args) throws CniException {
+    for (Map.Entry<String, String> entry : args.entrySet()) {
+      if (entry.getKey().isEmpty()
+          || (entry.getKey() + entry.getValue()).matches("(?s).*[;=\0].*")) {
+        throw new CniException(
+            ErrorCode.INVALID_PARAMETER,
+            "CNI_ARGS: key "
+                + Json.quote(entry.getKey())
+                + " and value "
+                + Json.quote(entry.getValue())
+                + " must hold no ';' or '='");
+      }
+    }
     return args.entrySet().stream()
         .map(entry -> entry.getKey() + "=" + entry.getValue())
         .collect(Collectors.joining(";"));

@@ -46,6 +46,18 @@ public record NetworkConfig(
     }
   }
 
+  /**
+   * The name that a configuration gives its network, whatever the rest of it is like; empty if it
+   * gives none.
+   *
+   * @param text UTF-8
+   * @param source where it comes from, for messages
+   * @throws CniException code 6 if it is not JSON
+   */
+  public static String nameOf(byte[] text, String source) throws CniException {
+    return Json.parse(text, source).path("name").asString("");
+  }
+
   private static NetworkConfig ofList(ObjectNode json) throws CniException {
     var view = new ConfigObject(json, "");
     String name =

@@ -26,8 +26,9 @@ public final class Rollback {
    * @return the failure, to be thrown
    */
   public <E extends Throwable> E after(E failure) {
-    boolean interrupted = Thread.interrupted();
+    boolean interrupted = false;
     while (!steps.isEmpty()) {
+      interrupted |= Thread.interrupted(); // also one that came during the last step
       try {
         steps.pop().undo();
       } catch (Exception e) {

@@ -40,9 +40,8 @@ final class AttachmentOptions {
   @Option(
       names = {"-i", "--ifname"},
       paramLabel = "NAME",
-      defaultValue = "${env:CNI_IFNAME:-eth0}",
       description = "The interface in the container; CNI_IFNAME, or eth0.")
-  private String interfaceName = "eth0";
+  private String interfaceName = Environment.get("CNI_IFNAME").orElse("eth0");
 
   @Option(
       names = "--container-id",
@@ -53,16 +52,14 @@ final class AttachmentOptions {
   @Option(
       names = "--args",
       paramLabel = "K=V;...",
-      defaultValue = "${env:CNI_ARGS:-}",
       description = "Arguments for the plugins; CNI_ARGS.")
-  private String args = "";
+  private String args = Environment.get("CNI_ARGS").orElse("");
 
   @Option(
       names = "--capability-args",
       paramLabel = "JSON",
-      defaultValue = "${env:CAP_ARGS:-}",
       description = "Arguments for capabilities, an object by capability; CAP_ARGS.")
-  private String capabilityArgs = "";
+  private String capabilityArgs = Environment.get("CAP_ARGS").orElse("");
 
   /** What a command does with the attachment. */
   interface Action {

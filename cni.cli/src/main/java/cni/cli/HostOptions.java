@@ -18,16 +18,14 @@ final class HostOptions {
   @Option(
       names = "--networks",
       paramLabel = "DIR",
-      defaultValue = "${env:NETCONFPATH:-/etc/cni/net.d}",
       description = "Network configurations; NETCONFPATH, or /etc/cni/net.d.")
-  private Path networks = Cni.DEFAULT_NETWORKS;
+  private Path networks = Environment.get("NETCONFPATH").map(Path::of).orElse(Cni.DEFAULT_NETWORKS);
 
   @Option(
       names = "--path",
       paramLabel = "DIRS",
-      defaultValue = "${env:CNI_PATH:-/opt/cni/bin}",
       description = "Plugin executables, separated by colons; CNI_PATH, or /opt/cni/bin.")
-  private String path = "";
+  private String path = Environment.get("CNI_PATH").orElseGet(Cni.DEFAULT_EXECUTABLES::toString);
 
   @Option(
       names = "--cache",

@@ -3,15 +3,21 @@ package cni.cli;
 import cni.api.Attachment;
 import cni.api.CniException;
 import cni.api.Rollback;
+import cni.netlink.ffm.ChildProcess;
+import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.NetNs;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.Rtnetlink;
 import cni.runtime.Cni;
 import cni.runtime.Network;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -36,6 +42,8 @@ import picocli.CommandLine.Parameters;
     })
 final class RunCommand implements Callable<Integer> {
   private static final int CANNOT_START = 126;
+  private static final int SIGNALLED = 128;
+  private static final Duration A_WHILE = Duration.ofHours(1);
   private static final int PATIENCE_SECONDS = 5;
 
   @Mixin private HostOptions host = new HostOptions();
@@ -53,7 +61,8 @@ final class RunCommand implements Callable<Integer> {
   private List<String> command = List.of();
 
   private final Rollback cleanup = new Rollback();
-  private @Nullable Process process;
+  private final CountDownLatch ended = new CountDownLatch(1);
+  private @Nullable ChildProcess process;
   private boolean over;
 
   @Override
@@ -77,8 +86,8 @@ final class RunCommand implements Callable<Integer> {
       for (int i = 0; i < networks.size(); i++) {
         join(networks.get(i), Attachment.of(id, netns.path(), "eth" + i));
       }
-      Process started = start(netns);
-      return started == null ? CANNOT_START : started.waitFor();
+      ChildProcess started = start(netns);
+      return started == null ? CANNOT_START : await(started);
     }
   }
 
@@ -113,18 +122,31 @@ final class RunCommand implements Callable<Integer> {
     cleanup.add(() -> network.delete(attachment));
   }
 
-  private synchronized @Nullable Process start(NetNs netns) throws IOException {
+  private synchronized @Nullable ChildProcess start(NetNs netns) throws IOException {
     requireNotOver();
-    ProcessBuilder builder = new ProcessBuilder(command).inheritIO();
-    builder.environment().put("CNI_NETNS", netns.path().toString());
+    Map<String, String> environment = new HashMap<>(System.getenv());
+    environment.put("CNI_NETNS", netns.path().toString());
     try {
-      Process started = netns.<Process, IOException>callWithSys(builder::start);
+      ChildProcess started =
+          netns.<ChildProcess, KernelException>callWithSys(
+              () -> ChildProcess.startAttached(command, environment));
       process = started;
       return started;
-    } catch (IOException e) {
-      System.err.println("cni: " + command.getFirst() + " cannot be run: " + e.getMessage());
+    } catch (KernelException e) {
+      System.err.println("cni: " + e.getMessage());
       return null;
     }
+  }
+
+  private int await(ChildProcess started) throws IOException, InterruptedException {
+    boolean over = false;
+    while (!over) {
+      over = started.pump(A_WHILE);
+    }
+    ended.countDown();
+    return started.signal().isPresent()
+        ? SIGNALLED + started.signal().getAsInt()
+        : started.exitStatus().orElseThrow();
   }
 
   private void requireNotOver() throws IOException {
@@ -139,7 +161,7 @@ final class RunCommand implements Callable<Integer> {
       return;
     }
     over = true;
-    if (process != null && process.isAlive()) {
+    if (process != null) {
       endProcess(process);
     }
     var failure = cleanup.after(new IOException("cleaning up"));
@@ -148,15 +170,18 @@ final class RunCommand implements Callable<Integer> {
     }
   }
 
-  private static void endProcess(Process process) {
-    process.destroy();
+  /** The thread that waits for the command goes on while the JVM shuts down. */
+  private void endProcess(ChildProcess running) {
     try {
-      if (!process.waitFor(PATIENCE_SECONDS, TimeUnit.SECONDS)) {
-        process.destroyForcibly();
-        process.waitFor();
+      if (ended.getCount() > 0) {
+        running.terminate();
+      }
+      if (!ended.await(PATIENCE_SECONDS, TimeUnit.SECONDS)) {
+        running.kill();
+        ended.await();
       }
     } catch (InterruptedException e) {
-      process.destroyForcibly();
+      running.kill();
       Thread.currentThread().interrupt();
     }
   }

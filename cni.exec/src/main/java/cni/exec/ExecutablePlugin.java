@@ -164,7 +164,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
     if (!outcome.diagnostics().isEmpty()) {
       diagnostics.written(type, outcome.diagnostics());
     }
-    if (outcome.status() != 0) {
+    if (!outcome.success()) {
       throw failure(outcome);
     }
     return outcome;
@@ -190,14 +190,13 @@ public final class ExecutablePlugin implements NetworkPlugin {
 
   /** SPEC section 5, "Error"; and something sensible for a plugin that gave none. */
   private CniException failure(PluginProcess.Outcome outcome) {
-    String status = describeStatus(outcome.status());
     String words = outcome.diagnostics().strip();
     if (outcome.output().isBlank()) {
       return new CniException(
           ErrorCode.INTERNAL.value(),
           describe()
               + " "
-              + status
+              + outcome.ending()
               + " and printed no error"
               + (words.isEmpty() ? "" : "; on standard error: " + shorten(words)),
           words,
@@ -213,7 +212,11 @@ public final class ExecutablePlugin implements NetworkPlugin {
     }
     return new CniException(
         ErrorCode.INTERNAL.value(),
-        describe() + " " + status + " and printed no error but: " + excerpt(outcome.output()),
+        describe()
+            + " "
+            + outcome.ending()
+            + " and printed no error but: "
+            + excerpt(outcome.output()),
         words,
         null);
   }
@@ -229,13 +232,6 @@ public final class ExecutablePlugin implements NetworkPlugin {
         type + ": " + json.path("msg").asString("failed without a message"),
         json.path("details").asString(""),
         null);
-  }
-
-  private static String describeStatus(int status) {
-    // The shell's convention, which java.lang.Process follows for a process that a signal ended.
-    return status > 128 && status <= 128 + 64
-        ? "was ended by signal " + (status - 128)
-        : "ended with status " + status;
   }
 
   private String describe() {

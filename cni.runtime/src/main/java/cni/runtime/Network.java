@@ -54,17 +54,13 @@ public final class Network {
     }
     CallContext context = cni.context();
     try (var _ = cni.locks().acquire(attachment.containerId(), context.deadline())) {
-      // A second ADD without DEL fails in some plugin. What the first one made must survive that.
-      boolean known = cni.cache().has(config, attachment);
       var addition = new Addition(attachment, context);
       try {
         Result result = addition.run();
         cni.cache().put(config, attachment, result);
         return result;
       } catch (CniException | RuntimeException | Error e) {
-        if (!known) {
-          addition.rollback.after(e);
-        }
+        addition.rollback.after(e);
         throw e;
       }
     }
@@ -96,18 +92,19 @@ public final class Network {
       Rollback.Step delete =
           () ->
               resolved.plugin().delete(request(plugin, attachment, previous, context.forCleanup()));
-      boolean tookBack = false;
+      boolean keep = false;
       try {
         return resolved.plugin().add(request(plugin, attachment, previous, context));
       } catch (CniException e) {
         // A module that fails takes back what it did, and only it knows what was there before. An
-        // executable is known not to, and gets a DEL even when it fails.
-        tookBack = resolved.module();
+        // executable is known not to, and gets a DEL even when it fails; but not where the failure
+        // may be that there is an earlier attachment, which a DEL would take down.
+        keep = resolved.module() || cni.cache().has(config, attachment);
         throw in(plugin, "ADD", e);
       } catch (RuntimeException e) {
         throw unexpected(plugin, "ADD", e);
       } finally {
-        if (!tookBack) {
+        if (!keep) {
           rollback.add(delete);
         }
       }

@@ -29,16 +29,29 @@ final class NetworkDirectory {
   /**
    * The network with that name.
    *
-   * @throws CniException code 7 if there is none; what is wrong with a file that comes before it
+   * @throws CniException code 7 if there is none; what is wrong with its configuration, or if there
+   *     is none, with the first file that may have been meant for it
    */
   NetworkConfig load(String name) throws CniException {
     List<String> names = new ArrayList<>();
+    CniException unreadable = null;
     for (Path file : files()) {
-      NetworkConfig config = read(file);
-      if (config.name().equals(name)) {
-        return config;
+      byte[] text = read(file);
+      try {
+        String found = NetworkConfig.nameOf(text, file.toString());
+        if (found.equals(name)) {
+          return NetworkConfig.parse(text, file.toString());
+        }
+        names.add(found);
+      } catch (CniException e) {
+        if (!e.is(ErrorCode.DECODING_FAILURE)) {
+          throw e; // it is the one, and this is what is wrong with it
+        }
+        unreadable = unreadable == null ? e : unreadable;
       }
-      names.add(config.name());
+    }
+    if (unreadable != null) {
+      throw unreadable;
     }
     throw new CniException(
         ErrorCode.INVALID_CONFIG,
@@ -55,15 +68,15 @@ final class NetworkDirectory {
   List<NetworkConfig> loadAll() throws CniException {
     Map<String, NetworkConfig> byName = new LinkedHashMap<>();
     for (Path file : files()) {
-      NetworkConfig config = read(file);
+      NetworkConfig config = NetworkConfig.parse(read(file), file.toString());
       byName.putIfAbsent(config.name(), config);
     }
     return List.copyOf(byName.values());
   }
 
-  private static NetworkConfig read(Path file) throws CniException {
+  private static byte[] read(Path file) throws CniException {
     try {
-      return NetworkConfig.parse(Files.readAllBytes(file), file.toString());
+      return Files.readAllBytes(file);
     } catch (IOException e) {
       throw new CniException(ErrorCode.IO_FAILURE, file + " cannot be read: " + e, e);
     }

@@ -83,7 +83,8 @@ final class ResultCache {
           channel.write(buffer);
         }
       }
-      Files.move(unnamed, file, StandardCopyOption.ATOMIC_MOVE);
+      Files.move(
+          unnamed, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     } catch (IOException e) {
       Files.deleteIfExists(unnamed);
       throw e;

@@ -118,8 +118,9 @@ public final class AttachmentCheck {
   private static void requireNetwork(Namespace sandbox, Link link, Cidr address)
       throws CniException, IOException {
     Cidr network = address.network();
-    if (network.prefix() == Ip.bits(network.address())) {
-      return; // no network but the address itself
+    boolean noNetwork = network.prefix() == Ip.bits(network.address());
+    if (noNetwork || address.address().isLoopbackAddress()) {
+      return; // there is only the route to the address itself, in the kernel's local table
     }
     List<Route> routes = routesTo(sandbox, network);
     if (routes.stream().noneMatch(route -> isOn(route, link))) {

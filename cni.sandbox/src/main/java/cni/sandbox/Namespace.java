@@ -1,5 +1,6 @@
 package cni.sandbox;
 
+import cni.api.AttachmentRequest;
 import cni.api.CallContext;
 import cni.api.CniException;
 import cni.api.ErrorCode;
@@ -27,25 +28,31 @@ public final class Namespace implements AutoCloseable {
   }
 
   /**
-   * Opens a container's namespace.
+   * Opens the container's namespace.
    *
-   * @throws CniException code 8 if the path does not lead to a network namespace
+   * @throws CniException code 8 if its path does not lead to a network namespace, or leads to the
+   *     host's; code 4 if the request has no path
    */
-  public static Namespace ofContainer(Path path) throws CniException {
-    return new Namespace(Optional.of(open(path, "the container's network namespace")));
+  public static Namespace ofContainer(AttachmentRequest request, Namespace host)
+      throws CniException {
+    NetNs netns = open(request.requireNamespace(), "the container's network namespace");
+    return requireApart(new Namespace(Optional.of(netns)), netns, host);
   }
 
   /**
-   * Opens a container's namespace if it still exists, for DEL.
+   * Opens the container's namespace if it still exists, for DEL.
    *
-   * @throws CniException code 8 if the path leads to something else
+   * @throws CniException code 8 if the path leads to the host's namespace or cannot be opened
    */
-  public static Optional<Namespace> ofContainerIfPresent(Optional<Path> path) throws CniException {
+  public static Optional<Namespace> ofContainerIfPresent(AttachmentRequest request, Namespace host)
+      throws CniException {
+    Optional<Path> path = request.attachment().namespace();
     if (path.isEmpty()) {
       return Optional.empty();
     }
     try {
-      return Optional.of(new Namespace(Optional.of(NetNs.open(path.get()))));
+      NetNs netns = NetNs.open(path.get());
+      return Optional.of(requireApart(new Namespace(Optional.of(netns)), netns, host));
     } catch (KernelException e) {
       // A namespace that is gone leaves no file, or the bare file that it had been mounted on.
       if (e.is(Errno.ENOENT) || e instanceof NotNamespaceException) {
@@ -53,6 +60,30 @@ public final class Namespace implements AutoCloseable {
       }
       throw notUsable(path.get(), "the container's network namespace", e);
     }
+  }
+
+  /** What is meant for a container must never be done to the host. */
+  private static Namespace requireApart(Namespace container, NetNs netns, Namespace host)
+      throws CniException {
+    boolean apart = false;
+    try {
+      NetNs.Identity hosts = host.netns.isPresent() ? host.netns.get().identity() : NetNs.own();
+      apart = !netns.identity().equals(hosts);
+    } catch (KernelException e) {
+      throw failure("telling namespaces apart", e);
+    } finally {
+      if (!apart) {
+        container.close();
+      }
+    }
+    if (!apart) {
+      throw new CniException(
+          ErrorCode.INVALID_NAMESPACE,
+          "the container's network namespace (CNI_NETNS) "
+              + netns.path()
+              + " is the host's; give the path of the container's");
+    }
+    return container;
   }
 
   /**
@@ -93,12 +124,12 @@ public final class Namespace implements AutoCloseable {
   }
 
   /**
-   * The namespace itself.
+   * A container's namespace itself, for creating interfaces in it.
    *
-   * @throws KernelException if it is this process's own and /proc is not what it should be
+   * @throws IllegalStateException for the namespace of this process
    */
-  public NetNs netns() throws KernelException {
-    return netns.isPresent() ? netns.get() : NetNs.current();
+  public NetNs netns() {
+    return netns.orElseThrow(IllegalStateException::new);
   }
 
   /**

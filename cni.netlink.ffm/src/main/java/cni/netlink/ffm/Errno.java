@@ -13,6 +13,7 @@ public final class Errno {
   public static final int ENODEV = 19;
   public static final int EINVAL = 22;
   public static final int ENOTTY = 25;
+  public static final int ETXTBSY = 26;
   public static final int ENOSPC = 28;
   public static final int ERANGE = 34;
   public static final int EOPNOTSUPP = 95;

@@ -44,7 +44,7 @@ final class Libc {
   static final int STATX_DEV_MAJOR_OFFSET = 136;
 
   private static final Linker LINKER = Linker.nativeLinker();
-  private static final StructLayout STATE = Linker.Option.captureStateLayout();
+  static final StructLayout STATE = Linker.Option.captureStateLayout();
   private static final VarHandle ERRNO =
       STATE.varHandle(MemoryLayout.PathElement.groupElement("errno"));
 
@@ -272,34 +272,38 @@ final class Libc {
     }
   }
 
-  private static int check(int answer, MemorySegment state, String what) throws KernelException {
+  static int check(int answer, MemorySegment state, String what) throws KernelException {
     return (int) check((long) answer, state, what);
   }
 
-  private static long check(long answer, MemorySegment state, String what) throws KernelException {
+  static long check(long answer, MemorySegment state, String what) throws KernelException {
     if (answer < 0) {
-      throw new KernelException((int) ERRNO.get(state, 0L), what);
+      throw new KernelException(errno(state), what);
     }
     return answer;
   }
 
+  /** The errno of the call that had this state. */
+  static int errno(MemorySegment state) {
+    return (int) ERRNO.get(state, 0L);
+  }
+
   /** What a method handle threw: our own exception, or a mistake in this class. */
-  private static KernelException failure(Throwable t) {
+  static KernelException failure(Throwable t) {
     if (t instanceof KernelException e) {
       return e;
     }
     throw t instanceof Error error ? error : new AssertionError(t);
   }
 
-  private static MethodHandle function(String name, MemoryLayout result, MemoryLayout... args) {
+  static MethodHandle function(String name, MemoryLayout result, MemoryLayout... args) {
     return LINKER.downcallHandle(
         LINKER.defaultLookup().findOrThrow(name),
         FunctionDescriptor.of(result, args),
         Linker.Option.captureCallState("errno"));
   }
 
-  private static MethodHandle variadic(
-      String name, int fixed, MemoryLayout result, MemoryLayout... args) {
+  static MethodHandle variadic(String name, int fixed, MemoryLayout result, MemoryLayout... args) {
     return LINKER.downcallHandle(
         LINKER.defaultLookup().findOrThrow(name),
         FunctionDescriptor.of(result, args),

@@ -37,6 +37,11 @@ final class NamespaceThreads {
     }
   }
 
+  /** A descriptor of the namespace to come back to. */
+  static int home() {
+    return HOME;
+  }
+
   /** Runs the task on a thread that is in the namespace; waits for it, interrupted or not. */
   static <T, E extends Exception> T call(int namespace, NetNs.Task<T, E> task)
       throws E, KernelException {

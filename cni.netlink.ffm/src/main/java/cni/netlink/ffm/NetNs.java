@@ -177,6 +177,16 @@ public final class NetNs implements AutoCloseable {
   }
 
   /**
+   * The identity of the namespace that this process is in.
+   *
+   * @throws KernelException if it cannot be read
+   */
+  public static Identity own() throws KernelException {
+    long[] statx = Libc.identity(NamespaceThreads.home());
+    return new Identity(statx[0], statx[1], statx[2]);
+  }
+
+  /**
    * Runs a task on a thread that is inside the namespace. The calling thread waits where it is. Use
    * it for what depends on the thread's namespace and for nothing else: opening a socket, reading
    * and writing below /proc/sys/net, starting a process.

@@ -1,18 +1,18 @@
 package cni.netlink.lab;
 
+import cni.netlink.ffm.ChildProcess;
+import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.NetNs;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayDeque;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.Deque;
 import java.util.List;
 import java.util.concurrent.ThreadLocalRandom;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
 /**
@@ -20,7 +20,8 @@ import java.util.stream.Stream;
  * the others for containers. Closing it removes all of them.
  */
 public final class Lab implements AutoCloseable {
-  private static final int COMMAND_SECONDS = 60;
+  private static final Duration COMMAND_PATIENCE = Duration.ofSeconds(60);
+  private static final int LONGEST_OUTPUT = 1 << 20;
 
   private final String prefix =
       "cni-test-%06x-".formatted(ThreadLocalRandom.current().nextInt(1 << 24));
@@ -80,18 +81,15 @@ public final class Lab implements AutoCloseable {
 
   /** Runs a command in a namespace, whatever becomes of it. */
   public static Output attempt(NetNs where, String... command) throws IOException {
-    ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
-    builder.redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()));
-    Process process = where.<Process, IOException>call(builder::start);
-    try (var stream = process.getInputStream()) {
-      String text = new String(stream.readAllBytes(), StandardCharsets.UTF_8);
-      if (!process.waitFor(COMMAND_SECONDS, TimeUnit.SECONDS)) {
-        process.destroyForcibly();
-        throw new AssertionError(Arrays.toString(command) + " does not end");
+    List<String> words = List.of(command);
+    try (ChildProcess process =
+        where.<ChildProcess, KernelException>call(
+            () -> ChildProcess.start(words, System.getenv(), new byte[0], LONGEST_OUTPUT))) {
+      if (!process.pump(COMMAND_PATIENCE)) {
+        throw new AssertionError(words + " does not end");
       }
-      return new Output(process.exitValue(), text);
+      return new Output(process.exitStatus().orElse(-1), process.output() + process.errors());
     } catch (InterruptedException e) {
-      process.destroyForcibly();
       Thread.currentThread().interrupt();
       throw new IOException(e);
     }

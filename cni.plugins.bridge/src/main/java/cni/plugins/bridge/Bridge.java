@@ -7,6 +7,7 @@ import cni.api.Ip;
 import cni.api.Names;
 import cni.api.Result;
 import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.NetlinkAnswer;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.NetlinkMessage;
 import cni.netlink.ffm.route.IfLink;
@@ -26,7 +27,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ThreadLocalRandom;
-import java.util.function.Predicate;
 
 /** The bridge on the host: made when first needed, shared by all attachments, never removed. */
 final class Bridge {
@@ -87,14 +87,6 @@ final class Bridge {
         throw e;
       }
     }
-    host.withSysctl(
-        sysctl -> {
-          try { // the routes of this interface are ours
-            sysctl.ensure("net/ipv6/conf/" + config.bridge() + "/accept_ra", "0");
-          } catch (NoSuchFileException e) {
-            return; // no IPv6
-          }
-        });
     return routing.links(config.bridge()).getFirst();
   }
 
@@ -107,6 +99,14 @@ final class Bridge {
   }
 
   private void adjust(Rtnetlink routing, Link bridge) throws IOException {
+    host.withSysctl(
+        sysctl -> {
+          try { // the routes of this interface are ours: no container may announce any to the host
+            sysctl.ensure("net/ipv6/conf/" + config.bridge() + "/accept_ra", "0");
+          } catch (NoSuchFileException e) {
+            return; // no IPv6
+          }
+        });
     List<NetlinkMessage> requests = new ArrayList<>();
     if (!bridge.isUp()) {
       requests.add(LinkRequests.setUp(bridge.index()));
@@ -140,6 +140,7 @@ final class Bridge {
     Rtnetlink routing = host.routing();
     List<InterfaceAddress> there = routing.addresses(link.index());
     List<Cidr> present = there.stream().map(Bridge::cidr).toList();
+    List<NetlinkMessage> deletions = new ArrayList<>();
     List<NetlinkMessage> requests = new ArrayList<>();
     for (Cidr gateway : wanted) {
       if (present.contains(gateway)) {
@@ -148,7 +149,7 @@ final class Bridge {
       for (InterfaceAddress address : there) {
         if (!wanted.contains(cidr(address)) && conflicts(cidr(address), gateway)) {
           requireForce(link, cidr(address), gateway);
-          requests.add(address.deleteRequest());
+          deletions.add(address.deleteRequest());
         }
       }
       // Nobody else has the gateway's address, and the first container wants to use it at once.
@@ -158,17 +159,22 @@ final class Bridge {
               .addRequest());
     }
     if (!requests.isEmpty()) {
-      requests.add(LinkRequests.setMac(link.index(), link.mac())); // keeps it, whatever ports come
-      executeUnless(routing, requests, Errno.EEXIST, Errno.EADDRNOTAVAIL);
+      // Set to what it is now, the hardware address stays so, whatever ports come and go.
+      String mac = routing.links(link.name()).getFirst().mac();
+      requests.add(LinkRequests.setMac(link.index(), mac));
+      executeUnless(routing, deletions, Errno.EADDRNOTAVAIL);
+      executeUnless(routing, requests, Errno.EEXIST);
     }
   }
 
-  /** Refusals with these numbers mean that another attachment has done the same just now. */
-  private static void executeUnless(
-      Rtnetlink routing, List<NetlinkMessage> requests, int done, int alsoDone) throws IOException {
-    for (var answer : routing.exchange(requests)) {
-      Predicate<NetlinkException> harmless = e -> e.is(done) || e.is(alsoDone);
-      if (answer.error().isPresent() && !harmless.test(answer.error().get())) {
+  /** A refusal with this number means that another attachment has done the same just now. */
+  private static void executeUnless(Rtnetlink routing, List<NetlinkMessage> requests, int done)
+      throws IOException {
+    if (requests.isEmpty()) {
+      return;
+    }
+    for (NetlinkAnswer answer : routing.exchange(requests)) {
+      if (answer.error().isPresent() && !answer.error().get().is(done)) {
         throw answer.error().get();
       }
     }
@@ -205,19 +211,21 @@ final class Bridge {
           "bridge name " + bridge.name() + " is too long: with the VLAN it becomes " + name);
     }
     Optional<Link> found = routing.link(name);
-    if (found.isPresent()) {
-      return found.get();
+    if (found.isEmpty()) {
+      NewLink peer = NewLink.peer(name).mtu(bridge.mtu());
+      NewLink veth = NewLink.veth(InterfaceNames.randomVeth(), peer).mtu(bridge.mtu());
+      NetlinkMessage request = veth.master(bridge.index()).up().request();
+      executeUnless(routing, List.of(request), Errno.EEXIST);
+      found = routing.link(name);
     }
-    String port = InterfaceNames.randomVeth();
-    NewLink peer = NewLink.peer(name).mtu(bridge.mtu());
-    routing.execute(
-        NewLink.veth(port, peer).mtu(bridge.mtu()).master(bridge.index()).up().request());
-    List<Link> ends = routing.links(port, name);
-    var ownOnly =
-        new BridgeConfig.PortVlans(config.vlans().own(), List.of(), config.vlans().keepDefault());
-    BridgePort.setVlans(routing, ends.getFirst().index(), ownOnly);
-    routing.execute(LinkRequests.setUp(ends.getLast().index()));
-    return ends.getLast();
+    Link link = found.orElseThrow(() -> new IOException(name + " vanished from the host"));
+    if (!link.isUp()) { // going up is the last thing: one that is down was not finished
+      var ownOnly =
+          new BridgeConfig.PortVlans(config.vlans().own(), List.of(), config.vlans().keepDefault());
+      BridgePort.setVlans(routing, link.peer(), ownOnly);
+      routing.execute(LinkRequests.setUp(link.index()));
+    }
+    return link;
   }
 
   /** The gateway's address with its network's prefix, for each address that has one. */

@@ -68,7 +68,7 @@ final class BridgeAttachment {
   private Result attachOrThrow() throws CniException, IOException {
     Link bridgeLink = bridge.ensure();
     Result previous = request.prevResult().orElse(Result.EMPTY);
-    Optional<Result.Interface> port = BridgePlugin.portOf(previous, config);
+    Optional<Result.Interface> port = BridgePlugin.madeBefore(previous, config.bridge());
     Result result =
         port.isPresent() ? adopt(bridgeLink, previous, port.get()) : connect(bridgeLink, previous);
     if (config.ipam().isPresent()) {
@@ -76,7 +76,8 @@ final class BridgeAttachment {
     } else if (config.containerInterface() && port.isEmpty()) {
       sandbox.routing().execute(LinkRequests.setUp(containerLink().index()));
     }
-    if (config.containerInterface()) {
+    // A tap that was adopted has no carrier before somebody uses it, so only a veth is waited for.
+    if (config.containerInterface() && port.isEmpty()) {
       awaitPort(hostInterface(result, port).name());
     }
     result = withCurrentMacs(result, hostInterface(result, port).name());
@@ -143,13 +144,13 @@ final class BridgeAttachment {
           ErrorCode.INVALID_CONFIG,
           "interface " + port.name() + " of prevResult already belongs to another bridge");
     }
+    int before = link.master();
+    rollback.add(() -> host.routing().execute(LinkRequests.setMaster(link.index(), before)));
     host.routing()
         .execute(
             List.of(
                 LinkRequests.setMaster(link.index(), bridgeLink.index()),
                 LinkRequests.setUp(link.index())));
-    int before = link.master();
-    rollback.add(() -> host.routing().execute(LinkRequests.setMaster(link.index(), before)));
     BridgePort.configure(host.routing(), link.index(), config);
     List<Result.Interface> interfaces = new ArrayList<>(previous.interfaces());
     interfaces.add(describe(bridgeLink, ""));
@@ -190,9 +191,19 @@ final class BridgeAttachment {
   private Result askIpam() throws CniException {
     String type = config.ipam().orElseThrow();
     NetworkPlugin ipam = request.context().delegates().find(type);
-    // SPEC section 4: a delegate whose ADD fails gets a DEL, too.
-    rollback.add(() -> ipam.delete(request.forCleanup()));
-    Result assigned = ipam.add(request);
+    Rollback.Step release = () -> ipam.delete(request.forCleanup());
+    Result assigned;
+    try {
+      assigned = ipam.add(request);
+      rollback.add(release);
+    } catch (CniException e) {
+      // One that was cut off may have an address by now. One that refused has given nothing out,
+      // and a DEL would take from this attachment what an earlier ADD of it was given.
+      if (e.is(ErrorCode.TRY_AGAIN_LATER)) {
+        rollback.add(release);
+      }
+      throw e;
+    }
     if (assigned.ips().isEmpty()) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG, "ipam plugin " + type + " answered without an address");

@@ -41,7 +41,7 @@ final class BridgeCheck {
     Result.Interface expected = result.interfaces().get(index);
     String where = "the container (" + expected.sandbox() + ")";
     Link container = AttachmentCheck.requireLink(sandbox, expected, where);
-    Optional<Result.Interface> adopted = BridgePlugin.portOf(result, config);
+    Optional<Result.Interface> adopted = BridgePlugin.adopted(result, config.bridge());
     if (adopted.isPresent()) {
       Link port = AttachmentCheck.requireLink(host, adopted.get(), HOST);
       requireMaster(port, bridge);

@@ -126,8 +126,17 @@ record BridgeConfig(
     }
   }
 
+  /**
+   * The bridge's name, whether it can be one or not.
+   *
+   * @throws CniException code 7 if it is not a string
+   */
+  static String bridgeName(ConfigObject view) throws CniException {
+    return view.text("bridge").filter(text -> !text.isEmpty()).orElse(DEFAULT_BRIDGE);
+  }
+
   private static String bridge(ConfigObject view) throws CniException {
-    String name = view.text("bridge").filter(text -> !text.isEmpty()).orElse(DEFAULT_BRIDGE);
+    String name = bridgeName(view);
     if (!Names.isInterface(name)) {
       throw view.invalid("bridge", Names.INTERFACE_HINT.strip());
     }
@@ -147,9 +156,6 @@ record BridgeConfig(
     if (entry.has("minID") != entry.has("maxID")) {
       throw entry.invalid(
           entry.has("minID") ? "minID" : "maxID", "needs the other end: give minID and maxID");
-    }
-    if (!entry.has("minID") && !entry.has("id")) {
-      throw entry.invalid("id", "is missing: give id, or minID and maxID");
     }
     if (entry.has("minID")) {
       int min = entry.integer("minID", 1, LAST_VLAN).orElseThrow();

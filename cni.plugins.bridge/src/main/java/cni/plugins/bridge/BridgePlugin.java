@@ -22,6 +22,8 @@ import java.util.Optional;
  * earlier plugin of the chain made. Addresses come from the ipam plugin, if there is one.
  */
 public final class BridgePlugin implements NetworkPlugin {
+  private static final System.Logger LOG = System.getLogger("cni.plugins.bridge");
+
   /** The plugin as the runtime makes it. */
   public BridgePlugin() {}
 
@@ -35,7 +37,7 @@ public final class BridgePlugin implements NetworkPlugin {
     BridgeConfig config = config(request);
     config.requireFeasible(request.config().view());
     try (Namespace host = Namespace.ofHost(request.context());
-        Namespace sandbox = Namespace.ofContainer(request.requireNamespace())) {
+        Namespace sandbox = Namespace.ofContainer(request, host)) {
       return new BridgeAttachment(request, config, host, sandbox).attach();
     }
   }
@@ -47,50 +49,62 @@ public final class BridgePlugin implements NetworkPlugin {
       request.context().delegates().find(config.ipam().get()).check(request);
     }
     try (Namespace host = Namespace.ofHost(request.context());
-        Namespace sandbox = Namespace.ofContainer(request.requireNamespace())) {
+        Namespace sandbox = Namespace.ofContainer(request, host)) {
       new BridgeCheck(request, config, host, sandbox).check();
     }
   }
 
+  /**
+   * {@inheritDoc}
+   *
+   * <p>Reads no more of the configuration than it needs, so that what a wrong one has begun can be
+   * removed.
+   */
   @Override
   public void delete(AttachmentRequest request) throws CniException {
-    BridgeConfig config = config(request);
-    disconnect(request, config);
+    disconnect(request, BridgeConfig.bridgeName(request.config().view()));
     // Only now: an address that is still on a wire must not be given to the next container.
-    if (config.ipam().isPresent()) {
-      request.context().delegates().find(config.ipam().get()).delete(request);
+    Optional<String> ipam = request.config().ipamType();
+    if (ipam.isPresent()) {
+      request.context().delegates().find(ipam.get()).delete(request);
+    }
+    for (String key : List.of("ipMasq", "macspoofchk")) {
+      if (request.config().view().bool(key)) {
+        LOG.log(
+            System.Logger.Level.WARNING,
+            "rules that another plugin made for " + key + " are not removed yet");
+      }
     }
   }
 
-  private static void disconnect(AttachmentRequest request, BridgeConfig config)
-      throws CniException {
+  private static void disconnect(AttachmentRequest request, String bridge) throws CniException {
     Result previous = request.prevResult().orElse(Result.EMPTY);
-    Optional<Result.Interface> adopted = portOf(previous, config);
+    Optional<Result.Interface> adopted = adopted(previous, bridge);
     String ifName = request.attachment().interfaceName();
     try (Namespace host = Namespace.ofHost(request.context())) {
       if (adopted.isPresent()) {
-        release(host, adopted.get(), config);
+        release(host, adopted.get(), bridge);
         return;
       }
-      Optional<Namespace> there = Namespace.ofContainerIfPresent(request.attachment().namespace());
+      Optional<Namespace> there = Namespace.ofContainerIfPresent(request, host);
       if (there.isPresent()) {
         try (Namespace sandbox = there.get()) {
           executeUnlessGone(sandbox, LinkRequests.delete(ifName));
         }
       } else {
-        deleteHostEnd(host, previous, config);
+        deleteHostEnd(host, previous, bridge);
       }
     } catch (IOException e) {
-      throw Namespace.failure("disconnecting " + ifName + " from bridge " + config.bridge(), e);
+      throw Namespace.failure("disconnecting " + ifName + " from bridge " + bridge, e);
     }
   }
 
   /** The interface is the earlier plugin's, which deletes it; the bridge only lets it go. */
-  private static void release(Namespace host, Result.Interface port, BridgeConfig config)
+  private static void release(Namespace host, Result.Interface port, String bridge)
       throws IOException {
     Optional<Link> link = host.routing().link(port.name());
-    Optional<Link> bridge = host.routing().link(config.bridge());
-    if (link.isPresent() && bridge.isPresent() && link.get().master() == bridge.get().index()) {
+    Optional<Link> master = host.routing().link(bridge);
+    if (link.isPresent() && master.isPresent() && link.get().master() == master.get().index()) {
       executeUnlessGone(host, LinkRequests.setMaster(link.get().index(), 0));
     }
   }
@@ -99,13 +113,13 @@ public final class BridgePlugin implements NetworkPlugin {
    * Without a path to the container's namespace the veth can still be deleted by the end on the
    * host. It usually went with the namespace; by now another one may have its name.
    */
-  private static void deleteHostEnd(Namespace host, Result previous, BridgeConfig config)
+  private static void deleteHostEnd(Namespace host, Result previous, String bridge)
       throws IOException {
-    int bridge = previous.indexOf(config.bridge(), "").orElse(-1);
-    if (bridge < 0 || bridge + 1 >= previous.interfaces().size()) {
+    int index = previous.indexOf(bridge, "").orElse(-1);
+    if (index < 0 || index + 1 >= previous.interfaces().size()) {
       return;
     }
-    Result.Interface end = previous.interfaces().get(bridge + 1);
+    Result.Interface end = previous.interfaces().get(index + 1);
     Optional<Link> link =
         end.onHost() && !end.mac().isEmpty() ? host.routing().link(end.name()) : Optional.empty();
     if (link.isPresent() && link.get().isKind("veth") && link.get().mac().equals(end.mac())) {
@@ -145,13 +159,18 @@ public final class BridgePlugin implements NetworkPlugin {
     return BridgeConfig.parse(request.config(), request.attachment().args());
   }
 
-  /**
-   * The interface on the host that an earlier plugin made. It stands in the result before the
-   * bridge, where there is a bridge yet; an interface that this plugin made stands after it.
-   */
-  static Optional<Result.Interface> portOf(Result result, BridgeConfig config) {
+  /** The first interface on the host that stands before the bridge, if that is there yet. */
+  static Optional<Result.Interface> madeBefore(Result result, String bridge) {
     List<Result.Interface> interfaces = result.interfaces();
-    int end = result.indexOf(config.bridge(), "").orElse(interfaces.size());
+    int end = result.indexOf(bridge, "").orElse(interfaces.size());
     return interfaces.subList(0, end).stream().filter(Result.Interface::onHost).findFirst();
+  }
+
+  /**
+   * The interface of an earlier plugin that was made a port of the bridge. In the result it stands
+   * before the bridge; an interface that this plugin made itself stands after it.
+   */
+  static Optional<Result.Interface> adopted(Result result, String bridge) {
+    return result.indexOf(bridge, "").isPresent() ? madeBefore(result, bridge) : Optional.empty();
   }
 }

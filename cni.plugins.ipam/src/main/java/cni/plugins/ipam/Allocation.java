@@ -15,7 +15,7 @@ import java.util.stream.Collectors;
 /** One attachment's addresses in the making: all of them, or none stays reserved. */
 record Allocation(Reservations reservations, AttachmentId id, List<InetAddress> requested) {
   List<Result.IpConfig> allocate(List<RangeSet> sets) throws CniException {
-    Map<InetAddress, Reservations.Holder> taken = reservations.all();
+    Map<InetAddress, Reservations.Holder> taken = reservations.read().held();
     List<InetAddress> open = new ArrayList<>(requested);
     List<Result.IpConfig> allocated = new ArrayList<>();
     try {
@@ -55,7 +55,8 @@ record Allocation(Reservations reservations, AttachmentId id, List<InetAddress> 
   private void requireNoneYet(RangeSet set, Map<InetAddress, Reservations.Holder> taken)
       throws CniException {
     for (Map.Entry<InetAddress, Reservations.Holder> entry : taken.entrySet()) {
-      if (entry.getValue().is(id) && set.contains(entry.getKey())) {
+      if ((entry.getValue().is(id) || entry.getValue().isOnly(id.containerId()))
+          && set.contains(entry.getKey())) {
         throw new CniException(
             ErrorCode.INTERNAL,
             "%s has been allocated to %s already; delete that attachment before adding it again"

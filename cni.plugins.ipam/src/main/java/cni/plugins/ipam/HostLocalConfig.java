@@ -19,18 +19,12 @@ import java.util.Optional;
  * The configuration of host-local: its {@code ipam} section, and what the runtime and the user ask
  * for.
  *
- * @param network the network's name
  * @param sets an address is given out of each
  * @param routes for the result
- * @param dataDir where the reservations are
  * @param resolvConf the file that resolver settings are taken from
  */
 record HostLocalConfig(
-    String network,
-    List<RangeSet> sets,
-    List<Result.Route> routes,
-    String dataDir,
-    Optional<String> resolvConf) {
+    List<RangeSet> sets, List<Result.Route> routes, Optional<String> resolvConf) {
   private static final String DEFAULT_DATA_DIR = "/var/lib/cni/networks";
 
   HostLocalConfig {
@@ -44,11 +38,7 @@ record HostLocalConfig(
    * @throws CniException code 7 if it makes no sense
    */
   static HostLocalConfig parse(PluginConfig config) throws CniException {
-    ConfigObject ipam =
-        config
-            .view()
-            .object("ipam")
-            .orElseThrow(() -> config.view().invalid("ipam", "is missing: host-local needs it"));
+    ConfigObject ipam = ipam(config);
     List<RangeSet> sets = new ArrayList<>();
     Optional<ConfigObject> runtime = config.runtimeConfig();
     if (runtime.isPresent()) {
@@ -63,12 +53,23 @@ record HostLocalConfig(
     for (ConfigObject route : ipam.objects("routes")) {
       routes.add(Result.Route.parse(route));
     }
-    return new HostLocalConfig(
-        config.network(),
-        sets,
-        routes,
-        nonEmpty(ipam, "dataDir").orElse(DEFAULT_DATA_DIR),
-        nonEmpty(ipam, "resolvConf"));
+    return new HostLocalConfig(sets, routes, nonEmpty(ipam, "resolvConf"));
+  }
+
+  private static ConfigObject ipam(PluginConfig config) throws CniException {
+    return config
+        .view()
+        .object("ipam")
+        .orElseThrow(() -> config.view().invalid("ipam", "is missing: host-local needs it"));
+  }
+
+  /**
+   * The directory that the directories of networks are in.
+   *
+   * @throws CniException code 7 if {@code ipam.dataDir} is not a string
+   */
+  static String dataDir(PluginConfig config) throws CniException {
+    return nonEmpty(ipam(config), "dataDir").orElse(DEFAULT_DATA_DIR);
   }
 
   private static Optional<String> nonEmpty(ConfigObject config, String key) throws CniException {

@@ -4,12 +4,12 @@ import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.CollectRequest;
-import cni.api.Deadline;
 import cni.api.Dns;
 import cni.api.ErrorCode;
 import cni.api.Ip;
 import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
+import cni.api.PluginConfig;
 import cni.api.PluginRequest;
 import cni.api.Result;
 import java.math.BigInteger;
@@ -18,11 +18,13 @@ import java.nio.file.FileSystem;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /**
@@ -59,7 +61,8 @@ public final class HostLocalPlugin implements NetworkPlugin {
             ? ResolvConf.read(files.getPath(config.resolvConf().get()))
             : Dns.NONE;
     requireInSomeSet(requested, config);
-    try (Reservations reservations = open(config, request)) {
+    try (Reservations reservations =
+        Reservations.open(directory(request.config()), lock, request.context().deadline())) {
       var allocation = new Allocation(reservations, request.attachment().id(), requested);
       return new Result(List.of(), allocation.allocate(config.sets()), config.routes(), dns);
     }
@@ -81,12 +84,10 @@ public final class HostLocalPlugin implements NetworkPlugin {
 
   @Override
   public void check(AttachmentRequest request) throws CniException {
-    HostLocalConfig config = HostLocalConfig.parse(request.config());
-    AttachmentId id = request.attachment().id();
-    Optional<Reservations> open = openIfPresent(config, request);
+    Optional<Reservations> open = openIfPresent(request);
     if (open.isPresent()) {
       try (Reservations reservations = open.get()) {
-        if (reservations.all().values().stream().anyMatch(holder -> holder.is(id))) {
+        if (!holding(request.attachment().id(), reservations.read().held()).isEmpty()) {
           return;
         }
       }
@@ -94,53 +95,76 @@ public final class HostLocalPlugin implements NetworkPlugin {
     throw new CniException(
         ErrorCode.INTERNAL,
         "no address is reserved for container %s, interface %s in %s"
-            .formatted(id.containerId(), id.interfaceName(), directory(config)));
+            .formatted(
+                request.attachment().containerId(),
+                request.attachment().interfaceName(),
+                directory(request.config())));
   }
 
   @Override
   public void delete(AttachmentRequest request) throws CniException {
-    AttachmentId id = request.attachment().id();
-    Optional<Reservations> open = openIfPresent(HostLocalConfig.parse(request.config()), request);
+    Optional<Reservations> open = openIfPresent(request);
     if (open.isPresent()) {
       try (Reservations reservations = open.get()) {
-        release(reservations, holder -> holder.is(id));
+        release(reservations, holding(request.attachment().id(), reservations.read().held()));
       }
     }
+  }
+
+  /** Files that name only the container count where none names the interface as well. */
+  private static List<InetAddress> holding(
+      AttachmentId id, Map<InetAddress, Reservations.Holder> held) {
+    List<InetAddress> exact = addresses(held, holder -> holder.is(id));
+    return exact.isEmpty() ? addresses(held, holder -> holder.isOnly(id.containerId())) : exact;
+  }
+
+  private static List<InetAddress> addresses(
+      Map<InetAddress, Reservations.Holder> held, Predicate<Reservations.Holder> condition) {
+    return held.entrySet().stream()
+        .filter(entry -> condition.test(entry.getValue()))
+        .map(Map.Entry::getKey)
+        .toList();
   }
 
   @Override
   public void collect(CollectRequest request) throws CniException {
     Set<String> containers = new HashSet<>();
     request.valid().forEach(id -> containers.add(id.containerId()));
-    Optional<Reservations> open = openIfPresent(HostLocalConfig.parse(request.config()), request);
+    Optional<Reservations> open = openIfPresent(request);
     if (open.isPresent()) {
       try (Reservations reservations = open.get()) {
-        release(
-            reservations,
-            holder ->
-                holder.interfaceName().isPresent()
-                    ? !request
-                        .valid()
-                        .contains(
-                            new AttachmentId(holder.containerId(), holder.interfaceName().get()))
-                    : !containers.contains(holder.containerId()));
+        Reservations.Contents contents = reservations.read();
+        List<InetAddress> stale = new ArrayList<>(contents.torn());
+        stale.addAll(
+            addresses(contents.held(), holder -> isStale(holder, request.valid(), containers)));
+        release(reservations, stale);
       }
     }
   }
 
-  /** Releases all that the condition holds for, going on after a failure. */
-  private static void release(Reservations reservations, Condition condition) throws CniException {
+  private static boolean isStale(
+      Reservations.Holder holder, Set<AttachmentId> valid, Set<String> containers) {
+    if (!holder.isContainer()) {
+      return false;
+    }
+    return holder
+        .interfaceName()
+        .map(name -> !valid.contains(new AttachmentId(holder.containerId(), name)))
+        .orElseGet(() -> !containers.contains(holder.containerId()));
+  }
+
+  /** Releases all of them, going on after a failure. */
+  private static void release(Reservations reservations, List<InetAddress> addresses)
+      throws CniException {
     CniException failure = null;
-    for (Map.Entry<InetAddress, Reservations.Holder> entry : reservations.all().entrySet()) {
-      if (condition.holds(entry.getValue())) {
-        try {
-          reservations.release(entry.getKey());
-        } catch (CniException e) {
-          if (failure == null) {
-            failure = e;
-          } else {
-            failure.addSuppressed(e);
-          }
+    for (InetAddress address : addresses) {
+      try {
+        reservations.release(address);
+      } catch (CniException e) {
+        if (failure == null) {
+          failure = e;
+        } else {
+          failure.addSuppressed(e);
         }
       }
     }
@@ -149,19 +173,15 @@ public final class HostLocalPlugin implements NetworkPlugin {
     }
   }
 
-  private interface Condition {
-    boolean holds(Reservations.Holder holder);
-  }
-
   @Override
   public void status(NetworkRequest request) throws CniException {
     HostLocalConfig config = HostLocalConfig.parse(request.config());
-    requireWritable(directory(config));
-    Optional<Reservations> open = openIfPresent(config, request);
+    requireWritable(directory(request.config()));
+    Optional<Reservations> open = openIfPresent(request);
     Set<InetAddress> taken = new HashSet<>();
     if (open.isPresent()) {
       try (Reservations reservations = open.get()) {
-        taken.addAll(reservations.all().keySet());
+        taken.addAll(reservations.read().held().keySet());
       }
     }
     for (RangeSet set : config.sets()) {
@@ -169,7 +189,7 @@ public final class HostLocalPlugin implements NetworkPlugin {
       if (set.size().compareTo(BigInteger.valueOf(used)) <= 0) {
         throw new CniException(
             ErrorCode.NOT_AVAILABLE,
-            "every address of " + set + " is reserved (see " + directory(config) + ")");
+            "every address of " + set + " is reserved (see " + directory(request.config()) + ")");
       }
     }
   }
@@ -185,20 +205,13 @@ public final class HostLocalPlugin implements NetworkPlugin {
     }
   }
 
-  private Path directory(HostLocalConfig config) {
-    return files.getPath(config.dataDir()).resolve(config.network());
+  /** What needs no more than this works even where the rest of the configuration is wrong. */
+  private Path directory(PluginConfig config) throws CniException {
+    return files.getPath(HostLocalConfig.dataDir(config)).resolve(config.network());
   }
 
-  private Reservations open(HostLocalConfig config, PluginRequest request) throws CniException {
-    return Reservations.open(directory(config), lock, deadline(request));
-  }
-
-  private Optional<Reservations> openIfPresent(HostLocalConfig config, PluginRequest request)
-      throws CniException {
-    return Reservations.openIfPresent(directory(config), lock, deadline(request));
-  }
-
-  private static Deadline deadline(PluginRequest request) {
-    return request.context().deadline();
+  private Optional<Reservations> openIfPresent(PluginRequest request) throws CniException {
+    return Reservations.openIfPresent(
+        directory(request.config()), lock, request.context().deadline());
   }
 }

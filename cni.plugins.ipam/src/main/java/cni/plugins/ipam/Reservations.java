@@ -5,6 +5,7 @@ import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.Ip;
+import cni.api.Json;
 import cni.api.Names;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -18,7 +19,9 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -78,29 +81,34 @@ final class Reservations implements AutoCloseable {
   }
 
   /**
-   * Every address that someone holds. A file that says of nobody that they hold it was left by a
-   * process that died while it wrote; it is removed.
+   * What the directory holds.
    *
-   * @throws CniException code 5 if the directory cannot be read
+   * @param held every address that someone holds
+   * @param torn those whose file was not written to its end: a process died, and as the lock is
+   *     held it is not just being written. They are free.
    */
-  Map<InetAddress, Holder> all() throws CniException {
-    Map<InetAddress, Holder> all = new LinkedHashMap<>();
+  record Contents(Map<InetAddress, Holder> held, List<InetAddress> torn) {}
+
+  /**
+   * Reads the directory.
+   *
+   * @throws CniException code 5 if it cannot be read
+   */
+  Contents read() throws CniException {
+    Map<InetAddress, Holder> held = new LinkedHashMap<>();
+    List<InetAddress> torn = new ArrayList<>();
     try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
       for (Path file : files) {
         Optional<InetAddress> address = addressOf(file);
         if (address.isPresent()) {
           Optional<Holder> holder = holderOf(file);
-          if (holder.isPresent()) {
-            all.put(address.get(), holder.get());
-          } else {
-            Files.deleteIfExists(file);
-          }
+          holder.ifPresentOrElse(it -> held.put(address.get(), it), () -> torn.add(address.get()));
         }
       }
     } catch (IOException | java.nio.file.DirectoryIteratorException e) {
       throw failure("reservations in " + directory + " cannot be read", e);
     }
-    return all;
+    return new Contents(held, torn);
   }
 
   private static Optional<InetAddress> addressOf(Path file) {
@@ -124,7 +132,7 @@ final class Reservations implements AutoCloseable {
   }
 
   /**
-   * Reserves an address that nobody holds.
+   * Reserves an address that nobody holds; a torn file gives way.
    *
    * @param set the number of the range set that remembers it as the last one
    * @throws CniException code 5 if it cannot be written; then it is not reserved
@@ -154,7 +162,7 @@ final class Reservations implements AutoCloseable {
         channel.write(bytes);
       }
     }
-    Files.move(unnamed, file, StandardCopyOption.ATOMIC_MOVE);
+    Files.move(unnamed, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
   }
 
   /**
@@ -202,31 +210,45 @@ final class Reservations implements AutoCloseable {
    *     the container
    */
   record Holder(String containerId, Optional<String> interfaceName) {
-    /** Reads a file's content; absent if it was not written to its end. */
+    /**
+     * Reads a file's content; absent if it was not written to its end: if it is empty, or zeros, or
+     * breaks off after the container's id. Anything else that makes no sense is someone's note.
+     */
     static Optional<Holder> parse(String content) {
-      int lineBreak = content.indexOf('\r');
-      String id = (lineBreak < 0 ? content : content.substring(0, lineBreak)).strip();
-      if (!Names.isIdentifier(id)) {
+      if (content.chars().allMatch(c -> c == 0 || Character.isWhitespace(c))) {
         return Optional.empty();
       }
+      int lineBreak = content.indexOf('\r');
       if (lineBreak < 0) {
-        return Optional.of(new Holder(id, Optional.empty()));
+        return Optional.of(new Holder(content.strip(), Optional.empty()));
       }
       String name = content.substring(lineBreak).strip();
-      return Names.isInterface(name)
-          ? Optional.of(new Holder(id, Optional.of(name)))
-          : Optional.empty();
+      return name.isEmpty()
+          ? Optional.empty()
+          : Optional.of(new Holder(content.substring(0, lineBreak).strip(), Optional.of(name)));
     }
 
-    /** Whether that attachment is the holder. */
+    /** Whether the file names that attachment. */
     boolean is(AttachmentId attachment) {
-      return containerId.equals(attachment.containerId())
-          && interfaceName.map(attachment.interfaceName()::equals).orElse(true);
+      return interfaceName.equals(Optional.of(attachment.interfaceName()))
+          && containerId.equals(attachment.containerId());
+    }
+
+    /** Whether the file names that container and no interface. */
+    boolean isOnly(String container) {
+      return interfaceName.isEmpty() && containerId.equals(container);
+    }
+
+    /** Whether the file can come from a plugin, which writes ids that are identifiers. */
+    boolean isContainer() {
+      return Names.isIdentifier(containerId);
     }
 
     @Override
     public String toString() {
-      return "container " + containerId + interfaceName.map(name -> ", " + name).orElse("");
+      return isContainer()
+          ? "container " + containerId + interfaceName.map(name -> ", " + name).orElse("")
+          : Json.quote(containerId);
     }
   }
 }

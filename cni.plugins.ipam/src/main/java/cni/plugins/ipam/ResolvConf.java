@@ -4,6 +4,7 @@ import cni.api.CniException;
 import cni.api.Dns;
 import cni.api.ErrorCode;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -21,7 +22,7 @@ final class ResolvConf {
    */
   static Dns read(Path file) throws CniException {
     try {
-      return parse(Files.readAllLines(file));
+      return parse(Files.readAllLines(file, StandardCharsets.ISO_8859_1));
     } catch (IOException e) {
       throw new CniException(
           ErrorCode.IO_FAILURE, "ipam.resolvConf " + file + " cannot be read: " + e, e);

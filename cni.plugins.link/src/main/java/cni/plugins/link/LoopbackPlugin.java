@@ -34,7 +34,8 @@ public final class LoopbackPlugin implements NetworkPlugin {
 
   @Override
   public Result add(AttachmentRequest request) throws CniException {
-    try (Namespace sandbox = Namespace.ofContainer(request.requireNamespace())) {
+    try (Namespace host = Namespace.ofHost(request.context());
+        Namespace sandbox = Namespace.ofContainer(request, host)) {
       Link lo = loopback(sandbox);
       sandbox.routing().execute(LinkRequests.setUp(lo.index()));
       List<Result.IpConfig> ips = addresses(sandbox, lo);
@@ -71,7 +72,8 @@ public final class LoopbackPlugin implements NetworkPlugin {
 
   @Override
   public void check(AttachmentRequest request) throws CniException {
-    try (Namespace sandbox = Namespace.ofContainer(request.requireNamespace())) {
+    try (Namespace host = Namespace.ofHost(request.context());
+        Namespace sandbox = Namespace.ofContainer(request, host)) {
       Link lo = loopback(sandbox);
       if (!lo.isUp()) {
         throw AttachmentCheck.differs("interface lo is down, expected up");
@@ -89,12 +91,13 @@ public final class LoopbackPlugin implements NetworkPlugin {
 
   @Override
   public void delete(AttachmentRequest request) throws CniException {
-    Optional<Namespace> there = Namespace.ofContainerIfPresent(request.attachment().namespace());
-    if (there.isEmpty()) {
-      return;
-    }
-    try (Namespace sandbox = there.get()) {
-      sandbox.routing().execute(LinkRequests.setDown(loopback(sandbox).index()));
+    try (Namespace host = Namespace.ofHost(request.context())) {
+      Optional<Namespace> there = Namespace.ofContainerIfPresent(request, host);
+      if (there.isPresent()) {
+        try (Namespace sandbox = there.get()) {
+          sandbox.routing().execute(LinkRequests.setDown(loopback(sandbox).index()));
+        }
+      }
     } catch (IOException e) {
       throw Namespace.failure("setting interface lo down", e);
     }

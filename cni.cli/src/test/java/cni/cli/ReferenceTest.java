@@ -1,0 +1,147 @@
+package cni.cli;
+
+import static cni.cli.TestHost.attachment;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.api.CniException;
+import cni.api.Ip;
+import cni.api.Result;
+import cni.netlink.ffm.NetNs;
+import cni.netlink.lab.KernelTest;
+import cni.netlink.lab.Lab;
+import cni.netlink.lab.ReferencePlugins;
+import cni.runtime.Cni;
+import java.io.IOException;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Our modules and the reference plugins in one chain, and on the same state. */
+@KernelTest(reference = true)
+class ReferenceTest {
+  private TestHost host;
+  private NetNs a;
+  private NetNs b;
+
+  @BeforeEach
+  void open() throws IOException {
+    host = new TestHost();
+    a = host.container("a");
+    b = host.container("b");
+  }
+
+  @AfterEach
+  void close() throws IOException {
+    host.close();
+  }
+
+  /** Executables serve these types, modules all others. */
+  private Cni cni(String... executables) {
+    return host.builder()
+        .executables(ReferencePlugins.directory())
+        .preferExecutables(executables)
+        .build();
+  }
+
+  private Cni reference() {
+    return cni("bridge", "host-local", "loopback");
+  }
+
+  @Test
+  void aChainOfModuleAndExecutable() throws Exception {
+    host.network(
+        "n",
+        "1.0.0",
+        TestHost.DUAL_STACK.formatted(""),
+        "{ \"type\": \"tuning\", \"sysctl\": { \"net.core.somaxconn\": \"477\" }, \"mtu\": 1300,"
+            + " \"dataDir\": \"@DATA@\" }");
+    Cni cni = cni();
+    Result result = cni.network("n").add(attachment(a));
+    assertEquals(3, result.interfaces().size());
+    assertEquals(2, result.ips().size());
+    assertEquals("477", Lab.run(a, "sysctl", "-n", "net.core.somaxconn").strip());
+    assertTrue(Lab.run(a, "ip", "link", "show", "eth0").contains("mtu 1300"));
+    assertTrue(Lab.pings(a, "10.50.0.1") && Lab.pings(a, "fd50::1"));
+    cni.network("n").check(attachment(a));
+    Lab.run(a, "sysctl", "-w", "net.core.somaxconn=100");
+    CniException e = assertThrows(CniException.class, () -> cni.network("n").check(attachment(a)));
+    assertTrue(e.getMessage().contains("CHECK by tuning"), e::getMessage);
+    cni.network("n").delete(attachment(a));
+    host.requireNothingLeft("n", a);
+  }
+
+  @Test
+  void theReferenceHostLocalUnderOurBridge() throws Exception {
+    host.dualStack("n", "");
+    Cni mixed = cni("host-local");
+    Result first = mixed.network("n").add(attachment(a));
+    Result second = cni().network("n").add(attachment(b)); // the same directory, by the module
+    assertEquals(List.of("10.50.0.2", "10.50.0.3", "fd50::2", "fd50::3"), host.reservations("n"));
+    assertTrue(Lab.pings(a, Ip.format(second.ips().getFirst().address().address())));
+    assertTrue(Lab.pings(b, Ip.format(first.ips().getLast().address().address())));
+    mixed.network("n").check(attachment(b));
+    cni().network("n").check(attachment(a));
+    mixed.network("n").delete(attachment(b));
+    cni().network("n").delete(attachment(a));
+    host.requireNothingLeft("n", a, b);
+  }
+
+  @Test
+  void whatWeAddTheReferenceChecksAndDeletes() throws Exception {
+    host.dualStack("n", "\"hairpinMode\": true,");
+    cni().network("n").add(attachment(a));
+    reference().network("n").check(attachment(a));
+    reference().network("n").delete(attachment(a));
+    host.requireNothingLeft("n", a);
+  }
+
+  @Test
+  void whatTheReferenceAddsWeCheckAndDelete() throws Exception {
+    host.dualStack("n", "\"hairpinMode\": true,");
+    Result theirs = reference().network("n").add(attachment(a));
+    cni().network("n").check(attachment(a));
+    cni().network("n").delete(attachment(a));
+    host.requireNothingLeft("n", a);
+    Result ours = cni().network("n").add(attachment(b));
+    assertEquals(
+        theirs.interfaces().stream().map(Result.Interface::name).toList().getLast(),
+        ours.interfaces().getLast().name());
+    assertEquals(theirs.interfaces().size(), ours.interfaces().size());
+    assertEquals(theirs.routes(), ours.routes());
+    assertEquals(theirs.ips().getFirst().gateway(), ours.ips().getFirst().gateway());
+    assertEquals(theirs.ips().getFirst().interfaceIndex(), ours.ips().getFirst().interfaceIndex());
+    reference()
+        .network("n")
+        .delete(attachment(b).withoutNamespace()); // addresses only, as theirs do
+    assertEquals(List.of(), host.reservations("n"));
+  }
+
+  @Test
+  void loopbackIsTheSameForBoth() throws Exception {
+    host.network("n", "1.0.0", "{ \"type\": \"loopback\" }");
+    Result ours = cni().network("n").add(attachment(a));
+    reference().network("n").check(attachment(a));
+    Result theirs = reference().network("n").add(attachment(b));
+    assertEquals(
+        ours.ips().stream().map(ip -> ip.address().toString()).toList(),
+        theirs.ips().stream().map(ip -> ip.address().toString()).toList());
+    cni().network("n").check(attachment(b));
+  }
+
+  @Test
+  void aFailedChainIsTakenBackByExecutablesToo() throws Exception {
+    host.network(
+        "n",
+        "1.0.0",
+        TestHost.DUAL_STACK.formatted(""),
+        "{ \"type\": \"tuning\", \"sysctl\": { \"kernel.no.such\": \"1\" } }");
+    for (Cni cni : List.of(cni(), reference())) {
+      CniException e = assertThrows(CniException.class, () -> cni.network("n").add(attachment(a)));
+      assertTrue(e.getMessage().contains("ADD by tuning"), e::getMessage);
+      host.requireNothingLeft("n", a);
+    }
+  }
+}

@@ -1,0 +1,133 @@
+package cni.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import cni.api.Attachment;
+import cni.netlink.ffm.NetNs;
+import cni.netlink.lab.Lab;
+import cni.runtime.Cni;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.stream.Stream;
+
+/** A throw-away host with networks, reservations, results and executables of its own. */
+final class TestHost implements AutoCloseable {
+  /** Two families, and a gateway on the bridge. */
+  static final String DUAL_STACK =
+      """
+      { "type": "bridge", "bridge": "br0", "isDefaultGateway": true, %s
+        "ipam": { "type": "host-local", "dataDir": "@DATA@",
+                  "ranges": [[{ "subnet": "10.50.0.0/24" }], [{ "subnet": "fd50::/64" }]] } }
+      """;
+
+  private final Lab lab = new Lab();
+
+  TestHost() throws IOException {
+    Files.createDirectories(networks());
+    Files.createDirectories(executables());
+  }
+
+  NetNs netns() {
+    return lab.host();
+  }
+
+  Path networks() {
+    return lab.directory().resolve("net.d");
+  }
+
+  Path executables() {
+    return lab.directory().resolve("bin");
+  }
+
+  Path cache() {
+    return lab.directory().resolve("cache");
+  }
+
+  Path data() {
+    return lab.directory().resolve("data");
+  }
+
+  NetNs container(String name) throws IOException {
+    return lab.namespace(name);
+  }
+
+  /** Configures a network; {@code @DATA@} stands for host-local's directory. */
+  void network(String name, String version, String... plugins) throws IOException {
+    String text =
+        "{ \"cniVersion\": \"%s\", \"name\": \"%s\", \"plugins\": [ %s ] }"
+            .formatted(version, name, String.join(",\n", plugins));
+    Files.writeString(
+        networks().resolve(name + ".conflist"), text.replace("@DATA@", data().toString()));
+  }
+
+  /** Configures a network of one bridge for both families; {@code options} end with a comma. */
+  void dualStack(String name, String options) throws IOException {
+    network(name, "1.0.0", DUAL_STACK.formatted(options));
+  }
+
+  /** Makes an executable plugin that is a shell script. */
+  void script(String type, String body) throws IOException {
+    Path file = executables().resolve(type);
+    Files.writeString(file, "#!/bin/sh\n" + body);
+    Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwxr-xr-x"));
+  }
+
+  Cni.Builder builder() {
+    return Cni.builder()
+        .networks(networks())
+        .executables(executables())
+        .cache(cache())
+        .hostNamespace(netns().path());
+  }
+
+  Cni open() {
+    return builder().build();
+  }
+
+  static Attachment attachment(NetNs container) {
+    String id = Objects.requireNonNull(container.path().getFileName()).toString();
+    return Attachment.of(id, container.path(), "eth0");
+  }
+
+  /** The reservations that exist, by address. */
+  List<String> reservations(String network) throws IOException {
+    return list(data().resolve(network)).stream()
+        .filter(name -> name.matches("[0-9a-f.:]+"))
+        .sorted()
+        .toList();
+  }
+
+  List<String> results() throws IOException {
+    return list(cache().resolve("results"));
+  }
+
+  private static List<String> list(Path directory) throws IOException {
+    if (!Files.exists(directory)) {
+      return List.of();
+    }
+    try (Stream<Path> files = Files.list(directory)) {
+      return new ArrayList<>(
+          files.map(file -> Objects.requireNonNull(file.getFileName()).toString()).toList());
+    }
+  }
+
+  /** Requires that no attachment has left anything. */
+  void requireNothingLeft(String network, NetNs... containers) throws IOException {
+    assertEquals(List.of(), Lab.links(netns(), "veth"), "veths on the host");
+    assertEquals(List.of(), reservations(network), "reservations");
+    assertEquals(List.of(), results(), "results");
+    for (NetNs container : containers) {
+      assertEquals(List.of(), Lab.links(container, "veth"), "veths in " + container);
+    }
+  }
+
+  @Override
+  public void close() throws IOException {
+    lab.close();
+  }
+}

@@ -1,0 +1,234 @@
+package cni.netlink.ffm;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/** The functions of the C library that start a process, talk to it and see it end. */
+final class LibcProcess {
+  // signal.h
+  static final int SIGTERM = 15;
+  static final int SIGKILL = 9;
+  // poll.h
+  static final int POLLIN = 0x001;
+  static final int POLLOUT = 0x004;
+
+  // spawn.h
+  private static final short POSIX_SPAWN_SETPGROUP = 0x02;
+  private static final short POSIX_SPAWN_SETSIGMASK = 0x08;
+
+  /** More than posix_spawnattr_t and posix_spawn_file_actions_t take in any C library. */
+  private static final int SPAWN_OBJECT = 512;
+
+  /** sizeof(sigset_t), of which all zero is the empty set. */
+  private static final int SIGSET = 128;
+
+  /** struct pollfd: fd s32, events s16, revents s16. */
+  private static final int POLLFD = 8;
+
+  /** pidfd_open(2), asm-generic/unistd.h; newer than the wrappers of most C libraries. */
+  private static final long SYS_PIDFD_OPEN = 434;
+
+  private static final int WNOHANG = 1;
+
+  private static final MethodHandle PIPE2 = Libc.function("pipe2", JAVA_INT, ADDRESS, JAVA_INT);
+  private static final MethodHandle READ =
+      Libc.function("read", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG);
+  private static final MethodHandle WRITE =
+      Libc.function("write", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG);
+  private static final MethodHandle POLL =
+      Libc.function("poll", JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT);
+  private static final MethodHandle KILL = Libc.function("kill", JAVA_INT, JAVA_INT, JAVA_INT);
+  private static final MethodHandle WAITPID =
+      Libc.function("waitpid", JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT);
+  private static final MethodHandle SYSCALL =
+      Libc.variadic("syscall", 1, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
+  private static final MethodHandle SPAWN =
+      Libc.function("posix_spawnp", JAVA_INT, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS);
+  private static final MethodHandle ATTR_INIT =
+      Libc.function("posix_spawnattr_init", JAVA_INT, ADDRESS);
+  private static final MethodHandle ATTR_SETFLAGS =
+      Libc.function("posix_spawnattr_setflags", JAVA_INT, ADDRESS, JAVA_SHORT);
+  private static final MethodHandle ATTR_SETSIGMASK =
+      Libc.function("posix_spawnattr_setsigmask", JAVA_INT, ADDRESS, ADDRESS);
+  private static final MethodHandle ACTIONS_INIT =
+      Libc.function("posix_spawn_file_actions_init", JAVA_INT, ADDRESS);
+  private static final MethodHandle ACTIONS_DUP2 =
+      Libc.function("posix_spawn_file_actions_adddup2", JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT);
+  private static final MethodHandle ACTIONS_CLOSEFROM =
+      Libc.function("posix_spawn_file_actions_addclosefrom_np", JAVA_INT, ADDRESS, JAVA_INT);
+  private static final MethodHandle ACTIONS_DESTROY =
+      Libc.function("posix_spawn_file_actions_destroy", JAVA_INT, ADDRESS);
+
+  private LibcProcess() {}
+
+  /** pipe2(2), closed on exec: the end to read from, the end to write to. */
+  static int[] pipe() throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Libc.STATE);
+      MemorySegment ends = arena.allocate(JAVA_INT, 2);
+      Libc.check((int) PIPE2.invokeExact(state, ends, Libc.O_CLOEXEC), state, "pipe2");
+      return ends.toArray(JAVA_INT);
+    } catch (Throwable t) {
+      throw Libc.failure(t);
+    }
+  }
+
+  /** read(2); 0 at the end. */
+  static int read(int fd, MemorySegment buffer) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Libc.STATE);
+      long count = (long) READ.invokeExact(state, fd, buffer, buffer.byteSize());
+      return (int) Libc.check(count, state, "read");
+    } catch (Throwable t) {
+      throw Libc.failure(t);
+    }
+  }
+
+  /** write(2). */
+  static int write(int fd, MemorySegment data) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Libc.STATE);
+      long count = (long) WRITE.invokeExact(state, fd, data, data.byteSize());
+      return (int) Libc.check(count, state, "write");
+    } catch (Throwable t) {
+      throw Libc.failure(t);
+    }
+  }
+
+  /**
+   * poll(2). Negative descriptors are passed over.
+   *
+   * @param events what is waited for, in the order of the descriptors
+   * @return what happened, in the same order; all zero if nothing did, or a signal came
+   */
+  static short[] poll(int[] fds, int[] events, int timeoutMillis) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Libc.STATE);
+      MemorySegment set = arena.allocate((long) POLLFD * fds.length, 4);
+      for (int i = 0; i < fds.length; i++) {
+        set.set(JAVA_INT, (long) POLLFD * i, fds[i]);
+        set.set(JAVA_SHORT, (long) POLLFD * i + 4, (short) events[i]);
+      }
+      int answer = (int) POLL.invokeExact(state, set, (long) fds.length, timeoutMillis);
+      short[] happened = new short[fds.length];
+      if (answer < 0 && Libc.errno(state) == Errno.EINTR) {
+        return happened;
+      }
+      Libc.check(answer, state, "poll");
+      for (int i = 0; i < fds.length; i++) {
+        happened[i] = set.get(JAVA_SHORT, (long) POLLFD * i + 6);
+      }
+      return happened;
+    } catch (Throwable t) {
+      throw Libc.failure(t);
+    }
+  }
+
+  /** kill(2); a negative number means a group. */
+  static void kill(int pid, int signal) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Libc.STATE);
+      Libc.check((int) KILL.invokeExact(state, pid, signal), state, "kill " + pid);
+    } catch (Throwable t) {
+      throw Libc.failure(t);
+    }
+  }
+
+  /** waitpid(2) without waiting: the status, or -1 while the process runs. */
+  static int waitpid(int pid) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Libc.STATE);
+      MemorySegment status = arena.allocate(JAVA_INT);
+      int answer = (int) WAITPID.invokeExact(state, pid, status, WNOHANG);
+      return Libc.check(answer, state, "waitpid " + pid) == 0 ? -1 : status.get(JAVA_INT, 0);
+    } catch (Throwable t) {
+      throw Libc.failure(t);
+    }
+  }
+
+  /** pidfd_open(2); -1 where the kernel (before 5.3) or a filter does not let us. */
+  static int pidfdOpen(int pid) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Libc.STATE);
+      return (int) (long) SYSCALL.invokeExact(state, SYS_PIDFD_OPEN, (long) pid, 0L);
+    } catch (Throwable t) {
+      throw new AssertionError(t);
+    }
+  }
+
+  /**
+   * posix_spawnp(3), which looks for a command without slash on the PATH: with no signals blocked
+   * and no descriptors open but the first three.
+   *
+   * @param stdio what become standard input, output and error; empty to inherit them
+   * @param ownGroup whether it is put into a process group of its own
+   * @return the process's id
+   */
+  static int spawn(List<String> command, List<String> environment, int[] stdio, boolean ownGroup)
+      throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Libc.STATE);
+      MemorySegment attributes = arena.allocate(SPAWN_OBJECT, 16);
+      MemorySegment actions = arena.allocate(SPAWN_OBJECT, 16);
+      int flags = POSIX_SPAWN_SETSIGMASK | (ownGroup ? POSIX_SPAWN_SETPGROUP : 0);
+      require((int) ATTR_INIT.invokeExact(state, attributes));
+      require((int) ATTR_SETFLAGS.invokeExact(state, attributes, (short) flags));
+      require((int) ATTR_SETSIGMASK.invokeExact(state, attributes, arena.allocate(SIGSET, 8)));
+      require((int) ACTIONS_INIT.invokeExact(state, actions));
+      for (int i = 0; i < stdio.length; i++) {
+        require((int) ACTIONS_DUP2.invokeExact(state, actions, stdio[i], i));
+      }
+      require((int) ACTIONS_CLOSEFROM.invokeExact(state, actions, 3));
+      MemorySegment pid = arena.allocate(JAVA_INT);
+      int error =
+          (int)
+              SPAWN.invokeExact(
+                  state,
+                  pid,
+                  arena.allocateFrom(command.getFirst()),
+                  actions,
+                  attributes,
+                  strings(arena, command),
+                  strings(arena, environment));
+      int ignored = (int) ACTIONS_DESTROY.invokeExact(state, actions);
+      if (error != 0) {
+        throw new KernelException(error, command.getFirst() + " cannot be run");
+      }
+      return pid.get(JAVA_INT, 0);
+    } catch (Throwable t) {
+      throw Libc.failure(t);
+    }
+  }
+
+  /** These functions return an error number, which can only be ENOMEM or a mistake of ours. */
+  private static void require(int error) throws KernelException {
+    if (error != 0) {
+      throw new KernelException(error, "preparing posix_spawn");
+    }
+  }
+
+  /** A {@code char *[]} that ends with a null pointer. */
+  private static MemorySegment strings(Arena arena, List<String> texts) {
+    MemorySegment array = arena.allocate(ADDRESS, texts.size() + 1L);
+    for (int i = 0; i < texts.size(); i++) {
+      array.setAtIndex(ADDRESS, i, arena.allocateFrom(texts.get(i)));
+    }
+    return array;
+  }
+
+  /** {@code KEY=VALUE} of every variable, for {@link #spawn}. */
+  static List<String> environment(Map<String, String> variables) {
+    List<String> texts = new ArrayList<>(variables.size());
+    variables.forEach((key, value) -> texts.add(key + "=" + value));
+    return texts;
+  }
+}

@@ -1,0 +1,95 @@
+package cni.runtime;
+
+import cni.api.AttachmentRequest;
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.NetworkPlugin;
+import cni.api.Result;
+import cni.api.SpecVersion;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/** A plugin that notes its calls and does as the configuration says: {@code "fail": "ADD"}. */
+public abstract class FakePlugin implements NetworkPlugin {
+  /** Every call of every fake, in order, as "VERB type prevResult". */
+  static final List<String> CALLS = Collections.synchronizedList(new ArrayList<>());
+
+  private final String type;
+
+  FakePlugin(String type) {
+    this.type = type;
+  }
+
+  /** Two types, so that a chain can have two. */
+  public static final class First extends FakePlugin {
+    /** Made by ServiceLoader. */
+    public First() {
+      super("first");
+    }
+  }
+
+  /** See {@link First}. */
+  public static final class Second extends FakePlugin {
+    /** Made by ServiceLoader. */
+    public Second() {
+      super("second");
+    }
+  }
+
+  @Override
+  public String type() {
+    return type;
+  }
+
+  @Override
+  public Set<SpecVersion> versions() {
+    Set<SpecVersion> versions = new HashSet<>(SpecVersion.ALL);
+    versions.remove(SpecVersion.V0_3_0);
+    return versions;
+  }
+
+  @Override
+  public Result add(AttachmentRequest request) throws CniException {
+    call("ADD", request);
+    List<Result.Interface> interfaces =
+        new ArrayList<>(request.prevResult().orElse(Result.EMPTY).interfaces());
+    interfaces.add(new Result.Interface(type, "", 0, ""));
+    return Result.EMPTY.withInterfaces(interfaces);
+  }
+
+  @Override
+  public void check(AttachmentRequest request) throws CniException {
+    call("CHECK", request);
+  }
+
+  @Override
+  public void delete(AttachmentRequest request) throws CniException {
+    call("DEL", request);
+  }
+
+  private void call(String verb, AttachmentRequest request) throws CniException {
+    Optional<Result> previous = request.prevResult();
+    List<String> names =
+        previous.orElse(Result.EMPTY).interfaces().stream().map(Result.Interface::name).toList();
+    CALLS.add(verb + " " + type + (previous.isEmpty() ? "" : " " + names));
+    switch (request.config().view().text(verb).orElse("")) {
+      case "fail" -> throw new CniException(107, "as told", "details", null);
+      case "mistake" -> throw new IllegalStateException("oops");
+      case "slow" -> sleep();
+      default -> {}
+    }
+    request.context().deadline().check(verb);
+  }
+
+  private static void sleep() throws CniException {
+    try {
+      Thread.sleep(300);
+    } catch (InterruptedException e) {
+      throw new CniException(ErrorCode.TRY_AGAIN_LATER, "interrupted", e);
+    }
+  }
+}
