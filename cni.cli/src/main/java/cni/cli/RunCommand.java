@@ -3,6 +3,7 @@ package cni.cli;
 import cni.api.Attachment;
 import cni.api.CniException;
 import cni.api.Rollback;
+import cni.netlink.ffm.ChildEnvironment;
 import cni.netlink.ffm.ChildProcess;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.NetNs;
@@ -13,7 +14,6 @@ import cni.runtime.Network;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -124,8 +124,8 @@ final class RunCommand implements Callable<Integer> {
 
   private synchronized @Nullable ChildProcess start(NetNs netns) throws IOException {
     requireNotOver();
-    Map<String, String> environment = new HashMap<>(System.getenv());
-    environment.put("CNI_NETNS", netns.path().toString());
+    ChildEnvironment environment =
+        ChildEnvironment.inherited().with(Map.of("CNI_NETNS", netns.path().toString()));
     try {
       ChildProcess started =
           netns.<ChildProcess, KernelException>callWithSys(

@@ -33,6 +33,10 @@ import tools.jackson.databind.node.ObjectNode;
 public final class ExecutablePlugin implements NetworkPlugin {
   private static final Duration VERSION_PATIENCE = Duration.ofSeconds(10);
 
+  /** Plugins of version 0.1.0 look for these before they say that they do not know VERSION. */
+  private static final Map<String, String> UNUSED_VARIABLES =
+      Map.of("CNI_CONTAINERID", "dummy", "CNI_NETNS", "dummy", "CNI_IFNAME", "dummy");
+
   /** How much of something unintelligible is shown. */
   private static final int EXCERPT = 400;
 
@@ -74,9 +78,18 @@ public final class ExecutablePlugin implements NetworkPlugin {
   @Override
   public Set<SpecVersion> versions() throws CniException {
     ObjectNode input = Json.object().put("cniVersion", SpecVersion.CURRENT.toString());
-    Map<String, String> environment = Map.of("CNI_COMMAND", "VERSION", "CNI_PATH", path.toString());
-    PluginProcess.Outcome outcome =
-        run(environment, input, Optional.empty(), Deadline.after(VERSION_PATIENCE));
+    Map<String, String> environment = new HashMap<>(UNUSED_VARIABLES);
+    environment.put("CNI_COMMAND", "VERSION");
+    environment.put("CNI_PATH", path.toString());
+    PluginProcess.Outcome outcome;
+    try {
+      outcome = run(environment, input, Optional.empty(), Deadline.after(VERSION_PATIENCE));
+    } catch (CniException e) {
+      if (e.getMessage().contains("unknown CNI_COMMAND")) {
+        return Set.of(SpecVersion.V0_1_0);
+      }
+      throw e;
+    }
     try {
       var answer = new ConfigObject(parse(outcome), "");
       var versions =

@@ -3,17 +3,19 @@ package cni.exec;
 import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
+import cni.netlink.ffm.ChildEnvironment;
 import cni.netlink.ffm.ChildProcess;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.NetNs;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * One run of an executable: started in a network namespace, given its input, read to its end and
@@ -29,14 +31,12 @@ final class PluginProcess {
   private static final long BUSY_PAUSE_MILLIS = 20;
 
   private final Path executable;
-  private final Map<String, String> environment;
+  private final ChildEnvironment environment;
   private final byte[] input;
 
   private PluginProcess(Path executable, Map<String, String> environment, byte[] input) {
     this.executable = executable;
-    this.environment = new HashMap<>(System.getenv());
-    this.environment.keySet().removeIf(key -> key.startsWith("CNI_"));
-    this.environment.putAll(environment);
+    this.environment = ChildEnvironment.inherited().without("CNI_").with(environment);
     this.input = input;
   }
 
@@ -65,9 +65,10 @@ final class PluginProcess {
       throws CniException {
     deadline.check("running " + executable);
     var run = new PluginProcess(executable, environment, input);
-    try (ChildProcess process = run.start(namespace, deadline)) {
+    try (Host host = Host.open(namespace);
+        ChildProcess process = run.start(host, deadline)) {
       run.await(process, deadline);
-      boolean success = process.exitStatus().equals(java.util.OptionalInt.of(0));
+      boolean success = process.exitStatus().equals(OptionalInt.of(0));
       return new Outcome(success, ending(process), process.output(), process.errors());
     } catch (KernelException e) {
       throw new CniException(
@@ -81,11 +82,11 @@ final class PluginProcess {
         : "ended with status " + process.exitStatus().orElseThrow();
   }
 
-  private ChildProcess start(Optional<Path> namespace, Deadline deadline) throws CniException {
+  private ChildProcess start(Host host, Deadline deadline) throws CniException {
     Deadline patience = Deadline.after(BUSY_PATIENCE);
     while (true) {
       try {
-        return startIn(namespace);
+        return startIn(host);
       } catch (KernelException e) {
         if (!e.is(Errno.ETXTBSY) || patience.remaining().isZero()) {
           throw new CniException(ErrorCode.IO_FAILURE, describe(e), e);
@@ -99,7 +100,7 @@ final class PluginProcess {
   /** For a script whose interpreter is missing the kernel says the same as for a missing file. */
   private String describe(IOException e) {
     return e.getMessage()
-        + (java.nio.file.Files.exists(executable)
+        + (Files.exists(executable)
             ? "; the file exists, so look at its first line or its format"
             : "");
   }
@@ -113,14 +114,29 @@ final class PluginProcess {
   }
 
   /** A process is in the namespace of the thread that starts it. */
-  private ChildProcess startIn(Optional<Path> namespace) throws KernelException {
+  private ChildProcess startIn(Host host) throws KernelException {
     List<String> command = List.of(executable.toString());
-    if (namespace.isEmpty()) {
-      return ChildProcess.start(command, environment, input, LONGEST_OUTPUT);
+    NetNs.Task<ChildProcess, KernelException> task =
+        () -> ChildProcess.start(command, environment, input, LONGEST_OUTPUT);
+    return host.netns().isPresent() ? host.netns().get().call(task) : task.run();
+  }
+
+  /** The namespace in which it runs, if that is not this process's own. */
+  private record Host(Optional<NetNs> netns) implements AutoCloseable {
+    static Host open(Optional<Path> path) throws CniException {
+      try {
+        return new Host(path.isEmpty() ? Optional.empty() : Optional.of(NetNs.open(path.get())));
+      } catch (KernelException e) {
+        throw new CniException(
+            ErrorCode.INVALID_NAMESPACE,
+            "the host's network namespace cannot be used: " + e.getMessage(),
+            e);
+      }
     }
-    try (NetNs host = NetNs.open(namespace.get())) {
-      return host.<ChildProcess, KernelException>call(
-          () -> ChildProcess.start(command, environment, input, LONGEST_OUTPUT));
+
+    @Override
+    public void close() {
+      netns.ifPresent(NetNs::close);
     }
   }
 

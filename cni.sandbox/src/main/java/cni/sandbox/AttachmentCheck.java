@@ -20,6 +20,7 @@ import java.util.stream.Collectors;
  * Compares a result with what is there, for CHECK. Every failure says which thing differs and how.
  */
 public final class AttachmentCheck {
+  private static final int RT_TABLE_UNSPEC = 0;
   private static final int RT_TABLE_LOCAL = 255;
 
   private AttachmentCheck() {}
@@ -167,7 +168,8 @@ public final class AttachmentCheck {
   }
 
   private static boolean matches(Route there, Result.Route expected) {
-    boolean table = expected.table().isEmpty() || expected.table().getAsInt() == there.table();
+    int wanted = expected.table().orElse(RT_TABLE_UNSPEC);
+    boolean table = wanted == RT_TABLE_UNSPEC || wanted == there.table();
     boolean priority = expected.priority() == 0 || expected.priority() == there.priority();
     boolean gateway =
         expected.gateway().isEmpty()

@@ -8,7 +8,6 @@ import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
-import java.util.Map;
 import java.util.OptionalInt;
 
 /**
@@ -34,7 +33,7 @@ public final class ChildProcess implements AutoCloseable {
 
   private final int pid;
   private final int signalTarget;
-  private final int pidfd;
+  private int pidfd;
   private final byte[] input;
   private final Channel output;
   private final Channel errors;
@@ -62,8 +61,9 @@ public final class ChildProcess implements AutoCloseable {
    * @throws KernelException if it cannot be started; errno says why
    */
   public static ChildProcess start(
-      List<String> command, Map<String, String> environment, byte[] input, int limit)
+      List<String> command, ChildEnvironment environment, byte[] input, int limit)
       throws KernelException {
+    byte[] given = input.clone();
     int[] theirs = {CLOSED, CLOSED, CLOSED};
     int[] ours = {CLOSED, CLOSED, CLOSED};
     boolean started = false;
@@ -73,9 +73,9 @@ public final class ChildProcess implements AutoCloseable {
         theirs[i] = i == 0 ? pipe[0] : pipe[1];
         ours[i] = i == 0 ? pipe[1] : pipe[0];
       }
-      int pid = LibcProcess.spawn(command, LibcProcess.environment(environment), theirs, true);
+      int pid = LibcProcess.spawn(command, environment, theirs, true);
       started = true;
-      return new ChildProcess(pid, -pid, input.clone(), ours, limit);
+      return new ChildProcess(pid, -pid, given, ours, limit);
     } finally {
       closeAll(theirs);
       if (!started) {
@@ -89,9 +89,9 @@ public final class ChildProcess implements AutoCloseable {
    *
    * @throws KernelException if it cannot be started; errno says why
    */
-  public static ChildProcess startAttached(List<String> command, Map<String, String> environment)
+  public static ChildProcess startAttached(List<String> command, ChildEnvironment environment)
       throws KernelException {
-    int pid = LibcProcess.spawn(command, LibcProcess.environment(environment), new int[0], false);
+    int pid = LibcProcess.spawn(command, environment, new int[0], false);
     return new ChildProcess(pid, pid, new byte[0], new int[] {CLOSED, CLOSED, CLOSED}, 0);
   }
 
@@ -177,11 +177,6 @@ public final class ChildProcess implements AutoCloseable {
     return output.overflown;
   }
 
-  /** The process's id. */
-  public int pid() {
-    return pid;
-  }
-
   /** The status that it ended with; absent if it has not, or a signal ended it. */
   public OptionalInt exitStatus() {
     return status != RUNNING && signalBits() == 0
@@ -224,18 +219,25 @@ public final class ChildProcess implements AutoCloseable {
   /** Kills it if it still runs, and gives everything back. */
   @Override
   public void close() {
-    boolean interrupted = Thread.interrupted();
+    boolean interrupted = false;
     try {
-      kill();
-      while (status == RUNNING && !pump(Duration.ofMillis(SLICE_MILLIS))) {
+      while (status == RUNNING) {
+        interrupted |= Thread.interrupted();
         kill();
+        try {
+          pump(Duration.ofMillis(SLICE_MILLIS));
+        } catch (InterruptedException e) {
+          interrupted = true; // it has to be waited for all the same
+        }
       }
-    } catch (InterruptedException e) {
-      interrupted = true;
     } catch (KernelException e) {
       throw new AssertionError(e); // our own child and our own pipes
     } finally {
       closeAll(new int[] {stdin, output.fd, errors.fd, pidfd});
+      stdin = CLOSED;
+      output.fd = CLOSED;
+      errors.fd = CLOSED;
+      pidfd = CLOSED;
       if (interrupted) {
         Thread.currentThread().interrupt();
       }

@@ -1,5 +1,6 @@
 package cni.netlink.ffm;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
@@ -20,7 +21,7 @@ public final class Flock implements AutoCloseable {
   }
 
   /**
-   * Creates the file if need be and waits until the lock is held.
+   * Creates the file if need be (a directory will do, too) and waits until the lock is held.
    *
    * @param patience how long to wait at most
    * @throws KernelException EAGAIN if someone else kept it for that long; otherwise what opening
@@ -29,7 +30,8 @@ public final class Flock implements AutoCloseable {
    */
   public static Flock acquire(Path file, Duration patience)
       throws KernelException, InterruptedException {
-    int flags = Libc.O_RDONLY | Libc.O_CREAT | Libc.O_CLOEXEC;
+    int create = Files.isDirectory(file) ? 0 : Libc.O_CREAT;
+    int flags = Libc.O_RDONLY | create | Libc.O_CLOEXEC;
     var descriptor = new Descriptor(Libc.open(file.toString(), flags, 0600));
     try {
       await(descriptor, System.nanoTime() + patience.toNanos());

@@ -12,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.StructLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.VarHandle;
+import java.util.Optional;
 
 /**
  * The functions of the C library that this module needs. Each returns what the C function returns,
@@ -24,6 +25,7 @@ final class Libc {
   static final int O_RDONLY = 0;
   static final int O_CREAT = 0x40;
   static final int O_EXCL = 0x80;
+  static final int O_NONBLOCK = 0x800;
   static final int O_CLOEXEC = 0x80000;
   // sched.h
   static final int CLONE_NEWNS = 0x00020000;
@@ -301,6 +303,11 @@ final class Libc {
         LINKER.defaultLookup().findOrThrow(name),
         FunctionDescriptor.of(result, args),
         Linker.Option.captureCallState("errno"));
+  }
+
+  static Optional<MethodHandle> optionalFunction(
+      String name, MemoryLayout result, MemoryLayout... args) {
+    return LINKER.defaultLookup().find(name).map(found -> function(name, result, args));
   }
 
   static MethodHandle variadic(String name, int fixed, MemoryLayout result, MemoryLayout... args) {

@@ -1,6 +1,7 @@
 package cni.netlink.ffm;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
@@ -8,9 +9,9 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
-import java.util.ArrayList;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
-import java.util.Map;
+import java.util.Optional;
 
 /** The functions of the C library that start a process, talk to it and see it end. */
 final class LibcProcess {
@@ -63,8 +64,12 @@ final class LibcProcess {
       Libc.function("posix_spawn_file_actions_init", JAVA_INT, ADDRESS);
   private static final MethodHandle ACTIONS_DUP2 =
       Libc.function("posix_spawn_file_actions_adddup2", JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT);
-  private static final MethodHandle ACTIONS_CLOSEFROM =
-      Libc.function("posix_spawn_file_actions_addclosefrom_np", JAVA_INT, ADDRESS, JAVA_INT);
+
+  /** Absent before glibc 2.34; then only what is marked close-on-exec is closed. */
+  private static final Optional<MethodHandle> ACTIONS_CLOSEFROM =
+      Libc.optionalFunction(
+          "posix_spawn_file_actions_addclosefrom_np", JAVA_INT, ADDRESS, JAVA_INT);
+
   private static final MethodHandle ACTIONS_DESTROY =
       Libc.function("posix_spawn_file_actions_destroy", JAVA_INT, ADDRESS);
 
@@ -173,7 +178,8 @@ final class LibcProcess {
    * @param ownGroup whether it is put into a process group of its own
    * @return the process's id
    */
-  static int spawn(List<String> command, List<String> environment, int[] stdio, boolean ownGroup)
+  static int spawn(
+      List<String> command, ChildEnvironment environment, int[] stdio, boolean ownGroup)
       throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(Libc.STATE);
@@ -187,7 +193,9 @@ final class LibcProcess {
       for (int i = 0; i < stdio.length; i++) {
         require((int) ACTIONS_DUP2.invokeExact(state, actions, stdio[i], i));
       }
-      require((int) ACTIONS_CLOSEFROM.invokeExact(state, actions, 3));
+      if (ACTIONS_CLOSEFROM.isPresent()) {
+        require((int) ACTIONS_CLOSEFROM.get().invokeExact(state, actions, 3));
+      }
       MemorySegment pid = arena.allocate(JAVA_INT);
       int error =
           (int)
@@ -197,8 +205,8 @@ final class LibcProcess {
                   arena.allocateFrom(command.getFirst()),
                   actions,
                   attributes,
-                  strings(arena, command),
-                  strings(arena, environment));
+                  strings(arena, command.stream().map(LibcProcess::bytes).toList()),
+                  strings(arena, environment.variables()));
       int ignored = (int) ACTIONS_DESTROY.invokeExact(state, actions);
       if (error != 0) {
         throw new KernelException(error, command.getFirst() + " cannot be run");
@@ -217,18 +225,18 @@ final class LibcProcess {
   }
 
   /** A {@code char *[]} that ends with a null pointer. */
-  private static MemorySegment strings(Arena arena, List<String> texts) {
+  private static MemorySegment strings(Arena arena, List<byte[]> texts) {
     MemorySegment array = arena.allocate(ADDRESS, texts.size() + 1L);
     for (int i = 0; i < texts.size(); i++) {
-      array.setAtIndex(ADDRESS, i, arena.allocateFrom(texts.get(i)));
+      byte[] text = texts.get(i);
+      MemorySegment copy = arena.allocate(text.length + 1L);
+      MemorySegment.copy(text, 0, copy, JAVA_BYTE, 0, text.length);
+      array.setAtIndex(ADDRESS, i, copy);
     }
     return array;
   }
 
-  /** {@code KEY=VALUE} of every variable, for {@link #spawn}. */
-  static List<String> environment(Map<String, String> variables) {
-    List<String> texts = new ArrayList<>(variables.size());
-    variables.forEach((key, value) -> texts.add(key + "=" + value));
-    return texts;
+  private static byte[] bytes(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
   }
 }

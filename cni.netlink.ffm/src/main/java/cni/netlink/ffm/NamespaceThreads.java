@@ -1,31 +1,34 @@
 package cni.netlink.ffm;
 
-import java.util.concurrent.CancellationException;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
-import java.util.concurrent.SynchronousQueue;
-import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The only threads that ever leave this process's network namespace. They are platform threads of
  * our own: each enters a namespace, does one thing, and comes back. One that cannot come back is
  * ended.
+ *
+ * <p>A thread is born in the namespaces of the thread that starts it. So none is started, and
+ * nobody is woken for whom the JDK might start one, by a thread that is away: results are handed
+ * over at home.
  */
 final class NamespaceThreads {
   private static final int IDLE_SECONDS = 10;
 
+  /** How often a result is looked for that could not be handed over. */
+  private static final int STRANDED_MILLIS = 100;
+
   /** The namespace to come back to. Open as long as the process runs. */
   private static final int HOME = openHome();
 
-  private static final ThreadPoolExecutor THREADS =
-      new ThreadPoolExecutor(
-          0,
-          Integer.MAX_VALUE,
-          IDLE_SECONDS,
-          TimeUnit.SECONDS,
-          new SynchronousQueue<>(),
-          Thread.ofPlatform().daemon().name("cni-namespace-", 0).factory());
+  private static final ConcurrentLinkedDeque<Visitor> IDLE = new ConcurrentLinkedDeque<>();
 
   private NamespaceThreads() {}
 
@@ -45,9 +48,9 @@ final class NamespaceThreads {
   /** Runs the task on a thread that is in the namespace; waits for it, interrupted or not. */
   static <T, E extends Exception> T call(int namespace, NetNs.Task<T, E> task)
       throws E, KernelException {
-    var outcome = new CompletableFuture<Outcome<T>>();
-    THREADS.execute(() -> visit(namespace, task, outcome));
-    return await(outcome).get();
+    var visit = new Visit<>(namespace, task);
+    Visitor.free().take(visit::there);
+    return visit.await().get();
   }
 
   /**
@@ -55,45 +58,146 @@ final class NamespaceThreads {
    * thread than the network namespace.
    */
   static <T, E extends Exception> T callOnce(NetNs.Task<T, E> task) throws E, KernelException {
-    var outcome = new CompletableFuture<Outcome<T>>();
-    Thread.ofPlatform()
-        .daemon()
-        .name("cni-namespace-once")
-        .start(() -> outcome.complete(Outcome.of(task)));
-    return await(outcome).get();
+    var visit = new Visit<>(HOME, task);
+    Visitor.free().take(visit::once);
+    return visit.await().get();
   }
 
-  private static <T> void visit(
-      int namespace, NetNs.Task<T, ?> task, CompletableFuture<Outcome<T>> outcome) {
-    boolean away = false;
-    try {
-      Libc.setns(namespace);
-      away = true;
+  /** One task and what comes of it. */
+  private static final class Visit<T> {
+    private final int namespace;
+    private final NetNs.Task<T, ?> task;
+    private final CompletableFuture<Outcome<T>> outcome = new CompletableFuture<>();
+
+    /** The outcome of a thread that could not come back to hand it over. */
+    private volatile @Nullable Outcome<T> stranded;
+
+    Visit(int namespace, NetNs.Task<T, ?> task) {
+      this.namespace = namespace;
+      this.task = task;
+    }
+
+    /** Returns whether the thread is at home afterwards. */
+    boolean there() {
+      try {
+        Libc.setns(namespace);
+      } catch (KernelException e) {
+        return outcome.complete(new Outcome<>(null, e));
+      }
       Outcome<T> result = Outcome.of(task);
-      Libc.setns(HOME);
-      away = false;
-      outcome.complete(result);
-    } catch (KernelException e) {
-      outcome.complete(new Outcome<>(null, e));
-      if (away) {
-        throw new IllegalStateException("this thread could not come back and ends", e);
+      try {
+        Libc.setns(HOME);
+      } catch (KernelException e) {
+        stranded = result;
+        return false;
+      }
+      return outcome.complete(result);
+    }
+
+    /** The thread that was changed ends before its outcome is told. */
+    @SuppressWarnings("ThreadJoinLoop") // this is such a loop
+    boolean once() {
+      var result = new CompletableFuture<Outcome<T>>();
+      Thread thread =
+          Thread.ofPlatform()
+              .daemon()
+              .name("cni-namespace-once")
+              .start(() -> result.complete(Outcome.of(task)));
+      boolean ended = false;
+      while (!ended) {
+        try {
+          thread.join();
+          ended = true;
+        } catch (InterruptedException e) {
+          // nobody interrupts a thread that nobody knows
+        }
+      }
+      return outcome.complete(result.join());
+    }
+
+    /** Waits to the end even if interrupted: what the task opened must not be lost. */
+    Outcome<T> await() {
+      boolean interrupted = false;
+      try {
+        while (true) {
+          Outcome<T> lost = stranded;
+          if (lost != null) {
+            return lost;
+          }
+          try {
+            return outcome.get(STRANDED_MILLIS, TimeUnit.MILLISECONDS);
+          } catch (InterruptedException e) {
+            interrupted = true;
+          } catch (TimeoutException e) {
+            // look for a stranded one, and wait on
+          } catch (ExecutionException e) {
+            throw new AssertionError(e); // an outcome is always completed normally
+          }
+        }
+      } finally {
+        if (interrupted) {
+          Thread.currentThread().interrupt();
+        }
       }
     }
   }
 
-  /** Waits to the end even if interrupted: what the task opened must not be lost. */
-  private static <T> Outcome<T> await(CompletableFuture<Outcome<T>> outcome) {
-    try {
-      return outcome.join();
-    } catch (CompletionException | CancellationException e) {
-      throw new AssertionError(e); // an outcome is always completed normally
+  /** A thread that makes visits, one after the other. */
+  private static final class Visitor implements Runnable {
+    private static final AtomicInteger NUMBER = new AtomicInteger();
+
+    private final BlockingQueue<Errand> errands = new ArrayBlockingQueue<>(1);
+
+    /** One that is idle, or a new one. */
+    static Visitor free() {
+      Visitor idle = IDLE.pollFirst();
+      if (idle != null) {
+        return idle;
+      }
+      var fresh = new Visitor();
+      Thread.ofPlatform().daemon().name("cni-namespace-" + NUMBER.incrementAndGet()).start(fresh);
+      return fresh;
+    }
+
+    void take(Errand errand) {
+      errands.add(errand); // whoever got it from free() is the only one who gives it anything
+    }
+
+    @Override
+    public void run() {
+      boolean atHome = true;
+      while (atHome) {
+        Errand errand = next();
+        if (errand == null) {
+          if (IDLE.remove(this)) {
+            return;
+          }
+          continue; // it has been chosen just now
+        }
+        atHome = errand.run();
+        if (atHome) {
+          IDLE.addFirst(this);
+        }
+      }
+    }
+
+    private @Nullable Errand next() {
+      try {
+        return errands.poll(IDLE_SECONDS, TimeUnit.SECONDS);
+      } catch (InterruptedException e) {
+        return null;
+      }
     }
   }
 
+  /** What a visitor does. */
+  private interface Errand {
+    /** Does it; returns whether the thread is at home. */
+    boolean run();
+  }
+
   /** What came of a task: a value or what it threw. */
-  private record Outcome<T>(
-      @org.jspecify.annotations.Nullable T value,
-      @org.jspecify.annotations.Nullable Throwable thrown) {
+  private record Outcome<T>(@Nullable T value, @Nullable Throwable thrown) {
     static <T> Outcome<T> of(NetNs.Task<T, ?> task) {
       try {
         return new Outcome<>(task.run(), null);
@@ -108,7 +212,7 @@ final class NamespaceThreads {
         throw error;
       }
       if (thrown != null) {
-        throw (E) thrown; // the task throws nothing else; visit() adds KernelException
+        throw (E) thrown; // the task throws nothing else; a visit adds KernelException
       }
       return value;
     }

@@ -1,12 +1,14 @@
 package cni.netlink.ffm;
 
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 
 /**
  * A network namespace, held open by a descriptor: it exists at least until this is closed, whatever
@@ -18,6 +20,8 @@ public final class NetNs implements AutoCloseable {
 
   /** NS_GET_NSTYPE of linux/nsfs.h: _IO(0xb7, 3). */
   private static final long NS_GET_NSTYPE = 0xb703;
+
+  private static final Duration DIRECTORY_PATIENCE = Duration.ofSeconds(10);
 
   private static final String OWN = "/proc/thread-self/ns/net";
 
@@ -37,7 +41,9 @@ public final class NetNs implements AutoCloseable {
    * @throws KernelException if it cannot be opened; errno says why
    */
   public static NetNs open(Path path) throws KernelException {
-    var descriptor = new Descriptor(Libc.open(path.toString(), Libc.O_RDONLY | Libc.O_CLOEXEC, 0));
+    // O_NONBLOCK: what is given for a namespace might be a pipe.
+    int flags = Libc.O_RDONLY | Libc.O_NONBLOCK | Libc.O_CLOEXEC;
+    var descriptor = new Descriptor(Libc.open(path.toString(), flags, 0));
     try {
       requireNetwork(descriptor, path);
       return new NetNs(descriptor, path);
@@ -110,7 +116,16 @@ public final class NetNs implements AutoCloseable {
       var mode = PosixFilePermissions.fromString("rwxr-xr-x");
       Files.createDirectories(NAMED, PosixFilePermissions.asFileAttribute(mode));
     }
-    String directory = NAMED.toString();
+    // Whoever comes second must not mount over what the first has put there.
+    try (Flock _ = Flock.acquire(NAMED, DIRECTORY_PATIENCE)) {
+      makeShared(NAMED.toString());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException("interrupted while waiting for " + NAMED);
+    }
+  }
+
+  private static void makeShared(String directory) throws KernelException {
     try {
       Libc.mount("", directory, "none", Libc.MS_SHARED | Libc.MS_REC);
     } catch (KernelException e) {
@@ -213,10 +228,20 @@ public final class NetNs implements AutoCloseable {
           Libc.setns(fd);
           Libc.unshare(Libc.CLONE_NEWNS);
           Libc.mount("", "/", "none", Libc.MS_SLAVE | Libc.MS_REC);
-          Libc.unmount("/sys", Libc.MNT_DETACH);
+          unmountSys();
           Libc.mount("sysfs", "/sys", "sysfs", 0);
           return task.run();
         });
+  }
+
+  private static void unmountSys() throws KernelException {
+    try {
+      Libc.unmount("/sys", Libc.MNT_DETACH);
+    } catch (KernelException e) {
+      if (!e.is(Errno.EINVAL)) { // EINVAL: nothing is mounted there
+        throw e;
+      }
+    }
   }
 
   @Override

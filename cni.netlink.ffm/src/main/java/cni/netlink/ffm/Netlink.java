@@ -25,7 +25,6 @@ public final class Netlink {
   public static final int NLM_F_REPLACE = 0x100;
   public static final int NLM_F_EXCL = 0x200;
   public static final int NLM_F_CREATE = 0x400;
-  public static final int NLM_F_APPEND = 0x800;
   // nlmsg_flags of acknowledgements
   public static final int NLM_F_CAPPED = 0x100;
   public static final int NLM_F_ACK_TLVS = 0x200;
@@ -34,7 +33,6 @@ public final class Netlink {
   public static final int NLMSGERR_ATTR_MSG = 1;
 
   // nla_type
-  public static final int NLA_F_NESTED = 1 << 15;
   public static final int NLA_TYPE_MASK = 0x3fff;
 
   // socket options, level SOL_NETLINK

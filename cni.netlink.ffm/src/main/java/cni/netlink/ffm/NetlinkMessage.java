@@ -70,11 +70,6 @@ public final class NetlinkMessage {
     return this;
   }
 
-  /** Appends an attribute without value: a flag. */
-  public NetlinkMessage flag(int attribute) {
-    return bytes(attribute, new byte[0]);
-  }
-
   /** Appends an attribute of one byte. */
   public NetlinkMessage u8(int attribute, int value) {
     header(attribute, 1).put((byte) value);

@@ -11,6 +11,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -33,6 +34,12 @@ public final class NetlinkSocket implements AutoCloseable {
   private static final int RECEIVE_BUFFER = 32 * 1024;
 
   private static final int LARGEST_RECEIVE_BUFFER = 4 * 1024 * 1024;
+
+  /**
+   * All answers to a batch wait in the socket until the last request has been treated, and the
+   * kernel drops what does not fit: some 250 refusals fill the usual buffer of 208 KiB.
+   */
+  private static final int LARGEST_BATCH = 64;
 
   /** How often a dump is begun again because the kernel's tables changed meanwhile. */
   private static final int DUMP_ATTEMPTS = 20;
@@ -66,7 +73,7 @@ public final class NetlinkSocket implements AutoCloseable {
       int level = Netlink.SOL_NETLINK;
       Libc.setsockopt(descriptor.number(), level, Netlink.NETLINK_EXT_ACK, on);
       Libc.setsockopt(descriptor.number(), level, Netlink.NETLINK_CAP_ACK, on);
-      Libc.setsockopt(descriptor.number(), level, Netlink.NETLINK_GET_STRICT_CHK, on);
+      setStrictChecking(descriptor, on);
       long micros = Math.max(1, patience.toNanos() / 1000);
       MemorySegment timeval = arena.allocateFrom(JAVA_LONG, micros / 1_000_000, micros % 1_000_000);
       Libc.setsockopt(descriptor.number(), SOL_SOCKET, SO_RCVTIMEO, timeval);
@@ -74,6 +81,18 @@ public final class NetlinkSocket implements AutoCloseable {
     } catch (KernelException | RuntimeException e) {
       descriptor.close();
       throw e;
+    }
+  }
+
+  /** Has dumps filtered by what the request names; a kernel before 4.20 cannot. */
+  private static void setStrictChecking(Descriptor descriptor, MemorySegment on)
+      throws KernelException {
+    try {
+      Libc.setsockopt(descriptor.number(), Netlink.SOL_NETLINK, Netlink.NETLINK_GET_STRICT_CHK, on);
+    } catch (KernelException e) {
+      if (!e.is(Errno.ENOPROTOOPT)) {
+        throw e;
+      }
     }
   }
 
@@ -109,7 +128,12 @@ public final class NetlinkSocket implements AutoCloseable {
     if (requests.stream().anyMatch(NetlinkMessage::isDump)) {
       throw new IllegalArgumentException("a dump cannot be one of several requests");
     }
-    return receiveAll(requests).answers();
+    List<NetlinkAnswer> answers = new ArrayList<>(requests.size());
+    for (int i = 0; i < requests.size(); i += LARGEST_BATCH) {
+      int end = Math.min(requests.size(), i + LARGEST_BATCH);
+      answers.addAll(receiveAll(requests.subList(i, end)).answers());
+    }
+    return answers;
   }
 
   /** A list may change while the kernel tells it; it says so, and the list is asked for again. */
@@ -209,12 +233,23 @@ public final class NetlinkSocket implements AutoCloseable {
         if (e.is(Errno.EAGAIN) && draining) {
           return NOTHING_LEFT;
         }
+        if (e.is(Errno.ENOBUFS)) {
+          discardAll(buffer, sender); // until it is empty the kernel drops more
+        }
         if (!e.is(Errno.EINTR)) {
           throw e.is(Errno.EAGAIN)
               ? new KernelException(e.errno(), reception.description() + ": no answer in time")
               : e;
         }
       }
+    }
+  }
+
+  private void discardAll(MemorySegment buffer, MemorySegment sender) {
+    try {
+      while (Libc.receive(descriptor.number(), buffer, MSG_DONTWAIT, sender) >= 0) {}
+    } catch (KernelException e) {
+      return; // EAGAIN: it is empty
     }
   }
 

@@ -14,6 +14,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
 
 @KernelTest
@@ -89,6 +91,34 @@ class NetNsTest {
         Thread.sleep(20);
       }
       assertEquals(List.of(), threadsAway());
+    }
+  }
+
+  @Test
+  void virtualThreadsThatWaitAreNeverCarriedIntoANamespace() throws Exception {
+    try (Lab lab = new Lab();
+        var threads = Executors.newVirtualThreadPerTaskExecutor()) {
+      List<Future<Integer>> calls = new ArrayList<>();
+      for (int i = 0; i < 200; i++) {
+        calls.add(threads.submit(() -> lab.host().<Integer, IOException>callWithSys(() -> 1)));
+        calls.add(threads.submit(() -> lab.host().<Integer, IOException>call(() -> 1)));
+      }
+      for (Future<Integer> call : calls) {
+        call.get();
+      }
+      for (int i = 0; i < 100 && !threadsAway().isEmpty(); i++) {
+        Thread.sleep(20);
+      }
+      assertEquals(List.of(), threadsAway());
+    }
+  }
+
+  @Test
+  void aPipeInPlaceOfANamespaceIsRefusedAtOnce() throws Exception {
+    try (Lab lab = new Lab()) {
+      Path pipe = lab.directory().resolve("pipe");
+      Lab.run(lab.host(), "mkfifo", pipe.toString());
+      assertThrows(NotNamespaceException.class, () -> NetNs.open(pipe));
     }
   }
 

@@ -1,5 +1,6 @@
 package cni.netlink.lab;
 
+import cni.netlink.ffm.ChildEnvironment;
 import cni.netlink.ffm.ChildProcess;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.NetNs;
@@ -84,7 +85,9 @@ public final class Lab implements AutoCloseable {
     List<String> words = List.of(command);
     try (ChildProcess process =
         where.<ChildProcess, KernelException>call(
-            () -> ChildProcess.start(words, System.getenv(), new byte[0], LONGEST_OUTPUT))) {
+            () ->
+                ChildProcess.start(
+                    words, ChildEnvironment.inherited(), new byte[0], LONGEST_OUTPUT))) {
       if (!process.pump(COMMAND_PATIENCE)) {
         throw new AssertionError(words + " does not end");
       }

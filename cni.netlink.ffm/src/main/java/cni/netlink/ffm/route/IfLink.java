@@ -45,12 +45,8 @@ public final class IfLink {
   // IFLA_EXT_MASK
   public static final int RTEXT_FILTER_BRVLAN = 1 << 1;
 
-  // attributes in the AF_INET part of IFLA_AF_SPEC
-  public static final int IFLA_INET_CONF = 1;
-
   // ifi_flags
   public static final int IFF_UP = 0x1;
-  public static final int IFF_LOOPBACK = 0x8;
   public static final int IFF_PROMISC = 0x100;
 
   private IfLink() {}

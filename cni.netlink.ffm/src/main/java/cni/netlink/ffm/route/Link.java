@@ -75,11 +75,6 @@ public record Link(
     return (flags & IfLink.IFF_UP) != 0;
   }
 
-  /** Whether it was set to take every packet, or something that uses it was. */
-  public boolean isPromiscuous() {
-    return promiscuity > 0;
-  }
-
   /** Whether it is of that kind. */
   public boolean isKind(String other) {
     return kind.equals(other);

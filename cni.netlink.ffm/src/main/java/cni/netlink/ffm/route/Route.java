@@ -109,7 +109,8 @@ public record Route(
             requestFlags);
     int shortTable = table < 256 ? table : 0; // a longer number stands in RTA_TABLE alone
     message.u8(Messages.family(destination)).u8(prefix).u8(0).u8(0);
-    message.u8(shortTable).u8(RtNetlink.RTPROT_BOOT).u8(scope).u8(type).u32(flags);
+    message.u8(shortTable).u8(RtNetlink.RTPROT_BOOT).u8(scope).u8(type);
+    message.u32(flags & RtNetlink.RTNH_F_ONLINK); // the others only the kernel may say
     if (prefix > 0) {
       message.bytes(RtNetlink.RTA_DST, destination.getAddress());
     }

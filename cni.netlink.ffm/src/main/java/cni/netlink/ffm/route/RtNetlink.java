@@ -26,7 +26,6 @@ public final class RtNetlink {
   // struct ifaddrmsg, attributes
   public static final int IFA_ADDRESS = 1;
   public static final int IFA_LOCAL = 2;
-  public static final int IFA_LABEL = 3;
   public static final int IFA_BROADCAST = 4;
   public static final int IFA_FLAGS = 8;
 
@@ -34,7 +33,6 @@ public final class RtNetlink {
   public static final int IFA_F_NODAD = 0x02;
   public static final int IFA_F_DADFAILED = 0x08;
   public static final int IFA_F_TENTATIVE = 0x40;
-  public static final int IFA_F_PERMANENT = 0x80;
 
   // struct rtmsg, attributes
   public static final int RTA_DST = 1;
@@ -52,11 +50,9 @@ public final class RtNetlink {
   public static final int RTPROT_BOOT = 3;
   public static final int RT_SCOPE_UNIVERSE = 0;
   public static final int RT_SCOPE_LINK = 253;
-  public static final int RT_SCOPE_HOST = 254;
-  public static final int RT_SCOPE_NOWHERE = 255;
-  public static final int RTN_UNSPEC = 0;
   public static final int RTN_UNICAST = 1;
   public static final int RTM_F_CLONED = 0x200;
+  public static final int RTNH_F_ONLINK = 0x4;
 
   // struct ndmsg, attributes and states
   public static final int NDA_DST = 1;

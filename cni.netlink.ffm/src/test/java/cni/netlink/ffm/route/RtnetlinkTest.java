@@ -150,6 +150,20 @@ class RtnetlinkTest {
   }
 
   @Test
+  void moreRequestsThanTheSocketHoldsAnswersFor() throws IOException {
+    List<NetlinkMessage> requests = new ArrayList<>();
+    for (int i = 0; i < 2000; i++) {
+      requests.add(LinkRequests.delete("missing" + i));
+    }
+    List<NetlinkAnswer> answers = routing.exchange(requests);
+    assertEquals(2000, answers.size());
+    for (NetlinkAnswer answer : answers) {
+      assertEquals(Errno.ENODEV, answer.error().orElseThrow().errno());
+    }
+    assertTrue(routing.link("lo").isPresent()); // the socket is still good
+  }
+
+  @Test
   void aRefusalCarriesErrnoRequestAndTheKernelsWords() throws IOException {
     NetlinkException e =
         assertThrows(
