@@ -10,6 +10,7 @@ import cni.api.PluginConfig;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.SpecVersion;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -79,11 +80,15 @@ public final class Network {
     }
 
     Result run() throws CniException {
-      for (PluginConfig plugin : config.plugins()) {
-        Plugins.Resolved resolved = cni.plugins().resolve(plugin.type());
-        requireVersion(resolved);
+      List<Plugins.Resolved> chain = new ArrayList<>();
+      for (PluginConfig plugin : config.plugins()) { // all of it has to be there before any begins
+        chain.add(cni.plugins().resolve(plugin.type()));
+        requireVersion(chain.getLast());
+      }
+      for (int i = 0; i < chain.size(); i++) {
+        PluginConfig plugin = config.plugins().get(i);
         context.deadline().check("ADD by " + plugin.type());
-        previous = Optional.of(add(plugin, resolved));
+        previous = Optional.of(add(plugin, chain.get(i)));
       }
       return previous.orElseThrow();
     }
