@@ -1,0 +1,178 @@
+package cni.bench;
+
+import cni.api.Attachment;
+import cni.api.CniException;
+import cni.api.Result;
+import cni.netlink.ffm.NetNs;
+import cni.runtime.Cni;
+import cni.runtime.Network;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.Objects;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Level;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.annotations.Warmup;
+
+/**
+ * A container on a bridge with an address of host-local: by the modules, and by the reference
+ * plugins' executables through the same runtime. Needs root and the reference plugins, in the
+ * directory CNI_REFERENCE_PLUGINS or where Debian's package has them.
+ */
+@BenchmarkMode(Mode.SampleTime)
+@OutputTimeUnit(TimeUnit.MILLISECONDS)
+@Warmup(iterations = 3, time = 5)
+@Measurement(iterations = 3, time = 5)
+@Fork(value = 1, jvmArgsAppend = "--enable-native-access=ALL-UNNAMED")
+public class AttachmentBenchmark {
+  /** A host of its own with one container. */
+  @State(Scope.Benchmark)
+  public static class Lab {
+    /** Who serves the chain. */
+    @Param({"modules", "executables"})
+    public String plugins = "";
+
+    private final String name =
+        "cni-bench-%06x-".formatted(ThreadLocalRandom.current().nextInt(1 << 24));
+
+    private @Nullable Path directory;
+    private @Nullable Network network;
+    private @Nullable Attachment attachment;
+
+    /** Made by JMH. */
+    public Lab() {}
+
+    /** Makes the namespaces and configures the network. */
+    @Setup
+    public void open() throws IOException, CniException {
+      Path made = Files.createTempDirectory(name);
+      directory = made;
+      Path host;
+      try (NetNs namespace = NetNs.create(name + "host")) {
+        host = namespace.path();
+      }
+      try (NetNs namespace = NetNs.create(name + "c")) {
+        attachment = Attachment.of(name + "c", namespace.path(), "eth0");
+      }
+      Files.writeString(
+          made.resolve("bench.conflist"),
+          """
+          { "cniVersion": "1.0.0", "name": "bench", "plugins": [
+            { "type": "bridge", "bridge": "bench0", "isDefaultGateway": true,
+              "ipam": { "type": "host-local", "subnet": "10.79.0.0/16", "dataDir": "%s" } } ] }
+          """
+              .formatted(made.resolve("data")));
+      String reference = System.getenv("CNI_REFERENCE_PLUGINS");
+      Cni.Builder builder =
+          Cni.builder()
+              .networks(made)
+              .cache(made)
+              .hostNamespace(host)
+              .executables(Path.of(reference == null ? "/usr/lib/cni" : reference));
+      if (plugins.equals("executables")) {
+        builder.preferExecutables("bridge", "host-local");
+      }
+      network = builder.build().network("bench");
+    }
+
+    /** Removes everything. */
+    @TearDown
+    public void close() throws IOException, CniException {
+      delete();
+      NetNs.delete(name + "c");
+      NetNs.delete(name + "host");
+      try (Stream<Path> files = Files.walk(Objects.requireNonNull(directory))) {
+        for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+          Files.delete(file);
+        }
+      }
+    }
+
+    Result add() throws CniException {
+      return Objects.requireNonNull(network).add(Objects.requireNonNull(attachment));
+    }
+
+    void check() throws CniException {
+      Objects.requireNonNull(network).check(Objects.requireNonNull(attachment));
+    }
+
+    void delete() throws CniException {
+      Objects.requireNonNull(network).delete(Objects.requireNonNull(attachment));
+    }
+  }
+
+  /** Deletes after each ADD, outside the measurement. */
+  @State(Scope.Benchmark)
+  public static class Detached {
+    /** Made by JMH. */
+    public Detached() {}
+
+    /** Deletes. */
+    @TearDown(Level.Invocation)
+    public void delete(Lab lab) throws CniException {
+      lab.delete();
+    }
+  }
+
+  /** Adds before each DEL, outside the measurement. */
+  @State(Scope.Benchmark)
+  public static class Attached {
+    /** Made by JMH. */
+    public Attached() {}
+
+    /** Adds. */
+    @Setup(Level.Invocation)
+    public void add(Lab lab) throws CniException {
+      lab.add();
+    }
+  }
+
+  /** Adds once, for CHECKs; the lab deletes it. */
+  @State(Scope.Benchmark)
+  public static class Standing {
+    /** Made by JMH. */
+    public Standing() {}
+
+    /** Adds. */
+    @Setup
+    public void add(Lab lab) throws CniException {
+      lab.add();
+    }
+  }
+
+  /** Made by JMH. */
+  public AttachmentBenchmark() {}
+
+  /** ADD. */
+  @Benchmark
+  public Result add(Lab lab, Detached detached) throws CniException {
+    return lab.add();
+  }
+
+  /** CHECK. */
+  @Benchmark
+  public void check(Lab lab, Standing standing) throws CniException {
+    lab.check();
+  }
+
+  /** DEL. */
+  @Benchmark
+  public void delete(Lab lab, Attached attached) throws CniException {
+    lab.delete();
+  }
+}

@@ -1,0 +1,5 @@
+/** Benchmarks. */
+@NullMarked
+package cni.bench;
+
+import org.jspecify.annotations.NullMarked;
