@@ -2,6 +2,8 @@
 module cni.runtime {
   requires transitive cni.api;
   requires transitive cni.exec;
+  requires cni.netlink.ffm;
+  requires jdk.jfr;
 
   exports cni.runtime;
 

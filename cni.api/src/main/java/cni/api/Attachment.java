@@ -69,6 +69,15 @@ public record Attachment(
    * @throws CniException code 4 if one is malformed
    */
   public void requireValid() throws CniException {
+    requireValid(id);
+  }
+
+  /**
+   * Checks a container's id and an interface's name.
+   *
+   * @throws CniException code 4 if one is malformed
+   */
+  public static void requireValid(AttachmentId id) throws CniException {
     Names.container(id.containerId());
     Names.networkInterface(id.interfaceName());
   }

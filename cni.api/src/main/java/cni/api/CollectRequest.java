@@ -1,5 +1,6 @@
 package cni.api;
 
+import java.util.List;
 import java.util.Set;
 
 /**
@@ -11,6 +12,13 @@ import java.util.Set;
  */
 public record CollectRequest(PluginConfig config, Set<AttachmentId> valid, CallContext context)
     implements PluginRequest {
+  /**
+   * The keys that the valid attachments stand under in JSON: what libcni writes, and what the
+   * specification once called it, which libcni writes as well.
+   */
+  public static final List<String> VALID_ATTACHMENTS =
+      List.of("cni.dev/valid-attachments", "cni.dev/attachments");
+
   /** Takes a copy of the set. */
   public CollectRequest {
     valid = Set.copyOf(valid);

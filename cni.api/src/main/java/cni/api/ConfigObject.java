@@ -2,6 +2,7 @@ package cni.api;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -82,11 +83,31 @@ public final class ConfigObject {
    * @throws CniException code 7 if the value is something else
    */
   public boolean bool(String key) throws CniException {
+    return bool(key, false);
+  }
+
+  /**
+   * A boolean, false if absent, that may be written as a string where libcni accepts that.
+   *
+   * @throws CniException code 7 if the value is something else
+   */
+  public boolean bool(String key, boolean orString) throws CniException {
     JsonNode node = node(key);
+    if (orString && node != null && node.isString()) {
+      return parse(path(key), node.stringValue(), ConfigObject::parseBoolean);
+    }
     if (node != null && !node.isBoolean()) {
-      throw wrongKind(path(key), node, "true or false, without quotes");
+      throw wrongKind(path(key), node, "true or false" + (orString ? "" : ", without quotes"));
     }
     return node != null && node.booleanValue();
+  }
+
+  private static boolean parseBoolean(String text) {
+    return switch (text.toLowerCase(Locale.ROOT)) {
+      case "true" -> true;
+      case "false" -> false;
+      default -> throw new IllegalArgumentException("must be true or false");
+    };
   }
 
   /**

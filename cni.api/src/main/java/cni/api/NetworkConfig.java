@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.TreeSet;
+import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -11,7 +12,8 @@ import tools.jackson.databind.node.ObjectNode;
  * section 1).
  *
  * @param name the network's name
- * @param version the newest version of those that the configuration offers and this library speaks
+ * @param versions the versions that the configuration offers and this library speaks, newest first;
+ *     at least one
  * @param disableCheck whether CHECK must not be called
  * @param disableGc whether GC must not be called
  * @param plugins the chain, in the order of ADD
@@ -19,14 +21,31 @@ import tools.jackson.databind.node.ObjectNode;
  */
 public record NetworkConfig(
     String name,
-    SpecVersion version,
+    List<SpecVersion> versions,
     boolean disableCheck,
     boolean disableGc,
     List<PluginConfig> plugins,
     ObjectNode json) {
-  /** Takes a copy of the list. */
+  private static final String ONLY_INLINED = "loadOnlyInlinedPlugins";
+
+  /** Takes copies of the lists. */
   public NetworkConfig {
+    versions = List.copyOf(versions);
     plugins = List.copyOf(plugins);
+  }
+
+  /** Where plugins of a network come from that do not stand in its configuration itself. */
+  @FunctionalInterface
+  public interface PluginSource {
+    /** There are none. */
+    PluginSource NONE = network -> List.of();
+
+    /**
+     * The configurations of a network's further plugins, in the order of ADD.
+     *
+     * @throws CniException what is wrong with one of them
+     */
+    List<ObjectNode> of(String network) throws CniException;
   }
 
   /**
@@ -38,9 +57,22 @@ public record NetworkConfig(
    *     none of its versions
    */
   public static NetworkConfig parse(byte[] text, String source) throws CniException {
+    return parse(text, source, PluginSource.NONE);
+  }
+
+  /**
+   * Reads a configuration whose list of plugins may go on elsewhere, unless it says {@code
+   * loadOnlyInlinedPlugins}.
+   *
+   * @throws CniException as {@link #parse(byte[], String)}, and what the source throws
+   */
+  public static NetworkConfig parse(byte[] text, String source, PluginSource further)
+      throws CniException {
     ObjectNode json = Json.parse(text, source);
     try {
-      return json.has("plugins") || !json.has("type") ? ofList(json) : ofList(asList(json));
+      return json.has("plugins") || !json.has("type")
+          ? ofList(json, further)
+          : ofList(asList(json), PluginSource.NONE);
     } catch (CniException e) {
       throw e.in(source);
     }
@@ -58,26 +90,39 @@ public record NetworkConfig(
     return Json.parse(text, source).path("name").asString("");
   }
 
-  private static NetworkConfig ofList(ObjectNode json) throws CniException {
+  /** The newest version of those that the configuration offers and this library speaks. */
+  public SpecVersion version() {
+    return versions.getFirst();
+  }
+
+  private static NetworkConfig ofList(ObjectNode json, PluginSource further) throws CniException {
     var view = new ConfigObject(json, "");
     String name =
         Names.network(
             view.text("name")
                 .orElseThrow(() -> view.invalid("name", "is missing: name the network")));
+    ObjectNode whole = view.bool(ONLY_INLINED, true) ? json : withFurther(json, further.of(name));
     List<PluginConfig> plugins = new ArrayList<>();
-    for (ConfigObject plugin : view.objects("plugins")) {
+    for (ConfigObject plugin : new ConfigObject(whole, "").objects("plugins")) {
       plugins.add(PluginConfig.of(plugin));
     }
     if (plugins.isEmpty()) {
       throw view.invalid("plugins", "must list at least one plugin");
     }
-    return new NetworkConfig(
-        name,
-        chooseVersion(view),
-        flag(view, "disableCheck"),
-        flag(view, "disableGC"),
-        plugins,
-        json);
+    boolean disableCheck = view.bool("disableCheck", true);
+    boolean disableGc = view.bool("disableGC", true);
+    return new NetworkConfig(name, chooseVersions(view), disableCheck, disableGc, plugins, whole);
+  }
+
+  /** What is kept of the configuration is complete, so that whoever reads it needs no files. */
+  private static ObjectNode withFurther(ObjectNode json, List<ObjectNode> further) {
+    if (further.isEmpty() || (json.has("plugins") && !json.path("plugins").isArray())) {
+      return json;
+    }
+    ObjectNode whole = json.deepCopy();
+    ArrayNode plugins = whole.withArray("plugins");
+    further.forEach(plugins::add);
+    return whole.put(ONLY_INLINED, true);
   }
 
   /** The list that stands for a single plugin, as libcni's ConfListFromConf makes it. */
@@ -92,40 +137,20 @@ public record NetworkConfig(
     return list;
   }
 
-  /** SPEC section 1, "Version considerations": the highest of those offered that is spoken here. */
-  private static SpecVersion chooseVersion(ConfigObject view) throws CniException {
+  /** SPEC section 1, "Version considerations": those offered that are spoken here. */
+  private static List<SpecVersion> chooseVersions(ConfigObject view) throws CniException {
     var offered = new TreeSet<>(view.parsedList("cniVersions", SpecVersion::parse));
     Optional<SpecVersion> single = view.parsed("cniVersion", SpecVersion::parse);
     single.ifPresent(offered::add);
     if (offered.isEmpty()) {
-      return SpecVersion.V0_1_0;
+      return List.of(SpecVersion.V0_1_0);
     }
-    return offered.descendingSet().stream()
-        .filter(SpecVersion::known)
-        .findFirst()
-        .orElseThrow(
-            () ->
-                new CniException(
-                    ErrorCode.INCOMPATIBLE_VERSION,
-                    "the configuration has version "
-                        + offered
-                        + "; this library speaks "
-                        + SpecVersion.ALL));
-  }
-
-  /** A boolean that may also be written as a string, as libcni accepts for these keys. */
-  private static boolean flag(ConfigObject view, String key) throws CniException {
-    if (view.json().path(key).isString()) {
-      return view.parsed(
-              key,
-              text ->
-                  switch (text.toLowerCase(java.util.Locale.ROOT)) {
-                    case "true" -> true;
-                    case "false" -> false;
-                    default -> throw new IllegalArgumentException("must be true or false");
-                  })
-          .orElse(false);
+    List<SpecVersion> spoken = offered.descendingSet().stream().filter(SpecVersion::known).toList();
+    if (spoken.isEmpty()) {
+      throw new CniException(
+          ErrorCode.INCOMPATIBLE_VERSION,
+          "the configuration has version " + offered + "; this library speaks " + SpecVersion.ALL);
     }
-    return view.bool(key);
+    return spoken;
   }
 }

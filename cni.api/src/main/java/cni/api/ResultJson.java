@@ -26,7 +26,8 @@ public final class ResultJson {
   /**
    * Writes a result.
    *
-   * @throws CniException code 1 if the version is before 0.3.0 and there is no address to write
+   * @throws CniException code 1 if the version is before 0.3.0 and there are interfaces but no
+   *     address to write
    */
   public static ObjectNode write(Result result, SpecVersion version) throws CniException {
     ObjectNode json = Json.object();
@@ -38,7 +39,7 @@ public final class ResultJson {
     } else {
       writeFamily(json, "ip4", result, true);
       writeFamily(json, "ip6", result, false);
-      if (!json.has("ip4") && !json.has("ip6")) {
+      if (!json.has("ip4") && !json.has("ip6") && !result.interfaces().isEmpty()) {
         throw new CniException(
             ErrorCode.INCOMPATIBLE_VERSION,
             "a result without addresses cannot be told in version " + version);

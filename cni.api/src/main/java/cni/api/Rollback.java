@@ -31,7 +31,7 @@ public final class Rollback {
       interrupted |= Thread.interrupted(); // also one that came during the last step
       try {
         steps.pop().undo();
-      } catch (Exception e) {
+      } catch (Throwable e) { // an error, such as of memory, must not keep the others from running
         failure.addSuppressed(e);
       }
     }

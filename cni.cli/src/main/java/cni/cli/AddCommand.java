@@ -20,7 +20,7 @@ final class AddCommand implements Callable<Integer> {
     options.apply(
         (network, attachment) -> {
           var result = network.add(attachment);
-          System.out.println(Json.pretty(ResultJson.write(result, network.config().version())));
+          System.out.println(Json.pretty(ResultJson.write(result, network.version())));
         });
     return 0;
   }

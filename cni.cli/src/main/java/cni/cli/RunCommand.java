@@ -26,14 +26,15 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** {@code cni run}: what CNI's priv-net-run.sh does. */
+/** {@code cni run}: what CNI's priv-net-run.sh and docker-run.sh do. */
 @Command(
     name = "run",
     mixinStandardHelpOptions = true,
     description = {
-      "Runs a command in a network namespace of its own that is joined to networks.",
-      "The first network is eth0 there, the next eth1, and so on. Everything is removed when the"
-          + " command ends or is interrupted."
+      "Runs a command in a network namespace of its own, or in that of a process or name, joined to"
+          + " networks.",
+      "The first network is eth0 there, the next eth1, and so on. What this made is removed when"
+          + " the command ends or is interrupted."
     },
     footerHeading = "%nExit status:%n",
     footer = {
@@ -54,6 +55,14 @@ final class RunCommand implements Callable<Integer> {
       description = "A network to join; may be repeated. By default all that are configured.")
   private List<String> names = List.of();
 
+  @Option(
+      names = "--with",
+      paramLabel = "PID|NAME|PATH",
+      description =
+          "Join the namespace of that process, or an existing one by its name or path, instead of"
+              + " making one.")
+  private @Nullable String with;
+
   @Parameters(
       arity = "1..*",
       paramLabel = "COMMAND",
@@ -62,17 +71,25 @@ final class RunCommand implements Callable<Integer> {
 
   private final Rollback cleanup = new Rollback();
   private final CountDownLatch ended = new CountDownLatch(1);
+  private final Thread main = Thread.currentThread();
   private @Nullable ChildProcess process;
-  private boolean over;
+
+  /** Guards what the main thread is doing; this itself guards what has to be cleaned up. */
+  private final Object phase = new Object();
+
+  private boolean working = true;
+  private volatile boolean over;
+  private boolean cleaned;
 
   @Override
   public Integer call() throws Exception {
-    // An interrupt ends the JVM: the hook does the cleaning up then.
-    var hook = new Thread(this::end, "cni-run-cleanup");
+    // A signal ends the JVM: the hook does the cleaning up then.
+    var hook = new Thread(this::interrupt, "cni-run-cleanup");
     Runtime.getRuntime().addShutdownHook(hook);
     try {
       return runInNamespace();
     } finally {
+      stopWorking();
       end();
     }
   }
@@ -80,7 +97,7 @@ final class RunCommand implements Callable<Integer> {
   private int runInNamespace() throws CniException, IOException, InterruptedException {
     String id = "cni-run-%08x".formatted(ThreadLocalRandom.current().nextInt());
     try (Cni cni = host.open();
-        NetNs netns = createNamespace(id)) {
+        NetNs netns = with == null ? createNamespace(id) : NamespacePaths.open(with)) {
       setLoopbackUp(netns);
       List<Network> networks = networks(cni);
       for (int i = 0; i < networks.size(); i++) {
@@ -95,6 +112,9 @@ final class RunCommand implements Callable<Integer> {
     requireNotOver();
     NetNs netns = NetNs.create(id);
     cleanup.add(() -> NetNs.delete(id));
+    // What the command left running would keep the namespace, with no name to find it by.
+    NetNs.Identity identity = netns.identity();
+    cleanup.add(() -> NamespacePaths.killAll(identity));
     return netns;
   }
 
@@ -118,8 +138,8 @@ final class RunCommand implements Callable<Integer> {
   private synchronized void join(Network network, Attachment attachment)
       throws CniException, IOException {
     requireNotOver();
+    cleanup.add(() -> network.delete(attachment)); // also what an interrupt cut off
     network.add(attachment);
-    cleanup.add(() -> network.delete(attachment));
   }
 
   private synchronized @Nullable ChildProcess start(NetNs netns) throws IOException {
@@ -139,9 +159,16 @@ final class RunCommand implements Callable<Integer> {
   }
 
   private int await(ChildProcess started) throws IOException, InterruptedException {
-    boolean over = false;
-    while (!over) {
-      over = started.pump(A_WHILE);
+    boolean gone = false;
+    while (!gone) {
+      try {
+        gone = started.pump(A_WHILE);
+      } catch (InterruptedException e) {
+        if (!over) {
+          throw e;
+        }
+        // the hook ends the command, and this thread sees it end
+      }
     }
     ended.countDown();
     return started.signal().isPresent()
@@ -155,12 +182,32 @@ final class RunCommand implements Callable<Integer> {
     }
   }
 
+  /** Ends what is going on, an ADD as well, and takes everything back. */
+  private void interrupt() {
+    synchronized (phase) {
+      over = true;
+      if (working) {
+        main.interrupt();
+      }
+    }
+    end();
+  }
+
+  /** From here on an interrupt would only keep the main thread from cleaning up. */
+  private void stopWorking() {
+    synchronized (phase) {
+      working = false;
+      over |= Thread.interrupted();
+    }
+  }
+
   /** Ends the command if it still runs, and takes everything back; the second call does nothing. */
   private synchronized void end() {
-    if (over) {
+    over = true;
+    if (cleaned) {
       return;
     }
-    over = true;
+    cleaned = true;
     if (process != null) {
       endProcess(process);
     }

@@ -247,4 +247,45 @@ class BadInputTest {
     assertTrue(e.getMessage().contains("interrupted"), e::getMessage);
     host.requireNothingLeft("n", a);
   }
+
+  @Test
+  void anIpamExecutableThatDiesGetsADelete() throws Exception {
+    Path reserved = host.data().resolveSibling("reserved");
+    host.script(
+        "odd",
+        "case $CNI_COMMAND in ADD) touch %s; kill -KILL $$;; DEL) rm -f %s;; esac"
+            .formatted(reserved, reserved));
+    host.network(
+        "n",
+        "1.0.0",
+        "{ \"type\": \"bridge\", \"bridge\": \"br0\", \"ipam\": { \"type\": \"odd\" } }");
+    refused(attachment(a), 999, "was ended by signal 9");
+    assertTrue(Files.notExists(reserved), "the address is still reserved");
+  }
+
+  @Test
+  void namesThatTogetherAreTooLongForAFile() throws Exception {
+    Attachment attachment = Attachment.of("c".repeat(250), a.path(), "eth0");
+    refused(attachment, 4, "CNI_CONTAINERID", "255 bytes");
+    network("n").delete(attachment);
+  }
+
+  @Test
+  void oneFileNameForTwoAttachments() throws Exception {
+    host.network("n-a", "1.0.0", TestHost.DUAL_STACK.formatted(""));
+    Attachment first = Attachment.of("b", a.path(), "eth0");
+    Attachment second = Attachment.of("a-b", Path.of("/run/netns/gone-for-ever"), "eth0");
+    network("n-a").add(first); // both are kept in n-a-b-eth0
+    network("n").delete(second);
+    network("n-a").check(first);
+    assertTrue(Lab.pings(a, "10.50.0.1"));
+    NetNs b = host.container("b");
+    CniException e =
+        assertThrows(
+            CniException.class, () -> network("n").add(Attachment.of("a-b", b.path(), "eth0")));
+    assertEquals(4, e.code());
+    assertTrue(e.getMessage().contains("another attachment"), e::getMessage);
+    network("n-a").delete(first);
+    host.requireNothingLeft("n-a", a, b);
+  }
 }

@@ -363,4 +363,58 @@ class BridgeChainTest {
     }
     host.requireNothingLeft("n", containers.toArray(NetNs[]::new));
   }
+
+  @Test
+  void aLateDeleteLeavesTheNextContainerAtTheSamePathAlone() throws Exception {
+    host.dualStack("n", "");
+    Attachment first = Attachment.of("first", a.path(), "eth0");
+    Attachment second = Attachment.of("second", a.path(), "eth0");
+    network().add(first);
+    host.recreate(a);
+    network().add(second);
+    network().delete(first);
+    network().check(second);
+    try (NetNs again = NetNs.open(a.path())) {
+      assertTrue(Lab.pings(again, "10.50.0.1"));
+      network().delete(second);
+      host.requireNothingLeft("n", again);
+    }
+  }
+
+  @Test
+  void interfaceNamesMayBeOfAnyScript() throws Exception {
+    host.dualStack("n", "");
+    var id = new AttachmentId("c", "\u00e4th\u00f6");
+    var attachment = new Attachment(id, java.util.Optional.of(a.path()), Map.of(), Map.of());
+    network().add(attachment);
+    network().collect(java.util.Set.of(id));
+    network().check(attachment);
+    network().delete(attachment);
+    host.requireNothingLeft("n", a);
+  }
+
+  @Test
+  void networksThatForceTheirAddressOnOneBridgeDoNotSpoilEachOthersChecks() throws Exception {
+    host.dualStack("n", "\"forceAddress\": true,");
+    host.network(
+        "m",
+        "1.0.0",
+        TestHost.DUAL_STACK
+            .formatted("\"forceAddress\": true,")
+            .replace("0.50.", "0.51.")
+            .replace("fd50", "fd51"));
+    network().add(attachment(a));
+    host.open().network("m").add(attachment(b));
+    network().check(attachment(a));
+    host.open().network("m").check(attachment(b));
+  }
+
+  @Test
+  void aFailedLoopbackLeavesItDown() throws Exception {
+    host.network("n", "1.0.0", "{ \"type\": \"loopback\" }");
+    Lab.run(a, "ip", "addr", "add", "10.60.0.1/32", "dev", "lo");
+    CniException e = assertThrows(CniException.class, () -> network().add(attachment(a)));
+    assertTrue(e.getMessage().contains("10.60.0.1/32"), e::getMessage);
+    assertFalse(Lab.run(a, "ip", "link", "show", "lo").contains("UP"));
+  }
 }

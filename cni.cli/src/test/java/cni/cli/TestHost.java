@@ -56,6 +56,14 @@ final class TestHost implements AutoCloseable {
     return lab.namespace(name);
   }
 
+  /** Deletes a container's namespace and makes another of the same name. */
+  void recreate(NetNs container) throws IOException {
+    String name = Objects.requireNonNull(container.path().getFileName()).toString();
+    container.close();
+    NetNs.delete(name);
+    NetNs.create(name).close();
+  }
+
   /** Configures a network; {@code @DATA@} stands for host-local's directory. */
   void network(String name, String version, String... plugins) throws IOException {
     String text =

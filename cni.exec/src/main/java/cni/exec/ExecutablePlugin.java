@@ -3,6 +3,7 @@ package cni.exec;
 import cni.api.Attachment;
 import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
+import cni.api.CallContext;
 import cni.api.CniException;
 import cni.api.CollectRequest;
 import cni.api.ConfigObject;
@@ -16,6 +17,7 @@ import cni.api.PluginRequest;
 import cni.api.Result;
 import cni.api.ResultJson;
 import cni.api.SpecVersion;
+import cni.api.Verb;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
@@ -79,7 +81,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
   public Set<SpecVersion> versions() throws CniException {
     ObjectNode input = Json.object().put("cniVersion", SpecVersion.CURRENT.toString());
     Map<String, String> environment = new HashMap<>(UNUSED_VARIABLES);
-    environment.put("CNI_COMMAND", "VERSION");
+    environment.put("CNI_COMMAND", Verb.VERSION.name());
     environment.put("CNI_PATH", path.toString());
     PluginProcess.Outcome outcome;
     try {
@@ -91,11 +93,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
       throw e;
     }
     try {
-      var answer = new ConfigObject(parse(outcome), "");
-      var versions =
-          new LinkedHashSet<>(answer.parsedList("supportedVersions", SpecVersion::parse));
-      // A plugin older than VERSION itself (0.2.0) names none.
-      return versions.isEmpty() ? Set.of(SpecVersion.V0_1_0) : versions;
+      return supportedVersions(new ConfigObject(parse(outcome), ""));
     } catch (CniException e) {
       throw new CniException(
           ErrorCode.DECODING_FAILURE,
@@ -104,9 +102,22 @@ public final class ExecutablePlugin implements NetworkPlugin {
     }
   }
 
+  private static Set<SpecVersion> supportedVersions(ConfigObject answer) throws CniException {
+    Set<SpecVersion> versions =
+        new LinkedHashSet<>(answer.parsedList("supportedVersions", SpecVersion::parse));
+    if (!versions.isEmpty()) {
+      return versions;
+    }
+    // The first plugins that knew VERSION said no more than their own version.
+    if (answer.parsed("cniVersion", SpecVersion::parse).equals(Optional.of(SpecVersion.V0_2_0))) {
+      return Set.of(SpecVersion.V0_1_0, SpecVersion.V0_2_0);
+    }
+    throw answer.invalid("supportedVersions", "is missing");
+  }
+
   @Override
   public Result add(AttachmentRequest request) throws CniException {
-    PluginProcess.Outcome outcome = call("ADD", request);
+    PluginProcess.Outcome outcome = call(Verb.ADD, request);
     ObjectNode json = parse(outcome);
     try {
       return ResultJson.read(json, request.config().version());
@@ -117,30 +128,34 @@ public final class ExecutablePlugin implements NetworkPlugin {
 
   @Override
   public void check(AttachmentRequest request) throws CniException {
-    call("CHECK", request);
+    call(Verb.CHECK, request);
   }
 
   @Override
   public void delete(AttachmentRequest request) throws CniException {
-    call("DEL", request);
+    call(Verb.DEL, request);
   }
 
   @Override
   public void collect(CollectRequest request) throws CniException {
-    ObjectNode input = request.config().json().deepCopy();
-    ArrayNode valid = input.putArray("cni.dev/valid-attachments");
+    ObjectNode input = Json.object();
+    input.setAll(request.config().json());
+    ArrayNode valid = Json.object().arrayNode();
     for (AttachmentId id : request.valid()) {
       valid.addObject().put("containerID", id.containerId()).put("ifname", id.interfaceName());
     }
-    call("GC", request, input, Map.of());
+    for (String key : CollectRequest.VALID_ATTACHMENTS) {
+      input.set(key, valid);
+    }
+    call(Verb.GC, request, input, Map.of());
   }
 
   @Override
   public void status(NetworkRequest request) throws CniException {
-    call("STATUS", request, request.config().json(), Map.of());
+    call(Verb.STATUS, request, request.config().json(), Map.of());
   }
 
-  private PluginProcess.Outcome call(String verb, AttachmentRequest request) throws CniException {
+  private PluginProcess.Outcome call(Verb verb, AttachmentRequest request) throws CniException {
     ObjectNode input = Json.object();
     input.setAll(request.config().json());
     if (request.prevResult().isPresent()) {
@@ -158,12 +173,17 @@ public final class ExecutablePlugin implements NetworkPlugin {
   }
 
   private PluginProcess.Outcome call(
-      String verb, PluginRequest request, ObjectNode input, Map<String, String> variables)
+      Verb verb, PluginRequest request, ObjectNode input, Map<String, String> variables)
       throws CniException {
+    CallContext context = request.context();
     Map<String, String> environment = new HashMap<>(variables);
-    environment.put("CNI_COMMAND", verb);
+    environment.putAll(context.trace().variables());
+    environment.put("CNI_COMMAND", verb.name());
     environment.put("CNI_PATH", path.toString());
-    return run(environment, input, request.context().hostNamespace(), request.context().deadline());
+    if (context.sameNamespace()) {
+      environment.put("CNI_NETNS_OVERRIDE", "1");
+    }
+    return run(environment, input, context.hostNamespace(), context.deadline());
   }
 
   private PluginProcess.Outcome run(

@@ -6,6 +6,7 @@ import java.io.File;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -42,10 +43,14 @@ public record PluginPath(List<Path> directories) {
    */
   public Optional<Path> find(String type) throws CniException {
     String name = Names.plugin(type);
-    return directories.stream()
-        .map(directory -> directory.resolve(name))
-        .filter(PluginPath::isExecutable)
-        .findFirst();
+    try {
+      return directories.stream()
+          .map(directory -> directory.resolve(name))
+          .filter(PluginPath::isExecutable)
+          .findFirst();
+    } catch (InvalidPathException e) { // characters that no file name of this system has
+      return Optional.empty();
+    }
   }
 
   /**

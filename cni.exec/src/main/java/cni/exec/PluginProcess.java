@@ -3,6 +3,7 @@ package cni.exec;
 import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
+import cni.api.TraceContext;
 import cni.netlink.ffm.ChildEnvironment;
 import cni.netlink.ffm.ChildProcess;
 import cni.netlink.ffm.Errno;
@@ -12,6 +13,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -36,8 +38,21 @@ final class PluginProcess {
 
   private PluginProcess(Path executable, Map<String, String> environment, byte[] input) {
     this.executable = executable;
-    this.environment = ChildEnvironment.inherited().without("CNI_").with(environment);
+    this.environment = inherited(environment).with(environment);
     this.input = input;
+  }
+
+  /**
+   * What is said of the call's trace or the call itself replaces all that this process was told.
+   */
+  private static ChildEnvironment inherited(Map<String, String> environment) {
+    ChildEnvironment inherited = ChildEnvironment.inherited().without("CNI_");
+    if (!Collections.disjoint(environment.keySet(), TraceContext.NAMES)) {
+      for (String name : TraceContext.NAMES) {
+        inherited = inherited.without(name + "=");
+      }
+    }
+    return inherited;
   }
 
   /**
@@ -51,7 +66,8 @@ final class PluginProcess {
   /**
    * Runs an executable to its end.
    *
-   * @param environment CNI_*; they replace those of this process, and the rest is inherited
+   * @param environment CNI_* and the trace's; they replace those of this process, and the rest is
+   *     inherited
    * @param namespace where it runs; absent for this process's own
    * @throws CniException code 11 if it is not done by the deadline or the thread is interrupted,
    *     code 5 if it cannot be started. Nothing of it is left running.

@@ -3,7 +3,9 @@ package cni.runtime;
 import cni.api.CallContext;
 import cni.api.CniException;
 import cni.api.Deadline;
+import cni.api.Names;
 import cni.api.NetworkConfig;
+import cni.api.TraceContext;
 import cni.exec.Diagnostics;
 import cni.exec.PluginPath;
 import java.nio.file.Path;
@@ -44,6 +46,8 @@ public final class Cni implements AutoCloseable {
   private final ResultCache cache;
   private final Optional<Path> hostNamespace;
   private final Duration timeout;
+  private final TraceContext trace;
+  private final NetworkLock networkLock;
   private final ContainerLocks locks = new ContainerLocks();
 
   private Cni(Builder builder) {
@@ -57,6 +61,8 @@ public final class Cni implements AutoCloseable {
     this.cache = new ResultCache(builder.cache);
     this.hostNamespace = builder.hostNamespace;
     this.timeout = builder.timeout;
+    this.trace = builder.trace;
+    this.networkLock = new NetworkLock(builder.cache);
   }
 
   /** Begins with the defaults of the Go library. */
@@ -75,7 +81,17 @@ public final class Cni implements AutoCloseable {
 
   /** A network whose configuration does not come from the directory. */
   public Network network(NetworkConfig config) {
-    return new Network(config, this);
+    return new Network(config, this, trace);
+  }
+
+  /**
+   * A network whose configuration is in a file somewhere else; it may have a directory of further
+   * plugins beside it.
+   *
+   * @throws CniException what is wrong with the configuration
+   */
+  public Network network(Path file) throws CniException {
+    return network(NetworkDirectory.read(file));
   }
 
   /**
@@ -96,8 +112,30 @@ public final class Cni implements AutoCloseable {
     return plugins;
   }
 
+  /**
+   * Every attachment that is kept, in the order of the file names: of all networks and containers.
+   *
+   * @throws CniException code 5 if the cache cannot be read
+   */
+  public List<CachedAttachment> attachments() throws CniException {
+    return cache.list(Optional.empty());
+  }
+
+  /**
+   * The attachments of a container that are kept.
+   *
+   * @throws CniException code 4 if the id is malformed, code 5 if the cache cannot be read
+   */
+  public List<CachedAttachment> attachments(String containerId) throws CniException {
+    return cache.list(Optional.of(Names.container(containerId)));
+  }
+
   ResultCache cache() {
     return cache;
+  }
+
+  NetworkLock networkLock() {
+    return networkLock;
   }
 
   ContainerLocks locks() {
@@ -105,8 +143,8 @@ public final class Cni implements AutoCloseable {
   }
 
   /** What surrounds an operation that begins now. */
-  CallContext context() {
-    return new CallContext(hostNamespace, Deadline.after(timeout), plugins);
+  CallContext context(TraceContext operation) {
+    return new CallContext(hostNamespace, false, Deadline.after(timeout), plugins, operation);
   }
 
   /**
@@ -123,6 +161,7 @@ public final class Cni implements AutoCloseable {
     private Path cache = DEFAULT_CACHE;
     private Optional<Path> hostNamespace = Optional.empty();
     private Duration timeout = Duration.ofMinutes(2);
+    private TraceContext trace = TraceContext.NONE;
     private ServiceLoader<cni.api.NetworkPlugin> modules =
         ServiceLoader.load(cni.api.NetworkPlugin.class, Cni.class.getClassLoader());
     private final Set<String> preferExecutables = new HashSet<>();
@@ -165,6 +204,15 @@ public final class Cni implements AutoCloseable {
     /** How long an operation may take; by default two minutes. */
     public Builder timeout(Duration time) {
       timeout = time;
+      return this;
+    }
+
+    /**
+     * The trace that operations belong to unless their network says otherwise. Without one,
+     * executables inherit what the environment of this process says.
+     */
+    public Builder trace(TraceContext context) {
+      trace = context;
       return this;
     }
 

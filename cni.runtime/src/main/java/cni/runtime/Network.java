@@ -1,18 +1,25 @@
 package cni.runtime;
 
 import cni.api.Attachment;
+import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
 import cni.api.CniException;
+import cni.api.CollectRequest;
 import cni.api.ErrorCode;
 import cni.api.NetworkConfig;
+import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.Result;
-import cni.api.Rollback;
 import cni.api.SpecVersion;
+import cni.api.TraceContext;
+import cni.api.Verb;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 
 /**
  * A network that containers are attached to: the chain of plugins of a configuration (SPEC section
@@ -23,10 +30,12 @@ public final class Network {
 
   private final NetworkConfig config;
   private final Cni cni;
+  private final TraceContext trace;
 
-  Network(NetworkConfig config, Cni cni) {
+  Network(NetworkConfig config, Cni cni, TraceContext trace) {
     this.config = config;
     this.cni = cni;
+    this.trace = trace;
   }
 
   /** The network's name. */
@@ -37,6 +46,21 @@ public final class Network {
   /** The network's configuration. */
   public NetworkConfig config() {
     return config;
+  }
+
+  /** The same network, whose operations belong to a trace: executables are told of it. */
+  public Network tracedBy(TraceContext context) {
+    return new Network(config, cni, context);
+  }
+
+  /**
+   * The version of the specification that the plugins are spoken to in: the newest that the
+   * configuration offers, this library knows and every plugin supports.
+   *
+   * @throws CniException code 1 if there is none, code 7 if a plugin does not exist
+   */
+  public SpecVersion version() throws CniException {
+    return new VersionChoice(config, cni.plugins()).require();
   }
 
   /**
@@ -53,114 +77,36 @@ public final class Network {
           ErrorCode.INVALID_PARAMETER,
           "the path of the container's namespace (CNI_NETNS) is missing");
     }
-    CallContext context = cni.context();
-    try (var _ = cni.locks().acquire(attachment.containerId(), context.deadline())) {
-      var addition = new Addition(attachment, context);
-      try {
-        Result result = addition.run();
-        cni.cache().put(config, attachment, result);
-        return result;
-      } catch (CniException | RuntimeException | Error e) {
-        addition.rollback.after(e);
-        throw e;
-      }
-    }
-  }
-
-  /** One ADD through the chain, and how to take it back. */
-  private final class Addition {
-    final Rollback rollback = new Rollback();
-    private final Attachment attachment;
-    private final CallContext context;
-    private Optional<Result> previous = Optional.empty();
-
-    Addition(Attachment attachment, CallContext context) {
-      this.attachment = attachment;
-      this.context = context;
-    }
-
-    Result run() throws CniException {
-      List<Plugins.Resolved> chain = new ArrayList<>();
-      for (PluginConfig plugin : config.plugins()) { // all of it has to be there before any begins
-        chain.add(cni.plugins().resolve(plugin.type()));
-        requireVersion(chain.getLast());
-      }
-      for (int i = 0; i < chain.size(); i++) {
-        PluginConfig plugin = config.plugins().get(i);
-        context.deadline().check("ADD by " + plugin.type());
-        previous = Optional.of(add(plugin, chain.get(i)));
-      }
-      return previous.orElseThrow();
-    }
-
-    private Result add(PluginConfig plugin, Plugins.Resolved resolved) throws CniException {
-      Rollback.Step delete =
-          () ->
-              resolved.plugin().delete(request(plugin, attachment, previous, context.forCleanup()));
-      boolean keep = false;
-      try {
-        return resolved.plugin().add(request(plugin, attachment, previous, context));
-      } catch (CniException e) {
-        // A module that fails takes back what it did, and only it knows what was there before. An
-        // executable is known not to, and gets a DEL even when it fails; but not where the failure
-        // may be that there is an earlier attachment, which a DEL would take down.
-        keep = resolved.module() || cni.cache().has(config, attachment);
-        throw in(plugin, "ADD", e);
-      } catch (RuntimeException e) {
-        throw unexpected(plugin, "ADD", e);
-      } finally {
-        if (!keep) {
-          rollback.add(delete);
-        }
-      }
-    }
-  }
-
-  /** A module can be asked at no cost; an executable finds out for itself. */
-  private void requireVersion(Plugins.Resolved resolved) throws CniException {
-    if (resolved.module() && !resolved.plugin().versions().contains(config.version())) {
-      throw new CniException(
-          ErrorCode.INCOMPATIBLE_VERSION,
-          "network %s is configured for version %s; plugin %s supports %s"
-              .formatted(
-                  config.name(),
-                  config.version(),
-                  resolved.plugin().type(),
-                  resolved.plugin().versions().stream().sorted().toList()));
+    CallContext context = cni.context(trace);
+    try (var _ = cni.networkLock().shared(name(), context.deadline());
+        var _ = cni.locks().acquire(attachment.containerId(), context.deadline())) {
+      return new Addition(cni, config, attachment, context).run();
     }
   }
 
   /**
-   * Compares an attachment with what was made (CHECK).
+   * Compares an attachment with what was made (CHECK). Does nothing if the configuration says
+   * {@code disableCheck}.
    *
    * @throws CniException what is missing or different, with the plugin's code; code 1 before
    *     version 0.4.0, which has no CHECK
    */
   public void check(Attachment attachment) throws CniException {
     attachment.requireValid();
-    if (!config.version().atLeast(SpecVersion.V0_4_0)) {
-      throw new CniException(
-          ErrorCode.INCOMPATIBLE_VERSION,
-          "network %s has cniVersion %s; CHECK exists since 0.4.0"
-              .formatted(config.name(), config.version()));
-    }
+    Verb.CHECK.requireIn(config.version());
     if (config.disableCheck()) {
       return;
     }
-    CallContext context = cni.context();
+    CallContext context = cni.context(trace);
     try (var _ = cni.locks().acquire(attachment.containerId(), context.deadline())) {
-      Optional<Result> previous = cni.cache().get(config, attachment);
+      SpecVersion version = version();
+      Verb.CHECK.requireIn(version);
+      Optional<Result> previous = cni.cache().result(name(), attachment.id(), version);
       for (PluginConfig plugin : config.plugins()) {
-        Plugins.Resolved resolved = cni.plugins().resolve(plugin.type());
-        requireVersion(resolved);
         context.deadline().check("CHECK by " + plugin.type());
-        try {
-          resolved.plugin().check(request(plugin, attachment, previous, context));
-        } catch (CniException e) {
-          throw in(plugin, "CHECK", e);
-        } catch (RuntimeException e) {
-          throw unexpected(plugin, "CHECK", e);
-        }
+        var derived = plugin.forRequest(name(), version, attachment.capabilityArgs());
+        var request = new AttachmentRequest(derived, attachment, previous, context);
+        step(plugin, Verb.CHECK).take(() -> cni.plugins().find(plugin.type()).check(request));
       }
     }
   }
@@ -173,52 +119,167 @@ public final class Network {
    */
   public void delete(Attachment attachment) throws CniException {
     attachment.requireValid();
-    CallContext context = cni.context();
-    try (var _ = cni.locks().acquire(attachment.containerId(), context.deadline())) {
-      Optional<Result> previous = previousForDelete(attachment);
-      List<PluginConfig> plugins = config.plugins();
-      for (PluginConfig plugin : plugins.reversed()) {
-        Plugins.Resolved resolved = cni.plugins().resolve(plugin.type());
-        context.deadline().check("DEL by " + plugin.type());
-        try {
-          resolved.plugin().delete(request(plugin, attachment, previous, context));
-        } catch (CniException e) {
-          throw in(plugin, "DEL", e);
-        } catch (RuntimeException e) {
-          throw unexpected(plugin, "DEL", e);
-        }
+    CallContext context = cni.context(trace);
+    try (var _ = lockForDelete(context)) {
+      delete(attachment, context);
+    }
+  }
+
+  /** What has been made must be removable even where no lock can be, as on a full file system. */
+  private NetworkLock.Held lockForDelete(CallContext context) throws CniException {
+    try {
+      return cni.networkLock().shared(name(), context.deadline());
+    } catch (CniException e) {
+      if (!e.is(ErrorCode.IO_FAILURE)) {
+        throw e;
       }
-      cni.cache().remove(config, attachment);
+      LOG.log(System.Logger.Level.WARNING, "DEL goes on without a lock: " + e.getMessage());
+      return () -> {};
+    }
+  }
+
+  private void delete(Attachment attachment, CallContext context) throws CniException {
+    try (var _ = cni.locks().acquire(attachment.containerId(), context.deadline())) {
+      SpecVersion version = new VersionChoice(config, cni.plugins()).orNewest();
+      Optional<Result> previous = previousForDelete(attachment, version);
+      for (PluginConfig plugin : config.plugins().reversed()) {
+        context.deadline().check("DEL by " + plugin.type());
+        var derived = plugin.forRequest(name(), version, attachment.capabilityArgs());
+        var request = new AttachmentRequest(derived, attachment, previous, context);
+        step(plugin, Verb.DEL).take(() -> cni.plugins().find(plugin.type()).delete(request));
+      }
+      cni.cache().remove(name(), attachment.id());
     }
   }
 
   /** A result that cannot be read must not keep anything from being deleted. */
-  private Optional<Result> previousForDelete(Attachment attachment) {
-    if (!config.version().atLeast(SpecVersion.V0_4_0)) {
-      return Optional.empty();
+  private Optional<Result> previousForDelete(Attachment attachment, SpecVersion version) {
+    if (!version.atLeast(SpecVersion.V0_4_0)) {
+      return Optional.empty(); // DEL had no previous result before
     }
     try {
-      return cni.cache().get(config, attachment);
+      return cni.cache().result(name(), attachment.id(), version);
     } catch (CniException e) {
       LOG.log(System.Logger.Level.WARNING, "DEL goes on without it: " + e.getMessage());
       return Optional.empty();
     }
   }
 
-  private AttachmentRequest request(
-      PluginConfig plugin, Attachment attachment, Optional<Result> previous, CallContext context)
+  /**
+   * Removes what belongs to attachments that do not exist any more (GC): those that something is
+   * kept of are deleted first, then every plugin is told which ones are valid. Nothing is added to
+   * or deleted from the network meanwhile, by other processes neither. Does nothing if the
+   * configuration says {@code disableGC}; before version 1.1.0 plugins have no GC.
+   *
+   * @param valid every attachment of this network that still exists
+   * @throws CniException what went wrong, all of it, with the code of the first; everything else
+   *     has been done
+   */
+  public void collect(Set<AttachmentId> valid) throws CniException {
+    if (config.disableGc()) {
+      return;
+    }
+    CallContext context = cni.context(trace);
+    try (var _ = cni.networkLock().exclusive(name(), context.deadline())) {
+      var failures = new Failures("GC of network " + name());
+      for (CachedAttachment cached : cni.cache().list(Optional.empty())) {
+        if (cached.network().equals(name()) && !valid.contains(cached.attachment().id())) {
+          failures.guard(() -> delete(cached.attachment(), context));
+        }
+      }
+      SpecVersion version = new VersionChoice(config, cni.plugins()).orNewest();
+      if (Verb.GC.isIn(version)) {
+        for (PluginConfig plugin : config.plugins()) {
+          failures.guard(() -> collect(plugin, version, valid, context));
+        }
+      }
+      failures.guard(cni.cache()::sweep);
+      failures.throwIfAny();
+    }
+  }
+
+  private void collect(
+      PluginConfig plugin, SpecVersion version, Set<AttachmentId> valid, CallContext context)
       throws CniException {
-    PluginConfig derived =
-        plugin.forRequest(config.name(), config.version(), attachment.capabilityArgs());
-    return new AttachmentRequest(derived, attachment, previous, context);
+    context.deadline().check("GC by " + plugin.type());
+    var request = new CollectRequest(plugin.forRequest(name(), version, Map.of()), valid, context);
+    step(plugin, Verb.GC).take(() -> cni.plugins().find(plugin.type()).collect(request));
   }
 
-  private CniException in(PluginConfig plugin, String verb, CniException e) {
-    return e.in("network " + config.name() + ", " + verb + " by " + plugin.type());
+  /**
+   * Asks whether a container could be added now (STATUS). Before version 1.1.0 nobody can be asked,
+   * and the answer is yes.
+   *
+   * @throws CniException the first plugin's reason why not, with its code: 50 or 51
+   */
+  public void status() throws CniException {
+    if (!Verb.STATUS.isIn(config.version())) {
+      return;
+    }
+    CallContext context = cni.context(trace);
+    SpecVersion version = version();
+    if (!Verb.STATUS.isIn(version)) {
+      return;
+    }
+    for (PluginConfig plugin : config.plugins()) {
+      context.deadline().check("STATUS of " + plugin.type());
+      var request = new NetworkRequest(plugin.forRequest(name(), version, Map.of()), context);
+      step(plugin, Verb.STATUS).take(() -> cni.plugins().find(plugin.type()).status(request));
+    }
   }
 
-  /** What a plugin must not throw: a mistake in it, told as the specification's error. */
-  private CniException unexpected(PluginConfig plugin, String verb, RuntimeException e) {
-    return in(plugin, verb, new CniException(ErrorCode.INTERNAL, "unexpected " + e, e));
+  /**
+   * Checks that every plugin of the chain exists, and supports a version that the configuration
+   * offers.
+   *
+   * @return the capabilities that the plugins ask to be served, in alphabetical order
+   * @throws CniException all that is wrong, with the code of the first: 7 for a plugin that does
+   *     not exist, 1 for one that supports no version
+   */
+  public List<String> validate() throws CniException {
+    var failures = new Failures("network " + name());
+    var capabilities = new TreeSet<String>();
+    for (PluginConfig plugin : config.plugins()) {
+      failures.guard(() -> requireSupport(plugin.type()));
+      failures.guard(() -> capabilities.addAll(plugin.capabilities()));
+    }
+    failures.throwIfAny();
+    version();
+    return new ArrayList<>(capabilities);
+  }
+
+  private void requireSupport(String type) throws CniException {
+    List<SpecVersion> supported = cni.plugins().versions(type);
+    if (config.versions().stream().noneMatch(supported::contains)) {
+      throw new CniException(
+          ErrorCode.INCOMPATIBLE_VERSION,
+          "plugin %s supports %s, the configuration offers %s"
+              .formatted(type, supported, config.versions()));
+    }
+  }
+
+  /**
+   * What is kept of an attachment: its result, the arguments and the configuration that it was
+   * added with. Absent if it is not attached, or was by a libcni before 0.8.
+   *
+   * @throws CniException code 5 or 6 if what was kept cannot be read
+   */
+  public Optional<CachedAttachment> cached(AttachmentId id) throws CniException {
+    Attachment.requireValid(id);
+    return cni.cache().get(name(), id);
+  }
+
+  /**
+   * The result that is kept of an attachment; absent if it is not attached.
+   *
+   * @throws CniException code 5 or 6 if what was kept cannot be read
+   */
+  public Optional<Result> cachedResult(AttachmentId id) throws CniException {
+    Attachment.requireValid(id);
+    return cni.cache().result(name(), id, config.version());
+  }
+
+  private Step step(PluginConfig plugin, Verb verb) {
+    return new Step(name(), verb, plugin.type());
   }
 }

@@ -2,17 +2,19 @@ package cni.runtime;
 
 import cni.api.CniException;
 import cni.api.ErrorCode;
+import cni.api.Json;
 import cni.api.NetworkConfig;
 import java.io.IOException;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A directory of network configurations. As for libcni, lists ({@code .conflist}) come before
@@ -36,11 +38,11 @@ final class NetworkDirectory {
     List<String> names = new ArrayList<>();
     CniException unreadable = null;
     for (Path file : files()) {
-      byte[] text = read(file);
+      byte[] text = bytes(file);
       try {
         String found = NetworkConfig.nameOf(text, file.toString());
         if (found.equals(name)) {
-          return NetworkConfig.parse(text, file.toString());
+          return parse(text, file);
         }
         names.add(found);
       } catch (CniException e) {
@@ -68,13 +70,45 @@ final class NetworkDirectory {
   List<NetworkConfig> loadAll() throws CniException {
     Map<String, NetworkConfig> byName = new LinkedHashMap<>();
     for (Path file : files()) {
-      NetworkConfig config = NetworkConfig.parse(read(file), file.toString());
+      NetworkConfig config = read(file);
       byName.putIfAbsent(config.name(), config);
     }
     return List.copyOf(byName.values());
   }
 
-  private static byte[] read(Path file) throws CniException {
+  /**
+   * The network of a file, with the plugins of the directory beside it that has the network's name
+   * ({@code loadOnlyInlinedPlugins} tells whether they count).
+   *
+   * @throws CniException what is wrong with it, or with a file of that directory
+   */
+  static NetworkConfig read(Path file) throws CniException {
+    return parse(bytes(file), file);
+  }
+
+  private static NetworkConfig parse(byte[] text, Path file) throws CniException {
+    return NetworkConfig.parse(
+        text, file.toString(), network -> furtherPlugins(file.resolveSibling(network)));
+  }
+
+  /** Each file with the extension {@code .conf} holds one plugin's configuration. */
+  private static List<ObjectNode> furtherPlugins(Path directory) throws CniException {
+    if (!Files.isDirectory(directory)) {
+      return List.of();
+    }
+    List<ObjectNode> plugins = new ArrayList<>();
+    for (Path file : filesOf(directory, List.of(".conf"))) {
+      ObjectNode json = Json.parse(bytes(file), file.toString());
+      if (!json.path("type").isString()) {
+        throw new CniException(
+            ErrorCode.INVALID_CONFIG, file + ": type is missing: name the plugin, as \"bridge\"");
+      }
+      plugins.add(json);
+    }
+    return plugins;
+  }
+
+  private static byte[] bytes(Path file) throws CniException {
     try {
       return Files.readAllBytes(file);
     } catch (IOException e) {
@@ -83,30 +117,28 @@ final class NetworkDirectory {
   }
 
   private List<Path> files() throws CniException {
-    var lists = new TreeSet<Path>();
-    var singles = new TreeSet<Path>();
+    if (!Files.exists(directory)) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "the directory of network configurations " + directory + " does not exist");
+    }
+    List<Path> files = filesOf(directory, List.of(".conflist"));
+    files.addAll(filesOf(directory, List.of(".conf", ".json")));
+    return files;
+  }
+
+  private static List<Path> filesOf(Path directory, List<String> extensions) throws CniException {
+    var files = new TreeSet<Path>();
     try (DirectoryStream<Path> stream = Files.newDirectoryStream(directory)) {
       for (Path file : stream) {
         String name = String.valueOf(file.getFileName());
-        if (Files.isDirectory(file)) {
-          continue;
-        }
-        if (name.endsWith(".conflist")) {
-          lists.add(file);
-        } else if (name.endsWith(".conf") || name.endsWith(".json")) {
-          singles.add(file);
+        if (extensions.stream().anyMatch(name::endsWith) && !Files.isDirectory(file)) {
+          files.add(file);
         }
       }
-    } catch (NoSuchFileException e) {
-      throw new CniException(
-          ErrorCode.INVALID_CONFIG,
-          "the directory of network configurations " + directory + " does not exist",
-          e);
-    } catch (IOException e) {
+    } catch (IOException | DirectoryIteratorException e) {
       throw new CniException(ErrorCode.IO_FAILURE, directory + " cannot be read: " + e, e);
     }
-    List<Path> files = new ArrayList<>(lists);
-    files.addAll(singles);
-    return files;
+    return new ArrayList<>(files);
   }
 }

@@ -4,6 +4,7 @@ import cni.api.CniException;
 import cni.api.Delegates;
 import cni.api.ErrorCode;
 import cni.api.NetworkPlugin;
+import cni.api.SpecVersion;
 import cni.exec.Diagnostics;
 import cni.exec.ExecutablePlugin;
 import cni.exec.PluginPath;
@@ -53,19 +54,40 @@ public final class Plugins implements Delegates {
 
   /** As {@link #find}, with where the plugin comes from. */
   Resolved resolve(String type) throws CniException {
-    Optional<Resolved> module =
-        Optional.ofNullable(modules().get(type)).map(plugin -> new Resolved(plugin, true));
-    if (module.isPresent() && !preferExecutables.contains(type)) {
-      return module.get();
-    }
-    return path.find(type)
-        .map(file -> executable(type, file))
-        .or(() -> preferExecutables.contains(type) ? Optional.empty() : module)
-        .orElseThrow(() -> unknown(type));
+    boolean preferExecutable = preferExecutables.contains(type);
+    Optional<Available> module =
+        Optional.ofNullable(modules().get(type))
+            .map(plugin -> new Available(type, Optional.empty(), plugin));
+    Optional<Available> found =
+        module.isPresent() && !preferExecutable
+            ? module
+            : path.find(type).map(file -> executable(type, file));
+    Available available = found.orElseThrow(() -> unknown(type));
+    var recorded = new RecordedPlugin(available.plugin(), available.origin());
+    return new Resolved(recorded, available.executable().isEmpty());
   }
 
-  private Resolved executable(String type, Path file) {
-    return new Resolved(new ExecutablePlugin(type, file, path, diagnostics), false);
+  /**
+   * The plugin that a module provides for the type, whatever executables there are.
+   *
+   * @throws CniException code 999 if a module cannot be loaded
+   */
+  public Optional<NetworkPlugin> module(String type) throws CniException {
+    return Optional.ofNullable(modules().get(type));
+  }
+
+  /**
+   * The versions of the specification that the plugin of a type supports, oldest first (VERSION).
+   *
+   * @throws CniException code 7 if there is no such plugin, or the plugin's own failure to tell
+   */
+  public List<SpecVersion> versions(String type) throws CniException {
+    return find(type).versions().stream().sorted().toList();
+  }
+
+  private Available executable(String type, Path file) {
+    var plugin = new ExecutablePlugin(type, file, path, diagnostics);
+    return new Available(type, Optional.of(file), plugin);
   }
 
   private CniException unknown(String type) {
@@ -117,12 +139,7 @@ public final class Plugins implements Delegates {
       for (NetworkPlugin plugin : modules().values()) {
         add(byType, new Available(plugin.type(), Optional.empty(), plugin));
       }
-      path.list()
-          .forEach(
-              (type, file) ->
-                  add(
-                      byType,
-                      new Available(type, Optional.of(file), executable(type, file).plugin())));
+      path.list().forEach((type, file) -> add(byType, executable(type, file)));
     } catch (IOException e) {
       throw new CniException(
           ErrorCode.IO_FAILURE, "the plugin path " + path + " cannot be read: " + e, e);
@@ -159,6 +176,11 @@ public final class Plugins implements Delegates {
     }
   }
 
-  /** A plugin that serves a type. */
+  /**
+   * A plugin that serves a type.
+   *
+   * @param plugin whose calls are recorded
+   * @param module whether it is a module
+   */
   record Resolved(NetworkPlugin plugin, boolean module) {}
 }

@@ -1,31 +1,53 @@
 package cni.runtime;
 
 import cni.api.Attachment;
+import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Json;
+import cni.api.Names;
 import cni.api.NetworkConfig;
 import cni.api.Result;
 import cni.api.ResultJson;
+import cni.api.SpecVersion;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.SeekableByteChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.SortedSet;
+import java.util.TreeSet;
 import java.util.concurrent.ThreadLocalRandom;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The results of attachments, kept at libcni's place in libcni's form: {@code
  * <directory>/results/<network>-<containerID>-<ifname>}, kind {@code cniCacheV1}. A file appears
- * whole or not at all.
+ * whole or not at all. Files of libcni before 0.8, which are bare results, are read as well.
+ *
+ * <p>The name of a file is ambiguous, as all three parts may have hyphens. What a file says inside
+ * counts: one that belongs to another attachment is left alone.
  */
 final class ResultCache {
   private static final String KIND = "cniCacheV1";
@@ -33,18 +55,54 @@ final class ResultCache {
   private static final Set<StandardOpenOption> CREATE =
       Set.of(StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW);
 
+  /** NAME_MAX of Linux, in bytes. */
+  private static final int LONGEST_NAME = 255;
+
+  /** What has not been finished after this time was abandoned. */
+  private static final Duration ABANDONED = Duration.ofHours(1);
+
   private final Path directory;
+
+  /** Where files are written before they get their names: libcni reads all that is in the other. */
+  private final Path unfinished;
 
   ResultCache(Path directory) {
     this.directory = directory.resolve("results");
+    this.unfinished = directory.resolve("unfinished");
+  }
+
+  /**
+   * Requires that a result of the attachment could be kept, before it is attached.
+   *
+   * @throws CniException code 4 if the names are too long together, or the file is that of another
+   *     attachment
+   */
+  void requireRoom(String network, AttachmentId id) throws CniException {
+    Path file =
+        file(network, id)
+            .orElseThrow(
+                () ->
+                    new CniException(
+                        ErrorCode.INVALID_PARAMETER,
+                        ("the names of network, container (CNI_CONTAINERID) and interface"
+                                + " (CNI_IFNAME) must make a file name of at most %d bytes: %s")
+                            .formatted(LONGEST_NAME, name(network, id))));
+    if (isOthers(file, network, id)) {
+      throw new CniException(
+          ErrorCode.INVALID_PARAMETER,
+          "%s is kept for another attachment; choose another container id (CNI_CONTAINERID)"
+              .formatted(file));
+    }
   }
 
   /**
    * Keeps a result.
    *
+   * @param version of the result, which is that of the ADD
    * @throws CniException code 5 if it cannot be written
    */
-  void put(NetworkConfig network, Attachment attachment, Result result) throws CniException {
+  void put(NetworkConfig network, SpecVersion version, Attachment attachment, Result result)
+      throws CniException {
     ObjectNode json = Json.object();
     json.put("kind", KIND);
     json.put("containerId", attachment.containerId());
@@ -59,10 +117,12 @@ final class ResultCache {
     if (!attachment.capabilityArgs().isEmpty()) {
       json.putObject("capabilityArgs").setAll(attachment.capabilityArgs());
     }
-    json.set("result", ResultJson.write(result, network.version()));
-    Path file = file(network, attachment);
+    json.set("result", ResultJson.write(result, version));
+    Path file = directory.resolve(name(network.name(), attachment.id()));
     try {
       write(file, Json.bytes(json));
+    } catch (ClosedByInterruptException e) {
+      throw CniException.interrupted("keeping the result in " + file);
     } catch (IOException e) {
       throw new CniException(
           ErrorCode.IO_FAILURE, "the result cannot be kept in " + file + ": " + e, e);
@@ -72,9 +132,10 @@ final class ResultCache {
   private void write(Path file, byte[] bytes) throws IOException {
     var directoryMode = PosixFilePermissions.fromString("rwx------");
     var fileMode = PosixFilePermissions.fromString("rw-------");
-    Files.createDirectories(directory, PosixFilePermissions.asFileAttribute(directoryMode));
-    // No network's or container's name begins with a dot, so nobody takes it for a result.
-    Path unnamed = directory.resolve(".%016x".formatted(ThreadLocalRandom.current().nextLong()));
+    for (Path needed : List.of(directory, unfinished)) {
+      Files.createDirectories(needed, PosixFilePermissions.asFileAttribute(directoryMode));
+    }
+    Path unnamed = unfinished.resolve("%016x".formatted(ThreadLocalRandom.current().nextLong()));
     try {
       try (SeekableByteChannel channel =
           Files.newByteChannel(unnamed, CREATE, PosixFilePermissions.asFileAttribute(fileMode))) {
@@ -92,34 +153,189 @@ final class ResultCache {
   }
 
   /** Whether there is a result, readable or not. */
-  boolean has(NetworkConfig network, Attachment attachment) {
-    return Files.exists(file(network, attachment));
+  boolean has(String network, AttachmentId id) {
+    return file(network, id)
+        .filter(file -> Files.exists(file) && !isOthers(file, network, id))
+        .isPresent();
   }
 
   /**
    * The result that was kept; absent if there is none.
    *
+   * @param version assumed for a result that names none
    * @throws CniException code 5 or 6 if it cannot be read or is not a result
    */
-  Optional<Result> get(NetworkConfig network, Attachment attachment) throws CniException {
-    Path file = file(network, attachment);
-    byte[] bytes;
+  Optional<Result> result(String network, AttachmentId id, SpecVersion version)
+      throws CniException {
+    Optional<ObjectNode> kept = read(network, id);
+    if (kept.isEmpty()) {
+      return Optional.empty();
+    }
+    ObjectNode json = kept.get();
+    if (isEntry(json)) {
+      if (!(json.get("result") instanceof ObjectNode result)) {
+        throw new CniException(
+            ErrorCode.DECODING_FAILURE, name(network, id) + " has no \"result\" object");
+      }
+      json = result;
+    }
+    return Optional.of(ResultJson.read(json, assumedVersion(json, version)));
+  }
+
+  /** Some results do not say their version, but the oldest form cannot be mistaken. */
+  static SpecVersion assumedVersion(ObjectNode result, SpecVersion otherwise) {
+    return result.has("ip4") || result.has("ip6") ? SpecVersion.V0_2_0 : otherwise;
+  }
+
+  /**
+   * All that was kept of an attachment; absent if there is nothing, or nothing but a bare result.
+   *
+   * @throws CniException code 5 or 6 if it cannot be read
+   */
+  Optional<CachedAttachment> get(String network, AttachmentId id) throws CniException {
+    Optional<ObjectNode> json = read(network, id);
+    return json.isPresent() ? entry(json.get()) : Optional.empty();
+  }
+
+  /**
+   * Every attachment that something is kept of, in the order of the file names. What cannot be read
+   * or is not an entry is passed over, as libcni does.
+   *
+   * @param containerId only those of that container
+   * @throws CniException code 5 if the directory cannot be read
+   */
+  List<CachedAttachment> list(Optional<String> containerId) throws CniException {
+    List<CachedAttachment> found = new ArrayList<>();
+    for (Path file : files(containerId.map(id -> "-" + id + "-").orElse(""))) {
+      Optional<CachedAttachment> entry;
+      try {
+        Optional<ObjectNode> json = read(file);
+        entry = json.isPresent() ? entry(json.get()) : Optional.empty();
+      } catch (CniException e) {
+        continue;
+      }
+      entry
+          .filter(
+              it ->
+                  containerId.isEmpty() || it.attachment().containerId().equals(containerId.get()))
+          .ifPresent(found::add);
+    }
+    return found;
+  }
+
+  private SortedSet<Path> files(String part) throws CniException {
+    var files = new TreeSet<Path>();
+    try (DirectoryStream<Path> stream = Files.newDirectoryStream(directory)) {
+      for (Path file : stream) {
+        String name = String.valueOf(file.getFileName());
+        if (name.contains(part)) {
+          files.add(file);
+        }
+      }
+    } catch (NoSuchFileException | NotDirectoryException e) {
+      return files;
+    } catch (IOException | DirectoryIteratorException e) {
+      throw new CniException(ErrorCode.IO_FAILURE, directory + " cannot be read: " + e, e);
+    }
+    return files;
+  }
+
+  private static boolean isEntry(ObjectNode json) {
+    return json.path("kind").asString("").equals(KIND);
+  }
+
+  /** The entry that a file holds; absent if it lacks what names the attachment. */
+  private static Optional<CachedAttachment> entry(ObjectNode json) {
+    String network = json.path("networkName").asString("");
+    AttachmentId id = idOf(json);
+    if (!isEntry(json)
+        || !Names.isIdentifier(network)
+        || !Names.isIdentifier(id.containerId())
+        || !Names.isInterface(id.interfaceName())) {
+      return Optional.empty();
+    }
+    var attachment =
+        new Attachment(
+            id,
+            namespace(json.path("netns").asString("")),
+            args(json.path("cniArgs")),
+            capabilityArgs(json.path("capabilityArgs")));
+    ObjectNode result = json.get("result") instanceof ObjectNode object ? object : Json.object();
+    return Optional.of(
+        new CachedAttachment(network, attachment, decode(json.path("config")), result));
+  }
+
+  private static AttachmentId idOf(ObjectNode json) {
+    return new AttachmentId(
+        json.path("containerId").asString(""), json.path("ifName").asString(""));
+  }
+
+  private static Optional<Path> namespace(String path) {
     try {
-      bytes = Files.readAllBytes(file);
+      return path.isEmpty() ? Optional.empty() : Optional.of(Path.of(path));
+    } catch (InvalidPathException e) {
+      return Optional.empty(); // it leads nowhere
+    }
+  }
+
+  private static Map<String, String> args(JsonNode pairs) {
+    Map<String, String> args = new LinkedHashMap<>();
+    for (JsonNode pair : pairs) {
+      args.put(pair.path(0).asString(""), pair.path(1).asString(""));
+    }
+    return args;
+  }
+
+  private static Map<String, JsonNode> capabilityArgs(JsonNode object) {
+    Map<String, JsonNode> args = new LinkedHashMap<>();
+    object.properties().forEach(entry -> args.put(entry.getKey(), entry.getValue()));
+    return args;
+  }
+
+  private static String decode(JsonNode base64) {
+    try {
+      byte[] bytes = Base64.getDecoder().decode(base64.asString(""));
+      return new String(bytes, StandardCharsets.UTF_8);
+    } catch (IllegalArgumentException e) {
+      return "";
+    }
+  }
+
+  /** What the attachment's file holds; absent if there is none, or it is another attachment's. */
+  private Optional<ObjectNode> read(String network, AttachmentId id) throws CniException {
+    Optional<Path> file = file(network, id);
+    Optional<ObjectNode> json = file.isPresent() ? read(file.get()) : Optional.empty();
+    return json.filter(it -> !isOthers(it, network, id));
+  }
+
+  private static boolean isOthers(Path file, String network, AttachmentId id) {
+    try {
+      return read(file).filter(json -> isOthers(json, network, id)).isPresent();
+    } catch (CniException e) {
+      return false; // what cannot be read is taken for what its name says
+    }
+  }
+
+  /** Whether it is an entry of an attachment whose file has the same name. */
+  private static boolean isOthers(ObjectNode json, String network, AttachmentId id) {
+    String itsNetwork = json.path("networkName").asString(network);
+    AttachmentId its = idOf(json);
+    return isEntry(json)
+        && !(itsNetwork.equals(network) && its.equals(id))
+        && name(itsNetwork, its).equals(name(network, id));
+  }
+
+  private static Optional<ObjectNode> read(Path file) throws CniException {
+    try {
+      return Optional.of(Json.parse(Files.readAllBytes(file), "the result kept in " + file));
     } catch (NoSuchFileException e) {
       return Optional.empty();
+    } catch (ClosedByInterruptException e) {
+      throw CniException.interrupted("reading " + file);
     } catch (IOException e) {
       throw new CniException(
           ErrorCode.IO_FAILURE, "the result kept in " + file + " cannot be read: " + e, e);
     }
-    ObjectNode json = Json.parse(bytes, "the result kept in " + file);
-    if (json.path("kind").asString("").equals(KIND)) {
-      if (!(json.get("result") instanceof ObjectNode result)) {
-        throw new CniException(ErrorCode.DECODING_FAILURE, file + " has no \"result\" object");
-      }
-      return Optional.of(ResultJson.read(result, network.version()));
-    }
-    return Optional.of(ResultJson.read(json, network.version())); // libcni before 0.8: bare
   }
 
   /**
@@ -127,18 +343,48 @@ final class ResultCache {
    *
    * @throws CniException code 5 if its file cannot be removed
    */
-  void remove(NetworkConfig network, Attachment attachment) throws CniException {
-    Path file = file(network, attachment);
+  void remove(String network, AttachmentId id) throws CniException {
+    Optional<Path> file = file(network, id);
+    if (file.isEmpty() || isOthers(file.get(), network, id)) {
+      return;
+    }
     try {
-      Files.deleteIfExists(file);
+      Files.deleteIfExists(file.get());
     } catch (IOException e) {
-      throw new CniException(ErrorCode.IO_FAILURE, file + " cannot be removed: " + e, e);
+      throw new CniException(ErrorCode.IO_FAILURE, file.get() + " cannot be removed: " + e, e);
     }
   }
 
-  /** The parts have been checked: none holds a separator. */
-  private Path file(NetworkConfig network, Attachment attachment) {
-    return directory.resolve(
-        network.name() + "-" + attachment.containerId() + "-" + attachment.interfaceName());
+  /** Removes what a process that died did not finish writing. */
+  void sweep() throws CniException {
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(unfinished)) {
+      Instant before = Instant.now().minus(ABANDONED);
+      for (Path file : files) {
+        if (Files.getLastModifiedTime(file).toInstant().isBefore(before)) {
+          Files.deleteIfExists(file);
+        }
+      }
+    } catch (NoSuchFileException e) {
+      return; // nothing was ever written, or somebody else has just finished
+    } catch (IOException | DirectoryIteratorException e) {
+      throw new CniException(ErrorCode.IO_FAILURE, unfinished + " cannot be swept: " + e, e);
+    }
+  }
+
+  private static String name(String network, AttachmentId id) {
+    return network + "-" + id.containerId() + "-" + id.interfaceName();
+  }
+
+  /** The attachment's file, if there can be one. The parts have been checked: no separators. */
+  private Optional<Path> file(String network, AttachmentId id) {
+    String name = name(network, id);
+    if (name.getBytes(StandardCharsets.UTF_8).length > LONGEST_NAME) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(directory.resolve(name));
+    } catch (InvalidPathException e) { // characters that no file name of this system has
+      return Optional.empty();
+    }
   }
 }

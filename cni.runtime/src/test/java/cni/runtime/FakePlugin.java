@@ -1,9 +1,13 @@
 package cni.runtime;
 
+import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
+import cni.api.CollectRequest;
 import cni.api.ErrorCode;
 import cni.api.NetworkPlugin;
+import cni.api.NetworkRequest;
+import cni.api.PluginRequest;
 import cni.api.Result;
 import cni.api.SpecVersion;
 import java.util.ArrayList;
@@ -71,11 +75,31 @@ public abstract class FakePlugin implements NetworkPlugin {
     call("DEL", request);
   }
 
+  @Override
+  public void collect(CollectRequest request) throws CniException {
+    CALLS.add(
+        "GC "
+            + type
+            + " "
+            + request.valid().stream().map(AttachmentId::containerId).sorted().toList());
+    obey("GC", request);
+  }
+
+  @Override
+  public void status(NetworkRequest request) throws CniException {
+    CALLS.add("STATUS " + type);
+    obey("STATUS", request);
+  }
+
   private void call(String verb, AttachmentRequest request) throws CniException {
     Optional<Result> previous = request.prevResult();
     List<String> names =
         previous.orElse(Result.EMPTY).interfaces().stream().map(Result.Interface::name).toList();
     CALLS.add(verb + " " + type + (previous.isEmpty() ? "" : " " + names));
+    obey(verb, request);
+  }
+
+  private static void obey(String verb, PluginRequest request) throws CniException {
     switch (request.config().view().text(verb).orElse("")) {
       case "fail" -> throw new CniException(107, "as told", "details", null);
       case "mistake" -> throw new IllegalStateException("oops");

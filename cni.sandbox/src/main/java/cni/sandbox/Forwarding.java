@@ -3,6 +3,7 @@ package cni.sandbox;
 import cni.api.CniException;
 import cni.api.Result;
 import java.io.IOException;
+import java.nio.file.NoSuchFileException;
 import java.util.List;
 
 /** Has the host pass on packets between its interfaces. */
@@ -30,5 +31,22 @@ public final class Forwarding {
     } catch (IOException e) {
       throw Namespace.failure("enabling forwarding on the host", e);
     }
+  }
+
+  /**
+   * Has the host take no router advertisements from an interface: its routes are ours, and no
+   * container may announce any to the host.
+   *
+   * @throws IOException if the kernel parameter cannot be set
+   */
+  public static void refuseAdvertisements(Namespace host, String name) throws IOException {
+    host.withSysctl(
+        sysctl -> {
+          try {
+            sysctl.ensure("net/ipv6/conf/" + name + "/accept_ra", "0");
+          } catch (NoSuchFileException e) {
+            return; // no IPv6
+          }
+        });
   }
 }

@@ -85,7 +85,9 @@ public final class InterfaceSetup {
       sysctl.ensure("net/ipv6/conf/" + name + "/keep_addr_on_down", "1");
     }
     setIfPresent(sysctl, "net/ipv4/conf/" + name + "/arp_notify", "1");
-    setIfPresent(sysctl, "net/ipv6/conf/" + name + "/ndisc_notify", "1");
+    if (v6) {
+      setIfPresent(sysctl, "net/ipv6/conf/" + name + "/ndisc_notify", "1");
+    }
     setIfPresent(sysctl, "net/ipv6/conf/" + name + "/accept_dad", dad ? "1" : "0");
     if (dad) {
       setIfPresent(sysctl, "net/ipv6/conf/" + name + "/enhanced_dad", "1");

@@ -36,7 +36,7 @@ public final class Namespace implements AutoCloseable {
   public static Namespace ofContainer(AttachmentRequest request, Namespace host)
       throws CniException {
     NetNs netns = open(request.requireNamespace(), "the container's network namespace");
-    return requireApart(new Namespace(Optional.of(netns)), netns, host);
+    return requireApart(request, new Namespace(Optional.of(netns)), netns, host);
   }
 
   /**
@@ -52,7 +52,8 @@ public final class Namespace implements AutoCloseable {
     }
     try {
       NetNs netns = NetNs.open(path.get());
-      return Optional.of(requireApart(new Namespace(Optional.of(netns)), netns, host));
+      var container = new Namespace(Optional.of(netns));
+      return Optional.of(requireApart(request, container, netns, host));
     } catch (KernelException e) {
       // A namespace that is gone leaves no file, or the bare file that it had been mounted on.
       if (e.is(Errno.ENOENT) || e instanceof NotNamespaceException) {
@@ -62,13 +63,14 @@ public final class Namespace implements AutoCloseable {
     }
   }
 
-  /** What is meant for a container must never be done to the host. */
-  private static Namespace requireApart(Namespace container, NetNs netns, Namespace host)
+  /** What is meant for a container must not be done to the host, unless the caller says so. */
+  private static Namespace requireApart(
+      AttachmentRequest request, Namespace container, NetNs netns, Namespace host)
       throws CniException {
-    boolean apart = false;
+    boolean apart = request.context().sameNamespace();
     try {
       NetNs.Identity hosts = host.netns.isPresent() ? host.netns.get().identity() : NetNs.own();
-      apart = !netns.identity().equals(hosts);
+      apart |= !netns.identity().equals(hosts);
     } catch (KernelException e) {
       throw failure("telling namespaces apart", e);
     } finally {

@@ -6,9 +6,9 @@ import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 
 /**
- * An exclusive lock on a file by flock(2), the kind that the Go plugins take. It excludes every
- * other open of the file, in this process as in others; Java's own file locks are of another kind
- * and do not.
+ * A lock on a file by flock(2), the kind that the Go plugins take. An exclusive one excludes every
+ * other open of the file, in this process as in others; shared ones exclude the exclusive. Java's
+ * own file locks are of another kind and exclude neither.
  */
 public final class Flock implements AutoCloseable {
   private static final long FIRST_PAUSE_NANOS = TimeUnit.MICROSECONDS.toNanos(50);
@@ -21,7 +21,8 @@ public final class Flock implements AutoCloseable {
   }
 
   /**
-   * Creates the file if need be (a directory will do, too) and waits until the lock is held.
+   * Creates the file if need be (a directory will do, too) and waits until it is locked for this
+   * holder alone.
    *
    * @param patience how long to wait at most
    * @throws KernelException EAGAIN if someone else kept it for that long; otherwise what opening
@@ -30,11 +31,27 @@ public final class Flock implements AutoCloseable {
    */
   public static Flock acquire(Path file, Duration patience)
       throws KernelException, InterruptedException {
+    return acquire(file, Libc.LOCK_EX, patience);
+  }
+
+  /**
+   * As {@link #acquire}, together with others that lock it this way.
+   *
+   * @throws KernelException as {@link #acquire}
+   * @throws InterruptedException if the thread is interrupted while it waits
+   */
+  public static Flock acquireShared(Path file, Duration patience)
+      throws KernelException, InterruptedException {
+    return acquire(file, Libc.LOCK_SH, patience);
+  }
+
+  private static Flock acquire(Path file, int operation, Duration patience)
+      throws KernelException, InterruptedException {
     int create = Files.isDirectory(file) ? 0 : Libc.O_CREAT;
     int flags = Libc.O_RDONLY | create | Libc.O_CLOEXEC;
     var descriptor = new Descriptor(Libc.open(file.toString(), flags, 0600));
     try {
-      await(descriptor, System.nanoTime() + patience.toNanos());
+      await(descriptor, operation, System.nanoTime() + patience.toNanos());
       return new Flock(descriptor);
     } catch (KernelException | InterruptedException | RuntimeException e) {
       descriptor.close();
@@ -46,12 +63,12 @@ public final class Flock implements AutoCloseable {
    * A thread that blocks inside flock(2) could not be interrupted, so it asks again after pauses
    * that grow.
    */
-  private static void await(Descriptor descriptor, long end)
+  private static void await(Descriptor descriptor, int operation, long end)
       throws KernelException, InterruptedException {
     long pause = FIRST_PAUSE_NANOS;
     while (true) {
       try {
-        Libc.flock(descriptor.number(), Libc.LOCK_EX | Libc.LOCK_NB);
+        Libc.flock(descriptor.number(), operation | Libc.LOCK_NB);
         return;
       } catch (KernelException e) {
         boolean busy = e.is(Errno.EAGAIN) || e.is(Errno.EINTR);

@@ -37,6 +37,7 @@ final class Libc {
   static final long MS_SHARED = 1 << 20;
   static final int MNT_DETACH = 2;
   // sys/file.h
+  static final int LOCK_SH = 1;
   static final int LOCK_EX = 2;
   static final int LOCK_NB = 4;
   // sys/stat.h: struct statx

@@ -81,13 +81,13 @@ final class NamespaceThreads {
     boolean there() {
       try {
         Libc.setns(namespace);
-      } catch (KernelException e) {
+      } catch (KernelException | Error e) {
         return outcome.complete(new Outcome<>(null, e));
       }
       Outcome<T> result = Outcome.of(task);
       try {
         Libc.setns(HOME);
-      } catch (KernelException e) {
+      } catch (KernelException | Error e) {
         stranded = result;
         return false;
       }
@@ -98,11 +98,16 @@ final class NamespaceThreads {
     @SuppressWarnings("ThreadJoinLoop") // this is such a loop
     boolean once() {
       var result = new CompletableFuture<Outcome<T>>();
-      Thread thread =
-          Thread.ofPlatform()
-              .daemon()
-              .name("cni-namespace-once")
-              .start(() -> result.complete(Outcome.of(task)));
+      Thread thread;
+      try {
+        thread =
+            Thread.ofPlatform()
+                .daemon()
+                .name("cni-namespace-once")
+                .start(() -> result.complete(Outcome.of(task)));
+      } catch (OutOfMemoryError e) { // no thread could be made
+        return outcome.complete(new Outcome<>(null, e));
+      }
       boolean ended = false;
       while (!ended) {
         try {

@@ -17,12 +17,12 @@ import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.NewLink;
 import cni.netlink.ffm.route.RtNetlink;
 import cni.netlink.ffm.route.Rtnetlink;
+import cni.sandbox.Forwarding;
 import cni.sandbox.InterfaceNames;
 import cni.sandbox.Namespace;
 import java.io.IOException;
 import java.math.BigInteger;
 import java.net.InetAddress;
-import java.nio.file.NoSuchFileException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -76,7 +76,7 @@ final class Bridge {
   private Link create(Rtnetlink routing) throws IOException {
     // An address of its own from the start. Otherwise the bridge takes the lowest one of its ports,
     // and that changes as they come and go.
-    NewLink link = NewLink.bridge(config.bridge()).mtu(config.mtu()).mac(randomMac()).up();
+    NewLink link = NewLink.bridge(config.bridge()).mtu(config.mtu()).mac(randomMac());
     if (config.vlans().any()) {
       link.vlanFiltering();
     }
@@ -99,14 +99,7 @@ final class Bridge {
   }
 
   private void adjust(Rtnetlink routing, Link bridge) throws IOException {
-    host.withSysctl(
-        sysctl -> {
-          try { // the routes of this interface are ours: no container may announce any to the host
-            sysctl.ensure("net/ipv6/conf/" + config.bridge() + "/accept_ra", "0");
-          } catch (NoSuchFileException e) {
-            return; // no IPv6
-          }
-        });
+    Forwarding.refuseAdvertisements(host, config.bridge());
     List<NetlinkMessage> requests = new ArrayList<>();
     if (!bridge.isUp()) {
       requests.add(LinkRequests.setUp(bridge.index()));

@@ -39,6 +39,9 @@ final class BridgeAttachment {
   private final Bridge bridge;
   private final Rollback rollback = new Rollback();
 
+  /** Takes the container's interface off the bridge. */
+  private Rollback.Step disconnect = () -> {};
+
   BridgeAttachment(
       AttachmentRequest request, BridgeConfig config, Namespace host, Namespace sandbox) {
     this.request = request;
@@ -87,7 +90,9 @@ final class BridgeAttachment {
   /** Makes a veth of which one end is in the container, and the other a port of the bridge. */
   private Result connect(Link bridgeLink, Result previous) throws CniException, IOException {
     String hostName = createVeth(bridgeLink);
-    rollback.add(() -> host.routing().execute(LinkRequests.delete(hostName)));
+    disconnect = () -> BridgePlugin.executeUnlessGone(host, LinkRequests.delete(hostName));
+    rollback.add(disconnect);
+    Forwarding.refuseAdvertisements(host, hostName);
     Link hostLink = host.routing().links(hostName).getFirst();
     BridgePort.configure(host.routing(), hostLink.index(), config);
     Link containerLink = containerLink();
@@ -145,7 +150,8 @@ final class BridgeAttachment {
           "interface " + port.name() + " of prevResult already belongs to another bridge");
     }
     int before = link.master();
-    rollback.add(() -> host.routing().execute(LinkRequests.setMaster(link.index(), before)));
+    disconnect = () -> host.routing().execute(LinkRequests.setMaster(link.index(), before));
+    rollback.add(disconnect);
     host.routing()
         .execute(
             List.of(
@@ -191,18 +197,25 @@ final class BridgeAttachment {
   private Result askIpam() throws CniException {
     String type = config.ipam().orElseThrow();
     NetworkPlugin ipam = request.context().delegates().find(type);
-    Rollback.Step release = () -> ipam.delete(request.forCleanup());
+    // An address that is still on a wire must not be given to the next container.
+    Rollback.Step release =
+        () -> {
+          disconnect.undo();
+          ipam.delete(request.forCleanup());
+        };
     Result assigned;
+    boolean refused = false;
     try {
       assigned = ipam.add(request);
-      rollback.add(release);
     } catch (CniException e) {
-      // One that was cut off may have an address by now. One that refused has given nothing out,
-      // and a DEL would take from this attachment what an earlier ADD of it was given.
-      if (e.is(ErrorCode.TRY_AGAIN_LATER)) {
+      // SPEC section 4: one that failed gets a DEL. But where it refused the attachment itself,
+      // because there is one, that would take from an earlier ADD what it was given.
+      refused = e.is(ErrorCode.INVALID_PARAMETER);
+      throw e;
+    } finally {
+      if (!refused) {
         rollback.add(release);
       }
-      throw e;
     }
     if (assigned.ips().isEmpty()) {
       throw new CniException(

@@ -51,7 +51,8 @@ final class BridgeCheck {
     }
     AttachmentCheck.requireAddresses(sandbox, container, result.ipsOf(index));
     AttachmentCheck.requireRoutes(sandbox, result.routes());
-    if (config.gateway() && config.vlans().own() == 0) {
+    // With forceAddress another network may have taken the bridge's address, as it is meant to.
+    if (config.gateway() && !config.forceAddress() && config.vlans().own() == 0) {
       checkGateways(bridge, index);
     }
   }

@@ -89,7 +89,10 @@ public final class BridgePlugin implements NetworkPlugin {
       Optional<Namespace> there = Namespace.ofContainerIfPresent(request, host);
       if (there.isPresent()) {
         try (Namespace sandbox = there.get()) {
-          executeUnlessGone(sandbox, LinkRequests.delete(ifName));
+          Optional<Link> link = sandbox.routing().link(ifName);
+          if (link.isPresent() && !isAnothers(link.get(), request, host)) {
+            executeUnlessGone(sandbox, LinkRequests.delete(link.get().index()));
+          }
         }
       } else {
         deleteHostEnd(host, previous, bridge);
@@ -97,6 +100,29 @@ public final class BridgePlugin implements NetworkPlugin {
     } catch (IOException e) {
       throw Namespace.failure("disconnecting " + ifName + " from bridge " + bridge, e);
     }
+  }
+
+  /**
+   * Whether the interface that now has the name is another attachment's, which was given a
+   * namespace at the same path: it has another hardware address than this one had, and its peer is
+   * not the end that this one had on the host.
+   */
+  private static boolean isAnothers(Link link, AttachmentRequest request, Namespace host)
+      throws IOException {
+    Result previous = request.prevResult().orElse(Result.EMPTY);
+    Optional<Result.Interface> was = previous.find(link.name(), request.attachment().sandbox());
+    if (was.isEmpty()
+        || was.get().mac().isEmpty()
+        || was.get().mac().equalsIgnoreCase(link.mac())) {
+      return false;
+    }
+    for (Result.Interface end : previous.interfaces()) {
+      if (end.onHost()
+          && host.routing().link(end.name()).filter(it -> it.index() == link.peer()).isPresent()) {
+        return false; // somebody changed its address
+      }
+    }
+    return true;
   }
 
   /** The interface is the earlier plugin's, which deletes it; the bridge only lets it go. */
@@ -127,8 +153,8 @@ public final class BridgePlugin implements NetworkPlugin {
     }
   }
 
-  private static void executeUnlessGone(Namespace namespace, NetlinkMessage message)
-      throws IOException {
+  /** Has the kernel do something to a link, if the link is there. */
+  static void executeUnlessGone(Namespace namespace, NetlinkMessage message) throws IOException {
     try {
       namespace.routing().execute(message);
     } catch (NetlinkException e) {

@@ -58,9 +58,10 @@ record Allocation(Reservations reservations, AttachmentId id, List<InetAddress> 
       if ((entry.getValue().is(id) || entry.getValue().isOnly(id.containerId()))
           && set.contains(entry.getKey())) {
         throw new CniException(
-            ErrorCode.INTERNAL,
-            "%s has been allocated to %s already; delete that attachment before adding it again"
-                .formatted(Ip.format(entry.getKey()), entry.getValue()));
+            ErrorCode.INVALID_PARAMETER,
+            "%s has been allocated to %s (CNI_CONTAINERID, CNI_IFNAME) already; delete that"
+                    .formatted(Ip.format(entry.getKey()), entry.getValue())
+                + " attachment before adding it again");
       }
     }
   }

@@ -7,9 +7,10 @@ import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.Flock;
 import cni.netlink.ffm.KernelException;
 import java.nio.file.Path;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The lock on a directory of reservations. Threads of this process queue up in order; the one in
@@ -65,20 +66,19 @@ interface DirectoryLock {
     }
   }
 
-  private static CniException busy(Path file, @org.jspecify.annotations.Nullable Exception cause) {
+  private static CniException busy(Path file, @Nullable Exception cause) {
     return new CniException(
         ErrorCode.TRY_AGAIN_LATER, file + " was locked by others until the deadline", cause);
   }
 
-  /** The queues of this process: directories that share one only wait a little longer. */
+  /** The queues of this process, one for each directory. */
   final class Turns {
-    private static final ReentrantLock[] QUEUES =
-        IntStream.range(0, 64).mapToObj(i -> new ReentrantLock(true)).toArray(ReentrantLock[]::new);
+    private static final ConcurrentHashMap<Path, ReentrantLock> QUEUES = new ConcurrentHashMap<>();
 
     private Turns() {}
 
     static ReentrantLock of(Path file) {
-      return QUEUES[Math.floorMod(file.hashCode(), QUEUES.length)];
+      return QUEUES.computeIfAbsent(file, path -> new ReentrantLock(true));
     }
   }
 }

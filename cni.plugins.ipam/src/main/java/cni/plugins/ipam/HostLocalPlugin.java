@@ -7,6 +7,7 @@ import cni.api.CollectRequest;
 import cni.api.Dns;
 import cni.api.ErrorCode;
 import cni.api.Ip;
+import cni.api.Json;
 import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
@@ -17,6 +18,7 @@ import java.net.InetAddress;
 import java.nio.file.FileSystem;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -58,7 +60,7 @@ public final class HostLocalPlugin implements NetworkPlugin {
         HostLocalConfig.requested(request.config(), request.attachment().args());
     Dns dns =
         config.resolvConf().isPresent()
-            ? ResolvConf.read(files.getPath(config.resolvConf().get()))
+            ? ResolvConf.read(path("ipam.resolvConf", config.resolvConf().get()))
             : Dns.NONE;
     requireInSomeSet(requested, config);
     try (Reservations reservations =
@@ -207,7 +209,16 @@ public final class HostLocalPlugin implements NetworkPlugin {
 
   /** What needs no more than this works even where the rest of the configuration is wrong. */
   private Path directory(PluginConfig config) throws CniException {
-    return files.getPath(HostLocalConfig.dataDir(config)).resolve(config.network());
+    return path("ipam.dataDir", HostLocalConfig.dataDir(config)).resolve(config.network());
+  }
+
+  private Path path(String key, String text) throws CniException {
+    try {
+      return files.getPath(text);
+    } catch (InvalidPathException e) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG, key + " " + Json.quote(text) + " is not a path", e);
+    }
   }
 
   private Optional<Reservations> openIfPresent(PluginRequest request) throws CniException {

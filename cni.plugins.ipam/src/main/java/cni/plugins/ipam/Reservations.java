@@ -10,6 +10,7 @@ import cni.api.Names;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.ByteBuffer;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
@@ -125,10 +126,15 @@ final class Reservations implements AutoCloseable {
 
   private static Optional<Holder> holderOf(Path file) throws IOException {
     try {
-      return Holder.parse(Files.readString(file, StandardCharsets.ISO_8859_1));
+      return Holder.parse(text(file));
     } catch (NoSuchFileException e) {
       return Optional.empty();
     }
+  }
+
+  /** Whatever somebody may have written there; what is not UTF-8 is not ours. */
+  private static String text(Path file) throws IOException {
+    return new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
   }
 
   /**
@@ -182,7 +188,7 @@ final class Reservations implements AutoCloseable {
   Optional<InetAddress> lastReserved(int set) throws CniException {
     Path file = directory.resolve(LAST_RESERVED + set);
     try {
-      return Optional.of(Ip.parse(Files.readString(file, StandardCharsets.ISO_8859_1).strip()));
+      return Optional.of(Ip.parse(text(file).strip()));
     } catch (NoSuchFileException | IllegalArgumentException e) {
       return Optional.empty();
     } catch (IOException e) {
@@ -195,6 +201,9 @@ final class Reservations implements AutoCloseable {
   }
 
   private static CniException failure(String what, Exception e) {
+    if (e instanceof ClosedByInterruptException) {
+      return CniException.interrupted(what);
+    }
     return new CniException(ErrorCode.IO_FAILURE, what + ": " + e, e);
   }
 

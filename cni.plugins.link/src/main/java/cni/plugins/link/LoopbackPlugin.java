@@ -38,7 +38,15 @@ public final class LoopbackPlugin implements NetworkPlugin {
         Namespace sandbox = Namespace.ofContainer(request, host)) {
       Link lo = loopback(sandbox);
       sandbox.routing().execute(LinkRequests.setUp(lo.index()));
-      List<Result.IpConfig> ips = addresses(sandbox, lo);
+      List<Result.IpConfig> ips;
+      try {
+        ips = addresses(sandbox, lo);
+      } catch (CniException | IOException e) {
+        if (!lo.isUp()) { // before
+          sandbox.routing().execute(LinkRequests.setDown(lo.index()));
+        }
+        throw e;
+      }
       // What an earlier plugin of the chain made is what the caller wants to know.
       return request
           .prevResult()
@@ -79,7 +87,7 @@ public final class LoopbackPlugin implements NetworkPlugin {
         throw AttachmentCheck.differs("interface lo is down, expected up");
       }
       // The result is this plugin's own only where no other made an interface before it.
-      Result result = AttachmentCheck.requirePrevResult(request);
+      Result result = request.prevResult().orElse(Result.EMPTY);
       OptionalInt index = result.indexOf(LO, request.attachment().sandbox());
       if (index.isPresent()) {
         AttachmentCheck.requireAddresses(sandbox, lo, result.ipsOf(index.getAsInt()));

@@ -1,0 +1,335 @@
+package cni.exec;
+
+import cni.api.Attachment;
+import cni.api.AttachmentId;
+import cni.api.AttachmentRequest;
+import cni.api.CallContext;
+import cni.api.CniException;
+import cni.api.CollectRequest;
+import cni.api.ConfigObject;
+import cni.api.Deadline;
+import cni.api.Delegates;
+import cni.api.ErrorCode;
+import cni.api.GenericArgs;
+import cni.api.Json;
+import cni.api.Names;
+import cni.api.NetworkPlugin;
+import cni.api.NetworkRequest;
+import cni.api.PluginConfig;
+import cni.api.Result;
+import cni.api.ResultJson;
+import cni.api.SpecVersion;
+import cni.api.TraceContext;
+import cni.api.Verb;
+import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.NetNs;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.PrintStream;
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * A plugin served as an executable, by the execution protocol (SPEC section 2): what the Go
+ * library's skel package does. The request comes by the environment and standard input, the result
+ * or the error goes to standard output, the exit status says which.
+ */
+public final class ServedPlugin {
+  /** A configuration takes a few kilobytes; whoever sends more than this means no good. */
+  static final int LONGEST_INPUT = 8 * 1024 * 1024;
+
+  private static final int SUCCESS = 0;
+  private static final int FAILURE = 1;
+
+  private final NetworkPlugin plugin;
+  private final String about;
+  private final Delegates delegates;
+
+  /**
+   * Serves a plugin.
+   *
+   * @param about a line that says what this is, for people who run it by hand
+   * @param delegates the way to the plugins on CNI_PATH
+   */
+  public ServedPlugin(NetworkPlugin plugin, String about, Delegates delegates) {
+    this.plugin = plugin;
+    this.about = about;
+    this.delegates = delegates;
+  }
+
+  /**
+   * Serves one request.
+   *
+   * @param environment the process's
+   * @return the exit status: 0 for success, 1 for an error that has been printed
+   */
+  public int serve(
+      Map<String, String> environment, InputStream in, PrintStream out, PrintStream err) {
+    var version = SpecVersion.CURRENT;
+    try {
+      String command = environment.getOrDefault("CNI_COMMAND", "");
+      if (command.isEmpty()) {
+        err.println(about);
+        err.println("CNI protocol versions supported: " + join(supported()));
+        return SUCCESS;
+      }
+      var variables = new Variables(environment, verb(command));
+      if (variables.verb() == Verb.VERSION) {
+        out.println(Json.pretty(versionAnswer(in)));
+        return SUCCESS;
+      }
+      variables.require();
+      ObjectNode config = readConfig(in);
+      version = versionOf(config, version);
+      requireVersion(config, variables.verb());
+      Optional<ObjectNode> result = call(variables, config);
+      result.ifPresent(json -> out.println(Json.pretty(json)));
+      return SUCCESS;
+    } catch (CniException e) {
+      out.println(Json.pretty(e.toJson(version)));
+      return FAILURE;
+    } catch (RuntimeException e) { // a mistake in the plugin
+      err.println(plugin.type() + ": unexpected " + e);
+      var told = new CniException(ErrorCode.INTERNAL, plugin.type() + ": unexpected " + e, e);
+      out.println(Json.pretty(told.toJson(version)));
+      return FAILURE;
+    } finally {
+      out.flush();
+    }
+  }
+
+  private static Verb verb(String command) throws CniException {
+    for (Verb verb : Verb.values()) {
+      if (verb.name().equals(command)) {
+        return verb;
+      }
+    }
+    throw new CniException(
+        ErrorCode.INVALID_PARAMETER,
+        "unknown CNI_COMMAND: " + Json.quote(command) + " is none of " + List.of(Verb.values()));
+  }
+
+  private List<SpecVersion> supported() throws CniException {
+    return plugin.versions().stream().sorted().toList();
+  }
+
+  private static String join(List<SpecVersion> versions) {
+    return versions.stream().map(SpecVersion::toString).collect(Collectors.joining(", "));
+  }
+
+  /**
+   * The input should name the caller's version, but plugins are asked without any input as well.
+   */
+  private ObjectNode versionAnswer(InputStream in) throws CniException {
+    byte[] input = read(in);
+    SpecVersion asked = SpecVersion.CURRENT;
+    try {
+      asked = versionOf(Json.parse(input, "standard input"), asked);
+    } catch (CniException e) {
+      asked = SpecVersion.CURRENT; // it does not matter for the answer
+    }
+    ObjectNode answer = Json.object().put("cniVersion", asked.toString());
+    ArrayNode versions = answer.putArray("supportedVersions");
+    supported().forEach(version -> versions.add(version.toString()));
+    return answer;
+  }
+
+  private static SpecVersion versionOf(ObjectNode config, SpecVersion otherwise)
+      throws CniException {
+    return new ConfigObject(config, "")
+        .parsed("cniVersion", SpecVersion::parse)
+        .filter(SpecVersion::known)
+        .orElse(otherwise);
+  }
+
+  private static byte[] read(InputStream in) throws CniException {
+    byte[] bytes;
+    try {
+      bytes = in.readNBytes(LONGEST_INPUT + 1);
+    } catch (IOException e) {
+      throw new CniException(ErrorCode.IO_FAILURE, "standard input cannot be read: " + e, e);
+    }
+    if (bytes.length > LONGEST_INPUT) {
+      throw new CniException(
+          ErrorCode.IO_FAILURE,
+          "standard input is longer than " + LONGEST_INPUT + " bytes, which no configuration is");
+    }
+    return bytes;
+  }
+
+  private static ObjectNode readConfig(InputStream in) throws CniException {
+    byte[] bytes = read(in);
+    if (bytes.length == 0) {
+      throw new CniException(
+          ErrorCode.DECODING_FAILURE,
+          "standard input is empty; it must be the plugin's configuration");
+    }
+    ObjectNode config = Json.parse(bytes, "the configuration on standard input");
+    var view = new ConfigObject(config, "");
+    Names.network(
+        view.text("name")
+            .orElseThrow(() -> view.invalid("name", "is missing: the name of the network")));
+    return config;
+  }
+
+  private void requireVersion(ObjectNode config, Verb verb) throws CniException {
+    SpecVersion wanted =
+        new ConfigObject(config, "")
+            .parsed("cniVersion", SpecVersion::parse)
+            .orElse(SpecVersion.V0_1_0);
+    if (!plugin.versions().contains(wanted)) {
+      throw new CniException(
+          ErrorCode.INCOMPATIBLE_VERSION.value(),
+          "incompatible CNI versions: config is %s, plugin %s supports %s"
+              .formatted(wanted, plugin.type(), join(supported())),
+          "",
+          null);
+    }
+    verb.requireIn(wanted);
+  }
+
+  /**
+   * Calls the plugin; what it answers in the configuration's version, if the verb has an answer.
+   */
+  private Optional<ObjectNode> call(Variables variables, ObjectNode json) throws CniException {
+    Optional<Result> previous = previousResult(json);
+    Set<AttachmentId> valid = validAttachments(json);
+    ObjectNode own = Json.object();
+    own.setAll(json);
+    own.remove("prevResult");
+    CollectRequest.VALID_ATTACHMENTS.forEach(own::remove);
+    if (!own.has("type")) {
+      own.put("type", plugin.type());
+    }
+    // Where this is a delegate, the type is that of the plugin that calls it.
+    PluginConfig config = PluginConfig.of(new ConfigObject(own, ""));
+    CallContext context = variables.context(delegates);
+    if (variables.verb() == Verb.ADD || variables.verb() == Verb.DEL) {
+      variables.requireOtherNamespace(context);
+    }
+    switch (variables.verb()) {
+      case ADD -> {
+        var request = new AttachmentRequest(config, variables.attachment(), previous, context);
+        return Optional.of(ResultJson.write(plugin.add(request), config.version()));
+      }
+      case DEL ->
+          plugin.delete(new AttachmentRequest(config, variables.attachment(), previous, context));
+      case CHECK ->
+          plugin.check(new AttachmentRequest(config, variables.attachment(), previous, context));
+      case GC -> plugin.collect(new CollectRequest(config, valid, context));
+      case STATUS -> plugin.status(new NetworkRequest(config, context));
+      case VERSION -> throw new IllegalStateException("has been answered");
+    }
+    return Optional.empty();
+  }
+
+  private static Optional<Result> previousResult(ObjectNode json) throws CniException {
+    var view = new ConfigObject(json, "");
+    Optional<ConfigObject> previous = view.object("prevResult");
+    if (previous.isEmpty()) {
+      return Optional.empty();
+    }
+    SpecVersion assumed = view.parsed("cniVersion", SpecVersion::parse).orElse(SpecVersion.V0_1_0);
+    try {
+      return Optional.of(ResultJson.read(previous.get().json(), assumed));
+    } catch (CniException e) {
+      throw e.in("prevResult");
+    }
+  }
+
+  private static Set<AttachmentId> validAttachments(ObjectNode json) throws CniException {
+    var view = new ConfigObject(json, "");
+    Set<AttachmentId> valid = new HashSet<>();
+    for (String key : CollectRequest.VALID_ATTACHMENTS) {
+      for (ConfigObject it : view.objects(key)) {
+        valid.add(
+            new AttachmentId(it.text("containerID").orElse(""), it.text("ifname").orElse("")));
+      }
+    }
+    return valid;
+  }
+
+  /** What the environment says of a call. */
+  private record Variables(Map<String, String> environment, Verb verb) {
+    private static final List<String> OF_ATTACHMENTS =
+        List.of("CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME");
+
+    String get(String name) {
+      return environment.getOrDefault(name, "");
+    }
+
+    /** Requires what the verb needs, with skel's codes: 4, naming the variables. */
+    void require() throws CniException {
+      String missing =
+          OF_ATTACHMENTS.stream()
+              .filter(name -> isNeeded(name) && get(name).isEmpty())
+              .collect(Collectors.joining(","));
+      if (get("CNI_PATH").isEmpty()) {
+        missing += (missing.isEmpty() ? "" : ",") + "CNI_PATH";
+      }
+      if (!missing.isEmpty()) {
+        throw new CniException(
+            ErrorCode.INVALID_PARAMETER,
+            "required env variables [" + missing + "] missing for " + verb);
+      }
+      if (isOfAttachment()) {
+        Names.container(get("CNI_CONTAINERID"));
+        Names.networkInterface(get("CNI_IFNAME"));
+      }
+    }
+
+    private boolean isOfAttachment() {
+      return verb == Verb.ADD || verb == Verb.DEL || verb == Verb.CHECK;
+    }
+
+    private boolean isNeeded(String name) {
+      return isOfAttachment() && !(verb == Verb.DEL && name.equals("CNI_NETNS"));
+    }
+
+    Attachment attachment() throws CniException {
+      String netns = get("CNI_NETNS");
+      return new Attachment(
+          new AttachmentId(get("CNI_CONTAINERID"), get("CNI_IFNAME")),
+          netns.isEmpty() ? Optional.empty() : Optional.of(Path.of(netns)),
+          GenericArgs.parse(get("CNI_ARGS")),
+          Map.of());
+    }
+
+    /**
+     * As the Go library does; whether there is a namespace at all is for the plugin to find out.
+     */
+    void requireOtherNamespace(CallContext context) throws CniException {
+      if (context.sameNamespace() || get("CNI_NETNS").isEmpty()) {
+        return;
+      }
+      boolean same;
+      try (NetNs netns = NetNs.open(Path.of(get("CNI_NETNS")))) {
+        same = netns.identity().equals(NetNs.own());
+      } catch (KernelException e) {
+        return;
+      }
+      if (same) {
+        throw new CniException(
+            ErrorCode.INVALID_NAMESPACE,
+            "CNI_NETNS "
+                + get("CNI_NETNS")
+                + " is the namespace that this plugin runs in; give the container's, or set"
+                + " CNI_NETNS_OVERRIDE=1 if it is meant");
+      }
+    }
+
+    CallContext context(Delegates delegates) {
+      String override = get("CNI_NETNS_OVERRIDE");
+      boolean same = override.equalsIgnoreCase("true") || override.equals("1");
+      return new CallContext(
+          Optional.empty(), same, Deadline.none(), delegates, new TraceContext(environment));
+    }
+  }
+}

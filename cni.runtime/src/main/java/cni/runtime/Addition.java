@@ -1,0 +1,84 @@
+package cni.runtime;
+
+import cni.api.Attachment;
+import cni.api.AttachmentRequest;
+import cni.api.CallContext;
+import cni.api.CniException;
+import cni.api.NetworkConfig;
+import cni.api.PluginConfig;
+import cni.api.Result;
+import cni.api.Rollback;
+import cni.api.SpecVersion;
+import cni.api.Verb;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/** One ADD through a chain, and how it is taken back when it fails. */
+final class Addition {
+  private final Cni cni;
+  private final NetworkConfig config;
+  private final Attachment attachment;
+  private final CallContext context;
+  private final Rollback rollback = new Rollback();
+  private Optional<Result> previous = Optional.empty();
+
+  Addition(Cni cni, NetworkConfig config, Attachment attachment, CallContext context) {
+    this.cni = cni;
+    this.config = config;
+    this.attachment = attachment;
+    this.context = context;
+  }
+
+  /** Goes through the chain and keeps the result, or leaves nothing behind. */
+  Result run() throws CniException {
+    cni.cache().requireRoom(config.name(), attachment.id());
+    try {
+      SpecVersion version = new VersionChoice(config, cni.plugins()).require();
+      List<Plugins.Resolved> chain = new ArrayList<>();
+      for (PluginConfig plugin : config.plugins()) { // all of it has to be there before any begins
+        chain.add(cni.plugins().resolve(plugin.type()));
+      }
+      for (int i = 0; i < chain.size(); i++) {
+        PluginConfig plugin = config.plugins().get(i);
+        context.deadline().check("ADD by " + plugin.type());
+        add(plugin, version, chain.get(i));
+      }
+      Result result = previous.orElseThrow();
+      cni.cache().put(config, version, attachment, result);
+      return result;
+    } catch (CniException | RuntimeException | Error e) {
+      rollback.after(e);
+      throw e;
+    }
+  }
+
+  private void add(PluginConfig plugin, SpecVersion version, Plugins.Resolved resolved)
+      throws CniException {
+    PluginConfig derived = plugin.forRequest(config.name(), version, attachment.capabilityArgs());
+    var request = new AttachmentRequest(derived, attachment, previous, context);
+    var step = new Step(config.name(), Verb.ADD, plugin.type());
+    boolean keep = false;
+    try {
+      previous = Optional.of(resolved.plugin().add(request));
+    } catch (CniException e) {
+      // A module that fails takes back what it did, and only it knows what was there before. An
+      // executable is known not to, and gets a DEL even when it fails; but not where the failure
+      // may be that there is an earlier attachment, which a DEL would take down.
+      keep = resolved.module() || cni.cache().has(config.name(), attachment.id());
+      throw step.failure(e);
+    } catch (RuntimeException e) {
+      throw step.mistake(e);
+    } finally {
+      if (!keep) {
+        rollback.add(() -> resolved.plugin().delete(cleanup(derived, version)));
+      }
+    }
+  }
+
+  /** As DEL derives it: with what there is by then. */
+  private AttachmentRequest cleanup(PluginConfig derived, SpecVersion version) {
+    Optional<Result> last = version.atLeast(SpecVersion.V0_4_0) ? previous : Optional.empty();
+    return new AttachmentRequest(derived, attachment, last, context.forCleanup());
+  }
+}

@@ -1,0 +1,83 @@
+package cni.runtime;
+
+import static java.util.stream.Collectors.joining;
+
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.NetworkConfig;
+import cni.api.PluginConfig;
+import cni.api.SpecVersion;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * Which version of the specification a network is spoken to in (SPEC section 1, "Version
+ * considerations"): the newest that the configuration offers, this library knows and every plugin
+ * of the chain supports. Executables are asked, which means running them, only where there is a
+ * choice; otherwise they find out for themselves.
+ */
+final class VersionChoice {
+  private final NetworkConfig config;
+  private final Plugins plugins;
+
+  VersionChoice(NetworkConfig config, Plugins plugins) {
+    this.config = config;
+    this.plugins = plugins;
+  }
+
+  /**
+   * The version.
+   *
+   * @throws CniException code 1 if there is none, naming both sides; code 7 if a plugin of the
+   *     chain does not exist
+   */
+  SpecVersion require() throws CniException {
+    CniException why = null;
+    for (SpecVersion version : config.versions()) {
+      Optional<CniException> refusal = refusal(version);
+      if (refusal.isEmpty()) {
+        return version;
+      }
+      why = why == null ? refusal.get() : why; // what keeps the newest from being spoken
+    }
+    throw Objects.requireNonNull(why); // a configuration offers at least one version
+  }
+
+  /** The version, or the newest that is offered where the plugins cannot agree or be found: DEL. */
+  SpecVersion orNewest() {
+    if (config.versions().size() == 1) {
+      return config.version();
+    }
+    try {
+      return require();
+    } catch (CniException e) {
+      return config.version();
+    }
+  }
+
+  private Optional<CniException> refusal(SpecVersion version) throws CniException {
+    boolean choice = config.versions().size() > 1;
+    for (PluginConfig plugin : config.plugins()) {
+      Plugins.Resolved resolved = plugins.resolve(plugin.type());
+      if (resolved.module() || choice) {
+        Set<SpecVersion> supported = resolved.plugin().versions();
+        if (!supported.contains(version)) {
+          return Optional.of(unsupported(plugin.type(), supported));
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
+  private CniException unsupported(String type, Set<SpecVersion> supported) {
+    return new CniException(
+        ErrorCode.INCOMPATIBLE_VERSION,
+        "network %s is configured for version %s; plugin %s supports %s"
+            .formatted(
+                config.name(),
+                config.versions().stream().map(SpecVersion::toString).collect(joining(" or ")),
+                type,
+                supported.stream().sorted().toList()));
+  }
+}
