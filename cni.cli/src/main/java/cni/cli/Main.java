@@ -1,5 +1,6 @@
 package cni.cli;
 
+import cni.api.SpecVersion;
 import java.util.List;
 import java.util.Objects;
 import picocli.CommandLine;
@@ -31,8 +32,16 @@ import picocli.CommandLine.Spec;
       AddCommand.class,
       CheckCommand.class,
       DeleteCommand.class,
+      CollectCommand.class,
+      StatusCommand.class,
       RunCommand.class,
+      ListCommand.class,
+      ShowCommand.class,
+      ValidateCommand.class,
+      VersionCommand.class,
       PluginsCommand.class,
+      InstallCommand.class,
+      CompletionCommand.class,
       DemoCommand.class
     })
 public final class Main implements Runnable {
@@ -66,9 +75,7 @@ public final class Main implements Runnable {
   static final class Version implements CommandLine.IVersionProvider {
     @Override
     public String[] getVersion() {
-      var descriptor = Main.class.getModule().getDescriptor();
-      String own = descriptor == null ? "unknown" : descriptor.rawVersion().orElse("unknown");
-      return List.of("cni " + own, "CNI specification " + cni.api.SpecVersion.CURRENT)
+      return List.of("cni " + Image.version(), "CNI specification " + SpecVersion.CURRENT)
           .toArray(String[]::new);
     }
   }

@@ -39,14 +39,13 @@ final class PluginsCommand implements Callable<Integer> {
   }
 
   private static void printTable(List<Plugins.Available> found) {
-    int width = found.stream().mapToInt(it -> it.type().length()).max().orElse(0);
-    String format = "%-" + Math.max(width, "TYPE".length()) + "s  %s%s%n";
-    System.out.printf(format, "TYPE", "ORIGIN", "");
+    var table = new Table();
+    table.row("TYPE", "ORIGIN");
     var served = new HashSet<String>();
     for (Plugins.Available it : found) {
-      String note = served.add(it.type()) ? "" : "  (not used: see above)";
-      System.out.printf(format, it.type(), it.origin(), note);
+      table.row(it.type(), it.origin(), served.add(it.type()) ? "" : "(not used: see above)");
     }
+    table.print(System.out);
   }
 
   private static void printJson(List<Plugins.Available> found) {

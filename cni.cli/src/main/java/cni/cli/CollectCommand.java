@@ -1,0 +1,64 @@
+package cni.cli;
+
+import cni.api.Attachment;
+import cni.api.AttachmentId;
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.Json;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code cni gc}. */
+@Command(
+    name = "gc",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Removes what belongs to attachments of a network that do not exist any more.",
+      "Those that exist are named by --valid; without it none does, as for cnitool, and everything"
+          + " is removed."
+    })
+final class CollectCommand implements Callable<Integer> {
+  @Mixin private NetworkOptions options = new NetworkOptions();
+
+  @Parameters(
+      index = "1",
+      arity = "0..1",
+      paramLabel = "NETNS",
+      description = "Not used: here because cnitool wants one.")
+  @SuppressWarnings("UnusedVariable")
+  private String namespace = "";
+
+  @Option(
+      names = "--valid",
+      paramLabel = "ID/IFNAME",
+      description = "An attachment that exists: container's id and interface; may be repeated.")
+  private List<String> valid = List.of();
+
+  @Override
+  public Integer call() throws CniException {
+    Set<AttachmentId> ids = new HashSet<>();
+    for (String text : valid) {
+      ids.add(parse(text));
+    }
+    options.apply((network, cni) -> network.collect(ids));
+    return 0;
+  }
+
+  private static AttachmentId parse(String text) throws CniException {
+    int slash = text.indexOf('/');
+    if (slash < 0) {
+      throw new CniException(
+          ErrorCode.INVALID_PARAMETER,
+          "--valid " + Json.quote(text) + " must be a container's id and an interface: ID/IFNAME");
+    }
+    var id = new AttachmentId(text.substring(0, slash), text.substring(slash + 1));
+    Attachment.requireValid(id);
+    return id;
+  }
+}

@@ -1,0 +1,98 @@
+package cni.cli;
+
+import cni.api.Attachment;
+import cni.api.CniException;
+import cni.api.Json;
+import cni.runtime.CachedAttachment;
+import cni.runtime.Cni;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
+
+/** {@code cni list}. */
+@Command(
+    name = "list",
+    mixinStandardHelpOptions = true,
+    description =
+        "Lists the attachments that are kept: by this library, libcni, or whoever uses it.")
+final class ListCommand implements Callable<Integer> {
+  @Mixin private HostOptions host = new HostOptions();
+
+  @Option(
+      names = "--container-id",
+      paramLabel = "ID",
+      description = "Only those of this container.")
+  private String containerId = "";
+
+  @Option(
+      names = {"-n", "--network"},
+      paramLabel = "NAME",
+      description = "Only those of this network.")
+  private String network = "";
+
+  @Option(names = "--json", description = "Print JSON.")
+  private boolean json;
+
+  @Override
+  public Integer call() throws CniException {
+    List<CachedAttachment> found = new ArrayList<>();
+    try (Cni cni = host.open()) {
+      found.addAll(containerId.isEmpty() ? cni.attachments() : cni.attachments(containerId));
+    }
+    found.removeIf(it -> !network.isEmpty() && !it.network().equals(network));
+    if (json) {
+      ArrayNode array = JsonNodeFactory.instance.arrayNode();
+      found.forEach(it -> array.add(json(it)));
+      System.out.println(Json.pretty(array));
+    } else {
+      var table = new Table();
+      table.row("NETWORK", "CONTAINER", "INTERFACE", "ADDRESSES", "NETNS");
+      found.forEach(it -> table.row(cells(it)));
+      table.print(System.out);
+    }
+    return 0;
+  }
+
+  private static String[] cells(CachedAttachment it) {
+    Attachment attachment = it.attachment();
+    return new String[] {
+      it.network(),
+      attachment.containerId(),
+      attachment.interfaceName(),
+      addresses(it),
+      attachment.namespace().map(Path::toString).orElse("-")
+    };
+  }
+
+  private static String addresses(CachedAttachment it) {
+    try {
+      return it.result().ips().stream()
+          .map(ip -> ip.address().toString())
+          .collect(Collectors.joining(" "));
+    } catch (CniException e) {
+      return "?"; // somebody else's; the attachment is there all the same
+    }
+  }
+
+  private static ObjectNode json(CachedAttachment it) {
+    Attachment attachment = it.attachment();
+    ObjectNode object = JsonNodeFactory.instance.objectNode();
+    object.put("network", it.network());
+    object.put("containerId", attachment.containerId());
+    object.put("ifName", attachment.interfaceName());
+    object.put("netns", attachment.sandbox());
+    ObjectNode args = object.putObject("cniArgs");
+    attachment.args().forEach(args::put);
+    object.putObject("capabilityArgs").setAll(attachment.capabilityArgs());
+    object.set("result", it.resultJson());
+    return object;
+  }
+}

@@ -1,0 +1,67 @@
+package cni.cli;
+
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.Json;
+import cni.api.NetworkPlugin;
+import cni.api.SpecVersion;
+import cni.exec.PluginPath;
+import cni.exec.ServedPlugin;
+import cni.runtime.Cni;
+import java.nio.file.Path;
+import java.util.Optional;
+
+/**
+ * What the launcher runs under a plugin's name: the module of that type, served by the execution
+ * protocol.
+ */
+public final class PluginMain {
+  private final Cni.Builder builder =
+      Cni.builder()
+          .diagnostics((type, text) -> System.err.print(type + ": " + text.stripTrailing() + "\n"));
+
+  private final PluginPath path = PluginPath.parse(Environment.get("CNI_PATH").orElse(""));
+
+  private PluginMain() {
+    builder.executables(path.directories());
+  }
+
+  /** Serves one request to the plugin whose type is the argument. */
+  public static void main(String[] args) {
+    System.exit(new PluginMain().serve(args.length == 0 ? "" : args[0]));
+  }
+
+  private int serve(String type) {
+    NetworkPlugin plugin;
+    try {
+      plugin = module(type);
+    } catch (CniException e) {
+      System.out.println(Json.pretty(e.toJson(SpecVersion.CURRENT)));
+      return 1;
+    }
+    String about = "CNI %s plugin of CNI for the JVM %s".formatted(type, Image.version());
+    return new ServedPlugin(plugin, about, this::delegate)
+        .serve(System.getenv(), System.in, System.out, System.err);
+  }
+
+  private NetworkPlugin module(String type) throws CniException {
+    if (builder.build().plugins().module(type).isEmpty()) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "this image has no plugin of type " + Json.quote(type) + "; \"cni plugins\" lists them");
+    }
+    return builder.build().plugins().find(type);
+  }
+
+  /**
+   * As for any executable, CNI_PATH decides who answers; where it leads back to this image, or
+   * nowhere, the module answers without a process.
+   */
+  private NetworkPlugin delegate(String type) throws CniException {
+    Optional<Path> file = path.find(type);
+    if (file.isPresent() && !Image.isLauncher(file.get())) {
+      builder.preferExecutables(type);
+    }
+    return builder.build().plugins().find(type);
+  }
+}

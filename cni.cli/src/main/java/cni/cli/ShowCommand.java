@@ -1,0 +1,93 @@
+package cni.cli;
+
+import cni.api.CniException;
+import cni.api.NetworkConfig;
+import cni.api.PluginConfig;
+import cni.api.SpecVersion;
+import cni.runtime.Cni;
+import cni.runtime.Network;
+import cni.runtime.Plugins;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+
+/** {@code cni show}. */
+@Command(
+    name = "show",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Draws a network's chain of plugins: who serves each type, in which versions of the"
+          + " specification, and whom it delegates to.",
+      "ADD and CHECK go down the chain, DEL goes up."
+    })
+final class ShowCommand implements Callable<Integer> {
+  @Mixin private NetworkOptions options = new NetworkOptions();
+
+  @Override
+  public Integer call() throws CniException {
+    options.apply(ShowCommand::show);
+    return 0;
+  }
+
+  private static void show(Network network, Cni cni) throws CniException {
+    NetworkConfig config = network.config();
+    System.out.println("network " + config.name() + ", " + version(network));
+    if (config.disableCheck() || config.disableGc()) {
+      System.out.println(
+          "without"
+              + (config.disableCheck() ? " CHECK (disableCheck)" : "")
+              + (config.disableGc() ? " GC (disableGC)" : ""));
+    }
+    System.out.println();
+    List<Plugins.Available> available = cni.plugins().list();
+    var table = new Table();
+    for (Iterator<PluginConfig> it = config.plugins().iterator(); it.hasNext(); ) {
+      PluginConfig plugin = it.next();
+      boolean last = !it.hasNext();
+      table.row(row("● " + plugin.type(), plugin.type(), available, capabilities(plugin)));
+      Optional<String> ipam = plugin.ipamType();
+      if (ipam.isPresent()) {
+        String line = (last ? " " : "│") + " └─ " + ipam.get();
+        table.row(row(line, ipam.get(), available, "ipam of " + plugin.type()));
+      }
+      if (!last) {
+        table.row("│");
+      }
+    }
+    table.print(System.out);
+  }
+
+  private static String version(Network network) throws CniException {
+    try {
+      return "version " + network.version();
+    } catch (CniException e) {
+      return "no version: " + e.getMessage();
+    }
+  }
+
+  private static String capabilities(PluginConfig plugin) throws CniException {
+    List<String> capabilities = plugin.capabilities();
+    return capabilities.isEmpty() ? "" : "capabilities " + String.join(", ", capabilities);
+  }
+
+  private static String[] row(
+      String drawn, String type, List<Plugins.Available> available, String note) {
+    Optional<Plugins.Available> found =
+        available.stream().filter(it -> it.type().equals(type)).findFirst();
+    return found.isEmpty()
+        ? new String[] {drawn, "not found, neither a module nor an executable", "", note}
+        : new String[] {drawn, found.get().origin(), versions(found.get()), note};
+  }
+
+  private static String versions(Plugins.Available plugin) {
+    try {
+      List<SpecVersion> versions = plugin.plugin().versions().stream().sorted().toList();
+      return versions.getFirst() + " to " + versions.getLast();
+    } catch (CniException e) {
+      return "does not tell its versions";
+    }
+  }
+}
