@@ -22,6 +22,9 @@ public abstract class FakePlugin implements NetworkPlugin {
   /** Every call of every fake, in order, as "VERB type prevResult". */
   static final List<String> CALLS = Collections.synchronizedList(new ArrayList<>());
 
+  /** Runs when a call has been noted. */
+  static volatile Runnable onCall = () -> {};
+
   private final String type;
 
   FakePlugin(String type) {
@@ -100,6 +103,7 @@ public abstract class FakePlugin implements NetworkPlugin {
   }
 
   private static void obey(String verb, PluginRequest request) throws CniException {
+    onCall.run();
     switch (request.config().view().text(verb).orElse("")) {
       case "fail" -> throw new CniException(107, "as told", "details", null);
       case "mistake" -> throw new IllegalStateException("oops");

@@ -48,6 +48,7 @@ public final class IfLink {
   // ifi_flags
   public static final int IFF_UP = 0x1;
   public static final int IFF_PROMISC = 0x100;
+  public static final int IFF_ALLMULTI = 0x200;
 
   private IfLink() {}
 }

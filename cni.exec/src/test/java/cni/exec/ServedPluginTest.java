@@ -1,0 +1,303 @@
+package cni.exec;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.api.AttachmentId;
+import cni.api.AttachmentRequest;
+import cni.api.CniException;
+import cni.api.CollectRequest;
+import cni.api.Json;
+import cni.api.NetworkPlugin;
+import cni.api.NetworkRequest;
+import cni.api.PluginRequest;
+import cni.api.Result;
+import cni.api.SpecVersion;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.InputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import tools.jackson.databind.node.ObjectNode;
+
+/** A plugin served by the execution protocol: what skel answers, this answers. */
+class ServedPluginTest {
+  private static final String CONFIG =
+      "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"type\": \"upper\", \"key\": [1], %s }";
+
+  private final Noting plugin = new Noting();
+  private final Map<String, String> environment =
+      new HashMap<>(
+          Map.of(
+              "CNI_COMMAND", "ADD",
+              "CNI_CONTAINERID", "c1",
+              "CNI_NETNS", "/no/such/namespace",
+              "CNI_IFNAME", "eth0",
+              "CNI_PATH", "/opt/cni/bin"));
+  private String out = "";
+  private String err = "";
+
+  /** Does nothing but note its requests. */
+  private static final class Noting implements NetworkPlugin {
+    private final List<PluginRequest> requests = new ArrayList<>();
+    private String verb = "";
+
+    @Override
+    public String type() {
+      return "noting";
+    }
+
+    @Override
+    public Set<SpecVersion> versions() {
+      return Set.of(SpecVersion.V0_3_1, SpecVersion.V0_4_0, SpecVersion.V1_1_0);
+    }
+
+    @Override
+    public Result add(AttachmentRequest request) throws CniException {
+      note("ADD", request);
+      return request.prevResult().orElse(Result.EMPTY);
+    }
+
+    @Override
+    public void check(AttachmentRequest request) throws CniException {
+      note("CHECK", request);
+    }
+
+    @Override
+    public void delete(AttachmentRequest request) throws CniException {
+      note("DEL", request);
+    }
+
+    @Override
+    public void collect(CollectRequest request) throws CniException {
+      note("GC", request);
+    }
+
+    @Override
+    public void status(NetworkRequest request) throws CniException {
+      note("STATUS", request);
+    }
+
+    private void note(String called, PluginRequest request) throws CniException {
+      requests.add(request);
+      verb = called;
+      switch (request.config().view().text("do").orElse("")) {
+        case "fail" -> throw new CniException(107, "as told", "in detail", null);
+        case "mistake" -> throw new IllegalStateException("oops");
+        default -> {}
+      }
+    }
+  }
+
+  private int serve(String input) {
+    return serve(new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)));
+  }
+
+  private int serve(InputStream input) {
+    var outBytes = new ByteArrayOutputStream();
+    var errBytes = new ByteArrayOutputStream();
+    var served =
+        new ServedPlugin(
+            plugin,
+            "CNI noting plugin",
+            type -> {
+              throw new CniException(7, type, "", null);
+            });
+    int status =
+        served.serve(environment, input, new PrintStream(outBytes), new PrintStream(errBytes));
+    out = outBytes.toString(StandardCharsets.UTF_8);
+    err = errBytes.toString(StandardCharsets.UTF_8);
+    return status;
+  }
+
+  private ObjectNode json() throws CniException {
+    return Json.parse(out, "standard output");
+  }
+
+  private void refused(int code, String part) throws CniException {
+    assertEquals(code, json().get("code").intValue(), out);
+    assertTrue(json().get("msg").asString().contains(part), out);
+    assertTrue(json().has("cniVersion"), out);
+  }
+
+  @Test
+  void aRequestIsWhatTheEnvironmentAndTheInputSay() throws Exception {
+    environment.put("CNI_ARGS", "IgnoreUnknown=1;K=V");
+    environment.put("TRACEPARENT", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    String previous =
+        "\"prevResult\": { \"cniVersion\": \"1.1.0\", \"interfaces\": [{ \"name\": \"eth0\", \"mtu\": 1400 }] }";
+    assertEquals(0, serve(CONFIG.formatted(previous)), () -> out);
+    var request = (AttachmentRequest) plugin.requests.getLast();
+    assertEquals(new AttachmentId("c1", "eth0"), request.attachment().id());
+    assertEquals("/no/such/namespace", request.attachment().sandbox());
+    assertEquals(Map.of("IgnoreUnknown", "1", "K", "V"), request.attachment().args());
+    assertEquals(1400, request.prevResult().orElseThrow().interfaces().getFirst().mtu());
+    assertEquals("upper", request.config().type());
+    assertTrue(request.config().json().has("key"));
+    assertFalse(request.config().json().has("prevResult"));
+    assertTrue(request.context().trace().variables().containsKey("TRACEPARENT"));
+    assertEquals("1.1.0", json().get("cniVersion").asString());
+    assertEquals(1400, json().at("/interfaces/0/mtu").intValue());
+    environment.put("CNI_COMMAND", "DEL");
+    environment.remove("CNI_NETNS");
+    assertEquals(0, serve(CONFIG.formatted("\"a\": 1")));
+    assertEquals("DEL", plugin.verb);
+    assertEquals("", out);
+  }
+
+  @Test
+  void garbageIsCollectedUnderEitherKey() {
+    environment.keySet().retainAll(Set.of("CNI_PATH"));
+    environment.put("CNI_COMMAND", "GC");
+    for (String key : List.of("cni.dev/valid-attachments", "cni.dev/attachments")) {
+      String valid = "\"%s\": [{ \"containerID\": \"c1\", \"ifname\": \"eth0\" }]".formatted(key);
+      assertEquals(0, serve(CONFIG.formatted(valid)), () -> out);
+      var request = (CollectRequest) plugin.requests.getLast();
+      assertEquals(Set.of(new AttachmentId("c1", "eth0")), request.valid());
+      assertFalse(request.config().json().has(key));
+    }
+    environment.put("CNI_COMMAND", "STATUS");
+    assertEquals(0, serve(CONFIG.formatted("\"a\": 1")), () -> out);
+    assertEquals("STATUS", plugin.verb);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "ADD|CNI_CONTAINERID,CNI_NETNS,CNI_IFNAME,CNI_PATH",
+        "CHECK|CNI_CONTAINERID,CNI_NETNS,CNI_IFNAME,CNI_PATH",
+        "DEL|CNI_CONTAINERID,CNI_IFNAME,CNI_PATH",
+        "GC|CNI_PATH",
+        "STATUS|CNI_PATH"
+      })
+  void variablesThatAreMissing(String verb, String missing) throws Exception {
+    environment.clear();
+    environment.put("CNI_COMMAND", verb);
+    assertEquals(1, serve(CONFIG.formatted("\"a\": 1")));
+    refused(4, "[" + missing + "] missing");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "CNI_COMMAND|EXPLODE|4|unknown CNI_COMMAND",
+        "CNI_COMMAND|add|4|unknown CNI_COMMAND",
+        "CNI_CONTAINERID|../c|4|CNI_CONTAINERID",
+        "CNI_IFNAME|eth/0|4|CNI_IFNAME",
+        "CNI_ARGS|novalue|4|CNI_ARGS",
+        "CNI_NETNS|/proc/self/ns/net|8|is the namespace that this plugin runs in"
+      })
+  void variablesThatAreWrong(String name, String value, int code, String part) throws Exception {
+    environment.put(name, value);
+    assertEquals(1, serve(CONFIG.formatted("\"a\": 1")));
+    refused(code, part);
+    assertEquals("", plugin.verb);
+  }
+
+  @Test
+  void theOwnNamespaceMayBeMeant() {
+    environment.put("CNI_NETNS", "/proc/self/ns/net");
+    for (String override : List.of("1", "TRUE", "true")) {
+      environment.put("CNI_NETNS_OVERRIDE", override);
+      assertEquals(0, serve(CONFIG.formatted("\"a\": 1")), () -> out);
+      assertTrue(plugin.requests.getLast().context().sameNamespace());
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "''|6|standard input is empty",
+        "[]|6|must be a JSON object",
+        "{ \"name\": |6|line 1",
+        "{ \"cniVersion\": \"1.1.0\" }|7|name is missing",
+        "{ \"cniVersion\": \"1.1.0\", \"name\": \"a/b\" }|7|a/b",
+        "{ \"cniVersion\": \"1.0.0\", \"name\": \"n\" }|1|config is 1.0.0, plugin noting supports 0.3.1, 0.4.0, 1.1.0",
+        "{ \"cniVersion\": \"9.9.9\", \"name\": \"n\" }|1|config is 9.9.9",
+        "{ \"name\": \"n\" }|1|config is 0.1.0",
+        "{ \"cniVersion\": \"x\", \"name\": \"n\" }|7|cniVersion",
+        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"prevResult\": 1 }|7|prevResult",
+        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"prevResult\": { \"ips\": [{}] } }|6|prevResult",
+        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"type\": \"../x\" }|7|../x",
+        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"do\": \"fail\" }|107|as told",
+        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"do\": \"mistake\" }|999|oops"
+      })
+  void inputThatIsWrong(String input, int code, String part) throws Exception {
+    assertEquals(1, serve(input));
+    refused(code, part);
+  }
+
+  @Test
+  void verbsThatTheConfigurationsVersionDoesNotHave() throws Exception {
+    String old = "{ \"cniVersion\": \"%s\", \"name\": \"n\" }";
+    environment.put("CNI_COMMAND", "CHECK");
+    assertEquals(1, serve(old.formatted("0.3.1")));
+    refused(1, "CHECK exists since 0.4.0");
+    for (String verb : List.of("GC", "STATUS")) {
+      environment.put("CNI_COMMAND", verb);
+      assertEquals(1, serve(old.formatted("0.4.0")));
+      refused(1, verb + " exists since 1.1.0");
+    }
+  }
+
+  @Test
+  void inputHasALimit() throws Exception {
+    assertEquals(1, serve(new Endless()));
+    refused(5, "longer than");
+  }
+
+  /** Never ends. */
+  private static final class Endless extends InputStream {
+    @Override
+    public int read() {
+      return ' ';
+    }
+
+    @Override
+    public int read(byte[] bytes, int offset, int length) {
+      java.util.Arrays.fill(bytes, offset, offset + length, (byte) ' ');
+      return length;
+    }
+  }
+
+  @Test
+  void versionIsToldWithAndWithoutInput() throws Exception {
+    environment.clear();
+    environment.put("CNI_COMMAND", "VERSION");
+    assertEquals(0, serve(""));
+    assertEquals(
+        Json.parse(
+            "{\"cniVersion\":\"1.1.0\",\"supportedVersions\":[\"0.3.1\",\"0.4.0\",\"1.1.0\"]}",
+            "expected"),
+        json());
+    assertEquals(0, serve("{\"cniVersion\":\"0.4.0\"}"));
+    assertEquals("0.4.0", json().get("cniVersion").asString());
+  }
+
+  @Test
+  void byHandItSaysWhatItIs() {
+    environment.remove("CNI_COMMAND");
+    assertEquals(0, serve(""));
+    assertEquals("", out);
+    assertEquals("CNI noting plugin\nCNI protocol versions supported: 0.3.1, 0.4.0, 1.1.0\n", err);
+  }
+
+  @Test
+  void detailsAreTold() throws Exception {
+    serve("{ \"cniVersion\": \"0.4.0\", \"name\": \"n\", \"do\": \"fail\" }");
+    assertEquals("in detail", json().get("details").asString());
+    assertEquals("0.4.0", json().get("cniVersion").asString());
+  }
+}

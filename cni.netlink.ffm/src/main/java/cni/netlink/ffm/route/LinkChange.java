@@ -1,0 +1,70 @@
+package cni.netlink.ffm.route;
+
+import cni.netlink.ffm.NetlinkMessage;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+
+/**
+ * A change of several properties of a link in one message. The kernel takes them one after the
+ * other: where it refuses one, those before it may have been changed.
+ */
+public final class LinkChange {
+  private final int index;
+  private final List<Consumer<NetlinkMessage>> attributes = new ArrayList<>();
+  private int flags;
+  private int mask;
+
+  /** Changes nothing yet. */
+  public LinkChange(int index) {
+    this.index = index;
+  }
+
+  /** Its hardware address; some drivers want the link down for that. */
+  public LinkChange mac(byte[] address) {
+    byte[] copy = address.clone();
+    attributes.add(message -> message.bytes(IfLink.IFLA_ADDRESS, copy));
+    return this;
+  }
+
+  /** Its MTU in bytes. */
+  public LinkChange mtu(int bytes) {
+    attributes.add(message -> message.u32(IfLink.IFLA_MTU, bytes));
+    return this;
+  }
+
+  /** The length of its transmit queue in packets. */
+  public LinkChange txQueueLength(int packets) {
+    attributes.add(message -> message.u32(IfLink.IFLA_TXQLEN, packets));
+    return this;
+  }
+
+  /** Whether it takes every packet. */
+  public LinkChange promiscuous(boolean on) {
+    return flag(IfLink.IFF_PROMISC, on);
+  }
+
+  /** Whether it takes every multicast packet. */
+  public LinkChange allMulticast(boolean on) {
+    return flag(IfLink.IFF_ALLMULTI, on);
+  }
+
+  private LinkChange flag(int flag, boolean on) {
+    mask |= flag;
+    flags = on ? flags | flag : flags & ~flag;
+    return this;
+  }
+
+  /** Whether anything is to be changed. */
+  public boolean isEmpty() {
+    return attributes.isEmpty() && mask == 0;
+  }
+
+  /** The request that does it; ENODEV if there is no such link. */
+  public NetlinkMessage request() {
+    var message = new NetlinkMessage("change link " + index, RtNetlink.RTM_NEWLINK, 0);
+    LinkRequests.ifinfomsg(message, RtNetlink.AF_UNSPEC, index, flags, mask);
+    attributes.forEach(attribute -> attribute.accept(message));
+    return message;
+  }
+}

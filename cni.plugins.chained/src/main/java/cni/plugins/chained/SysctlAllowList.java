@@ -1,0 +1,70 @@
+package cni.plugins.chained;
+
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.Json;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
+
+/**
+ * The file in which a host's administrator says which kernel parameters networks may set: a regular
+ * expression a line, one of which must match somewhere in the key. Without the file all may be set.
+ *
+ * @param file /etc/cni/tuning/allowlist.conf
+ */
+record SysctlAllowList(Path file) {
+  /**
+   * Requires that every key may be set.
+   *
+   * @throws CniException code 7 if one may not, code 5 if the file cannot be read
+   */
+  void require(Set<String> keys) throws CniException {
+    List<String> lines;
+    try {
+      lines =
+          Files.readAllLines(file).stream().map(String::strip).filter(it -> !it.isEmpty()).toList();
+    } catch (NoSuchFileException e) {
+      return;
+    } catch (IOException e) {
+      throw new CniException(ErrorCode.IO_FAILURE, file + " cannot be read: " + e, e);
+    }
+    for (String key : keys) {
+      if (!matches(lines, key)) {
+        throw new CniException(
+            ErrorCode.INVALID_CONFIG,
+            "sysctl "
+                + Json.quote(key)
+                + " is not allowed on this host; "
+                + file
+                + " allows "
+                + lines);
+      }
+    }
+  }
+
+  private boolean matches(List<String> lines, String key) throws CniException {
+    for (String line : lines) {
+      try {
+        if (Pattern.compile(line).matcher(key).find()) {
+          return true;
+        }
+      } catch (PatternSyntaxException e) {
+        throw new CniException(
+            ErrorCode.INVALID_CONFIG,
+            file
+                + " has "
+                + Json.quote(line)
+                + ", which is no regular expression: "
+                + e.getDescription(),
+            e);
+      }
+    }
+    return false;
+  }
+}

@@ -1,0 +1,333 @@
+package cni.plugins.chained;
+
+import cni.api.AttachmentRequest;
+import cni.api.CniException;
+import cni.api.CollectRequest;
+import cni.api.ConfigObject;
+import cni.api.ErrorCode;
+import cni.api.Json;
+import cni.api.NetworkPlugin;
+import cni.api.NetworkRequest;
+import cni.api.PluginConfig;
+import cni.api.Result;
+import cni.api.Rollback;
+import cni.netlink.ffm.Sysctl;
+import cni.netlink.ffm.route.IfLink;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.LinkChange;
+import cni.netlink.ffm.route.Mac;
+import cni.sandbox.AttachmentCheck;
+import cni.sandbox.Namespace;
+import java.io.IOException;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Sets kernel parameters of the container's namespace and properties of an interface that an
+ * earlier plugin of the chain made. DEL gives the interface the properties that it had before.
+ */
+public final class TuningPlugin implements NetworkPlugin {
+  private static final System.Logger LOG = System.getLogger("cni.plugins.chained");
+
+  private final SysctlAllowList allowList;
+
+  /** The plugin as the runtime makes it. */
+  public TuningPlugin() {
+    this(new SysctlAllowList(Path.of("/etc/cni/tuning/allowlist.conf")));
+  }
+
+  TuningPlugin(SysctlAllowList allowList) {
+    this.allowList = allowList;
+  }
+
+  @Override
+  public String type() {
+    return "tuning";
+  }
+
+  @Override
+  public Result add(AttachmentRequest request) throws CniException {
+    TuningConfig config = TuningConfig.parse(request.config(), request.attachment().args());
+    allowList.require(config.sysctl().keySet());
+    Result previous = requirePrevious(request);
+    var rollback = new Rollback();
+    try (Namespace host = Namespace.ofHost(request.context());
+        Namespace sandbox = Namespace.ofContainer(request, host)) {
+      try {
+        setParameters(request, config, sandbox, rollback);
+        if (config.changesLink()) {
+          changeLink(request, config, sandbox, rollback);
+        }
+        return describe(request, config, previous);
+      } catch (IOException e) {
+        throw rollback.after(
+            Namespace.failure("tuning " + request.attachment().interfaceName(), e));
+      } catch (CniException | RuntimeException | Error e) {
+        rollback.after(e);
+        throw e;
+      }
+    }
+  }
+
+  private static Result requirePrevious(AttachmentRequest request) throws CniException {
+    return request
+        .prevResult()
+        .orElseThrow(
+            () ->
+                new CniException(
+                    ErrorCode.INVALID_CONFIG,
+                    "prevResult is missing: tuning must follow a plugin that makes an interface"));
+  }
+
+  private static void setParameters(
+      AttachmentRequest request, TuningConfig config, Namespace sandbox, Rollback rollback)
+      throws CniException, IOException {
+    for (Map.Entry<String, String> entry : config.sysctl().entrySet()) {
+      String key = sysctlKey(entry.getKey(), request);
+      sandbox.withSysctl(
+          sysctl -> {
+            String before = sysctl.get(key);
+            rollback.add(() -> sandbox.withSysctl(it -> it.set(key, before)));
+            sysctl.set(key, entry.getValue());
+          });
+    }
+  }
+
+  /**
+   * The parameter's path below /proc/sys. Only parameters of the network are a namespace's own; any
+   * other would be the host's.
+   */
+  private static String sysctlKey(String key, AttachmentRequest request) throws CniException {
+    String path =
+        key.replace('.', '/')
+            .replaceFirst("IFNAME", request.attachment().interfaceName().replace("$", "\\$"));
+    boolean steps =
+        List.of(path.split("/", -1)).stream().anyMatch(it -> it.equals("..") || it.isEmpty());
+    if (!path.startsWith("net/") || steps || path.indexOf('\0') >= 0) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "sysctl "
+              + Json.quote(key)
+              + " is not a parameter of the network: its key must begin with"
+              + " \"net.\"");
+    }
+    return path;
+  }
+
+  private static void changeLink(
+      AttachmentRequest request, TuningConfig config, Namespace sandbox, Rollback rollback)
+      throws CniException, IOException {
+    Link link = requireLink(request, sandbox);
+    ObjectNode before = properties(link, config);
+    LinkBackup backup = backup(request.config());
+    backup.save(request.config().network(), request.attachment().id(), before);
+    rollback.add(() -> backup.delete(request.attachment().id()));
+    rollback.add(
+        () -> {
+          LinkChange back = change(link, new ConfigObject(before, ""));
+          sandbox.routing().execute(back.request());
+        });
+    sandbox.routing().execute(wanted(link, config).request());
+  }
+
+  private static Link requireLink(AttachmentRequest request, Namespace sandbox)
+      throws CniException, IOException {
+    String name = request.attachment().interfaceName();
+    return sandbox
+        .routing()
+        .link(name)
+        .orElseThrow(
+            () ->
+                AttachmentCheck.differs(
+                    "interface " + name + " is missing from " + request.attachment().sandbox()));
+  }
+
+  /** What the interface is like now, of that which will be changed, as the reference keeps it. */
+  private static ObjectNode properties(Link link, TuningConfig config) {
+    ObjectNode json = Json.object();
+    if (config.mac().isPresent()) {
+      json.put("mac", link.mac());
+    }
+    if (config.promiscuous()) {
+      json.put("promisc", link.promiscuity() != 0);
+    }
+    if (config.mtu() != 0) {
+      json.put("mtu", link.mtu());
+    }
+    if (config.allMulticast().isPresent()) {
+      json.put("allmulti", isAllMulticast(link));
+    }
+    if (config.txQueueLength().isPresent()) {
+      json.put("txQLen", link.txQueueLength());
+    }
+    return json;
+  }
+
+  private static LinkChange wanted(Link link, TuningConfig config) {
+    var change = new LinkChange(link.index());
+    config.mac().ifPresent(mac -> change.mac(Mac.parse(mac)));
+    if (config.mtu() != 0) {
+      change.mtu(config.mtu());
+    }
+    if (config.promiscuous()) {
+      change.promiscuous(true);
+    }
+    config.allMulticast().ifPresent(change::allMulticast);
+    config.txQueueLength().ifPresent(change::txQueueLength);
+    return change;
+  }
+
+  /** The change back to what was kept. */
+  private static LinkChange change(Link link, ConfigObject kept) throws CniException {
+    var change = new LinkChange(link.index());
+    kept.parsed("mac", Mac::parse).ifPresent(change::mac);
+    int mtu = kept.integer("mtu", 0, Integer.MAX_VALUE).orElse(0);
+    if (mtu != 0) {
+      change.mtu(mtu);
+    }
+    if (kept.has("promisc")) {
+      change.promiscuous(kept.bool("promisc"));
+    }
+    if (kept.has("allmulti")) {
+      change.allMulticast(kept.bool("allmulti"));
+    }
+    kept.integer("txQLen", 0, Integer.MAX_VALUE).ifPresent(change::txQueueLength);
+    return change;
+  }
+
+  private static boolean isAllMulticast(Link link) {
+    return (link.flags() & IfLink.IFF_ALLMULTI) != 0;
+  }
+
+  /** The previous result with what has changed of the interface. */
+  private static Result describe(AttachmentRequest request, TuningConfig config, Result previous) {
+    return previous.withInterfaces(
+        previous.interfaces().stream()
+            .map(
+                it ->
+                    it.name().equals(request.attachment().interfaceName()) && !it.onHost()
+                        ? new Result.Interface(
+                            it.name(),
+                            config.mac().orElse(it.mac()),
+                            it.mtu() != 0 && config.mtu() != 0 ? config.mtu() : it.mtu(),
+                            it.sandbox(),
+                            it.socketPath(),
+                            it.pciId())
+                        : it)
+            .toList());
+  }
+
+  @Override
+  public void check(AttachmentRequest request) throws CniException {
+    TuningConfig config = TuningConfig.parse(request.config(), request.attachment().args());
+    requirePrevious(request);
+    try (Namespace host = Namespace.ofHost(request.context());
+        Namespace sandbox = Namespace.ofContainer(request, host)) {
+      for (Map.Entry<String, String> entry : config.sysctl().entrySet()) {
+        requireParameter(sandbox, sysctlKey(entry.getKey(), request), entry.getValue());
+      }
+      Link link = requireLink(request, sandbox);
+      require(link, "hardware address", config.mac().orElse(link.mac()), link.mac());
+      require(link, "MTU", config.mtu() == 0 ? link.mtu() : config.mtu(), link.mtu());
+      require(link, "promiscuous mode", config.promiscuous(), link.promiscuity() != 0);
+      boolean allMulticast = isAllMulticast(link);
+      require(link, "all-multicast mode", config.allMulticast().orElse(allMulticast), allMulticast);
+      int length = link.txQueueLength();
+      require(link, "transmit queue length", config.txQueueLength().orElse(length), length);
+    } catch (IOException e) {
+      throw Namespace.failure("checking " + request.attachment().interfaceName(), e);
+    }
+  }
+
+  private static void requireParameter(Namespace sandbox, String key, String wanted)
+      throws CniException, IOException {
+    var actual = new StringBuilder();
+    sandbox.withSysctl((Sysctl sysctl) -> actual.append(sysctl.get(key)));
+    // The kernel separates several numbers by tabs, people by blanks.
+    if (!words(actual.toString()).equals(words(wanted))) {
+      throw AttachmentCheck.differs(
+          "sysctl %s is %s, expected %s"
+              .formatted(key, Json.quote(actual.toString()), Json.quote(wanted)));
+    }
+  }
+
+  private static List<String> words(String text) {
+    return List.of(text.strip().split("\\s+", -1));
+  }
+
+  private static void require(Link link, String property, Object wanted, Object actual)
+      throws CniException {
+    if (!wanted.equals(actual)) {
+      throw AttachmentCheck.differs(
+          "%s of interface %s is %s, expected %s".formatted(property, link.name(), actual, wanted));
+    }
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>Kernel parameters stay as they are: they go with the namespace, as for the reference plugin.
+   */
+  @Override
+  public void delete(AttachmentRequest request) throws CniException {
+    LinkBackup backup = backup(request.config());
+    Optional<ConfigObject> kept = backup.load(request.attachment().id());
+    if (kept.isPresent()) {
+      try (Namespace host = Namespace.ofHost(request.context())) {
+        Optional<Namespace> there = Namespace.ofContainerIfPresent(request, host);
+        if (there.isPresent()) {
+          try (Namespace sandbox = there.get()) {
+            restore(request, sandbox, kept.get());
+          }
+        }
+      }
+    }
+    backup.delete(request.attachment().id());
+  }
+
+  /** An interface that cannot be changed back is about to be deleted all the same. */
+  private static void restore(AttachmentRequest request, Namespace sandbox, ConfigObject kept) {
+    try {
+      Optional<Link> link = sandbox.routing().link(request.attachment().interfaceName());
+      LinkChange change = link.isPresent() ? change(link.get(), kept) : new LinkChange(0);
+      if (!change.isEmpty()) {
+        sandbox.routing().execute(change.request());
+      }
+    } catch (CniException | IOException e) {
+      LOG.log(
+          System.Logger.Level.WARNING,
+          "interface "
+              + request.attachment().interfaceName()
+              + " does not get back what it had before: "
+              + e.getMessage());
+    }
+  }
+
+  @Override
+  public void collect(CollectRequest request) throws CniException {
+    backup(request.config()).collect(request.config().network(), request.valid());
+  }
+
+  @Override
+  public void status(NetworkRequest request) throws CniException {
+    try {
+      allowList.require(TuningConfig.parse(request.config(), Map.of()).sysctl().keySet());
+    } catch (CniException e) {
+      throw new CniException(ErrorCode.NOT_AVAILABLE, e.getMessage(), e);
+    }
+  }
+
+  private static LinkBackup backup(PluginConfig config) throws CniException {
+    String directory = TuningConfig.dataDir(config);
+    try {
+      return new LinkBackup(Path.of(directory));
+    } catch (InvalidPathException e) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG, "dataDir " + Json.quote(directory) + " is not a path", e);
+    }
+  }
+}
