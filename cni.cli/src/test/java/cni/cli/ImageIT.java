@@ -4,8 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import cni.api.CniException;
-import cni.api.Json;
 import cni.netlink.ffm.ChildEnvironment;
 import cni.netlink.ffm.ChildProcess;
 import cni.netlink.ffm.KernelException;
@@ -16,21 +14,15 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import tools.jackson.databind.node.ObjectNode;
 
 /** The command as it is shipped: the image, which runs on the module path and without a JDK. */
 @KernelTest
 class ImageIT {
-  private static final Path IMAGE = Path.of("target", "image").toAbsolutePath();
-  private static final Duration PATIENCE = Duration.ofMinutes(1);
-
   private TestHost host;
   private NetNs a;
 
@@ -46,57 +38,28 @@ class ImageIT {
     host.close();
   }
 
-  /** What a run of the command printed. */
-  private record Output(int status, String out, String err) {
-    ObjectNode json() throws CniException {
-      return Json.parse(out, "standard output");
-    }
+  private ImageRun.Output cni(Map<String, String> more, String... arguments) throws Exception {
+    return new ImageRun(host).cni(more, arguments);
   }
 
-  /** Starts it in the host's namespace, with an environment that knows of no Java. */
-  private ChildProcess start(Map<String, String> more, String... arguments) throws KernelException {
-    List<String> command = new ArrayList<>(List.of(IMAGE.resolve("bin/cni").toString()));
-    command.addAll(List.of(arguments));
-    Map<String, String> environment = new HashMap<>(more);
-    environment.put("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-    environment.put("NETCONFPATH", host.networks().toString());
-    environment.put("CNI_PATH", host.executables().toString());
-    return host.netns()
-        .<ChildProcess, KernelException>call(
-            () ->
-                ChildProcess.start(
-                    command, ChildEnvironment.empty().with(environment), new byte[0], 1 << 20));
-  }
-
-  private Output cni(Map<String, String> more, String... arguments) throws Exception {
-    List<String> all = new ArrayList<>(List.of(arguments));
-    if (!List.of("--help", "--version", "demo").contains(arguments[0])) {
-      all.addAll(1, List.of("--cache", host.cache().toString()));
-    }
-    try (ChildProcess process = start(more, all.toArray(String[]::new))) {
-      assertTrue(process.pump(PATIENCE), () -> all + " does not end: " + process.errors());
-      return new Output(process.exitStatus().orElse(-1), process.output(), process.errors());
-    }
-  }
-
-  private Output cni(String... arguments) throws Exception {
+  private ImageRun.Output cni(String... arguments) throws Exception {
     return cni(Map.of(), arguments);
   }
 
   @Test
   void addCheckAndDeleteAsCnitoolDoes() throws Exception {
     String path = a.path().toString();
-    Output added = cni(Map.of("CNI_IFNAME", "net1"), "add", "n", path);
+    ImageRun.Output added = cni(Map.of("CNI_IFNAME", "net1"), "add", "n", path);
     assertEquals(0, added.status(), added::err);
     assertEquals("10.50.0.2/24", added.json().at("/ips/0/address").asString());
     assertEquals("net1", added.json().at("/interfaces/2/name").asString());
     assertTrue(host.results().getFirst().matches("n-cnitool-[0-9a-f]{20}-net1"));
     assertTrue(Lab.pings(a, "10.50.0.1"));
-    Output checked = cni("check", "n", path, "-i", "net1");
+    ImageRun.Output checked = cni("check", "n", path, "-i", "net1");
     assertEquals(0, checked.status(), checked::err);
     assertEquals("", checked.out());
     Lab.run(a, "ip", "addr", "del", "10.50.0.2/24", "dev", "net1");
-    Output differs = cni("check", "n", path, "--ifname", "net1");
+    ImageRun.Output differs = cni("check", "n", path, "--ifname", "net1");
     assertEquals(1, differs.status());
     assertTrue(differs.err().contains("10.50.0.2/24 is missing"), differs::err);
     assertEquals(999, differs.json().get("code").intValue());
@@ -109,7 +72,7 @@ class ImageIT {
   void argumentsComeFromTheEnvironmentOrAsOptions() throws Exception {
     String name = String.valueOf(a.path().getFileName()); // as "ip netns" knows it
     host.dualStack("n", "\"capabilities\": { \"ips\": true },");
-    Output added =
+    ImageRun.Output added =
         cni(
             Map.of("CAP_ARGS", "{\"ips\":[\"10.50.0.40\"]}", "CNI_ARGS", "MAC=02:aa:00:00:00:07"),
             "add",
@@ -118,7 +81,8 @@ class ImageIT {
     assertEquals("10.50.0.40/24", added.json().at("/ips/0/address").asString(), added::err);
     assertEquals("02:aa:00:00:00:07", added.json().at("/interfaces/2/mac").asString());
     assertEquals(0, cni("del", "n", name).status());
-    Output options = cni("add", "n", name, "--args", "IP=10.50.0.41", "--container-id", "mine");
+    ImageRun.Output options =
+        cni("add", "n", name, "--args", "IP=10.50.0.41", "--container-id", "mine");
     assertEquals("10.50.0.41/24", options.json().at("/ips/0/address").asString(), options::err);
     assertEquals("n-mine-eth0", host.results().getFirst());
     assertEquals(0, cni("del", "n", name, "--container-id", "mine").status());
@@ -127,22 +91,22 @@ class ImageIT {
 
   @Test
   void failuresAreToldInWordsAndAsJson() throws Exception {
-    Output unknown = cni("add", "nope", a.path().toString());
+    ImageRun.Output unknown = cni("add", "nope", a.path().toString());
     assertEquals(1, unknown.status());
     assertEquals(7, unknown.json().get("code").intValue());
     assertTrue(unknown.err().startsWith("cni: no network named \"nope\""), unknown::err);
-    Output missing = cni("add", "n", "/run/netns/no-such");
+    ImageRun.Output missing = cni("add", "n", "/run/netns/no-such");
     assertEquals(8, missing.json().get("code").intValue());
-    Output usage = cni("add", "n");
+    ImageRun.Output usage = cni("add", "n");
     assertEquals(2, usage.status());
     assertTrue(usage.err().contains("Usage: cni add"), usage::err);
-    Output timeout = cni("add", "n", "x", "--timeout", "soon");
+    ImageRun.Output timeout = cni("add", "n", "x", "--timeout", "soon");
     assertTrue(timeout.err().contains("--timeout soon"), timeout::err);
   }
 
   @Test
   void helpVersionAndPlugins() throws Exception {
-    Output help = cni("--help");
+    ImageRun.Output help = cni("--help");
     assertEquals(0, help.status());
     for (String command : List.of("add", "check", "del", "run", "plugins", "demo")) {
       assertTrue(help.out().contains("  " + command + " "), help::out);
@@ -164,7 +128,7 @@ class ImageIT {
   void runJoinsACommandToNetworksAndCleansUp() throws Exception {
     host.network(
         "m", "1.0.0", TestHost.DUAL_STACK.formatted("").replace("50", "51").replace("br0", "br1"));
-    Output all =
+    ImageRun.Output all =
         cni(
             "run",
             "--",
@@ -175,7 +139,7 @@ class ImageIT {
     assertTrue(all.out().contains("10.51.0.2/24") && all.out().contains("fd50::2/64"), all::out);
     assertTrue(all.out().contains("eth1") && all.out().contains("0% packet loss"), all::out);
     assertFalse(all.out().contains("100% packet loss"), all::out);
-    Output one = cni("run", "--network", "n", "ip", "-o", "link");
+    ImageRun.Output one = cni("run", "--network", "n", "ip", "-o", "link");
     assertTrue(one.out().contains("eth0") && !one.out().contains("eth1"), one::out);
     assertEquals(126, cni("run", "--", "/no/such/command").status());
     assertEquals(128 + 9, cni("run", "--", "sh", "-c", "kill -9 $$").status());
@@ -190,13 +154,13 @@ class ImageIT {
     Path ready = host.cache().resolveSibling("ready");
     String script = "touch " + ready + "; exec sleep 100";
     try (ChildProcess process =
-        start(Map.of(), "run", "--cache", cache, "--", "sh", "-c", script)) {
+        new ImageRun(host).start(Map.of(), "run", "--cache", cache, "--", "sh", "-c", script)) {
       while (!Files.exists(ready)) {
         assertFalse(process.pump(Duration.ofMillis(20)), process::errors);
       }
       assertEquals(2, host.reservations("n").size());
       process.terminate();
-      assertTrue(process.pump(PATIENCE));
+      assertTrue(process.pump(ImageRun.PATIENCE));
     }
     host.requireNothingLeft("n");
     assertFalse(Lab.run(host.netns(), "ip", "netns", "list").contains("cni-run-"));
@@ -205,10 +169,152 @@ class ImageIT {
   @Test
   void theDemonstrationShowsItWorkingAndLeavesNothing() throws Exception {
     String before = Lab.run(host.netns(), "ip", "netns", "list");
-    Output demo = cni("demo");
+    ImageRun.Output demo = cni("demo");
     assertEquals(0, demo.status(), demo::err);
     assertEquals(8, demo.out().lines().filter(line -> line.endsWith("answers")).count());
     assertTrue(demo.out().contains("ADD cni-demo-a-"), demo::out); // noted by the executable
     assertEquals(before, Lab.run(host.netns(), "ip", "netns", "list"));
+  }
+
+  @Test
+  void runEndsAnAdditionWhenItIsInterrupted() throws Exception {
+    Path asleep = host.cache().resolveSibling("asleep");
+    host.script("slow", "[ $CNI_COMMAND = ADD ] || exit 0\ntouch " + asleep + "; exec sleep 100");
+    host.network("n", "1.0.0", TestHost.DUAL_STACK.formatted(""), "{ \"type\": \"slow\" }");
+    String cache = host.cache().toString();
+    try (ChildProcess process =
+        new ImageRun(host).start(Map.of(), "run", "--cache", cache, "--", "true")) {
+      while (!Files.exists(asleep)) {
+        assertFalse(process.pump(Duration.ofMillis(20)), process::errors);
+      }
+      process.terminate();
+      assertTrue(process.pump(Duration.ofSeconds(20)), "it waits for the plugin");
+    }
+    host.requireNothingLeft("n");
+    assertFalse(Lab.run(host.netns(), "ip", "netns", "list").contains("cni-run-"));
+  }
+
+  @Test
+  void runJoinsAnExistingNamespaceOrThatOfAProcess() throws Exception {
+    String name = String.valueOf(a.path().getFileName());
+    ImageRun.Output named = cni("run", "--with", name, "--", "ip", "-o", "addr", "show", "eth0");
+    assertTrue(named.out().contains("10.50.0.2/24"), named::err);
+    host.requireNothingLeft("n", a);
+    try (ChildProcess sleeper =
+        a.<ChildProcess, KernelException>call(
+            () ->
+                ChildProcess.start(
+                    List.of("sleep", "100"), ChildEnvironment.inherited(), new byte[0], 0))) {
+      String pid = Lab.run(host.netns(), "ip", "netns", "pids", name).strip();
+      ImageRun.Output process = cni("run", "--with", pid, "--", "ping", "-c1", "10.50.0.1");
+      assertTrue(process.out().contains(" 0% packet loss"), process::err);
+      assertFalse(sleeper.pump(Duration.ZERO), "what was there before has been ended");
+    }
+    host.requireNothingLeft("n", a);
+    ImageRun.Output gone = cni("run", "--with", "999999999", "--", "true");
+    assertEquals(8, gone.json().get("code").intValue(), gone::err);
+  }
+
+  @Test
+  void attachmentsAreListedAndCollected() throws Exception {
+    host.network("n", "1.1.0", TestHost.DUAL_STACK.formatted(""));
+    NetNs b = host.container("b");
+    assertEquals(0, cni("add", "n", a.path().toString(), "--container-id", "first").status());
+    assertEquals(0, cni("add", "n", b.path().toString(), "--container-id", "second").status());
+    String table = cni("list").out();
+    assertEquals(3, table.lines().count(), table);
+    assertTrue(
+        table.contains("n        first      eth0       10.50.0.2/24 fd50::2/64  " + a.path()),
+        table);
+    String one = cni("list", "--container-id", "second", "--json").out();
+    assertTrue(one.contains("second") && !one.contains("first"), one);
+    assertEquals(0, cni("status", "n", a.path().toString()).status());
+    assertEquals(0, cni("gc", "n", a.path().toString(), "--valid", "second/eth0").status());
+    assertEquals(List.of("n-second-eth0"), host.results());
+    assertEquals(2, host.reservations("n").size());
+    assertTrue(Lab.pings(b, "10.50.0.1"));
+    assertEquals(0, cni("gc", "n").status());
+    host.requireNothingLeft("n", a, b);
+    assertEquals(4, cni("gc", "n", "--valid", "x").json().get("code").intValue());
+    host.network(
+        "n",
+        "1.1.0",
+        TestHost.DUAL_STACK
+            .formatted("\"forceAddress\": true,")
+            .replace("10.50.0.0/24", "10.50.0.0/30"));
+    assertEquals(0, cni("add", "n", a.path().toString()).status());
+    assertEquals(50, cni("status", "n").json().get("code").intValue());
+    cni("del", "n", a.path().toString());
+  }
+
+  @Test
+  void chainsAreShownAndValidated() throws Exception {
+    host.script(
+        "journal", "echo '{\"cniVersion\":\"1.1.0\",\"supportedVersions\":[\"0.4.0\",\"1.0.0\"]}'");
+    host.network(
+        "n",
+        "1.0.0",
+        TestHost.DUAL_STACK.formatted("\"capabilities\": { \"ips\": true },"),
+        "{ \"type\": \"journal\" }",
+        "{ \"type\": \"lost\" }");
+    String shown = cni("show", "n").out();
+    assertTrue(
+        shown.matches(
+            "(?s)network n, no version: .*\"lost\" is not known.*"
+                + "● bridge +module cni.plugins.bridge +0.1.0 to 1.1.0  capabilities ips\n"
+                + "│ └─ host-local +module cni.plugins.ipam +0.1.0 to 1.1.0  ipam of bridge\n"
+                + "│\n"
+                + "● journal +/[^ ]+/journal +0.4.0 to 1.0.0\n"
+                + "│\n"
+                + "● lost +not found, neither a module nor an executable\n"),
+        shown);
+    String file = host.networks().resolve("n.conflist").toString();
+    assertEquals(7, cni("validate", file).json().get("code").intValue());
+    host.script("lost", "echo '{\"cniVersion\":\"1.1.0\",\"supportedVersions\":[\"1.0.0\"]}'");
+    assertTrue(cni("validate", file).out().contains("version 1.0.0, capabilities ips"));
+    assertEquals("0.4.0\n1.0.0\n", cni("version", "journal").out());
+    assertEquals(
+        "1.0.0", cni("version", "lost", "--json").json().at("/supportedVersions/0").asString());
+    Files.writeString(host.networks().resolve("n.conflist"), "{ \"name\": 1 }");
+    assertEquals(7, cni("validate", file).json().get("code").intValue());
+  }
+
+  @Test
+  void wordsAreCompletedByTheShell() throws Exception {
+    Path script = host.cache().resolveSibling("completion");
+    Files.writeString(script, cni("completion").out());
+    String words =
+        Lab.run(
+            a,
+            "bash",
+            "-c",
+            "source "
+                + script
+                + "; COMP_WORDS=(cni st); COMP_CWORD=1; _complete_cni;"
+                + " echo ${COMPREPLY[@]}");
+    assertEquals("status", words.strip());
+  }
+
+  @Test
+  void callsAreRecordedByJavaFlightRecorder() throws Exception {
+    Path recording = host.cache().resolveSibling("calls.jfr");
+    Map<String, String> options =
+        Map.of("JAVA_TOOL_OPTIONS", "-XX:StartFlightRecording=filename=" + recording);
+    assertEquals(0, cni(options, "add", "n", a.path().toString()).status());
+    String jfr = Path.of(System.getProperty("java.home"), "bin", "jfr").toString();
+    String printed = Lab.run(a, jfr, "print", "--events", "cni.PluginCall", recording.toString());
+    for (String part :
+        List.of(
+            "verb = \"ADD\"",
+            "type = \"bridge\"",
+            "type = \"host-local\"",
+            "origin = \"module cni.plugins.bridge\"",
+            "network = \"n\"",
+            "containerId = \"cnitool-",
+            "duration = ",
+            "errorCode = 0")) {
+      assertTrue(printed.contains(part), printed);
+    }
+    cni("del", "n", a.path().toString());
   }
 }

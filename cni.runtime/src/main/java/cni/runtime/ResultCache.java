@@ -257,7 +257,7 @@ final class ResultCache {
     var attachment =
         new Attachment(
             id,
-            namespace(json.path("netns").asString("")),
+            namespace(json, id),
             args(json.path("cniArgs")),
             capabilityArgs(json.path("capabilityArgs")));
     ObjectNode result = json.get("result") instanceof ObjectNode object ? object : Json.object();
@@ -270,7 +270,14 @@ final class ResultCache {
         json.path("containerId").asString(""), json.path("ifName").asString(""));
   }
 
-  private static Optional<Path> namespace(String path) {
+  /** Before 1.2 libcni did not keep the path, but the result of most plugins has it. */
+  private static Optional<Path> namespace(ObjectNode json, AttachmentId id) {
+    String path = json.path("netns").asString("");
+    for (JsonNode it : json.path("result").path("interfaces")) {
+      if (path.isEmpty() && it.path("name").asString("").equals(id.interfaceName())) {
+        path = it.path("sandbox").asString("");
+      }
+    }
     try {
       return path.isEmpty() ? Optional.empty() : Optional.of(Path.of(path));
     } catch (InvalidPathException e) {

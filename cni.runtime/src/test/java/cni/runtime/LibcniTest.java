@@ -185,7 +185,7 @@ class LibcniTest {
     List<CachedAttachment> all = cni().attachments();
     assertEquals(List.of("c1"), containers(all));
     assertEquals("p", all.getFirst().attachment().args().get("K8S_POD_NAME"));
-    assertEquals(Optional.empty(), all.getFirst().attachment().namespace());
+    assertEquals(Optional.of(Path.of("/x")), all.getFirst().attachment().namespace());
     assertEquals("n", all.getFirst().config().name());
     network().check(FIRST);
     network().check(SECOND);

@@ -11,6 +11,7 @@ import cni.netlink.ffm.NotNamespaceException;
 import cni.netlink.ffm.Sysctl;
 import cni.netlink.ffm.route.Rtnetlink;
 import java.io.IOException;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -122,7 +123,10 @@ public final class Namespace implements AutoCloseable {
 
   /** The error for something that the kernel refused to do. */
   public static CniException failure(String what, IOException e) {
-    return new CniException(ErrorCode.INTERNAL, what + ": " + e.getMessage(), e);
+    // An exception of Java's own says in its message no more than the file.
+    String why =
+        e instanceof NoSuchFileException ? e.getMessage() + " does not exist" : e.getMessage();
+    return new CniException(ErrorCode.INTERNAL, what + ": " + why, e);
   }
 
   /**

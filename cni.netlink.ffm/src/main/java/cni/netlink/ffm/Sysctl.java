@@ -1,6 +1,8 @@
 package cni.netlink.ffm;
 
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -13,6 +15,9 @@ import java.nio.file.StandardOpenOption;
  * @param root /proc/sys, or what stands for it in a test
  */
 public record Sysctl(Path root) {
+  /** What the kernel prints into at most (PAGE_SIZE of most machines). */
+  private static final int LONGEST_VALUE = 4096;
+
   /** The running kernel's. */
   public static final Sysctl KERNEL = new Sysctl(Path.of("/proc/sys"));
 
@@ -24,7 +29,13 @@ public record Sysctl(Path root) {
    * @throws IOException if there is no such parameter or it cannot be read
    */
   public String get(String key) throws IOException {
-    return Files.readString(file(key)).strip();
+    // In one read: the kernel tells a number only to a read from the start, so that one of a single
+    // byte, with which Files.readString begins, would get its first digit and then the end.
+    try (InputStream in = Files.newInputStream(file(key))) {
+      byte[] value = new byte[LONGEST_VALUE];
+      int length = in.read(value);
+      return length < 0 ? "" : new String(value, 0, length, StandardCharsets.UTF_8).strip();
+    }
   }
 
   /**

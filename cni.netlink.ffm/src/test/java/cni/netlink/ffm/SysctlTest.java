@@ -2,10 +2,13 @@ package cni.netlink.ffm;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.common.jimfs.Configuration;
 import com.google.common.jimfs.Jimfs;
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -36,5 +39,15 @@ class SysctlTest {
       assertThrows(NoSuchFileException.class, () -> sysctl.set("net", "1"));
       assertThrows(IllegalArgumentException.class, () -> sysctl.set("../../etc/passwd", "1"));
     }
+  }
+
+  @Test
+  void numbersOfTheKernelAreReadToTheirEnd() throws IOException {
+    String shown;
+    try (InputStream in = Files.newInputStream(Path.of("/proc/sys/kernel/pid_max"))) {
+      shown = new String(in.readNBytes(100), StandardCharsets.UTF_8).strip();
+    }
+    assertTrue(shown.length() > 1, shown);
+    assertEquals(shown, Sysctl.KERNEL.get("kernel/pid_max"));
   }
 }

@@ -227,10 +227,10 @@ public final class TuningPlugin implements NetworkPlugin {
     requirePrevious(request);
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
+      Link link = requireLink(request, sandbox);
       for (Map.Entry<String, String> entry : config.sysctl().entrySet()) {
         requireParameter(sandbox, sysctlKey(entry.getKey(), request), entry.getValue());
       }
-      Link link = requireLink(request, sandbox);
       require(link, "hardware address", config.mac().orElse(link.mac()), link.mac());
       require(link, "MTU", config.mtu() == 0 ? link.mtu() : config.mtu(), link.mtu());
       require(link, "promiscuous mode", config.promiscuous(), link.promiscuity() != 0);

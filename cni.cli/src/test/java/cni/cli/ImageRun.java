@@ -1,0 +1,80 @@
+package cni.cli;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.api.CniException;
+import cni.api.Json;
+import cni.netlink.ffm.ChildEnvironment;
+import cni.netlink.ffm.ChildProcess;
+import cni.netlink.ffm.KernelException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Runs of what the image has, in the host's namespace and with an environment that knows of no
+ * Java.
+ */
+record ImageRun(TestHost host) {
+  static final Path IMAGE = Path.of("target", "image").toAbsolutePath();
+  static final Duration PATIENCE = Duration.ofMinutes(1);
+
+  /** What a run printed. */
+  record Output(int status, String out, String err) {
+    ObjectNode json() throws CniException {
+      return Json.parse(out, "standard output");
+    }
+  }
+
+  /** Starts the command. */
+  ChildProcess start(Map<String, String> more, String... arguments) throws KernelException {
+    return start(IMAGE.resolve("bin/cni"), more, "", arguments);
+  }
+
+  private ChildProcess start(
+      Path program, Map<String, String> more, String input, String... arguments)
+      throws KernelException {
+    List<String> command = new ArrayList<>(List.of(program.toString()));
+    command.addAll(List.of(arguments));
+    Map<String, String> environment = new HashMap<>();
+    environment.put("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    environment.put("NETCONFPATH", host.networks().toString());
+    environment.put("CNI_PATH", host.executables().toString());
+    environment.putAll(more);
+    return host.netns()
+        .<ChildProcess, KernelException>call(
+            () ->
+                ChildProcess.start(
+                    command,
+                    ChildEnvironment.empty().with(environment),
+                    input.getBytes(StandardCharsets.UTF_8),
+                    1 << 20));
+  }
+
+  Output cni(Map<String, String> more, String... arguments) throws Exception {
+    List<String> all = new ArrayList<>(List.of(arguments));
+    if (!List.of("--help", "--version", "demo", "completion", "install").contains(arguments[0])) {
+      all.addAll(1, List.of("--cache", host.cache().toString()));
+    }
+    try (ChildProcess process = start(more, all.toArray(String[]::new))) {
+      return end(process, all.toString());
+    }
+  }
+
+  /** Runs a plugin as a runtime does. */
+  Output plugin(Path executable, Map<String, String> environment, String input) throws Exception {
+    try (ChildProcess process = start(executable, environment, input)) {
+      return end(process, executable.toString());
+    }
+  }
+
+  private static Output end(ChildProcess process, String what) throws Exception {
+    assertTrue(process.pump(PATIENCE), () -> what + " does not end: " + process.errors());
+    return new Output(process.exitStatus().orElse(-1), process.output(), process.errors());
+  }
+}

@@ -1,0 +1,68 @@
+# What both client scripts share; they run as: unshare -m -n -p -f --mount-proc sh SCRIPT IMAGE WORK
+# IMAGE is the jlink image, WORK an empty directory. What they print is checked by ClientsIT.
+set -eu
+image=$1
+work=$2
+cni="$image/bin/cni"
+state=/var/lib/cni
+
+# Nothing of the machine's own is used but its programs: these are private to this script.
+mount --make-rprivate /
+mkdir -p "$work/etc" "$work/rootfs"
+cp -a /etc/. "$work/etc"
+mount --bind "$work/etc" /etc
+for directory in /opt /var/lib /run; do mount -t tmpfs none "$directory"; done
+ip link set lo up
+mkdir -p /etc/cni/net.d /etc/containers /opt/cni/bin
+rm -f /etc/cni/net.d/*
+"$cni" install --dir /opt/cni/bin >/dev/null
+
+# The last plugin of the chain is the example, which passes results on; DEL's input is kept.
+cp "${0%/*}/../../../../../../examples/plugins/journal" /opt/cni/bin/journal
+cat >/opt/cni/bin/witness <<'END'
+#!/bin/sh
+[ "$CNI_COMMAND" = DEL ] || exec /opt/cni/bin/journal
+cat >>/run/witnessed
+echo >>/run/witnessed
+END
+chmod 755 /opt/cni/bin/witness
+
+mkdir -p "$work/rootfs/bin" "$work/rootfs/proc" "$work/rootfs/sys" "$work/rootfs/dev" "$work/rootfs/tmp" \
+  "$work/rootfs/etc"
+cp "$(command -v busybox)" "$work/rootfs/bin/busybox"
+ln -sf busybox "$work/rootfs/bin/sh"
+
+network() { # network NAME VERSION PREFIX4 PREFIX6
+  cat >/etc/cni/net.d/10-$1.conflist <<END
+{ "cniVersion": "$2", "name": "$1", "plugins": [
+  { "type": "loopback" },
+  { "type": "bridge", "bridge": "clients0", "isDefaultGateway": true, "hairpinMode": true,
+    "ipam": { "type": "host-local",
+              "ranges": [[{ "subnet": "$3.0/24" }], [{ "subnet": "$4::/64" }]] } },
+  { "type": "tuning", "mtu": 1400, "sysctl": { "net.core.somaxconn": "477" } },
+  { "type": "witness", "file": "/run/journal" } ] }
+END
+}
+
+# A server for a few connections, and a client that looks around and asks it.
+server='while :; do echo served | busybox nc -l -p 7; done'
+client() { # client SERVER4 SERVER6
+  echo "busybox ip link show eth0; busybox cat /proc/sys/net/core/somaxconn; busybox ping -c1 127.0.0.1;
+    busybox ping -c1 $1; busybox ping6 -c1 $2; echo | busybox nc -w 5 $1 7"
+}
+
+# Reads what the client's libcni keeps, and puts an entry of our own in its place.
+take_over() { # take_over NETWORK ID ARGS
+  netns=$("$cni" list --network "$1" --container-id "$2" | awk 'NR == 2 { print $NF }')
+  "$cni" check "$1" "$netns" --container-id "$2" --args "$3"
+  echo "checked by us"
+  "$cni" del "$1" "$netns" --container-id "$2" --args "$3"
+  "$cni" add "$1" "$netns" --container-id "$2" --args "$3" >/dev/null
+  "$cni" list --network "$1" | sed 's/^/kept by us: /'
+  : >/run/witnessed
+}
+
+left() {
+  echo "left: $(find $state/results $state/networks -type f ! -name lock ! -name 'last_reserved*')"
+  echo "left: $(ip -o link show type veth)"
+}
