@@ -183,4 +183,67 @@ class ServedIT {
     ImageRun.Output meant = run.plugin(loopback, environment, config);
     assertEquals("127.0.0.1/8", meant.json().at("/ips/0/address").asString(), meant::err);
   }
+
+  @Test
+  void aPluginOfOnesOwnIsAnExecutableWithoutMoreCode() throws Exception {
+    Path own = host.executables().resolveSibling("own");
+    Files.createDirectories(own.resolve("mine"));
+    Files.writeString(
+        own.resolve("module-info.java"),
+        "module mine { requires cni.api; provides cni.api.NetworkPlugin with mine.Mine; }");
+    Files.writeString(
+        own.resolve("mine/Mine.java"),
+        """
+        package mine;
+        import cni.api.*;
+        public final class Mine implements NetworkPlugin {
+          public String type() { return "mine"; }
+          public Result add(AttachmentRequest request) {
+            return Result.EMPTY.withDns(new Dns(java.util.List.of(), "mine", java.util.List.of(), java.util.List.of()));
+          }
+          public void check(AttachmentRequest request) {}
+          public void delete(AttachmentRequest request) {}
+        }
+        """);
+    Path image = host.executables().resolveSibling("image");
+    Lab.run(host.netns(), "cp", "-a", ImageRun.IMAGE.toString(), image.toString());
+    Path java = Path.of(System.getProperty("java.home"), "bin");
+    Lab.run(
+        host.netns(),
+        java.resolve("javac").toString(),
+        "--system",
+        image.toString(),
+        "--module-path",
+        jspecify(),
+        "-d",
+        own.resolve("classes").toString(),
+        own.resolve("module-info.java").toString(),
+        own.resolve("mine/Mine.java").toString());
+    Path jar = Files.createDirectories(image.resolve("plugins")).resolve("mine.jar");
+    Lab.run(
+        host.netns(),
+        java.resolve("jar").toString(),
+        "--create",
+        "--file=" + jar,
+        "-C",
+        own.resolve("classes").toString(),
+        ".");
+    String cni = image.resolve("bin/cni").toString();
+    Lab.run(host.netns(), cni, "install", "--dir", bin(), "--force");
+    host.network("n", "1.1.0", "{ \"type\": \"mine\" }");
+    Network network = host.open().network("n");
+    assertEquals("mine", network.add(attachment(a)).dns().domain());
+    network.check(attachment(a));
+    network.collect(Set.of());
+    assertEquals(List.of(), host.results());
+    assertTrue(Lab.run(host.netns(), cni, "plugins").contains("module mine"));
+  }
+
+  /** The annotations, which are needed to compile and not to run. */
+  private static String jspecify() {
+    return List.of(System.getProperty("java.class.path").split(":", -1)).stream()
+        .filter(entry -> entry.contains("jspecify"))
+        .findFirst()
+        .orElseThrow();
+  }
 }

@@ -3,14 +3,13 @@ package cni.runtime;
 import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
+import cni.api.WholeFile;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.Flock;
 import cni.netlink.ffm.KernelException;
 import java.io.IOException;
 import java.nio.file.FileSystems;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Lock;
@@ -117,10 +116,7 @@ final class NetworkLock {
 
   private Path file(String purpose, String network) throws IOException {
     Path parent = directory.resolve(purpose);
-    if (!Files.isDirectory(parent)) {
-      var mode = PosixFilePermissions.fromString("rwx------");
-      Files.createDirectories(parent, PosixFilePermissions.asFileAttribute(mode));
-    }
+    WholeFile.prepare(parent);
     return parent.resolve(network);
   }
 

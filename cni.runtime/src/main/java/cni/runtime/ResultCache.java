@@ -10,10 +10,9 @@ import cni.api.NetworkConfig;
 import cni.api.Result;
 import cni.api.ResultJson;
 import cni.api.SpecVersion;
+import cni.api.WholeFile;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.channels.ClosedByInterruptException;
-import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
@@ -22,9 +21,6 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -33,7 +29,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.SortedSet;
 import java.util.TreeSet;
 import java.util.concurrent.ThreadLocalRandom;
@@ -51,9 +46,6 @@ import tools.jackson.databind.node.ObjectNode;
  */
 final class ResultCache {
   private static final String KIND = "cniCacheV1";
-
-  private static final Set<StandardOpenOption> CREATE =
-      Set.of(StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW);
 
   /** NAME_MAX of Linux, in bytes. */
   private static final int LONGEST_NAME = 255;
@@ -130,26 +122,10 @@ final class ResultCache {
   }
 
   private void write(Path file, byte[] bytes) throws IOException {
-    var directoryMode = PosixFilePermissions.fromString("rwx------");
-    var fileMode = PosixFilePermissions.fromString("rw-------");
-    for (Path needed : List.of(directory, unfinished)) {
-      Files.createDirectories(needed, PosixFilePermissions.asFileAttribute(directoryMode));
-    }
-    Path unnamed = unfinished.resolve("%016x".formatted(ThreadLocalRandom.current().nextLong()));
-    try {
-      try (SeekableByteChannel channel =
-          Files.newByteChannel(unnamed, CREATE, PosixFilePermissions.asFileAttribute(fileMode))) {
-        ByteBuffer buffer = ByteBuffer.wrap(bytes);
-        while (buffer.hasRemaining()) {
-          channel.write(buffer);
-        }
-      }
-      Files.move(
-          unnamed, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-    } catch (IOException e) {
-      Files.deleteIfExists(unnamed);
-      throw e;
-    }
+    WholeFile.prepare(directory);
+    WholeFile.prepare(unfinished);
+    String name = "%016x".formatted(ThreadLocalRandom.current().nextLong());
+    WholeFile.write(file, unfinished.resolve(name), bytes);
   }
 
   /** Whether there is a result, readable or not. */

@@ -5,18 +5,14 @@ import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.ErrorCode;
 import cni.api.Json;
+import cni.api.WholeFile;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
@@ -45,21 +41,11 @@ record LinkBackup(Path directory) {
     json.put(NETWORK, network);
     json.put(CONTAINER, id.containerId());
     json.put(INTERFACE, id.interfaceName());
-    Path unnamed = directory.resolve(".%016x".formatted(ThreadLocalRandom.current().nextLong()));
-    var mode = PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
+    String unfinished = ".%016x".formatted(ThreadLocalRandom.current().nextLong());
     try {
-      Files.createDirectories(
-          directory,
-          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-      try (SeekableByteChannel channel =
-          Files.newByteChannel(
-              unnamed, Set.of(StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW), mode)) {
-        ByteBuffer bytes = StandardCharsets.UTF_8.encode(Json.pretty(json));
-        while (bytes.hasRemaining()) {
-          channel.write(bytes);
-        }
-      }
-      Files.move(unnamed, file(id), StandardCopyOption.ATOMIC_MOVE);
+      WholeFile.prepare(directory);
+      byte[] bytes = Json.pretty(json).getBytes(StandardCharsets.UTF_8);
+      WholeFile.write(file(id), directory.resolve(unfinished), bytes);
     } catch (IOException e) {
       throw failure("the properties of " + id.interfaceName() + " cannot be kept", e);
     }

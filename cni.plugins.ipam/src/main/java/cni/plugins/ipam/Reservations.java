@@ -7,25 +7,20 @@ import cni.api.ErrorCode;
 import cni.api.Ip;
 import cni.api.Json;
 import cni.api.Names;
+import cni.api.WholeFile;
 import java.io.IOException;
 import java.net.InetAddress;
-import java.nio.ByteBuffer;
 import java.nio.channels.ClosedByInterruptException;
-import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 
 /**
  * The reservations of a network, in the reference plugin's form: a directory with a file for each
@@ -43,12 +38,6 @@ final class Reservations implements AutoCloseable {
 
   /** Where a file is written before it gets its name. One is enough: the lock is held. */
   private static final String UNNAMED = ".unnamed";
-
-  private static final Set<StandardOpenOption> OVERWRITE =
-      Set.of(
-          StandardOpenOption.WRITE,
-          StandardOpenOption.CREATE,
-          StandardOpenOption.TRUNCATE_EXISTING);
 
   private final Path directory;
   private final DirectoryLock.Held lock;
@@ -160,15 +149,8 @@ final class Reservations implements AutoCloseable {
   }
 
   private void write(Path file, String content) throws IOException {
-    Path unnamed = directory.resolve(UNNAMED);
-    var mode = PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
-    ByteBuffer bytes = StandardCharsets.UTF_8.encode(content);
-    try (SeekableByteChannel channel = Files.newByteChannel(unnamed, OVERWRITE, mode)) {
-      while (bytes.hasRemaining()) {
-        channel.write(bytes);
-      }
-    }
-    Files.move(unnamed, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    byte[] bytes = content.getBytes(StandardCharsets.UTF_8);
+    WholeFile.write(file, directory.resolve(UNNAMED), bytes);
   }
 
   /**

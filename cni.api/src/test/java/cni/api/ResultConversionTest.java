@@ -1,0 +1,128 @@
+package cni.api;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import org.junit.jupiter.api.Test;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * A result of every version told in every other, as the Go library converts it (pkg/types/020, 040
+ * and 100): there are three forms, so nine cases. It keeps every key of routes from 0.3.0 on, and
+ * does not tell 1.0.0 from 1.1.0.
+ */
+class ResultConversionTest {
+  private static final String NEW =
+      """
+      { "interfaces": [
+          { "name": "br0", "mac": "02:00:00:00:00:01", "mtu": 1500 },
+          { "name": "eth0", "sandbox": "/x", "socketPath": "/s", "pciID": "0000:01:00.0" } ],
+        "ips": [
+          { "address": "10.1.0.5/16", "gateway": "10.1.0.1", "interface": 1 },
+          { "address": "10.2.0.5/16", "interface": 1 },
+          { "address": "fd00::5/64", "gateway": "fd00::1", "interface": 1 } ],
+        "routes": [
+          { "dst": "0.0.0.0/0", "gw": "10.1.0.1", "mtu": 1400, "advmss": 1360, "priority": 5,
+            "table": 100, "scope": 0 },
+          { "dst": "fd01::/48" } ],
+        "dns": { "nameservers": ["10.1.0.1"], "domain": "local" } }
+      """;
+
+  private static final String MIDDLE =
+      """
+      { "interfaces": [
+          { "name": "br0", "mac": "02:00:00:00:00:01" },
+          { "name": "eth0", "sandbox": "/x" } ],
+        "ips": [
+          { "version": "4", "address": "10.1.0.5/16", "gateway": "10.1.0.1", "interface": 1 },
+          { "version": "4", "address": "10.2.0.5/16", "interface": 1 },
+          { "version": "6", "address": "fd00::5/64", "gateway": "fd00::1", "interface": 1 } ],
+        "routes": [
+          { "dst": "0.0.0.0/0", "gw": "10.1.0.1", "mtu": 1400, "advmss": 1360, "priority": 5,
+            "table": 100, "scope": 0 },
+          { "dst": "fd01::/48" } ],
+        "dns": { "nameservers": ["10.1.0.1"], "domain": "local" } }
+      """;
+
+  private static final String OLD =
+      """
+      { "ip4": { "ip": "10.1.0.5/16", "gateway": "10.1.0.1",
+                 "routes": [{ "dst": "0.0.0.0/0", "gw": "10.1.0.1" }] },
+        "ip6": { "ip": "fd00::5/64", "gateway": "fd00::1", "routes": [{ "dst": "fd01::/48" }] },
+        "dns": { "nameservers": ["10.1.0.1"], "domain": "local" } }
+      """;
+
+  /** What is left of the new form where the result was one of the middle. */
+  private static final String NEW_OF_MIDDLE =
+      NEW.replace(", \"mtu\": 1500", "")
+          .replace(", \"socketPath\": \"/s\", \"pciID\": \"0000:01:00.0\"", "");
+
+  private static final String MIDDLE_OF_OLD =
+      """
+      { "ips": [
+          { "version": "4", "address": "10.1.0.5/16", "gateway": "10.1.0.1" },
+          { "version": "6", "address": "fd00::5/64", "gateway": "fd00::1" } ],
+        "routes": [{ "dst": "0.0.0.0/0", "gw": "10.1.0.1" }, { "dst": "fd01::/48" }],
+        "dns": { "nameservers": ["10.1.0.1"], "domain": "local" } }
+      """;
+
+  private static final String NEW_OF_OLD =
+      MIDDLE_OF_OLD.replace("\"version\": \"4\", ", "").replace("\"version\": \"6\", ", "");
+
+  private enum Form {
+    OLD,
+    MIDDLE,
+    NEW
+  }
+
+  private static Form form(SpecVersion version) {
+    if (version.atLeast(SpecVersion.V1_0_0)) {
+      return Form.NEW;
+    }
+    return version.atLeast(SpecVersion.V0_3_0) ? Form.MIDDLE : Form.OLD;
+  }
+
+  private static String expected(Form from, Form to) {
+    return switch (to) {
+      case OLD -> OLD;
+      case MIDDLE -> from == Form.OLD ? MIDDLE_OF_OLD : MIDDLE;
+      case NEW ->
+          switch (from) {
+            case OLD -> NEW_OF_OLD;
+            case MIDDLE -> NEW_OF_MIDDLE;
+            case NEW -> NEW;
+          };
+    };
+  }
+
+  private static ObjectNode json(String text, SpecVersion version) throws CniException {
+    return Json.parse(text, "test").put("cniVersion", version.toString());
+  }
+
+  @Test
+  void anyVersionInAnyOther() throws CniException {
+    for (SpecVersion from : SpecVersion.ALL) {
+      String text = expected(form(from), form(from));
+      Result result = ResultJson.read(json(text, from), SpecVersion.CURRENT);
+      for (SpecVersion to : SpecVersion.ALL) {
+        assertEquals(
+            json(expected(form(from), form(to)), to),
+            ResultJson.write(result, to),
+            from + " to " + to);
+      }
+    }
+  }
+
+  @Test
+  void interfacesWithoutAddressesCannotBeToldInTheOldestForm() throws CniException {
+    String text = "{ \"interfaces\": [{ \"name\": \"eth0\" }] }";
+    Result result = ResultJson.read(json(text, SpecVersion.V1_0_0), SpecVersion.CURRENT);
+    CniException e =
+        assertThrows(CniException.class, () -> ResultJson.write(result, SpecVersion.V0_2_0));
+    assertEquals(1, e.code());
+    // One that never had any is as it was.
+    ObjectNode empty = json("{ \"dns\": { \"domain\": \"d\" } }", SpecVersion.V0_2_0);
+    assertEquals(
+        empty, ResultJson.write(ResultJson.read(empty, SpecVersion.CURRENT), SpecVersion.V0_2_0));
+  }
+}
