@@ -291,26 +291,6 @@ class BridgeChainTest {
   }
 
   @Test
-  void loopbackIsSetUpCheckedAndPassesOn() throws Exception {
-    host.network("n", "1.0.0", "{ \"type\": \"loopback\" }");
-    Result result = network().add(attachment(a));
-    assertEquals("lo", result.interfaces().getFirst().name());
-    assertEquals("127.0.0.1/8", result.ips().getFirst().address().toString());
-    assertTrue(Lab.pings(a, "127.0.0.1") && Lab.pings(a, "::1"));
-    network().check(attachment(a));
-    Lab.run(a, "ip", "link", "set", "lo", "down");
-    CniException e = assertThrows(CniException.class, () -> network().check(attachment(a)));
-    assertTrue(e.getMessage().contains("lo is down"), e::getMessage);
-    network().delete(attachment(a));
-    host.network("n", "1.0.0", TestHost.DUAL_STACK.formatted(""), "{ \"type\": \"loopback\" }");
-    assertEquals(3, network().add(attachment(b)).interfaces().size());
-    network().check(attachment(b));
-    assertTrue(Lab.pings(b, "127.0.0.1"));
-    network().delete(attachment(b));
-    assertFalse(Lab.run(b, "ip", "link", "show", "lo").contains("UP"));
-  }
-
-  @Test
   void oneContainerMayBeOnANetworkTwice() throws Exception {
     host.dualStack("n", "");
     Attachment first = attachment(a);
@@ -407,14 +387,5 @@ class BridgeChainTest {
     host.open().network("m").add(attachment(b));
     network().check(attachment(a));
     host.open().network("m").check(attachment(b));
-  }
-
-  @Test
-  void aFailedLoopbackLeavesItDown() throws Exception {
-    host.network("n", "1.0.0", "{ \"type\": \"loopback\" }");
-    Lab.run(a, "ip", "addr", "add", "10.60.0.1/32", "dev", "lo");
-    CniException e = assertThrows(CniException.class, () -> network().add(attachment(a)));
-    assertTrue(e.getMessage().contains("10.60.0.1/32"), e::getMessage);
-    assertFalse(Lab.run(a, "ip", "link", "show", "lo").contains("UP"));
   }
 }

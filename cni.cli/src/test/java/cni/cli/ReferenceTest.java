@@ -47,7 +47,7 @@ class ReferenceTest {
   }
 
   private Cni reference() {
-    return cni("bridge", "host-local", "loopback");
+    return cni("bridge", "host-local", "loopback", "tuning");
   }
 
   @Test
@@ -58,7 +58,7 @@ class ReferenceTest {
         TestHost.DUAL_STACK.formatted(""),
         "{ \"type\": \"tuning\", \"sysctl\": { \"net.core.somaxconn\": \"477\" }, \"mtu\": 1300,"
             + " \"dataDir\": \"@DATA@\" }");
-    Cni cni = cni();
+    Cni cni = cni("tuning");
     Result result = cni.network("n").add(attachment(a));
     assertEquals(3, result.interfaces().size());
     assertEquals(2, result.ips().size());

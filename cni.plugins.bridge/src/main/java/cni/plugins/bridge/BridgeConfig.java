@@ -3,11 +3,9 @@ package cni.plugins.bridge;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.Dns;
-import cni.api.ErrorCode;
-import cni.api.Json;
 import cni.api.Names;
 import cni.api.PluginConfig;
-import cni.netlink.ffm.route.Mac;
+import cni.sandbox.RequestedMac;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -73,7 +71,8 @@ record BridgeConfig(
   }
 
   /**
-   * Reads a configuration.
+   * Reads a configuration. For the hardware address the runtime's wish counts most, then that of
+   * {@code args}, then that of CNI_ARGS.
    *
    * @param args CNI_ARGS
    * @throws CniException code 7 if a value makes no sense, code 4 if CNI_ARGS does not
@@ -93,7 +92,7 @@ record BridgeConfig(
         view.bool("enabledad"),
         !view.bool("disableContainerInterface"),
         view.bool("portIsolation"),
-        mac(config, args),
+        RequestedMac.of(List.of(config.runtimeConfig(), config.args()), args),
         view.bool("ipMasq"),
         view.bool("macspoofchk"),
         config.ipamType(),
@@ -168,31 +167,5 @@ record BridgeConfig(
       }
     }
     entry.integer("id", 1, LAST_VLAN).ifPresent(trunk::add);
-  }
-
-  /** The runtime's wish counts most, then that of args, then that of CNI_ARGS. */
-  private static Optional<String> mac(PluginConfig config, Map<String, String> args)
-      throws CniException {
-    for (Optional<ConfigObject> section : List.of(config.runtimeConfig(), config.args())) {
-      if (section.isPresent()) {
-        Optional<String> mac = section.get().parsed("mac", BridgeConfig::normalizeMac);
-        if (mac.isPresent()) {
-          return mac;
-        }
-      }
-    }
-    String mac = args.getOrDefault("MAC", "");
-    try {
-      return mac.isEmpty() ? Optional.empty() : Optional.of(normalizeMac(mac));
-    } catch (IllegalArgumentException e) {
-      throw new CniException(
-          ErrorCode.INVALID_PARAMETER,
-          "CNI_ARGS: MAC=" + Json.quote(mac) + " " + e.getMessage(),
-          e);
-    }
-  }
-
-  private static String normalizeMac(String text) {
-    return Mac.format(Mac.parse(text));
   }
 }

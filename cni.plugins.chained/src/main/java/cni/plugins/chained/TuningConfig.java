@@ -2,10 +2,9 @@ package cni.plugins.chained;
 
 import cni.api.CniException;
 import cni.api.ConfigObject;
-import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.PluginConfig;
-import cni.netlink.ffm.route.Mac;
+import cni.sandbox.RequestedMac;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -111,29 +110,7 @@ record TuningConfig(
 
   private static Optional<String> mac(PluginConfig config, Map<String, String> args)
       throws CniException {
-    for (Optional<ConfigObject> section : List.of(config.args(), config.runtimeConfig())) {
-      if (section.isPresent()) {
-        Optional<String> mac = section.get().parsed("mac", TuningConfig::normalizeMac);
-        if (mac.isPresent()) {
-          return mac;
-        }
-      }
-    }
-    String argument = args.getOrDefault("MAC", "");
-    if (argument.isEmpty()) {
-      return config.view().parsed("mac", TuningConfig::normalizeMac);
-    }
-    try {
-      return Optional.of(normalizeMac(argument));
-    } catch (IllegalArgumentException e) {
-      throw new CniException(
-          ErrorCode.INVALID_PARAMETER,
-          "CNI_ARGS: MAC=" + Json.quote(argument) + " " + e.getMessage(),
-          e);
-    }
-  }
-
-  private static String normalizeMac(String text) {
-    return Mac.format(Mac.parse(text));
+    Optional<String> asked = RequestedMac.of(List.of(config.args(), config.runtimeConfig()), args);
+    return asked.isPresent() ? asked : RequestedMac.in(config.view());
   }
 }
