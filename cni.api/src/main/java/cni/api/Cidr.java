@@ -10,6 +10,9 @@ import java.net.InetAddress;
  * @param prefix in bits, 0 to 32 for IPv4, 0 to 128 for IPv6
  */
 public record Cidr(InetAddress address, int prefix) {
+  /** What stands before the IPv4 address in one that is mapped to IPv6. */
+  private static final int MAPPED_BITS = 96;
+
   /**
    * Checks the prefix.
    *
@@ -29,10 +32,12 @@ public record Cidr(InetAddress address, int prefix) {
   public static Cidr parse(String text) {
     int slash = text.indexOf('/');
     String prefix = text.substring(slash + 1);
-    if (slash < 0 || !prefix.matches("0|[1-9]\\d{0,2}")) {
+    if (slash < 0 || !prefix.matches("\\d{1,3}")) {
       throw new IllegalArgumentException("is not an address with a prefix, such as 10.1.0.0/16");
     }
-    return new Cidr(Ip.parse(text.substring(0, slash)), Integer.parseInt(prefix));
+    InetAddress address = Ip.parse(text.substring(0, slash));
+    boolean mapped = Ip.isV4(address) && text.indexOf(':') >= 0; // ::ffff:10.1.0.5/112
+    return new Cidr(address, Integer.parseInt(prefix) - (mapped ? MAPPED_BITS : 0));
   }
 
   /** The default route's destination in the address's family. */

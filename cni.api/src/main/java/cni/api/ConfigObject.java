@@ -6,6 +6,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
@@ -19,6 +20,8 @@ import tools.jackson.databind.node.ObjectNode;
  * taken.
  */
 public final class ConfigObject {
+  private static final long MAX_UNSIGNED = 0xffff_ffffL;
+
   private final ObjectNode json;
   private final String path;
 
@@ -127,6 +130,25 @@ public final class ConfigObject {
       throw invalid(key, "must be between " + least + " and " + greatest);
     }
     return OptionalInt.of(node.intValue());
+  }
+
+  /**
+   * A whole number of 32 bits without sign, as the kernel has many.
+   *
+   * @throws CniException code 7 if the value is something else or outside
+   */
+  public OptionalLong unsigned(String key) throws CniException {
+    JsonNode node = node(key);
+    if (node == null) {
+      return OptionalLong.empty();
+    }
+    if (!node.isIntegralNumber()) {
+      throw wrongKind(path(key), node, "a whole number");
+    }
+    if (!node.canConvertToLong() || node.longValue() < 0 || node.longValue() > MAX_UNSIGNED) {
+      throw invalid(key, "must be between 0 and " + MAX_UNSIGNED);
+    }
+    return OptionalLong.of(node.longValue());
   }
 
   /**

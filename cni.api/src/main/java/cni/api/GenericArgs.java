@@ -20,7 +20,7 @@ public final class GenericArgs {
         continue;
       }
       int equals = pair.indexOf('=');
-      if (equals <= 0 || pair.indexOf('=', equals + 1) >= 0) {
+      if (equals <= 0) {
         throw new CniException(
             ErrorCode.INVALID_PARAMETER,
             "CNI_ARGS: " + Json.quote(pair) + " must be of the form KEY=VALUE");
@@ -38,14 +38,15 @@ public final class GenericArgs {
   public static String format(Map<String, String> args) throws CniException {
     for (Map.Entry<String, String> entry : args.entrySet()) {
       if (entry.getKey().isEmpty()
-          || (entry.getKey() + entry.getValue()).matches("(?s).*[;=\0].*")) {
+          || entry.getKey().indexOf('=') >= 0
+          || (entry.getKey() + entry.getValue()).matches("(?s).*[;\0].*")) {
         throw new CniException(
             ErrorCode.INVALID_PARAMETER,
             "CNI_ARGS: key "
                 + Json.quote(entry.getKey())
                 + " and value "
                 + Json.quote(entry.getValue())
-                + " must hold no ';' or '='");
+                + " must hold no ';', and the key no '='");
       }
     }
     return args.entrySet().stream()

@@ -2,8 +2,6 @@ package cni.api;
 
 import java.nio.charset.StandardCharsets;
 import tools.jackson.core.JacksonException;
-import tools.jackson.core.StreamReadFeature;
-import tools.jackson.core.json.JsonFactory;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.SerializationFeature;
@@ -14,8 +12,7 @@ import tools.jackson.databind.node.StringNode;
 /** Reading and writing JSON trees; the one place where the JSON library is set up. */
 public final class Json {
   private static final JsonMapper MAPPER =
-      JsonMapper.builder(
-              JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build())
+      JsonMapper.builder()
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
           .build();
@@ -37,7 +34,8 @@ public final class Json {
   public static ObjectNode parse(byte[] text, String source) throws CniException {
     JsonNode node;
     try {
-      node = MAPPER.readTree(text);
+      // As for Go, what is not UTF-8 is replaced, and the last of several equal keys counts.
+      node = MAPPER.readTree(new String(text, StandardCharsets.UTF_8));
     } catch (JacksonException e) {
       var at = e.getLocation();
       String where =

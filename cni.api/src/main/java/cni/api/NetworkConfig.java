@@ -2,8 +2,10 @@ package cni.api;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.TreeSet;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -70,7 +72,8 @@ public record NetworkConfig(
       throws CniException {
     ObjectNode json = Json.parse(text, source);
     try {
-      return json.has("plugins") || !json.has("type")
+      var view = new ConfigObject(json, "");
+      return view.has("plugins") || !view.has("type")
           ? ofList(json, further)
           : ofList(asList(json), PluginSource.NONE);
     } catch (CniException e) {
@@ -87,7 +90,12 @@ public record NetworkConfig(
    * @throws CniException code 6 if it is not JSON
    */
   public static String nameOf(byte[] text, String source) throws CniException {
-    return Json.parse(text, source).path("name").asString("");
+    var view = new ConfigObject(Json.parse(text, source), "");
+    try {
+      return view.text("name").orElse("");
+    } catch (CniException e) {
+      return ""; // something else than text
+    }
   }
 
   /** The newest version of those that the configuration offers and this library speaks. */
@@ -128,9 +136,10 @@ public record NetworkConfig(
   /** The list that stands for a single plugin, as libcni's ConfListFromConf makes it. */
   private static ObjectNode asList(ObjectNode plugin) {
     ObjectNode list = Json.object();
-    for (String key : List.of("name", "cniVersion")) {
-      if (plugin.has(key)) {
-        list.set(key, plugin.get(key));
+    for (Map.Entry<String, JsonNode> entry : plugin.properties()) {
+      String key = entry.getKey();
+      if (key.equalsIgnoreCase("name") || key.equalsIgnoreCase("cniVersion")) {
+        list.set(key, entry.getValue());
       }
     }
     list.putArray("plugins").add(plugin);

@@ -2,8 +2,10 @@ package cni.api;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -14,6 +16,10 @@ import tools.jackson.databind.node.ObjectNode;
  */
 public final class PluginConfig {
   private static final String RUNTIME_CONFIG = "runtimeConfig";
+
+  /** Keys that the runtime writes, or keeps to itself; in lower case. */
+  private static final Set<String> RUNTIME_ONLY =
+      Set.of("cniversion", "name", "capabilities", "prevresult");
 
   private final ConfigObject view;
   private final String type;
@@ -173,11 +179,8 @@ public final class PluginConfig {
     return new PluginConfig(new ConfigObject(request, ""), type);
   }
 
+  /** In any case: for Go plugins a key that differs in no more than that is the same key. */
   private static boolean isRuntimeOnly(String key) {
-    return key.equals("cniVersion")
-        || key.equals("name")
-        || key.equals("capabilities")
-        || key.equals("prevResult")
-        || key.startsWith("cni.dev/");
+    return RUNTIME_ONLY.contains(key.toLowerCase(Locale.ROOT)) || key.startsWith("cni.dev/");
   }
 }

@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 
 /**
  * What an ADD brought about (SPEC section 5, "ADD Success"). A result has no version of its own:
@@ -133,12 +134,12 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
       Optional<InetAddress> gateway,
       int mtu,
       int advertisedMss,
-      int priority,
-      OptionalInt table,
+      long priority,
+      OptionalLong table,
       OptionalInt scope) {
     /** A plain route. */
     public Route(Cidr destination, Optional<InetAddress> gateway) {
-      this(destination, gateway, 0, 0, 0, OptionalInt.empty(), OptionalInt.empty());
+      this(destination, gateway, 0, 0, 0, OptionalLong.empty(), OptionalInt.empty());
     }
 
     /**
@@ -155,8 +156,8 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
           route.parsed("gw", Ip::parse),
           route.integer("mtu", 0, Integer.MAX_VALUE).orElse(0),
           route.integer("advmss", 0, Integer.MAX_VALUE).orElse(0),
-          route.integer("priority", 0, Integer.MAX_VALUE).orElse(0),
-          route.integer("table", 0, Integer.MAX_VALUE),
+          route.unsigned("priority").orElse(0),
+          route.unsigned("table"),
           route.integer("scope", 0, 255));
     }
   }

@@ -6,6 +6,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.Consumer;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -79,7 +80,7 @@ public final class ResultJson {
     putNumber(to, "mtu", route.mtu());
     putNumber(to, "advmss", route.advertisedMss());
     putNumber(to, "priority", route.priority());
-    route.table().ifPresent(table -> to.put("table", table));
+    route.table().ifPresent(table -> to.set("table", number(table)));
     route.scope().ifPresent(scope -> to.put("scope", scope));
   }
 
@@ -196,10 +197,16 @@ public final class ResultJson {
     }
   }
 
-  private static void putNumber(ObjectNode json, String key, int value) {
+  private static void putNumber(ObjectNode json, String key, long value) {
     if (value != 0) {
-      json.put(key, value);
+      json.set(key, number(value));
     }
+  }
+
+  /** As it is read: for the JSON library numbers that need 64 bits are of another kind. */
+  private static JsonNode number(long value) {
+    JsonNodeFactory nodes = JsonNodeFactory.instance;
+    return value == (int) value ? nodes.numberNode((int) value) : nodes.numberNode(value);
   }
 
   private static void putTexts(ObjectNode json, String key, List<String> values) {

@@ -3,6 +3,7 @@ package cni.api;
 import java.util.Comparator;
 import java.util.List;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A version of the CNI specification. Versions that this library does not know can be represented
@@ -37,16 +38,18 @@ public record SpecVersion(int major, int minor, int patch) implements Comparable
   /** The newest version that this library speaks. */
   public static final SpecVersion CURRENT = V1_1_0;
 
-  private static final Pattern SYNTAX = Pattern.compile("(\\d{1,4})\\.(\\d{1,4})\\.(\\d{1,4})");
+  private static final Pattern SYNTAX =
+      Pattern.compile("(\\d{1,4})(?:\\.(\\d{1,4})(?:\\.(\\d{1,4}))?)?");
   private static final Comparator<SpecVersion> ORDER =
       Comparator.comparingInt(SpecVersion::major)
           .thenComparingInt(SpecVersion::minor)
           .thenComparingInt(SpecVersion::patch);
 
   /**
-   * Reads a version such as {@code 1.1.0}. The empty string means 0.1.0, as for the Go library.
+   * Reads a version such as {@code 1.1.0}. As for the Go library, the empty string means 0.1.0, and
+   * numbers that are left out are zero.
    *
-   * @throws IllegalArgumentException if it is not three numbers separated by dots
+   * @throws IllegalArgumentException if it is not one to three numbers separated by dots
    */
   public static SpecVersion parse(String text) {
     if (text.isEmpty()) {
@@ -56,10 +59,11 @@ public record SpecVersion(int major, int minor, int patch) implements Comparable
     if (!parts.matches()) {
       throw new IllegalArgumentException("is not a version like 1.1.0");
     }
-    return new SpecVersion(
-        Integer.parseInt(parts.group(1)),
-        Integer.parseInt(parts.group(2)),
-        Integer.parseInt(parts.group(3)));
+    return new SpecVersion(number(parts.group(1)), number(parts.group(2)), number(parts.group(3)));
+  }
+
+  private static int number(@Nullable String text) {
+    return text == null ? 0 : Integer.parseInt(text);
   }
 
   /** Whether this version is {@code other} or newer. */

@@ -56,9 +56,13 @@ class AddressTest {
     assertEquals(
         "ffff:ffff:ffff:ffff::/64", Cidr.parse("ffff:ffff:ffff:ffff::9/64").network().toString());
     assertEquals("0.0.0.0/0", Cidr.everything(Ip.parse("1.2.3.4")).toString());
+    assertEquals("10.0.0.1/24", Cidr.parse("::ffff:10.0.0.1/120").toString());
+    assertEquals("10.0.0.0/8", Cidr.parse("10.0.0.0/08").toString());
     assertEquals("::/0", Cidr.everything(Ip.parse("::1")).toString());
     for (String wrong :
-        new String[] {"10.0.0.0", "10.0.0.0/33", "::/129", "/8", "10.0.0.0/08", "10.0.0.0/-1"}) {
+        new String[] {
+          "10.0.0.0", "10.0.0.0/33", "::/129", "/8", "::ffff:10.0.0.0/95", "10.0.0.0/-1"
+        }) {
       assertThrows(IllegalArgumentException.class, () -> Cidr.parse(wrong), wrong);
     }
   }

@@ -23,7 +23,7 @@ class ResultConversionTest {
           { "address": "fd00::5/64", "gateway": "fd00::1", "interface": 1 } ],
         "routes": [
           { "dst": "0.0.0.0/0", "gw": "10.1.0.1", "mtu": 1400, "advmss": 1360, "priority": 5,
-            "table": 100, "scope": 0 },
+            "table": 3000000000, "scope": 0 },
           { "dst": "fd01::/48" } ],
         "dns": { "nameservers": ["10.1.0.1"], "domain": "local" } }
       """;
@@ -39,7 +39,7 @@ class ResultConversionTest {
           { "version": "6", "address": "fd00::5/64", "gateway": "fd00::1", "interface": 1 } ],
         "routes": [
           { "dst": "0.0.0.0/0", "gw": "10.1.0.1", "mtu": 1400, "advmss": 1360, "priority": 5,
-            "table": 100, "scope": 0 },
+            "table": 3000000000, "scope": 0 },
           { "dst": "fd01::/48" } ],
         "dns": { "nameservers": ["10.1.0.1"], "domain": "local" } }
       """;

@@ -64,6 +64,9 @@ final class HostOptions {
             .preferExecutables(preferExecutables.toArray(String[]::new))
             .diagnostics(
                 (type, text) -> System.err.print(type + ": " + text.stripTrailing() + "\n"));
+    if (Environment.get("CNI_NETNS_OVERRIDE").filter(it -> it.matches("(?i)1|true")).isPresent()) {
+      builder.sameNamespace();
+    }
     if (hostNamespace != null) {
       builder.hostNamespace(NamespacePaths.resolve(hostNamespace.toString()));
     }

@@ -167,6 +167,28 @@ class ServedIT {
   }
 
   @Test
+  void nothingButTheAnswerIsOnStandardOutput() throws Exception {
+    var run = new ImageRun(host);
+    Path bridge = host.executables().resolve("bridge");
+    Map<String, String> environment =
+        Map.of(
+            "CNI_COMMAND", "VERSION",
+            "JAVA_TOOL_OPTIONS", "-XX:-UseCompressedOops -XX:+UseG1GC",
+            "JDK_JAVA_OPTIONS", "-Xlog:all");
+    assertTrue(run.plugin(bridge, environment, "").json().has("supportedVersions"));
+    Path image = host.executables().resolveSibling("image");
+    Lab.run(host.netns(), "cp", "-a", ImageRun.IMAGE.toString(), image.toString());
+    for (String cache : List.of("broken", "")) {
+      Files.delete(image.resolve("lib/cni.aot"));
+      if (!cache.isEmpty()) {
+        Files.writeString(image.resolve("lib/cni.aot"), cache);
+      }
+      String cni = image.resolve("bin/cni").toString();
+      assertTrue(Lab.run(host.netns(), cni, "--version").contains("CNI specification"));
+    }
+  }
+
+  @Test
   void loopbackInTheOwnNamespaceOnlyIfItIsMeant() throws Exception {
     var run = new ImageRun(host);
     Path loopback = host.executables().resolve("loopback");

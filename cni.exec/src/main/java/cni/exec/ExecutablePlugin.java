@@ -103,8 +103,10 @@ public final class ExecutablePlugin implements NetworkPlugin {
   }
 
   private static Set<SpecVersion> supportedVersions(ConfigObject answer) throws CniException {
-    Set<SpecVersion> versions =
-        new LinkedHashSet<>(answer.parsedList("supportedVersions", SpecVersion::parse));
+    Set<SpecVersion> versions = new LinkedHashSet<>();
+    for (String text : answer.texts("supportedVersions")) {
+      known(text).ifPresent(versions::add);
+    }
     if (!versions.isEmpty()) {
       return versions;
     }
@@ -113,6 +115,15 @@ public final class ExecutablePlugin implements NetworkPlugin {
       return Set.of(SpecVersion.V0_1_0, SpecVersion.V0_2_0);
     }
     throw answer.invalid("supportedVersions", "is missing");
+  }
+
+  /** What is no version to us is one that nobody can offer here. */
+  private static Optional<SpecVersion> known(String text) {
+    try {
+      return Optional.of(SpecVersion.parse(text));
+    } catch (IllegalArgumentException e) {
+      return Optional.empty();
+    }
   }
 
   @Override
@@ -209,6 +220,9 @@ public final class ExecutablePlugin implements NetworkPlugin {
       throw new CniException(
           ErrorCode.DECODING_FAILURE, describe() + " ended with success but printed no result");
     }
+    if (outcome.output().strip().equals("null")) {
+      return Json.object(); // as for Go programs
+    }
     ObjectNode json;
     try {
       json = Json.parse(outcome.output(), "what " + describe() + " printed");
@@ -237,7 +251,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
     }
     try {
       ObjectNode json = Json.parse(outcome.output(), describe());
-      if (isError(json)) {
+      if (isError(json) || json.path("msg").isString()) {
         return error(json);
       }
     } catch (CniException e) {
@@ -255,7 +269,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
   }
 
   private static boolean isError(ObjectNode json) {
-    return json.path("msg").isString() || json.path("code").isNumber();
+    return json.path("code").isNumber() && json.path("code").asDouble() != 0;
   }
 
   private CniException error(ObjectNode json) {

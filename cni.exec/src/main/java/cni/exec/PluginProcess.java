@@ -32,6 +32,17 @@ final class PluginProcess {
 
   private static final long BUSY_PAUSE_MILLIS = 20;
 
+  /** The variables of a call, which this process may have of the call that it serves itself. */
+  private static final List<String> OF_CALLS =
+      List.of(
+          "CNI_COMMAND",
+          "CNI_CONTAINERID",
+          "CNI_NETNS",
+          "CNI_IFNAME",
+          "CNI_ARGS",
+          "CNI_PATH",
+          "CNI_NETNS_OVERRIDE");
+
   private final Path executable;
   private final ChildEnvironment environment;
   private final byte[] input;
@@ -46,7 +57,10 @@ final class PluginProcess {
    * What is said of the call's trace or the call itself replaces all that this process was told.
    */
   private static ChildEnvironment inherited(Map<String, String> environment) {
-    ChildEnvironment inherited = ChildEnvironment.inherited().without("CNI_");
+    ChildEnvironment inherited = ChildEnvironment.inherited();
+    for (String name : OF_CALLS) {
+      inherited = inherited.without(name + "=");
+    }
     if (!Collections.disjoint(environment.keySet(), TraceContext.NAMES)) {
       for (String name : TraceContext.NAMES) {
         inherited = inherited.without(name + "=");

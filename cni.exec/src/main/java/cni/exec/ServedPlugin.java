@@ -82,14 +82,14 @@ public final class ServedPlugin {
       }
       var variables = new Variables(environment, verb(command));
       if (variables.verb() == Verb.VERSION) {
-        out.println(Json.pretty(versionAnswer(in)));
+        out.println(Json.pretty(versionAnswer()));
         return SUCCESS;
       }
       variables.require();
       ObjectNode config = readConfig(in);
       version = versionOf(config, version);
       requireVersion(config, variables.verb());
-      Optional<ObjectNode> result = call(variables, config);
+      Optional<ObjectNode> result = call(variables, config, err);
       result.ifPresent(json -> out.println(Json.pretty(json)));
       return SUCCESS;
     } catch (CniException e) {
@@ -124,18 +124,9 @@ public final class ServedPlugin {
     return versions.stream().map(SpecVersion::toString).collect(Collectors.joining(", "));
   }
 
-  /**
-   * The input should name the caller's version, but plugins are asked without any input as well.
-   */
-  private ObjectNode versionAnswer(InputStream in) throws CniException {
-    byte[] input = read(in);
-    SpecVersion asked = SpecVersion.CURRENT;
-    try {
-      asked = versionOf(Json.parse(input, "standard input"), asked);
-    } catch (CniException e) {
-      asked = SpecVersion.CURRENT; // it does not matter for the answer
-    }
-    ObjectNode answer = Json.object().put("cniVersion", asked.toString());
+  /** Whoever asks need not close our input, so it is not waited for, as by skel. */
+  private ObjectNode versionAnswer() throws CniException {
+    ObjectNode answer = Json.object().put("cniVersion", SpecVersion.CURRENT.toString());
     ArrayNode versions = answer.putArray("supportedVersions");
     supported().forEach(version -> versions.add(version.toString()));
     return answer;
@@ -198,36 +189,75 @@ public final class ServedPlugin {
   /**
    * Calls the plugin; what it answers in the configuration's version, if the verb has an answer.
    */
-  private Optional<ObjectNode> call(Variables variables, ObjectNode json) throws CniException {
-    Optional<Result> previous = previousResult(json);
-    Set<AttachmentId> valid = validAttachments(json);
+  private Optional<ObjectNode> call(Variables variables, ObjectNode json, PrintStream err)
+      throws CniException {
+    Verb verb = variables.verb();
+    PluginConfig config = ownConfig(json);
+    CallContext context = variables.context(delegates);
+    switch (verb) {
+      case GC -> plugin.collect(new CollectRequest(config, validAttachments(json), context));
+      case STATUS -> plugin.status(new NetworkRequest(config, context));
+      case VERSION -> throw new IllegalStateException("has been answered");
+      case ADD, DEL, CHECK -> {
+        if (verb != Verb.CHECK) {
+          variables.requireOtherNamespace(context);
+        }
+        Optional<Result> previous = unlessDelete(verb, err, () -> previousResult(json));
+        Optional<Map<String, String>> args =
+            unlessDelete(
+                verb, err, () -> Optional.of(GenericArgs.parse(variables.get("CNI_ARGS"))));
+        Attachment attachment = variables.attachment(args.orElse(Map.of()));
+        return call(verb, new AttachmentRequest(config, attachment, previous, context));
+      }
+    }
+    return Optional.empty();
+  }
+
+  private Optional<ObjectNode> call(Verb verb, AttachmentRequest request) throws CniException {
+    if (verb == Verb.ADD) {
+      Result result = plugin.add(request);
+      return Optional.of(ResultJson.write(result, request.config().version()));
+    }
+    if (verb == Verb.DEL) {
+      plugin.delete(request);
+    } else {
+      plugin.check(request);
+    }
+    return Optional.empty();
+  }
+
+  /** A part of a request that can be read or not. */
+  private interface Part<T> {
+    Optional<T> read() throws CniException;
+  }
+
+  /** What DEL does not need must not keep it from its work. */
+  private <T> Optional<T> unlessDelete(Verb verb, PrintStream err, Part<T> part)
+      throws CniException {
+    try {
+      return part.read();
+    } catch (CniException e) {
+      if (verb != Verb.DEL) {
+        throw e;
+      }
+      err.println(plugin.type() + ": DEL goes on without it: " + e.getMessage());
+      return Optional.empty();
+    }
+  }
+
+  /** The plugin's configuration without what the protocol adds to it. */
+  private PluginConfig ownConfig(ObjectNode json) throws CniException {
     ObjectNode own = Json.object();
     own.setAll(json);
     own.remove("prevResult");
     CollectRequest.VALID_ATTACHMENTS.forEach(own::remove);
-    if (!own.has("type")) {
-      own.put("type", plugin.type());
+    try {
+      // Where this is a delegate, the type is that of the plugin that calls it.
+      return PluginConfig.of(new ConfigObject(own, ""));
+    } catch (CniException e) {
+      own.put("type", plugin.type()); // by then it does not matter any more
+      return PluginConfig.of(new ConfigObject(own, ""));
     }
-    // Where this is a delegate, the type is that of the plugin that calls it.
-    PluginConfig config = PluginConfig.of(new ConfigObject(own, ""));
-    CallContext context = variables.context(delegates);
-    if (variables.verb() == Verb.ADD || variables.verb() == Verb.DEL) {
-      variables.requireOtherNamespace(context);
-    }
-    switch (variables.verb()) {
-      case ADD -> {
-        var request = new AttachmentRequest(config, variables.attachment(), previous, context);
-        return Optional.of(ResultJson.write(plugin.add(request), config.version()));
-      }
-      case DEL ->
-          plugin.delete(new AttachmentRequest(config, variables.attachment(), previous, context));
-      case CHECK ->
-          plugin.check(new AttachmentRequest(config, variables.attachment(), previous, context));
-      case GC -> plugin.collect(new CollectRequest(config, valid, context));
-      case STATUS -> plugin.status(new NetworkRequest(config, context));
-      case VERSION -> throw new IllegalStateException("has been answered");
-    }
-    return Optional.empty();
   }
 
   private static Optional<Result> previousResult(ObjectNode json) throws CniException {
@@ -293,12 +323,12 @@ public final class ServedPlugin {
       return isOfAttachment() && !(verb == Verb.DEL && name.equals("CNI_NETNS"));
     }
 
-    Attachment attachment() throws CniException {
+    Attachment attachment(Map<String, String> args) {
       String netns = get("CNI_NETNS");
       return new Attachment(
           new AttachmentId(get("CNI_CONTAINERID"), get("CNI_IFNAME")),
           netns.isEmpty() ? Optional.empty() : Optional.of(Path.of(netns)),
-          GenericArgs.parse(get("CNI_ARGS")),
+          args,
           Map.of());
     }
 

@@ -93,7 +93,7 @@ class ExecutablePluginTest {
     ExecutablePlugin plugin =
         script(
             """
-            env | grep ^CNI_ | sort > %1$s/env
+            env | grep ^CNI_ | grep -v CNI_REFERENCE_PLUGINS | sort > %1$s/env
             cat > %1$s/stdin
             echo noted >&2
             echo '%2$s'

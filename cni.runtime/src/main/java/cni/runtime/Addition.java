@@ -23,6 +23,9 @@ final class Addition {
   private final Rollback rollback = new Rollback();
   private Optional<Result> previous = Optional.empty();
 
+  /** Whether there is an attachment already, which taking this one back would take down. */
+  private boolean again;
+
   Addition(Cni cni, NetworkConfig config, Attachment attachment, CallContext context) {
     this.cni = cni;
     this.config = config;
@@ -33,6 +36,7 @@ final class Addition {
   /** Goes through the chain and keeps the result, or leaves nothing behind. */
   Result run() throws CniException {
     cni.cache().requireRoom(config.name(), attachment.id());
+    again = cni.cache().has(config.name(), attachment.id());
     try {
       SpecVersion version = new VersionChoice(config, cni.plugins()).require();
       List<Plugins.Resolved> chain = new ArrayList<>();
@@ -58,14 +62,13 @@ final class Addition {
     PluginConfig derived = plugin.forRequest(config.name(), version, attachment.capabilityArgs());
     var request = new AttachmentRequest(derived, attachment, previous, context);
     var step = new Step(config.name(), Verb.ADD, plugin.type());
-    boolean keep = false;
+    boolean keep = again;
     try {
       previous = Optional.of(resolved.plugin().add(request));
     } catch (CniException e) {
       // A module that fails takes back what it did, and only it knows what was there before. An
-      // executable is known not to, and gets a DEL even when it fails; but not where the failure
-      // may be that there is an earlier attachment, which a DEL would take down.
-      keep = resolved.module() || cni.cache().has(config.name(), attachment.id());
+      // executable is known not to, and gets a DEL even when it fails.
+      keep |= resolved.module();
       throw step.failure(e);
     } catch (RuntimeException e) {
       throw step.mistake(e);

@@ -45,6 +45,7 @@ public final class Cni implements AutoCloseable {
   private final Plugins plugins;
   private final ResultCache cache;
   private final Optional<Path> hostNamespace;
+  private final boolean sameNamespace;
   private final Duration timeout;
   private final TraceContext trace;
   private final NetworkLock networkLock;
@@ -60,6 +61,7 @@ public final class Cni implements AutoCloseable {
             builder.diagnostics);
     this.cache = new ResultCache(builder.cache);
     this.hostNamespace = builder.hostNamespace;
+    this.sameNamespace = builder.sameNamespace;
     this.timeout = builder.timeout;
     this.trace = builder.trace;
     this.networkLock = new NetworkLock(builder.cache);
@@ -144,7 +146,8 @@ public final class Cni implements AutoCloseable {
 
   /** What surrounds an operation that begins now. */
   CallContext context(TraceContext operation) {
-    return new CallContext(hostNamespace, false, Deadline.after(timeout), plugins, operation);
+    Deadline deadline = Deadline.after(timeout);
+    return new CallContext(hostNamespace, sameNamespace, deadline, plugins, operation);
   }
 
   /**
@@ -160,6 +163,7 @@ public final class Cni implements AutoCloseable {
     private List<Path> executables = List.of(DEFAULT_EXECUTABLES);
     private Path cache = DEFAULT_CACHE;
     private Optional<Path> hostNamespace = Optional.empty();
+    private boolean sameNamespace;
     private Duration timeout = Duration.ofMinutes(2);
     private TraceContext trace = TraceContext.NONE;
     private ServiceLoader<cni.api.NetworkPlugin> modules =
@@ -198,6 +202,15 @@ public final class Cni implements AutoCloseable {
      */
     public Builder hostNamespace(Path path) {
       hostNamespace = Optional.of(path);
+      return this;
+    }
+
+    /**
+     * Lets a container's namespace be the host's, which is otherwise taken for a mistake
+     * (CNI_NETNS_OVERRIDE).
+     */
+    public Builder sameNamespace() {
+      sameNamespace = true;
       return this;
     }
 

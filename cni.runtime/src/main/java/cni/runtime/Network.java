@@ -148,7 +148,16 @@ public final class Network {
         var request = new AttachmentRequest(derived, attachment, previous, context);
         step(plugin, Verb.DEL).take(() -> cni.plugins().find(plugin.type()).delete(request));
       }
+      forget(attachment);
+    }
+  }
+
+  /** Everything has been deleted: that it is still noted is no reason to try for ever. */
+  private void forget(Attachment attachment) {
+    try {
       cni.cache().remove(name(), attachment.id());
+    } catch (CniException e) {
+      LOG.log(System.Logger.Level.WARNING, "DEL is done, but " + e.getMessage());
     }
   }
 

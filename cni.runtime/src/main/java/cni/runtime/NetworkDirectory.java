@@ -1,6 +1,7 @@
 package cni.runtime;
 
 import cni.api.CniException;
+import cni.api.ConfigObject;
 import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.NetworkConfig;
@@ -99,7 +100,7 @@ final class NetworkDirectory {
     List<ObjectNode> plugins = new ArrayList<>();
     for (Path file : filesOf(directory, List.of(".conf"))) {
       ObjectNode json = Json.parse(bytes(file), file.toString());
-      if (!json.path("type").isString()) {
+      if (new ConfigObject(json, "").text("type").isEmpty()) {
         throw new CniException(
             ErrorCode.INVALID_CONFIG, file + ": type is missing: name the plugin, as \"bridge\"");
       }

@@ -150,8 +150,7 @@ final class ResultCache {
     ObjectNode json = kept.get();
     if (isEntry(json)) {
       if (!(json.get("result") instanceof ObjectNode result)) {
-        throw new CniException(
-            ErrorCode.DECODING_FAILURE, name(network, id) + " has no \"result\" object");
+        return Optional.empty();
       }
       json = result;
     }

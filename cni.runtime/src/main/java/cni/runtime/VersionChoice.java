@@ -18,6 +18,8 @@ import java.util.Set;
  * choice; otherwise they find out for themselves.
  */
 final class VersionChoice {
+  private static final System.Logger LOG = System.getLogger("cni.runtime");
+
   private final NetworkConfig config;
   private final Plugins plugins;
 
@@ -61,13 +63,25 @@ final class VersionChoice {
     for (PluginConfig plugin : config.plugins()) {
       Plugins.Resolved resolved = plugins.resolve(plugin.type());
       if (resolved.module() || choice) {
-        Set<SpecVersion> supported = resolved.plugin().versions();
+        Set<SpecVersion> supported = supported(resolved);
         if (!supported.contains(version)) {
           return Optional.of(unsupported(plugin.type(), supported));
         }
       }
     }
     return Optional.empty();
+  }
+
+  /** An executable that cannot tell its versions is no limit; it may refuse when it is called. */
+  private static Set<SpecVersion> supported(Plugins.Resolved resolved) {
+    try {
+      return resolved.plugin().versions();
+    } catch (CniException e) {
+      LOG.log(
+          System.Logger.Level.INFO,
+          resolved.plugin().type() + " tells no versions: " + e.getMessage());
+      return Set.copyOf(SpecVersion.ALL);
+    }
   }
 
   private CniException unsupported(String type, Set<SpecVersion> supported) {

@@ -313,4 +313,46 @@ class LibcniTest {
         List.of("ADD first", "ADD second [first]", "GC first [c1]", "GC second [c1]"),
         FakePlugin.CALLS);
   }
+
+  @Test
+  void whatGoLetsPassPassesHere() throws Exception {
+    byte[] latin =
+        "{ \"cniVersion\": \"0.4.0\", \"cniVersion\": \"1.0.0\", \"Name\": \"n\", \"note\": \"B\u00fcro\", \"plugins\": [{ \"Type\": \"first\", \"NAME\": \"other\", \"CNIVersion\": \"0.1.0\" }] }"
+            .getBytes(StandardCharsets.ISO_8859_1);
+    Files.write(directory.resolve("n.conflist"), latin);
+    network().add(FIRST);
+    assertEquals(SpecVersion.V1_0_0, network().version());
+    assertEquals(List.of("ADD first"), FakePlugin.CALLS);
+    Path kept = files.getPath("/cache/results/n-c1-eth0");
+    String json = Files.readString(kept);
+    Files.writeString(kept, json.replace("[\"K\",\"V\"]", "[\"K\",\"a=b\"]"));
+    assertEquals("a=b", network().cached(FIRST.id()).orElseThrow().attachment().args().get("K"));
+    network().collect(Set.of());
+    assertEquals("DEL first [first]", FakePlugin.CALLS.getLast());
+  }
+
+  @Test
+  void aNoteThatCannotBeRemovedIsNoFailure() throws Exception {
+    chain("1.0.0", "", "", "");
+    Files.createDirectories(files.getPath("/cache/results/n-c1-eth0/inside"));
+    network().delete(FIRST);
+    assertEquals(List.of("DEL second", "DEL first"), FakePlugin.CALLS);
+  }
+
+  @Test
+  void anExecutableThatCannotTellItsVersionsIsNoLimit() throws Exception {
+    executable("third", "[ $CNI_COMMAND = ADD ] || exit 1; echo '{}'");
+    file(
+        "n.conflist",
+        """
+        { "cniVersions": ["1.0.0", "0.4.0"], "name": "n",
+          "plugins": [ { "type": "first" }, { "type": "third" } ] }
+        """);
+    assertEquals(SpecVersion.V1_0_0, network().version());
+    network().add(FIRST);
+    executable(
+        "third",
+        "echo '{\"cniVersion\":\"1.1.0\",\"supportedVersions\":[\"0.4.0\",\"1.2.0-dev\"]}'");
+    assertEquals(SpecVersion.V0_4_0, network().version());
+  }
 }

@@ -179,6 +179,9 @@ class NetworkTest {
     failure();
     assertTrue(Files.exists(cached()));
     assertEquals("ADD first", FakePlugin.CALLS.getLast());
+    chain("", ", \"ADD\": \"fail\"");
+    failure();
+    assertEquals("ADD second [first]", FakePlugin.CALLS.getLast()); // and no DEL by first
   }
 
   @Test

@@ -168,9 +168,9 @@ public final class AttachmentCheck {
   }
 
   private static boolean matches(Route there, Result.Route expected) {
-    int wanted = expected.table().orElse(RT_TABLE_UNSPEC);
+    int wanted = (int) expected.table().orElse(RT_TABLE_UNSPEC);
     boolean table = wanted == RT_TABLE_UNSPEC || wanted == there.table();
-    boolean priority = expected.priority() == 0 || expected.priority() == there.priority();
+    boolean priority = expected.priority() == 0 || (int) expected.priority() == there.priority();
     boolean gateway =
         expected.gateway().isEmpty()
             || there.hops().stream().anyMatch(hop -> hop.gateway().equals(expected.gateway()));
@@ -181,7 +181,7 @@ public final class AttachmentCheck {
     return route.destination()
         + route.gateway().map(gateway -> " via " + Ip.format(gateway)).orElse("")
         + (route.priority() == 0 ? "" : " metric " + route.priority())
-        + (route.table().isEmpty() ? "" : " table " + route.table().getAsInt());
+        + (route.table().isEmpty() ? "" : " table " + route.table().getAsLong());
   }
 
   private static String instead(List<Route> there) {

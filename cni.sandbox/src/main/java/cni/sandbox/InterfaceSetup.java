@@ -111,8 +111,8 @@ public final class InterfaceSetup {
             route.destination().prefix(),
             new Route.Hop(link, gateway))
         .with(
-            route.priority(),
-            route.table().orElse(RtNetlink.RT_TABLE_MAIN),
+            (int) route.priority(), // both are numbers of 32 bits without sign
+            (int) route.table().orElse(RtNetlink.RT_TABLE_MAIN),
             route.scope().orElse(defaultScope),
             route.mtu(),
             route.advertisedMss());

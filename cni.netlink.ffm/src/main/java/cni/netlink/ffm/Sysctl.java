@@ -2,6 +2,8 @@ package cni.netlink.ffm;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,8 +17,11 @@ import java.nio.file.StandardOpenOption;
  * @param root /proc/sys, or what stands for it in a test
  */
 public record Sysctl(Path root) {
-  /** What the kernel prints into at most (PAGE_SIZE of most machines). */
-  private static final int LONGEST_VALUE = 4096;
+  /** Nearly every value is shorter than this, in bytes. */
+  private static final int USUAL_LENGTH = 256;
+
+  /** Lists of ports, which are the longest, stay below this. */
+  private static final int LONGEST = 1 << 20;
 
   /** The running kernel's. */
   public static final Sysctl KERNEL = new Sysctl(Path.of("/proc/sys"));
@@ -31,10 +36,15 @@ public record Sysctl(Path root) {
   public String get(String key) throws IOException {
     // In one read: the kernel tells a number only to a read from the start, so that one of a single
     // byte, with which Files.readString begins, would get its first digit and then the end.
-    try (InputStream in = Files.newInputStream(file(key))) {
-      byte[] value = new byte[LONGEST_VALUE];
+    String value = read(file(key), USUAL_LENGTH);
+    return value.length() < USUAL_LENGTH ? value.strip() : read(file(key), LONGEST).strip();
+  }
+
+  private static String read(Path file, int atMost) throws IOException {
+    try (InputStream in = Files.newInputStream(file)) {
+      byte[] value = new byte[atMost];
       int length = in.read(value);
-      return length < 0 ? "" : new String(value, 0, length, StandardCharsets.UTF_8).strip();
+      return length < 0 ? "" : new String(value, 0, length, StandardCharsets.UTF_8);
     }
   }
 
@@ -44,7 +54,14 @@ public record Sysctl(Path root) {
    * @throws IOException if there is no such parameter or the kernel does not take the value
    */
   public void set(String key, String value) throws IOException {
-    Files.writeString(file(key), value, StandardOpenOption.WRITE);
+    // In one write: each is a value of its own for the kernel.
+    try (SeekableByteChannel channel = Files.newByteChannel(file(key), StandardOpenOption.WRITE)) {
+      ByteBuffer bytes = StandardCharsets.UTF_8.encode(value);
+      int length = bytes.remaining();
+      if (channel.write(bytes) != length) {
+        throw new IOException(file(key) + " took a part of the value only");
+      }
+    }
   }
 
   /**

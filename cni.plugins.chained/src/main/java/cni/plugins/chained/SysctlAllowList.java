@@ -8,7 +8,9 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 
@@ -19,6 +21,8 @@ import java.util.regex.PatternSyntaxException;
  * @param file /etc/cni/tuning/allowlist.conf
  */
 record SysctlAllowList(Path file) {
+  private static final Pattern POSIX_CLASS = Pattern.compile("\\[:([a-z]+):]");
+
   /**
    * Requires that every key may be set.
    *
@@ -48,10 +52,23 @@ record SysctlAllowList(Path file) {
     }
   }
 
+  /** Go writes two things otherwise that such files may have: named groups, POSIX's classes. */
+  private static String inJava(String expression) {
+    return POSIX_CLASS
+        .matcher(expression.replace("(?P<", "(?<"))
+        .replaceAll(found -> Matcher.quoteReplacement("\\p{" + javaName(found.group(1)) + "}"));
+  }
+
+  private static String javaName(String posix) {
+    return posix.equals("xdigit")
+        ? "XDigit"
+        : posix.substring(0, 1).toUpperCase(Locale.ROOT) + posix.substring(1);
+  }
+
   private boolean matches(List<String> lines, String key) throws CniException {
     for (String line : lines) {
       try {
-        if (Pattern.compile(line).matcher(key).find()) {
+        if (Pattern.compile(inJava(line)).matcher(key).find()) {
           return true;
         }
       } catch (PatternSyntaxException e) {

@@ -32,7 +32,6 @@ record TuningConfig(
     Optional<Boolean> allMulticast,
     OptionalInt txQueueLength) {
   private static final String DEFAULT_DATA_DIR = "/run/cni/tuning";
-  private static final int LARGEST_MTU = 65536;
 
   /**
    * Reads a configuration. What {@code args.cni} says counts most, then the runtime's word, then
@@ -52,7 +51,7 @@ record TuningConfig(
         dataDir(config),
         sysctl,
         mac(config, args),
-        integer(sections, "mtu", LARGEST_MTU).orElse(0),
+        integer(sections, "mtu", Integer.MAX_VALUE).orElse(0),
         bool(sections, "promisc").orElse(false),
         bool(sections, "allmulti"),
         integer(sections, "txQLen", Integer.MAX_VALUE));

@@ -90,10 +90,20 @@ public final class TuningPlugin implements NetworkPlugin {
       String key = sysctlKey(entry.getKey(), request);
       sandbox.withSysctl(
           sysctl -> {
-            String before = sysctl.get(key);
-            rollback.add(() -> sandbox.withSysctl(it -> it.set(key, before)));
+            Optional<String> before = readable(sysctl, key);
             sysctl.set(key, entry.getValue());
+            before.ifPresent(
+                value -> rollback.add(() -> sandbox.withSysctl(it -> it.set(key, value))));
           });
+    }
+  }
+
+  /** Some parameters can only be set, or only read once they have been. */
+  private static Optional<String> readable(Sysctl sysctl, String key) {
+    try {
+      return Optional.of(sysctl.get(key));
+    } catch (IOException e) {
+      return Optional.empty();
     }
   }
 
@@ -203,22 +213,28 @@ public final class TuningPlugin implements NetworkPlugin {
     return (link.flags() & IfLink.IFF_ALLMULTI) != 0;
   }
 
-  /** The previous result with what has changed of the interface. */
+  /**
+   * The previous result with what has changed of the interface: the one in a sandbox, if any is
+   * said to be in one.
+   */
   private static Result describe(AttachmentRequest request, TuningConfig config, Result previous) {
+    String name = request.attachment().interfaceName();
+    boolean sandboxed =
+        previous.interfaces().stream().anyMatch(it -> it.name().equals(name) && !it.onHost());
     return previous.withInterfaces(
         previous.interfaces().stream()
-            .map(
-                it ->
-                    it.name().equals(request.attachment().interfaceName()) && !it.onHost()
-                        ? new Result.Interface(
-                            it.name(),
-                            config.mac().orElse(it.mac()),
-                            it.mtu() != 0 && config.mtu() != 0 ? config.mtu() : it.mtu(),
-                            it.sandbox(),
-                            it.socketPath(),
-                            it.pciId())
-                        : it)
+            .map(it -> it.name().equals(name) && it.onHost() != sandboxed ? tuned(it, config) : it)
             .toList());
+  }
+
+  private static Result.Interface tuned(Result.Interface it, TuningConfig config) {
+    return new Result.Interface(
+        it.name(),
+        config.mac().orElse(it.mac()),
+        it.mtu() != 0 && config.mtu() != 0 ? config.mtu() : it.mtu(),
+        it.sandbox(),
+        it.socketPath(),
+        it.pciId());
   }
 
   @Override
@@ -271,13 +287,14 @@ public final class TuningPlugin implements NetworkPlugin {
    * {@inheritDoc}
    *
    * <p>Kernel parameters stay as they are: they go with the namespace, as for the reference plugin.
+   * What cannot be restored is no failure either: the interface is about to be deleted.
    */
   @Override
   public void delete(AttachmentRequest request) throws CniException {
     LinkBackup backup = backup(request.config());
-    Optional<ConfigObject> kept = backup.load(request.attachment().id());
-    if (kept.isPresent()) {
-      try (Namespace host = Namespace.ofHost(request.context())) {
+    try (Namespace host = Namespace.ofHost(request.context())) {
+      Optional<ConfigObject> kept = backup.load(request.attachment().id());
+      if (kept.isPresent()) {
         Optional<Namespace> there = Namespace.ofContainerIfPresent(request, host);
         if (there.isPresent()) {
           try (Namespace sandbox = there.get()) {
@@ -285,26 +302,42 @@ public final class TuningPlugin implements NetworkPlugin {
           }
         }
       }
+      backup.delete(request.attachment().id());
+    } catch (CniException e) {
+      if (!e.is(ErrorCode.IO_FAILURE)) {
+        throw e;
+      }
+      warn(request, e);
+    } catch (IOException e) {
+      warn(request, e);
     }
-    backup.delete(request.attachment().id());
   }
 
-  /** An interface that cannot be changed back is about to be deleted all the same. */
-  private static void restore(AttachmentRequest request, Namespace sandbox, ConfigObject kept) {
-    try {
-      Optional<Link> link = sandbox.routing().link(request.attachment().interfaceName());
-      LinkChange change = link.isPresent() ? change(link.get(), kept) : new LinkChange(0);
-      if (!change.isEmpty()) {
-        sandbox.routing().execute(change.request());
+  /** One by one, so that one that cannot be restored does not keep the others from it. */
+  private static void restore(AttachmentRequest request, Namespace sandbox, ConfigObject kept)
+      throws IOException {
+    Optional<Link> link = sandbox.routing().link(request.attachment().interfaceName());
+    for (String property : link.isPresent() ? kept.keys() : List.<String>of()) {
+      ObjectNode single = Json.object();
+      single.set(property, kept.json().get(property));
+      try {
+        LinkChange change = change(link.orElseThrow(), new ConfigObject(single, "kept"));
+        if (!change.isEmpty()) {
+          sandbox.routing().execute(change.request());
+        }
+      } catch (CniException | IOException e) {
+        warn(request, e);
       }
-    } catch (CniException | IOException e) {
-      LOG.log(
-          System.Logger.Level.WARNING,
-          "interface "
-              + request.attachment().interfaceName()
-              + " does not get back what it had before: "
-              + e.getMessage());
     }
+  }
+
+  private static void warn(AttachmentRequest request, Exception e) {
+    LOG.log(
+        System.Logger.Level.WARNING,
+        "interface "
+            + request.attachment().interfaceName()
+            + " does not get back what it had before: "
+            + e.getMessage());
   }
 
   @Override

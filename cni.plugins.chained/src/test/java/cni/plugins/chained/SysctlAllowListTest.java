@@ -27,6 +27,8 @@ class SysctlAllowListTest {
               () -> list.require(Set.of("net.core.somaxconn", "net.ipv4.ip_forward")));
       assertEquals(7, e.code());
       assertTrue(e.getMessage().contains("net.ipv4.ip_forward"), e::getMessage);
+      Files.writeString(file, "^net\\.(?P<part>core)\\.[[:alpha:]_]+$\n");
+      list.require(Set.of("net.core.somaxconn"));
       Files.writeString(file, "");
       assertThrows(CniException.class, () -> list.require(Set.of("net.core.somaxconn")));
       Files.writeString(file, "(");

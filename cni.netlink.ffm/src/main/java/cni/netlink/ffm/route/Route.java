@@ -107,7 +107,8 @@ public record Route(
             verb + " route " + destination.getHostAddress() + "/" + prefix + via,
             messageType,
             requestFlags);
-    int shortTable = table < 256 ? table : 0; // a longer number stands in RTA_TABLE alone
+    int shortTable =
+        table >= 0 && table < 256 ? table : 0; // a longer number stands in RTA_TABLE alone
     message.u8(Messages.family(destination)).u8(prefix).u8(0).u8(0);
     message.u8(shortTable).u8(RtNetlink.RTPROT_BOOT).u8(scope).u8(type);
     message.u32(flags & RtNetlink.RTNH_F_ONLINK); // the others only the kernel may say
