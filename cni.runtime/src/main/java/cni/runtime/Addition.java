@@ -35,8 +35,7 @@ final class Addition {
 
   /** Goes through the chain and keeps the result, or leaves nothing behind. */
   Result run() throws CniException {
-    cni.cache().requireRoom(config.name(), attachment.id());
-    again = cni.cache().has(config.name(), attachment.id());
+    again = cni.cache().requireRoom(config.name(), attachment.id());
     try {
       SpecVersion version = new VersionChoice(config, cni.plugins()).require();
       List<Plugins.Resolved> chain = new ArrayList<>();

@@ -66,10 +66,11 @@ final class ResultCache {
   /**
    * Requires that a result of the attachment could be kept, before it is attached.
    *
+   * @return whether there is one already, readable or not
    * @throws CniException code 4 if the names are too long together, or the file is that of another
    *     attachment
    */
-  void requireRoom(String network, AttachmentId id) throws CniException {
+  boolean requireRoom(String network, AttachmentId id) throws CniException {
     Path file =
         file(network, id)
             .orElseThrow(
@@ -79,12 +80,16 @@ final class ResultCache {
                         ("the names of network, container (CNI_CONTAINERID) and interface"
                                 + " (CNI_IFNAME) must make a file name of at most %d bytes: %s")
                             .formatted(LONGEST_NAME, name(network, id))));
+    if (!Files.exists(file)) {
+      return false;
+    }
     if (isOthers(file, network, id)) {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER,
           "%s is kept for another attachment; choose another container id (CNI_CONTAINERID)"
               .formatted(file));
     }
+    return true;
   }
 
   /**
@@ -126,13 +131,6 @@ final class ResultCache {
     WholeFile.prepare(unfinished);
     String name = "%016x".formatted(ThreadLocalRandom.current().nextLong());
     WholeFile.write(file, unfinished.resolve(name), bytes);
-  }
-
-  /** Whether there is a result, readable or not. */
-  boolean has(String network, AttachmentId id) {
-    return file(network, id)
-        .filter(file -> Files.exists(file) && !isOthers(file, network, id))
-        .isPresent();
   }
 
   /**
