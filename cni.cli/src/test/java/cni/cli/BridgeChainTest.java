@@ -350,10 +350,14 @@ class BridgeChainTest {
     Attachment first = Attachment.of("first", a.path(), "eth0");
     Attachment second = Attachment.of("second", a.path(), "eth0");
     network().add(first);
-    host.recreate(a);
-    network().add(second);
-    network().delete(first);
-    network().check(second);
+    try (NetNs old = NetNs.open(a.path())) { // a process may still be in it
+      host.recreate(a);
+      network().add(second);
+      network().delete(first);
+      network().check(second);
+      assertEquals(List.of(), Lab.links(old, "veth"));
+      assertEquals(List.of("10.50.0.3", "fd50::3"), host.reservations("n"));
+    }
     try (NetNs again = NetNs.open(a.path())) {
       assertTrue(Lab.pings(again, "10.50.0.1"));
       network().delete(second);

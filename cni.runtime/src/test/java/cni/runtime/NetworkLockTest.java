@@ -66,7 +66,7 @@ class NetworkLockTest {
       Network network = OtherProcess.network(cache);
       Attachment attachment = Attachment.of("c1", Path.of("/run/netns/c1"), "eth0");
       network.add(attachment);
-      assertTrue(moment(out, "ended") - began.get() < Duration.ofMillis(50).toNanos());
+      assertTrue(moment(out, "ended") - began.get() < Duration.ofMillis(150).toNanos());
       FakePlugin.onCall = () -> {};
       network.delete(attachment);
     }

@@ -86,19 +86,28 @@ public final class BridgePlugin implements NetworkPlugin {
         release(host, adopted.get(), bridge);
         return;
       }
-      Optional<Namespace> there = Namespace.ofContainerIfPresent(request, host);
-      if (there.isPresent()) {
-        try (Namespace sandbox = there.get()) {
-          Optional<Link> link = sandbox.routing().link(ifName);
-          if (link.isPresent() && !isAnothers(link.get(), request, host)) {
-            executeUnlessGone(sandbox, LinkRequests.delete(link.get().index()));
-          }
-        }
-      } else {
+      if (!deleteContainerEnd(request, host)) {
         deleteHostEnd(host, previous, bridge);
       }
     } catch (IOException e) {
       throw Namespace.failure("disconnecting " + ifName + " from bridge " + bridge, e);
+    }
+  }
+
+  /** Whether there was an interface of this attachment in its namespace, which is gone now. */
+  private static boolean deleteContainerEnd(AttachmentRequest request, Namespace host)
+      throws CniException, IOException {
+    Optional<Namespace> there = Namespace.ofContainerIfPresent(request, host);
+    if (there.isEmpty()) {
+      return false;
+    }
+    try (Namespace sandbox = there.get()) {
+      Optional<Link> link = sandbox.routing().link(request.attachment().interfaceName());
+      if (link.isEmpty() || isAnothers(link.get(), request, host)) {
+        return false;
+      }
+      executeUnlessGone(sandbox, LinkRequests.delete(link.get().index()));
+      return true;
     }
   }
 
@@ -136,8 +145,9 @@ public final class BridgePlugin implements NetworkPlugin {
   }
 
   /**
-   * Without a path to the container's namespace the veth can still be deleted by the end on the
-   * host. It usually went with the namespace; by now another one may have its name.
+   * Where the container's end is not found (its namespace has no path any more, or another has its
+   * path) the veth can still be deleted by the end on the host. It usually went with the namespace;
+   * by now another one may have its name.
    */
   private static void deleteHostEnd(Namespace host, Result previous, String bridge)
       throws IOException {
