@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import cni.api.CniException;
 import cni.api.Json;
 import cni.api.Result;
+import cni.api.SpecVersion;
 import cni.netlink.ffm.NetNs;
 import cni.netlink.lab.KernelTest;
 import cni.netlink.lab.Lab;
@@ -63,14 +64,18 @@ class TuningTest {
   }
 
   private void chain(String tuning) throws IOException {
-    host.network("n", "1.1.0", "{ \"type\": \"maker\" }", tuning);
+    chain("1.1.0", tuning);
+  }
+
+  private void chain(String version, String tuning) throws IOException {
+    host.network("n", version, "{ \"type\": \"maker\" }", tuning);
   }
 
   private Network network() throws CniException {
     return host.open().network("n");
   }
 
-  private Network reference() throws CniException {
+  private Cni referenceHost() throws CniException {
     Path own = host.executables().resolve("tuning");
     try {
       Files.deleteIfExists(own);
@@ -78,8 +83,11 @@ class TuningTest {
     } catch (IOException e) {
       throw new java.io.UncheckedIOException(e);
     }
-    Cni cni = host.builder().preferExecutables("tuning").build();
-    return cni.network("n");
+    return host.builder().preferExecutables("tuning").build();
+  }
+
+  private Network reference() throws CniException {
+    return referenceHost().network("n");
   }
 
   private String link() throws IOException {
@@ -207,12 +215,16 @@ class TuningTest {
   @Test
   @KernelTest(reference = true)
   void whatWeKeepTheReferenceRestoresAndTheReverse() throws Exception {
+    // Before it spoke 1.1.0 the reference did not know the queue's length, nor IFNAME in CHECK.
+    boolean older = !referenceHost().plugins().versions("tuning").contains(SpecVersion.V1_1_0);
+    String options = older ? ALL.replace(", \"txQLen\": 77", "").replace("IFNAME", "eth0") : ALL;
+    chain("1.0.0", options);
     network().add(attachment(a));
     String tuned = link();
     reference().delete(attachment(a));
     assertEquals(before, link());
     assertEquals(List.of(), kept());
-    chain(ALL.replace("4096 87380 6291456", "4096\\t87380\\t6291456"));
+    chain("1.0.0", options.replace("4096 87380 6291456", "4096\\t87380\\t6291456"));
     Result theirs = reference().add(attachment(a));
     assertEquals(tuned, link());
     reference().check(attachment(a));
