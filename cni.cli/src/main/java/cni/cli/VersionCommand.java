@@ -3,6 +3,7 @@ package cni.cli;
 import cni.api.CniException;
 import cni.api.Json;
 import cni.api.SpecVersion;
+import cni.exec.ServedPlugin;
 import cni.runtime.Cni;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -10,7 +11,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import tools.jackson.databind.node.ObjectNode;
 
 /** {@code cni version}. */
 @Command(
@@ -33,10 +33,7 @@ final class VersionCommand implements Callable<Integer> {
       versions = cni.plugins().versions(type);
     }
     if (json) {
-      ObjectNode answer = Json.object().put("cniVersion", SpecVersion.CURRENT.toString());
-      var supported = answer.putArray("supportedVersions");
-      versions.forEach(version -> supported.add(version.toString()));
-      System.out.println(Json.pretty(answer));
+      System.out.println(Json.pretty(ServedPlugin.versionAnswer(versions)));
     } else {
       versions.forEach(System.out::println);
     }

@@ -82,7 +82,8 @@ public final class ServedPlugin {
       }
       var variables = new Variables(environment, verb(command));
       if (variables.verb() == Verb.VERSION) {
-        out.println(Json.pretty(versionAnswer()));
+        // Whoever asks need not close our input, so it is not waited for, as by skel.
+        out.println(Json.pretty(versionAnswer(supported())));
         return SUCCESS;
       }
       variables.require();
@@ -124,11 +125,11 @@ public final class ServedPlugin {
     return versions.stream().map(SpecVersion::toString).collect(Collectors.joining(", "));
   }
 
-  /** Whoever asks need not close our input, so it is not waited for, as by skel. */
-  private ObjectNode versionAnswer() throws CniException {
+  /** What a plugin that supports these versions answers to VERSION (SPEC section 5). */
+  public static ObjectNode versionAnswer(List<SpecVersion> supported) {
     ObjectNode answer = Json.object().put("cniVersion", SpecVersion.CURRENT.toString());
     ArrayNode versions = answer.putArray("supportedVersions");
-    supported().forEach(version -> versions.add(version.toString()));
+    supported.forEach(version -> versions.add(version.toString()));
     return answer;
   }
 
@@ -177,11 +178,9 @@ public final class ServedPlugin {
             .orElse(SpecVersion.V0_1_0);
     if (!plugin.versions().contains(wanted)) {
       throw new CniException(
-          ErrorCode.INCOMPATIBLE_VERSION.value(),
+          ErrorCode.INCOMPATIBLE_VERSION,
           "incompatible CNI versions: config is %s, plugin %s supports %s"
-              .formatted(wanted, plugin.type(), join(supported())),
-          "",
-          null);
+              .formatted(wanted, plugin.type(), join(supported())));
     }
     verb.requireIn(wanted);
   }

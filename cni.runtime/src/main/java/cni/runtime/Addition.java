@@ -10,7 +10,6 @@ import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.SpecVersion;
 import cni.api.Verb;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -37,11 +36,8 @@ final class Addition {
   Result run() throws CniException {
     again = cni.cache().requireRoom(config.name(), attachment.id());
     try {
-      SpecVersion version = new VersionChoice(config, cni.plugins()).require();
-      List<Plugins.Resolved> chain = new ArrayList<>();
-      for (PluginConfig plugin : config.plugins()) { // all of it has to be there before any begins
-        chain.add(cni.plugins().resolve(plugin.type()));
-      }
+      List<Plugins.Resolved> chain = cni.plugins().chain(config); // all before any begins
+      SpecVersion version = new VersionChoice(config, cni.plugins()).require(chain);
       for (int i = 0; i < chain.size(); i++) {
         PluginConfig plugin = config.plugins().get(i);
         context.deadline().check("ADD by " + plugin.type());

@@ -3,7 +3,9 @@ package cni.runtime;
 import cni.api.CniException;
 import cni.api.Delegates;
 import cni.api.ErrorCode;
+import cni.api.NetworkConfig;
 import cni.api.NetworkPlugin;
+import cni.api.PluginConfig;
 import cni.api.SpecVersion;
 import cni.exec.Diagnostics;
 import cni.exec.ExecutablePlugin;
@@ -65,6 +67,19 @@ public final class Plugins implements Delegates {
     Available available = found.orElseThrow(() -> unknown(type));
     var recorded = new RecordedPlugin(available.plugin(), available.origin());
     return new Resolved(recorded, available.executable().isEmpty());
+  }
+
+  /**
+   * The plugins of a network's chain, in the order of ADD.
+   *
+   * @throws CniException code 7 if there is no such plugin
+   */
+  List<Resolved> chain(NetworkConfig config) throws CniException {
+    List<Resolved> chain = new ArrayList<>(config.plugins().size());
+    for (PluginConfig plugin : config.plugins()) {
+      chain.add(resolve(plugin.type()));
+    }
+    return chain;
   }
 
   /**

@@ -5,8 +5,8 @@ import static java.util.stream.Collectors.joining;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.NetworkConfig;
-import cni.api.PluginConfig;
 import cni.api.SpecVersion;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
@@ -35,9 +35,18 @@ final class VersionChoice {
    *     chain does not exist
    */
   SpecVersion require() throws CniException {
+    return require(plugins.chain(config));
+  }
+
+  /**
+   * The version, where the plugins of the chain have been resolved already.
+   *
+   * @throws CniException code 1 if there is none, naming both sides
+   */
+  SpecVersion require(List<Plugins.Resolved> chain) throws CniException {
     CniException why = null;
     for (SpecVersion version : config.versions()) {
-      Optional<CniException> refusal = refusal(version);
+      Optional<CniException> refusal = refusal(chain, version);
       if (refusal.isEmpty()) {
         return version;
       }
@@ -58,14 +67,13 @@ final class VersionChoice {
     }
   }
 
-  private Optional<CniException> refusal(SpecVersion version) throws CniException {
+  private Optional<CniException> refusal(List<Plugins.Resolved> chain, SpecVersion version) {
     boolean choice = config.versions().size() > 1;
-    for (PluginConfig plugin : config.plugins()) {
-      Plugins.Resolved resolved = plugins.resolve(plugin.type());
+    for (Plugins.Resolved resolved : chain) {
       if (resolved.module() || choice) {
         Set<SpecVersion> supported = supported(resolved);
         if (!supported.contains(version)) {
-          return Optional.of(unsupported(plugin.type(), supported));
+          return Optional.of(unsupported(resolved.plugin().type(), supported));
         }
       }
     }
