@@ -7,5 +7,6 @@ module cni.netlink.ffm {
   requires static transitive org.jspecify;
 
   exports cni.netlink.ffm;
+  exports cni.netlink.ffm.netfilter;
   exports cni.netlink.ffm.route;
 }

@@ -1,6 +1,7 @@
 package cni.netlink.ffm;
 
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -8,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 
 /**
  * The attributes of a message from the kernel, or those nested in one of them. Every length is
@@ -76,6 +78,30 @@ public final class Attributes {
   public OptionalInt u32(int attribute) throws MalformedMessageException {
     Optional<ByteBuffer> value = value(attribute, 4);
     return value.isEmpty() ? OptionalInt.empty() : OptionalInt.of(value.get().getInt(0));
+  }
+
+  /**
+   * The attribute as a number of four bytes, in the network's byte order.
+   *
+   * @throws MalformedMessageException if it is shorter
+   */
+  public OptionalInt be32(int attribute) throws MalformedMessageException {
+    Optional<ByteBuffer> value = value(attribute, 4);
+    return value.isEmpty()
+        ? OptionalInt.empty()
+        : OptionalInt.of(value.get().duplicate().order(ByteOrder.BIG_ENDIAN).getInt(0));
+  }
+
+  /**
+   * The attribute as a number of eight bytes, in the network's byte order.
+   *
+   * @throws MalformedMessageException if it is shorter
+   */
+  public OptionalLong be64(int attribute) throws MalformedMessageException {
+    Optional<ByteBuffer> value = value(attribute, 8);
+    return value.isEmpty()
+        ? OptionalLong.empty()
+        : OptionalLong.of(value.get().duplicate().order(ByteOrder.BIG_ENDIAN).getLong(0));
   }
 
   /** The attribute as text, up to its terminating zero. */

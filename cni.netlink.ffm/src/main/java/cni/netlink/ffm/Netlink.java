@@ -8,6 +8,9 @@ public final class Netlink {
   /** Protocol: links, addresses, routes, neighbours, rules, traffic control. */
   public static final int NETLINK_ROUTE = 0;
 
+  /** Protocol: nf_tables, connection tracking. */
+  public static final int NETLINK_NETFILTER = 12;
+
   // nlmsg_type
   public static final int NLMSG_NOOP = 1;
   public static final int NLMSG_ERROR = 2;
@@ -25,6 +28,7 @@ public final class Netlink {
   public static final int NLM_F_REPLACE = 0x100;
   public static final int NLM_F_EXCL = 0x200;
   public static final int NLM_F_CREATE = 0x400;
+  public static final int NLM_F_APPEND = 0x800;
   // nlmsg_flags of acknowledgements
   public static final int NLM_F_CAPPED = 0x100;
   public static final int NLM_F_ACK_TLVS = 0x200;

@@ -17,6 +17,9 @@ import java.util.function.Consumer;
  * }</pre>
  */
 public final class NetlinkMessage {
+  /** Types of netfilter's family hold the number of a subsystem in their upper byte. */
+  private static final int FIRST_SUBSYSTEM = 0x100;
+
   private final String description;
   private final int type;
   private final int flags;
@@ -49,7 +52,7 @@ public final class NetlinkMessage {
 
   /** Whether it only asks. The RTM_GET types are 2 modulo 4 (linux/rtnetlink.h). */
   boolean isQuery() {
-    return isDump() || type % 4 == 2;
+    return isDump() || (type < FIRST_SUBSYSTEM && type % 4 == 2);
   }
 
   /** Appends a field of a structure. */
@@ -88,6 +91,28 @@ public final class NetlinkMessage {
     return pad();
   }
 
+  /** Appends an attribute of eight bytes, in the machine's byte order. */
+  public NetlinkMessage u64(int attribute, long value) {
+    header(attribute, 8).putLong(value);
+    return pad();
+  }
+
+  /** Appends an attribute of two bytes, in the network's byte order. */
+  public NetlinkMessage be16(int attribute, int value) {
+    header(attribute, 2).put((byte) (value >>> 8)).put((byte) value);
+    return pad();
+  }
+
+  /** Appends an attribute of four bytes, in the network's byte order. */
+  public NetlinkMessage be32(int attribute, int value) {
+    return bytes(attribute, ByteBuffer.allocate(4).putInt(value).array());
+  }
+
+  /** Appends an attribute of eight bytes, in the network's byte order. */
+  public NetlinkMessage be64(int attribute, long value) {
+    return bytes(attribute, ByteBuffer.allocate(8).putLong(value).array());
+  }
+
   /** Appends an attribute of bytes as they are. */
   public NetlinkMessage bytes(int attribute, byte[] value) {
     header(attribute, value.length).put(value);
@@ -119,12 +144,16 @@ public final class NetlinkMessage {
     return this;
   }
 
-  /** The whole message with its header, as it goes to the kernel. */
-  byte[] encode(int sequence, int port) {
+  /**
+   * The whole message with its header, as it goes to the kernel.
+   *
+   * @param acknowledged whether the kernel is to say that it has done it; a refusal it tells anyway
+   */
+  byte[] encode(int sequence, int port, boolean acknowledged) {
     int length = buffer.position();
     buffer.putInt(0, length);
     buffer.putShort(4, (short) type);
-    int ack = isDump() ? 0 : Netlink.NLM_F_ACK; // a dump ends with NLMSG_DONE
+    int ack = acknowledged && !isDump() ? Netlink.NLM_F_ACK : 0; // a dump ends with NLMSG_DONE
     buffer.putShort(6, (short) (flags | Netlink.NLM_F_REQUEST | ack));
     buffer.putInt(8, sequence);
     buffer.putInt(12, port);

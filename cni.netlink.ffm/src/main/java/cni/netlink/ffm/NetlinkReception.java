@@ -4,7 +4,9 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -16,11 +18,19 @@ final class NetlinkReception {
   private final List<List<ByteBuffer>> objects = new ArrayList<>();
   private final @Nullable NetlinkException[] errors;
   private final boolean[] ended;
+  private final boolean batch;
   private int open;
   private boolean interrupted;
 
-  NetlinkReception(List<NetlinkMessage> requests, int port, int firstSequence) {
+  /**
+   * Begins with nothing received.
+   *
+   * @param batch whether the requests are a batch of netfilter's: framed by a begin and an end, all
+   *     or none done, and only the last of them acknowledged
+   */
+  NetlinkReception(List<NetlinkMessage> requests, boolean batch, int port, int firstSequence) {
     this.requests = requests;
+    this.batch = batch;
     this.port = port;
     this.firstSequence = firstSequence;
     this.errors = new NetlinkException[requests.size()];
@@ -36,13 +46,27 @@ final class NetlinkReception {
   byte[] encode() {
     var bytes = new ByteArrayOutputStream();
     for (int i = 0; i < requests.size(); i++) {
-      bytes.writeBytes(requests.get(i).encode(firstSequence + i, port));
+      boolean acknowledged = !batch || i == lastOfBatch();
+      bytes.writeBytes(requests.get(i).encode(firstSequence + i, port, acknowledged));
     }
     return bytes.toByteArray();
   }
 
+  /**
+   * Whether everything has been answered. What stands for a whole batch is the acknowledgement of
+   * its last request, which comes after every refusal, or a refusal of its begin.
+   */
   boolean complete() {
-    return open == 0;
+    return batch ? ended[0] || ended[lastOfBatch()] : open == 0;
+  }
+
+  private int lastOfBatch() {
+    return requests.size() - 2; // before the end
+  }
+
+  /** The first refusal, if there was one: that of a batch as a whole counts before all others. */
+  Optional<NetlinkException> firstError() {
+    return Arrays.stream(errors).filter(Objects::nonNull).findFirst();
   }
 
   /** Whether the kernel said that a list changed while it told it. */

@@ -13,6 +13,7 @@ import java.nio.ByteOrder;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -23,6 +24,11 @@ public final class NetlinkSocket implements AutoCloseable {
   private static final int SOCK_RAW_CLOEXEC = 3 | 0x80000;
   private static final int SOL_SOCKET = 1;
   private static final int SO_RCVTIMEO = 20;
+  private static final int SO_SNDBUFFORCE = 32;
+
+  /** What fits without asking, in bytes: half of the usual net.core.wmem_default. */
+  private static final int USUAL_SEND_BUFFER = 96 * 1024;
+
   private static final int MSG_TRUNC = 0x20;
   private static final int MSG_DONTWAIT = 0x40;
   private static final int NOTHING_LEFT = -1;
@@ -48,6 +54,7 @@ public final class NetlinkSocket implements AutoCloseable {
   private final Descriptor descriptor;
   private final int port;
   private int sequence = 1;
+  private int sendBuffer = USUAL_SEND_BUFFER;
 
   private NetlinkSocket(Descriptor descriptor, int port) {
     this.descriptor = descriptor;
@@ -136,6 +143,38 @@ public final class NetlinkSocket implements AutoCloseable {
     return answers;
   }
 
+  /**
+   * Has netfilter do several things as one transaction, with one send and, if all goes well, one
+   * receive: either all of them are done or none.
+   *
+   * @param batch the requests between NFNL_MSG_BATCH_BEGIN and NFNL_MSG_BATCH_END
+   * @throws NetlinkException the first refusal, that of the request that caused it
+   * @throws IOException if the kernel cannot be asked
+   */
+  public void transact(List<NetlinkMessage> batch) throws IOException {
+    turn.lock();
+    try {
+      NetlinkReception reception = sendAll(batch, true);
+      if (receive(reception, RECEIVE_BUFFER) > RECEIVE_BUFFER) {
+        throw new MalformedMessageException(reception.description() + ": an answer was cut");
+      }
+      Optional<NetlinkException> error = reception.firstError();
+      if (error.isPresent()) {
+        throw error.get();
+      }
+    } finally {
+      turn.unlock();
+    }
+  }
+
+  private NetlinkReception sendAll(List<NetlinkMessage> requests, boolean batch)
+      throws KernelException {
+    var reception = new NetlinkReception(requests, batch, port, sequence);
+    sequence += requests.size();
+    send(reception);
+    return reception;
+  }
+
   /** A list may change while the kernel tells it; it says so, and the list is asked for again. */
   private List<ByteBuffer> dump(NetlinkMessage request) throws IOException {
     for (int attempt = 1; attempt <= DUMP_ATTEMPTS; attempt++) {
@@ -153,9 +192,7 @@ public final class NetlinkSocket implements AutoCloseable {
     try {
       int size = RECEIVE_BUFFER;
       while (true) {
-        var reception = new NetlinkReception(requests, port, sequence);
-        sequence += requests.size();
-        send(reception);
+        NetlinkReception reception = sendAll(requests, false);
         int needed = receive(reception, size);
         if (needed <= size) {
           return reception;
@@ -174,6 +211,12 @@ public final class NetlinkSocket implements AutoCloseable {
   private void send(NetlinkReception reception) throws KernelException {
     byte[] bytes = reception.encode();
     try (Arena arena = Arena.ofConfined()) {
+      if (bytes.length > sendBuffer) {
+        // Beyond net.core.wmem_max, as nft does it: a transaction cannot be sent in parts.
+        MemorySegment size = arena.allocateFrom(JAVA_INT, bytes.length);
+        Libc.setsockopt(descriptor.number(), SOL_SOCKET, SO_SNDBUFFORCE, size);
+        sendBuffer = bytes.length;
+      }
       MemorySegment data = arena.allocateFrom(ValueLayout.JAVA_BYTE, bytes);
       while (true) {
         try {

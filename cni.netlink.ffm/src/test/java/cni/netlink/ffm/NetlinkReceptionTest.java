@@ -19,7 +19,7 @@ class NetlinkReceptionTest {
   private static final int RTM_NEWLINK = 16;
 
   private final NetlinkReception reception =
-      new NetlinkReception(List.of(request("first"), request("second")), PORT, FIRST);
+      new NetlinkReception(List.of(request("first"), request("second")), false, PORT, FIRST);
 
   private static NetlinkMessage request(String description) {
     return new NetlinkMessage(description, RTM_NEWLINK, 0);

@@ -1,0 +1,88 @@
+package cni.netlink.ffm.netfilter;
+
+import cni.netlink.ffm.NetlinkMessage;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The values that a rule looks something up in; the set belongs to that rule alone.
+ *
+ * @param type what the values are
+ * @param ranges whether they are ranges, each told by its first value and the one after its last
+ * @param elements the values, in the order of their numbers
+ */
+public record AnonymousSet(Type type, boolean ranges, List<Element> elements) {
+  /** What the kernel makes a name of, by putting in a number. */
+  static final String NAME = "__set%d";
+
+  /** Takes a copy of the list. */
+  public AnonymousSet {
+    elements = List.copyOf(elements);
+  }
+
+  /**
+   * What values can be, by the numbers that nft(8) has for its data types.
+   *
+   * @param number the data type
+   * @param length the values' length in bytes
+   */
+  public record Type(int number, int length) {
+    public static final Type IPV4_ADDRESS = new Type(7, 4);
+    public static final Type IPV6_ADDRESS = new Type(8, 16);
+    public static final Type PROTOCOL = new Type(12, 1);
+    public static final Type PORT = new Type(13, 2);
+    public static final Type INTERFACE_NAME = new Type(41, 16);
+  }
+
+  /**
+   * A value.
+   *
+   * @param key the value
+   * @param end whether a range ends before it
+   */
+  public record Element(Bytes key, boolean end) {}
+
+  /** The requests that make it, for the rule that follows in the same transaction. */
+  List<NetlinkMessage> requests(Table table, int id) {
+    int flags = NfTables.NFT_SET_ANONYMOUS | NfTables.NFT_SET_CONSTANT;
+    String what = "add a set to table \"" + table + "\"";
+    NetlinkMessage set =
+        NfTables.message(
+                what, NfTables.NFT_MSG_NEWSET, cni.netlink.ffm.Netlink.NLM_F_CREATE, table.family())
+            .string(NfTables.NFTA_SET_TABLE, table.name())
+            .string(NfTables.NFTA_SET_NAME, NAME)
+            .be32(NfTables.NFTA_SET_FLAGS, ranges ? flags | NfTables.NFT_SET_INTERVAL : flags)
+            .be32(NfTables.NFTA_SET_KEY_TYPE, type.number())
+            .be32(NfTables.NFTA_SET_KEY_LEN, type.length())
+            .be32(NfTables.NFTA_SET_ID, id)
+            .nest(
+                NfTables.NFTA_SET_DESC,
+                size -> size.be32(NfTables.NFTA_SET_DESC_SIZE, elements.size()));
+    NetlinkMessage content =
+        NfTables.message(
+                what,
+                NfTables.NFT_MSG_NEWSETELEM,
+                cni.netlink.ffm.Netlink.NLM_F_CREATE,
+                table.family())
+            .string(NfTables.NFTA_SET_ELEM_LIST_TABLE, table.name())
+            .string(NfTables.NFTA_SET_ELEM_LIST_SET, NAME)
+            .be32(NfTables.NFTA_SET_ELEM_LIST_SET_ID, id)
+            .nest(NfTables.NFTA_SET_ELEM_LIST_ELEMENTS, this::writeElements);
+    return new ArrayList<>(List.of(set, content));
+  }
+
+  private void writeElements(NetlinkMessage message) {
+    for (Element element : elements) {
+      message.nest(NfTables.NFTA_LIST_ELEM, item -> write(element, item));
+    }
+  }
+
+  private static void write(Element element, NetlinkMessage message) {
+    if (element.end()) {
+      message.be32(NfTables.NFTA_SET_ELEM_FLAGS, NfTables.NFT_SET_ELEM_INTERVAL_END);
+    }
+    message.nest(
+        NfTables.NFTA_SET_ELEM_KEY,
+        key -> key.bytes(NfTables.NFTA_DATA_VALUE, element.key().toArray()));
+  }
+}

@@ -1,0 +1,191 @@
+package cni.netlink.ffm.netfilter;
+
+import static cni.netlink.ffm.netfilter.NfTables.NFT_REG_1;
+
+import cni.netlink.ffm.netfilter.Expression.Compare;
+import cni.netlink.ffm.netfilter.Expression.Match;
+import cni.netlink.ffm.netfilter.Expression.Meta;
+import cni.netlink.ffm.netfilter.Expression.Target;
+import java.net.Inet4Address;
+import java.net.InetAddress;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+
+/**
+ * Makes rules of the very expressions that the nf_tables variant of iptables(8), version 1.8.9,
+ * makes of its options, so that {@code iptables -S} shows them and {@code iptables -D} finds them.
+ * iptables orders them: interfaces, protocol, addresses, matches; so must the calls here be.
+ */
+public final class IptablesRule {
+  /** XT_ALIGN of linux/netfilter/x_tables.h. */
+  private static final int ALIGNMENT = 8;
+
+  private static final int COMMENT_LENGTH = 256;
+
+  /** XT_ADDRTYPE_LOCAL of linux/netfilter/xt_addrtype.h. */
+  private static final short ADDRESS_TYPE_LOCAL = 1 << 2;
+
+  /** A multiport match takes no more. */
+  public static final int MOST_PORTS = 15;
+
+  private final Family family;
+  private final RuleBuilder builder;
+
+  private IptablesRule(Family family) {
+    this.family = family;
+    this.builder = RuleBuilder.in(family);
+  }
+
+  /**
+   * A rule for a table of that family.
+   *
+   * @param family IP or IP6
+   */
+  public static IptablesRule in(Family family) {
+    return new IptablesRule(family);
+  }
+
+  /** {@code -i}: packets that came in by an interface, or with NOT_EQUAL by another. */
+  public IptablesRule inputInterface(int operator, String name) {
+    return interfaceName(Meta.INPUT_NAME, operator, name);
+  }
+
+  /** {@code -o}: packets that leave by an interface, or with NOT_EQUAL by another. */
+  public IptablesRule outputInterface(int operator, String name) {
+    return interfaceName(Meta.OUTPUT_NAME, operator, name);
+  }
+
+  private IptablesRule interfaceName(int key, int operator, String name) {
+    builder.with(new Meta(key, NFT_REG_1));
+    boolean wildcard = name.endsWith("+");
+    String compared = wildcard ? name.substring(0, name.length() - 1) : name + "\0";
+    Bytes data = Bytes.of(compared.getBytes(StandardCharsets.UTF_8));
+    builder.with(new Compare(operator, NFT_REG_1, data));
+    return this;
+  }
+
+  /** {@code -p}. */
+  public IptablesRule protocol(int protocol) {
+    builder.protocol(protocol);
+    return this;
+  }
+
+  /** {@code -s}: packets from a network, or with NOT_EQUAL from any other. */
+  public IptablesRule source(int operator, InetAddress network, int prefix) {
+    if (prefix > 0 || operator != Compare.EQUAL) {
+      builder.source(operator, network, prefix);
+    }
+    return this;
+  }
+
+  /** {@code -d}: packets to a network, or with NOT_EQUAL to any other. */
+  public IptablesRule destination(int operator, InetAddress network, int prefix) {
+    if (prefix > 0 || operator != Compare.EQUAL) {
+      builder.destination(operator, network, prefix);
+    }
+    return this;
+  }
+
+  /** {@code --dport}; for SCTP iptables has no expression and matches otherwise. */
+  public IptablesRule destinationPort(int protocol, int port) {
+    if (protocol != RuleBuilder.SCTP) {
+      builder.destinationPort(protocol, port);
+      return this;
+    }
+    // struct xt_sctp_info: dpts u16[2], spts u16[2], chunkmap u32[64], chunk_match_type u32, then
+    // four times type u8, flag u8 and mask u8, flag_count s32, flags u32, invflags u32
+    ByteBuffer info = info(292);
+    info.putShort((short) port).putShort((short) port);
+    for (int at = 268; at < 280; at += 3) {
+      info.put(at, (byte) -1);
+    }
+    info.putInt(284, 2); // XT_SCTP_DEST_PORTS
+    return match("sctp", 0, info);
+  }
+
+  /** {@code -m comment}. */
+  public IptablesRule comment(String text) {
+    byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+    ByteBuffer info = info(COMMENT_LENGTH);
+    info.put(bytes, 0, Math.min(bytes.length, COMMENT_LENGTH - 1));
+    return match("comment", 0, info);
+  }
+
+  /** {@code -m conntrack --ctstate}: struct xt_conntrack_mtinfo3. */
+  public IptablesRule connectionState(int states) {
+    ByteBuffer info = info(164);
+    info.putShort(146, (short) 1); // match_flags: XT_CONNTRACK_STATE
+    info.putShort(150, (short) states); // the bits are those of nf_tables
+    return match("conntrack", 3, info);
+  }
+
+  /** {@code -m addrtype --dst-type LOCAL}: struct xt_addrtype_info_v1. */
+  public IptablesRule toHost() {
+    ByteBuffer info = info(8);
+    info.putShort(2, ADDRESS_TYPE_LOCAL);
+    return match("addrtype", 1, info);
+  }
+
+  /** {@code -m multiport --destination-ports}, at most 15: struct xt_multiport_v1. */
+  public IptablesRule destinationPorts(List<Integer> ports) {
+    ByteBuffer info = info(48);
+    info.put((byte) 1).put((byte) ports.size()); // XT_MULTIPORT_DESTINATION
+    ports.forEach(port -> info.putShort(port.shortValue()));
+    return match("multiport", 1, info);
+  }
+
+  /** {@code -m mark --mark value/mask}. */
+  public IptablesRule mark(int value, int mask) {
+    builder.mark(Compare.EQUAL, mask, value);
+    return this;
+  }
+
+  private IptablesRule match(String name, int revision, ByteBuffer info) {
+    builder.with(new Match(name, revision, Bytes.of(info)));
+    return this;
+  }
+
+  /** {@code -j}: what the rule does, ACCEPT, DROP, RETURN or the jump to a chain. */
+  public Rule then(Expression.Verdict verdict) {
+    return builder.with(new Expression.Counter()).with(verdict).build();
+  }
+
+  /** {@code -j DNAT --to-destination}: struct nf_nat_range2. */
+  public Rule destinationNat(InetAddress address, int port) {
+    ByteBuffer info = info(44);
+    info.putInt(Expression.Nat.MAP_IPS | Expression.Nat.PROTO_SPECIFIED);
+    info.put(4, address.getAddress()).put(20, address.getAddress());
+    for (int at = 36; at < 40; at += 2) {
+      info.put(at, (byte) (port >>> 8)).put(at + 1, (byte) port);
+    }
+    return target("DNAT", 2, info);
+  }
+
+  /** {@code -j MARK --set-xmark bits/bits}: struct xt_mark_tginfo2. */
+  public Rule setMark(int bits) {
+    return target("MARK", 2, info(8).putInt(bits).putInt(bits));
+  }
+
+  /** {@code -j MASQUERADE}: struct nf_nat_ipv4_multi_range_compat or nf_nat_range. */
+  public Rule masquerade() {
+    boolean v4 = family == Family.IP;
+    return target("MASQUERADE", 0, v4 ? info(20).putInt(1) : info(40));
+  }
+
+  private Rule target(String name, int revision, ByteBuffer info) {
+    builder.with(new Expression.Counter());
+    return builder.with(new Target(name, revision, Bytes.of(info))).build();
+  }
+
+  private static ByteBuffer info(int length) {
+    int aligned = (length + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return ByteBuffer.allocate(aligned).order(ByteOrder.nativeOrder());
+  }
+
+  /** The family that an address belongs to. */
+  public static Family familyOf(InetAddress address) {
+    return address instanceof Inet4Address ? Family.IP : Family.IP6;
+  }
+}

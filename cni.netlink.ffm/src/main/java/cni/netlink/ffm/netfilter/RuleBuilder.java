@@ -1,0 +1,210 @@
+package cni.netlink.ffm.netfilter;
+
+import static cni.netlink.ffm.netfilter.NfTables.NFT_REG_1;
+import static cni.netlink.ffm.netfilter.NfTables.NFT_REG_2;
+
+import cni.netlink.ffm.netfilter.Expression.Compare;
+import cni.netlink.ffm.netfilter.Expression.Meta;
+import cni.netlink.ffm.netfilter.Expression.Payload;
+import java.net.Inet4Address;
+import java.net.InetAddress;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+
+/**
+ * Makes rules, condition by condition, of the very expressions that nft(8) makes of its words, so
+ * that nft shows them as if it had made them. {@link IptablesRule} does the same for iptables.
+ */
+public final class RuleBuilder {
+  public static final int TCP = 6;
+  public static final int UDP = 17;
+  public static final int SCTP = 132;
+
+  /** IFNAMSIZ of linux/if.h. */
+  private static final int INTERFACE_NAME = 16;
+
+  /** RTN_LOCAL of linux/rtnetlink.h. */
+  private static final int LOCAL = 2;
+
+  private final Family family;
+  private final List<Expression> expressions = new ArrayList<>();
+  private int networkProtocol;
+  private int transportProtocol;
+
+  private RuleBuilder(Family family) {
+    this.family = family;
+  }
+
+  /** A rule for a table of that family. */
+  public static RuleBuilder in(Family family) {
+    return new RuleBuilder(family);
+  }
+
+  /** The rule. */
+  public Rule build() {
+    return new Rule(expressions, Userdata.NONE);
+  }
+
+  /** Appends an expression as it is. */
+  public RuleBuilder with(Expression expression) {
+    expressions.add(expression);
+    return this;
+  }
+
+  private RuleBuilder compare(int operator, Bytes data) {
+    return with(new Compare(operator, NFT_REG_1, data));
+  }
+
+  /** {@code ip saddr}: packets from a network, or with NOT_EQUAL from any other. */
+  public RuleBuilder source(int operator, InetAddress network, int prefix) {
+    return address(operator, network, prefix, true);
+  }
+
+  /** {@code ip daddr}: packets to a network, or with NOT_EQUAL to any other. */
+  public RuleBuilder destination(int operator, InetAddress network, int prefix) {
+    return address(operator, network, prefix, false);
+  }
+
+  private RuleBuilder address(int operator, InetAddress network, int prefix, boolean source) {
+    Bytes address = Bytes.of(network.getAddress());
+    // Whole bytes are loaded alone; only a prefix that ends within one is masked.
+    int length = prefix > 0 && prefix % 8 == 0 ? prefix / 8 : address.length();
+    loadAddress(network instanceof Inet4Address, length, source);
+    if (prefix % 8 == 0 && prefix > 0) {
+      return compare(operator, address.first(length));
+    }
+    Bytes mask = mask(address.length(), prefix);
+    with(new Expression.Bitwise(NFT_REG_1, NFT_REG_1, mask, Bytes.repeated(mask.length(), 0)));
+    return compare(operator, address.and(mask));
+  }
+
+  private static Bytes mask(int length, int prefix) {
+    byte[] mask = new byte[length];
+    for (int bit = 0; bit < prefix; bit++) {
+      mask[bit / 8] |= (byte) (0x80 >> bit % 8);
+    }
+    return Bytes.of(mask);
+  }
+
+  /** Loads the source or destination address, or so many bytes of it. */
+  RuleBuilder loadAddress(boolean v4, int length, boolean source) {
+    requireNetworkProtocol(v4 ? Family.IP : Family.IP6);
+    int offset = v4 ? (source ? 12 : 16) : source ? 8 : 24;
+    return with(new Payload(Payload.NETWORK_HEADER, offset, length, NFT_REG_1));
+  }
+
+  /** In a table for both families, an address tells which one is meant. */
+  private void requireNetworkProtocol(Family wanted) {
+    if (family == Family.INET && networkProtocol != wanted.number()) {
+      networkProtocol = wanted.number();
+      with(new Meta(Meta.NETWORK_PROTOCOL, NFT_REG_1));
+      compare(Compare.EQUAL, Bytes.of((byte) wanted.number()));
+    }
+  }
+
+  /** {@code meta l4proto}: packets of a transport protocol. */
+  public RuleBuilder protocol(int protocol) {
+    if (transportProtocol != protocol) {
+      transportProtocol = protocol;
+      with(new Meta(Meta.TRANSPORT_PROTOCOL, NFT_REG_1));
+      compare(Compare.EQUAL, Bytes.of((byte) protocol));
+    }
+    return this;
+  }
+
+  /** {@code tcp dport}: packets to a port. */
+  public RuleBuilder destinationPort(int protocol, int port) {
+    return protocol(protocol).loadPort(false).compare(Compare.EQUAL, Bytes.be16(port));
+  }
+
+  /** Loads the source or destination port. */
+  RuleBuilder loadPort(boolean source) {
+    return with(new Payload(Payload.TRANSPORT_HEADER, source ? 0 : 2, 2, NFT_REG_1));
+  }
+
+  /** {@code iifname}: packets that came in by an interface, or with NOT_EQUAL by another. */
+  public RuleBuilder inputInterface(int operator, String name) {
+    with(new Meta(Meta.INPUT_NAME, NFT_REG_1));
+    return compare(operator, interfaceName(name));
+  }
+
+  /** {@code oifname}: packets that leave by an interface, or with NOT_EQUAL by another. */
+  public RuleBuilder outputInterface(int operator, String name) {
+    with(new Meta(Meta.OUTPUT_NAME, NFT_REG_1));
+    return compare(operator, interfaceName(name));
+  }
+
+  /** A name that ends with an asterisk stands for all that begin so. */
+  static Bytes interfaceName(String name) {
+    if (name.endsWith("*")) {
+      String beginning = name.substring(0, name.length() - 1);
+      return Bytes.of(beginning.getBytes(java.nio.charset.StandardCharsets.UTF_8));
+    }
+    return Bytes.padded(name, INTERFACE_NAME);
+  }
+
+  /** {@code ether saddr}: frames from a hardware address of six bytes. */
+  public RuleBuilder etherSource(byte[] mac) {
+    with(new Payload(Payload.LINK_HEADER, 6, 6, NFT_REG_1));
+    return compare(Compare.EQUAL, Bytes.of(mac));
+  }
+
+  /** {@code ct state}: packets whose connection is in one of the states. */
+  public RuleBuilder connectionState(int states) {
+    with(new Expression.Connection(Expression.Connection.STATE, NFT_REG_1));
+    Bytes mask = hostOrder(states);
+    with(new Expression.Bitwise(NFT_REG_1, NFT_REG_1, mask, hostOrder(0)));
+    return compare(Compare.NOT_EQUAL, hostOrder(0));
+  }
+
+  /** {@code meta mark and}: packets whose mark has that value in the bits of the mask. */
+  public RuleBuilder mark(int operator, int mask, int value) {
+    with(new Meta(Meta.MARK, NFT_REG_1));
+    if (mask != -1) {
+      with(new Expression.Bitwise(NFT_REG_1, NFT_REG_1, hostOrder(mask), hostOrder(0)));
+    }
+    return compare(operator, hostOrder(value));
+  }
+
+  static Bytes hostOrder(int number) {
+    var buffer = java.nio.ByteBuffer.allocate(4).order(java.nio.ByteOrder.nativeOrder());
+    return Bytes.of(buffer.putInt(number).array());
+  }
+
+  /** {@code fib daddr type local}: packets to an address of the host itself. */
+  public RuleBuilder toHost() {
+    int flags = Expression.Fib.DESTINATION_ADDRESS;
+    with(new Expression.Fib(Expression.Fib.ADDRESS_TYPE, flags, NFT_REG_1));
+    return compare(Compare.EQUAL, hostOrder(LOCAL));
+  }
+
+  /** {@code dnat to}: sends the packets to that address and port. */
+  public RuleBuilder destinationNat(InetAddress address, int port) {
+    int nfproto = (address instanceof Inet4Address ? Family.IP : Family.IP6).number();
+    with(new Expression.Immediate(NFT_REG_1, Bytes.of(address.getAddress())));
+    with(new Expression.Immediate(NFT_REG_2, Bytes.be16(port)));
+    return with(new Expression.Nat(Expression.Nat.DESTINATION, nfproto, NFT_REG_1, NFT_REG_2, 0));
+  }
+
+  /** {@code masquerade}. */
+  public RuleBuilder masquerade() {
+    return with(new Expression.Masquerade(0));
+  }
+
+  /** The transport protocol that a rule is for, if it is for one. */
+  static OptionalInt protocol(Rule rule) {
+    List<Expression> all = rule.expressions();
+    for (int i = 0; i + 1 < all.size(); i++) {
+      if (all.get(i) instanceof Meta(int key, int register)
+          && key == Meta.TRANSPORT_PROTOCOL
+          && all.get(i + 1) instanceof Compare(int operator, int compared, Bytes data)
+          && operator == Compare.EQUAL
+          && compared == register
+          && data.length() == 1) {
+        return OptionalInt.of(Byte.toUnsignedInt(data.toArray()[0]));
+      }
+    }
+    return OptionalInt.empty();
+  }
+}

@@ -1,0 +1,396 @@
+package cni.netlink.ffm.netfilter;
+
+import static cni.netlink.ffm.netfilter.Expression.Compare.EQUAL;
+import static cni.netlink.ffm.netfilter.Expression.Compare.NOT_EQUAL;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.NetlinkException;
+import cni.netlink.ffm.netfilter.Expression.Verdict;
+import cni.netlink.lab.KernelTest;
+import cni.netlink.lab.Lab;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Rules of ours beside those that nft and iptables make of the same words. */
+@KernelTest(commands = {"nft", "iptables", "ip6tables"})
+class NftablesTest {
+  private static final InetAddress V4 = InetAddress.ofLiteral("10.1.2.3");
+  private static final InetAddress V6 = InetAddress.ofLiteral("fd00::3");
+
+  private Lab lab;
+  private Nftables nftables;
+
+  @BeforeEach
+  void open() throws IOException {
+    lab = new Lab();
+    nftables = Nftables.open(lab.host());
+  }
+
+  @AfterEach
+  void close() throws IOException {
+    nftables.close();
+    lab.close();
+  }
+
+  /** Adds the rule beside what nft makes of the words, and compares both ways. */
+  private void same(Table table, Rule ours, String words) throws IOException {
+    Lab.run(lab.host(), "nft", "add", "table", table.family().toString(), table.name());
+    Chain theirChain = table.chain("theirs");
+    Chain ourChain = table.chain("ours");
+    nftables.commit(
+        new Transaction()
+            .add(theirChain)
+            .add(ourChain)
+            .add(table.chain("x"))
+            .append(ourChain, ours));
+    Lab.run(lab.host(), "nft", "add rule " + theirChain + " " + words);
+    List<ListedRule> theirs = nftables.rules(theirChain);
+    assertEquals(1, theirs.size());
+    assertEquals(
+        theirs.getFirst().rule().expressions(),
+        nftables.rules(ourChain).getFirst().rule().expressions(),
+        words);
+    assertEquals(
+        shown(theirChain).replace("theirs", "ours"), shown(ourChain), "as nft shows it: " + words);
+    nftables.commit(new Transaction().flush(theirChain).flush(ourChain));
+  }
+
+  private String shown(Chain chain) throws IOException {
+    return Lab.run(lab.host(), "nft", "list chain " + chain);
+  }
+
+  @Test
+  void rulesAreThoseOfNft() throws Exception {
+    var inet = new Table(Family.INET, "t");
+    var ip = new Table(Family.IP, "t");
+    var ip6 = new Table(Family.IP6, "t");
+    var bridge = new Table(Family.BRIDGE, "t");
+    for (int prefix : new int[] {0, 4, 8, 20, 24, 31, 32}) {
+      same(
+          inet,
+          RuleBuilder.in(Family.INET)
+              .source(EQUAL, V4, 32)
+              .destination(NOT_EQUAL, V4, prefix)
+              .with(Verdict.ACCEPT)
+              .build(),
+          "ip saddr 10.1.2.3 ip daddr != 10.1.2.3/" + prefix + " accept");
+    }
+    for (int prefix : new int[] {0, 8, 60, 64, 127, 128}) {
+      same(
+          inet,
+          RuleBuilder.in(Family.INET)
+              .source(EQUAL, V6, 128)
+              .destination(NOT_EQUAL, V6, prefix)
+              .with(Verdict.DROP)
+              .build()
+              .commented("a comment"),
+          "ip6 saddr fd00::3 ip6 daddr != fd00::3/" + prefix + " drop comment \"a comment\"");
+    }
+    same(
+        ip,
+        RuleBuilder.in(Family.IP)
+            .destination(EQUAL, V4, 32)
+            .destinationPort(RuleBuilder.TCP, 8080)
+            .with(Verdict.jump("x"))
+            .build(),
+        "ip daddr 10.1.2.3 tcp dport 8080 jump x");
+    same(
+        ip6,
+        RuleBuilder.in(Family.IP6)
+            .destinationPort(RuleBuilder.SCTP, 53)
+            .with(Verdict.goTo("x"))
+            .build(),
+        "sctp dport 53 goto x");
+    same(
+        ip,
+        RuleBuilder.in(Family.IP).toHost().connectionState(6).with(Verdict.RETURN).build(),
+        "fib daddr type local ct state established,related return");
+    same(
+        ip,
+        RuleBuilder.in(Family.IP)
+            .inputInterface(EQUAL, "eth0")
+            .outputInterface(NOT_EQUAL, "veth*")
+            .mark(EQUAL, 0x2000, 0x2000)
+            .with(new Expression.Counter())
+            .with(Verdict.ACCEPT)
+            .build(),
+        "iifname eth0 oifname != veth* meta mark & 0x2000 == 0x2000 counter accept");
+    same(
+        bridge,
+        RuleBuilder.in(Family.BRIDGE)
+            .etherSource(new byte[] {2, 0, 0, 0, 0, 1})
+            .with(Verdict.RETURN)
+            .build(),
+        "ether saddr 02:00:00:00:00:01 return");
+    same(
+        ip,
+        RuleBuilder.in(Family.IP)
+            .with(new Expression.Limit(10, 60, 5, false))
+            .with(new Expression.Log("p: "))
+            .with(new Expression.Reject(0, 13))
+            .build(),
+        "limit rate 10/minute log prefix \"p: \" reject with icmp type admin-prohibited");
+  }
+
+  @Test
+  void translationsAreThoseOfNft() throws Exception {
+    var ip = new Table(Family.IP, "t");
+    var ip6 = new Table(Family.IP6, "t");
+    nftables.commit(new Transaction().add(ip).add(ip.chain("out"), Hook.SOURCE_NAT));
+    nftables.commit(new Transaction().add(ip6).add(ip6.chain("in"), Hook.DESTINATION_NAT));
+    same(
+        ip,
+        RuleBuilder.in(Family.IP)
+            .destinationPort(RuleBuilder.UDP, 53)
+            .destinationNat(V4, 5353)
+            .build(),
+        "udp dport 53 dnat to 10.1.2.3:5353");
+    same(
+        ip6,
+        RuleBuilder.in(Family.IP6)
+            .destinationPort(RuleBuilder.TCP, 80)
+            .destinationNat(V6, 8080)
+            .build(),
+        "tcp dport 80 dnat to [fd00::3]:8080");
+    same(
+        ip,
+        RuleBuilder.in(Family.IP).source(EQUAL, V4, 32).masquerade().build(),
+        "ip saddr 10.1.2.3 masquerade");
+    same(
+        ip,
+        RuleBuilder.in(Family.IP)
+            .destinationPort(RuleBuilder.TCP, 80)
+            .with(new Expression.Immediate(1, Bytes.be16(8080)))
+            .with(new Expression.Redirect(1))
+            .build(),
+        "tcp dport 80 redirect to :8080");
+  }
+
+  @Test
+  void rulesAreThoseOfIptables() throws Exception {
+    Map<String, Rule> v4 =
+        Map.of(
+            "-d 10.1.2.3/32 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+            IptablesRule.in(Family.IP)
+                .destination(EQUAL, V4, 32)
+                .connectionState(6)
+                .then(Verdict.ACCEPT),
+            "-m addrtype --dst-type LOCAL -j X",
+            IptablesRule.in(Family.IP).toHost().then(Verdict.jump("X")),
+            "-p tcp -m comment --comment c -m multiport --dports 80,443 -j X",
+            IptablesRule.in(Family.IP)
+                .protocol(RuleBuilder.TCP)
+                .comment("c")
+                .destinationPorts(List.of(80, 443))
+                .then(Verdict.jump("X")),
+            "-s 10.1.0.0/20 -p udp -m udp --dport 53 -j MARK --set-xmark 0x2000/0x2000",
+            IptablesRule.in(Family.IP)
+                .protocol(RuleBuilder.UDP)
+                .source(EQUAL, InetAddress.ofLiteral("10.1.0.0"), 20)
+                .destinationPort(RuleBuilder.UDP, 53)
+                .setMark(0x2000),
+            "-p sctp -m sctp --dport 53 -j ACCEPT",
+            IptablesRule.in(Family.IP)
+                .protocol(RuleBuilder.SCTP)
+                .destinationPort(RuleBuilder.SCTP, 53)
+                .then(Verdict.ACCEPT));
+    sameAsIptables("iptables", "nat", "PREROUTING", v4);
+    sameAsIptables(
+        "iptables",
+        "filter",
+        "FORWARD",
+        Map.of(
+            "-i br0 ! -o br0 -j RETURN",
+            IptablesRule.in(Family.IP)
+                .inputInterface(EQUAL, "br0")
+                .outputInterface(NOT_EQUAL, "br0")
+                .then(Verdict.RETURN)));
+    sameAsIptables(
+        "iptables",
+        "nat",
+        "PREROUTING",
+        Map.of(
+            "-d 10.1.2.3/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.1.2.3:8080",
+            IptablesRule.in(Family.IP)
+                .protocol(RuleBuilder.TCP)
+                .destination(EQUAL, V4, 32)
+                .destinationPort(RuleBuilder.TCP, 80)
+                .destinationNat(V4, 8080)));
+    sameAsIptables(
+        "iptables",
+        "nat",
+        "POSTROUTING",
+        Map.of(
+            "-m mark --mark 0x2000/0x2000 -j MASQUERADE",
+            IptablesRule.in(Family.IP).mark(0x2000, 0x2000).masquerade()));
+    sameAsIptables(
+        "ip6tables",
+        "nat",
+        "PREROUTING",
+        Map.of(
+            "-p tcp -m tcp --dport 80 -j DNAT --to-destination [fd00::3]:8080",
+            IptablesRule.in(Family.IP6)
+                .protocol(RuleBuilder.TCP)
+                .destinationPort(RuleBuilder.TCP, 80)
+                .destinationNat(V6, 8080)));
+    sameAsIptables(
+        "ip6tables",
+        "nat",
+        "POSTROUTING",
+        Map.of(
+            "! -d ff00::/8 -m comment --comment c -j MASQUERADE",
+            IptablesRule.in(Family.IP6)
+                .destination(NOT_EQUAL, InetAddress.ofLiteral("ff00::"), 8)
+                .comment("c")
+                .masquerade()));
+  }
+
+  private void sameAsIptables(String command, String table, String chain, Map<String, Rule> rules)
+      throws IOException {
+    Lab.attempt(lab.host(), command, "-t", table, "-N", "X");
+    Family family = command.equals("iptables") ? Family.IP : Family.IP6;
+    Chain nat = new Table(family, table).chain(chain);
+    for (Map.Entry<String, Rule> entry : rules.entrySet()) {
+      List<String> words = new ArrayList<>(List.of(command, "-t", table, "-A", chain));
+      words.addAll(List.of(entry.getKey().split(" ", -1)));
+      Lab.run(lab.host(), words.toArray(String[]::new));
+      Rule theirs = nftables.rules(nat).getFirst().rule();
+      assertEquals(theirs.expressions(), entry.getValue().expressions(), entry.getKey());
+      nftables.commit(
+          new Transaction().flush(nat).append(nat, entry.getValue().ownedBy("somebody")));
+      String shown = Lab.run(lab.host(), command, "-t", table, "-S", chain);
+      assertTrue(shown.contains("-A " + chain + " " + entry.getKey() + "\n"), shown);
+      words.set(3, "-D");
+      Lab.run(lab.host(), words.toArray(String[]::new));
+    }
+  }
+
+  @Test
+  void aTransactionIsDoneAsAWholeOrNotAtAll() throws Exception {
+    var table = new Table(Family.IP, "t");
+    Chain chain = table.chain("c");
+    nftables.commit(new Transaction().add(table).add(chain));
+    Rule accept = RuleBuilder.in(Family.IP).with(Verdict.ACCEPT).build();
+    var wrong =
+        new Transaction()
+            .append(chain, accept)
+            .append(chain, RuleBuilder.in(Family.IP).with(Verdict.jump("none")).build())
+            .delete(table.chain("missing"));
+    NetlinkException e = assertThrows(NetlinkException.class, () -> nftables.commit(wrong));
+    assertTrue(e.is(Errno.ENOENT), e::getMessage);
+    assertTrue(
+        String.valueOf(e.getMessage()).startsWith("add a rule to chain \"ip t c\""), e::getMessage);
+    assertEquals(List.of(), nftables.rules(chain));
+    nftables.commit(new Transaction().append(chain, accept)); // the socket is in order
+    assertEquals(1, nftables.rules(chain).size());
+  }
+
+  @Test
+  void whatIsWrittenOnARuleIsKeptAndShown() throws Exception {
+    var table = new Table(Family.IP, "t");
+    Chain chain = table.chain("c");
+    Rule rule =
+        RuleBuilder.in(Family.IP)
+            .with(Verdict.ACCEPT)
+            .build()
+            .commented("for you")
+            .ownedBy("somebody");
+    nftables.commit(new Transaction().add(table).add(chain).append(chain, rule));
+    assertEquals(rule, nftables.rules(chain).getFirst().rule());
+    String shown = shown(chain);
+    assertTrue(shown.contains("accept comment \"for you\""), shown);
+    assertFalse(shown.contains("somebody"), shown);
+  }
+
+  @Test
+  void aLongTransactionGoesInOnePiece() throws Exception {
+    var table = new Table(Family.IP, "t");
+    Chain chain = table.chain("c");
+    var transaction = new Transaction().add(table).add(chain);
+    for (int i = 0; i < 5000; i++) {
+      transaction.append(
+          chain,
+          RuleBuilder.in(Family.IP)
+              .destinationPort(RuleBuilder.TCP, i)
+              .with(Verdict.ACCEPT)
+              .build());
+    }
+    nftables.commit(transaction);
+    List<ListedRule> rules = nftables.rules(chain);
+    assertEquals(5000, rules.size());
+    var deletions = new Transaction();
+    rules.forEach(deletions::delete);
+    nftables.commit(deletions);
+    assertEquals(List.of(), nftables.rules(chain));
+  }
+
+  @Test
+  void changesOfManyThreadsDoNotGetIntoEachOthersWay() throws Exception {
+    var table = new Table(Family.IP, "t");
+    Chain chain = table.chain("c");
+    nftables.commit(new Transaction().add(table).add(chain));
+    Rule rule = RuleBuilder.in(Family.IP).with(Verdict.ACCEPT).build();
+    List<Callable<Boolean>> tasks = new ArrayList<>();
+    for (int i = 0; i < 16; i++) {
+      String name = "n" + i;
+      tasks.add(
+          () -> {
+            try (Nftables own = Nftables.open(lab.host())) {
+              for (int round = 0; round < 20; round++) {
+                own.commit(new Transaction().append(chain, rule.commented(name)));
+                own.update(
+                    there -> {
+                      var change = new Transaction();
+                      for (ListedRule listed : there.rules(chain)) {
+                        if (listed.rule().commentStartsWith(name)) {
+                          change.delete(listed);
+                        }
+                      }
+                      return change;
+                    });
+              }
+              return true;
+            }
+          });
+    }
+    try (var threads = Executors.newFixedThreadPool(16)) {
+      for (Future<Boolean> done : threads.invokeAll(tasks)) {
+        assertTrue(done.get());
+      }
+    }
+    // "n1" begins "n10" as well, so that threads have deleted each other's; none must be left.
+    assertEquals(List.of(), nftables.rules(chain));
+  }
+
+  @Test
+  void chainsAreListedWithTheirHooks() throws Exception {
+    Lab.run(
+        lab.host(),
+        "nft",
+        "table inet f { chain forward { type filter hook forward priority 5; policy drop; }; chain c"
+            + " { }; }");
+    List<ListedChain> chains = nftables.chains();
+    var table = new Table(Family.INET, "f");
+    assertEquals(
+        List.of(
+            new ListedChain(
+                table.chain("forward"),
+                java.util.Optional.of(new Hook("filter", Hook.FORWARD, 5)),
+                true),
+            new ListedChain(table.chain("c"), java.util.Optional.empty(), false)),
+        chains);
+  }
+}
