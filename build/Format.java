@@ -1,4 +1,5 @@
 import com.google.googlejavaformat.java.Formatter;
+import com.google.googlejavaformat.java.FormatterException;
 import com.google.googlejavaformat.java.ImportOrderer;
 import com.google.googlejavaformat.java.JavaFormatterOptions;
 import com.google.googlejavaformat.java.RemoveUnusedImports;
@@ -21,7 +22,7 @@ class Format {
     try (var files = Files.walk(root)) {
       for (Path file : (Iterable<Path>) files.filter(Format::isSource)::iterator) {
         String source = Files.readString(file);
-        String formatted = format(source);
+        String formatted = format(file, source);
         if (!formatted.equals(source)) {
           wrong.add(root.relativize(file));
           if (apply) {
@@ -41,9 +42,13 @@ class Format {
     return file.toString().endsWith(".java") && !file.toString().contains("/target/");
   }
 
-  private static String format(String source) throws Exception {
+  private static String format(Path file, String source) throws Exception {
     var style = JavaFormatterOptions.Style.GOOGLE;
-    String imports = RemoveUnusedImports.removeUnusedImports(source);
-    return new Formatter().formatSource(ImportOrderer.reorderImports(imports, style));
+    try {
+      String imports = RemoveUnusedImports.removeUnusedImports(source);
+      return new Formatter().formatSource(ImportOrderer.reorderImports(imports, style));
+    } catch (FormatterException e) {
+      throw new IllegalArgumentException(file + ": " + e.getMessage(), e);
+    }
   }
 }

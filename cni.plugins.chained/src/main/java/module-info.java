@@ -4,5 +4,6 @@ module cni.plugins.chained {
   requires cni.sandbox;
 
   provides cni.api.NetworkPlugin with
+      cni.plugins.chained.PortMapPlugin,
       cni.plugins.chained.TuningPlugin;
 }

@@ -149,8 +149,6 @@ class BadInputTest {
         "{ \"type\": \"bridge\", \"vlanTrunk\": [{ \"minID\": 5, \"maxID\": 4 }] }|7|vlanTrunk[0].minID",
         "{ \"type\": \"bridge\", \"hairpinMode\": true, \"promiscMode\": true }|7|hairpinMode",
         "{ \"type\": \"bridge\", \"isGateway\": \"yes\" }|7|isGateway must be true or false",
-        "{ \"type\": \"bridge\", \"ipMasq\": true }|2|ipMasq",
-        "{ \"type\": \"bridge\", \"macspoofchk\": true }|2|macspoofchk",
         "{ \"type\": \"bridge\", \"args\": { \"cni\": { \"mac\": \"zz\" } } }|7|args.cni.mac",
         "{ \"type\": \"bridge\", \"disableContainerInterface\": true, \"ipam\": { \"type\": \"host-local\" } }|7|disableContainerInterface",
         "{ \"type\": \"bridge\", \"bridge\": \"br0\", \"ipam\": { \"type\": \"host-local\", \"dataDir\": \"@DATA@\", \"subnet\": \"10.50.0.0/31\" } }|7|too small"

@@ -26,6 +26,7 @@ final class TestHost implements AutoCloseable {
       """;
 
   private final Lab lab = new Lab();
+  private final List<Echo> servers = new ArrayList<>();
 
   TestHost() throws IOException {
     Files.createDirectories(networks());
@@ -54,6 +55,68 @@ final class TestHost implements AutoCloseable {
 
   NetNs container(String name) throws IOException {
     return lab.namespace(name);
+  }
+
+  /** Addresses of a namespace beyond the host. */
+  static final String OUTSIDE_V4 = "192.0.2.2";
+
+  static final String OUTSIDE_V6 = "2001:db8::2";
+
+  /** The host's addresses towards that namespace. */
+  static final String HOST_V4 = "192.0.2.1";
+
+  static final String HOST_V6 = "2001:db8::1";
+
+  /** Makes a namespace that stands for the world beyond the host and has no route to containers. */
+  NetNs outside() throws IOException {
+    NetNs outside = lab.namespace("outside");
+    Path path = Objects.requireNonNull(outside.path().getFileName());
+    String peer = "ip link add up0 type veth peer name up1 netns " + path;
+    Lab.run(netns(), peer.split(" ", -1));
+    connect(netns(), "up0", HOST_V4, HOST_V6);
+    connect(outside, "up1", OUTSIDE_V4, OUTSIDE_V6);
+    return outside;
+  }
+
+  /** Answers in a namespace on a port, as long as the host exists; see {@link Echo}. */
+  void serve(NetNs where, int port) throws IOException {
+    servers.add(Echo.in(where, port));
+  }
+
+  /**
+   * Waits until the host's link-local addresses can be used: those of a new bridge are checked for
+   * duplicates for a second, in which nobody behind it can be found for packets from elsewhere.
+   */
+  void awaitAddresses() throws IOException, InterruptedException {
+    for (int i = 0; i < 60; i++) {
+      if (Lab.run(netns(), "ip", "-6", "-o", "addr", "show", "tentative").isBlank()) {
+        return;
+      }
+      Thread.sleep(50);
+    }
+    throw new AssertionError("the host still has tentative addresses");
+  }
+
+  private static void connect(NetNs where, String link, String v4, String v6) throws IOException {
+    Lab.run(where, "ip", "addr", "add", v4 + "/24", "dev", link);
+    Lab.run(where, "ip", "addr", "add", v6 + "/64", "dev", link, "nodad");
+    Lab.run(where, "ip", "link", "set", link, "up");
+  }
+
+  /** Removes what host-local keeps of a network. */
+  void forgetReservations(String network) throws IOException {
+    deleteFiles(data().resolve(network));
+  }
+
+  /** Removes the results, as if the process had been killed before it kept them. */
+  void dropResults() throws IOException {
+    deleteFiles(cache().resolve("results"));
+  }
+
+  private static void deleteFiles(Path directory) throws IOException {
+    for (String name : list(directory)) {
+      Files.delete(directory.resolve(name));
+    }
   }
 
   /** Deletes a container's namespace and makes another of the same name. */
@@ -126,7 +189,9 @@ final class TestHost implements AutoCloseable {
 
   /** Requires that no attachment has left anything. */
   void requireNothingLeft(String network, NetNs... containers) throws IOException {
-    assertEquals(List.of(), Lab.links(netns(), "veth"), "veths on the host");
+    List<String> veths = new ArrayList<>(Lab.links(netns(), "veth"));
+    veths.remove("up0"); // to the outside
+    assertEquals(List.of(), veths, "veths on the host");
     assertEquals(List.of(), reservations(network), "reservations");
     assertEquals(List.of(), results(), "results");
     for (NetNs container : containers) {
@@ -136,6 +201,9 @@ final class TestHost implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
+    for (Echo server : servers) {
+      server.close();
+    }
     lab.close();
   }
 }

@@ -9,6 +9,8 @@ import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.NetNs;
 import cni.netlink.ffm.NotNamespaceException;
 import cni.netlink.ffm.Sysctl;
+import cni.netlink.ffm.netfilter.Conntrack;
+import cni.netlink.ffm.netfilter.Nftables;
 import cni.netlink.ffm.route.Rtnetlink;
 import java.io.IOException;
 import java.nio.file.NoSuchFileException;
@@ -18,11 +20,12 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A network namespace that a plugin works in: the container's or the host's. It holds the namespace
- * and its routing socket open until it is closed. For one thread at a time.
+ * and its sockets open until it is closed. For one thread at a time.
  */
 public final class Namespace implements AutoCloseable {
   private final Optional<NetNs> netns;
   private @Nullable Rtnetlink routing;
+  private @Nullable Nftables nftables;
 
   private Namespace(Optional<NetNs> netns) {
     this.netns = netns;
@@ -153,6 +156,46 @@ public final class Namespace implements AutoCloseable {
   }
 
   /**
+   * Opens the list of its connections, which the caller closes.
+   *
+   * @throws KernelException if its socket cannot be opened
+   */
+  public Conntrack connections() throws KernelException {
+    return netns.isPresent() ? Conntrack.open(netns.get()) : Conntrack.open();
+  }
+
+  /**
+   * Its packet filter.
+   *
+   * @throws KernelException if its socket cannot be opened
+   */
+  public Nftables nftables() throws KernelException {
+    Nftables open = nftables;
+    if (open == null) {
+      open = netns.isPresent() ? Nftables.open(netns.get()) : Nftables.open();
+      nftables = open;
+    }
+    return open;
+  }
+
+  /**
+   * Requires that rules can be made here, for STATUS.
+   *
+   * @throws CniException code 50 if they cannot
+   */
+  public void requireNftables() throws CniException {
+    Optional<String> why;
+    try {
+      why = nftables().unavailable();
+    } catch (IOException e) {
+      why = Optional.of("nf_tables cannot be used: " + e.getMessage());
+    }
+    if (why.isPresent()) {
+      throw new CniException(ErrorCode.NOT_AVAILABLE, why.get());
+    }
+  }
+
+  /**
    * Does something with the namespace's kernel parameters.
    *
    * @throws IOException what the work throws, or if the namespace cannot be entered
@@ -175,6 +218,9 @@ public final class Namespace implements AutoCloseable {
   public void close() {
     if (routing != null) {
       routing.close();
+    }
+    if (nftables != null) {
+      nftables.close();
     }
     netns.ifPresent(NetNs::close);
   }

@@ -17,7 +17,9 @@ public final class Errno {
   public static final int ENOPROTOOPT = 92;
   public static final int EOPNOTSUPP = 95;
   public static final int EADDRNOTAVAIL = 99;
+  public static final int ENETUNREACH = 101;
   public static final int ENOBUFS = 105;
+  public static final int EHOSTUNREACH = 113;
 
   private Errno() {}
 

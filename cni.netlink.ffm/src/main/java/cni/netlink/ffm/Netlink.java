@@ -39,6 +39,9 @@ public final class Netlink {
   // nla_type
   public static final int NLA_TYPE_MASK = 0x3fff;
 
+  /** Flag of a type: the attribute holds others. Some parsers insist on it, most do not. */
+  public static final int NLA_F_NESTED = 0x8000;
+
   // socket options, level SOL_NETLINK
   static final int SOL_NETLINK = 270;
   static final int NETLINK_CAP_ACK = 10;

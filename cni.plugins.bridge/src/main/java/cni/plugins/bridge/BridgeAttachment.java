@@ -17,7 +17,9 @@ import cni.sandbox.Backoff;
 import cni.sandbox.Forwarding;
 import cni.sandbox.InterfaceNames;
 import cni.sandbox.InterfaceSetup;
+import cni.sandbox.Masquerade;
 import cni.sandbox.Namespace;
+import cni.sandbox.RuleBackend;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.time.Duration;
@@ -74,6 +76,9 @@ final class BridgeAttachment {
     Optional<Result.Interface> port = BridgePlugin.madeBefore(previous, config.bridge());
     Result result =
         port.isPresent() ? adopt(bridgeLink, previous, port.get()) : connect(bridgeLink, previous);
+    if (config.spoofCheck()) {
+      refuseOtherMacs(hostInterface(result, port).name());
+    }
     if (config.ipam().isPresent()) {
       result = address(bridgeLink, result);
     } else if (config.containerInterface() && port.isEmpty()) {
@@ -186,12 +191,27 @@ final class BridgeAttachment {
       vlan.ifPresent(link -> interfaces.add(describe(link, "")));
       Forwarding.enable(host, assigned.ips());
     }
+    if (config.masquerade().isPresent()) {
+      masquerade(config.masquerade().get(), assigned.ips());
+    }
     List<Result.IpConfig> ips = new ArrayList<>(result.ips());
     ips.addAll(assigned.ips());
     List<Result.Route> routes = new ArrayList<>(result.routes());
     routes.addAll(assigned.routes());
     return new Result(
         interfaces, ips, routes, assigned.dns().isEmpty() ? result.dns() : assigned.dns());
+  }
+
+  private void refuseOtherMacs(String port) throws CniException, IOException {
+    var check = new SpoofCheck(host, request.config().network(), request.attachment().id());
+    rollback.add(check::delete);
+    check.add(port, containerLink().mac());
+  }
+
+  private void masquerade(RuleBackend backend, List<Result.IpConfig> ips) throws CniException {
+    var masquerade = new Masquerade(host, request.config().network(), request.attachment().id());
+    rollback.add(masquerade::delete);
+    masquerade.add(backend, ips.stream().map(Result.IpConfig::address).toList());
   }
 
   private Result askIpam() throws CniException {

@@ -2,6 +2,7 @@ package cni.plugins.bridge;
 
 import static cni.sandbox.AttachmentCheck.differs;
 
+import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
 import cni.api.Cidr;
 import cni.api.CniException;
@@ -11,6 +12,7 @@ import cni.netlink.ffm.route.IfLink;
 import cni.netlink.ffm.route.InterfaceAddress;
 import cni.netlink.ffm.route.Link;
 import cni.sandbox.AttachmentCheck;
+import cni.sandbox.Masquerade;
 import cni.sandbox.Namespace;
 import java.io.IOException;
 import java.util.List;
@@ -49,11 +51,26 @@ final class BridgeCheck {
       AttachmentCheck.requireKind(container, "veth", where);
       checkVeth(bridge, container);
     }
+    checkRules(container, index);
     AttachmentCheck.requireAddresses(sandbox, container, result.ipsOf(index));
     AttachmentCheck.requireRoutes(sandbox, result.routes());
     // With forceAddress another network may have taken the bridge's address, as it is meant to.
     if (config.gateway() && !config.forceAddress() && config.vlans().own() == 0) {
       checkGateways(bridge, index);
+    }
+  }
+
+  private void checkRules(Link container, int index) throws CniException {
+    String network = request.config().network();
+    AttachmentId id = request.attachment().id();
+    if (config.masquerade().isPresent() && config.ipam().isPresent()) {
+      new Masquerade(host, network, id)
+          .check(
+              config.masquerade().get(),
+              result.ipsOf(index).stream().map(Result.IpConfig::address).toList());
+    }
+    if (config.spoofCheck()) {
+      new SpoofCheck(host, network, id).check(container.mac());
     }
   }
 

@@ -6,6 +6,7 @@ import cni.api.Dns;
 import cni.api.Names;
 import cni.api.PluginConfig;
 import cni.sandbox.RequestedMac;
+import cni.sandbox.RuleBackend;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -27,7 +28,8 @@ import java.util.TreeSet;
  *     disableContainerInterface}
  * @param isolated whether the port may only talk to ports that are not ({@code portIsolation})
  * @param mac the hardware address of the container's interface
- * @param masquerade whether packets that leave the network get the host's address ({@code ipMasq})
+ * @param masquerade where rules say that packets that leave the network get the host's address;
+ *     absent without {@code ipMasq}
  * @param spoofCheck whether packets with another hardware address are dropped ({@code macspoofchk})
  * @param ipam the type of the plugin that gives out addresses
  * @param dns for the result, in place of what the ipam plugin says
@@ -45,7 +47,7 @@ record BridgeConfig(
     boolean containerInterface,
     boolean isolated,
     Optional<String> mac,
-    boolean masquerade,
+    Optional<RuleBackend> masquerade,
     boolean spoofCheck,
     Optional<String> ipam,
     Dns dns) {
@@ -93,16 +95,18 @@ record BridgeConfig(
         !view.bool("disableContainerInterface"),
         view.bool("portIsolation"),
         RequestedMac.of(List.of(config.runtimeConfig(), config.args()), args),
-        view.bool("ipMasq"),
+        view.bool("ipMasq")
+            ? RuleBackend.parse(view, "ipMasqBackend").or(() -> Optional.of(RuleBackend.NFTABLES))
+            : Optional.empty(),
         view.bool("macspoofchk"),
         config.ipamType(),
         config.dns());
   }
 
   /**
-   * Refuses what cannot be combined or cannot be done yet, before ADD begins.
+   * Refuses what cannot be combined, before ADD begins.
    *
-   * @throws CniException code 7 for a contradiction, code 2 for what is not supported
+   * @throws CniException code 7 for a contradiction
    */
   void requireFeasible(ConfigObject view) throws CniException {
     if (hairpin && promiscuous) {
@@ -112,16 +116,6 @@ record BridgeConfig(
       throw view.invalid(
           "disableContainerInterface",
           "cannot go together with ipam: an interface that stays down has no use for addresses");
-    }
-    if (masquerade) {
-      throw view.unsupported(
-          "ipMasq",
-          "is not supported yet: remove it, or have the bridge executable do this network");
-    }
-    if (spoofCheck) {
-      throw view.unsupported(
-          "macspoofchk",
-          "is not supported yet: remove it, or have the bridge executable do this network");
     }
   }
 

@@ -1,8 +1,10 @@
 package cni.plugins.bridge;
 
+import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.CollectRequest;
+import cni.api.ConfigObject;
 import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.Result;
@@ -11,6 +13,7 @@ import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.NetlinkMessage;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
+import cni.sandbox.Masquerade;
 import cni.sandbox.Namespace;
 import java.io.IOException;
 import java.util.List;
@@ -22,8 +25,6 @@ import java.util.Optional;
  * earlier plugin of the chain made. Addresses come from the ipam plugin, if there is one.
  */
 public final class BridgePlugin implements NetworkPlugin {
-  private static final System.Logger LOG = System.getLogger("cni.plugins.bridge");
-
   /** The plugin as the runtime makes it. */
   public BridgePlugin() {}
 
@@ -68,11 +69,21 @@ public final class BridgePlugin implements NetworkPlugin {
     if (ipam.isPresent()) {
       request.context().delegates().find(ipam.get()).delete(request);
     }
-    for (String key : List.of("ipMasq", "macspoofchk")) {
-      if (request.config().view().bool(key)) {
-        LOG.log(
-            System.Logger.Level.WARNING,
-            "rules that another plugin made for " + key + " are not removed yet");
+    removeRules(request);
+  }
+
+  private static void removeRules(AttachmentRequest request) throws CniException {
+    ConfigObject view = request.config().view();
+    String network = request.config().network();
+    AttachmentId id = request.attachment().id();
+    if (view.bool("ipMasq") || view.bool("macspoofchk")) {
+      try (Namespace host = Namespace.ofHost(request.context())) {
+        if (view.bool("ipMasq")) {
+          new Masquerade(host, network, id).delete();
+        }
+        if (view.bool("macspoofchk")) {
+          new SpoofCheck(host, network, id).delete();
+        }
       }
     }
   }
@@ -179,6 +190,10 @@ public final class BridgePlugin implements NetworkPlugin {
     BridgeConfig config = BridgeConfig.parse(request.config(), Map.of());
     if (config.ipam().isPresent()) {
       request.context().delegates().find(config.ipam().get()).collect(request);
+    }
+    try (Namespace host = Namespace.ofHost(request.context())) {
+      Masquerade.collect(host, request.config().network(), request.valid());
+      SpoofCheck.collect(host, request.config().network(), request.valid());
     }
   }
 

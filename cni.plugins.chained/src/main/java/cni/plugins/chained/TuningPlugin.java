@@ -53,7 +53,7 @@ public final class TuningPlugin implements NetworkPlugin {
   public Result add(AttachmentRequest request) throws CniException {
     TuningConfig config = TuningConfig.parse(request.config(), request.attachment().args());
     allowList.require(config.sysctl().keySet());
-    Result previous = requirePrevious(request);
+    Result previous = PreviousResult.require(request);
     var rollback = new Rollback();
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
@@ -71,16 +71,6 @@ public final class TuningPlugin implements NetworkPlugin {
         throw e;
       }
     }
-  }
-
-  private static Result requirePrevious(AttachmentRequest request) throws CniException {
-    return request
-        .prevResult()
-        .orElseThrow(
-            () ->
-                new CniException(
-                    ErrorCode.INVALID_CONFIG,
-                    "prevResult is missing: tuning must follow a plugin that makes an interface"));
   }
 
   private static void setParameters(
@@ -240,7 +230,7 @@ public final class TuningPlugin implements NetworkPlugin {
   @Override
   public void check(AttachmentRequest request) throws CniException {
     TuningConfig config = TuningConfig.parse(request.config(), request.attachment().args());
-    requirePrevious(request);
+    PreviousResult.require(request);
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
       Link link = requireLink(request, sandbox);

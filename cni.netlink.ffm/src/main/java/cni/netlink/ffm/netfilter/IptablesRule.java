@@ -12,6 +12,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Makes rules of the very expressions that the nf_tables variant of iptables(8), version 1.8.9,
@@ -182,6 +183,21 @@ public final class IptablesRule {
   private static ByteBuffer info(int length) {
     int aligned = (length + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     return ByteBuffer.allocate(aligned).order(ByteOrder.nativeOrder());
+  }
+
+  /**
+   * What {@code -m comment} says in a rule, as versions of iptables write it one way or another.
+   */
+  public static Optional<String> commentOf(Rule rule) {
+    for (Expression expression : rule.expressions()) {
+      if (expression instanceof Match(String name, int revision, Bytes info)
+          && name.equals("comment")) {
+        String text = new String(info.toArray(), StandardCharsets.UTF_8);
+        int end = text.indexOf('\0');
+        return Optional.of(end < 0 ? text : text.substring(0, end));
+      }
+    }
+    return rule.userdata().comment();
   }
 
   /** The family that an address belongs to. */

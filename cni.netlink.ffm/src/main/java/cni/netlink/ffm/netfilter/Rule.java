@@ -27,9 +27,22 @@ public record Rule(List<Expression> expressions, Userdata userdata) {
     return new Rule(expressions, userdata.ownedBy(owner));
   }
 
-  /** Whether both do the same, whatever is written on them. */
+  /**
+   * Whether both do the same, whatever is written on them. Of sets only that they are there is
+   * compared.
+   */
   public boolean doesSameAs(Rule other) {
-    return expressions.equals(other.expressions);
+    return withoutSets(expressions).equals(withoutSets(other.expressions));
+  }
+
+  private static List<Expression> withoutSets(List<Expression> expressions) {
+    return expressions.stream().map(Rule::withoutSet).toList();
+  }
+
+  private static Expression withoutSet(Expression expression) {
+    return expression instanceof Expression.Lookup lookup
+        ? new Expression.Lookup("", Optional.empty(), lookup.register(), lookup.inverted())
+        : expression;
   }
 
   /** Whether the comment begins so. */

@@ -88,6 +88,17 @@ public final class LinkRequests {
                                 .u8(IfLink.IFLA_BRPORT_ISOLATED, isolated ? 1 : 0)));
   }
 
+  /** Lets packets leave by the port of a bridge that they came in by. */
+  public static NetlinkMessage setHairpin(int index) {
+    return change("set hairpin mode of bridge port " + index, index, 0, 0)
+        .nest(
+            IfLink.IFLA_LINKINFO,
+            info ->
+                info.text(IfLink.IFLA_INFO_SLAVE_KIND, "bridge")
+                    .nest(
+                        IfLink.IFLA_INFO_SLAVE_DATA, port -> port.u8(IfLink.IFLA_BRPORT_MODE, 1)));
+  }
+
   /** Has a bridge tell VLANs apart. */
   public static NetlinkMessage setVlanFiltering(int index) {
     return change("set vlan_filtering of bridge " + index, index, 0, 0)

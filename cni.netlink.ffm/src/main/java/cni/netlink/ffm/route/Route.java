@@ -89,6 +89,17 @@ public record Route(
     return request("delete", RtNetlink.RTM_DELROUTE, 0);
   }
 
+  /** Asks for the route that a packet to an address would take. */
+  static NetlinkMessage getRequest(InetAddress destination) {
+    byte[] address = destination.getAddress();
+    var message =
+        new NetlinkMessage(
+            "get the route to " + destination.getHostAddress(), RtNetlink.RTM_GETROUTE, 0);
+    message.u8(Messages.family(destination)).u8(8 * address.length).u8(0).u8(0);
+    message.u8(0).u8(0).u8(0).u8(0).u32(0);
+    return message.bytes(RtNetlink.RTA_DST, address);
+  }
+
   /**
    * Asks for the routes of a family, those of every table.
    *

@@ -10,6 +10,7 @@ import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.NetlinkMessage;
 import cni.netlink.ffm.NetlinkSocket;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -163,6 +164,16 @@ public final class Rtnetlink implements AutoCloseable {
   public List<Route> routes(int family) throws IOException {
     List<Route> routes = Messages.readAll(socket.execute(Route.listRequest(family)), Route::read);
     return routes.stream().filter(route -> !route.isCached()).toList();
+  }
+
+  /**
+   * The route that a packet to an address would take now.
+   *
+   * @throws NetlinkException ENETUNREACH if there is none
+   * @throws IOException if the kernel cannot be asked
+   */
+  public Route routeTo(InetAddress destination) throws IOException {
+    return Route.read(socket.execute(Route.getRequest(destination)).getFirst());
   }
 
   /**

@@ -1,0 +1,161 @@
+package cni.cli;
+
+import static cni.cli.TestHost.attachment;
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.api.CniException;
+import cni.netlink.ffm.NetNs;
+import cni.netlink.lab.KernelTest;
+import cni.netlink.lab.Lab;
+import cni.netlink.lab.ReferencePlugins;
+import cni.runtime.Cni;
+import java.io.IOException;
+import java.security.MessageDigest;
+import java.util.HexFormat;
+import java.util.Set;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** ipMasq and macspoofchk of the bridge plugin: packets, rules, and the reference's rules. */
+@KernelTest(
+    commands = {"nft", "iptables"},
+    reference = true)
+class MasqueradeTest {
+  private TestHost host;
+  private NetNs a;
+  private NetNs outside;
+
+  @BeforeEach
+  void open() throws IOException {
+    host = new TestHost();
+    a = host.container("a");
+    outside = host.outside();
+  }
+
+  @AfterEach
+  void close() throws IOException {
+    host.close();
+  }
+
+  private Cni cni(String... executables) {
+    return host.builder()
+        .executables(ReferencePlugins.directory())
+        .preferExecutables(executables)
+        .build();
+  }
+
+  private void network(String options) throws IOException {
+    host.network("n", "1.1.0", TestHost.DUAL_STACK.formatted("\"ipMasq\": true, " + options));
+  }
+
+  @Test
+  void theExampleOfTheCniReadme() throws Exception {
+    host.network(
+        "mynet",
+        "0.2.0",
+        """
+        { "type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": true,
+          "ipam": { "type": "host-local", "dataDir": "@DATA@", "subnet": "10.22.0.0/16",
+                    "routes": [ { "dst": "0.0.0.0/0" } ] } }
+        """);
+    cni().network("mynet").add(attachment(a));
+    // No route leads from outside to 10.22.0.0/16: an answer proves that the source was translated.
+    assertTrue(Lab.pings(a, TestHost.OUTSIDE_V4));
+    assertFalse(Lab.pings(outside, "10.22.0.2"));
+    cni().network("mynet").delete(attachment(a));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"nftables", "iptables"})
+  void packetsThatLeaveTheNetworkHaveTheHostsAddress(String backend) throws Exception {
+    network("\"ipMasqBackend\": \"" + backend + "\",");
+    Cni cni = cni();
+    cni.network("n").add(attachment(a));
+    assertTrue(Lab.pings(a, TestHost.OUTSIDE_V4) && Lab.pings(a, TestHost.OUTSIDE_V6));
+    cni.network("n").check(attachment(a));
+    Lab.run(host.netns(), "nft", "flush", "ruleset");
+    CniException e = assertThrows(CniException.class, () -> cni.network("n").check(attachment(a)));
+    assertTrue(String.valueOf(e.getMessage()).contains("masq"), e::getMessage);
+    assertFalse(Lab.pings(a, TestHost.OUTSIDE_V4));
+    cni.network("n").delete(attachment(a));
+    cni.network("n").delete(attachment(a));
+    host.requireNothingLeft("n", a);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"nftables", "iptables"})
+  void rulesAreThoseOfTheReference(String backend) throws Exception {
+    network("\"ipMasqBackend\": \"" + backend + "\", \"macspoofchk\": true,");
+    cni("bridge").network("n").add(attachment(a));
+    String theirs = HostState.ruleset(host.netns());
+    cni().network("n").check(attachment(a));
+    cni().network("n").delete(attachment(a)); // what they made we delete
+    String ourRest = HostState.ruleset(host.netns());
+    Lab.run(host.netns(), "nft", "flush", "ruleset");
+    host.forgetReservations("n");
+
+    cni().network("n").add(attachment(a));
+    assertEquals(theirs, HostState.ruleset(host.netns()));
+    cni("bridge").network("n").check(attachment(a));
+    if (backend.equals("nftables")) { // their DEL fails if there is iptables without their chain
+      String chain = "CNI-" + sha512("n" + attachment(a).containerId()).substring(0, 24);
+      Lab.run(host.netns(), "iptables", "-t", "nat", "-N", chain);
+      Lab.run(host.netns(), "ip6tables", "-t", "nat", "-N", chain);
+    }
+    cni("bridge").network("n").delete(attachment(a)); // and the other way round
+    assertFalse(HostState.ruleset(host.netns()).contains("cni-test"), "their DEL");
+    assertFalse(ourRest.contains("cni-test"), ourRest);
+  }
+
+  private static String sha512(String text) throws Exception {
+    byte[] hash = MessageDigest.getInstance("SHA-512").digest(text.getBytes(UTF_8));
+    return HexFormat.of().formatHex(hash);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"nftables", "iptables"})
+  void garbageOfEitherIsCollected(String backend) throws Exception {
+    network("\"ipMasqBackend\": \"" + backend + "\",");
+    NetNs b = host.container("b");
+    cni().network("n").add(attachment(b));
+    cni("bridge").network("n").add(attachment(a));
+    host.dropResults(); // as if killed before they were kept
+    cni().network("n").collect(Set.of(attachment(b).id()));
+    String rules =
+        backend.equals("nftables")
+            ? HostState.ruleset(host.netns())
+            : Lab.run(host.netns(), "iptables", "-t", "nat", "-S")
+                + Lab.run(host.netns(), "ip6tables", "-t", "nat", "-S");
+    assertFalse(rules.contains(attachment(a).containerId()), rules);
+    assertTrue(rules.contains(attachment(b).containerId()), rules);
+    assertTrue(Lab.pings(b, TestHost.OUTSIDE_V4) && Lab.pings(b, TestHost.OUTSIDE_V6));
+  }
+
+  @Test
+  void anotherHardwareAddressIsRefused() throws Exception {
+    host.network("n", "1.1.0", TestHost.DUAL_STACK.formatted("\"macspoofchk\": true,"));
+    Cni cni = cni();
+    cni.network("n").add(attachment(a));
+    assertTrue(Lab.pings(a, "10.50.0.1"));
+    String link = Lab.run(a, "ip", "-o", "link", "show", "eth0");
+    String mac = link.replaceFirst("(?s).*link/ether (\\S+) .*", "$1");
+    Lab.run(a, "ip", "link", "set", "eth0", "address", "02:12:34:56:78:9a");
+    assertFalse(Lab.pings(a, "10.50.0.1"));
+    Lab.run(a, "ip", "link", "set", "eth0", "address", mac);
+    assertTrue(Lab.pings(a, "10.50.0.1"));
+    cni.network("n").check(attachment(a));
+    String chain = "bridge nat cni-br-iface-" + attachment(a).containerId() + "-eth0-mac";
+    Lab.run(host.netns(), "nft", "flush chain " + chain);
+    assertThrows(CniException.class, () -> cni.network("n").check(attachment(a)));
+    host.dropResults();
+    cni.network("n").collect(Set.of());
+    assertFalse(HostState.ruleset(host.netns()).contains("cni-br-iface"));
+  }
+}

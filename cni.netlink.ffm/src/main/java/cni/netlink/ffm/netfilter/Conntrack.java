@@ -1,0 +1,133 @@
+package cni.netlink.ffm.netfilter;
+
+import cni.netlink.ffm.Attributes;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.MalformedMessageException;
+import cni.netlink.ffm.NetNs;
+import cni.netlink.ffm.Netlink;
+import cni.netlink.ffm.NetlinkAnswer;
+import cni.netlink.ffm.NetlinkException;
+import cni.netlink.ffm.NetlinkMessage;
+import cni.netlink.ffm.NetlinkSocket;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * The connections that a network namespace tracks (linux/netfilter/nfnetlink_conntrack.h). A
+ * connection that was seen before an address translation came into being goes on without it until
+ * it is forgotten.
+ */
+public final class Conntrack implements AutoCloseable {
+  private static final Duration PATIENCE = Duration.ofSeconds(10);
+
+  private static final int NFNL_SUBSYS_CTNETLINK = 1;
+  private static final int IPCTNL_MSG_CT_GET = 1;
+  private static final int IPCTNL_MSG_CT_DELETE = 2;
+  private static final int CTA_TUPLE_ORIG = 1;
+  private static final int CTA_ZONE = 18;
+  private static final int CTA_FILTER = 25;
+  private static final int CTA_FILTER_ORIG_FLAGS = 1;
+  private static final int CTA_FILTER_REPLY_FLAGS = 2;
+  private static final int CTA_TUPLE_PROTO = 2;
+  private static final int CTA_PROTO_NUM = 1;
+  private static final int CTA_PROTO_DST_PORT = 3;
+
+  /** CTA_FILTER_F_CTA_PROTO_NUM and _DST_PORT of net/netfilter/nf_internals.h. */
+  private static final int FILTER = 1 << 3 | 1 << 5;
+
+  private final NetlinkSocket socket;
+
+  private Conntrack(NetlinkSocket socket) {
+    this.socket = socket;
+  }
+
+  /**
+   * Opens the namespace of the calling thread.
+   *
+   * @throws KernelException if the socket cannot be opened
+   */
+  public static Conntrack open() throws KernelException {
+    return new Conntrack(NetlinkSocket.open(Netlink.NETLINK_NETFILTER, PATIENCE));
+  }
+
+  /**
+   * Opens another namespace.
+   *
+   * @throws KernelException if it cannot be entered or the socket not be opened
+   */
+  public static Conntrack open(NetNs namespace) throws KernelException {
+    return namespace.call(Conntrack::open);
+  }
+
+  /**
+   * Forgets the connections of a protocol that were begun towards a port.
+   *
+   * @param family IP or IP6
+   * @param protocol such as {@link RuleBuilder#UDP}
+   * @return how many there were
+   * @throws IOException if the kernel refuses or cannot be asked
+   */
+  public int forget(Family family, int protocol, int port) throws IOException {
+    List<NetlinkMessage> deletions = new ArrayList<>();
+    for (ByteBuffer message : list(family, protocol, port)) {
+      Attributes connection = NfTables.attributes(message);
+      Optional<byte[]> tuple = connection.bytes(CTA_TUPLE_ORIG);
+      if (tuple.isPresent() && isTowards(connection, protocol, port)) {
+        NetlinkMessage deletion = message(IPCTNL_MSG_CT_DELETE, 0, family, "forget a connection");
+        deletion.bytes(CTA_TUPLE_ORIG, tuple.get());
+        connection.bytes(CTA_ZONE).ifPresent(zone -> deletion.bytes(CTA_ZONE, zone));
+        deletions.add(deletion);
+      }
+    }
+    for (NetlinkAnswer answer : socket.exchange(deletions)) {
+      Optional<NetlinkException> error = answer.error();
+      if (error.isPresent() && !error.get().is(Errno.ENOENT)) { // it has ended by itself
+        throw error.get();
+      }
+    }
+    return deletions.size();
+  }
+
+  private static boolean isTowards(Attributes connection, int protocol, int port)
+      throws MalformedMessageException {
+    Optional<Attributes> tuple = connection.nested(CTA_TUPLE_ORIG);
+    Optional<Attributes> proto =
+        tuple.isEmpty() ? Optional.empty() : tuple.get().nested(CTA_TUPLE_PROTO);
+    if (proto.isEmpty() || proto.get().u8(CTA_PROTO_NUM).orElse(-1) != protocol) {
+      return false;
+    }
+    byte[] towards = proto.get().bytes(CTA_PROTO_DST_PORT).orElse(new byte[0]);
+    return Bytes.of(towards).equals(Bytes.be16(port));
+  }
+
+  /** The kernel picks those of the port; one before 5.8 does not and lists all of them. */
+  private List<ByteBuffer> list(Family family, int protocol, int port) throws IOException {
+    NetlinkMessage request =
+        message(IPCTNL_MSG_CT_GET, Netlink.NLM_F_DUMP, family, "list connections")
+            .nest(
+                CTA_TUPLE_ORIG,
+                tuple ->
+                    tuple.nest(
+                        CTA_TUPLE_PROTO,
+                        proto -> proto.u8(CTA_PROTO_NUM, protocol).be16(CTA_PROTO_DST_PORT, port)))
+            .nest(
+                CTA_FILTER | Netlink.NLA_F_NESTED,
+                filter -> filter.u32(CTA_FILTER_ORIG_FLAGS, FILTER).u32(CTA_FILTER_REPLY_FLAGS, 0));
+    return socket.execute(request);
+  }
+
+  private static NetlinkMessage message(int type, int flags, Family family, String what) {
+    return NfTables.header(
+        new NetlinkMessage(what, NFNL_SUBSYS_CTNETLINK << 8 | type, flags), family.number());
+  }
+
+  @Override
+  public void close() {
+    socket.close();
+  }
+}

@@ -1,0 +1,150 @@
+package cni.netlink.ffm.netfilter;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * A change that makes no more of it than is not there yet, and removes no more than is there; to be
+ * planned in {@link Nftables#update}. The chains that iptables(8) has by itself it knows.
+ */
+public final class RulesetChange {
+  /** Built-in chains of iptables with their places, as its nf_tables variant makes them. */
+  private static final Map<String, Hook> BUILT_IN =
+      Map.of(
+          "filter FORWARD", Hook.FILTER_FORWARD,
+          "nat PREROUTING", Hook.DESTINATION_NAT,
+          "nat OUTPUT", Hook.OUTPUT_NAT,
+          "nat POSTROUTING", Hook.SOURCE_NAT);
+
+  private final Nftables there;
+  private final Transaction transaction = new Transaction();
+  private final Map<Table, List<ListedRule>> rules = new HashMap<>();
+  private final Set<Chain> chains = new HashSet<>();
+  private final Map<Chain, List<Rule>> added = new HashMap<>();
+
+  /**
+   * Begins with no changes.
+   *
+   * @throws IOException if the kernel cannot be asked which chains there are
+   */
+  public RulesetChange(Nftables there) throws IOException {
+    this.there = there;
+    there.chains().forEach(chain -> chains.add(chain.chain()));
+  }
+
+  /** What is to be committed. */
+  public Transaction transaction() {
+    return transaction;
+  }
+
+  /** Whether there is such a chain. */
+  public boolean has(Chain chain) {
+    return chains.contains(chain);
+  }
+
+  /** Every chain that is there. */
+  public Set<Chain> chains() {
+    return Set.copyOf(chains);
+  }
+
+  /**
+   * The rules of a chain that are there.
+   *
+   * @throws IOException if the kernel cannot be asked
+   */
+  public List<ListedRule> rules(Chain chain) throws IOException {
+    return rules(chain.table()).stream().filter(rule -> rule.chain().equals(chain)).toList();
+  }
+
+  /**
+   * The rules of a table that are there.
+   *
+   * @throws IOException if the kernel cannot be asked
+   */
+  public List<ListedRule> rules(Table table) throws IOException {
+    List<ListedRule> known = rules.get(table);
+    if (known == null) {
+      known = there.rules(table);
+      rules.put(table, known);
+    }
+    return known;
+  }
+
+  /** Sees to it that there is a chain, and its table. */
+  public RulesetChange ensure(Chain chain) {
+    if (chains.add(chain)) {
+      transaction.add(chain.table());
+      Hook hook = BUILT_IN.get(chain.table().name() + " " + chain.name());
+      if (hook == null) {
+        transaction.add(chain);
+      } else {
+        transaction.add(chain, hook);
+      }
+    }
+    return this;
+  }
+
+  /**
+   * Sees to it that a chain has a rule; a new one is its last.
+   *
+   * @throws IOException if the kernel cannot be asked
+   */
+  public RulesetChange append(Chain chain, Rule rule) throws IOException {
+    if (isNew(chain, rule)) {
+      transaction.append(chain, rule);
+    }
+    return this;
+  }
+
+  /**
+   * Sees to it that a chain has a rule; a new one is its first.
+   *
+   * @throws IOException if the kernel cannot be asked
+   */
+  public RulesetChange insert(Chain chain, Rule rule) throws IOException {
+    if (isNew(chain, rule)) {
+      transaction.insert(chain, rule);
+    }
+    return this;
+  }
+
+  private boolean isNew(Chain chain, Rule rule) throws IOException {
+    List<Rule> ours = added.computeIfAbsent(chain, it -> new ArrayList<>());
+    boolean known =
+        ours.stream().anyMatch(rule::doesSameAs)
+            || rules(chain).stream().anyMatch(it -> it.rule().doesSameAs(rule));
+    if (!known) {
+      ours.add(rule);
+    }
+    return !known;
+  }
+
+  /** Deletes a rule that was listed. */
+  public RulesetChange delete(ListedRule rule) {
+    transaction.delete(rule);
+    return this;
+  }
+
+  /**
+   * Sees to it that there is no such chain, with its rules and those that lead to it.
+   *
+   * @throws IOException if the kernel cannot be asked
+   */
+  public RulesetChange remove(Chain chain) throws IOException {
+    if (chains.remove(chain)) {
+      for (ListedRule rule : rules(chain.table())) {
+        boolean kept = chains.contains(rule.chain()); // those of a removed chain go with it
+        if (kept && rule.rule().leadsTo(chain.name())) {
+          transaction.delete(rule);
+        }
+      }
+      transaction.flush(chain).delete(chain);
+    }
+    return this;
+  }
+}

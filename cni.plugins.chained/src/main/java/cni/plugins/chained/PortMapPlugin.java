@@ -1,0 +1,290 @@
+package cni.plugins.chained;
+
+import cni.api.AttachmentId;
+import cni.api.AttachmentRequest;
+import cni.api.Cidr;
+import cni.api.CniException;
+import cni.api.CollectRequest;
+import cni.api.NetworkPlugin;
+import cni.api.NetworkRequest;
+import cni.api.Result;
+import cni.api.Rollback;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.NetlinkException;
+import cni.netlink.ffm.netfilter.Conntrack;
+import cni.netlink.ffm.netfilter.Family;
+import cni.netlink.ffm.netfilter.ListedRule;
+import cni.netlink.ffm.netfilter.Nftables;
+import cni.netlink.ffm.netfilter.RuleBuilder;
+import cni.netlink.ffm.netfilter.RulesetChange;
+import cni.netlink.ffm.netfilter.Transaction;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.Route;
+import cni.sandbox.AttachmentCheck;
+import cni.sandbox.Namespace;
+import cni.sandbox.RuleBackend;
+import cni.sandbox.RuleOwner;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
+
+/**
+ * Leads ports of the host into the container ({@code portMappings}): what comes in from elsewhere,
+ * what the host itself sends there, also by 127.0.0.1, and what the container sends to itself that
+ * way.
+ */
+public final class PortMapPlugin implements NetworkPlugin {
+  private static final System.Logger LOG = System.getLogger("cni.plugins.chained");
+  private static final List<Boolean> FAMILIES = List.of(true, false);
+
+  /** The plugin as the runtime makes it. */
+  public PortMapPlugin() {}
+
+  @Override
+  public String type() {
+    return "portmap";
+  }
+
+  @Override
+  public Result add(AttachmentRequest request) throws CniException {
+    PortMapConfig config = PortMapConfig.parse(request.config());
+    Result previous = PreviousResult.require(request);
+    if (config.mappings().isEmpty()) {
+      return previous;
+    }
+    var rollback = new Rollback();
+    try (Namespace host = Namespace.ofHost(request.context())) {
+      rollback.add(() -> remove(host, request));
+      try {
+        List<Cidr> addresses = PreviousResult.addresses(request, previous);
+        host.nftables().update(there -> plan(there, request, config, addresses));
+        for (Cidr address : addresses) {
+          forgetConnections(host, config, address.isV4());
+          if (address.isV4() && config.snat()) {
+            routeLocalnet(host, address);
+          }
+        }
+        if (config.snat()) {
+          Hairpin.enable(host, previous);
+        }
+        return previous;
+      } catch (IOException e) {
+        throw rollback.after(Namespace.failure("mapping ports " + config.mappings(), e));
+      } catch (CniException | RuntimeException | Error e) {
+        rollback.after(e);
+        throw e;
+      }
+    }
+  }
+
+  private static Transaction plan(
+      Nftables there, AttachmentRequest request, PortMapConfig config, List<Cidr> addresses)
+      throws CniException, IOException {
+    var change = new RulesetChange(there);
+    for (Cidr address : addresses) {
+      boolean v4 = address.isV4();
+      var rules = new PortMapRules(v4);
+      List<ListedRule> mapped = change.rules(rules.table());
+      List<ListedRule> iptables = change.rules(IptablesPortMap.table(v4));
+      requireFree(request, config.mappings(v4), v4, mapped, iptables);
+      if (config.backend() == RuleBackend.IPTABLES) {
+        iptables(request, v4).add(change, config, address);
+      } else {
+        rules.add(
+            change.transaction(), mapped, config, address, container(request), owner(request));
+      }
+    }
+    return change.transaction();
+  }
+
+  private static void requireFree(
+      AttachmentRequest request,
+      List<PortMapping> mappings,
+      boolean v4,
+      List<ListedRule> mapped,
+      List<ListedRule> iptables)
+      throws CniException {
+    List<ListedRule> others =
+        mapped.stream()
+            .filter(
+                rule ->
+                    rule.rule().userdata().comment().filter(container(request)::equals).isEmpty())
+            .toList();
+    PortConflicts.requireNone(mappings, others, rule -> rule.rule().userdata().comment());
+    PortConflicts.requireNone(
+        mappings,
+        iptables(request, v4).others(iptables).stream()
+            .filter(
+                rule ->
+                    IptablesPortMap.container(rule, iptables)
+                        .filter(container(request)::equals)
+                        .isEmpty())
+            .toList(),
+        rule -> IptablesPortMap.container(rule, iptables));
+  }
+
+  private static String container(AttachmentRequest request) {
+    return request.attachment().containerId();
+  }
+
+  private static String owner(AttachmentRequest request) throws CniException {
+    return RuleOwner.of(request.config().network(), request.attachment().id());
+  }
+
+  private static IptablesPortMap iptables(AttachmentRequest request, boolean v4)
+      throws CniException {
+    return new IptablesPortMap(v4, request.config().network(), container(request));
+  }
+
+  /**
+   * A peer that keeps sending has a connection as far as the host is concerned, which goes where it
+   * went before there were these rules. For UDP nothing else ends it. That it cannot be ended is no
+   * failure.
+   */
+  private static void forgetConnections(Namespace host, PortMapConfig config, boolean v4) {
+    List<PortMapping> udp =
+        config.mappings(v4).stream()
+            .filter(mapping -> mapping.protocol() == RuleBuilder.UDP)
+            .toList();
+    if (udp.isEmpty()) {
+      return;
+    }
+    try (Conntrack connections = host.connections()) {
+      for (PortMapping mapping : udp) {
+        connections.forget(v4 ? Family.IP : Family.IP6, RuleBuilder.UDP, mapping.hostPort());
+      }
+    } catch (IOException e) {
+      LOG.log(
+          System.Logger.Level.WARNING,
+          "earlier connections to " + udp + " go on to where they went: " + e.getMessage());
+    }
+  }
+
+  /** Has the interface towards the container take packets from 127.0.0.1. */
+  private static void routeLocalnet(Namespace host, Cidr container) throws IOException {
+    Optional<String> link = linkTowards(host, container);
+    if (link.isPresent()) {
+      String key = "net/ipv4/conf/" + link.get() + "/route_localnet";
+      host.withSysctl(sysctl -> sysctl.ensure(key, "1"));
+    }
+  }
+
+  private static Optional<String> linkTowards(Namespace host, Cidr container) throws IOException {
+    try {
+      Route route = host.routing().routeTo(container.address());
+      return host.routing().link(route.hops().getFirst().link()).map(Link::name);
+    } catch (NetlinkException e) {
+      if (e.is(Errno.ENETUNREACH) || e.is(Errno.EHOSTUNREACH)) {
+        return Optional.empty();
+      }
+      throw e;
+    }
+  }
+
+  @Override
+  public void check(AttachmentRequest request) throws CniException {
+    PortMapConfig config = PortMapConfig.parse(request.config());
+    Result previous = AttachmentCheck.requirePrevResult(request);
+    if (config.mappings().isEmpty()) {
+      return;
+    }
+    List<String> missing = new ArrayList<>();
+    try (Namespace host = Namespace.ofHost(request.context())) {
+      for (Cidr address : PreviousResult.addresses(request, previous)) {
+        missing.addAll(missing(host, request, config, address));
+      }
+    } catch (IOException e) {
+      throw Namespace.failure("checking ports " + config.mappings(), e);
+    }
+    if (!missing.isEmpty()) {
+      throw AttachmentCheck.differs(
+          "ports %s are not mapped as they should be: missing is %s"
+              .formatted(config.mappings(), String.join(", ", missing)));
+    }
+  }
+
+  private static List<String> missing(
+      Namespace host, AttachmentRequest request, PortMapConfig config, Cidr address)
+      throws CniException, IOException {
+    boolean v4 = address.isV4();
+    if (config.backend() == RuleBackend.IPTABLES) {
+      List<ListedRule> there = host.nftables().rules(IptablesPortMap.table(v4));
+      return iptables(request, v4).missing(there, config, address);
+    }
+    var rules = new PortMapRules(v4);
+    return rules.missing(
+        host.nftables().rules(rules.table()), config, address, container(request), owner(request));
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>Removes the rules of either backend, whatever the configuration says by now.
+   */
+  @Override
+  public void delete(AttachmentRequest request) throws CniException {
+    try (Namespace host = Namespace.ofHost(request.context())) {
+      remove(host, request);
+      for (boolean v4 : FAMILIES) {
+        forgetConnections(host, PortMapConfig.parse(request.config()), v4);
+      }
+    } catch (IOException e) {
+      throw Namespace.failure("removing the mapped ports of " + container(request), e);
+    }
+  }
+
+  private static void remove(Namespace host, AttachmentRequest request)
+      throws CniException, IOException {
+    String owner = owner(request);
+    host.nftables()
+        .update(
+            there -> {
+              var change = new RulesetChange(there);
+              for (boolean v4 : FAMILIES) {
+                var rules = new PortMapRules(v4);
+                List<ListedRule> mapped = change.rules(rules.table());
+                rules.delete(change.transaction(), mapped, container(request), owner);
+                iptables(request, v4).delete(change);
+              }
+              return change.transaction();
+            });
+  }
+
+  @Override
+  public void collect(CollectRequest request) throws CniException {
+    String network = request.config().network();
+    Predicate<String> stale = RuleOwner.stale(network, request.valid());
+    Set<String> containers =
+        request.valid().stream()
+            .map(AttachmentId::containerId)
+            .collect(Collectors.toUnmodifiableSet());
+    try (Namespace host = Namespace.ofHost(request.context())) {
+      host.nftables()
+          .update(
+              there -> {
+                var change = new RulesetChange(there);
+                for (boolean v4 : FAMILIES) {
+                  change.rules(new PortMapRules(v4).table()).stream()
+                      .filter(rule -> rule.rule().userdata().owner().filter(stale).isPresent())
+                      .forEach(change::delete);
+                  IptablesPortMap.collect(change, v4, network, containers);
+                }
+                return change.transaction();
+              });
+    } catch (IOException e) {
+      throw Namespace.failure("removing stale mapped ports of network " + network, e);
+    }
+  }
+
+  @Override
+  public void status(NetworkRequest request) throws CniException {
+    PortMapConfig.parse(request.config());
+    try (Namespace host = Namespace.ofHost(request.context())) {
+      host.requireNftables();
+    }
+  }
+}

@@ -1,0 +1,60 @@
+package cni.plugins.chained;
+
+import cni.api.AttachmentRequest;
+import cni.api.Cidr;
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.Result;
+import java.util.ArrayList;
+import java.util.List;
+
+/** What a plugin that adjusts an interface takes from the result of the one that made it. */
+final class PreviousResult {
+  private PreviousResult() {}
+
+  /**
+   * The previous result.
+   *
+   * @throws CniException code 7 if there is none
+   */
+  static Result require(AttachmentRequest request) throws CniException {
+    return request
+        .prevResult()
+        .orElseThrow(
+            () ->
+                new CniException(
+                    ErrorCode.INVALID_CONFIG,
+                    "prevResult is missing: "
+                        + request.config().type()
+                        + " must follow a plugin that makes an interface"));
+  }
+
+  /** All addresses of the container's interface, or that are said to be of none. */
+  static List<Result.IpConfig> allAddresses(AttachmentRequest request, Result previous) {
+    String name = request.attachment().interfaceName();
+    return previous.ips().stream()
+        .filter(
+            ip -> {
+              int index = ip.interfaceIndex().orElse(-1);
+              if (index < 0 || index >= previous.interfaces().size()) {
+                return true;
+              }
+              Result.Interface on = previous.interfaces().get(index);
+              return on.name().equals(name) && !on.onHost();
+            })
+        .toList();
+  }
+
+  /** The first address of each family that the container's interface has, IPv4 first. */
+  static List<Cidr> addresses(AttachmentRequest request, Result previous) {
+    List<Cidr> first = new ArrayList<>();
+    for (boolean v4 : List.of(true, false)) {
+      allAddresses(request, previous).stream()
+          .map(Result.IpConfig::address)
+          .filter(address -> address.isV4() == v4)
+          .findFirst()
+          .ifPresent(first::add);
+    }
+    return first;
+  }
+}

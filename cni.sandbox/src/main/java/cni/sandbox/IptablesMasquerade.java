@@ -1,0 +1,153 @@
+package cni.sandbox;
+
+import static cni.netlink.ffm.netfilter.Expression.Compare.EQUAL;
+import static cni.netlink.ffm.netfilter.Expression.Compare.NOT_EQUAL;
+
+import cni.api.AttachmentId;
+import cni.api.Cidr;
+import cni.api.CniException;
+import cni.api.Ip;
+import cni.netlink.ffm.netfilter.Chain;
+import cni.netlink.ffm.netfilter.Expression.Verdict;
+import cni.netlink.ffm.netfilter.Family;
+import cni.netlink.ffm.netfilter.IptablesRule;
+import cni.netlink.ffm.netfilter.ListedRule;
+import cni.netlink.ffm.netfilter.Rule;
+import cni.netlink.ffm.netfilter.RulesetChange;
+import cni.netlink.ffm.netfilter.Table;
+import java.io.IOException;
+import java.util.List;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+
+/**
+ * Masquerading in the {@code nat} tables that iptables keeps: a chain for each container, as the
+ * reference plugins' iptables backend makes it.
+ */
+final class IptablesMasquerade {
+  private static final int CHAIN_NAME = 28;
+  private static final String PREFIX = "CNI-";
+  private static final Pattern CHAIN = Pattern.compile("CNI-[0-9a-f]{24}");
+  private static final Pattern COMMENT = Pattern.compile("name: \"(.*)\" id: \"(.*)\"");
+
+  private final Namespace host;
+  private final String comment;
+  private final String chain;
+
+  IptablesMasquerade(Namespace host, String network, AttachmentId id) {
+    this.host = host;
+    this.comment = "name: \"%s\" id: \"%s\"".formatted(network, id.containerId());
+    this.chain = RuleOwner.hashed(CHAIN_NAME, PREFIX, network + id.containerId());
+  }
+
+  void add(List<Cidr> addresses) throws IOException {
+    host.nftables()
+        .update(
+            there -> {
+              var change = new RulesetChange(there);
+              for (Cidr address : addresses) {
+                Chain own = nat(address).chain(chain);
+                Chain postrouting = nat(address).chain("POSTROUTING");
+                change.ensure(own).ensure(postrouting);
+                change.append(own, stay(address)).append(own, leave(address));
+                change.append(postrouting, enter(address));
+              }
+              return change.transaction();
+            });
+  }
+
+  /** What stays in the network is not translated. */
+  private Rule stay(Cidr address) {
+    Cidr net = address.network();
+    return IptablesRule.in(family(address))
+        .destination(EQUAL, net.address(), net.prefix())
+        .comment(comment)
+        .then(Verdict.ACCEPT);
+  }
+
+  /** Multicast neither. */
+  private Rule leave(Cidr address) {
+    Cidr multicast = Cidr.parse(address.isV4() ? "224.0.0.0/4" : "ff00::/8");
+    return IptablesRule.in(family(address))
+        .destination(NOT_EQUAL, multicast.address(), multicast.prefix())
+        .comment(comment)
+        .masquerade();
+  }
+
+  private Rule enter(Cidr address) {
+    return IptablesRule.in(family(address))
+        .source(EQUAL, address.address(), Ip.bits(address.address()))
+        .comment(comment)
+        .then(Verdict.jump(chain));
+  }
+
+  void check(List<Cidr> addresses) throws IOException, CniException {
+    for (Cidr address : addresses) {
+      List<ListedRule> there = host.nftables().rules(nat(address));
+      for (Rule wanted : List.of(stay(address), leave(address), enter(address))) {
+        Masquerade.require(
+            there.stream().anyMatch(it -> it.rule().doesSameAs(wanted)),
+            "address %s is not masqueraded: a rule of chain %s is missing from table \"%s\""
+                .formatted(address, chain, nat(address)));
+      }
+    }
+  }
+
+  void delete() throws IOException {
+    host.nftables()
+        .update(
+            there -> {
+              var change = new RulesetChange(there);
+              for (Family family : List.of(Family.IP, Family.IP6)) {
+                change.remove(nat(family).chain(chain));
+              }
+              return change.transaction();
+            });
+  }
+
+  static void collect(Namespace host, String network, Set<AttachmentId> valid) throws IOException {
+    Set<String> containers =
+        valid.stream().map(AttachmentId::containerId).collect(Collectors.toUnmodifiableSet());
+    host.nftables()
+        .update(
+            there -> {
+              var change = new RulesetChange(there);
+              for (Chain chain : change.chains()) {
+                if (isNat(chain.table())
+                    && CHAIN.matcher(chain.name()).matches()
+                    && isStale(change.rules(chain), network, containers)) {
+                  change.remove(chain);
+                }
+              }
+              return change.transaction();
+            });
+  }
+
+  private static boolean isStale(List<ListedRule> rules, String network, Set<String> containers) {
+    for (ListedRule rule : rules) {
+      Matcher words = COMMENT.matcher(IptablesRule.commentOf(rule.rule()).orElse(""));
+      if (words.matches()) {
+        return words.group(1).equals(network) && !containers.contains(words.group(2));
+      }
+    }
+    return false;
+  }
+
+  private static boolean isNat(Table table) {
+    return table.equals(nat(Family.IP)) || table.equals(nat(Family.IP6));
+  }
+
+  private static Table nat(Cidr address) {
+    return nat(family(address));
+  }
+
+  private static Table nat(Family family) {
+    return new Table(family, "nat");
+  }
+
+  private static Family family(Cidr address) {
+    return IptablesRule.familyOf(address.address());
+  }
+}

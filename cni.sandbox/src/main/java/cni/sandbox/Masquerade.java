@@ -1,0 +1,207 @@
+package cni.sandbox;
+
+import static cni.netlink.ffm.netfilter.Expression.Compare.EQUAL;
+import static cni.netlink.ffm.netfilter.Expression.Compare.NOT_EQUAL;
+
+import cni.api.AttachmentId;
+import cni.api.Cidr;
+import cni.api.CniException;
+import cni.api.Ip;
+import cni.netlink.ffm.netfilter.Chain;
+import cni.netlink.ffm.netfilter.Expression.Verdict;
+import cni.netlink.ffm.netfilter.Family;
+import cni.netlink.ffm.netfilter.Hook;
+import cni.netlink.ffm.netfilter.ListedRule;
+import cni.netlink.ffm.netfilter.Rule;
+import cni.netlink.ffm.netfilter.RuleBuilder;
+import cni.netlink.ffm.netfilter.Table;
+import cni.netlink.ffm.netfilter.Transaction;
+import cni.netlink.ffm.netfilter.Userdata;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Predicate;
+
+/**
+ * Gives packets of an attachment that leave its network the host's address ({@code ipMasq}). Table,
+ * chains and comments are those of the reference plugins 1.9.1, each of whose two backends is kept:
+ * what either side has made, the other deletes.
+ */
+public final class Masquerade {
+  private static final Table TABLE = new Table(Family.INET, "cni_plugins_masquerade");
+  private static final Chain CHECKS = TABLE.chain("masq_checks");
+  private static final Chain POSTROUTING = TABLE.chain("postrouting");
+
+  private static final Userdata TABLE_COMMENT =
+      Userdata.comment("Masquerading for plugins from github.com/containernetworking/plugins");
+  private static final Userdata CHECKS_COMMENT =
+      Userdata.comment(
+          "Masquerade traffic from certain IPs to any (non-multicast) IP outside their subnet");
+
+  /** What the postrouting chain consists of: multicast passes, the rest goes to the checks. */
+  private static final List<Rule> ENTRY =
+      List.of(
+          RuleBuilder.in(Family.INET)
+              .destination(EQUAL, Ip.parse("224.0.0.0"), 4)
+              .with(Verdict.RETURN)
+              .build(),
+          RuleBuilder.in(Family.INET)
+              .destination(EQUAL, Ip.parse("ff00::"), 8)
+              .with(Verdict.RETURN)
+              .build(),
+          RuleBuilder.in(Family.INET).with(Verdict.goTo(CHECKS.name())).build());
+
+  private final Namespace host;
+  private final String network;
+  private final AttachmentId id;
+
+  /** The masquerading of an attachment to a network. */
+  public Masquerade(Namespace host, String network, AttachmentId id) {
+    this.host = host;
+    this.network = network;
+    this.id = id;
+  }
+
+  /**
+   * Masquerades what comes from the addresses and goes out of their networks. Rules that an earlier
+   * ADD has left are replaced.
+   *
+   * @throws CniException code 999 with the kernel's words if it refuses
+   */
+  public void add(RuleBackend backend, List<Cidr> addresses) throws CniException {
+    try {
+      if (backend == RuleBackend.IPTABLES) {
+        new IptablesMasquerade(host, network, id).add(addresses);
+        return;
+      }
+      host.nftables().update(there -> plan(there.rules(TABLE), addresses));
+    } catch (IOException e) {
+      throw Namespace.failure("masquerading " + addresses, e);
+    }
+  }
+
+  private Transaction plan(List<ListedRule> there, List<Cidr> addresses) {
+    var transaction = new Transaction();
+    List<Rule> entry =
+        there.stream()
+            .filter(rule -> rule.chain().equals(POSTROUTING))
+            .map(ListedRule::rule)
+            .toList();
+    if (!entry.equals(ENTRY)) {
+      transaction.add(TABLE, TABLE_COMMENT).add(CHECKS, CHECKS_COMMENT);
+      transaction.add(POSTROUTING, Hook.SOURCE_NAT).flush(POSTROUTING);
+      ENTRY.forEach(rule -> transaction.append(POSTROUTING, rule));
+    }
+    there.stream().filter(this::isOurs).forEach(transaction::delete);
+    addresses.forEach(address -> transaction.append(CHECKS, rule(address)));
+    return transaction;
+  }
+
+  private Rule rule(Cidr address) {
+    Cidr net = address.network();
+    return RuleBuilder.in(Family.INET)
+        .source(EQUAL, address.address(), Ip.bits(address.address()))
+        .destination(NOT_EQUAL, net.address(), net.prefix())
+        .masquerade()
+        .build()
+        .commented(
+            Userdata.cut(
+                "%s, net: %s, if: %s, id: %s"
+                    .formatted(
+                        RuleOwner.of(network, id),
+                        network,
+                        id.interfaceName().replace("\"", ""),
+                        id.containerId())));
+  }
+
+  private boolean isOurs(ListedRule rule) {
+    return rule.chain().equals(CHECKS) && rule.rule().commentStartsWith(RuleOwner.of(network, id));
+  }
+
+  /**
+   * Checks that what comes from the addresses is masqueraded.
+   *
+   * @throws CniException naming the first that is not
+   */
+  public void check(RuleBackend backend, List<Cidr> addresses) throws CniException {
+    try {
+      if (backend == RuleBackend.IPTABLES) {
+        new IptablesMasquerade(host, network, id).check(addresses);
+        return;
+      }
+      List<ListedRule> there = host.nftables().rules(TABLE);
+      for (Rule rule : ENTRY) {
+        require(
+            there.stream().anyMatch(it -> it.chain().equals(POSTROUTING) && it.rule().equals(rule)),
+            "chain \"" + POSTROUTING + "\" is not as ipMasq needs it: a rule is missing");
+      }
+      for (Cidr address : addresses) {
+        Rule wanted = rule(address);
+        require(
+            there.stream().anyMatch(it -> isOurs(it) && it.rule().doesSameAs(wanted)),
+            "address "
+                + address
+                + " is not masqueraded: its rule is missing from chain \""
+                + CHECKS
+                + "\"");
+      }
+    } catch (IOException e) {
+      throw Namespace.failure("listing chain \"" + CHECKS + "\"", e);
+    }
+  }
+
+  static void require(boolean there, String otherwise) throws CniException {
+    if (!there) {
+      throw AttachmentCheck.differs(otherwise);
+    }
+  }
+
+  /**
+   * Stops masquerading, whichever backend did it.
+   *
+   * @throws CniException code 999 with the kernel's words if it refuses
+   */
+  public void delete() throws CniException {
+    try {
+      deleteIf(host, rule -> isOurs(rule));
+      new IptablesMasquerade(host, network, id).delete();
+    } catch (IOException e) {
+      throw Namespace.failure("removing the masquerading of " + id.containerId(), e);
+    }
+  }
+
+  /**
+   * Stops masquerading for the attachments to a network that are not valid, whichever backend did
+   * it.
+   *
+   * @throws CniException code 999 with the kernel's words if it refuses
+   */
+  public static void collect(Namespace host, String network, Set<AttachmentId> valid)
+      throws CniException {
+    Predicate<String> stale = RuleOwner.stale(network, valid);
+    try {
+      deleteIf(
+          host,
+          rule -> {
+            Optional<String> comment = rule.rule().userdata().comment();
+            return rule.chain().equals(CHECKS) && comment.filter(stale).isPresent();
+          });
+      IptablesMasquerade.collect(host, network, valid);
+    } catch (IOException e) {
+      throw Namespace.failure("removing stale masquerading of network " + network, e);
+    }
+  }
+
+  private static void deleteIf(Namespace host, Predicate<ListedRule> condition) throws IOException {
+    host.nftables()
+        .update(
+            there -> {
+              var transaction = new Transaction();
+              List<ListedRule> rules = new ArrayList<>(there.rules(CHECKS));
+              rules.stream().filter(condition).forEach(transaction::delete);
+              return transaction;
+            });
+  }
+}

@@ -1,0 +1,56 @@
+package cni.sandbox;
+
+import cni.api.AttachmentId;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.Set;
+import java.util.function.Predicate;
+
+/**
+ * How rules and links on the host tell whom they belong to where names are too long for it: by
+ * hashes, those of the reference plugins (pkg/utils and pkg/ip of containernetworking/plugins).
+ */
+public final class RuleOwner {
+  private static final int HASH = 16;
+
+  private RuleOwner() {}
+
+  /**
+   * A name of that length, of a prefix and as much of the text's SHA-512 in hexadecimal as fits.
+   */
+  public static String hashed(int length, String prefix, String text) {
+    try {
+      byte[] hash =
+          MessageDigest.getInstance("SHA-512").digest(text.getBytes(StandardCharsets.UTF_8));
+      return (prefix + HexFormat.of().formatHex(hash)).substring(0, length);
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException(e); // every Java has it, at the latest from version 8
+    }
+  }
+
+  /** What stands for a network; that of each of its attachments begins so. */
+  public static String ofNetwork(String network) {
+    return hashed(HASH, "", network) + "-";
+  }
+
+  /** What stands for an attachment to a network. */
+  public static String of(String network, AttachmentId id) {
+    return ofNetwork(network) + hashed(HASH, "", id.interfaceName() + ":" + id.containerId());
+  }
+
+  /** Tells those that belong to the network and to none of the valid attachments. */
+  public static Predicate<String> stale(String network, Set<AttachmentId> valid) {
+    String prefix = ofNetwork(network);
+    Set<String> owners =
+        valid.stream()
+            .map(id -> of(network, id))
+            .collect(java.util.stream.Collectors.toUnmodifiableSet());
+    int length = prefix.length() + HASH;
+    return owner ->
+        owner.startsWith(prefix)
+            && owner.length() >= length
+            && !owners.contains(owner.substring(0, length));
+  }
+}
