@@ -9,4 +9,5 @@ module cni.netlink.ffm {
   exports cni.netlink.ffm;
   exports cni.netlink.ffm.netfilter;
   exports cni.netlink.ffm.route;
+  exports cni.netlink.ffm.tc;
 }

@@ -133,11 +133,11 @@ public final class ConfigObject {
   }
 
   /**
-   * A whole number of 32 bits without sign, as the kernel has many.
+   * A whole number within bounds that may be large.
    *
    * @throws CniException code 7 if the value is something else or outside
    */
-  public OptionalLong unsigned(String key) throws CniException {
+  public OptionalLong whole(String key, long least, long greatest) throws CniException {
     JsonNode node = node(key);
     if (node == null) {
       return OptionalLong.empty();
@@ -145,10 +145,19 @@ public final class ConfigObject {
     if (!node.isIntegralNumber()) {
       throw wrongKind(path(key), node, "a whole number");
     }
-    if (!node.canConvertToLong() || node.longValue() < 0 || node.longValue() > MAX_UNSIGNED) {
-      throw invalid(key, "must be between 0 and " + MAX_UNSIGNED);
+    if (!node.canConvertToLong() || node.longValue() < least || node.longValue() > greatest) {
+      throw invalid(key, "must be between " + least + " and " + greatest);
     }
     return OptionalLong.of(node.longValue());
+  }
+
+  /**
+   * A whole number of 32 bits without sign, as the kernel has many.
+   *
+   * @throws CniException code 7 if the value is something else or outside
+   */
+  public OptionalLong unsigned(String key) throws CniException {
+    return whole(key, 0, MAX_UNSIGNED);
   }
 
   /**

@@ -1,7 +1,10 @@
 package cni.bench;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import cni.api.Attachment;
 import cni.api.CniException;
+import cni.api.Json;
 import cni.api.Result;
 import cni.netlink.ffm.NetNs;
 import cni.runtime.Cni;
@@ -10,6 +13,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
+import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
@@ -30,9 +34,10 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * A container on a bridge with an address of host-local: by the modules, and by the reference
- * plugins' executables through the same runtime. Needs root and the reference plugins, in the
- * directory CNI_REFERENCE_PLUGINS or where Debian's package has them.
+ * A container on a bridge with an address of host-local, with and without the rules that most hosts
+ * make (ipMasq, portmap, firewall): by the modules, and by the reference plugins' executables
+ * through the same runtime. Needs root and the reference plugins, in the directory
+ * CNI_REFERENCE_PLUGINS or where Debian's package has them.
  */
 @BenchmarkMode(Mode.SampleTime)
 @OutputTimeUnit(TimeUnit.MILLISECONDS)
@@ -40,12 +45,22 @@ import org.openjdk.jmh.annotations.Warmup;
 @Measurement(iterations = 3, time = 5)
 @Fork(value = 1, jvmArgsAppend = "--enable-native-access=ALL-UNNAMED")
 public class AttachmentBenchmark {
+  private static final String PORTS =
+      "{\"of\":[{\"hostPort\":8080,\"containerPort\":80,\"protocol\":\"tcp\"}]}";
+  private static final String RULES =
+      ", { \"type\": \"portmap\", \"capabilities\": { \"portMappings\": true } },"
+          + " { \"type\": \"firewall\" }";
+
   /** A host of its own with one container. */
   @State(Scope.Benchmark)
   public static class Lab {
     /** Who serves the chain. */
     @Param({"modules", "executables"})
     public String plugins = "";
+
+    /** What the chain consists of. */
+    @Param({"bridge", "bridge+portmap+firewall"})
+    public String chain = "";
 
     private final String name =
         "cni-bench-%06x-".formatted(ThreadLocalRandom.current().nextInt(1 << 24));
@@ -67,16 +82,22 @@ public class AttachmentBenchmark {
         host = namespace.path();
       }
       try (NetNs namespace = NetNs.create(name + "c")) {
-        attachment = Attachment.of(name + "c", namespace.path(), "eth0");
+        attachment =
+            Attachment.of(name + "c", namespace.path(), "eth0")
+                .withCapabilityArgs(
+                    Map.of("portMappings", Json.parse(PORTS.getBytes(UTF_8), "ports").get("of")));
       }
       Files.writeString(
           made.resolve("bench.conflist"),
           """
           { "cniVersion": "1.0.0", "name": "bench", "plugins": [
-            { "type": "bridge", "bridge": "bench0", "isDefaultGateway": true,
-              "ipam": { "type": "host-local", "subnet": "10.79.0.0/16", "dataDir": "%s" } } ] }
+            { "type": "bridge", "bridge": "bench0", "isDefaultGateway": true, "ipMasq": %s,
+              "ipam": { "type": "host-local", "subnet": "10.79.0.0/16", "dataDir": "%s" } } %s ] }
           """
-              .formatted(made.resolve("data")));
+              .formatted(
+                  !chain.equals("bridge"),
+                  made.resolve("data"),
+                  chain.equals("bridge") ? "" : RULES));
       String reference = System.getenv("CNI_REFERENCE_PLUGINS");
       Cni.Builder builder =
           Cni.builder()
@@ -85,7 +106,7 @@ public class AttachmentBenchmark {
               .hostNamespace(host)
               .executables(Path.of(reference == null ? "/usr/lib/cni" : reference));
       if (plugins.equals("executables")) {
-        builder.preferExecutables("bridge", "host-local");
+        builder.preferExecutables("bridge", "host-local", "portmap", "firewall");
       }
       network = builder.build().network("bench");
     }

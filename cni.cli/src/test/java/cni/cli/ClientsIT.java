@@ -29,7 +29,7 @@ class ClientsIT {
     lab.close();
   }
 
-  private void containersComeAndGo(String script, String address) throws Exception {
+  private String containersComeAndGo(String script, String address) throws Exception {
     Path scripts = Path.of("src/test/resources/cni/cli").toAbsolutePath();
     Lab.Output output =
         Lab.attempt(
@@ -60,12 +60,15 @@ class ClientsIT {
     assertTrue(witnessed.getLast().contains("\"clients0\""), text);
     assertEquals(
         List.of("left: ", "left: "), text.lines().filter(it -> it.startsWith("left:")).toList());
+    return text;
   }
 
   @Test
-  @KernelTest(commands = {"podman", "runc", "busybox"})
+  @KernelTest(commands = {"podman", "runc", "busybox", "nft"})
   void podman() throws Exception {
-    containersComeAndGo("podman.sh", "10.205.0.");
+    String text = containersComeAndGo("podman.sh", "10.205.0.");
+    assertTrue(text.contains("published: served"), text);
+    assertTrue(text.contains("left rules: 0"), text);
   }
 
   @Test

@@ -20,5 +20,16 @@ id=$($podman run -d --name one --network pnet --rootfs "$work/rootfs" /bin/sh -c
 $podman run --rm --network pnet --rootfs "$work/rootfs" /bin/sh -c "$(client 10.205.0.2 fd05::2)"
 take_over pnet "$id" 'IgnoreUnknown=1;K8S_POD_NAME=one'
 $podman rm -f -t 0 one
+
+# A network as Podman makes it: bridge (ipMasq, hairpinMode), portmap, firewall, tuning.
+$podman network create --subnet 10.207.0.0/24 made >/dev/null
+$podman run -d --name two --network made -p 8081:7 --rootfs "$work/rootfs" /bin/sh -c "$server"
+for i in 1 2 3 4 5; do
+  answer=$(echo | busybox nc -w 2 127.0.0.1 8081) && break
+  sleep 1
+done
+echo "published: $answer"
+$podman rm -f -t 0 two
+echo "left rules: $(nft list ruleset | grep -c '10\.207\.0\.') "
 sed 's/^/witnessed: /' /run/witnessed
 left

@@ -38,6 +38,7 @@ final class Addition {
     try {
       List<Plugins.Resolved> chain = cni.plugins().chain(config); // all before any begins
       SpecVersion version = new VersionChoice(config, cni.plugins()).require(chain);
+      begin();
       for (int i = 0; i < chain.size(); i++) {
         PluginConfig plugin = config.plugins().get(i);
         context.deadline().check("ADD by " + plugin.type());
@@ -45,11 +46,24 @@ final class Addition {
       }
       Result result = previous.orElseThrow();
       cni.cache().put(config, version, attachment, result);
+      end();
       return result;
     } catch (CniException | RuntimeException | Error e) {
       rollback.after(e);
       throw e;
     }
+  }
+
+  /** Notes the attachment, so that GC finds it if this process dies before the result is kept. */
+  private void begin() throws CniException {
+    if (!again) {
+      cni.begun().put(config, attachment);
+      rollback.add(this::end); // the last step, after all plugins have taken back what they did
+    }
+  }
+
+  private void end() throws CniException {
+    cni.begun().remove(config.name(), attachment.id());
   }
 
   private void add(PluginConfig plugin, SpecVersion version, Plugins.Resolved resolved)

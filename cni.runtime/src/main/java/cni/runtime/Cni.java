@@ -44,6 +44,7 @@ public final class Cni implements AutoCloseable {
   private final NetworkDirectory networks;
   private final Plugins plugins;
   private final ResultCache cache;
+  private final ResultCache begun;
   private final Optional<Path> hostNamespace;
   private final boolean sameNamespace;
   private final Duration timeout;
@@ -59,7 +60,8 @@ public final class Cni implements AutoCloseable {
             new PluginPath(builder.executables),
             builder.preferExecutables,
             builder.diagnostics);
-    this.cache = new ResultCache(builder.cache);
+    this.cache = ResultCache.of(builder.cache);
+    this.begun = ResultCache.ofBegun(builder.cache);
     this.hostNamespace = builder.hostNamespace;
     this.sameNamespace = builder.sameNamespace;
     this.timeout = builder.timeout;
@@ -134,6 +136,10 @@ public final class Cni implements AutoCloseable {
 
   ResultCache cache() {
     return cache;
+  }
+
+  ResultCache begun() {
+    return begun;
   }
 
   NetworkLock networkLock() {

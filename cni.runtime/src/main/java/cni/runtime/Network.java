@@ -156,6 +156,7 @@ public final class Network {
   private void forget(Attachment attachment) {
     try {
       cni.cache().remove(name(), attachment.id());
+      cni.begun().remove(name(), attachment.id());
     } catch (CniException e) {
       LOG.log(System.Logger.Level.WARNING, "DEL is done, but " + e.getMessage());
     }
@@ -191,7 +192,9 @@ public final class Network {
     CallContext context = cni.context(trace);
     try (var _ = cni.networkLock().exclusive(name(), context.deadline())) {
       var failures = new Failures("GC of network " + name());
-      for (CachedAttachment cached : cni.cache().list(Optional.empty())) {
+      List<CachedAttachment> kept = new ArrayList<>(cni.cache().list(Optional.empty()));
+      kept.addAll(cni.begun().list(Optional.empty())); // nobody is adding now: those have died
+      for (CachedAttachment cached : kept) {
         if (cached.network().equals(name()) && !valid.contains(cached.attachment().id())) {
           failures.guard(() -> delete(cached.attachment(), context));
         }

@@ -58,9 +58,22 @@ final class ResultCache {
   /** Where files are written before they get their names: libcni reads all that is in the other. */
   private final Path unfinished;
 
-  ResultCache(Path directory) {
-    this.directory = directory.resolve("results");
-    this.unfinished = directory.resolve("unfinished");
+  private ResultCache(Path directory, Path unfinished) {
+    this.directory = directory;
+    this.unfinished = unfinished;
+  }
+
+  /** The results that are kept in a cache. */
+  static ResultCache of(Path cache) {
+    return new ResultCache(cache.resolve("results"), cache.resolve("unfinished"));
+  }
+
+  /**
+   * The attachments that were begun and neither finished nor taken back: if no ADD of theirs is
+   * under way, the process has died in the middle. libcni does not look here.
+   */
+  static ResultCache ofBegun(Path cache) {
+    return new ResultCache(cache.resolve("begun"), cache.resolve("unfinished"));
   }
 
   /**
@@ -100,6 +113,21 @@ final class ResultCache {
    */
   void put(NetworkConfig network, SpecVersion version, Attachment attachment, Result result)
       throws CniException {
+    ObjectNode json = describe(network, attachment);
+    json.set("result", ResultJson.write(result, version));
+    put(network.name(), attachment, json);
+  }
+
+  /**
+   * Keeps an attachment that has no result yet.
+   *
+   * @throws CniException code 5 if it cannot be written
+   */
+  void put(NetworkConfig network, Attachment attachment) throws CniException {
+    put(network.name(), attachment, describe(network, attachment));
+  }
+
+  private static ObjectNode describe(NetworkConfig network, Attachment attachment) {
     ObjectNode json = Json.object();
     json.put("kind", KIND);
     json.put("containerId", attachment.containerId());
@@ -114,8 +142,11 @@ final class ResultCache {
     if (!attachment.capabilityArgs().isEmpty()) {
       json.putObject("capabilityArgs").setAll(attachment.capabilityArgs());
     }
-    json.set("result", ResultJson.write(result, version));
-    Path file = directory.resolve(name(network.name(), attachment.id()));
+    return json;
+  }
+
+  private void put(String network, Attachment attachment, ObjectNode json) throws CniException {
+    Path file = directory.resolve(name(network, attachment.id()));
     try {
       write(file, Json.bytes(json));
     } catch (ClosedByInterruptException e) {

@@ -11,12 +11,14 @@ import cni.netlink.ffm.netfilter.Chain;
 import cni.netlink.ffm.netfilter.Expression.Verdict;
 import cni.netlink.ffm.netfilter.Family;
 import cni.netlink.ffm.netfilter.IptablesRule;
+import cni.netlink.ffm.netfilter.ListedChain;
 import cni.netlink.ffm.netfilter.ListedRule;
 import cni.netlink.ffm.netfilter.Rule;
 import cni.netlink.ffm.netfilter.RulesetChange;
 import cni.netlink.ffm.netfilter.Table;
 import java.io.IOException;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -105,6 +107,7 @@ final class IptablesMasquerade {
               }
               return change.transaction();
             });
+    LegacyIptables.SYSTEM.removeChains(host, "nat", rules -> Set.of(chain));
   }
 
   static void collect(Namespace host, String network, Set<AttachmentId> valid) throws IOException {
@@ -114,7 +117,8 @@ final class IptablesMasquerade {
         .update(
             there -> {
               var change = new RulesetChange(there);
-              for (Chain chain : change.chains()) {
+              for (ListedChain listed : change.chains()) {
+                Chain chain = listed.chain();
                 if (isNat(chain.table())
                     && CHAIN.matcher(chain.name()).matches()
                     && isStale(change.rules(chain), network, containers)) {
@@ -123,16 +127,27 @@ final class IptablesMasquerade {
               }
               return change.transaction();
             });
+    LegacyIptables.SYSTEM.removeChains(
+        host,
+        "nat",
+        rules ->
+            rules.stream()
+                .filter(rule -> CHAIN.matcher(rule.chain()).matches())
+                .filter(rule -> isStale(rule.value("--comment"), network, containers))
+                .map(LegacyIptables.Rule::chain)
+                .collect(Collectors.toUnmodifiableSet()));
   }
 
   private static boolean isStale(List<ListedRule> rules, String network, Set<String> containers) {
-    for (ListedRule rule : rules) {
-      Matcher words = COMMENT.matcher(IptablesRule.commentOf(rule.rule()).orElse(""));
-      if (words.matches()) {
-        return words.group(1).equals(network) && !containers.contains(words.group(2));
-      }
-    }
-    return false;
+    return rules.stream()
+        .anyMatch(rule -> isStale(IptablesRule.commentOf(rule.rule()), network, containers));
+  }
+
+  private static boolean isStale(Optional<String> comment, String network, Set<String> containers) {
+    Matcher words = COMMENT.matcher(comment.orElse(""));
+    return words.matches()
+        && words.group(1).equals(network)
+        && !containers.contains(words.group(2));
   }
 
   private static boolean isNat(Table table) {

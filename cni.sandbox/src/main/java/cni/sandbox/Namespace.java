@@ -196,22 +196,26 @@ public final class Namespace implements AutoCloseable {
   }
 
   /**
+   * Does something on a thread that is in the namespace.
+   *
+   * @throws E what the work throws
+   * @throws KernelException if the namespace cannot be entered
+   */
+  public <T, E extends Exception> T inside(NetNs.Task<T, E> work) throws E, KernelException {
+    return netns.isPresent() ? netns.get().call(work) : work.run();
+  }
+
+  /**
    * Does something with the namespace's kernel parameters.
    *
    * @throws IOException what the work throws, or if the namespace cannot be entered
    */
   public void withSysctl(SysctlWork work) throws IOException {
-    if (netns.isPresent()) {
-      netns
-          .get()
-          .<Boolean, IOException>call(
-              () -> {
-                work.with(Sysctl.KERNEL);
-                return true;
-              });
-    } else {
-      work.with(Sysctl.KERNEL);
-    }
+    this.<Boolean, IOException>inside(
+        () -> {
+          work.with(Sysctl.KERNEL);
+          return true;
+        });
   }
 
   @Override

@@ -11,6 +11,8 @@ import cni.netlink.ffm.netfilter.ListedRule;
 import cni.netlink.ffm.netfilter.Rule;
 import cni.netlink.ffm.netfilter.RulesetChange;
 import cni.netlink.ffm.netfilter.Table;
+import cni.sandbox.LegacyIptables;
+import cni.sandbox.Namespace;
 import cni.sandbox.RuleOwner;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -21,6 +23,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /**
  * The rules of port mappings in one family's {@code nat} table that iptables keeps, those of the
@@ -169,16 +172,38 @@ final class IptablesPortMap {
     change.remove(own).remove(old);
   }
 
+  /** Removes both families' chains from the tables of the legacy variant of iptables. */
+  void deleteLegacy(Namespace host) throws IOException {
+    LegacyIptables.SYSTEM.removeChains(host, "nat", all -> Set.of(own.name(), old.name()));
+  }
+
+  /** Removes such chains of containers that are not valid on the network. */
+  static void collectLegacy(Namespace host, String network, Set<String> containers)
+      throws IOException {
+    LegacyIptables.SYSTEM.removeChains(
+        host,
+        "nat",
+        all ->
+            all.stream()
+                .filter(rule -> isStale(rule.value("--comment"), network, containers))
+                .flatMap(rule -> rule.target().stream())
+                .collect(Collectors.toUnmodifiableSet()));
+  }
+
+  private static boolean isStale(Optional<String> comment, String network, Set<String> containers) {
+    Matcher words = COMMENT.matcher(comment.orElse(""));
+    return words.matches()
+        && words.group(1).equals(network)
+        && !containers.contains(words.group(2));
+  }
+
   /** Removes the chains of containers that are not valid on the network. */
   static void collect(RulesetChange change, boolean v4, String network, Set<String> containers)
       throws IOException {
     for (ListedRule rule : change.rules(nat(v4).chain(DNAT))) {
-      Matcher words = COMMENT.matcher(IptablesRule.commentOf(rule.rule()).orElse(""));
       Optional<Verdict> verdict = rule.rule().verdict();
       if (verdict.isPresent()
-          && words.matches()
-          && words.group(1).equals(network)
-          && !containers.contains(words.group(2))) {
+          && isStale(IptablesRule.commentOf(rule.rule()), network, containers)) {
         change.remove(nat(v4).chain(verdict.get().chain()));
       }
     }

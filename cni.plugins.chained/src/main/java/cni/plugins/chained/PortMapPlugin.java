@@ -252,6 +252,7 @@ public final class PortMapPlugin implements NetworkPlugin {
               }
               return change.transaction();
             });
+    iptables(request, true).deleteLegacy(host);
   }
 
   @Override
@@ -275,6 +276,7 @@ public final class PortMapPlugin implements NetworkPlugin {
                 }
                 return change.transaction();
               });
+      IptablesPortMap.collectLegacy(host, network, containers);
     } catch (IOException e) {
       throw Namespace.failure("removing stale mapped ports of network " + network, e);
     }

@@ -22,6 +22,7 @@ public final class RulesetChange {
           "nat POSTROUTING", Hook.SOURCE_NAT);
 
   private final Nftables there;
+  private final List<ListedChain> listed;
   private final Transaction transaction = new Transaction();
   private final Map<Table, List<ListedRule>> rules = new HashMap<>();
   private final Set<Chain> chains = new HashSet<>();
@@ -34,7 +35,8 @@ public final class RulesetChange {
    */
   public RulesetChange(Nftables there) throws IOException {
     this.there = there;
-    there.chains().forEach(chain -> chains.add(chain.chain()));
+    this.listed = there.chains();
+    listed.forEach(chain -> chains.add(chain.chain()));
   }
 
   /** What is to be committed. */
@@ -47,9 +49,9 @@ public final class RulesetChange {
     return chains.contains(chain);
   }
 
-  /** Every chain that is there. */
-  public Set<Chain> chains() {
-    return Set.copyOf(chains);
+  /** Every chain that was there at the beginning. */
+  public List<ListedChain> chains() {
+    return listed;
   }
 
   /**

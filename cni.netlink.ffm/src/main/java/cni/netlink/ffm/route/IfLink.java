@@ -11,6 +11,7 @@ public final class IfLink {
   public static final int IFLA_TXQLEN = 13;
   public static final int IFLA_OPERSTATE = 16;
   public static final int IFLA_LINKINFO = 18;
+  public static final int IFLA_IFALIAS = 20;
   public static final int IFLA_AF_SPEC = 26;
   public static final int IFLA_GROUP = 27;
   public static final int IFLA_NET_NS_FD = 28;
@@ -25,6 +26,7 @@ public final class IfLink {
 
   // attributes in IFLA_INFO_DATA
   public static final int VETH_INFO_PEER = 1;
+  public static final int IFLA_VRF_TABLE = 1;
   public static final int IFLA_BR_VLAN_FILTERING = 7;
 
   // attributes in IFLA_INFO_SLAVE_DATA of a bridge's port

@@ -21,6 +21,8 @@ import java.util.Optional;
  * @param promiscuity how many users want every packet
  * @param txQueueLength in packets
  * @param group its group
+ * @param alias what somebody has written on it; usually empty
+ * @param table the routing table of a vrf, 0 for everything else
  */
 public record Link(
     int index,
@@ -34,7 +36,9 @@ public record Link(
     OperState operState,
     int promiscuity,
     int txQueueLength,
-    int group) {
+    int group,
+    String alias,
+    int table) {
   /** RFC 2863 operational state, in the order of IF_OPER_* in linux/if.h. */
   public enum OperState {
     /** The driver does not say; such an interface usually works. */
@@ -67,7 +71,17 @@ public record Link(
         state < states.length ? states[state] : OperState.UNKNOWN,
         attributes.u32(IfLink.IFLA_PROMISCUITY).orElse(0),
         attributes.u32(IfLink.IFLA_TXQLEN).orElse(0),
-        attributes.u32(IfLink.IFLA_GROUP).orElse(0));
+        attributes.u32(IfLink.IFLA_GROUP).orElse(0),
+        attributes.string(IfLink.IFLA_IFALIAS).orElse(""),
+        info.isEmpty() ? 0 : readTable(info.get()));
+  }
+
+  private static int readTable(Attributes info) throws MalformedMessageException {
+    Optional<Attributes> data =
+        info.string(IfLink.IFLA_INFO_KIND).orElse("").equals("vrf")
+            ? info.nested(IfLink.IFLA_INFO_DATA)
+            : Optional.empty();
+    return data.isEmpty() ? 0 : data.get().u32(IfLink.IFLA_VRF_TABLE).orElse(0);
   }
 
   /** Whether it is set up (IFF_UP), whatever its operational state. */

@@ -62,6 +62,11 @@ public final class LinkRequests {
     return change("set link " + index + " promiscuous", index, promisc, promisc);
   }
 
+  /** Writes something on a link, up to 255 bytes. */
+  public static NetlinkMessage setAlias(int index, String alias) {
+    return change("set alias of link " + index, index, 0, 0).text(IfLink.IFLA_IFALIAS, alias);
+  }
+
   /** Sets a link's hardware address. */
   public static NetlinkMessage setMac(int index, String mac) {
     return change("set address " + mac + " of link " + index, index, 0, 0)

@@ -20,6 +20,7 @@ public final class NewLink {
   private int master;
   private int group;
   private int flags;
+  private int txQueueLength = -1;
   private @Nullable NetNs namespace;
   private @Nullable Consumer<NetlinkMessage> data;
 
@@ -36,6 +37,13 @@ public final class NewLink {
   /** A bridge. */
   public static NewLink bridge(String name) {
     return new NewLink(name, "bridge");
+  }
+
+  /** A VRF, a device that stands for a routing table. */
+  public static NewLink vrf(String name, int table) {
+    var vrf = new NewLink(name, "vrf");
+    vrf.data = message -> message.u32(IfLink.IFLA_VRF_TABLE, table);
+    return vrf;
   }
 
   /**
@@ -75,6 +83,12 @@ public final class NewLink {
   /** The bridge or bond that it joins. */
   public NewLink master(int index) {
     master = index;
+    return this;
+  }
+
+  /** The length of its transmit queue in packets; otherwise the kernel chooses. */
+  public NewLink txQueueLength(int packets) {
+    txQueueLength = packets;
     return this;
   }
 
@@ -120,6 +134,9 @@ public final class NewLink {
     message.string(IfLink.IFLA_IFNAME, name);
     if (mtu != 0) {
       message.u32(IfLink.IFLA_MTU, mtu);
+    }
+    if (txQueueLength >= 0) {
+      message.u32(IfLink.IFLA_TXQLEN, txQueueLength);
     }
     if (mac != null) {
       message.bytes(IfLink.IFLA_ADDRESS, mac);

@@ -2,6 +2,7 @@ package cni.netlink.ffm.route;
 
 import static cni.netlink.ffm.Netlink.NLM_F_CREATE;
 import static cni.netlink.ffm.Netlink.NLM_F_DUMP;
+import static cni.netlink.ffm.Netlink.NLM_F_REPLACE;
 
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
@@ -26,6 +27,8 @@ import java.util.Optional;
  * @param flags RTM_F_*
  * @param mtu of the path, 0 for none
  * @param advertisedMss 0 for none
+ * @param protocol who made it, RTPROT_*
+ * @param source the address that is taken for packets that have none yet
  */
 public record Route(
     InetAddress destination,
@@ -37,7 +40,9 @@ public record Route(
     int type,
     int flags,
     int mtu,
-    int advertisedMss) {
+    int advertisedMss,
+    int protocol,
+    Optional<InetAddress> source) {
   /** sizeof(struct rtmsg): eight fields of u8, flags u32. */
   private static final int RTMSG = 12;
 
@@ -60,15 +65,97 @@ public record Route(
   /** A unicast route of the main table. */
   public static Route unicast(InetAddress destination, int prefix, Hop hop) {
     int scope = hop.gateway().isPresent() ? RtNetlink.RT_SCOPE_UNIVERSE : RtNetlink.RT_SCOPE_LINK;
-    int main = RtNetlink.RT_TABLE_MAIN;
     return new Route(
-        destination, prefix, List.of(hop), 0, main, scope, RtNetlink.RTN_UNICAST, 0, 0, 0);
+        destination,
+        prefix,
+        List.of(hop),
+        0,
+        RtNetlink.RT_TABLE_MAIN,
+        scope,
+        RtNetlink.RTN_UNICAST,
+        0,
+        0,
+        0,
+        RtNetlink.RTPROT_BOOT,
+        Optional.empty());
   }
 
   /** The same with these attributes; see the record's components. */
   public Route with(int newPriority, int newTable, int newScope, int newMtu, int newMss) {
     return new Route(
-        destination, prefix, hops, newPriority, newTable, newScope, type, flags, newMtu, newMss);
+        destination,
+        prefix,
+        hops,
+        newPriority,
+        newTable,
+        newScope,
+        type,
+        flags,
+        newMtu,
+        newMss,
+        protocol,
+        source);
+  }
+
+  /**
+   * The same in another table, without flags: of those that are there some only the kernel sets.
+   */
+  public Route inTable(int newTable) {
+    return new Route(
+        destination,
+        prefix,
+        hops,
+        priority,
+        newTable,
+        scope,
+        type,
+        0,
+        mtu,
+        advertisedMss,
+        protocol,
+        source);
+  }
+
+  /**
+   * The part of it that leads through a link. For IPv6 the kernel makes one route with several ways
+   * out of those that differ in nothing else, and takes apart again what is deleted.
+   */
+  public Optional<Route> through(int link) {
+    return hops.stream()
+        .filter(hop -> hop.link() == link)
+        .findFirst()
+        .map(
+            hop ->
+                new Route(
+                    destination,
+                    prefix,
+                    List.of(hop),
+                    priority,
+                    table,
+                    scope,
+                    type,
+                    flags,
+                    mtu,
+                    advertisedMss,
+                    protocol,
+                    source));
+  }
+
+  /** The same with the address that is taken for packets that have none yet. */
+  public Route from(InetAddress newSource) {
+    return new Route(
+        destination,
+        prefix,
+        hops,
+        priority,
+        table,
+        scope,
+        type,
+        flags,
+        mtu,
+        advertisedMss,
+        protocol,
+        Optional.of(newSource));
   }
 
   /** Whether the kernel made it from another one for a single destination. */
@@ -82,6 +169,11 @@ public record Route(
    */
   public NetlinkMessage addRequest() {
     return request("add", RtNetlink.RTM_NEWROUTE, NLM_F_CREATE);
+  }
+
+  /** The request that sets it in place of one to the same destination with the same metric. */
+  public NetlinkMessage replaceRequest() {
+    return request("set", RtNetlink.RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
   }
 
   /** The request that deletes it; ESRCH if there is none. */
@@ -121,12 +213,13 @@ public record Route(
     int shortTable =
         table >= 0 && table < 256 ? table : 0; // a longer number stands in RTA_TABLE alone
     message.u8(Messages.family(destination)).u8(prefix).u8(0).u8(0);
-    message.u8(shortTable).u8(RtNetlink.RTPROT_BOOT).u8(scope).u8(type);
+    message.u8(shortTable).u8(protocol).u8(scope).u8(type);
     message.u32(flags & RtNetlink.RTNH_F_ONLINK); // the others only the kernel may say
     if (prefix > 0) {
       message.bytes(RtNetlink.RTA_DST, destination.getAddress());
     }
     hop.gateway().ifPresent(gateway -> message.bytes(RtNetlink.RTA_GATEWAY, gateway.getAddress()));
+    source.ifPresent(address -> message.bytes(RtNetlink.RTA_PREFSRC, address.getAddress()));
     message.u32(RtNetlink.RTA_OIF, hop.link());
     if (priority != 0) {
       message.u32(RtNetlink.RTA_PRIORITY, priority);
@@ -165,7 +258,15 @@ public record Route(
         Byte.toUnsignedInt(message.get(7)),
         message.getInt(8),
         metrics.u32(RtNetlink.RTAX_MTU).orElse(0),
-        metrics.u32(RtNetlink.RTAX_ADVMSS).orElse(0));
+        metrics.u32(RtNetlink.RTAX_ADVMSS).orElse(0),
+        Byte.toUnsignedInt(message.get(5)),
+        readSource(attributes));
+  }
+
+  private static Optional<InetAddress> readSource(Attributes attributes)
+      throws MalformedMessageException {
+    Optional<byte[]> source = attributes.bytes(RtNetlink.RTA_PREFSRC);
+    return source.isEmpty() ? Optional.empty() : Optional.of(Messages.address(source.get()));
   }
 
   private static List<Hop> readHops(Attributes attributes) throws MalformedMessageException {

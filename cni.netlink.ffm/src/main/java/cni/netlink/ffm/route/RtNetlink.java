@@ -23,6 +23,10 @@ public final class RtNetlink {
   public static final int RTM_DELNEIGH = 29;
   public static final int RTM_GETNEIGH = 30;
 
+  public static final int RTM_NEWRULE = 32;
+  public static final int RTM_DELRULE = 33;
+  public static final int RTM_GETRULE = 34;
+
   // struct ifaddrmsg, attributes
   public static final int IFA_ADDRESS = 1;
   public static final int IFA_LOCAL = 2;
@@ -39,6 +43,7 @@ public final class RtNetlink {
   public static final int RTA_OIF = 4;
   public static final int RTA_GATEWAY = 5;
   public static final int RTA_PRIORITY = 6;
+  public static final int RTA_PREFSRC = 7;
   public static final int RTA_METRICS = 8;
   public static final int RTA_MULTIPATH = 9;
   public static final int RTA_TABLE = 15;
@@ -47,6 +52,7 @@ public final class RtNetlink {
 
   // struct rtmsg, fields
   public static final int RT_TABLE_MAIN = 254;
+  public static final int RTPROT_KERNEL = 2;
   public static final int RTPROT_BOOT = 3;
   public static final int RT_SCOPE_UNIVERSE = 0;
   public static final int RT_SCOPE_LINK = 253;

@@ -73,6 +73,18 @@ public final class Rtnetlink implements AutoCloseable {
     }
   }
 
+  /**
+   * Has the kernel list something; a list that changed meanwhile is asked for again.
+   *
+   * @param request a dump
+   * @return the messages, without their headers
+   * @throws NetlinkException if it refuses
+   * @throws IOException if it cannot be asked
+   */
+  public List<ByteBuffer> list(NetlinkMessage request) throws IOException {
+    return socket.execute(request);
+  }
+
   /** As {@link #execute(List)}, with the answer to each request for the caller to judge. */
   public List<NetlinkAnswer> exchange(List<NetlinkMessage> requests) throws IOException {
     return socket.exchange(requests);
@@ -174,6 +186,16 @@ public final class Rtnetlink implements AutoCloseable {
    */
   public Route routeTo(InetAddress destination) throws IOException {
     return Route.read(socket.execute(Route.getRequest(destination)).getFirst());
+  }
+
+  /**
+   * The policy rules of a family.
+   *
+   * @param family AF_INET or AF_INET6
+   * @throws IOException if the kernel cannot be asked
+   */
+  public List<PolicyRule> rules(int family) throws IOException {
+    return Messages.readAll(socket.execute(PolicyRule.listRequest(family)), PolicyRule::read);
   }
 
   /**

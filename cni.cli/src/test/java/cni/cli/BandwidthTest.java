@@ -1,0 +1,239 @@
+package cni.cli;
+
+import static cni.cli.TestHost.attachment;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.api.Attachment;
+import cni.api.CniException;
+import cni.api.Json;
+import cni.api.Result;
+import cni.netlink.ffm.NetNs;
+import cni.netlink.lab.KernelTest;
+import cni.netlink.lab.Lab;
+import cni.netlink.lab.ReferencePlugins;
+import cni.runtime.Cni;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Limits: measured, and compared with those of the reference. */
+@KernelTest(
+    commands = {"tc", "iperf3"},
+    reference = true)
+class BandwidthTest {
+  private static final int MBIT = 1_000_000;
+
+  private TestHost host;
+  private NetNs a;
+  private NetNs outside;
+
+  @BeforeEach
+  void open() throws IOException {
+    host = new TestHost();
+    a = host.container("a");
+    outside = host.outside();
+    Lab.run(outside, "ip", "route", "add", "10.50.0.0/24", "via", TestHost.HOST_V4);
+    Lab.run(outside, "ip", "route", "add", "fd50::/64", "via", TestHost.HOST_V6);
+  }
+
+  @AfterEach
+  void close() throws IOException {
+    host.close();
+  }
+
+  private Cni cni(String... executables) {
+    return host.builder()
+        .executables(ReferencePlugins.directory())
+        .preferExecutables(executables)
+        .build();
+  }
+
+  private void network(String limits) throws IOException {
+    host.network(
+        "n",
+        "1.1.0",
+        TestHost.DUAL_STACK.formatted(""),
+        "{ \"type\": \"bandwidth\"" + limits + " }");
+  }
+
+  private static String limits(int mbit) {
+    long rate = (long) mbit * MBIT;
+    return ", \"ingressRate\": %d, \"ingressBurst\": %d, \"egressRate\": %d, \"egressBurst\": %d"
+        .formatted(rate, rate / 20, rate, rate / 20);
+  }
+
+  /** What goes from a client to a server, in Mbit/s. */
+  private double measure(NetNs client, NetNs server, String address) throws Exception {
+    Lab.run(server, "iperf3", "-s", "-D", "-1");
+    Thread.sleep(200);
+    String text = Lab.run(client, "iperf3", "-J", "-t", "2", "-O", "1", "-c", address);
+    return Json.parse(text.getBytes(StandardCharsets.UTF_8), "iperf3")
+            .get("end")
+            .get("sum_received")
+            .get("bits_per_second")
+            .doubleValue()
+        / MBIT;
+  }
+
+  private static void assertNear(int wanted, double measured) {
+    assertTrue(
+        Math.abs(measured - wanted) <= 0.15 * wanted, wanted + " Mbit/s wanted, " + measured);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {10, 100, 500})
+  void bothDirectionsHaveTheRate(int mbit) throws Exception {
+    network(limits(mbit));
+    Result result = cni().network("n").add(attachment(a));
+    assertTrue(result.interfaces().getLast().name().startsWith("bwp"));
+    host.awaitAddresses();
+    assertNear(mbit, measure(a, outside, TestHost.OUTSIDE_V4));
+    assertNear(mbit, measure(outside, a, "10.50.0.2"));
+    assertNear(mbit, measure(outside, a, "fd50::2"));
+    cni().network("n").check(attachment(a));
+    cni().network("n").delete(attachment(a));
+    cni().network("n").delete(attachment(a));
+    assertEquals(List.of(), Lab.links(host.netns(), "ifb"));
+    host.requireNothingLeft("n", a);
+  }
+
+  @Test
+  void theRuntimeMaySayTheRate() throws Exception {
+    network(", \"capabilities\": { \"bandwidth\": true }");
+    Attachment limited =
+        attachment(a)
+            .withCapabilityArgs(
+                Map.of(
+                    "bandwidth",
+                    Json.parse(
+                        ("{" + limits(10).substring(1) + "}").getBytes(StandardCharsets.UTF_8),
+                        "bandwidth")));
+    cni().network("n").add(limited);
+    assertNear(10, measure(a, outside, TestHost.OUTSIDE_V4));
+    cni().network("n").delete(limited);
+    cni().network("n").add(attachment(a)); // without a rate there is no limit
+    assertEquals(List.of(), Lab.links(host.netns(), "ifb"));
+    assertTrue(measure(a, outside, TestHost.OUTSIDE_V4) > 100);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"shapedSubnets,192.0.2.9/32", "unshapedSubnets,192.0.2.2/32"})
+  void subnetsMayBeTreatedApart(String key, String subnet) throws Exception {
+    Lab.run(outside, "ip", "addr", "add", "192.0.2.9/24", "dev", "up1");
+    network(limits(10) + ", \"%s\": [\"%s\", \"2001:db8::9/128\"]".formatted(key, subnet));
+    cni().network("n").add(attachment(a));
+    assertNear(10, measure(a, outside, "192.0.2.9"));
+    assertTrue(measure(a, outside, TestHost.OUTSIDE_V4) > 100);
+    Lab.run(
+        outside,
+        "ip",
+        "route",
+        "change",
+        "10.50.0.0/24",
+        "via",
+        TestHost.HOST_V4,
+        "src",
+        "192.0.2.9");
+    assertNear(10, measure(outside, a, "10.50.0.2"));
+    cni().network("n").check(attachment(a));
+    cni().network("n").delete(attachment(a));
+    assertEquals(List.of(), Lab.links(host.netns(), "ifb"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"both", "ingress", "egress"})
+  void theLayoutIsThatOfTheReference(String direction) throws Exception {
+    String limits =
+        switch (direction) {
+          case "ingress" -> ", \"ingressRate\": 123456789, \"ingressBurst\": 999999";
+          case "egress" -> ", \"egressRate\": 40000000000, \"egressBurst\": 2147483647";
+          default -> limits(20);
+        };
+    network(limits);
+    Result theirs = cni("bandwidth").network("n").add(attachment(a));
+    String theirState = state();
+    cni().network("n").check(attachment(a));
+    cni().network("n").delete(attachment(a)); // what they made we delete
+    assertEquals(List.of(), Lab.links(host.netns(), "ifb"));
+    host.forgetReservations("n");
+
+    Result ours = cni().network("n").add(attachment(a));
+    assertEquals(theirState, state());
+    assertEquals(theirs.interfaces().size(), ours.interfaces().size());
+    assertEquals(
+        theirs.interfaces().getLast().name().replaceFirst("veth.*", ""),
+        ours.interfaces().getLast().name().replaceFirst("veth.*", ""));
+    cni("bandwidth").network("n").check(attachment(a));
+    cni("bandwidth").network("n").delete(attachment(a)); // and the other way round
+    assertEquals(List.of(), Lab.links(host.netns(), "ifb"));
+  }
+
+  private String port() throws IOException {
+    return Lab.links(host.netns(), "veth").stream()
+        .filter(it -> it.startsWith("veth"))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  /** Qdiscs and filters as tc tells them. */
+  private String state() throws IOException {
+    String port = port();
+    String filters = Lab.run(host.netns(), "tc", "-j", "filter", "show", "dev", port, "ingress");
+    return (Lab.run(host.netns(), "tc", "-j", "qdisc") + filters)
+        .replace(port, "port")
+        .replaceAll("\"index\":\\d+", "\"index\":0");
+  }
+
+  @Test
+  void whatIsMissingIsToldAndWhatIsStaleCollected() throws Exception {
+    network(limits(20));
+    cni().network("n").add(attachment(a));
+    for (String change :
+        List.of(
+            "tc qdisc del dev PORT ingress",
+            "tc qdisc del dev IFB root",
+            "tc qdisc del dev PORT root",
+            "ip link del IFB")) {
+      String ifb = Lab.links(host.netns(), "ifb").getFirst();
+      cni().network("n").check(attachment(a));
+      Lab.run(host.netns(), change.replace("PORT", port()).replace("IFB", ifb).split(" ", -1));
+      assertThrows(CniException.class, () -> cni().network("n").check(attachment(a)), change);
+      cni().network("n").delete(attachment(a));
+      cni().network("n").add(attachment(a));
+    }
+    host.dropResults();
+    cni().network("n").collect(Set.of(attachment(a).id()));
+    assertEquals(1, Lab.links(host.netns(), "ifb").size());
+    cni().network("n").collect(Set.of());
+    assertEquals(List.of(), Lab.links(host.netns(), "ifb"));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "\"ingressRate\": 1000|ingressBurst",
+        "\"egressBurst\": 1000|egressRate",
+        "\"egressRate\": 7, \"egressBurst\": 8|egressRate",
+        "\"egressRate\": -1, \"egressBurst\": 8|egressRate",
+        "\"egressRate\": 1000, \"egressBurst\": 34359738360|egressBurst",
+        "\"egressRate\": 1000, \"egressBurst\": 8, \"shapedSubnets\": [\"x\"]|shapedSubnets[0]",
+        "\"shapedSubnets\": [\"10.0.0.0/8\"], \"unshapedSubnets\": [\"10.0.0.0/8\"]|choose one",
+      })
+  void whatMakesNoSenseIsRefused(String limits, String words) throws Exception {
+    network(", " + limits);
+    CniException e = assertThrows(CniException.class, () -> cni().network("n").add(attachment(a)));
+    assertTrue(String.valueOf(e.getMessage()).contains(words), e::getMessage);
+    host.requireNothingLeft("n", a);
+  }
+}

@@ -1,0 +1,161 @@
+package cni.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.netlink.ffm.ChildProcess;
+import cni.netlink.ffm.NetNs;
+import cni.netlink.lab.KernelTest;
+import cni.netlink.lab.Lab;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** The chain that people run, as a process: killed, traced, started again. */
+@KernelTest(commands = {"nft", "tc", "strace"})
+class ChainIT {
+  private static final String PORTS =
+      "{\"portMappings\":[{\"hostPort\":8080,\"containerPort\":80,\"protocol\":\"udp\"}]}";
+  private static final int KILLS = 24;
+  private static final Pattern EXECUTED = Pattern.compile("execve\\(\"([^\"]+)\".*= 0");
+
+  private TestHost host;
+  private NetNs a;
+  private ImageRun image;
+
+  @BeforeEach
+  void open() throws IOException {
+    host = new TestHost();
+    a = host.container("a");
+    image = new ImageRun(host);
+    Files.createDirectories(host.data());
+    host.network(
+        "n",
+        "1.1.0",
+        TestHost.DUAL_STACK.formatted("\"ipMasq\": true, \"macspoofchk\": true,"),
+        "{ \"type\": \"tuning\", \"mtu\": 1400, \"dataDir\": \"@DATA@/tuning\" }",
+        "{ \"type\": \"portmap\", \"capabilities\": { \"portMappings\": true } }",
+        "{ \"type\": \"firewall\", \"backend\": \"iptables\" }",
+        "{ \"type\": \"bandwidth\", \"ingressRate\": 1000000000, \"ingressBurst\": 1000000,"
+            + " \"egressRate\": 1000000000, \"egressBurst\": 1000000 }",
+        "{ \"type\": \"sbr\" }");
+  }
+
+  @AfterEach
+  void close() throws IOException {
+    host.close();
+  }
+
+  private String[] words(String verb) {
+    return verb.equals("gc")
+        ? new String[] {"gc", "--cache", host.cache().toString(), "n"}
+        : new String[] {
+          verb,
+          "--cache",
+          host.cache().toString(),
+          "--capability-args",
+          PORTS,
+          "n",
+          a.path().toString()
+        };
+  }
+
+  private void run(String verb) throws Exception {
+    try (ChildProcess process = image.start(Map.of(), words(verb))) {
+      assertTrue(process.pump(ImageRun.PATIENCE));
+      assertEquals(0, process.exitStatus().orElse(-1), process::errors);
+    }
+  }
+
+  @Test
+  void killedAtAnyInstantGcRemovesEverything() throws Exception {
+    var random = new Random(11);
+    int unfinished = 0;
+    long duration = duration();
+    for (int kill = 0; kill < KILLS; kill++) {
+      try (ChildProcess process = image.start(Map.of(), words("add"))) {
+        Thread.sleep(duration * 2 / 5 + random.nextLong(duration * 3 / 5));
+        process.kill();
+      }
+      unfinished += isClean() ? 0 : 1;
+      run("gc");
+      assertTrue(isClean(), () -> "after kill: " + left());
+      host.requireNothingLeft("n", a);
+      assertEquals(List.of(), Lab.links(host.netns(), "ifb"));
+      assertEquals("", Lab.run(a, "ip", "rule", "list", "table", "100"));
+    }
+    assertTrue(unfinished > KILLS / 5, "it was killed in the middle " + unfinished + " times");
+    run("add");
+    run("check");
+    run("del");
+  }
+
+  /** How long an ADD takes as a process, in milliseconds. */
+  private long duration() throws Exception {
+    run("add");
+    run("del");
+    long begin = System.nanoTime();
+    run("add");
+    long end = System.nanoTime();
+    run("del");
+    return (end - begin) / 1_000_000;
+  }
+
+  private boolean isClean() throws IOException {
+    String state = state();
+    return !state.contains(TestHost.attachment(a).containerId())
+        && !state.contains("10.50.0.")
+        && !state.contains("fd50::")
+        && !state.contains("veth")
+        && !state.contains("bwp");
+  }
+
+  private String state() throws IOException {
+    String addresses = Lab.run(host.netns(), "ip", "-o", "link");
+    return Lab.run(host.netns(), "nft", "list", "ruleset") + addresses;
+  }
+
+  private String left() {
+    try {
+      return state();
+    } catch (IOException e) {
+      return e.toString();
+    }
+  }
+
+  @Test
+  void noProcessIsStarted() throws Exception {
+    Set<String> executed = new TreeSet<>();
+    for (String verb : List.of("add", "check", "del", "gc")) {
+      String[] command = words(verb);
+      List<String> traced =
+          new ArrayList<>(List.of("strace", "-f", "-e", "trace=execve", "-o", trace(), "env"));
+      traced.add("NETCONFPATH=" + host.networks());
+      traced.add("CNI_PATH=" + host.executables());
+      traced.add(ImageRun.IMAGE.resolve("bin/cni").toString());
+      traced.addAll(List.of(command));
+      Lab.run(host.netns(), traced.toArray(String[]::new));
+      Matcher execution = EXECUTED.matcher(Files.readString(Path.of(trace())));
+      while (execution.find()) {
+        executed.add(execution.group(1).replaceFirst(".*/", ""));
+      }
+    }
+    assertEquals(Set.of("cni", "env", "java"), executed);
+    host.requireNothingLeft("n", a);
+  }
+
+  private String trace() {
+    return host.data().resolve("trace").toString();
+  }
+}

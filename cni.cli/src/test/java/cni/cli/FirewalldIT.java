@@ -1,0 +1,159 @@
+package cni.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.netlink.ffm.ChildEnvironment;
+import cni.netlink.ffm.ChildProcess;
+import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.NetNs;
+import cni.netlink.lab.KernelTest;
+import cni.netlink.lab.Lab;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The firewall plugin beside a firewalld on a message bus of its own. */
+@KernelTest(commands = {"firewalld", "dbus-daemon", "nft"})
+class FirewalldIT {
+  private static final String BUS =
+      """
+      <busconfig>
+        <type>system</type> <listen>unix:path=@BUS@</listen> <auth>EXTERNAL</auth>
+        <policy context="default">
+          <allow send_destination="*"/> <allow receive_sender="*"/> <allow own="*"/>
+          <allow user="*"/>
+        </policy>
+      </busconfig>
+      """;
+
+  private final Deque<ChildProcess> daemons = new ArrayDeque<>();
+  private TestHost host;
+  private NetNs a;
+  private Path directory;
+  private Map<String, String> environment;
+
+  @BeforeEach
+  void open() throws Exception {
+    host = new TestHost();
+    a = host.container("a");
+    host.outside();
+    directory = Files.createDirectories(host.data().resolve("firewalld"));
+    Path bus = directory.resolve("bus");
+    environment = Map.of("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=" + bus);
+    Path config = directory.resolve("bus.conf");
+    Files.writeString(config, BUS.replace("@BUS@", bus.toString()));
+    daemon("dbus-daemon", "--config-file=" + config, "--nofork");
+    await(() -> Files.exists(bus));
+    Files.createDirectories(directory.resolve("etc"));
+    Files.writeString(directory.resolve("etc/firewalld.conf"), "DefaultZone=block\n");
+    daemon(
+        "firewalld",
+        "--nofork",
+        "--nopid",
+        "--system-config",
+        directory.resolve("etc").toString(),
+        "--log-file",
+        directory.resolve("log").toString());
+    await(() -> Lab.run(host.netns(), "nft", "list", "tables").contains("firewalld"));
+    await(() -> query("10.1.2.3/32") == 1);
+  }
+
+  private void daemon(String... command) throws KernelException {
+    Map<String, String> with = environment;
+    daemons.push(
+        host.netns()
+            .<ChildProcess, KernelException>call(
+                () ->
+                    ChildProcess.start(
+                        List.of(command),
+                        ChildEnvironment.inherited().with(with),
+                        new byte[0],
+                        1 << 20)));
+  }
+
+  private interface Condition {
+    boolean holds() throws IOException;
+  }
+
+  private static void await(Condition condition) throws Exception {
+    for (int i = 0; i < 200; i++) {
+      if (condition.holds()) {
+        return;
+      }
+      Thread.sleep(100);
+    }
+    throw new AssertionError("the daemon does not come up");
+  }
+
+  /** The status of asking whether zone "trusted" has a source: 0 if so, 1 if not. */
+  private int query(String source) throws IOException {
+    return Lab.attempt(
+            host.netns(),
+            "env",
+            "DBUS_SYSTEM_BUS_ADDRESS=" + environment.get("DBUS_SYSTEM_BUS_ADDRESS"),
+            "firewall-cmd",
+            "--zone=trusted",
+            "--query-source=" + source)
+        .status();
+  }
+
+  @AfterEach
+  void close() throws IOException {
+    while (!daemons.isEmpty()) {
+      daemons.pop().close();
+    }
+    host.close();
+  }
+
+  private ImageRun.Output cni(String verb) throws Exception {
+    return new ImageRun(host).cni(environment, verb, "n", a.path().toString());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", ", \"backend\": \"firewalld\""}) // it is found, or asked for
+  void theContainersAddressesAreTrusted(String backend) throws Exception {
+    host.network(
+        "n",
+        "1.1.0",
+        TestHost.DUAL_STACK.formatted("\"ipMasq\": true,"),
+        "{ \"type\": \"firewall\"" + backend + " }");
+    ImageRun.Output added = cni("add");
+    assertEquals(0, added.status(), added::err);
+    assertEquals(0, query("10.50.0.2/32"));
+    assertEquals(0, query("fd50::2/128"));
+    assertFalse(Lab.run(host.netns(), "nft", "list", "ruleset").contains("CNI-FORWARD"));
+    assertTrue(Lab.pings(a, TestHost.OUTSIDE_V4));
+    assertEquals(0, cni("check").status());
+    assertEquals(0, cni("del").status());
+    assertEquals(1, query("10.50.0.2/32"));
+    assertEquals(1, query("fd50::2/128"));
+    assertEquals(0, cni("del").status());
+  }
+
+  @Test
+  void whatFirewalldHasLostIsTold() throws Exception {
+    host.network("n", "1.1.0", TestHost.DUAL_STACK.formatted(""), "{ \"type\": \"firewall\" }");
+    assertEquals(0, cni("add").status());
+    Lab.run(
+        host.netns(),
+        "env",
+        "DBUS_SYSTEM_BUS_ADDRESS=" + environment.get("DBUS_SYSTEM_BUS_ADDRESS"),
+        "firewall-cmd",
+        "--zone=trusted",
+        "--remove-source=10.50.0.2/32");
+    ImageRun.Output checked = cni("check");
+    assertTrue(checked.status() != 0);
+    assertTrue(checked.err().contains("10.50.0.2/32"), checked::err);
+  }
+}

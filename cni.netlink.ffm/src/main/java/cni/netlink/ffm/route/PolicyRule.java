@@ -1,0 +1,78 @@
+package cni.netlink.ffm.route;
+
+import cni.netlink.ffm.Attributes;
+import cni.netlink.ffm.MalformedMessageException;
+import cni.netlink.ffm.Netlink;
+import cni.netlink.ffm.NetlinkMessage;
+import java.net.InetAddress;
+import java.nio.ByteBuffer;
+import java.util.Optional;
+
+/**
+ * A rule that has packets routed by a table, ip-rule(8) (struct fib_rule_hdr of linux/fib_rules.h).
+ *
+ * @param family AF_INET or AF_INET6
+ * @param source whom the packets come from; absent for anybody
+ * @param sourcePrefix the length of the source's prefix, in bits
+ * @param table the routing table
+ * @param priority lower comes first; 0 for one below the lowest of those that were added
+ */
+public record PolicyRule(
+    int family, Optional<InetAddress> source, int sourcePrefix, int table, int priority) {
+  private static final int FRA_SRC = 2;
+  private static final int FRA_PRIORITY = 6;
+  private static final int FRA_TABLE = 15;
+  private static final int FR_ACT_TO_TBL = 1;
+
+  /** sizeof(struct fib_rule_hdr): eight fields of u8, flags u32. */
+  private static final int FIB_RULE_HDR = 12;
+
+  /** The rule for packets from one address. */
+  public static PolicyRule from(InetAddress source, int table) {
+    int bits = 8 * source.getAddress().length;
+    return new PolicyRule(Messages.family(source), Optional.of(source), bits, table, 0);
+  }
+
+  /** The request that adds it; EEXIST if there is the very same. */
+  public NetlinkMessage addRequest() {
+    return request("add", RtNetlink.RTM_NEWRULE, Netlink.NLM_F_CREATE | Netlink.NLM_F_EXCL);
+  }
+
+  /** The request that deletes it; ENOENT if there is none. */
+  public NetlinkMessage deleteRequest() {
+    return request("delete", RtNetlink.RTM_DELRULE, 0);
+  }
+
+  private NetlinkMessage request(String verb, int type, int flags) {
+    String from = source.map(address -> " from " + address.getHostAddress()).orElse("");
+    var message = new NetlinkMessage(verb + " rule" + from + " table " + table, type, flags);
+    int shortTable = table > 0 && table < 256 ? table : 0; // a longer number has its attribute
+    message.u8(family).u8(0).u8(sourcePrefix).u8(0);
+    message.u8(shortTable).u8(0).u8(0).u8(FR_ACT_TO_TBL).u32(0);
+    source.ifPresent(address -> message.bytes(FRA_SRC, address.getAddress()));
+    if (priority != 0) {
+      message.u32(FRA_PRIORITY, priority);
+    }
+    if (shortTable != table) {
+      message.u32(FRA_TABLE, table);
+    }
+    return message;
+  }
+
+  /** Asks for the rules of a family. */
+  static NetlinkMessage listRequest(int family) {
+    var message = new NetlinkMessage("list rules", RtNetlink.RTM_GETRULE, Netlink.NLM_F_DUMP);
+    return message.u8(family).u8(0).u8(0).u8(0).u8(0).u8(0).u8(0).u8(0).u32(0);
+  }
+
+  static PolicyRule read(ByteBuffer message) throws MalformedMessageException {
+    Attributes attributes = Messages.attributes(message, FIB_RULE_HDR);
+    Optional<byte[]> source = attributes.bytes(FRA_SRC);
+    return new PolicyRule(
+        Byte.toUnsignedInt(message.get(0)),
+        source.isEmpty() ? Optional.empty() : Optional.of(Messages.address(source.get())),
+        Byte.toUnsignedInt(message.get(2)),
+        attributes.u32(FRA_TABLE).orElse(Byte.toUnsignedInt(message.get(4))),
+        attributes.u32(FRA_PRIORITY).orElse(0));
+  }
+}

@@ -1,0 +1,128 @@
+package cni.netlink.ffm.tc;
+
+import cni.netlink.ffm.Attributes;
+import cni.netlink.ffm.MalformedMessageException;
+import cni.netlink.ffm.Netlink;
+import cni.netlink.ffm.NetlinkMessage;
+import cni.netlink.ffm.route.Rtnetlink;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * A queueing discipline of a link.
+ *
+ * @param link the link's index
+ * @param kind such as {@code tbf}
+ * @param handle the number by which classes and filters refer to it
+ * @param parent what it belongs to: a class, or {@link Tc#ROOT} or {@link Tc#INGRESS}
+ * @param bucket how fast it sends, if it is a tbf
+ */
+public record Qdisc(int link, String kind, int handle, int parent, Optional<TokenBucket> bucket) {
+  // tbf
+  private static final int TCA_TBF_PARMS = 1;
+  private static final int TCA_TBF_RATE64 = 4;
+
+  /** sizeof(struct tc_tbf_qopt): two rates of 12 bytes; limit, buffer, mtu u32. */
+  private static final int TC_TBF_QOPT = 36;
+
+  // htb
+  private static final int TCA_HTB_INIT = 2;
+  private static final int HTB_VERSION = 3;
+  private static final int HTB_RATE_TO_QUANTUM = 10;
+
+  /** A request for one that needs no options: {@code ingress}, {@code clsact}, {@code noqueue}. */
+  public static NetlinkMessage add(int link, String kind, int handle, int parent) {
+    return create(link, kind, handle, parent).bytes(Tc.TCA_OPTIONS, new byte[0]);
+  }
+
+  private static NetlinkMessage create(int link, String kind, int handle, int parent) {
+    String what = "add qdisc " + kind + " to link " + link;
+    return Tc.create(what, Tc.RTM_NEWQDISC, link, handle, parent, 0).string(Tc.TCA_KIND, kind);
+  }
+
+  /** A request for a token bucket filter, tc-tbf(8). */
+  public static NetlinkMessage addTokenBucket(
+      int link, int handle, int parent, TokenBucket bucket) {
+    ByteBuffer options = ByteBuffer.allocate(TC_TBF_QOPT).order(ByteOrder.nativeOrder());
+    Tc.writeRate(options, 0, bucket.rate());
+    Tc.writeRate(options, 0, 0);
+    options.putInt(bucket.limit()).putInt(bucket.buffer()).putInt(0);
+    return create(link, "tbf", handle, parent)
+        .nest(
+            Tc.TCA_OPTIONS,
+            nested -> {
+              nested.bytes(TCA_TBF_PARMS, options.array());
+              if (Tc.isLong(bucket.rate())) {
+                nested.u64(TCA_TBF_RATE64, bucket.rate());
+              }
+            });
+  }
+
+  /**
+   * A request for a hierarchical token bucket, tc-htb(8).
+   *
+   * @param defaultClass the minor number of the class for what no filter knows
+   */
+  public static NetlinkMessage addHierarchy(int link, int handle, int parent, int defaultClass) {
+    ByteBuffer global = ByteBuffer.allocate(20).order(ByteOrder.nativeOrder()); // tc_htb_glob
+    global.putInt(HTB_VERSION).putInt(HTB_RATE_TO_QUANTUM).putInt(defaultClass);
+    return create(link, "htb", handle, parent)
+        .nest(Tc.TCA_OPTIONS, nested -> nested.bytes(TCA_HTB_INIT, global.array()));
+  }
+
+  /** A request that removes a link's qdisc with all its classes and filters. */
+  public static NetlinkMessage delete(int link, int handle, int parent) {
+    var message = new NetlinkMessage("delete qdisc of link " + link, Tc.RTM_DELQDISC, 0);
+    return Tc.header(message, link, handle, parent, 0);
+  }
+
+  /**
+   * The qdiscs of a link.
+   *
+   * @throws IOException if the kernel cannot be asked
+   */
+  public static List<Qdisc> list(Rtnetlink routing, int link) throws IOException {
+    var request =
+        new NetlinkMessage("list qdiscs of link " + link, Tc.RTM_GETQDISC, Netlink.NLM_F_DUMP);
+    List<Qdisc> qdiscs = new ArrayList<>();
+    for (ByteBuffer message : routing.list(Tc.header(request, link, 0, 0, 0))) {
+      Qdisc qdisc = read(message);
+      if (qdisc.link() == link) {
+        qdiscs.add(qdisc);
+      }
+    }
+    return qdiscs;
+  }
+
+  private static Qdisc read(ByteBuffer message) throws MalformedMessageException {
+    Attributes attributes = Tc.attributes(message);
+    String kind = attributes.string(Tc.TCA_KIND).orElse("");
+    Optional<Attributes> options =
+        kind.equals("tbf") ? attributes.nested(Tc.TCA_OPTIONS) : Optional.empty();
+    return new Qdisc(
+        message.getInt(4),
+        kind,
+        message.getInt(8),
+        message.getInt(12),
+        options.isEmpty() ? Optional.empty() : readBucket(options.get()));
+  }
+
+  private static Optional<TokenBucket> readBucket(Attributes options)
+      throws MalformedMessageException {
+    byte[] bytes = options.bytes(TCA_TBF_PARMS).orElse(new byte[0]);
+    if (bytes.length < TC_TBF_QOPT) {
+      throw new MalformedMessageException("options of a tbf of " + bytes.length + " bytes");
+    }
+    ByteBuffer parameters = ByteBuffer.wrap(bytes).order(ByteOrder.nativeOrder());
+    Optional<byte[]> rate64 = options.bytes(TCA_TBF_RATE64);
+    long rate =
+        rate64.filter(it -> it.length >= 8).isPresent()
+            ? ByteBuffer.wrap(rate64.get()).order(ByteOrder.nativeOrder()).getLong()
+            : Integer.toUnsignedLong(parameters.getInt(8));
+    return Optional.of(new TokenBucket(rate, parameters.getInt(24), parameters.getInt(28)));
+  }
+}

@@ -1,0 +1,122 @@
+package cni.netlink.ffm.tc;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.NetlinkException;
+import cni.netlink.ffm.NetlinkMessage;
+import cni.netlink.ffm.route.NewLink;
+import cni.netlink.ffm.route.Rtnetlink;
+import cni.netlink.lab.KernelTest;
+import cni.netlink.lab.Lab;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Queueing disciplines, classes and filters as tc shows them. */
+@KernelTest(commands = {"tc"})
+class TrafficControlTest {
+  private Lab lab;
+  private Rtnetlink routing;
+  private int link;
+  private int other;
+
+  @BeforeEach
+  void open() throws IOException {
+    lab = new Lab();
+    routing = Rtnetlink.open(lab.host());
+    routing.execute(NewLink.of("ifb", "ifb7").up().request());
+    routing.execute(NewLink.of("ifb", "ifb8").up().request());
+    link = routing.link("ifb7").orElseThrow().index();
+    other = routing.link("ifb8").orElseThrow().index();
+  }
+
+  @AfterEach
+  void close() throws IOException {
+    routing.close();
+    lab.close();
+  }
+
+  private String tc(String arguments) throws IOException {
+    return Lab.run(lab.host(), ("tc " + arguments).split(" ", -1));
+  }
+
+  @Test
+  void aTokenBucketComesBackAsItWasSet() throws IOException {
+    for (long rate : List.of(8L, 10_000_000L, 500_000_000L, 80_000_000_000L)) {
+      TokenBucket bucket = TokenBucket.of(rate, 1_000_000);
+      routing.execute(Qdisc.addTokenBucket(link, Tc.handle(1, 0), Tc.ROOT, bucket));
+      Qdisc listed = Qdisc.list(routing, link).getFirst();
+      assertEquals("tbf", listed.kind());
+      assertEquals(rate / 8, listed.bucket().orElseThrow().rate());
+      assertEquals(bucket, listed.bucket().orElseThrow());
+      routing.execute(Qdisc.delete(link, Tc.handle(1, 0), Tc.ROOT));
+    }
+  }
+
+  @Test
+  void classesAndTheirFiltersAreShownByTc() throws IOException {
+    int qdisc = Tc.handle(1, 0);
+    routing.execute(Qdisc.addHierarchy(link, qdisc, Tc.ROOT, 0x30));
+    routing.execute(new HtbClass(Tc.handle(1, 0x30), 1_250_000, 12_500).addRequest(link, qdisc));
+    InetAddress v4 = InetAddress.ofLiteral("10.1.0.0");
+    InetAddress v6 = InetAddress.ofLiteral("fd00:1:2::");
+    int flow = Tc.handle(1, 0x30);
+    routing.execute(TcFilter.classify(link, qdisc, 16, v4, 20, false, flow));
+    routing.execute(TcFilter.classify(link, qdisc, 15, v6, 48, true, flow));
+    routing.execute(TcFilter.classify(link, qdisc, 14, v4, 0, true, flow));
+    String shown = tc("class show dev ifb7");
+    assertTrue(shown.contains("class htb 1:30 root prio 0 rate 10Mbit ceil 10Mbit"), shown);
+    shown = tc("filter show dev ifb7");
+    assertTrue(shown.contains("match 0a010000/fffff000 at 16"), shown);
+    assertTrue(shown.contains("match fd000001/ffffffff at 8"), shown);
+    assertTrue(shown.contains("match 00020000/ffff0000 at 12"), shown);
+    assertTrue(shown.contains("match 00000000/00000000 at 0"), shown);
+    long u32 =
+        TcFilter.list(routing, link, qdisc).stream().filter(it -> it.kind().equals("u32")).count();
+    assertTrue(u32 >= 3, () -> "filters: " + u32);
+  }
+
+  @Test
+  void redirectionsAreRead() throws IOException {
+    routing.execute(Qdisc.add(link, "ingress", Tc.INGRESS_HANDLE, Tc.INGRESS));
+    routing.execute(TcFilter.redirectIncoming(link, 1, other));
+    List<TcFilter> filters = TcFilter.list(routing, link, Tc.INGRESS_HANDLE);
+    assertEquals(other, filters.getLast().redirect());
+    assertEquals("u32", filters.getLast().kind());
+    assertEquals(1, filters.getLast().priority());
+    assertEquals(Tc.ALL_PROTOCOLS, filters.getLast().protocol());
+    routing.execute(Qdisc.add(other, "noqueue", 0, Tc.ROOT));
+    assertTrue(tc("qdisc show dev ifb8").contains("noqueue"));
+  }
+
+  @Test
+  void otherFiltersRedirectToo() throws IOException {
+    int ingress = 0xffff_fff2; // of clsact
+    routing.execute(Qdisc.add(link, "clsact", Tc.INGRESS_HANDLE, Tc.INGRESS));
+    addIfSupported(TcFilter.redirectAll(link, ingress, 7, other), "cls_matchall");
+    addIfSupported(
+        TcFilter.redirectTo(link, ingress, 8, InetAddress.ofLiteral("fd00::1"), other),
+        "cls_flower");
+    List<TcFilter> filters = TcFilter.list(routing, link, ingress);
+    assertTrue(
+        filters.stream().anyMatch(it -> it.kind().equals("matchall") && it.redirect() == other));
+    assertTrue(
+        filters.stream().anyMatch(it -> it.kind().equals("flower") && it.redirect() == other));
+    assertTrue(tc("filter show dev ifb7 ingress").contains("dst_ip fd00::1"));
+  }
+
+  private void addIfSupported(NetlinkMessage request, String module) throws IOException {
+    try {
+      routing.execute(request);
+    } catch (NetlinkException e) {
+      assumeTrue(!e.is(Errno.ENOENT), "kernel lacks " + module);
+      throw e;
+    }
+  }
+}

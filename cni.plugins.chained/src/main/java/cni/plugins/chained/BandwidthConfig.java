@@ -1,0 +1,101 @@
+package cni.plugins.chained;
+
+import cni.api.Cidr;
+import cni.api.CniException;
+import cni.api.ConfigObject;
+import cni.api.PluginConfig;
+import cni.netlink.ffm.tc.TokenBucket;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * The configuration of bandwidth. Directions are the container's: ingress is what it receives.
+ *
+ * @param ingress how fast it may receive; absent for as fast as can be
+ * @param egress how fast it may send; absent for as fast as can be
+ * @param subnets of whom it receives and to whom it sends at these rates only ({@code
+ *     shapedSubnets}), or at any rate ({@code unshapedSubnets}); empty for no difference
+ * @param shaped whether the subnets are the former
+ */
+record BandwidthConfig(
+    Optional<Rate> ingress, Optional<Rate> egress, List<Cidr> subnets, boolean shaped) {
+  /** More than this in bytes does not fit where the kernel keeps it. */
+  private static final long LARGEST_BURST = 8 * 0xffff_ffffL - 1;
+
+  private static final List<String> KEYS =
+      List.of(
+          "ingressRate",
+          "ingressBurst",
+          "egressRate",
+          "egressBurst",
+          "shapedSubnets",
+          "unshapedSubnets");
+
+  /**
+   * A rate.
+   *
+   * @param bits in bits per second
+   * @param burst how many bits may go at once
+   */
+  record Rate(long bits, long burst) {
+    TokenBucket bucket() {
+      return TokenBucket.of(bits, burst);
+    }
+  }
+
+  /**
+   * Reads a configuration: the plugin's own if it names any rate, otherwise what the runtime wants
+   * by the capability {@code bandwidth}.
+   *
+   * @throws CniException code 7 if a value makes no sense
+   */
+  static BandwidthConfig parse(PluginConfig config) throws CniException {
+    ConfigObject own = config.view();
+    if (KEYS.stream().anyMatch(own::has)) {
+      return parse(own);
+    }
+    Optional<ConfigObject> runtime = config.runtimeConfig();
+    Optional<ConfigObject> wanted =
+        runtime.isEmpty() ? Optional.empty() : runtime.get().object("bandwidth");
+    return wanted.isEmpty()
+        ? new BandwidthConfig(Optional.empty(), Optional.empty(), List.of(), false)
+        : parse(wanted.get());
+  }
+
+  private static BandwidthConfig parse(ConfigObject view) throws CniException {
+    List<Cidr> shaped = view.parsedList("shapedSubnets", Cidr::parse);
+    List<Cidr> unshaped = view.parsedList("unshapedSubnets", Cidr::parse);
+    if (!shaped.isEmpty() && !unshaped.isEmpty()) {
+      throw view.invalid("shapedSubnets", "cannot go together with unshapedSubnets; choose one");
+    }
+    return new BandwidthConfig(
+        rate(view, "ingress"),
+        rate(view, "egress"),
+        shaped.isEmpty() ? unshaped : shaped,
+        !shaped.isEmpty());
+  }
+
+  private static Optional<Rate> rate(ConfigObject view, String direction) throws CniException {
+    String rateKey = direction + "Rate";
+    String burstKey = direction + "Burst";
+    long rate = view.whole(rateKey, 0, Long.MAX_VALUE).orElse(0);
+    long burst = view.whole(burstKey, 0, LARGEST_BURST).orElse(0);
+    if (rate == 0 && burst == 0) {
+      return Optional.empty();
+    }
+    if (burst == 0) {
+      throw view.invalid(rateKey, "needs " + burstKey + ": how many bits may go at once");
+    }
+    if (rate < 8) {
+      throw rate == 0
+          ? view.invalid(burstKey, "needs " + rateKey + ": how many bits may go in a second")
+          : view.invalid(rateKey, "must be at least 8: it is in bits per second");
+    }
+    return Optional.of(new Rate(rate, burst));
+  }
+
+  /** Whether nothing is to be slowed down. */
+  boolean isEmpty() {
+    return ingress.isEmpty() && egress.isEmpty();
+  }
+}

@@ -1,0 +1,111 @@
+package cni.plugins.chained;
+
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.sandbox.AttachmentCheck;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * firewalld, which lets pass what comes from the sources of a zone such as {@code trusted}; as the
+ * reference plugin's firewalld backend.
+ *
+ * @param socket that of the system's message bus
+ */
+record Firewalld(Path socket) {
+  private static final System.Logger LOG = System.getLogger("cni.plugins.chained");
+
+  private static final String NAME = "org.fedoraproject.FirewallD1";
+  private static final String PATH = "/org/fedoraproject/FirewallD1";
+  private static final String ZONE = "org.fedoraproject.FirewallD1.zone";
+  private static final String SYSTEM_BUS = "/run/dbus/system_bus_socket";
+  private static final String UNIX = "unix:path=";
+  private static final String ALREADY = "ZONE_ALREADY_SET";
+
+  /** That of this system. */
+  static Firewalld ofSystem() {
+    // Addresses of other kinds than this are for other machines.
+    String address = String.valueOf(System.getenv("DBUS_SYSTEM_BUS_ADDRESS"));
+    return new Firewalld(
+        Path.of(address.startsWith(UNIX) ? address.substring(UNIX.length()) : SYSTEM_BUS));
+  }
+
+  /** Whether it runs. */
+  boolean isRunning() {
+    if (!Files.exists(socket)) {
+      return false;
+    }
+    try (SystemBus bus = SystemBus.connect(socket)) {
+      return bus.hasOwner(NAME);
+    } catch (IOException e) {
+      return false; // whoever cannot be asked is not going to drop anything either
+    }
+  }
+
+  /**
+   * Requires that it runs.
+   *
+   * @throws CniException code 50 if it does not
+   */
+  void requireRunning() throws CniException {
+    if (!isRunning()) {
+      throw new CniException(
+          ErrorCode.NOT_AVAILABLE,
+          "firewalld does not run, or cannot be reached by "
+              + socket
+              + "; start it, or leave \"backend\" out");
+    }
+  }
+
+  /** Adds sources to a zone, each a network; those that it has are left. */
+  void add(String zone, List<String> sources) throws CniException {
+    try (SystemBus bus = SystemBus.connect(socket)) {
+      for (String source : sources) {
+        try {
+          bus.invoke(NAME, PATH, ZONE, "addSource", zone, source);
+        } catch (SystemBus.RefusedException e) {
+          if (!String.valueOf(e.getMessage()).contains(ALREADY)) {
+            throw e;
+          }
+        }
+      }
+    } catch (IOException e) {
+      throw failure("adding " + sources + " to zone " + zone, e);
+    }
+  }
+
+  /** Removes sources from a zone, as far as it has them. */
+  void remove(String zone, List<String> sources) throws CniException {
+    try (SystemBus bus = SystemBus.connect(socket)) {
+      for (String source : sources) {
+        try {
+          bus.invoke(NAME, PATH, ZONE, "removeSource", zone, source);
+        } catch (SystemBus.RefusedException e) {
+          LOG.log(System.Logger.Level.DEBUG, "nothing to remove", e); // not there, or no such zone
+        }
+      }
+    } catch (IOException e) {
+      throw failure("removing " + sources + " from zone " + zone, e);
+    }
+  }
+
+  /** Requires that a zone has sources. */
+  void check(String zone, List<String> sources) throws CniException {
+    try (SystemBus bus = SystemBus.connect(socket)) {
+      for (String source : sources) {
+        if (!bus.invoke(NAME, PATH, ZONE, "querySource", zone, source)) {
+          throw AttachmentCheck.differs(
+              "zone %s of firewalld does not have source %s".formatted(zone, source));
+        }
+      }
+    } catch (IOException e) {
+      throw failure("asking for " + sources + " in zone " + zone, e);
+    }
+  }
+
+  private static CniException failure(String what, IOException e) {
+    return new CniException(ErrorCode.INTERNAL, "firewalld: " + what + ": " + e.getMessage(), e);
+  }
+}

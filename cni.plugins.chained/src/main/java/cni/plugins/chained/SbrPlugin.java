@@ -1,0 +1,295 @@
+package cni.plugins.chained;
+
+import cni.api.AttachmentRequest;
+import cni.api.Cidr;
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.Ip;
+import cni.api.NetworkPlugin;
+import cni.api.NetworkRequest;
+import cni.api.Result;
+import cni.api.Rollback;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.NetlinkException;
+import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.PolicyRule;
+import cni.netlink.ffm.route.Route;
+import cni.netlink.ffm.route.RtNetlink;
+import cni.netlink.ffm.route.Rtnetlink;
+import cni.sandbox.AttachmentCheck;
+import cni.sandbox.Namespace;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * Source-based routing: has what comes from the interface's addresses leave by the interface,
+ * whatever else the container is attached to. Each address gets a rule that leads to a table with
+ * the interface's routes.
+ */
+public final class SbrPlugin implements NetworkPlugin {
+  private static final int FIRST_TABLE = 100;
+  private static final List<Integer> FAMILIES = List.of(RtNetlink.AF_INET, RtNetlink.AF_INET6);
+
+  /** The plugin as the runtime makes it. */
+  public SbrPlugin() {}
+
+  @Override
+  public String type() {
+    return "sbr";
+  }
+
+  @Override
+  public Result add(AttachmentRequest request) throws CniException {
+    SbrConfig config = SbrConfig.parse(request.config());
+    Result previous = PreviousResult.require(request);
+    List<Result.IpConfig> ips = addresses(request, previous);
+    var rollback = new Rollback();
+    try (Namespace host = Namespace.ofHost(request.context());
+        Namespace sandbox = Namespace.ofContainer(request, host)) {
+      try {
+        Rtnetlink routing = sandbox.routing();
+        if (config.table().isPresent()) {
+          for (Result.IpConfig ip : ips) {
+            addRule(routing, ip.address(), config.table().getAsInt(), rollback);
+          }
+        } else {
+          Link link = requireLink(request, sandbox);
+          routeApart(routing, link, ips, config, rollback);
+        }
+        return previous;
+      } catch (IOException e) {
+        throw rollback.after(
+            Namespace.failure("routing " + request.attachment().interfaceName() + " apart", e));
+      } catch (CniException | RuntimeException | Error e) {
+        rollback.after(e);
+        throw e;
+      }
+    }
+  }
+
+  private static List<Result.IpConfig> addresses(AttachmentRequest request, Result previous)
+      throws CniException {
+    List<Result.IpConfig> ips = PreviousResult.allAddresses(request, previous);
+    if (previous.ips().isEmpty()) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "prevResult has no addresses: sbr must follow a plugin that gives "
+              + request.attachment().interfaceName()
+              + " some");
+    }
+    return ips;
+  }
+
+  private static Link requireLink(AttachmentRequest request, Namespace sandbox)
+      throws CniException, IOException {
+    String name = request.attachment().interfaceName();
+    Optional<Link> link = sandbox.routing().link(name);
+    if (link.isEmpty()) {
+      throw AttachmentCheck.differs(
+          "interface " + name + " is missing from " + request.attachment().sandbox());
+    }
+    return link.get();
+  }
+
+  private static void addRule(Rtnetlink routing, Cidr address, int table, Rollback rollback)
+      throws IOException {
+    PolicyRule rule = PolicyRule.from(address.address(), table);
+    try {
+      routing.execute(rule.addRequest());
+      rollback.add(() -> routing.execute(rule.deleteRequest()));
+    } catch (NetlinkException e) {
+      if (!e.is(Errno.EEXIST)) { // an ADD that was killed has left it
+        throw e;
+      }
+    }
+  }
+
+  /** Moves the interface's routes to tables of its addresses. */
+  private static void routeApart(
+      Rtnetlink routing, Link link, List<Result.IpConfig> ips, SbrConfig config, Rollback rollback)
+      throws IOException {
+    List<Route> all = new ArrayList<>();
+    Set<Integer> taken = new HashSet<>();
+    for (int family : FAMILIES) {
+      all.addAll(routing.routes(family));
+      routing.rules(family).forEach(rule -> taken.add(rule.table()));
+    }
+    all.forEach(route -> taken.add(route.table()));
+    List<Route> moved =
+        all.stream()
+            .filter(route -> route.table() == RtNetlink.RT_TABLE_MAIN)
+            .flatMap(route -> route.through(link.index()).stream())
+            .toList();
+    int table = FIRST_TABLE;
+    for (Result.IpConfig ip : ips) {
+      while (taken.contains(table)) {
+        table++;
+      }
+      taken.add(table);
+      addRule(routing, ip.address(), table, rollback);
+      fill(routing, link, ip, config, moved, table, rollback);
+    }
+    if (config.sourceHints()) {
+      for (Result.IpConfig ip : ips) {
+        routing.execute(hint(link, ip.address()).replaceRequest());
+      }
+    }
+    for (Route route : moved) {
+      boolean stays = config.sourceHints() && route.scope() == RtNetlink.RT_SCOPE_LINK;
+      if (!stays) {
+        delete(routing, route);
+        rollback.add(() -> routing.execute(route.replaceRequest()));
+      }
+    }
+  }
+
+  /** The table's default route, and those of the interface that have to do with the address. */
+  private static void fill(
+      Rtnetlink routing,
+      Link link,
+      Result.IpConfig ip,
+      SbrConfig config,
+      List<Route> routes,
+      int table,
+      Rollback rollback)
+      throws IOException {
+    Cidr address = ip.address();
+    Optional<InetAddress> gateway = config.gateway(address.isV4()).or(ip::gateway);
+    List<Route> wanted = new ArrayList<>();
+    if (gateway.isPresent()) {
+      Cidr everything = Cidr.everything(gateway.get());
+      var hop = new Route.Hop(link.index(), gateway);
+      wanted.add(Route.unicast(everything.address(), 0, hop).inTable(table));
+    }
+    for (Route route : routes) {
+      Optional<InetAddress> via = route.hops().getFirst().gateway();
+      boolean plain = via.isEmpty() && route.source().isEmpty();
+      if (plain
+          || via.filter(address::contains).isPresent()
+          || route.source().filter(address::contains).isPresent()) {
+        wanted.add(route.inTable(table));
+      }
+    }
+    for (Route route : wanted) {
+      routing.execute(route.replaceRequest());
+      rollback.add(() -> delete(routing, route));
+    }
+  }
+
+  private static void delete(Rtnetlink routing, Route route) throws IOException {
+    try {
+      routing.execute(route.deleteRequest());
+    } catch (NetlinkException e) {
+      if (!e.is(Errno.ESRCH)) {
+        throw e;
+      }
+    }
+  }
+
+  private static Route hint(Link link, Cidr address) {
+    Cidr net = address.network();
+    return Route.unicast(net.address(), net.prefix(), new Route.Hop(link.index(), Optional.empty()))
+        .from(address.address());
+  }
+
+  /** {@inheritDoc} The reference plugin does not check anything. */
+  @Override
+  public void check(AttachmentRequest request) throws CniException {
+    SbrConfig config = SbrConfig.parse(request.config());
+    List<Result.IpConfig> ips = addresses(request, AttachmentCheck.requirePrevResult(request));
+    try (Namespace host = Namespace.ofHost(request.context());
+        Namespace sandbox = Namespace.ofContainer(request, host)) {
+      Link link = requireLink(request, sandbox);
+      for (Result.IpConfig ip : ips) {
+        check(sandbox.routing(), link, ip.address(), config);
+      }
+    } catch (IOException e) {
+      throw Namespace.failure("checking routes", e);
+    }
+  }
+
+  private static void check(Rtnetlink routing, Link link, Cidr address, SbrConfig config)
+      throws CniException, IOException {
+    int family = address.isV4() ? RtNetlink.AF_INET : RtNetlink.AF_INET6;
+    Optional<PolicyRule> rule =
+        routing.rules(family).stream()
+            .filter(it -> it.source().filter(address.address()::equals).isPresent())
+            .filter(it -> it.sourcePrefix() == Ip.bits(address.address()))
+            .findFirst();
+    if (rule.isEmpty()
+        || (config.table().isPresent() && rule.get().table() != config.table().getAsInt())) {
+      throw AttachmentCheck.differs(
+          "no rule has packets from %s routed by %s"
+              .formatted(
+                  Ip.format(address.address()),
+                  config.table().isPresent()
+                      ? "table " + config.table().getAsInt()
+                      : "a table of their own"));
+    }
+    boolean routed =
+        routing.routes(family).stream()
+            .anyMatch(
+                route ->
+                    route.table() == rule.get().table()
+                        && route.hops().getFirst().link() == link.index());
+    if (config.table().isEmpty() && !routed) {
+      throw AttachmentCheck.differs(
+          "table %d, which packets from %s are routed by, has no route by %s"
+              .formatted(rule.get().table(), Ip.format(address.address()), link.name()));
+    }
+  }
+
+  /** {@inheritDoc} Routes go with the interface; rules do not. */
+  @Override
+  public void delete(AttachmentRequest request) throws CniException {
+    try (Namespace host = Namespace.ofHost(request.context())) {
+      Optional<Namespace> there = Namespace.ofContainerIfPresent(request, host);
+      if (there.isPresent()) {
+        try (Namespace sandbox = there.get()) {
+          deleteRules(request, sandbox.routing());
+        }
+      }
+    } catch (IOException e) {
+      throw Namespace.failure("removing rules", e);
+    }
+  }
+
+  private static void deleteRules(AttachmentRequest request, Rtnetlink routing)
+      throws CniException, IOException {
+    SbrConfig config = SbrConfig.parse(request.config());
+    Set<InetAddress> sources = new HashSet<>();
+    PreviousResult.allAddresses(request, request.prevResult().orElse(Result.EMPTY))
+        .forEach(ip -> sources.add(ip.address().address()));
+    Optional<Link> link = routing.link(request.attachment().interfaceName());
+    if (link.isPresent()) {
+      for (InterfaceAddress address : routing.addresses(link.get().index())) {
+        sources.add(address.address());
+      }
+    }
+    for (int family : FAMILIES) {
+      for (PolicyRule rule : routing.rules(family)) {
+        boolean ours = rule.source().filter(sources::contains).isPresent();
+        if (ours && (config.table().isEmpty() || config.table().getAsInt() == rule.table())) {
+          try {
+            routing.execute(rule.deleteRequest());
+          } catch (NetlinkException e) {
+            if (!e.is(Errno.ENOENT)) {
+              throw e;
+            }
+          }
+        }
+      }
+    }
+  }
+
+  @Override
+  public void status(NetworkRequest request) throws CniException {
+    SbrConfig.parse(request.config());
+  }
+}

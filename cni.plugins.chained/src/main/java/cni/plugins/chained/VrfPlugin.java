@@ -1,0 +1,244 @@
+package cni.plugins.chained;
+
+import cni.api.AttachmentRequest;
+import cni.api.CniException;
+import cni.api.ConfigObject;
+import cni.api.ErrorCode;
+import cni.api.Names;
+import cni.api.NetworkPlugin;
+import cni.api.NetworkRequest;
+import cni.api.PluginConfig;
+import cni.api.Result;
+import cni.api.Rollback;
+import cni.api.SpecVersion;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.NetlinkException;
+import cni.netlink.ffm.NetlinkMessage;
+import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.LinkRequests;
+import cni.netlink.ffm.route.NewLink;
+import cni.netlink.ffm.route.Route;
+import cni.netlink.ffm.route.RtNetlink;
+import cni.netlink.ffm.route.Rtnetlink;
+import cni.sandbox.AttachmentCheck;
+import cni.sandbox.Namespace;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/**
+ * Puts the container's interface into a VRF, a device of the container that stands for a routing
+ * table of its own. The VRF is made if it is not there, and goes with the last of its interfaces.
+ */
+public final class VrfPlugin implements NetworkPlugin {
+  private static final String KIND = "vrf";
+
+  /** The plugin as the runtime makes it. */
+  public VrfPlugin() {}
+
+  /**
+   * The configuration.
+   *
+   * @param name of the VRF ({@code vrfname})
+   * @param table its routing table; 0 for one that no other VRF has
+   */
+  private record Config(String name, int table) {
+    static Config parse(PluginConfig config) throws CniException {
+      ConfigObject view = config.view();
+      String name = view.text("vrfname").orElse("");
+      if (!Names.isInterface(name)) {
+        throw view.invalid(
+            "vrfname", name.isEmpty() ? "is missing: name the VRF" : Names.INTERFACE_HINT.strip());
+      }
+      return new Config(name, (int) view.unsigned("table").orElse(0));
+    }
+  }
+
+  @Override
+  public String type() {
+    return "vrf";
+  }
+
+  /** {@inheritDoc} As the reference plugin, those from 0.3.1 on. */
+  @Override
+  public Set<SpecVersion> versions() {
+    return SpecVersion.ALL.stream()
+        .filter(version -> version.compareTo(SpecVersion.V0_3_1) >= 0)
+        .collect(Collectors.toUnmodifiableSet());
+  }
+
+  @Override
+  public Result add(AttachmentRequest request) throws CniException {
+    Config config = Config.parse(request.config());
+    Result previous = PreviousResult.require(request);
+    var rollback = new Rollback();
+    try (Namespace host = Namespace.ofHost(request.context());
+        Namespace sandbox = Namespace.ofContainer(request, host)) {
+      try {
+        Link vrf = ensure(sandbox.routing(), config, rollback);
+        enslave(sandbox.routing(), requireLink(request, sandbox), vrf, rollback);
+        return previous;
+      } catch (IOException e) {
+        throw rollback.after(Namespace.failure("joining VRF " + config.name(), e));
+      } catch (CniException | RuntimeException | Error e) {
+        rollback.after(e);
+        throw e;
+      }
+    }
+  }
+
+  private static Link requireLink(AttachmentRequest request, Namespace sandbox)
+      throws CniException, IOException {
+    String name = request.attachment().interfaceName();
+    Optional<Link> link = sandbox.routing().link(name);
+    if (link.isEmpty()) {
+      throw AttachmentCheck.differs(
+          "interface " + name + " is missing from " + request.attachment().sandbox());
+    }
+    return link.get();
+  }
+
+  private static Link ensure(Rtnetlink routing, Config config, Rollback rollback)
+      throws CniException, IOException {
+    Optional<Link> there = routing.link(config.name());
+    if (there.isEmpty()) {
+      create(routing, config, rollback);
+      return routing.links(config.name()).getFirst();
+    }
+    AttachmentCheck.requireKind(there.get(), KIND, "the container");
+    if (config.table() != 0 && there.get().table() != config.table()) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "VRF %s exists with routing table %s, the configuration wants %s"
+              .formatted(
+                  config.name(),
+                  Integer.toUnsignedString(there.get().table()),
+                  Integer.toUnsignedString(config.table())));
+    }
+    return there.get();
+  }
+
+  private static void create(Rtnetlink routing, Config config, Rollback rollback)
+      throws CniException, IOException {
+    int table = config.table() == 0 ? freeTable(routing) : config.table();
+    try {
+      routing.execute(NewLink.vrf(config.name(), table).up().request());
+    } catch (NetlinkException e) {
+      if (e.is(Errno.EOPNOTSUPP)) {
+        throw new CniException(
+            ErrorCode.NOT_AVAILABLE,
+            "the kernel lacks vrf devices (CONFIG_NET_VRF): " + e.getMessage(),
+            e);
+      }
+      throw e;
+    }
+    rollback.add(() -> routing.execute(LinkRequests.delete(config.name())));
+  }
+
+  private static int freeTable(Rtnetlink routing) throws IOException {
+    Set<Integer> taken =
+        routing.links().stream()
+            .filter(link -> link.isKind(KIND))
+            .map(Link::table)
+            .collect(Collectors.toUnmodifiableSet());
+    int table = 1;
+    while (taken.contains(table)) {
+      table++;
+    }
+    return table;
+  }
+
+  /** An interface that changes its master loses its IPv6 addresses and all its routes. */
+  private static void enslave(Rtnetlink routing, Link link, Link vrf, Rollback rollback)
+      throws CniException, IOException {
+    if (link.master() != 0 && link.master() != vrf.index()) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "interface %s already belongs to interface %d, so it cannot join VRF %s"
+              .formatted(link.name(), link.master(), vrf.name()));
+    }
+    List<InterfaceAddress> before = routing.addresses(link.index());
+    List<Route> routes = new ArrayList<>();
+    for (int family : List.of(RtNetlink.AF_INET, RtNetlink.AF_INET6)) {
+      routing.routes(family).stream()
+          .filter(route -> route.table() == RtNetlink.RT_TABLE_MAIN)
+          .flatMap(route -> route.through(link.index()).stream())
+          .filter(route -> route.protocol() != RtNetlink.RTPROT_KERNEL)
+          .forEach(routes::add);
+    }
+    rollback.add(() -> routing.execute(LinkRequests.setMaster(link.index(), 0)));
+    routing.execute(LinkRequests.setMaster(link.index(), vrf.index()));
+    List<InterfaceAddress> after = routing.addresses(link.index());
+    List<NetlinkMessage> requests = new ArrayList<>();
+    for (InterfaceAddress address : before) {
+      boolean lost = after.stream().noneMatch(it -> it.address().equals(address.address()));
+      if (lost && !address.address().isLinkLocalAddress()) {
+        requests.add(
+            new InterfaceAddress(
+                    link.index(), address.address(), address.prefix(), RtNetlink.IFA_F_NODAD)
+                .addRequest());
+      }
+    }
+    routes.forEach(route -> requests.add(route.inTable(vrf.table()).replaceRequest()));
+    routing.execute(requests);
+  }
+
+  @Override
+  public void check(AttachmentRequest request) throws CniException {
+    Config config = Config.parse(request.config());
+    AttachmentCheck.requirePrevResult(request);
+    try (Namespace host = Namespace.ofHost(request.context());
+        Namespace sandbox = Namespace.ofContainer(request, host)) {
+      Optional<Link> vrf = sandbox.routing().link(config.name());
+      if (vrf.isEmpty()) {
+        throw AttachmentCheck.differs("VRF " + config.name() + " is missing from the container");
+      }
+      AttachmentCheck.requireKind(vrf.get(), KIND, "the container");
+      Link link = requireLink(request, sandbox);
+      if (link.master() != vrf.get().index()) {
+        throw AttachmentCheck.differs(
+            "interface " + link.name() + " does not belong to VRF " + config.name());
+      }
+    } catch (IOException e) {
+      throw Namespace.failure("checking VRF " + config.name(), e);
+    }
+  }
+
+  @Override
+  public void delete(AttachmentRequest request) throws CniException {
+    Config config = Config.parse(request.config());
+    try (Namespace host = Namespace.ofHost(request.context())) {
+      Optional<Namespace> there = Namespace.ofContainerIfPresent(request, host);
+      if (there.isPresent()) {
+        try (Namespace sandbox = there.get()) {
+          leave(sandbox.routing(), request.attachment().interfaceName(), config.name());
+        }
+      }
+    } catch (IOException e) {
+      throw Namespace.failure("leaving VRF " + config.name(), e);
+    }
+  }
+
+  private static void leave(Rtnetlink routing, String name, String vrfName) throws IOException {
+    Optional<Link> vrf = routing.link(vrfName).filter(link -> link.isKind(KIND));
+    if (vrf.isEmpty()) {
+      return;
+    }
+    Optional<Link> link = routing.link(name);
+    if (link.filter(it -> it.master() == vrf.get().index()).isPresent()) {
+      routing.execute(LinkRequests.setMaster(link.get().index(), 0));
+    }
+    if (routing.links().stream().noneMatch(it -> it.master() == vrf.get().index())) {
+      routing.execute(LinkRequests.delete(vrf.get().index()));
+    }
+  }
+
+  @Override
+  public void status(NetworkRequest request) throws CniException {
+    Config.parse(request.config());
+  }
+}
