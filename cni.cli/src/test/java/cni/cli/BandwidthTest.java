@@ -6,13 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.Attachment;
+import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.Json;
 import cni.api.Result;
 import cni.netlink.ffm.NetNs;
 import cni.netlink.lab.KernelTest;
 import cni.netlink.lab.Lab;
-import cni.netlink.lab.ReferencePlugins;
 import cni.runtime.Cni;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -25,6 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.JsonNode;
 
 /** Limits: measured, and compared with those of the reference. */
 @KernelTest(
@@ -52,10 +53,7 @@ class BandwidthTest {
   }
 
   private Cni cni(String... executables) {
-    return host.builder()
-        .executables(ReferencePlugins.directory())
-        .preferExecutables(executables)
-        .build();
+    return host.withReference(executables);
   }
 
   private void network(String limits) throws IOException {
@@ -73,16 +71,22 @@ class BandwidthTest {
   }
 
   /** What goes from a client to a server, in Mbit/s. */
-  private double measure(NetNs client, NetNs server, String address) throws Exception {
+  private static double measure(NetNs client, NetNs server, String address) throws Exception {
     Lab.run(server, "iperf3", "-s", "-D", "-1");
-    Thread.sleep(200);
+    while (!Lab.run(server, "ss", "-ltn").contains(":5201 ")) {
+      Thread.sleep(20);
+    }
     String text = Lab.run(client, "iperf3", "-J", "-t", "2", "-O", "1", "-c", address);
-    return Json.parse(text.getBytes(StandardCharsets.UTF_8), "iperf3")
-            .get("end")
-            .get("sum_received")
-            .get("bits_per_second")
-            .doubleValue()
-        / MBIT;
+    JsonNode received =
+        Json.parse(text.getBytes(StandardCharsets.UTF_8), "iperf3")
+            .path("end")
+            .path("sum_received")
+            .path("bits_per_second");
+    assertTrue(received.isNumber(), text);
+    while (Lab.run(server, "ss", "-ltn").contains(":5201 ")) {
+      Thread.sleep(20); // it serves one client and ends
+    }
+    return received.doubleValue() / MBIT;
   }
 
   private static void assertNear(int wanted, double measured) {
@@ -110,14 +114,7 @@ class BandwidthTest {
   @Test
   void theRuntimeMaySayTheRate() throws Exception {
     network(", \"capabilities\": { \"bandwidth\": true }");
-    Attachment limited =
-        attachment(a)
-            .withCapabilityArgs(
-                Map.of(
-                    "bandwidth",
-                    Json.parse(
-                        ("{" + limits(10).substring(1) + "}").getBytes(StandardCharsets.UTF_8),
-                        "bandwidth")));
+    Attachment limited = attachment(a, "bandwidth", "{" + limits(10).substring(1) + "}");
     cni().network("n").add(limited);
     assertNear(10, measure(a, outside, TestHost.OUTSIDE_V4));
     cni().network("n").delete(limited);
@@ -216,6 +213,34 @@ class BandwidthTest {
     assertEquals(1, Lab.links(host.netns(), "ifb").size());
     cni().network("n").collect(Set.of());
     assertEquals(List.of(), Lab.links(host.netns(), "ifb"));
+  }
+
+  @Test
+  void whatItDidNotMakeItDoesNotTakeBack() throws Exception {
+    network(limits(20));
+    cni().network("n").add(attachment(a));
+    String before = Lab.run(host.netns(), "tc", "qdisc");
+    host.dropResults();
+    assertThrows(CniException.class, () -> cni().network("n").add(attachment(a)));
+    assertEquals(before, Lab.run(host.netns(), "tc", "qdisc"));
+  }
+
+  @Test
+  void twoInterfacesOfOneContainerAreLimitedApart() throws Exception {
+    network(limits(20));
+    Attachment first = attachment(a);
+    var id = new AttachmentId(first.containerId(), "eth1");
+    Attachment second = new Attachment(id, first.namespace(), Map.of(), Map.of());
+    cni().network("n").add(first);
+    cni().network("n").add(second);
+    assertEquals(2, Lab.links(host.netns(), "ifb").size());
+    cni().network("n").check(first);
+    cni().network("n").check(second);
+    cni().network("n").delete(first);
+    cni().network("n").check(second);
+    cni().network("n").delete(second);
+    assertEquals(List.of(), Lab.links(host.netns(), "ifb"));
+    host.requireNothingLeft("n", a);
   }
 
   @ParameterizedTest

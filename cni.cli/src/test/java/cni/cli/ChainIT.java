@@ -101,6 +101,28 @@ class ChainIT {
     run("del");
   }
 
+  @Test
+  void whatAnAddThatDiedHasLeftIsKnownUntilItIsRemoved() throws Exception {
+    Files.writeString(
+        host.networks().resolve("n.conflist"),
+        Files.readString(host.networks().resolve("n.conflist"))
+            .replace("{ \"type\": \"sbr\" }", "{ \"type\": \"slow\" }"));
+    host.script("slow", "[ $CNI_COMMAND = ADD ] || exit 0\nsleep 30");
+    try (ChildProcess process = image.start(Map.of(), words("add"))) {
+      while (Lab.links(host.netns(), "ifb").isEmpty()) {
+        Thread.sleep(20);
+      }
+      process.kill();
+    }
+    try (ChildProcess again = image.start(Map.of(), words("add"))) {
+      assertTrue(again.pump(ImageRun.PATIENCE));
+      assertTrue(again.errors().contains("exists already"), again::errors);
+    }
+    run("gc");
+    assertTrue(isClean(), this::left);
+    host.requireNothingLeft("n", a);
+  }
+
   /** How long an ADD takes as a process, in milliseconds. */
   private long duration() throws Exception {
     run("add");

@@ -12,7 +12,6 @@ import cni.api.CniException;
 import cni.netlink.ffm.NetNs;
 import cni.netlink.lab.KernelTest;
 import cni.netlink.lab.Lab;
-import cni.netlink.lab.ReferencePlugins;
 import cni.runtime.Cni;
 import java.io.IOException;
 import java.util.List;
@@ -50,10 +49,7 @@ class FirewallTest {
   }
 
   private Cni cni(String... executables) {
-    return host.builder()
-        .executables(ReferencePlugins.directory())
-        .preferExecutables(executables)
-        .build();
+    return host.withReference(executables);
   }
 
   private void network(String name, String bridge, int number, String options) throws IOException {
@@ -230,6 +226,21 @@ class FirewallTest {
     }
     assertTrue(Lab.pings(a, OUTSIDE_V4) && Lab.pings(a, OUTSIDE_V6));
     cni().network("n").check(attachment(a));
+  }
+
+  @Test
+  void aTableThatIsNotInForceIsLeftAlone() throws Exception {
+    Lab.run(
+        host.netns(),
+        "nft",
+        "table inet dead { flags dormant; chain passing { type filter hook forward priority 0; policy"
+            + " drop; }; }");
+    network("n", "br0", 50, "");
+    cni().network("n").add(attachment(a));
+    String table = Lab.run(host.netns(), "nft", "list", "table", "inet", "dead");
+    assertTrue(table.contains("dormant"), table);
+    assertFalse(table.contains("CNI"), table);
+    assertTrue(Lab.pings(a, OUTSIDE_V4));
   }
 
   @ParameterizedTest

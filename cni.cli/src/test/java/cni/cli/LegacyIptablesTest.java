@@ -7,17 +7,14 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import cni.api.Attachment;
 import cni.api.CniException;
-import cni.api.Json;
 import cni.netlink.ffm.NetNs;
 import cni.netlink.lab.KernelTest;
 import cni.netlink.lab.Lab;
 import cni.netlink.lab.ReferencePlugins;
 import cni.runtime.Cni;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -71,12 +68,8 @@ class LegacyIptablesTest {
   }
 
   private Attachment mapped() throws CniException {
-    String ports = "{\"x\":[{\"hostPort\":8080,\"containerPort\":80,\"protocol\":\"tcp\"}]}";
-    return attachment(a)
-        .withCapabilityArgs(
-            Map.of(
-                "portMappings",
-                Json.parse(ports.getBytes(StandardCharsets.UTF_8), "ports").get("x")));
+    String ports = "[{\"hostPort\":8080,\"containerPort\":80,\"protocol\":\"tcp\"}]";
+    return attachment(a, "portMappings", ports);
   }
 
   private String rules() throws IOException {

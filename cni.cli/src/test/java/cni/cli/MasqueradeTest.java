@@ -11,11 +11,11 @@ import cni.api.CniException;
 import cni.netlink.ffm.NetNs;
 import cni.netlink.lab.KernelTest;
 import cni.netlink.lab.Lab;
-import cni.netlink.lab.ReferencePlugins;
 import cni.runtime.Cni;
 import java.io.IOException;
 import java.security.MessageDigest;
 import java.util.HexFormat;
+import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -45,10 +45,7 @@ class MasqueradeTest {
   }
 
   private Cni cni(String... executables) {
-    return host.builder()
-        .executables(ReferencePlugins.directory())
-        .preferExecutables(executables)
-        .build();
+    return host.withReference(executables);
   }
 
   private void network(String options) throws IOException {
@@ -69,6 +66,8 @@ class MasqueradeTest {
     // No route leads from outside to 10.22.0.0/16: an answer proves that the source was translated.
     assertTrue(Lab.pings(a, TestHost.OUTSIDE_V4));
     assertFalse(Lab.pings(outside, "10.22.0.2"));
+    host.serve(outside, 7);
+    assertEquals(Optional.of(TestHost.HOST_V4), Echo.tcp(a, TestHost.OUTSIDE_V4, 7));
     cni().network("mynet").delete(attachment(a));
   }
 

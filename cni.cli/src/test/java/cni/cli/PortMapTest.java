@@ -11,17 +11,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.Attachment;
 import cni.api.CniException;
-import cni.api.Json;
 import cni.netlink.ffm.NetNs;
 import cni.netlink.lab.KernelTest;
 import cni.netlink.lab.Lab;
-import cni.netlink.lab.ReferencePlugins;
 import cni.runtime.Cni;
 import java.io.IOException;
 import java.net.DatagramSocket;
-import java.nio.charset.StandardCharsets;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
@@ -61,10 +57,7 @@ class PortMapTest {
   }
 
   private Cni cni(String... executables) {
-    return host.builder()
-        .executables(ReferencePlugins.directory())
-        .preferExecutables(executables)
-        .build();
+    return host.withReference(executables);
   }
 
   private void network(String options) throws IOException {
@@ -77,13 +70,7 @@ class PortMapTest {
   }
 
   private static Attachment mapped(NetNs container, String ports) throws CniException {
-    return attachment(container)
-        .withCapabilityArgs(
-            Map.of(
-                "portMappings",
-                Json.parse(
-                        ("{\"x\":" + ports + "}").getBytes(StandardCharsets.UTF_8), "portMappings")
-                    .get("x")));
+    return attachment(container, "portMappings", ports);
   }
 
   @ParameterizedTest
@@ -269,6 +256,10 @@ class PortMapTest {
         "[]|\"conditionsV4\": [\"ip length > 10\"],|conditionsV4",
         "[]|\"conditionsV4\": [\"ip saddr fd00::1\"],|conditionsV4",
         "[]|\"conditionsV6\": [\"-m\", \"u32\"],|conditionsV6",
+        "[]|\"conditionsV4\": [\"iifname averyveryverylongname0\"],|averyveryverylongname0",
+        "[]|\"conditionsV4\": [\"iifname { eth*, lo }\"],|eth*",
+        "[]|\"conditionsV4\": [\"ip saddr 10.1\"],|10.1",
+        "[]|\"conditionsV4\": [\"-i\"],|-i",
         "[]|\"externalSetMarkChain\": \"X\", \"markMasqBit\": 3,|externalSetMarkChain",
       })
   void whatMakesNoSenseIsRefused(String ports, String options, String words) throws Exception {

@@ -11,7 +11,6 @@ import cni.api.Result;
 import cni.netlink.ffm.NetNs;
 import cni.netlink.lab.KernelTest;
 import cni.netlink.lab.Lab;
-import cni.netlink.lab.ReferencePlugins;
 import cni.runtime.Cni;
 import java.io.IOException;
 import java.util.List;
@@ -40,10 +39,7 @@ class ReferenceTest {
 
   /** Executables serve these types, modules all others. */
   private Cni cni(String... executables) {
-    return host.builder()
-        .executables(ReferencePlugins.directory())
-        .preferExecutables(executables)
-        .build();
+    return host.withReference(executables);
   }
 
   private Cni reference() {

@@ -12,7 +12,6 @@ import cni.api.CniException;
 import cni.netlink.ffm.NetNs;
 import cni.netlink.lab.KernelTest;
 import cni.netlink.lab.Lab;
-import cni.netlink.lab.ReferencePlugins;
 import cni.runtime.Cni;
 import java.io.IOException;
 import java.util.Map;
@@ -43,10 +42,7 @@ class SbrTest {
   }
 
   private Cni cni(String... executables) {
-    return host.builder()
-        .executables(ReferencePlugins.directory())
-        .preferExecutables(executables)
-        .build();
+    return host.withReference(executables);
   }
 
   private void network(String options) throws IOException {

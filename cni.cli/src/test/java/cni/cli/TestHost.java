@@ -3,15 +3,20 @@ package cni.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import cni.api.Attachment;
+import cni.api.CniException;
+import cni.api.Json;
 import cni.netlink.ffm.NetNs;
 import cni.netlink.lab.Lab;
+import cni.netlink.lab.ReferencePlugins;
 import cni.runtime.Cni;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.stream.Stream;
 
@@ -158,6 +163,19 @@ final class TestHost implements AutoCloseable {
 
   Cni open() {
     return builder().build();
+  }
+
+  /** Executables of the reference serve these types, modules all others. */
+  Cni withReference(String... types) {
+    return builder().executables(ReferencePlugins.directory()).preferExecutables(types).build();
+  }
+
+  /** The attachment of a container with the argument, in JSON, for a capability. */
+  static Attachment attachment(NetNs container, String capability, String argument)
+      throws CniException {
+    byte[] json = "{\"of\":%s}".formatted(argument).getBytes(StandardCharsets.UTF_8);
+    return attachment(container)
+        .withCapabilityArgs(Map.of(capability, Json.parse(json, capability).get("of")));
   }
 
   static Attachment attachment(NetNs container) {

@@ -15,12 +15,17 @@ import java.util.Optional;
 
 /** One ADD through a chain, and how it is taken back when it fails. */
 final class Addition {
+  private static final System.Logger LOG = System.getLogger("cni.runtime");
+
   private final Cni cni;
   private final NetworkConfig config;
   private final Attachment attachment;
   private final CallContext context;
   private final Rollback rollback = new Rollback();
   private Optional<Result> previous = Optional.empty();
+
+  /** Whether this ADD has noted the attachment. */
+  private boolean noted;
 
   /** Whether there is an attachment already, which taking this one back would take down. */
   private boolean again;
@@ -46,24 +51,38 @@ final class Addition {
       }
       Result result = previous.orElseThrow();
       cni.cache().put(config, version, attachment, result);
+      noted = true; // whoever has noted it: it is whole now
       end();
       return result;
     } catch (CniException | RuntimeException | Error e) {
-      rollback.after(e);
+      if (rollback.after(e).getSuppressed().length == 0) {
+        end();
+      }
       throw e;
     }
   }
 
   /** Notes the attachment, so that GC finds it if this process dies before the result is kept. */
   private void begin() throws CniException {
-    if (!again) {
+    boolean before = cni.begun().get(config.name(), attachment.id()).isPresent();
+    if (!again && !before) {
       cni.begun().put(config, attachment);
-      rollback.add(this::end); // the last step, after all plugins have taken back what they did
+      noted = true;
     }
   }
 
-  private void end() throws CniException {
-    cni.begun().remove(config.name(), attachment.id());
+  /**
+   * Removes the note, if this ADD made it: one that was there before stands for what an ADD that
+   * died has left, which this one has not taken back. A note too many only costs GC a DEL.
+   */
+  private void end() {
+    try {
+      if (noted) {
+        cni.begun().remove(config.name(), attachment.id());
+      }
+    } catch (CniException e) {
+      LOG.log(System.Logger.Level.WARNING, "ADD has ended, but " + e.getMessage());
+    }
   }
 
   private void add(PluginConfig plugin, SpecVersion version, Plugins.Resolved resolved)

@@ -154,11 +154,12 @@ public final class Network {
 
   /** Everything has been deleted: that it is still noted is no reason to try for ever. */
   private void forget(Attachment attachment) {
-    try {
-      cni.cache().remove(name(), attachment.id());
-      cni.begun().remove(name(), attachment.id());
-    } catch (CniException e) {
-      LOG.log(System.Logger.Level.WARNING, "DEL is done, but " + e.getMessage());
+    for (ResultCache kept : List.of(cni.cache(), cni.begun())) {
+      try {
+        kept.remove(name(), attachment.id());
+      } catch (CniException e) {
+        LOG.log(System.Logger.Level.WARNING, "DEL is done, but " + e.getMessage());
+      }
     }
   }
 

@@ -73,6 +73,24 @@ public final class AttachmentCheck {
   }
 
   /**
+   * The attachment's interface.
+   *
+   * @throws CniException if the container does not have it
+   * @throws IOException if the kernel cannot be asked
+   */
+  public static Link requireInterface(AttachmentRequest request, Namespace sandbox)
+      throws CniException, IOException {
+    String name = request.attachment().interfaceName();
+    return sandbox
+        .routing()
+        .link(name)
+        .orElseThrow(
+            () ->
+                differs(
+                    "interface " + name + " is missing from " + request.attachment().sandbox()));
+  }
+
+  /**
    * Checks that a link is of a kind.
    *
    * @throws CniException if it is of another

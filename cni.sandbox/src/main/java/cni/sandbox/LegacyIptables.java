@@ -27,6 +27,8 @@ import java.util.stream.Collectors;
  * @param path where the commands are looked for
  */
 public record LegacyIptables(Path proc, List<Path> path) {
+  private static final System.Logger LOG = System.getLogger("cni.sandbox");
+
   private static final Duration PATIENCE = Duration.ofSeconds(30);
   private static final int LONGEST_OUTPUT = 16 << 20;
 
@@ -69,7 +71,7 @@ public record LegacyIptables(Path proc, List<Path> path) {
    * Removes chains, with what leads to them, from the tables of both families.
    *
    * @param chains says by all rules of a table which chains are to go; they need not be there
-   * @throws IOException if the command is missing or fails
+   * @throws IOException if the command fails
    */
   public void removeChains(Namespace host, String table, Function<List<Rule>, Set<String>> chains)
       throws IOException {
@@ -80,7 +82,7 @@ public record LegacyIptables(Path proc, List<Path> path) {
    * Removes rules from the tables of both families.
    *
    * @param rules says which are to go
-   * @throws IOException if the command is missing or fails
+   * @throws IOException if the command fails
    */
   public void removeRules(Namespace host, String table, Predicate<Rule> rules) throws IOException {
     remove(host, table, all -> Set.of(), rules);
@@ -91,7 +93,15 @@ public record LegacyIptables(Path proc, List<Path> path) {
       throws IOException {
     for (String family : List.of("ip", "ip6")) {
       if (host.<Boolean, IOException>inside(() -> hasTable(family, table))) {
-        Path command = command(family + "tables");
+        Optional<Path> found = command(family + "tables");
+        if (found.isEmpty()) {
+          LOG.log(
+              System.Logger.Level.WARNING,
+              "the kernel has legacy tables of %stables, but their command is in none of %s"
+                  .formatted(family, path));
+          continue; // then none of the plugins has used it either
+        }
+        Path command = found.get();
         List<Rule> all = list(host, command, table);
         Set<String> gone = new HashSet<>(chains.apply(all));
         gone.retainAll(all.stream().map(Rule::chain).collect(Collectors.toUnmodifiableSet()));
@@ -120,19 +130,15 @@ public record LegacyIptables(Path proc, List<Path> path) {
   }
 
   /** The command that is the legacy one by name, or else the one that there is. */
-  private Path command(String name) throws IOException {
+  private Optional<Path> command(String name) {
     for (String variant : List.of(name + "-legacy", name)) {
       for (Path directory : path) {
         if (Files.isExecutable(directory.resolve(variant))) {
-          return directory.resolve(variant);
+          return Optional.of(directory.resolve(variant));
         }
       }
     }
-    throw new IOException(
-        "the kernel has legacy tables of "
-            + name
-            + ", which only its command can change, and that is in none of "
-            + path);
+    return Optional.empty();
   }
 
   private static List<Rule> list(Namespace host, Path command, String table) throws IOException {
@@ -183,7 +189,10 @@ public record LegacyIptables(Path proc, List<Path> path) {
     List<String> words = new ArrayList<>(List.of(command.toString()));
     words.addAll(arguments);
     try (ChildProcess process = host.<ChildProcess, KernelException>inside(() -> start(words))) {
-      if (!process.pump(PATIENCE) || process.exitStatus().orElse(-1) != 0) {
+      if (!process.pump(PATIENCE)) {
+        throw new IOException(String.join(" ", words) + " does not end");
+      }
+      if (process.exitStatus().orElse(-1) != 0) {
         throw new IOException(String.join(" ", words) + ": " + process.errors().strip());
       }
       return process.output();

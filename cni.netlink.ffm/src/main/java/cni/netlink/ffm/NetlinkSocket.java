@@ -14,6 +14,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -49,6 +50,9 @@ public final class NetlinkSocket implements AutoCloseable {
 
   /** How often a dump is begun again because the kernel's tables changed meanwhile. */
   private static final int DUMP_ATTEMPTS = 20;
+
+  /** The pause after the first of them; each one is longer by as much. */
+  private static final long DUMP_PAUSE_NANOS = 500_000;
 
   private final ReentrantLock turn = new ReentrantLock();
   private final Descriptor descriptor;
@@ -182,6 +186,7 @@ public final class NetlinkSocket implements AutoCloseable {
       if (!reception.interrupted()) {
         return reception.answers().getFirst().orThrow();
       }
+      LockSupport.parkNanos(attempt * DUMP_PAUSE_NANOS);
     }
     throw new KernelException(
         Errno.EAGAIN, request.description() + ": it changed during each of 20 attempts");

@@ -115,6 +115,7 @@ public final class Lab implements AutoCloseable {
   public static List<String> links(NetNs where, String kind) throws IOException {
     return run(where, "ip", "-o", "link", "show", "type", kind)
         .lines()
+        .filter(line -> line.matches("\\d+: .*")) // not what ip complains of
         .map(line -> line.split("[:@]\\s*", 3)[1])
         .toList();
   }

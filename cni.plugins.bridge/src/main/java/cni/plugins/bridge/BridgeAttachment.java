@@ -204,14 +204,14 @@ final class BridgeAttachment {
 
   private void refuseOtherMacs(String port) throws CniException, IOException {
     var check = new SpoofCheck(host, request.config().network(), request.attachment().id());
-    rollback.add(check::delete);
     check.add(port, containerLink().mac());
+    rollback.add(check::delete);
   }
 
   private void masquerade(RuleBackend backend, List<Result.IpConfig> ips) throws CniException {
     var masquerade = new Masquerade(host, request.config().network(), request.attachment().id());
-    rollback.add(masquerade::delete);
     masquerade.add(backend, ips.stream().map(Result.IpConfig::address).toList());
+    rollback.add(masquerade::delete);
   }
 
   private Result askIpam() throws CniException {

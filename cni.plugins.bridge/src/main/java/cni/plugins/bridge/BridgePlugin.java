@@ -191,6 +191,9 @@ public final class BridgePlugin implements NetworkPlugin {
     if (config.ipam().isPresent()) {
       request.context().delegates().find(config.ipam().get()).collect(request);
     }
+    if (config.masquerade().isEmpty() && !config.spoofCheck()) {
+      return; // nothing to look for, and perhaps a kernel without nf_tables
+    }
     try (Namespace host = Namespace.ofHost(request.context())) {
       Masquerade.collect(host, request.config().network(), request.valid());
       SpoofCheck.collect(host, request.config().network(), request.valid());

@@ -22,14 +22,8 @@ record BandwidthConfig(
   /** More than this in bytes does not fit where the kernel keeps it. */
   private static final long LARGEST_BURST = 8 * 0xffff_ffffL - 1;
 
-  private static final List<String> KEYS =
-      List.of(
-          "ingressRate",
-          "ingressBurst",
-          "egressRate",
-          "egressBurst",
-          "shapedSubnets",
-          "unshapedSubnets");
+  private static final List<String> RATES =
+      List.of("ingressRate", "ingressBurst", "egressRate", "egressBurst");
 
   /**
    * A rate.
@@ -51,26 +45,26 @@ record BandwidthConfig(
    */
   static BandwidthConfig parse(PluginConfig config) throws CniException {
     ConfigObject own = config.view();
-    if (KEYS.stream().anyMatch(own::has)) {
-      return parse(own);
-    }
     Optional<ConfigObject> runtime = config.runtimeConfig();
     Optional<ConfigObject> wanted =
         runtime.isEmpty() ? Optional.empty() : runtime.get().object("bandwidth");
-    return wanted.isEmpty()
-        ? new BandwidthConfig(Optional.empty(), Optional.empty(), List.of(), false)
-        : parse(wanted.get());
+    boolean named = wanted.isEmpty() || RATES.stream().anyMatch(own::has);
+    return parse(named ? own : wanted.get(), named || hasSubnets(own) ? own : wanted.get());
   }
 
-  private static BandwidthConfig parse(ConfigObject view) throws CniException {
+  private static boolean hasSubnets(ConfigObject view) {
+    return view.has("shapedSubnets") || view.has("unshapedSubnets");
+  }
+
+  private static BandwidthConfig parse(ConfigObject rates, ConfigObject view) throws CniException {
     List<Cidr> shaped = view.parsedList("shapedSubnets", Cidr::parse);
     List<Cidr> unshaped = view.parsedList("unshapedSubnets", Cidr::parse);
     if (!shaped.isEmpty() && !unshaped.isEmpty()) {
       throw view.invalid("shapedSubnets", "cannot go together with unshapedSubnets; choose one");
     }
     return new BandwidthConfig(
-        rate(view, "ingress"),
-        rate(view, "egress"),
+        rate(rates, "ingress"),
+        rate(rates, "egress"),
         shaped.isEmpty() ? unshaped : shaped,
         !shaped.isEmpty());
   }
@@ -85,6 +79,9 @@ record BandwidthConfig(
     }
     if (burst == 0) {
       throw view.invalid(rateKey, "needs " + burstKey + ": how many bits may go at once");
+    }
+    if (burst < 8) {
+      throw view.invalid(burstKey, "must be at least 8: it is in bits");
     }
     if (rate < 8) {
       throw rate == 0

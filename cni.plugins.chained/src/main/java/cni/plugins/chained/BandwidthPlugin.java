@@ -13,20 +13,16 @@ import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.NetlinkMessage;
 import cni.netlink.ffm.route.Link;
-import cni.netlink.ffm.route.LinkRequests;
-import cni.netlink.ffm.route.NewLink;
 import cni.netlink.ffm.tc.Qdisc;
 import cni.netlink.ffm.tc.Tc;
 import cni.netlink.ffm.tc.TcFilter;
 import cni.sandbox.AttachmentCheck;
 import cni.sandbox.Namespace;
-import cni.sandbox.RuleOwner;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /**
@@ -34,8 +30,6 @@ import java.util.stream.Collectors;
  * on an ifb that this goes through first. Names and layout are the reference plugin's.
  */
 public final class BandwidthPlugin implements NetworkPlugin {
-  private static final String IFB_PREFIX = "bwp";
-  private static final int IFB_NAME = 15;
   private static final int FILTER_PRIORITY = 1;
 
   /** The plugin as the runtime makes it. */
@@ -66,26 +60,23 @@ public final class BandwidthPlugin implements NetworkPlugin {
         Namespace sandbox = Namespace.ofContainer(request, host)) {
       try {
         Link port = hostLink(request, previous, host, sandbox);
-        rollback.add(() -> deleteIfb(host, request));
-        Result result = previous;
-        List<NetlinkMessage> requests = new ArrayList<>();
+        int index = port.index();
         if (config.ingress().isPresent()) {
-          rollback.add(() -> removeQdisc(host, port, Tc.handle(1, 0), Tc.ROOT));
-          requests.addAll(ingress(config).requests(port.index()));
+          shape(host, index, ingress(config), rollback);
         }
-        if (config.egress().isPresent()) {
-          Link ifb = createIfb(host, request, port.mtu(), egress(config).queueLength());
-          rollback.add(() -> removeQdisc(host, port, Tc.INGRESS_HANDLE, Tc.INGRESS));
-          requests.add(Qdisc.add(port.index(), "ingress", Tc.INGRESS_HANDLE, Tc.INGRESS));
-          requests.add(TcFilter.redirectIncoming(port.index(), FILTER_PRIORITY, ifb.index()));
-          requests.addAll(egress(config).requests(ifb.index()));
-          requests.add(LinkRequests.setAlias(ifb.index(), owner(request)));
-          List<Result.Interface> interfaces = new ArrayList<>(previous.interfaces());
-          interfaces.add(new Result.Interface(ifb.name(), ifb.mac(), 0, ""));
-          result = previous.withInterfaces(interfaces);
+        if (config.egress().isEmpty()) {
+          return previous;
         }
-        host.routing().execute(requests);
-        return result;
+        host.routing().execute(Qdisc.add(index, "ingress", Tc.INGRESS_HANDLE, Tc.INGRESS));
+        rollback.add(() -> removeQdisc(host, index, Tc.INGRESS_HANDLE, Tc.INGRESS));
+        // Only now: where the port is limited already, its ifb must stay.
+        Link ifb = ifb(request).create(host, port.mtu(), egress(config).queueLength());
+        rollback.add(() -> ifb(request).delete(host));
+        host.routing().execute(TcFilter.redirectIncoming(index, FILTER_PRIORITY, ifb.index()));
+        host.routing().execute(egress(config).requests(ifb.index()));
+        List<Result.Interface> interfaces = new ArrayList<>(previous.interfaces());
+        interfaces.add(new Result.Interface(ifb.name(), ifb.mac(), 0, ""));
+        return previous.withInterfaces(interfaces);
       } catch (IOException e) {
         throw rollback.after(
             Namespace.failure("limiting " + request.attachment().interfaceName(), e));
@@ -93,6 +84,15 @@ public final class BandwidthPlugin implements NetworkPlugin {
         rollback.after(e);
         throw e;
       }
+    }
+  }
+
+  /** Takes back no qdisc but one that it made itself. */
+  private static void shape(Namespace host, int link, Shaper shaper, Rollback rollback)
+      throws IOException {
+    for (NetlinkMessage request : shaper.requests(link)) {
+      host.routing().execute(request);
+      rollback.add(() -> removeQdisc(host, link, Tc.handle(1, 0), Tc.ROOT));
     }
   }
 
@@ -104,20 +104,17 @@ public final class BandwidthPlugin implements NetworkPlugin {
     return new Shaper(config.egress().orElseThrow(), config.subnets(), config.shaped(), false);
   }
 
+  private static LimitingIfb ifb(AttachmentRequest request) throws CniException {
+    return LimitingIfb.of(request.config().network(), request.attachment().id());
+  }
+
   /** Where the container's veth begins on the host. */
   private static Link hostLink(
       AttachmentRequest request, Result previous, Namespace host, Namespace sandbox)
       throws CniException, IOException {
-    String name = request.attachment().interfaceName();
-    Optional<Link> container = sandbox.routing().link(name);
-    if (container.isEmpty()) {
-      throw AttachmentCheck.differs(
-          "interface " + name + " is missing from " + request.attachment().sandbox());
-    }
+    Link container = AttachmentCheck.requireInterface(request, sandbox);
     Optional<Link> peer =
-        container.get().isKind("veth")
-            ? host.routing().link(container.get().peer())
-            : Optional.empty();
+        container.isKind("veth") ? host.routing().link(container.peer()) : Optional.empty();
     boolean named =
         peer.isPresent()
             && previous.interfaces().stream()
@@ -126,60 +123,19 @@ public final class BandwidthPlugin implements NetworkPlugin {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
           "prevResult names no interface on the host that is the other end of "
-              + name
+              + container.name()
               + ": bandwidth must follow a plugin that makes a veth, such as bridge or ptp");
     }
     return peer.get();
   }
 
-  private static Link createIfb(Namespace host, AttachmentRequest request, int mtu, int queueLength)
-      throws CniException, IOException {
-    String name = ifbName(request);
-    NetlinkMessage create =
-        NewLink.of("ifb", name).mtu(mtu).txQueueLength(queueLength).up().request();
-    try {
-      host.routing().execute(create);
-    } catch (NetlinkException e) {
-      if (!e.is(Errno.EEXIST)) {
-        throw e;
-      }
-      deleteIfb(host, request); // an ADD that was killed has left it
-      host.routing().execute(create);
-    }
-    return host.routing().links(name).getFirst();
-  }
-
-  private static String ifbName(AttachmentRequest request) throws CniException {
-    String text = request.config().network() + request.attachment().containerId();
-    return RuleOwner.hashed(IFB_NAME, IFB_PREFIX, text);
-  }
-
-  private static String owner(AttachmentRequest request) throws CniException {
-    return RuleOwner.of(request.config().network(), request.attachment().id());
-  }
-
-  private static void removeQdisc(Namespace host, Link link, int handle, int parent)
+  private static void removeQdisc(Namespace host, int link, int handle, int parent)
       throws IOException {
     try {
-      host.routing().execute(Qdisc.delete(link.index(), handle, parent));
+      host.routing().execute(Qdisc.delete(link, handle, parent));
     } catch (NetlinkException e) {
       boolean gone = e.is(Errno.ENODEV) || e.is(Errno.ENOENT) || e.is(Errno.EINVAL);
       if (!gone) {
-        throw e;
-      }
-    }
-  }
-
-  private static void deleteIfb(Namespace host, AttachmentRequest request)
-      throws CniException, IOException {
-    deleteLink(host, LinkRequests.delete(ifbName(request)));
-  }
-
-  private static void deleteLink(Namespace host, NetlinkMessage deletion) throws IOException {
-    try {
-      host.routing().execute(deletion);
-    } catch (NetlinkException e) {
-      if (!e.is(Errno.ENODEV)) {
         throw e;
       }
     }
@@ -199,27 +155,28 @@ public final class BandwidthPlugin implements NetworkPlugin {
         ingress(config).check(host.routing(), port);
       }
       if (config.egress().isPresent()) {
-        checkEgress(host, port, ifbName(request), egress(config));
+        checkEgress(host, port, ifb(request), egress(config));
       }
     } catch (IOException e) {
       throw Namespace.failure("checking the limits of " + request.attachment().interfaceName(), e);
     }
   }
 
-  private static void checkEgress(Namespace host, Link port, String ifbName, Shaper shaper)
+  private static void checkEgress(Namespace host, Link port, LimitingIfb limiting, Shaper shaper)
       throws CniException, IOException {
-    Optional<Link> ifb = host.routing().link(ifbName);
+    Optional<Link> ifb = limiting.find(host);
     if (ifb.isEmpty() || !ifb.get().isUp()) {
       throw AttachmentCheck.differs(
           "interface %s, which limits what the container sends, is %s"
-              .formatted(ifbName, ifb.isEmpty() ? "missing" : "down"));
+              .formatted(limiting.name(), ifb.isEmpty() ? "missing" : "down"));
     }
     boolean redirected =
         TcFilter.list(host.routing(), port.index(), Tc.INGRESS_HANDLE).stream()
             .anyMatch(filter -> filter.redirect() == ifb.get().index());
     if (!redirected) {
       throw AttachmentCheck.differs(
-          "no filter sends what comes in by %s through %s".formatted(port.name(), ifbName));
+          "no filter sends what comes in by %s through %s"
+              .formatted(port.name(), ifb.get().name()));
     }
     shaper.check(host.routing(), ifb.get());
   }
@@ -228,7 +185,7 @@ public final class BandwidthPlugin implements NetworkPlugin {
   @Override
   public void delete(AttachmentRequest request) throws CniException {
     try (Namespace host = Namespace.ofHost(request.context())) {
-      deleteIfb(host, request);
+      ifb(request).delete(host);
     } catch (IOException e) {
       throw Namespace.failure("removing the limits of " + request.attachment().interfaceName(), e);
     }
@@ -236,13 +193,8 @@ public final class BandwidthPlugin implements NetworkPlugin {
 
   @Override
   public void collect(CollectRequest request) throws CniException {
-    Predicate<String> stale = RuleOwner.stale(request.config().network(), request.valid());
     try (Namespace host = Namespace.ofHost(request.context())) {
-      for (Link link : host.routing().links()) {
-        if (link.isKind("ifb") && link.name().startsWith(IFB_PREFIX) && stale.test(link.alias())) {
-          deleteLink(host, LinkRequests.delete(link.index()));
-        }
-      }
+      LimitingIfb.collect(host, request.config().network(), request.valid());
     } catch (IOException e) {
       throw Namespace.failure("removing stale limits", e);
     }

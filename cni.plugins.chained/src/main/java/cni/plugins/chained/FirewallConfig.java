@@ -20,6 +20,10 @@ record FirewallConfig(Backend backend, String adminChain, String zone, IngressPo
   /** XT_EXTENSION_MAXNAMELEN of linux/netfilter/x_tables.h, less the terminating zero. */
   private static final int LONGEST_CHAIN = 28;
 
+  /** What counts if nothing is said. */
+  static final FirewallConfig DEFAULTS =
+      new FirewallConfig(Backend.DETECTED, DEFAULT_ADMIN_CHAIN, DEFAULT_ZONE, IngressPolicy.OPEN);
+
   /** Who decides what passes through the host. */
   enum Backend {
     /** firewalld if it runs here, otherwise the chains of both iptables and nftables. */

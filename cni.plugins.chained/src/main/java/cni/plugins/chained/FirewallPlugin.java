@@ -62,7 +62,7 @@ public final class FirewallPlugin implements NetworkPlugin {
    * Whether firewalld decides. It only knows the namespace that it runs in, which is this process's
    * if it can be reached.
    */
-  private boolean isFirewalld(Backend backend, CallContext context) {
+  private boolean isFirewalld(Backend backend, CallContext context) throws CniException {
     return backend == Backend.FIREWALLD
         || (backend == Backend.DETECTED
             && context.hostNamespace().isEmpty()
@@ -76,10 +76,10 @@ public final class FirewallPlugin implements NetworkPlugin {
     Optional<IngressIsolation> isolation = isolation(config, previous);
     var rollback = new Rollback();
     try (Namespace host = Namespace.ofHost(request.context())) {
-      rollback.add(() -> remove(host, request, config));
       try {
         boolean asked = isFirewalld(config.backend(), request.context());
         if (asked) {
+          rollback.add(() -> firewalld.remove(config.zone(), sources(previous)));
           firewalld.add(config.zone(), sources(previous));
         }
         change(host, request, config, isolation, asked);
@@ -213,9 +213,15 @@ public final class FirewallPlugin implements NetworkPlugin {
     }
   }
 
+  /** {@inheritDoc} By a configuration that makes no sense as well. */
   @Override
   public void delete(AttachmentRequest request) throws CniException {
-    FirewallConfig config = FirewallConfig.parse(request.config());
+    FirewallConfig config;
+    try {
+      config = FirewallConfig.parse(request.config());
+    } catch (CniException e) {
+      config = FirewallConfig.DEFAULTS;
+    }
     try (Namespace host = Namespace.ofHost(request.context())) {
       remove(host, request, config);
     } catch (IOException e) {

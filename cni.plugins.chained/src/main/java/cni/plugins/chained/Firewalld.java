@@ -4,7 +4,9 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.sandbox.AttachmentCheck;
 import java.io.IOException;
+import java.net.ConnectException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -32,15 +34,21 @@ record Firewalld(Path socket) {
         Path.of(address.startsWith(UNIX) ? address.substring(UNIX.length()) : SYSTEM_BUS));
   }
 
-  /** Whether it runs. */
-  boolean isRunning() {
+  /**
+   * Whether it runs.
+   *
+   * @throws CniException code 999 if there is a message bus that does not tell
+   */
+  boolean isRunning() throws CniException {
     if (!Files.exists(socket)) {
       return false;
     }
     try (SystemBus bus = SystemBus.connect(socket)) {
       return bus.hasOwner(NAME);
+    } catch (ConnectException | NoSuchFileException e) {
+      return false; // nobody listens there any more
     } catch (IOException e) {
-      return false; // whoever cannot be asked is not going to drop anything either
+      throw failure("asking whether it runs", e);
     }
   }
 

@@ -53,6 +53,7 @@ record ForwardChain(Chain chain, boolean iptables) {
           && !chain.equals(ofIptables(chain.family()).chain())
           && !chain.table().name().equals("firewalld")
           && !chain.table().equals(IngressIsolation.OWN_TABLE)
+          && change.isOpen(chain.table())
           && (listed.drops() || endsWithDrop(change.rules(chain)))) {
         chains.add(new ForwardChain(chain, false));
       }

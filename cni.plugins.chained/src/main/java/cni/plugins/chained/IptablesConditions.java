@@ -4,6 +4,7 @@ import static cni.netlink.ffm.netfilter.Expression.Compare.EQUAL;
 import static cni.netlink.ffm.netfilter.Expression.Compare.NOT_EQUAL;
 
 import cni.api.Cidr;
+import cni.api.Names;
 import cni.netlink.ffm.netfilter.Family;
 import cni.netlink.ffm.netfilter.IptablesRule;
 import java.util.ArrayList;
@@ -51,7 +52,7 @@ record IptablesConditions(
   private void add(String option, String value, boolean inverted, boolean v4) {
     try {
       switch (option) {
-        case "-i", "--in-interface" -> inputs.add(new Condition<>(value, inverted));
+        case "-i", "--in-interface" -> inputs.add(new Condition<>(name(value), inverted));
         case "-s", "--source", "--src" -> sources.add(network(value, v4, inverted));
         case "-d", "--destination", "--dst" -> destinations.add(network(value, v4, inverted));
         default ->
@@ -79,11 +80,28 @@ record IptablesConditions(
   /** Begins a rule with them, at the places where iptables has them. */
   IptablesRule begin(Family family, int protocol) {
     IptablesRule rule = IptablesRule.in(family);
-    inputs.forEach(it -> rule.inputInterface(it.operator(), it.value()));
+    inputs.forEach(it -> input(rule, it));
     rule.protocol(protocol);
     sources.forEach(it -> rule.source(it.operator(), it.value().address(), it.value().prefix()));
     destinations.forEach(
         it -> rule.destination(it.operator(), it.value().address(), it.value().prefix()));
     return rule;
+  }
+
+  private static String name(String value) {
+    if (!Names.isInterface(value) || value.equals("+")) {
+      throw new IllegalArgumentException("is no interface: its name" + Names.INTERFACE_HINT);
+    }
+    return value;
+  }
+
+  /** A name that ends with a plus sign stands for all that begin so. */
+  private static void input(IptablesRule rule, Condition<String> condition) {
+    String name = condition.value();
+    if (name.endsWith("+")) {
+      rule.inputInterfaces(condition.operator(), name.substring(0, name.length() - 1));
+    } else {
+      rule.inputInterface(condition.operator(), name);
+    }
   }
 }

@@ -58,10 +58,11 @@ public final class PortMapPlugin implements NetworkPlugin {
     }
     var rollback = new Rollback();
     try (Namespace host = Namespace.ofHost(request.context())) {
-      rollback.add(() -> remove(host, request));
       try {
         List<Cidr> addresses = PreviousResult.addresses(request, previous);
         host.nftables().update(there -> plan(there, request, config, addresses));
+        // Only now: what was refused as a whole must not take an earlier ADD's rules with it.
+        rollback.add(() -> remove(host, request));
         for (Cidr address : addresses) {
           forgetConnections(host, config, address.isV4());
           if (address.isV4() && config.snat()) {
@@ -154,9 +155,9 @@ public final class PortMapPlugin implements NetworkPlugin {
       return;
     }
     try (Conntrack connections = host.connections()) {
-      for (PortMapping mapping : udp) {
-        connections.forget(v4 ? Family.IP : Family.IP6, RuleBuilder.UDP, mapping.hostPort());
-      }
+      Set<Integer> ports =
+          udp.stream().map(PortMapping::hostPort).collect(Collectors.toUnmodifiableSet());
+      connections.forget(v4 ? Family.IP : Family.IP6, RuleBuilder.UDP, ports);
     } catch (IOException e) {
       LOG.log(
           System.Logger.Level.WARNING,
@@ -229,11 +230,19 @@ public final class PortMapPlugin implements NetworkPlugin {
   public void delete(AttachmentRequest request) throws CniException {
     try (Namespace host = Namespace.ofHost(request.context())) {
       remove(host, request);
-      for (boolean v4 : FAMILIES) {
-        forgetConnections(host, PortMapConfig.parse(request.config()), v4);
-      }
+      forgetConnections(host, request);
     } catch (IOException e) {
       throw Namespace.failure("removing the mapped ports of " + container(request), e);
+    }
+  }
+
+  /** A configuration that makes no sense has never mapped anything. */
+  private static void forgetConnections(Namespace host, AttachmentRequest request) {
+    try {
+      PortMapConfig config = PortMapConfig.parse(request.config());
+      FAMILIES.forEach(v4 -> forgetConnections(host, config, v4));
+    } catch (CniException e) {
+      LOG.log(System.Logger.Level.DEBUG, "no connections to forget", e);
     }
   }
 

@@ -32,6 +32,8 @@ final class PreviousResult {
   /** All addresses of the container's interface, or that are said to be of none. */
   static List<Result.IpConfig> allAddresses(AttachmentRequest request, Result previous) {
     String name = request.attachment().interfaceName();
+    boolean sandboxed =
+        previous.interfaces().stream().anyMatch(it -> it.name().equals(name) && !it.onHost());
     return previous.ips().stream()
         .filter(
             ip -> {
@@ -40,7 +42,7 @@ final class PreviousResult {
                 return true;
               }
               Result.Interface on = previous.interfaces().get(index);
-              return on.name().equals(name) && !on.onHost();
+              return on.name().equals(name) && on.onHost() != sandboxed;
             })
         .toList();
   }

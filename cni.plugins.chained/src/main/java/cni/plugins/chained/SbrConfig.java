@@ -8,6 +8,7 @@ import java.net.InetAddress;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 
 /**
  * The configuration of sbr; keys as for the reference plugin.
@@ -30,8 +31,17 @@ record SbrConfig(OptionalInt table, List<InetAddress> gateways, boolean sourceHi
     if (gateways.stream().map(Ip::isV4).distinct().count() < gateways.size()) {
       throw view.invalid("gateways", "has two of one family; give at most one of each");
     }
-    return new SbrConfig(
-        view.integer("table", 1, Integer.MAX_VALUE), gateways, view.bool("addSourceHints"));
+    return new SbrConfig(table(view), gateways, view.bool("addSourceHints"));
+  }
+
+  /**
+   * The table alone, as the number of 32 bits that it is.
+   *
+   * @throws CniException code 7 if it makes no sense
+   */
+  static OptionalInt table(ConfigObject view) throws CniException {
+    OptionalLong table = view.whole("table", 1, 0xffff_ffffL);
+    return table.isPresent() ? OptionalInt.of((int) table.getAsLong()) : OptionalInt.empty();
   }
 
   /** The gateway for addresses of that family, if one is configured. */

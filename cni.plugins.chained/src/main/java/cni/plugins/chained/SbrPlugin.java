@@ -25,6 +25,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 
 /**
@@ -33,6 +34,7 @@ import java.util.Set;
  * the interface's routes.
  */
 public final class SbrPlugin implements NetworkPlugin {
+  private static final System.Logger LOG = System.getLogger("cni.plugins.chained");
   private static final int FIRST_TABLE = 100;
   private static final List<Integer> FAMILIES = List.of(RtNetlink.AF_INET, RtNetlink.AF_INET6);
 
@@ -59,7 +61,7 @@ public final class SbrPlugin implements NetworkPlugin {
             addRule(routing, ip.address(), config.table().getAsInt(), rollback);
           }
         } else {
-          Link link = requireLink(request, sandbox);
+          Link link = AttachmentCheck.requireInterface(request, sandbox);
           routeApart(routing, link, ips, config, rollback);
         }
         return previous;
@@ -76,7 +78,7 @@ public final class SbrPlugin implements NetworkPlugin {
   private static List<Result.IpConfig> addresses(AttachmentRequest request, Result previous)
       throws CniException {
     List<Result.IpConfig> ips = PreviousResult.allAddresses(request, previous);
-    if (previous.ips().isEmpty()) {
+    if (ips.isEmpty()) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
           "prevResult has no addresses: sbr must follow a plugin that gives "
@@ -84,17 +86,6 @@ public final class SbrPlugin implements NetworkPlugin {
               + " some");
     }
     return ips;
-  }
-
-  private static Link requireLink(AttachmentRequest request, Namespace sandbox)
-      throws CniException, IOException {
-    String name = request.attachment().interfaceName();
-    Optional<Link> link = sandbox.routing().link(name);
-    if (link.isEmpty()) {
-      throw AttachmentCheck.differs(
-          "interface " + name + " is missing from " + request.attachment().sandbox());
-    }
-    return link.get();
   }
 
   private static void addRule(Rtnetlink routing, Cidr address, int table, Rollback rollback)
@@ -137,7 +128,11 @@ public final class SbrPlugin implements NetworkPlugin {
     }
     if (config.sourceHints()) {
       for (Result.IpConfig ip : ips) {
-        routing.execute(hint(link, ip.address()).replaceRequest());
+        try {
+          routing.execute(hint(link, ip.address()).replaceRequest());
+        } catch (NetlinkException e) { // packets find their way without it
+          LOG.log(System.Logger.Level.WARNING, "no source hint: " + e.getMessage());
+        }
       }
     }
     for (Route route : moved) {
@@ -205,16 +200,18 @@ public final class SbrPlugin implements NetworkPlugin {
     List<Result.IpConfig> ips = addresses(request, AttachmentCheck.requirePrevResult(request));
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
-      Link link = requireLink(request, sandbox);
+      Link link = AttachmentCheck.requireInterface(request, sandbox);
       for (Result.IpConfig ip : ips) {
-        check(sandbox.routing(), link, ip.address(), config);
+        Optional<InetAddress> gateway = config.gateway(ip.address().isV4()).or(ip::gateway);
+        check(sandbox.routing(), link, ip.address(), gateway, config);
       }
     } catch (IOException e) {
       throw Namespace.failure("checking routes", e);
     }
   }
 
-  private static void check(Rtnetlink routing, Link link, Cidr address, SbrConfig config)
+  private static void check(
+      Rtnetlink routing, Link link, Cidr address, Optional<InetAddress> gateway, SbrConfig config)
       throws CniException, IOException {
     int family = address.isV4() ? RtNetlink.AF_INET : RtNetlink.AF_INET6;
     Optional<PolicyRule> rule =
@@ -238,7 +235,8 @@ public final class SbrPlugin implements NetworkPlugin {
                 route ->
                     route.table() == rule.get().table()
                         && route.hops().getFirst().link() == link.index());
-    if (config.table().isEmpty() && !routed) {
+    boolean wanted = config.table().isEmpty() && gateway.isPresent();
+    if (wanted && !routed) {
       throw AttachmentCheck.differs(
           "table %d, which packets from %s are routed by, has no route by %s"
               .formatted(rule.get().table(), Ip.format(address.address()), link.name()));
@@ -262,7 +260,7 @@ public final class SbrPlugin implements NetworkPlugin {
 
   private static void deleteRules(AttachmentRequest request, Rtnetlink routing)
       throws CniException, IOException {
-    SbrConfig config = SbrConfig.parse(request.config());
+    OptionalInt table = SbrConfig.table(request.config().view());
     Set<InetAddress> sources = new HashSet<>();
     PreviousResult.allAddresses(request, request.prevResult().orElse(Result.EMPTY))
         .forEach(ip -> sources.add(ip.address().address()));
@@ -274,8 +272,8 @@ public final class SbrPlugin implements NetworkPlugin {
     }
     for (int family : FAMILIES) {
       for (PolicyRule rule : routing.rules(family)) {
-        boolean ours = rule.source().filter(sources::contains).isPresent();
-        if (ours && (config.table().isEmpty() || config.table().getAsInt() == rule.table())) {
+        boolean ours = rule.isPlain() && rule.source().filter(sources::contains).isPresent();
+        if (ours && (table.isEmpty() || table.getAsInt() == rule.table())) {
           try {
             routing.execute(rule.deleteRequest());
           } catch (NetlinkException e) {

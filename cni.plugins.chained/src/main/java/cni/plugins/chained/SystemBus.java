@@ -70,16 +70,16 @@ final class SystemBus implements AutoCloseable {
    */
   static SystemBus connect(Path socket) throws IOException {
     SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
+    var bus = new SystemBus(channel, Selector.open());
     try {
       channel.connect(UnixDomainSocketAddress.of(socket));
       channel.configureBlocking(false);
-      var bus = new SystemBus(channel, Selector.open());
       channel.register(bus.selector, SelectionKey.OP_READ);
       bus.authenticate();
       bus.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello");
       return bus;
     } catch (IOException | RuntimeException e) {
-      channel.close();
+      bus.close();
       throw e;
     }
   }
@@ -111,7 +111,7 @@ final class SystemBus implements AutoCloseable {
             "org.freedesktop.DBus",
             "NameHasOwner",
             name);
-    return answer.signature().equals("b") && answer.body().getInt(0) != 0;
+    return isTrue(answer);
   }
 
   /**
@@ -124,7 +124,11 @@ final class SystemBus implements AutoCloseable {
   boolean invoke(String name, String path, String type, String method, String... arguments)
       throws IOException {
     Answer answer = call(name, path, type, method, arguments);
-    return !answer.signature().equals("b") || answer.body().getInt(0) != 0;
+    return !answer.signature().equals("b") || isTrue(answer);
+  }
+
+  private static boolean isTrue(Answer answer) {
+    return answer.body().limit() >= 4 && answer.body().getInt(0) != 0;
   }
 
   private Answer call(String name, String path, String type, String method, String... arguments)
@@ -169,7 +173,10 @@ final class SystemBus implements AutoCloseable {
     fields.limit(fieldsLength);
     try {
       return answer(type, fields, body, method);
-    } catch (BufferUnderflowException | IndexOutOfBoundsException e) {
+    } catch (BufferUnderflowException
+        | IllegalArgumentException
+        | IndexOutOfBoundsException
+        | NegativeArraySizeException e) {
       throw new IOException("a message of the bus is malformed", e);
     }
   }
@@ -210,7 +217,7 @@ final class SystemBus implements AutoCloseable {
   }
 
   private static String text(ByteBuffer buffer, int length) {
-    byte[] bytes = new byte[length];
+    byte[] bytes = new byte[Math.min(length, buffer.remaining())];
     buffer.get(bytes);
     buffer.get(); // the terminating zero
     return new String(bytes, StandardCharsets.UTF_8);

@@ -20,6 +20,7 @@ import cni.sandbox.AttachmentCheck;
 import cni.sandbox.Namespace;
 import java.io.IOException;
 import java.nio.file.InvalidPathException;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -81,10 +82,21 @@ public final class TuningPlugin implements NetworkPlugin {
       sandbox.withSysctl(
           sysctl -> {
             Optional<String> before = readable(sysctl, key);
-            sysctl.set(key, entry.getValue());
+            set(sysctl, key, entry.getValue());
             before.ifPresent(
                 value -> rollback.add(() -> sandbox.withSysctl(it -> it.set(key, value))));
           });
+    }
+  }
+
+  private static void set(Sysctl sysctl, String key, String value) throws IOException {
+    try {
+      sysctl.set(key, value);
+    } catch (NoSuchFileException e) {
+      throw e; // names the file
+    } catch (IOException e) {
+      String what = "sysctl %s cannot be set to %s: ".formatted(key, Json.quote(value));
+      throw new IOException(what + e.getMessage(), e);
     }
   }
 
@@ -121,7 +133,7 @@ public final class TuningPlugin implements NetworkPlugin {
   private static void changeLink(
       AttachmentRequest request, TuningConfig config, Namespace sandbox, Rollback rollback)
       throws CniException, IOException {
-    Link link = requireLink(request, sandbox);
+    Link link = AttachmentCheck.requireInterface(request, sandbox);
     ObjectNode before = properties(link, config);
     LinkBackup backup = backup(request.config());
     backup.save(request.config().network(), request.attachment().id(), before);
@@ -132,18 +144,6 @@ public final class TuningPlugin implements NetworkPlugin {
           sandbox.routing().execute(back.request());
         });
     sandbox.routing().execute(wanted(link, config).request());
-  }
-
-  private static Link requireLink(AttachmentRequest request, Namespace sandbox)
-      throws CniException, IOException {
-    String name = request.attachment().interfaceName();
-    return sandbox
-        .routing()
-        .link(name)
-        .orElseThrow(
-            () ->
-                AttachmentCheck.differs(
-                    "interface " + name + " is missing from " + request.attachment().sandbox()));
   }
 
   /** What the interface is like now, of that which will be changed, as the reference keeps it. */
@@ -233,7 +233,7 @@ public final class TuningPlugin implements NetworkPlugin {
     PreviousResult.require(request);
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
-      Link link = requireLink(request, sandbox);
+      Link link = AttachmentCheck.requireInterface(request, sandbox);
       for (Map.Entry<String, String> entry : config.sysctl().entrySet()) {
         requireParameter(sandbox, sysctlKey(entry.getKey(), request), entry.getValue());
       }

@@ -80,7 +80,8 @@ public final class VrfPlugin implements NetworkPlugin {
         Namespace sandbox = Namespace.ofContainer(request, host)) {
       try {
         Link vrf = ensure(sandbox.routing(), config, rollback);
-        enslave(sandbox.routing(), requireLink(request, sandbox), vrf, rollback);
+        enslave(
+            sandbox.routing(), AttachmentCheck.requireInterface(request, sandbox), vrf, rollback);
         return previous;
       } catch (IOException e) {
         throw rollback.after(Namespace.failure("joining VRF " + config.name(), e));
@@ -89,17 +90,6 @@ public final class VrfPlugin implements NetworkPlugin {
         throw e;
       }
     }
-  }
-
-  private static Link requireLink(AttachmentRequest request, Namespace sandbox)
-      throws CniException, IOException {
-    String name = request.attachment().interfaceName();
-    Optional<Link> link = sandbox.routing().link(name);
-    if (link.isEmpty()) {
-      throw AttachmentCheck.differs(
-          "interface " + name + " is missing from " + request.attachment().sandbox());
-    }
-    return link.get();
   }
 
   private static Link ensure(Rtnetlink routing, Config config, Rollback rollback)
@@ -161,6 +151,9 @@ public final class VrfPlugin implements NetworkPlugin {
           "interface %s already belongs to interface %d, so it cannot join VRF %s"
               .formatted(link.name(), link.master(), vrf.name()));
     }
+    if (link.master() == vrf.index()) {
+      return;
+    }
     List<InterfaceAddress> before = routing.addresses(link.index());
     List<Route> routes = new ArrayList<>();
     for (int family : List.of(RtNetlink.AF_INET, RtNetlink.AF_INET6)) {
@@ -198,7 +191,7 @@ public final class VrfPlugin implements NetworkPlugin {
         throw AttachmentCheck.differs("VRF " + config.name() + " is missing from the container");
       }
       AttachmentCheck.requireKind(vrf.get(), KIND, "the container");
-      Link link = requireLink(request, sandbox);
+      Link link = AttachmentCheck.requireInterface(request, sandbox);
       if (link.master() != vrf.get().index()) {
         throw AttachmentCheck.differs(
             "interface " + link.name() + " does not belong to VRF " + config.name());
@@ -208,18 +201,22 @@ public final class VrfPlugin implements NetworkPlugin {
     }
   }
 
+  /** {@inheritDoc} A configuration without a name has never joined anything. */
   @Override
   public void delete(AttachmentRequest request) throws CniException {
-    Config config = Config.parse(request.config());
+    Optional<String> name = request.config().view().text("vrfname").filter(Names::isInterface);
+    if (name.isEmpty()) {
+      return;
+    }
     try (Namespace host = Namespace.ofHost(request.context())) {
       Optional<Namespace> there = Namespace.ofContainerIfPresent(request, host);
       if (there.isPresent()) {
         try (Namespace sandbox = there.get()) {
-          leave(sandbox.routing(), request.attachment().interfaceName(), config.name());
+          leave(sandbox.routing(), request.attachment().interfaceName(), name.get());
         }
       }
     } catch (IOException e) {
-      throw Namespace.failure("leaving VRF " + config.name(), e);
+      throw Namespace.failure("leaving VRF " + name.get(), e);
     }
   }
 

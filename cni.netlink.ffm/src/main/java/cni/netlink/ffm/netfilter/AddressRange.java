@@ -8,6 +8,7 @@ import java.net.UnknownHostException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.regex.Pattern;
 
 /**
  * Values from one to another, such as addresses or ports, in the network's byte order.
@@ -17,6 +18,8 @@ import java.util.List;
  * @param prefix of the network that they are, in bits; -1 if they are none
  */
 record AddressRange(Bytes firstBytes, Bytes lastBytes, int prefix) {
+  private static final Pattern V4 = Pattern.compile("\\d+\\.\\d+\\.\\d+\\.\\d+");
+
   /** Reads an address, a network or a range: {@code 10.0.0.0/8}, {@code 10.0.0.1-10.0.0.9}. */
   static AddressRange parse(String word, Family family) {
     int dash = word.indexOf('-');
@@ -37,7 +40,8 @@ record AddressRange(Bytes firstBytes, Bytes lastBytes, int prefix) {
 
   private static Bytes address(String word, Family family) {
     try {
-      InetAddress address = InetAddress.ofLiteral(word);
+      boolean whole = family != Family.IP || V4.matcher(word).matches(); // "10.1" is 10.0.0.1 too
+      InetAddress address = InetAddress.ofLiteral(whole ? word : "");
       if (address instanceof Inet4Address == (family == Family.IP)) {
         return Bytes.of(address.getAddress());
       }

@@ -16,6 +16,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * The connections that a network namespace tracks (linux/netfilter/nfnetlink_conntrack.h). A
@@ -37,8 +38,11 @@ public final class Conntrack implements AutoCloseable {
   private static final int CTA_PROTO_NUM = 1;
   private static final int CTA_PROTO_DST_PORT = 3;
 
-  /** CTA_FILTER_F_CTA_PROTO_NUM and _DST_PORT of net/netfilter/nf_internals.h. */
-  private static final int FILTER = 1 << 3 | 1 << 5;
+  /** CTA_FILTER_F_CTA_PROTO_NUM of net/netfilter/nf_internals.h. */
+  private static final int FILTER_PROTOCOL = 1 << 3;
+
+  /** The same with CTA_FILTER_F_CTA_PROTO_DST_PORT. */
+  private static final int FILTER_PORT = FILTER_PROTOCOL | 1 << 5;
 
   private final NetlinkSocket socket;
 
@@ -65,19 +69,19 @@ public final class Conntrack implements AutoCloseable {
   }
 
   /**
-   * Forgets the connections of a protocol that were begun towards a port.
+   * Forgets the connections of a protocol that were begun towards one of the ports.
    *
    * @param family IP or IP6
    * @param protocol such as {@link RuleBuilder#UDP}
    * @return how many there were
    * @throws IOException if the kernel refuses or cannot be asked
    */
-  public int forget(Family family, int protocol, int port) throws IOException {
+  public int forget(Family family, int protocol, Set<Integer> ports) throws IOException {
     List<NetlinkMessage> deletions = new ArrayList<>();
-    for (ByteBuffer message : list(family, protocol, port)) {
+    for (ByteBuffer message : list(family, protocol, ports)) {
       Attributes connection = NfTables.attributes(message);
       Optional<byte[]> tuple = connection.bytes(CTA_TUPLE_ORIG);
-      if (tuple.isPresent() && isTowards(connection, protocol, port)) {
+      if (tuple.isPresent() && isTowards(connection, protocol, ports)) {
         NetlinkMessage deletion = message(IPCTNL_MSG_CT_DELETE, 0, family, "forget a connection");
         deletion.bytes(CTA_TUPLE_ORIG, tuple.get());
         connection.bytes(CTA_ZONE).ifPresent(zone -> deletion.bytes(CTA_ZONE, zone));
@@ -93,7 +97,7 @@ public final class Conntrack implements AutoCloseable {
     return deletions.size();
   }
 
-  private static boolean isTowards(Attributes connection, int protocol, int port)
+  private static boolean isTowards(Attributes connection, int protocol, Set<Integer> ports)
       throws MalformedMessageException {
     Optional<Attributes> tuple = connection.nested(CTA_TUPLE_ORIG);
     Optional<Attributes> proto =
@@ -102,11 +106,17 @@ public final class Conntrack implements AutoCloseable {
       return false;
     }
     byte[] towards = proto.get().bytes(CTA_PROTO_DST_PORT).orElse(new byte[0]);
-    return Bytes.of(towards).equals(Bytes.be16(port));
+    return ports.stream().anyMatch(port -> Bytes.of(towards).equals(Bytes.be16(port)));
   }
 
-  /** The kernel picks those of the port; one before 5.8 does not and lists all of them. */
-  private List<ByteBuffer> list(Family family, int protocol, int port) throws IOException {
+  /**
+   * The kernel picks those of the protocol, and of the port if there is only one; a kernel before
+   * 5.8 does not and lists all of them.
+   */
+  private List<ByteBuffer> list(Family family, int protocol, Set<Integer> ports)
+      throws IOException {
+    boolean single = ports.size() == 1;
+    int port = single ? ports.iterator().next() : 0;
     NetlinkMessage request =
         message(IPCTNL_MSG_CT_GET, Netlink.NLM_F_DUMP, family, "list connections")
             .nest(
@@ -117,7 +127,10 @@ public final class Conntrack implements AutoCloseable {
                         proto -> proto.u8(CTA_PROTO_NUM, protocol).be16(CTA_PROTO_DST_PORT, port)))
             .nest(
                 CTA_FILTER | Netlink.NLA_F_NESTED,
-                filter -> filter.u32(CTA_FILTER_ORIG_FLAGS, FILTER).u32(CTA_FILTER_REPLY_FLAGS, 0));
+                filter ->
+                    filter
+                        .u32(CTA_FILTER_ORIG_FLAGS, single ? FILTER_PORT : FILTER_PROTOCOL)
+                        .u32(CTA_FILTER_REPLY_FLAGS, 0));
     return socket.execute(request);
   }
 

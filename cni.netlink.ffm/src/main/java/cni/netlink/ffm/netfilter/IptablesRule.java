@@ -58,12 +58,17 @@ public final class IptablesRule {
     return interfaceName(Meta.OUTPUT_NAME, operator, name);
   }
 
+  /** {@code -i NAME+}: packets that came in by an interface whose name begins so, or not. */
+  public IptablesRule inputInterfaces(int operator, String beginning) {
+    Bytes data = Bytes.of(beginning.getBytes(StandardCharsets.UTF_8));
+    builder.with(new Meta(Meta.INPUT_NAME, NFT_REG_1)).with(new Compare(operator, NFT_REG_1, data));
+    return this;
+  }
+
   private IptablesRule interfaceName(int key, int operator, String name) {
-    builder.with(new Meta(key, NFT_REG_1));
-    boolean wildcard = name.endsWith("+");
-    String compared = wildcard ? name.substring(0, name.length() - 1) : name + "\0";
-    Bytes data = Bytes.of(compared.getBytes(StandardCharsets.UTF_8));
-    builder.with(new Compare(operator, NFT_REG_1, data));
+    byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
+    Bytes data = RuleBuilder.interfaceName(name).first(bytes.length + 1); // with its zero
+    builder.with(new Meta(key, NFT_REG_1)).with(new Compare(operator, NFT_REG_1, data));
     return this;
   }
 

@@ -12,7 +12,7 @@ final class NfTables {
   static final int NFNL_MSG_BATCH_END = 0x11;
   static final int NFNL_SUBSYS_NFTABLES = 10;
   static final int NFT_MSG_NEWTABLE = 0;
-  static final int NFT_MSG_DELTABLE = 2;
+  static final int NFT_MSG_GETTABLE = 1;
   static final int NFT_MSG_NEWCHAIN = 3;
   static final int NFT_MSG_GETCHAIN = 4;
   static final int NFT_MSG_DELCHAIN = 5;
@@ -21,8 +21,6 @@ final class NfTables {
   static final int NFT_MSG_DELRULE = 8;
   static final int NFT_MSG_NEWSET = 9;
   static final int NFT_MSG_NEWSETELEM = 12;
-  static final int NFT_MSG_GETSETELEM = 13;
-  static final int NFT_MSG_NEWGEN = 15;
   static final int NFT_MSG_GETGEN = 16;
 
   static final int NFNL_BATCH_GENID = 1;
@@ -32,7 +30,8 @@ final class NfTables {
   static final int NFTA_TABLE_NAME = 1;
   static final int NFTA_TABLE_FLAGS = 2;
   static final int NFTA_TABLE_USERDATA = 6;
-  static final int NFTNL_UDATA_TABLE_COMMENT = 0;
+  static final int NFT_TABLE_F_DORMANT = 0x1;
+  static final int NFT_TABLE_F_OWNER = 0x2;
 
   // chains
   static final int NFTA_CHAIN_TABLE = 1;

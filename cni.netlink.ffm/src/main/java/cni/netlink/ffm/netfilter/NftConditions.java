@@ -5,6 +5,7 @@ import static cni.netlink.ffm.netfilter.NfTables.NFT_REG_1;
 import cni.netlink.ffm.netfilter.Expression.Compare;
 import cni.netlink.ffm.netfilter.Expression.Meta;
 import java.net.InetAddress;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Matcher;
@@ -192,13 +193,23 @@ public final class NftConditions {
           operator,
           readSet(
               word -> {
+                if (word.contains("*")) {
+                  throw new IllegalArgumentException(
+                      "have " + word + " in a set: give whole names");
+                }
                 Bytes name = RuleBuilder.interfaceName(unquoted(word));
                 return new AddressRange(name, name, -1);
               }));
       return;
     }
-    Bytes name = RuleBuilder.interfaceName(unquoted(next()));
-    rule.with(new Compare(operator, NFT_REG_1, name));
+    rule.with(new Compare(operator, NFT_REG_1, interfaceName(unquoted(next()))));
+  }
+
+  /** A name that ends with an asterisk stands for all that begin so. */
+  private static Bytes interfaceName(String word) {
+    Bytes name = RuleBuilder.interfaceName(word);
+    boolean wildcard = word.endsWith("*") && word.length() > 1;
+    return wildcard ? name.first(word.getBytes(StandardCharsets.UTF_8).length - 1) : name;
   }
 
   private static String unquoted(String word) {
@@ -265,7 +276,8 @@ public final class NftConditions {
 
   static int number(String word, long greatest) {
     try {
-      long number = Long.decode(word);
+      boolean hexadecimal = word.startsWith("0x");
+      long number = hexadecimal ? Long.parseLong(word.substring(2), 16) : Long.parseLong(word);
       if (number >= 0 && number <= greatest) {
         return (int) number;
       }

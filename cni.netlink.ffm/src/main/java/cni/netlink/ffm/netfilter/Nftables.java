@@ -75,6 +75,29 @@ public final class Nftables implements AutoCloseable {
   }
 
   /**
+   * Whether a table is there and in force, and anybody may change it: it is neither dormant nor the
+   * property of a process.
+   *
+   * @throws IOException if the kernel cannot be asked
+   */
+  public boolean isOpen(Table table) throws IOException {
+    NetlinkMessage request =
+        NfTables.message(
+                "get table \"" + table + "\"", NfTables.NFT_MSG_GETTABLE, 0, table.family())
+            .string(NfTables.NFTA_TABLE_NAME, table.name());
+    int closed = NfTables.NFT_TABLE_F_DORMANT | NfTables.NFT_TABLE_F_OWNER;
+    try {
+      Attributes attributes = NfTables.attributes(socket.execute(request).getFirst());
+      return (attributes.be32(NfTables.NFTA_TABLE_FLAGS).orElse(0) & closed) == 0;
+    } catch (NetlinkException e) {
+      if (e.is(Errno.ENOENT)) {
+        return false;
+      }
+      throw e;
+    }
+  }
+
+  /**
    * The rules of every chain of a table, in their order; none if there is no such table.
    *
    * @throws IOException if the kernel cannot be asked

@@ -2,6 +2,7 @@ package cni.netlink.ffm.netfilter;
 
 import static cni.netlink.ffm.netfilter.NfTables.NFT_REG_1;
 import static cni.netlink.ffm.netfilter.NfTables.NFT_REG_2;
+import static java.nio.charset.StandardCharsets.UTF_8;
 
 import cni.netlink.ffm.netfilter.Expression.Compare;
 import cni.netlink.ffm.netfilter.Expression.Meta;
@@ -135,11 +136,11 @@ public final class RuleBuilder {
     return compare(operator, interfaceName(name));
   }
 
-  /** A name that ends with an asterisk stands for all that begin so. */
+  /** A name as it is compared: with zeros up to the length that names can have. */
   static Bytes interfaceName(String name) {
-    if (name.endsWith("*")) {
-      String beginning = name.substring(0, name.length() - 1);
-      return Bytes.of(beginning.getBytes(java.nio.charset.StandardCharsets.UTF_8));
+    if (name.isEmpty() || name.getBytes(UTF_8).length >= INTERFACE_NAME) {
+      throw new IllegalArgumentException(
+          "have interface \"" + name + "\"; a name has 1 to " + (INTERFACE_NAME - 1) + " bytes");
     }
     return Bytes.padded(name, INTERFACE_NAME);
   }

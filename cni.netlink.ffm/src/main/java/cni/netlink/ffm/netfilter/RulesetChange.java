@@ -55,6 +55,15 @@ public final class RulesetChange {
   }
 
   /**
+   * Whether a table is in force, and anybody may change it.
+   *
+   * @throws IOException if the kernel cannot be asked
+   */
+  public boolean isOpen(Table table) throws IOException {
+    return there.isOpen(table);
+  }
+
+  /**
    * The rules of a chain that are there.
    *
    * @throws IOException if the kernel cannot be asked

@@ -35,8 +35,7 @@ public final class Transaction {
   public Transaction add(Table table, Userdata comment) {
     NetlinkMessage message =
         request("add table \"" + table + "\"", NfTables.NFT_MSG_NEWTABLE, 0, table.family())
-            .string(NfTables.NFTA_TABLE_NAME, table.name())
-            .be32(NfTables.NFTA_TABLE_FLAGS, 0);
+            .string(NfTables.NFTA_TABLE_NAME, table.name());
     writeUserdata(message, NfTables.NFTA_TABLE_USERDATA, comment);
     return this;
   }

@@ -17,7 +17,7 @@ public record Userdata(Optional<String> comment, Optional<String> owner) {
   public static final Userdata NONE = new Userdata(Optional.empty(), Optional.empty());
 
   /** nft takes no comment that is longer, in bytes. */
-  public static final int LONGEST_COMMENT = 125;
+  public static final int LONGEST_COMMENT = 128;
 
   private static final int NFTNL_UDATA_RULE_COMMENT = 0;
   private static final int OWNER = 0xc1;
@@ -36,9 +36,11 @@ public record Userdata(Optional<String> comment, Optional<String> owner) {
   /** Cuts what is too long for a comment. */
   public static String cut(String comment) {
     byte[] bytes = comment.getBytes(StandardCharsets.UTF_8);
-    return bytes.length <= LONGEST_COMMENT
-        ? comment
-        : new String(bytes, 0, LONGEST_COMMENT, StandardCharsets.UTF_8);
+    int end = Math.min(bytes.length, LONGEST_COMMENT);
+    while (end < bytes.length && (bytes[end] & 0xc0) == 0x80) {
+      end--; // not in the middle of a character
+    }
+    return new String(bytes, 0, end, StandardCharsets.UTF_8);
   }
 
   byte[] toBytes() {

@@ -4,6 +4,7 @@ import cni.netlink.ffm.Netlink;
 import cni.netlink.ffm.NetlinkMessage;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.function.Consumer;
 
 /** Requests about links, for sending several at once; {@link Rtnetlink} sends single ones. */
 public final class LinkRequests {
@@ -81,27 +82,27 @@ public final class LinkRequests {
 
   /** Sets how a bridge treats one of its ports. */
   public static NetlinkMessage setPort(int index, boolean hairpin, boolean isolated) {
-    return change("set bridge port " + index, index, 0, 0)
-        .nest(
-            IfLink.IFLA_LINKINFO,
-            info ->
-                info.text(IfLink.IFLA_INFO_SLAVE_KIND, "bridge")
-                    .nest(
-                        IfLink.IFLA_INFO_SLAVE_DATA,
-                        port ->
-                            port.u8(IfLink.IFLA_BRPORT_MODE, hairpin ? 1 : 0)
-                                .u8(IfLink.IFLA_BRPORT_ISOLATED, isolated ? 1 : 0)));
+    return port(
+        "set bridge port " + index,
+        index,
+        port ->
+            port.u8(IfLink.IFLA_BRPORT_MODE, hairpin ? 1 : 0)
+                .u8(IfLink.IFLA_BRPORT_ISOLATED, isolated ? 1 : 0));
   }
 
   /** Lets packets leave by the port of a bridge that they came in by. */
   public static NetlinkMessage setHairpin(int index) {
-    return change("set hairpin mode of bridge port " + index, index, 0, 0)
+    String what = "set hairpin mode of bridge port " + index;
+    return port(what, index, port -> port.u8(IfLink.IFLA_BRPORT_MODE, 1));
+  }
+
+  private static NetlinkMessage port(String what, int index, Consumer<NetlinkMessage> settings) {
+    return change(what, index, 0, 0)
         .nest(
             IfLink.IFLA_LINKINFO,
             info ->
                 info.text(IfLink.IFLA_INFO_SLAVE_KIND, "bridge")
-                    .nest(
-                        IfLink.IFLA_INFO_SLAVE_DATA, port -> port.u8(IfLink.IFLA_BRPORT_MODE, 1)));
+                    .nest(IfLink.IFLA_INFO_SLAVE_DATA, settings));
   }
 
   /** Has a bridge tell VLANs apart. */

@@ -6,6 +6,7 @@ import cni.netlink.ffm.Netlink;
 import cni.netlink.ffm.NetlinkMessage;
 import java.net.InetAddress;
 import java.nio.ByteBuffer;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -16,9 +17,18 @@ import java.util.Optional;
  * @param sourcePrefix the length of the source's prefix, in bits
  * @param table the routing table
  * @param priority lower comes first; 0 for one below the lowest of those that were added
+ * @param isPlain whether nothing but the source matters
  */
 public record PolicyRule(
-    int family, Optional<InetAddress> source, int sourcePrefix, int table, int priority) {
+    int family,
+    Optional<InetAddress> source,
+    int sourcePrefix,
+    int table,
+    int priority,
+    boolean isPlain) {
+  /** FRA_DST, _IIFNAME, _FWMARK, _OIFNAME, _L3MDEV, _UID_RANGE, _IP_PROTO, _SPORT and _DPORT. */
+  private static final List<Integer> SELECTORS = List.of(1, 3, 10, 17, 19, 20, 22, 23, 24);
+
   private static final int FRA_SRC = 2;
   private static final int FRA_PRIORITY = 6;
   private static final int FRA_TABLE = 15;
@@ -30,7 +40,7 @@ public record PolicyRule(
   /** The rule for packets from one address. */
   public static PolicyRule from(InetAddress source, int table) {
     int bits = 8 * source.getAddress().length;
-    return new PolicyRule(Messages.family(source), Optional.of(source), bits, table, 0);
+    return new PolicyRule(Messages.family(source), Optional.of(source), bits, table, 0, true);
   }
 
   /** The request that adds it; EEXIST if there is the very same. */
@@ -73,6 +83,7 @@ public record PolicyRule(
         source.isEmpty() ? Optional.empty() : Optional.of(Messages.address(source.get())),
         Byte.toUnsignedInt(message.get(2)),
         attributes.u32(FRA_TABLE).orElse(Byte.toUnsignedInt(message.get(4))),
-        attributes.u32(FRA_PRIORITY).orElse(0));
+        attributes.u32(FRA_PRIORITY).orElse(0),
+        SELECTORS.stream().noneMatch(attributes::has));
   }
 }

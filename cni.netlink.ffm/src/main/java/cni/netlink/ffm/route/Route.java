@@ -117,13 +117,16 @@ public record Route(
   }
 
   /**
-   * The part of it that leads through a link. For IPv6 the kernel makes one route with several ways
-   * out of those that differ in nothing else, and takes apart again what is deleted.
+   * The parts of it that lead through a link. For IPv6 the kernel makes one route with several ways
+   * out of those that differ in nothing else, and takes apart again what is deleted. One for IPv4
+   * is a whole, which none of its links owns.
    */
-  public Optional<Route> through(int link) {
+  public List<Route> through(int link) {
+    if (hops.size() > 1 && destination instanceof Inet4Address) {
+      return List.of();
+    }
     return hops.stream()
         .filter(hop -> hop.link() == link)
-        .findFirst()
         .map(
             hop ->
                 new Route(
@@ -138,7 +141,8 @@ public record Route(
                     mtu,
                     advertisedMss,
                     protocol,
-                    source));
+                    source))
+        .toList();
   }
 
   /** The same with the address that is taken for packets that have none yet. */

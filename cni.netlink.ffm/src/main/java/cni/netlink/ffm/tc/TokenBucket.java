@@ -18,7 +18,8 @@ public record TokenBucket(long rate, int limit, int buffer) {
 
   /**
    * The bucket for a rate and a burst, computed as the reference plugin computes it: what is more
-   * than can be sent within 25 ms is dropped.
+   * than can be sent within 25 ms is dropped. What does not fit into 32 bits wraps around, as
+   * there.
    *
    * @param rateBits in bits per second, at least 8
    * @param burstBits in bits, less than 8 times 2^32
@@ -27,16 +28,19 @@ public record TokenBucket(long rate, int limit, int buffer) {
     long rate = rateBits / 8;
     long burst = burstBits / 8;
     return new TokenBucket(
-        rate, (int) toUnsigned(rate * LATENCY / MICROS_PER_SECOND + burst), ticks(rate, burst));
+        rate, (int) (long) (rate * LATENCY / MICROS_PER_SECOND) + (int) burst, ticks(rate, burst));
   }
 
   /** The time that so many bytes take at a rate, in ticks. */
   static int ticks(long rate, long bytes) {
-    long micros = toUnsigned(bytes * MICROS_PER_SECOND / rate);
-    return (int) toUnsigned(micros * TICKS_PER_MICROSECOND);
+    long micros = (long) (bytes * MICROS_PER_SECOND / rate) & 0xffff_ffffL;
+    return (int) (long) (micros * TICKS_PER_MICROSECOND);
   }
 
-  private static long toUnsigned(double value) {
-    return Math.min((long) value, 0xffff_ffffL);
+  /** In the numbers of 32 bits without sign that they are. */
+  @Override
+  public String toString() {
+    return "%d bytes/s (limit %s bytes, buffer %s ticks)"
+        .formatted(rate, Integer.toUnsignedString(limit), Integer.toUnsignedString(buffer));
   }
 }
