@@ -217,12 +217,33 @@ class BandwidthTest {
 
   @Test
   void whatItDidNotMakeItDoesNotTakeBack() throws Exception {
-    network(limits(20));
-    cni().network("n").add(attachment(a));
-    String before = Lab.run(host.netns(), "tc", "qdisc");
-    host.dropResults();
-    assertThrows(CniException.class, () -> cni().network("n").add(attachment(a)));
-    assertEquals(before, Lab.run(host.netns(), "tc", "qdisc"));
+    String peer = String.valueOf(a.path().getFileName());
+    Lab.run(
+        host.netns(), ("ip link add port0 type veth peer name eth0 netns " + peer).split(" ", -1));
+    host.script(
+        "maker",
+        "[ $CNI_COMMAND = ADD ] || exit 0\necho '{\"cniVersion\":\"1.0.0\",\"interfaces\":["
+            + "{\"name\":\"port0\"},{\"name\":\"eth0\",\"sandbox\":\""
+            + a.path()
+            + "\"}]}'");
+    String limits = "{ \"type\": \"bandwidth\"" + limits(20) + " }";
+    host.network("n", "1.0.0", "{ \"type\": \"maker\" }", limits);
+    try (Cni cni = host.open()) {
+      cni.network("n").add(attachment(a));
+      String limited = qdiscs();
+      host.dropResults();
+      assertThrows(CniException.class, () -> cni.network("n").add(attachment(a)));
+      assertEquals(limited, qdiscs()); // the first ADD's are all there
+      cni.network("n").delete(attachment(a));
+      Lab.run(host.netns(), "tc", "qdisc", "del", "dev", "port0", "root");
+      String foreign = qdiscs(); // somebody's ingress
+      assertThrows(CniException.class, () -> cni.network("n").add(attachment(a)));
+      assertEquals(foreign, qdiscs());
+    }
+  }
+
+  private String qdiscs() throws IOException {
+    return Lab.run(host.netns(), "tc", "qdisc") + Lab.links(host.netns(), "ifb");
   }
 
   @Test

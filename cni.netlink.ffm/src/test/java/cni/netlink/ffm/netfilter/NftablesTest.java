@@ -122,12 +122,12 @@ class NftablesTest {
         ip,
         RuleBuilder.in(Family.IP)
             .inputInterface(EQUAL, "eth0")
-            .outputInterface(NOT_EQUAL, "veth*")
+            .outputInterface(NOT_EQUAL, "veth7")
             .mark(EQUAL, 0x2000, 0x2000)
             .with(new Expression.Counter())
             .with(Verdict.ACCEPT)
             .build(),
-        "iifname eth0 oifname != veth* meta mark & 0x2000 == 0x2000 counter accept");
+        "iifname eth0 oifname != veth7 meta mark & 0x2000 == 0x2000 counter accept");
     same(
         bridge,
         RuleBuilder.in(Family.BRIDGE)
@@ -143,6 +143,20 @@ class NftablesTest {
             .with(new Expression.Reject(0, 13))
             .build(),
         "limit rate 10/minute log prefix \"p: \" reject with icmp type admin-prohibited");
+  }
+
+  @Test
+  void conditionsAreThoseOfNft() throws Exception {
+    for (String words :
+        List.of(
+            "iifname \"veth*\" oifname != lo",
+            "ip saddr 10.0.0.1-10.0.0.9 ip daddr != 10.1.0.0/20",
+            "tcp dport 80-90 tcp sport != 7 counter",
+            "meta l4proto udp meta mark & 0x10 != 0x10 ct state new,related")) {
+      RuleBuilder rule = RuleBuilder.in(Family.IP);
+      NftConditions.append(rule, Family.IP, List.of(words));
+      same(new Table(Family.IP, "t"), rule.with(Verdict.ACCEPT).build(), words + " accept");
+    }
   }
 
   @Test
