@@ -152,6 +152,7 @@ class PortMapTest {
         + " \"conditionsV6\": [\"tcp\", \"sport\", \"1024-65535\"],'",
     "nftables,'\"conditionsV4\": [\"ip\", \"saddr\", \"{\", \"192.0.2.0/24,\", \"10.0.0.0/8\","
         + " \"}\", \"meta\", \"l4proto\", \"{\", \"tcp, udp\", \"}\"],'",
+    "nftables,'\"conditionsV4\": [\"iifname\", \"{\", \"up0,\", \"lo\", \"}\"],'",
     "iptables,",
     "iptables,'\"masqAll\": true, \"markMasqBit\": 4,'",
     "iptables,'\"snat\": false,'",
@@ -164,6 +165,7 @@ class PortMapTest {
         [ { "hostPort": 8080, "containerPort": 80, "protocol": "tcp" },
           { "hostPort": 8081, "containerPort": 81, "protocol": "tcp", "hostIP": "192.0.2.1" },
           { "hostPort": 8082, "containerPort": 82, "protocol": "sctp", "hostIP": "::" },
+          { "hostPort": 8080, "containerPort": 80, "protocol": "udp" },
           { "hostPort": 8080, "containerPort": 80, "protocol": "udp" } ]
         """;
     cni("portmap").network("n").add(mapped(a, ports));
@@ -277,7 +279,7 @@ class PortMapTest {
     network("\"externalSetMarkChain\": \"THEIRS\",");
     cni().network("n").add(mapped(a, PORTS));
     String rules = iptables();
-    assertTrue(rules.contains("--dport 8080 -j THEIRS"), rules);
+    assertTrue(rules.contains("--dport 8080 -j THEIRS"), rules); // for iptables, so it is used
     assertFalse(rules.contains("SETMARK"), rules);
     cni("portmap").network("n").check(mapped(a, PORTS));
   }

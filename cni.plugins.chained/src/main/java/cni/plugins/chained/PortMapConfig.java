@@ -68,7 +68,7 @@ record PortMapConfig(
   }
 
   /**
-   * Reads what the runtime wants mapped, each entry once.
+   * Reads what the runtime wants mapped.
    *
    * @throws CniException code 7 if a value makes no sense, or two entries map the same port
    */
@@ -82,12 +82,13 @@ record PortMapConfig(
       PortMapping mapping = PortMapping.parse(entry);
       for (PortMapping other : mappings) {
         if (!other.equals(mapping) && shadows(other, mapping)) {
-          throw entry.invalid("hostPort", "is mapped twice: by " + other + " and by " + mapping);
+          throw entry.invalid(
+              "hostPort",
+              "is mapped twice: %s to container port %d and %s to %d"
+                  .formatted(other, other.containerPort(), mapping, mapping.containerPort()));
         }
       }
-      if (!mappings.contains(mapping)) {
-        mappings.add(mapping);
-      }
+      mappings.add(mapping);
     }
     return mappings;
   }
@@ -130,7 +131,8 @@ record PortMapConfig(
       }
       chosen = chosen.or(() -> needed);
     }
-    return chosen.orElse(RuleBackend.NFTABLES);
+    boolean marks = view.has("markMasqBit"); // which means nothing to the other
+    return chosen.orElse(marks ? RuleBackend.IPTABLES : RuleBackend.NFTABLES);
   }
 
   private static String name(RuleBackend backend) {

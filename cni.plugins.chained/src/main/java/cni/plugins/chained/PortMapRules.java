@@ -17,6 +17,7 @@ import cni.netlink.ffm.netfilter.Transaction;
 import cni.netlink.ffm.netfilter.Userdata;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Predicate;
 
 /**
@@ -99,9 +100,8 @@ final class PortMapRules {
     List<ListedRule> wanted = wanted(config, container, id, owner);
     List<ListedRule> left = new ArrayList<>(there.stream().filter(ownedBy(owner)).toList());
     for (ListedRule rule : wanted) {
-      if (!left.removeIf(it -> isSame(it, rule))) {
-        transaction.append(rule.chain(), rule.rule());
-      }
+      Optional<ListedRule> same = left.stream().filter(it -> isSame(it, rule)).findFirst();
+      same.ifPresentOrElse(left::remove, () -> transaction.append(rule.chain(), rule.rule()));
     }
     left.forEach(transaction::delete);
   }

@@ -18,7 +18,7 @@ import java.util.regex.Pattern;
  * @param prefix of the network that they are, in bits; -1 if they are none
  */
 record AddressRange(Bytes firstBytes, Bytes lastBytes, int prefix) {
-  private static final Pattern V4 = Pattern.compile("\\d+\\.\\d+\\.\\d+\\.\\d+");
+  private static final Pattern V4 = Pattern.compile("((0|[1-9]\\d*)(\\.|$)){4}");
 
   /** Reads an address, a network or a range: {@code 10.0.0.0/8}, {@code 10.0.0.1-10.0.0.9}. */
   static AddressRange parse(String word, Family family) {

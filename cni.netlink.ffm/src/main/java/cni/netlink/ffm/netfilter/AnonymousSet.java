@@ -1,6 +1,8 @@
 package cni.netlink.ffm.netfilter;
 
 import cni.netlink.ffm.NetlinkMessage;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -55,6 +57,7 @@ public record AnonymousSet(Type type, boolean ranges, List<Element> elements) {
             .be32(NfTables.NFTA_SET_KEY_TYPE, type.number())
             .be32(NfTables.NFTA_SET_KEY_LEN, type.length())
             .be32(NfTables.NFTA_SET_ID, id)
+            .bytes(NfTables.NFTA_SET_USERDATA, byteOrder())
             .nest(
                 NfTables.NFTA_SET_DESC,
                 size -> size.be32(NfTables.NFTA_SET_DESC_SIZE, elements.size()));
@@ -69,6 +72,14 @@ public record AnonymousSet(Type type, boolean ranges, List<Element> elements) {
             .be32(NfTables.NFTA_SET_ELEM_LIST_SET_ID, id)
             .nest(NfTables.NFTA_SET_ELEM_LIST_ELEMENTS, this::writeElements);
     return new ArrayList<>(List.of(set, content));
+  }
+
+  /** Without it nft shows names as empty: NFTNL_UDATA_SET_KEYBYTEORDER of libnftnl/udata.h. */
+  private byte[] byteOrder() {
+    int order = type.equals(Type.INTERFACE_NAME) ? 1 : 2; // the host's, or the network's
+    ByteBuffer userdata = ByteBuffer.allocate(6).order(ByteOrder.nativeOrder());
+    userdata.put((byte) 0).put((byte) 4).putInt(order);
+    return userdata.array();
   }
 
   private void writeElements(NetlinkMessage message) {

@@ -70,6 +70,7 @@ final class NfTables {
   static final int NFTA_SET_KEY_LEN = 5;
   static final int NFTA_SET_DESC = 9;
   static final int NFTA_SET_ID = 10;
+  static final int NFTA_SET_USERDATA = 13;
   static final int NFTA_SET_DESC_SIZE = 1;
   static final int NFT_SET_ANONYMOUS = 0x1;
   static final int NFT_SET_CONSTANT = 0x2;
