@@ -27,7 +27,19 @@ import org.junit.jupiter.api.Test;
 class ChainIT {
   private static final String PORTS =
       "{\"portMappings\":[{\"hostPort\":8080,\"containerPort\":80,\"protocol\":\"udp\"}]}";
-  private static final int KILLS = 24;
+  private static final int ROUNDS = 3;
+
+  /** What the steps of the chain leave on the host, one after the other. */
+  private static final List<String> TRACES =
+      List.of(
+          "br0:",
+          "veth",
+          "macspoofchk-",
+          ", net: n, if: eth0",
+          "dnat to",
+          "jump CNI-FORWARD",
+          "bwp");
+
   private static final Pattern EXECUTED = Pattern.compile("execve\\(\"([^\"]+)\".*= 0");
 
   private TestHost host;
@@ -81,21 +93,23 @@ class ChainIT {
   @Test
   void killedAtAnyInstantGcRemovesEverything() throws Exception {
     var random = new Random(11);
-    int unfinished = 0;
-    long duration = duration();
-    for (int kill = 0; kill < KILLS; kill++) {
-      try (ChildProcess process = image.start(Map.of(), words("add"))) {
-        Thread.sleep(duration * 2 / 5 + random.nextLong(duration * 3 / 5));
-        process.kill();
+    for (int round = 0; round < ROUNDS; round++) {
+      for (String trace : TRACES) {
+        try (ChildProcess process = image.start(Map.of(), words("add"))) {
+          long deadline = System.nanoTime() + ImageRun.PATIENCE.toNanos();
+          while (!state().contains(trace)) {
+            assertTrue(System.nanoTime() < deadline, () -> trace + " does not appear: " + left());
+          }
+          Thread.sleep(random.nextInt(20)); // on to the next step, or not
+          process.kill();
+        }
+        run("gc");
+        assertTrue(isClean(), () -> "after " + trace + ": " + left());
+        host.requireNothingLeft("n", a);
+        assertEquals(List.of(), Lab.links(host.netns(), "ifb"));
+        assertEquals("", Lab.run(a, "ip", "rule", "list", "table", "100"));
       }
-      unfinished += isClean() ? 0 : 1;
-      run("gc");
-      assertTrue(isClean(), () -> "after kill: " + left());
-      host.requireNothingLeft("n", a);
-      assertEquals(List.of(), Lab.links(host.netns(), "ifb"));
-      assertEquals("", Lab.run(a, "ip", "rule", "list", "table", "100"));
     }
-    assertTrue(unfinished > KILLS / 5, "it was killed in the middle " + unfinished + " times");
     run("add");
     run("check");
     run("del");
@@ -121,17 +135,6 @@ class ChainIT {
     run("gc");
     assertTrue(isClean(), this::left);
     host.requireNothingLeft("n", a);
-  }
-
-  /** How long an ADD takes as a process, in milliseconds. */
-  private long duration() throws Exception {
-    run("add");
-    run("del");
-    long begin = System.nanoTime();
-    run("add");
-    long end = System.nanoTime();
-    run("del");
-    return (end - begin) / 1_000_000;
   }
 
   private boolean isClean() throws IOException {
