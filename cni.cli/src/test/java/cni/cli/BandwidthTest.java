@@ -72,21 +72,26 @@ class BandwidthTest {
 
   /** What goes from a client to a server, in Mbit/s. */
   private static double measure(NetNs client, NetNs server, String address) throws Exception {
-    Lab.run(server, "iperf3", "-s", "-D", "-1");
-    while (!Lab.run(server, "ss", "-ltn").contains(":5201 ")) {
-      Thread.sleep(20);
+    var command = new ProcessBuilder("iperf3", "-s", "-1");
+    command.redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD);
+    Process serving = server.<Process, IOException>call(command::start);
+    try {
+      while (!Lab.run(server, "ss", "-ltn").contains(":5201 ")) {
+        assertTrue(serving.isAlive(), "iperf3 does not serve");
+        Thread.sleep(20);
+      }
+      String text = Lab.run(client, "iperf3", "-J", "-t", "2", "-O", "1", "-c", address);
+      JsonNode received =
+          Json.parse(text.getBytes(StandardCharsets.UTF_8), "iperf3")
+              .path("end")
+              .path("sum_received")
+              .path("bits_per_second");
+      assertTrue(received.isNumber(), text);
+      assertEquals(0, serving.waitFor()); // it serves one client and ends
+      return received.doubleValue() / MBIT;
+    } finally {
+      serving.destroyForcibly().waitFor();
     }
-    String text = Lab.run(client, "iperf3", "-J", "-t", "2", "-O", "1", "-c", address);
-    JsonNode received =
-        Json.parse(text.getBytes(StandardCharsets.UTF_8), "iperf3")
-            .path("end")
-            .path("sum_received")
-            .path("bits_per_second");
-    assertTrue(received.isNumber(), text);
-    while (Lab.run(server, "ss", "-ltn").contains(":5201 ")) {
-      Thread.sleep(20); // it serves one client and ends
-    }
-    return received.doubleValue() / MBIT;
   }
 
   private static void assertNear(int wanted, double measured) {
