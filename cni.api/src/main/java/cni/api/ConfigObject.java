@@ -119,17 +119,8 @@ public final class ConfigObject {
    * @throws CniException code 7 if the value is something else or outside
    */
   public OptionalInt integer(String key, int least, int greatest) throws CniException {
-    JsonNode node = node(key);
-    if (node == null) {
-      return OptionalInt.empty();
-    }
-    if (!node.isIntegralNumber()) {
-      throw wrongKind(path(key), node, "a whole number");
-    }
-    if (!node.canConvertToInt() || node.intValue() < least || node.intValue() > greatest) {
-      throw invalid(key, "must be between " + least + " and " + greatest);
-    }
-    return OptionalInt.of(node.intValue());
+    OptionalLong number = whole(key, least, greatest);
+    return number.isPresent() ? OptionalInt.of((int) number.getAsLong()) : OptionalInt.empty();
   }
 
   /**

@@ -6,6 +6,7 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Ip;
 import cni.api.Result;
+import cni.netlink.ffm.netfilter.ListedRule;
 import cni.netlink.ffm.route.InterfaceAddress;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.Route;
@@ -43,6 +44,21 @@ public final class AttachmentCheck {
   /** The error for something that is not as the result says. */
   public static CniException differs(String message) {
     return new CniException(ErrorCode.INTERNAL, message);
+  }
+
+  /**
+   * Checks that no rule is missing.
+   *
+   * @param otherwise what it means that some are
+   * @throws CniException naming the chains of those that are missing
+   */
+  public static void requireNone(List<ListedRule> missing, String otherwise) throws CniException {
+    if (!missing.isEmpty()) {
+      throw differs(
+          missing.stream()
+              .map(rule -> "a rule of chain \"" + rule.chain() + "\"")
+              .collect(Collectors.joining(", ", otherwise + ": missing is ", "")));
+    }
   }
 
   /**

@@ -18,9 +18,8 @@ import cni.netlink.ffm.netfilter.RulesetChange;
 import cni.netlink.ffm.netfilter.Table;
 import java.io.IOException;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
-import java.util.regex.Matcher;
+import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
@@ -29,7 +28,6 @@ import java.util.stream.Collectors;
  * reference plugins' iptables backend makes it.
  */
 final class IptablesMasquerade {
-  private static final int CHAIN_NAME = 28;
   private static final String PREFIX = "CNI-";
   private static final Pattern CHAIN = Pattern.compile("CNI-[0-9a-f]{24}");
   private static final Pattern COMMENT = Pattern.compile("name: \"(.*)\" id: \"(.*)\"");
@@ -41,7 +39,7 @@ final class IptablesMasquerade {
   IptablesMasquerade(Namespace host, String network, AttachmentId id) {
     this.host = host;
     this.comment = "name: \"%s\" id: \"%s\"".formatted(network, id.containerId());
-    this.chain = RuleOwner.hashed(CHAIN_NAME, PREFIX, network + id.containerId());
+    this.chain = RuleOwner.hashed(IptablesRule.LONGEST_CHAIN, PREFIX, network + id.containerId());
   }
 
   void add(List<Cidr> addresses) throws IOException {
@@ -97,57 +95,45 @@ final class IptablesMasquerade {
     }
   }
 
-  void delete() throws IOException {
-    host.nftables()
-        .update(
-            there -> {
-              var change = new RulesetChange(there);
-              for (Family family : List.of(Family.IP, Family.IP6)) {
-                change.remove(nat(family).chain(chain));
-              }
-              return change.transaction();
-            });
+  void delete(RulesetChange change) throws IOException {
+    for (Family family : List.of(Family.IP, Family.IP6)) {
+      change.remove(nat(family).chain(chain));
+    }
+  }
+
+  /** Deletes it from the tables of the legacy variant of iptables. */
+  void deleteLegacy() throws IOException {
     LegacyIptables.SYSTEM.removeChains(host, "nat", rules -> Set.of(chain));
   }
 
-  static void collect(Namespace host, String network, Set<AttachmentId> valid) throws IOException {
-    Set<String> containers =
-        valid.stream().map(AttachmentId::containerId).collect(Collectors.toUnmodifiableSet());
-    host.nftables()
-        .update(
-            there -> {
-              var change = new RulesetChange(there);
-              for (ListedChain listed : change.chains()) {
-                Chain chain = listed.chain();
-                if (isNat(chain.table())
-                    && CHAIN.matcher(chain.name()).matches()
-                    && isStale(change.rules(chain), network, containers)) {
-                  change.remove(chain);
-                }
-              }
-              return change.transaction();
-            });
+  /** Removes the chains of containers that are not valid on the network. */
+  static void collect(RulesetChange change, String network, Set<AttachmentId> valid)
+      throws IOException {
+    Predicate<String> stale = RuleOwner.staleContainer(COMMENT, network, valid);
+    for (ListedChain listed : change.chains()) {
+      Chain chain = listed.chain();
+      if (isNat(chain.table())
+          && CHAIN.matcher(chain.name()).matches()
+          && change.rules(chain).stream()
+              .anyMatch(it -> IptablesRule.commentOf(it.rule()).filter(stale).isPresent())) {
+        change.remove(chain);
+      }
+    }
+  }
+
+  /** Removes such chains from the tables of the legacy variant of iptables. */
+  static void collectLegacy(Namespace host, String network, Set<AttachmentId> valid)
+      throws IOException {
+    Predicate<String> stale = RuleOwner.staleContainer(COMMENT, network, valid);
     LegacyIptables.SYSTEM.removeChains(
         host,
         "nat",
         rules ->
             rules.stream()
                 .filter(rule -> CHAIN.matcher(rule.chain()).matches())
-                .filter(rule -> isStale(rule.value("--comment"), network, containers))
+                .filter(rule -> rule.value("--comment").filter(stale).isPresent())
                 .map(LegacyIptables.Rule::chain)
                 .collect(Collectors.toUnmodifiableSet()));
-  }
-
-  private static boolean isStale(List<ListedRule> rules, String network, Set<String> containers) {
-    return rules.stream()
-        .anyMatch(rule -> isStale(IptablesRule.commentOf(rule.rule()), network, containers));
-  }
-
-  private static boolean isStale(Optional<String> comment, String network, Set<String> containers) {
-    Matcher words = COMMENT.matcher(comment.orElse(""));
-    return words.matches()
-        && words.group(1).equals(network)
-        && !containers.contains(words.group(2));
   }
 
   private static boolean isNat(Table table) {

@@ -91,34 +91,52 @@ public record LegacyIptables(Path proc, List<Path> path) {
   private void remove(
       Namespace host, String table, Function<List<Rule>, Set<String>> chains, Predicate<Rule> rules)
       throws IOException {
-    for (String family : List.of("ip", "ip6")) {
-      if (host.<Boolean, IOException>inside(() -> hasTable(family, table))) {
-        Optional<Path> found = command(family + "tables");
-        if (found.isEmpty()) {
-          LOG.log(
-              System.Logger.Level.WARNING,
-              "the kernel has legacy tables of %stables, but their command is in none of %s"
-                  .formatted(family, path));
-          continue; // then none of the plugins has used it either
-        }
-        Path command = found.get();
-        List<Rule> all = list(host, command, table);
-        Set<String> gone = new HashSet<>(chains.apply(all));
-        gone.retainAll(all.stream().map(Rule::chain).collect(Collectors.toUnmodifiableSet()));
-        for (Rule rule : all) {
-          boolean enters = rule.target().filter(gone::contains).isPresent();
-          if (!gone.contains(rule.chain()) && (enters || rules.test(rule))) {
-            List<String> words = new ArrayList<>(List.of("-w", "-t", table, "-D", rule.chain()));
-            words.addAll(rule.words());
-            run(host, command, words);
-          }
-        }
-        for (String chain : gone) {
-          run(host, command, List.of("-w", "-t", table, "-F", chain));
-          run(host, command, List.of("-w", "-t", table, "-X", chain));
-        }
+    for (String family : host.<List<String>, IOException>inside(() -> families(table))) {
+      Optional<Path> command = command(family + "tables");
+      if (command.isPresent()) {
+        remove(host, command.get(), table, chains, rules);
+      } else { // then none of the plugins has used it either
+        LOG.log(
+            System.Logger.Level.WARNING,
+            "the kernel has legacy tables of %stables, but their command is in none of %s"
+                .formatted(family, path));
       }
     }
+  }
+
+  private static void remove(
+      Namespace host,
+      Path command,
+      String table,
+      Function<List<Rule>, Set<String>> chains,
+      Predicate<Rule> rules)
+      throws IOException {
+    List<Rule> all = list(host, command, table);
+    Set<String> gone = new HashSet<>(chains.apply(all));
+    gone.retainAll(all.stream().map(Rule::chain).collect(Collectors.toUnmodifiableSet()));
+    for (Rule rule : all) {
+      boolean enters = rule.target().filter(gone::contains).isPresent();
+      if (!gone.contains(rule.chain()) && (enters || rules.test(rule))) {
+        List<String> words = new ArrayList<>(List.of("-w", "-t", table, "-D", rule.chain()));
+        words.addAll(rule.words());
+        run(host, command, words);
+      }
+    }
+    for (String chain : gone) {
+      run(host, command, List.of("-w", "-t", table, "-F", chain));
+      run(host, command, List.of("-w", "-t", table, "-X", chain));
+    }
+  }
+
+  /** The families that have the table. */
+  private List<String> families(String table) throws IOException {
+    List<String> families = new ArrayList<>();
+    for (String family : List.of("ip", "ip6")) {
+      if (hasTable(family, table)) {
+        families.add(family);
+      }
+    }
+    return families;
   }
 
   private boolean hasTable(String family, String table) throws IOException {

@@ -14,13 +14,12 @@ import cni.netlink.ffm.netfilter.Hook;
 import cni.netlink.ffm.netfilter.ListedRule;
 import cni.netlink.ffm.netfilter.Rule;
 import cni.netlink.ffm.netfilter.RuleBuilder;
+import cni.netlink.ffm.netfilter.RulesetChange;
 import cni.netlink.ffm.netfilter.Table;
 import cni.netlink.ffm.netfilter.Transaction;
 import cni.netlink.ffm.netfilter.Userdata;
 import java.io.IOException;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
 
@@ -165,8 +164,16 @@ public final class Masquerade {
    */
   public void delete() throws CniException {
     try {
-      deleteIf(host, rule -> isOurs(rule));
-      new IptablesMasquerade(host, network, id).delete();
+      var iptables = new IptablesMasquerade(host, network, id);
+      host.nftables()
+          .update(
+              there -> {
+                var change = new RulesetChange(there);
+                change.rules(CHECKS).stream().filter(this::isOurs).forEach(change::delete);
+                iptables.delete(change);
+                return change.transaction();
+              });
+      iptables.deleteLegacy();
     } catch (IOException e) {
       throw Namespace.failure("removing the masquerading of " + id.containerId(), e);
     }
@@ -182,26 +189,19 @@ public final class Masquerade {
       throws CniException {
     Predicate<String> stale = RuleOwner.stale(network, valid);
     try {
-      deleteIf(
-          host,
-          rule -> {
-            Optional<String> comment = rule.rule().userdata().comment();
-            return rule.chain().equals(CHECKS) && comment.filter(stale).isPresent();
-          });
-      IptablesMasquerade.collect(host, network, valid);
+      host.nftables()
+          .update(
+              there -> {
+                var change = new RulesetChange(there);
+                change.rules(CHECKS).stream()
+                    .filter(rule -> rule.rule().userdata().comment().filter(stale).isPresent())
+                    .forEach(change::delete);
+                IptablesMasquerade.collect(change, network, valid);
+                return change.transaction();
+              });
+      IptablesMasquerade.collectLegacy(host, network, valid);
     } catch (IOException e) {
       throw Namespace.failure("removing stale masquerading of network " + network, e);
     }
-  }
-
-  private static void deleteIf(Namespace host, Predicate<ListedRule> condition) throws IOException {
-    host.nftables()
-        .update(
-            there -> {
-              var transaction = new Transaction();
-              List<ListedRule> rules = new ArrayList<>(there.rules(CHECKS));
-              rules.stream().filter(condition).forEach(transaction::delete);
-              return transaction;
-            });
   }
 }

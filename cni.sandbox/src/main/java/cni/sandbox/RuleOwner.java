@@ -7,6 +7,9 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.Set;
 import java.util.function.Predicate;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /**
  * How rules and links on the host tell whom they belong to where names are too long for it: by
@@ -44,13 +47,29 @@ public final class RuleOwner {
   public static Predicate<String> stale(String network, Set<AttachmentId> valid) {
     String prefix = ofNetwork(network);
     Set<String> owners =
-        valid.stream()
-            .map(id -> of(network, id))
-            .collect(java.util.stream.Collectors.toUnmodifiableSet());
+        valid.stream().map(id -> of(network, id)).collect(Collectors.toUnmodifiableSet());
     int length = prefix.length() + HASH;
     return owner ->
         owner.startsWith(prefix)
             && owner.length() >= length
             && !owners.contains(owner.substring(0, length));
+  }
+
+  /**
+   * Tells the comments, of those that name a container instead, that belong to the network and to
+   * the container of none of the valid attachments.
+   *
+   * @param comment the form of the comments, with the network and the container as its groups
+   */
+  public static Predicate<String> staleContainer(
+      Pattern comment, String network, Set<AttachmentId> valid) {
+    Set<String> containers =
+        valid.stream().map(AttachmentId::containerId).collect(Collectors.toUnmodifiableSet());
+    return text -> {
+      Matcher words = comment.matcher(text);
+      return words.matches()
+          && words.group(1).equals(network)
+          && !containers.contains(words.group(2));
+    };
   }
 }

@@ -2,12 +2,10 @@ package cni.netlink.ffm;
 
 /** The error numbers that callers tell apart (asm-generic/errno-base.h and errno.h). */
 public final class Errno {
-  public static final int EPERM = 1;
   public static final int ENOENT = 2;
   public static final int ESRCH = 3;
   public static final int EINTR = 4;
   public static final int EAGAIN = 11;
-  public static final int EBUSY = 16;
   public static final int EEXIST = 17;
   public static final int ENODEV = 19;
   public static final int EINVAL = 22;

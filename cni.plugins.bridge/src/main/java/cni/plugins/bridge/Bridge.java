@@ -80,13 +80,7 @@ final class Bridge {
     if (config.vlans().any()) {
       link.vlanFiltering();
     }
-    try {
-      routing.execute(link.request());
-    } catch (NetlinkException e) {
-      if (!e.is(Errno.EEXIST)) { // EEXIST: another attachment made it just now
-        throw e;
-      }
-    }
+    routing.executeUnless(link.request(), Errno.EEXIST); // another attachment made it just now
     return routing.links(config.bridge()).getFirst();
   }
 

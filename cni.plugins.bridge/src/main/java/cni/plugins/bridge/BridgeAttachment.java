@@ -95,7 +95,7 @@ final class BridgeAttachment {
   /** Makes a veth of which one end is in the container, and the other a port of the bridge. */
   private Result connect(Link bridgeLink, Result previous) throws CniException, IOException {
     String hostName = createVeth(bridgeLink);
-    disconnect = () -> BridgePlugin.executeUnlessGone(host, LinkRequests.delete(hostName));
+    disconnect = () -> host.routing().executeUnless(LinkRequests.delete(hostName), Errno.ENODEV);
     rollback.add(disconnect);
     Forwarding.refuseAdvertisements(host, hostName);
     Link hostLink = host.routing().links(hostName).getFirst();

@@ -9,8 +9,6 @@ import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.Result;
 import cni.netlink.ffm.Errno;
-import cni.netlink.ffm.NetlinkException;
-import cni.netlink.ffm.NetlinkMessage;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.sandbox.Masquerade;
@@ -117,7 +115,7 @@ public final class BridgePlugin implements NetworkPlugin {
       if (link.isEmpty() || isAnothers(link.get(), request, host)) {
         return false;
       }
-      executeUnlessGone(sandbox, LinkRequests.delete(link.get().index()));
+      sandbox.routing().executeUnless(LinkRequests.delete(link.get().index()), Errno.ENODEV);
       return true;
     }
   }
@@ -151,7 +149,7 @@ public final class BridgePlugin implements NetworkPlugin {
     Optional<Link> link = host.routing().link(port.name());
     Optional<Link> master = host.routing().link(bridge);
     if (link.isPresent() && master.isPresent() && link.get().master() == master.get().index()) {
-      executeUnlessGone(host, LinkRequests.setMaster(link.get().index(), 0));
+      host.routing().executeUnless(LinkRequests.setMaster(link.get().index(), 0), Errno.ENODEV);
     }
   }
 
@@ -170,18 +168,7 @@ public final class BridgePlugin implements NetworkPlugin {
     Optional<Link> link =
         end.onHost() && !end.mac().isEmpty() ? host.routing().link(end.name()) : Optional.empty();
     if (link.isPresent() && link.get().isKind("veth") && link.get().mac().equals(end.mac())) {
-      executeUnlessGone(host, LinkRequests.delete(link.get().index()));
-    }
-  }
-
-  /** Has the kernel do something to a link, if the link is there. */
-  static void executeUnlessGone(Namespace namespace, NetlinkMessage message) throws IOException {
-    try {
-      namespace.routing().execute(message);
-    } catch (NetlinkException e) {
-      if (!e.is(Errno.ENODEV)) {
-        throw e;
-      }
+      host.routing().executeUnless(LinkRequests.delete(link.get().index()), Errno.ENODEV);
     }
   }
 

@@ -10,7 +10,6 @@ import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.SpecVersion;
 import cni.netlink.ffm.Errno;
-import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.NetlinkMessage;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.tc.Qdisc;
@@ -131,14 +130,9 @@ public final class BandwidthPlugin implements NetworkPlugin {
 
   private static void removeQdisc(Namespace host, int link, int handle, int parent)
       throws IOException {
-    try {
-      host.routing().execute(Qdisc.delete(link, handle, parent));
-    } catch (NetlinkException e) {
-      boolean gone = e.is(Errno.ENODEV) || e.is(Errno.ENOENT) || e.is(Errno.EINVAL);
-      if (!gone) {
-        throw e;
-      }
-    }
+    host.routing()
+        .executeUnless(
+            Qdisc.delete(link, handle, parent), Errno.ENODEV, Errno.ENOENT, Errno.EINVAL);
   }
 
   @Override

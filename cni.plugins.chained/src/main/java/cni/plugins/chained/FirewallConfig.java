@@ -3,6 +3,7 @@ package cni.plugins.chained;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.PluginConfig;
+import cni.netlink.ffm.netfilter.IptablesRule;
 
 /**
  * The configuration of firewall; keys as for the reference plugin.
@@ -16,9 +17,6 @@ import cni.api.PluginConfig;
 record FirewallConfig(Backend backend, String adminChain, String zone, IngressPolicy ingress) {
   private static final String DEFAULT_ADMIN_CHAIN = "CNI-ADMIN";
   private static final String DEFAULT_ZONE = "trusted";
-
-  /** XT_EXTENSION_MAXNAMELEN of linux/netfilter/x_tables.h, less the terminating zero. */
-  private static final int LONGEST_CHAIN = 28;
 
   /** What counts if nothing is said. */
   static final FirewallConfig DEFAULTS =
@@ -86,10 +84,14 @@ record FirewallConfig(Backend backend, String adminChain, String zone, IngressPo
   private static String adminChain(ConfigObject view) throws CniException {
     String name =
         view.text("iptablesAdminChainName").filter(it -> !it.isEmpty()).orElse(DEFAULT_ADMIN_CHAIN);
-    if (name.length() > LONGEST_CHAIN || !name.matches("[^\\s\"]+") || name.startsWith("-")) {
+    if (name.length() > IptablesRule.LONGEST_CHAIN
+        || !name.matches("[^\\s\"]+")
+        || name.startsWith("-")) {
       throw view.invalid(
           "iptablesAdminChainName",
-          "must have 1 to " + LONGEST_CHAIN + " characters, no blank among them, no dash first");
+          "must have 1 to "
+              + IptablesRule.LONGEST_CHAIN
+              + " characters, no blank among them, no dash first");
     }
     return name;
   }

@@ -14,6 +14,7 @@ import cni.api.SpecVersion;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.netfilter.Family;
+import cni.netlink.ffm.netfilter.ListedRule;
 import cni.netlink.ffm.netfilter.RulesetChange;
 import cni.netlink.ffm.netfilter.Transaction;
 import cni.plugins.chained.FirewallConfig.Backend;
@@ -58,15 +59,19 @@ public final class FirewallPlugin implements NetworkPlugin {
         .collect(Collectors.toUnmodifiableSet());
   }
 
-  /**
-   * Whether firewalld decides. It only knows the namespace that it runs in, which is this process's
-   * if it can be reached.
-   */
+  /** Whether firewalld decides. */
   private boolean isFirewalld(Backend backend, CallContext context) throws CniException {
     return backend == Backend.FIREWALLD
-        || (backend == Backend.DETECTED
-            && context.hostNamespace().isEmpty()
-            && firewalld.isRunning());
+        || (isFirewalldIfRunning(backend, context) && firewalld.isRunning());
+  }
+
+  /**
+   * Whether firewalld, if it is running, decides. It only knows the namespace that it runs in,
+   * which is this process's if it can be reached.
+   */
+  private static boolean isFirewalldIfRunning(Backend backend, CallContext context) {
+    return backend == Backend.FIREWALLD
+        || (backend == Backend.DETECTED && context.hostNamespace().isEmpty());
   }
 
   @Override
@@ -188,28 +193,25 @@ public final class FirewallPlugin implements NetworkPlugin {
     Result previous = AttachmentCheck.requirePrevResult(request);
     Optional<IngressIsolation> isolation = isolation(config, previous);
     ForwardRules rules = rules(request, config);
-    List<String> missing = new ArrayList<>();
     try (Namespace host = Namespace.ofHost(request.context())) {
       var there = new RulesetChange(host.nftables());
+      List<ListedRule> wanted = new ArrayList<>();
       if (isFirewalld(config.backend(), request.context())) {
         firewalld.check(config.zone(), sources(previous));
       } else {
         for (ForwardChain chain : rules.chains(there, config.backend())) {
-          missing.addAll(rules.missing(there, chain));
+          wanted.addAll(rules.wanted(chain));
         }
       }
       if (isolation.isPresent()) {
         for (Family family : isolationFamilies(rules, config.backend())) {
-          missing.addAll(isolation.get().missing(there, IngressIsolation.forward(family)));
+          wanted.addAll(isolation.get().wanted(IngressIsolation.forward(family)));
         }
       }
+      AttachmentCheck.requireNone(
+          there.missing(wanted), "packets of " + sources(previous) + " may not pass");
     } catch (IOException e) {
       throw Namespace.failure("checking what lets packets pass", e);
-    }
-    if (!missing.isEmpty()) {
-      throw AttachmentCheck.differs(
-          "packets of %s may not pass: missing is %s"
-              .formatted(sources(previous), String.join(", ", missing)));
     }
   }
 
@@ -234,7 +236,7 @@ public final class FirewallPlugin implements NetworkPlugin {
     ForwardRules rules = rules(request, config);
     List<String> sources = sources(request.prevResult().orElse(Result.EMPTY));
     if (!sources.isEmpty()
-        && isFirewalld(config.backend(), request.context())
+        && isFirewalldIfRunning(config.backend(), request.context())
         && firewalld.isRunning()) {
       firewalld.remove(config.zone(), sources);
     }

@@ -102,20 +102,14 @@ record ForwardRules(List<InetAddress> addresses, String owner, String adminChain
     return rules;
   }
 
-  /** What is not as it should be, for CHECK; empty if all is well. */
-  List<String> missing(RulesetChange there, ForwardChain forward) throws IOException {
+  /** The rules that there should be. */
+  List<ListedRule> wanted(ForwardChain forward) {
     Chain own = forward.sibling(CHAIN);
     List<ListedRule> wanted = new ArrayList<>();
     wanted.add(new ListedRule(forward.chain(), 0, enter(forward)));
     wanted.add(new ListedRule(own, 0, enterAdmin(forward)));
     rules(forward).forEach(rule -> wanted.add(new ListedRule(own, 0, rule)));
-    List<String> missing = new ArrayList<>();
-    for (ListedRule rule : wanted) {
-      if (there.rules(rule.chain()).stream().noneMatch(it -> it.rule().doesSameAs(rule.rule()))) {
-        missing.add("a rule of chain \"" + rule.chain() + "\"");
-      }
-    }
-    return missing;
+    return wanted;
   }
 
   /**

@@ -100,15 +100,10 @@ record IngressIsolation(String bridge, FirewallConfig.IngressPolicy policy) {
     return rule.outputInterface(operator, bridge).with(verdict).build().commented(comment);
   }
 
-  /** What is not as it should be, for CHECK; empty if all is well. */
-  List<String> missing(RulesetChange there, ForwardChain forward) throws IOException {
-    List<String> missing = new ArrayList<>();
-    for (Placed placed : rules(forward)) {
-      List<ListedRule> listed = there.rules(placed.chain());
-      if (listed.stream().noneMatch(it -> it.rule().doesSameAs(placed.rule()))) {
-        missing.add("a rule of chain \"" + placed.chain() + "\"");
-      }
-    }
-    return missing;
+  /** The rules that there should be. */
+  List<ListedRule> wanted(ForwardChain forward) {
+    return rules(forward).stream()
+        .map(placed -> new ListedRule(placed.chain(), 0, placed.rule()))
+        .toList();
   }
 }

@@ -2,6 +2,7 @@ package cni.plugins.chained;
 
 import static cni.netlink.ffm.netfilter.Expression.Compare.EQUAL;
 
+import cni.api.AttachmentId;
 import cni.api.Cidr;
 import cni.netlink.ffm.netfilter.Chain;
 import cni.netlink.ffm.netfilter.Expression.Verdict;
@@ -21,6 +22,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -31,7 +33,6 @@ import java.util.stream.Collectors;
  * port.
  */
 final class IptablesPortMap {
-  private static final int CHAIN_NAME = 28;
   private static final int LONGEST_COMMENT = 255;
   private static final String DNAT = "CNI-HOSTPORT-DNAT";
   private static final String SET_MARK = "CNI-HOSTPORT-SETMARK";
@@ -48,8 +49,8 @@ final class IptablesPortMap {
   IptablesPortMap(boolean v4, String network, String container) {
     this.v4 = v4;
     nat = nat(v4);
-    own = nat.chain(RuleOwner.hashed(CHAIN_NAME, "CNI-DN-", network + container));
-    old = nat.chain(RuleOwner.hashed(CHAIN_NAME, "CNI-SN-", network + container));
+    own = nat.chain(RuleOwner.hashed(IptablesRule.LONGEST_CHAIN, "CNI-DN-", network + container));
+    old = nat.chain(RuleOwner.hashed(IptablesRule.LONGEST_CHAIN, "CNI-SN-", network + container));
     String text = "dnat name: \"%s\" id: \"%s\"".formatted(network, container);
     comment =
         text.length() <= LONGEST_COMMENT ? text : text.substring(0, LONGEST_COMMENT - 2) + "...";
@@ -146,8 +147,8 @@ final class IptablesPortMap {
     return rule.destinationPort(mapping.protocol(), mapping.hostPort());
   }
 
-  /** What is not as it should be, for CHECK; empty if all is well. */
-  List<String> missing(List<ListedRule> there, PortMapConfig config, Cidr container) {
+  /** The rules that there should be for the container. */
+  List<ListedRule> wanted(PortMapConfig config, Cidr container) {
     List<ListedRule> wanted = new ArrayList<>();
     mappings(config, container).forEach(rule -> wanted.add(new ListedRule(own, 0, rule)));
     for (Rule rule : entries(config)) {
@@ -157,14 +158,7 @@ final class IptablesPortMap {
       Rule enter = rule().toHost().then(Verdict.jump(DNAT));
       wanted.add(new ListedRule(nat.chain(hook), 0, enter));
     }
-    return wanted.stream()
-        .filter(
-            rule ->
-                there.stream()
-                    .noneMatch(
-                        it -> it.chain().equals(rule.chain()) && it.rule().doesSameAs(rule.rule())))
-        .map(rule -> "a rule of chain \"" + rule.chain() + "\"")
-        .toList();
+    return wanted;
   }
 
   /** Removes the container's chain and what leads to it. */
@@ -178,32 +172,26 @@ final class IptablesPortMap {
   }
 
   /** Removes such chains of containers that are not valid on the network. */
-  static void collectLegacy(Namespace host, String network, Set<String> containers)
+  static void collectLegacy(Namespace host, String network, Set<AttachmentId> valid)
       throws IOException {
+    Predicate<String> stale = RuleOwner.staleContainer(COMMENT, network, valid);
     LegacyIptables.SYSTEM.removeChains(
         host,
         "nat",
         all ->
             all.stream()
-                .filter(rule -> isStale(rule.value("--comment"), network, containers))
+                .filter(rule -> rule.value("--comment").filter(stale).isPresent())
                 .flatMap(rule -> rule.target().stream())
                 .collect(Collectors.toUnmodifiableSet()));
   }
 
-  private static boolean isStale(Optional<String> comment, String network, Set<String> containers) {
-    Matcher words = COMMENT.matcher(comment.orElse(""));
-    return words.matches()
-        && words.group(1).equals(network)
-        && !containers.contains(words.group(2));
-  }
-
   /** Removes the chains of containers that are not valid on the network. */
-  static void collect(RulesetChange change, boolean v4, String network, Set<String> containers)
+  static void collect(RulesetChange change, boolean v4, String network, Set<AttachmentId> valid)
       throws IOException {
+    Predicate<String> stale = RuleOwner.staleContainer(COMMENT, network, valid);
     for (ListedRule rule : change.rules(nat(v4).chain(DNAT))) {
       Optional<Verdict> verdict = rule.rule().verdict();
-      if (verdict.isPresent()
-          && isStale(IptablesRule.commentOf(rule.rule()), network, containers)) {
+      if (verdict.isPresent() && IptablesRule.commentOf(rule.rule()).filter(stale).isPresent()) {
         change.remove(nat(v4).chain(verdict.get().chain()));
       }
     }

@@ -4,7 +4,6 @@ import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.netlink.ffm.Errno;
-import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.NewLink;
@@ -46,19 +45,12 @@ record LimitingIfb(String name, String otherName, String owner) {
   Link create(Namespace host, int mtu, int queueLength) throws CniException, IOException {
     delete(host);
     for (String candidate : List.of(name, otherName)) {
-      try {
-        host.routing()
-            .execute(
-                NewLink.of("ifb", candidate).mtu(mtu).txQueueLength(queueLength).up().request());
-      } catch (NetlinkException e) {
-        if (e.is(Errno.EEXIST)) {
-          continue;
-        }
-        throw e;
+      NewLink link = NewLink.of("ifb", candidate).mtu(mtu).txQueueLength(queueLength).up();
+      if (host.routing().executeUnless(link.request(), Errno.EEXIST)) {
+        Link ifb = host.routing().links(candidate).getFirst();
+        host.routing().execute(LinkRequests.setAlias(ifb.index(), owner));
+        return ifb;
       }
-      Link ifb = host.routing().links(candidate).getFirst();
-      host.routing().execute(LinkRequests.setAlias(ifb.index(), owner));
-      return ifb;
     }
     throw new CniException(
         ErrorCode.INTERNAL,
@@ -86,13 +78,7 @@ record LimitingIfb(String name, String otherName, String owner) {
   }
 
   private static void delete(Namespace host, Link link) throws IOException {
-    try {
-      host.routing().execute(LinkRequests.delete(link.index()));
-    } catch (NetlinkException e) {
-      if (!e.is(Errno.ENODEV)) {
-        throw e;
-      }
-    }
+    host.routing().executeUnless(LinkRequests.delete(link.index()), Errno.ENODEV);
   }
 
   /** Deletes those of attachments to a network that are not valid. */

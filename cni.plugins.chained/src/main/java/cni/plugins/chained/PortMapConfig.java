@@ -4,6 +4,7 @@ import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.PluginConfig;
 import cni.netlink.ffm.netfilter.Family;
+import cni.netlink.ffm.netfilter.IptablesRule;
 import cni.netlink.ffm.netfilter.NftConditions;
 import cni.netlink.ffm.netfilter.RuleBuilder;
 import cni.sandbox.RuleBackend;
@@ -36,9 +37,6 @@ record PortMapConfig(
     RuleBackend backend) {
   /** Kubernetes uses bits 14 and 15, Calico 20 to 31. */
   private static final int DEFAULT_MARK_BIT = 13;
-
-  /** XT_EXTENSION_MAXNAMELEN of linux/netfilter/x_tables.h, less the terminating zero. */
-  private static final int LONGEST_CHAIN = 28;
 
   /**
    * Reads a configuration.
@@ -103,8 +101,10 @@ record PortMapConfig(
 
   private static Optional<String> setMarkChain(ConfigObject view) throws CniException {
     Optional<String> chain = view.text("externalSetMarkChain");
-    if (chain.isPresent() && (chain.get().isEmpty() || chain.get().length() > LONGEST_CHAIN)) {
-      throw view.invalid("externalSetMarkChain", "must have 1 to " + LONGEST_CHAIN + " characters");
+    if (chain.isPresent()
+        && (chain.get().isEmpty() || chain.get().length() > IptablesRule.LONGEST_CHAIN)) {
+      throw view.invalid(
+          "externalSetMarkChain", "must have 1 to " + IptablesRule.LONGEST_CHAIN + " characters");
     }
     return chain;
   }

@@ -1,6 +1,5 @@
 package cni.plugins.chained;
 
-import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
 import cni.api.Cidr;
 import cni.api.CniException;
@@ -193,32 +192,25 @@ public final class PortMapPlugin implements NetworkPlugin {
     if (config.mappings().isEmpty()) {
       return;
     }
-    List<String> missing = new ArrayList<>();
+    List<ListedRule> wanted = new ArrayList<>();
+    for (Cidr address : PreviousResult.addresses(request, previous)) {
+      wanted.addAll(wanted(request, config, address));
+    }
     try (Namespace host = Namespace.ofHost(request.context())) {
-      for (Cidr address : PreviousResult.addresses(request, previous)) {
-        missing.addAll(missing(host, request, config, address));
-      }
+      AttachmentCheck.requireNone(
+          new RulesetChange(host.nftables()).missing(wanted),
+          "ports " + config.mappings() + " are not mapped as they should be");
     } catch (IOException e) {
       throw Namespace.failure("checking ports " + config.mappings(), e);
     }
-    if (!missing.isEmpty()) {
-      throw AttachmentCheck.differs(
-          "ports %s are not mapped as they should be: missing is %s"
-              .formatted(config.mappings(), String.join(", ", missing)));
-    }
   }
 
-  private static List<String> missing(
-      Namespace host, AttachmentRequest request, PortMapConfig config, Cidr address)
-      throws CniException, IOException {
+  private static List<ListedRule> wanted(
+      AttachmentRequest request, PortMapConfig config, Cidr address) throws CniException {
     boolean v4 = address.isV4();
-    if (config.backend() == RuleBackend.IPTABLES) {
-      List<ListedRule> there = host.nftables().rules(IptablesPortMap.table(v4));
-      return iptables(request, v4).missing(there, config, address);
-    }
-    var rules = new PortMapRules(v4);
-    return rules.missing(
-        host.nftables().rules(rules.table()), config, address, container(request), owner(request));
+    return config.backend() == RuleBackend.IPTABLES
+        ? iptables(request, v4).wanted(config, address)
+        : new PortMapRules(v4).wanted(config, address, container(request), owner(request));
   }
 
   /**
@@ -268,10 +260,6 @@ public final class PortMapPlugin implements NetworkPlugin {
   public void collect(CollectRequest request) throws CniException {
     String network = request.config().network();
     Predicate<String> stale = RuleOwner.stale(network, request.valid());
-    Set<String> containers =
-        request.valid().stream()
-            .map(AttachmentId::containerId)
-            .collect(Collectors.toUnmodifiableSet());
     try (Namespace host = Namespace.ofHost(request.context())) {
       host.nftables()
           .update(
@@ -281,11 +269,11 @@ public final class PortMapPlugin implements NetworkPlugin {
                   change.rules(new PortMapRules(v4).table()).stream()
                       .filter(rule -> rule.rule().userdata().owner().filter(stale).isPresent())
                       .forEach(change::delete);
-                  IptablesPortMap.collect(change, v4, network, containers);
+                  IptablesPortMap.collect(change, v4, network, request.valid());
                 }
                 return change.transaction();
               });
-      IptablesPortMap.collectLegacy(host, network, containers);
+      IptablesPortMap.collectLegacy(host, network, request.valid());
     } catch (IOException e) {
       throw Namespace.failure("removing stale mapped ports of network " + network, e);
     }

@@ -3,7 +3,6 @@ package cni.plugins.chained;
 import static cni.netlink.ffm.netfilter.Expression.Compare.EQUAL;
 
 import cni.api.Cidr;
-import cni.api.Ip;
 import cni.netlink.ffm.netfilter.Chain;
 import cni.netlink.ffm.netfilter.Expression.Verdict;
 import cni.netlink.ffm.netfilter.Family;
@@ -97,10 +96,10 @@ final class PortMapRules {
     if (config.snat()) {
       transaction.add(masquerading, Hook.SOURCE_NAT);
     }
-    List<ListedRule> wanted = wanted(config, container, id, owner);
+    List<ListedRule> wanted = own(config, container, id, owner);
     List<ListedRule> left = new ArrayList<>(there.stream().filter(ownedBy(owner)).toList());
     for (ListedRule rule : wanted) {
-      Optional<ListedRule> same = left.stream().filter(it -> isSame(it, rule)).findFirst();
+      Optional<ListedRule> same = left.stream().filter(rule::doesSameAs).findFirst();
       same.ifPresentOrElse(left::remove, () -> transaction.append(rule.chain(), rule.rule()));
     }
     left.forEach(transaction::delete);
@@ -118,15 +117,11 @@ final class PortMapRules {
         .toList();
   }
 
-  private static boolean isSame(ListedRule a, ListedRule b) {
-    return a.chain().equals(b.chain()) && a.rule().doesSameAs(b.rule());
-  }
-
   private static Predicate<ListedRule> ownedBy(String owner) {
     return rule -> rule.rule().userdata().owner().filter(owner::equals).isPresent();
   }
 
-  private List<ListedRule> wanted(PortMapConfig config, Cidr container, String id, String owner) {
+  private List<ListedRule> own(PortMapConfig config, Cidr container, String id, String owner) {
     List<ListedRule> wanted = new ArrayList<>();
     for (PortMapping mapping : config.mappings(v4)) {
       RuleBuilder rule = RuleBuilder.in(table.family());
@@ -164,22 +159,14 @@ final class PortMapRules {
   }
 
   private int bits() {
-    return Ip.bits(v4 ? Ip.parse("0.0.0.0") : Ip.parse("::"));
+    return v4 ? 32 : 128;
   }
 
-  /**
-   * What is not as it should be, for CHECK; empty if all is well.
-   *
-   * @param there the table's rules
-   */
-  List<String> missing(
-      List<ListedRule> there, PortMapConfig config, Cidr container, String id, String owner) {
+  /** The rules that there should be for a container. */
+  List<ListedRule> wanted(PortMapConfig config, Cidr container, String id, String owner) {
     List<ListedRule> wanted = new ArrayList<>(entry(config));
-    wanted.addAll(wanted(config, container, id, owner));
-    return wanted.stream()
-        .filter(rule -> there.stream().noneMatch(it -> isSame(it, rule)))
-        .map(rule -> "a rule of chain \"" + rule.chain() + "\"")
-        .toList();
+    wanted.addAll(own(config, container, id, owner));
+    return wanted;
   }
 
   /**

@@ -7,6 +7,7 @@ import cni.api.ErrorCode;
 import cni.api.Result;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Predicate;
 
 /** What a plugin that adjusts an interface takes from the result of the one that made it. */
 final class PreviousResult {
@@ -29,20 +30,23 @@ final class PreviousResult {
                         + " must follow a plugin that makes an interface"));
   }
 
-  /** All addresses of the container's interface, or that are said to be of none. */
-  static List<Result.IpConfig> allAddresses(AttachmentRequest request, Result previous) {
+  /** Tells the container's interface: the one in a sandbox, if any is said to be in one. */
+  static Predicate<Result.Interface> own(AttachmentRequest request, Result previous) {
     String name = request.attachment().interfaceName();
     boolean sandboxed =
         previous.interfaces().stream().anyMatch(it -> it.name().equals(name) && !it.onHost());
+    return it -> it.name().equals(name) && it.onHost() != sandboxed;
+  }
+
+  /** All addresses of the container's interface, or that are said to be of none. */
+  static List<Result.IpConfig> allAddresses(AttachmentRequest request, Result previous) {
+    Predicate<Result.Interface> own = own(request, previous);
     return previous.ips().stream()
         .filter(
             ip -> {
               int index = ip.interfaceIndex().orElse(-1);
-              if (index < 0 || index >= previous.interfaces().size()) {
-                return true;
-              }
-              Result.Interface on = previous.interfaces().get(index);
-              return on.name().equals(name) && on.onHost() != sandboxed;
+              boolean ofNone = index < 0 || index >= previous.interfaces().size();
+              return ofNone || own.test(previous.interfaces().get(index));
             })
         .toList();
   }

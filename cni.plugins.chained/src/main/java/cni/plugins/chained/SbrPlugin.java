@@ -91,13 +91,9 @@ public final class SbrPlugin implements NetworkPlugin {
   private static void addRule(Rtnetlink routing, Cidr address, int table, Rollback rollback)
       throws IOException {
     PolicyRule rule = PolicyRule.from(address.address(), table);
-    try {
-      routing.execute(rule.addRequest());
+    // EEXIST: an ADD that was killed has left it
+    if (routing.executeUnless(rule.addRequest(), Errno.EEXIST)) {
       rollback.add(() -> routing.execute(rule.deleteRequest()));
-    } catch (NetlinkException e) {
-      if (!e.is(Errno.EEXIST)) { // an ADD that was killed has left it
-        throw e;
-      }
     }
   }
 
@@ -138,7 +134,7 @@ public final class SbrPlugin implements NetworkPlugin {
     for (Route route : moved) {
       boolean stays = config.sourceHints() && route.scope() == RtNetlink.RT_SCOPE_LINK;
       if (!stays) {
-        delete(routing, route);
+        routing.executeUnless(route.deleteRequest(), Errno.ESRCH);
         rollback.add(() -> routing.execute(route.replaceRequest()));
       }
     }
@@ -173,17 +169,7 @@ public final class SbrPlugin implements NetworkPlugin {
     }
     for (Route route : wanted) {
       routing.execute(route.replaceRequest());
-      rollback.add(() -> delete(routing, route));
-    }
-  }
-
-  private static void delete(Rtnetlink routing, Route route) throws IOException {
-    try {
-      routing.execute(route.deleteRequest());
-    } catch (NetlinkException e) {
-      if (!e.is(Errno.ESRCH)) {
-        throw e;
-      }
+      rollback.add(() -> routing.executeUnless(route.deleteRequest(), Errno.ESRCH));
     }
   }
 
@@ -274,13 +260,7 @@ public final class SbrPlugin implements NetworkPlugin {
       for (PolicyRule rule : routing.rules(family)) {
         boolean ours = rule.isPlain() && rule.source().filter(sources::contains).isPresent();
         if (ours && (table.isEmpty() || table.getAsInt() == rule.table())) {
-          try {
-            routing.execute(rule.deleteRequest());
-          } catch (NetlinkException e) {
-            if (!e.is(Errno.ENOENT)) {
-              throw e;
-            }
-          }
+          routing.executeUnless(rule.deleteRequest(), Errno.ENOENT);
         }
       }
     }

@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HexFormat;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A connection to the system's message bus, for calling methods that take strings (D-Bus
@@ -156,7 +157,7 @@ final class SystemBus implements AutoCloseable {
   }
 
   /** Receives a message; null if it is not the answer to the last call. */
-  private @org.jspecify.annotations.Nullable Answer receive(String method) throws IOException {
+  private @Nullable Answer receive(String method) throws IOException {
     ByteBuffer start = read(16);
     start.order(start.get(0) == 'l' ? ByteOrder.LITTLE_ENDIAN : ByteOrder.BIG_ENDIAN);
     int type = start.get(1);
@@ -181,8 +182,8 @@ final class SystemBus implements AutoCloseable {
     }
   }
 
-  private @org.jspecify.annotations.Nullable Answer answer(
-      int type, ByteBuffer fields, ByteBuffer body, String method) throws RefusedException {
+  private @Nullable Answer answer(int type, ByteBuffer fields, ByteBuffer body, String method)
+      throws RefusedException {
     String signature = "";
     String error = "";
     int replyTo = 0;

@@ -25,6 +25,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Predicate;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -203,18 +204,11 @@ public final class TuningPlugin implements NetworkPlugin {
     return (link.flags() & IfLink.IFF_ALLMULTI) != 0;
   }
 
-  /**
-   * The previous result with what has changed of the interface: the one in a sandbox, if any is
-   * said to be in one.
-   */
+  /** The previous result with what has changed of the interface. */
   private static Result describe(AttachmentRequest request, TuningConfig config, Result previous) {
-    String name = request.attachment().interfaceName();
-    boolean sandboxed =
-        previous.interfaces().stream().anyMatch(it -> it.name().equals(name) && !it.onHost());
+    Predicate<Result.Interface> own = PreviousResult.own(request, previous);
     return previous.withInterfaces(
-        previous.interfaces().stream()
-            .map(it -> it.name().equals(name) && it.onHost() != sandboxed ? tuned(it, config) : it)
-            .toList());
+        previous.interfaces().stream().map(it -> own.test(it) ? tuned(it, config) : it).toList());
   }
 
   private static Result.Interface tuned(Result.Interface it, TuningConfig config) {

@@ -1,9 +1,9 @@
 package cni.netlink.ffm.netfilter;
 
+import cni.netlink.ffm.Netlink;
 import cni.netlink.ffm.NetlinkMessage;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -49,8 +49,7 @@ public record AnonymousSet(Type type, boolean ranges, List<Element> elements) {
     int flags = NfTables.NFT_SET_ANONYMOUS | NfTables.NFT_SET_CONSTANT;
     String what = "add a set to table \"" + table + "\"";
     NetlinkMessage set =
-        NfTables.message(
-                what, NfTables.NFT_MSG_NEWSET, cni.netlink.ffm.Netlink.NLM_F_CREATE, table.family())
+        NfTables.message(what, NfTables.NFT_MSG_NEWSET, Netlink.NLM_F_CREATE, table.family())
             .string(NfTables.NFTA_SET_TABLE, table.name())
             .string(NfTables.NFTA_SET_NAME, NAME)
             .be32(NfTables.NFTA_SET_FLAGS, ranges ? flags | NfTables.NFT_SET_INTERVAL : flags)
@@ -62,16 +61,12 @@ public record AnonymousSet(Type type, boolean ranges, List<Element> elements) {
                 NfTables.NFTA_SET_DESC,
                 size -> size.be32(NfTables.NFTA_SET_DESC_SIZE, elements.size()));
     NetlinkMessage content =
-        NfTables.message(
-                what,
-                NfTables.NFT_MSG_NEWSETELEM,
-                cni.netlink.ffm.Netlink.NLM_F_CREATE,
-                table.family())
+        NfTables.message(what, NfTables.NFT_MSG_NEWSETELEM, Netlink.NLM_F_CREATE, table.family())
             .string(NfTables.NFTA_SET_ELEM_LIST_TABLE, table.name())
             .string(NfTables.NFTA_SET_ELEM_LIST_SET, NAME)
             .be32(NfTables.NFTA_SET_ELEM_LIST_SET_ID, id)
             .nest(NfTables.NFTA_SET_ELEM_LIST_ELEMENTS, this::writeElements);
-    return new ArrayList<>(List.of(set, content));
+    return List.of(set, content);
   }
 
   /** Without it nft shows names as empty: NFTNL_UDATA_SET_KEYBYTEORDER of libnftnl/udata.h. */

@@ -157,7 +157,6 @@ public sealed interface Expression {
   /** Looks something up in the routing tables; result is NFT_FIB_RESULT_*, flags NFTA_FIB_F_*. */
   record Fib(int result, int flags, int register) implements Expression {
     public static final int ADDRESS_TYPE = 3;
-    public static final int SOURCE_ADDRESS = 1;
     public static final int DESTINATION_ADDRESS = 2;
 
     @Override

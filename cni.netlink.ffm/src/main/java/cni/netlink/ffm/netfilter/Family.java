@@ -1,6 +1,7 @@
 package cni.netlink.ffm.netfilter;
 
 import cni.netlink.ffm.MalformedMessageException;
+import java.util.Locale;
 
 /** Families of tables: NFPROTO_* of linux/netfilter.h, by the words that nft(8) has for them. */
 public enum Family {
@@ -40,6 +41,6 @@ public enum Family {
   /** As nft writes it: {@code ip6}. */
   @Override
   public String toString() {
-    return name().toLowerCase(java.util.Locale.ROOT);
+    return name().toLowerCase(Locale.ROOT);
   }
 }

@@ -28,6 +28,9 @@ public final class IptablesRule {
   /** XT_ADDRTYPE_LOCAL of linux/netfilter/xt_addrtype.h. */
   private static final short ADDRESS_TYPE_LOCAL = 1 << 2;
 
+  /** A chain's name: XT_EXTENSION_MAXNAMELEN of linux/netfilter/x_tables.h, less the zero. */
+  public static final int LONGEST_CHAIN = 28;
+
   /** A multiport match takes no more. */
   public static final int MOST_PORTS = 15;
 

@@ -12,6 +12,11 @@ import java.nio.ByteBuffer;
  * @param rule what it does
  */
 public record ListedRule(Chain chain, long handle, Rule rule) {
+  /** Whether both do the same in the same chain. */
+  public boolean doesSameAs(ListedRule other) {
+    return chain.equals(other.chain) && rule.doesSameAs(other.rule);
+  }
+
   static ListedRule read(ByteBuffer message) throws MalformedMessageException {
     Attributes attributes = NfTables.attributes(message);
     Family family = Family.of(Byte.toUnsignedInt(message.get(0)));

@@ -9,6 +9,8 @@ import cni.netlink.ffm.netfilter.Expression.Meta;
 import cni.netlink.ffm.netfilter.Expression.Payload;
 import java.net.Inet4Address;
 import java.net.InetAddress;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
@@ -169,7 +171,7 @@ public final class RuleBuilder {
   }
 
   static Bytes hostOrder(int number) {
-    var buffer = java.nio.ByteBuffer.allocate(4).order(java.nio.ByteOrder.nativeOrder());
+    var buffer = ByteBuffer.allocate(4).order(ByteOrder.nativeOrder());
     return Bytes.of(buffer.putInt(number).array());
   }
 

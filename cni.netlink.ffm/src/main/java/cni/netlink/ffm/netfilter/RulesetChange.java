@@ -6,6 +6,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -22,21 +23,15 @@ public final class RulesetChange {
           "nat POSTROUTING", Hook.SOURCE_NAT);
 
   private final Nftables there;
-  private final List<ListedChain> listed;
   private final Transaction transaction = new Transaction();
   private final Map<Table, List<ListedRule>> rules = new HashMap<>();
+  private Optional<List<ListedChain>> listed = Optional.empty();
   private final Set<Chain> chains = new HashSet<>();
   private final Map<Chain, List<Rule>> added = new HashMap<>();
 
-  /**
-   * Begins with no changes.
-   *
-   * @throws IOException if the kernel cannot be asked which chains there are
-   */
-  public RulesetChange(Nftables there) throws IOException {
+  /** Begins with no changes. What is there is listed when it is needed, and then once. */
+  public RulesetChange(Nftables there) {
     this.there = there;
-    this.listed = there.chains();
-    listed.forEach(chain -> chains.add(chain.chain()));
   }
 
   /** What is to be committed. */
@@ -44,14 +39,32 @@ public final class RulesetChange {
     return transaction;
   }
 
-  /** Whether there is such a chain. */
-  public boolean has(Chain chain) {
-    return chains.contains(chain);
+  /**
+   * Whether there is such a chain.
+   *
+   * @throws IOException if the kernel cannot be asked
+   */
+  public boolean has(Chain chain) throws IOException {
+    return present().contains(chain);
   }
 
-  /** Every chain that was there at the beginning. */
-  public List<ListedChain> chains() {
-    return listed;
+  /**
+   * Every chain that was there at the beginning.
+   *
+   * @throws IOException if the kernel cannot be asked
+   */
+  public List<ListedChain> chains() throws IOException {
+    if (listed.isEmpty()) {
+      listed = Optional.of(there.chains());
+      listed.get().forEach(chain -> chains.add(chain.chain()));
+    }
+    return listed.get();
+  }
+
+  /** The chains that there will be after the changes so far. */
+  private Set<Chain> present() throws IOException {
+    chains();
+    return chains;
   }
 
   /**
@@ -86,9 +99,28 @@ public final class RulesetChange {
     return known;
   }
 
-  /** Sees to it that there is a chain, and its table. */
-  public RulesetChange ensure(Chain chain) {
-    if (chains.add(chain)) {
+  /**
+   * Those of the rules that are not there.
+   *
+   * @throws IOException if the kernel cannot be asked
+   */
+  public List<ListedRule> missing(List<ListedRule> wanted) throws IOException {
+    List<ListedRule> missing = new ArrayList<>();
+    for (ListedRule rule : wanted) {
+      if (rules(rule.chain().table()).stream().noneMatch(rule::doesSameAs)) {
+        missing.add(rule);
+      }
+    }
+    return missing;
+  }
+
+  /**
+   * Sees to it that there is a chain, and its table.
+   *
+   * @throws IOException if the kernel cannot be asked
+   */
+  public RulesetChange ensure(Chain chain) throws IOException {
+    if (present().add(chain)) {
       transaction.add(chain.table());
       Hook hook = BUILT_IN.get(chain.table().name() + " " + chain.name());
       if (hook == null) {
@@ -147,7 +179,7 @@ public final class RulesetChange {
    * @throws IOException if the kernel cannot be asked
    */
   public RulesetChange remove(Chain chain) throws IOException {
-    if (chains.remove(chain)) {
+    if (present().remove(chain)) {
       for (ListedRule rule : rules(chain.table())) {
         boolean kept = chains.contains(rule.chain()); // those of a removed chain go with it
         if (kept && rule.rule().leadsTo(chain.name())) {

@@ -6,6 +6,7 @@ import static cni.netlink.ffm.Netlink.NLM_F_REPLACE;
 
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
+import cni.netlink.ffm.Netlink;
 import cni.netlink.ffm.NetlinkMessage;
 import java.net.Inet4Address;
 import java.net.InetAddress;
@@ -101,19 +102,7 @@ public record Route(
    * The same in another table, without flags: of those that are there some only the kernel sets.
    */
   public Route inTable(int newTable) {
-    return new Route(
-        destination,
-        prefix,
-        hops,
-        priority,
-        newTable,
-        scope,
-        type,
-        0,
-        mtu,
-        advertisedMss,
-        protocol,
-        source);
+    return with(hops, newTable, 0, source);
   }
 
   /**
@@ -127,39 +116,30 @@ public record Route(
     }
     return hops.stream()
         .filter(hop -> hop.link() == link)
-        .map(
-            hop ->
-                new Route(
-                    destination,
-                    prefix,
-                    List.of(hop),
-                    priority,
-                    table,
-                    scope,
-                    type,
-                    flags,
-                    mtu,
-                    advertisedMss,
-                    protocol,
-                    source))
+        .map(hop -> with(List.of(hop), table, flags, source))
         .toList();
   }
 
   /** The same with the address that is taken for packets that have none yet. */
   public Route from(InetAddress newSource) {
+    return with(hops, table, flags, Optional.of(newSource));
+  }
+
+  private Route with(
+      List<Hop> newHops, int newTable, int newFlags, Optional<InetAddress> newSource) {
     return new Route(
         destination,
         prefix,
-        hops,
+        newHops,
         priority,
-        table,
+        newTable,
         scope,
         type,
-        flags,
+        newFlags,
         mtu,
         advertisedMss,
         protocol,
-        Optional.of(newSource));
+        newSource);
   }
 
   /** Whether the kernel made it from another one for a single destination. */
@@ -284,7 +264,7 @@ public record Route(
         }
         ByteBuffer hop = multipath.slice(at, length).order(multipath.order());
         hops.add(readHop(hop.getInt(4), Messages.attributes(hop, RTNEXTHOP)));
-        at += cni.netlink.ffm.Netlink.align(length);
+        at += Netlink.align(length);
       }
     }
     if (hops.isEmpty()) {

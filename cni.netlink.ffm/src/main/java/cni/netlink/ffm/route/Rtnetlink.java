@@ -16,6 +16,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 
 /**
  * The links, addresses, routes and neighbours of one network namespace, rtnetlink(7). Any thread
@@ -56,6 +57,27 @@ public final class Rtnetlink implements AutoCloseable {
    */
   public void execute(NetlinkMessage request) throws IOException {
     socket.execute(request);
+  }
+
+  /**
+   * Has the kernel do one thing, if there is anything to do.
+   *
+   * @param errnos what it answers if there is not: {@link Errno#ENODEV} where a link has to be
+   *     there
+   * @return whether it did it
+   * @throws NetlinkException if it refuses for another reason
+   * @throws IOException if it cannot be asked
+   */
+  public boolean executeUnless(NetlinkMessage request, int... errnos) throws IOException {
+    try {
+      socket.execute(request);
+      return true;
+    } catch (NetlinkException e) {
+      if (IntStream.of(errnos).noneMatch(e::is)) {
+        throw e;
+      }
+      return false;
+    }
   }
 
   /**

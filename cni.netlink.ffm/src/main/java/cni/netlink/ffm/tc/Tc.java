@@ -12,7 +12,6 @@ public final class Tc {
   static final int RTM_DELQDISC = 37;
   static final int RTM_GETQDISC = 38;
   static final int RTM_NEWTCLASS = 40;
-  static final int RTM_GETTCLASS = 42;
   static final int RTM_NEWTFILTER = 44;
   static final int RTM_GETTFILTER = 46;
 
