@@ -47,6 +47,23 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
     return new Result(interfaces, ips, routes, newDns);
   }
 
+  /**
+   * The same with what another has besides: its addresses point to its interfaces in the new place,
+   * and its resolver settings count if it has any.
+   */
+  public Result plus(Result more) {
+    List<Interface> allInterfaces = new ArrayList<>(interfaces);
+    allInterfaces.addAll(more.interfaces);
+    List<IpConfig> allIps = new ArrayList<>(ips);
+    for (IpConfig ip : more.ips) {
+      OptionalInt index = ip.interfaceIndex();
+      allIps.add(index.isEmpty() ? ip : ip.onInterface(interfaces.size() + index.getAsInt()));
+    }
+    List<Route> allRoutes = new ArrayList<>(routes);
+    allRoutes.addAll(more.routes);
+    return new Result(allInterfaces, allIps, allRoutes, more.dns.isEmpty() ? dns : more.dns);
+  }
+
   /** Where the interface with that name and sandbox stands in {@link #interfaces}. */
   public OptionalInt indexOf(String name, String sandbox) {
     for (int i = 0; i < interfaces.size(); i++) {

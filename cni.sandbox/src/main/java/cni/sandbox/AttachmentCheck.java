@@ -41,6 +41,30 @@ public final class AttachmentCheck {
                     "prevResult is missing: CHECK needs the result of the ADD"));
   }
 
+  /**
+   * Where the attachment's interface stands in the previous result.
+   *
+   * @throws CniException code 7 if it is not there, or is in another sandbox
+   */
+  public static int requireIndex(AttachmentRequest request, Result result) throws CniException {
+    String name = request.attachment().interfaceName();
+    String path = request.attachment().sandbox();
+    return result
+        .indexOf(name, path)
+        .orElseThrow(
+            () ->
+                new CniException(
+                    ErrorCode.INVALID_CONFIG,
+                    result.interfaces().stream()
+                        .filter(it -> it.name().equals(name) && !it.onHost())
+                        .findFirst()
+                        .map(
+                            it ->
+                                "prevResult has interface %s in sandbox %s, CNI_NETNS is %s"
+                                    .formatted(name, it.sandbox(), path))
+                        .orElse("prevResult has no interface " + name + " in a sandbox")));
+  }
+
   /** The error for something that is not as the result says. */
   public static CniException differs(String message) {
     return new CniException(ErrorCode.INTERNAL, message);

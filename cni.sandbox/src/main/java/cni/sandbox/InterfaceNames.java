@@ -1,16 +1,22 @@
 package cni.sandbox;
 
-import java.util.concurrent.ThreadLocalRandom;
+import cni.api.Attachment;
+import cni.api.CniException;
+import cni.api.ErrorCode;
 
-/** Names for interfaces on the host. */
+/** Names for interfaces. */
 public final class InterfaceNames {
   private InterfaceNames() {}
 
-  /**
-   * A name that is most likely free, of the form that the reference plugins give: {@code veth} and
-   * eight hexadecimal digits.
-   */
-  public static String randomVeth() {
-    return "veth%08x".formatted(ThreadLocalRandom.current().nextInt());
+  /** The error (code 4) for a name in the container that an interface has already. */
+  public static CniException taken(Attachment attachment, Exception cause) {
+    return new CniException(
+        ErrorCode.INVALID_PARAMETER,
+        "interface "
+            + attachment.interfaceName()
+            + " (CNI_IFNAME) exists already in "
+            + attachment.sandbox()
+            + "; delete that attachment first, or choose another name",
+        cause);
   }
 }

@@ -5,6 +5,9 @@ import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.Ip;
 import cni.api.Result;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.NetlinkAnswer;
+import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.NetlinkMessage;
 import cni.netlink.ffm.Sysctl;
 import cni.netlink.ffm.route.InterfaceAddress;
@@ -18,6 +21,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * Puts a result's addresses and routes on an interface of the container: one send for all of it,
@@ -55,6 +59,20 @@ public final class InterfaceSetup {
    *     code 999 with the kernel's words if it refuses something
    */
   public void apply(Result result, int index, boolean dad, Deadline deadline) throws CniException {
+    apply(result, index, dad, List.of(), deadline);
+  }
+
+  /**
+   * As {@link #apply(Result, int, boolean, Deadline)}, with something in between.
+   *
+   * @param onceUp what the kernel is asked to do when the interface is up, before the result's
+   *     routes are added; that it refuses what is there already (EEXIST) or gone (ESRCH) is no
+   *     failure
+   * @throws CniException as the other
+   */
+  public void apply(
+      Result result, int index, boolean dad, List<NetlinkMessage> onceUp, Deadline deadline)
+      throws CniException {
     List<Result.IpConfig> ips = result.ipsOf(index);
     boolean v6 = ips.stream().anyMatch(ip -> !ip.address().isV4());
     try {
@@ -66,15 +84,35 @@ public final class InterfaceSetup {
       }
       // The addresses first: going up announces those that are there (arp_notify, ndisc_notify).
       requests.add(LinkRequests.setUp(link));
+      boolean usableFirst = v6 && !onceUp.isEmpty(); // they may name an address as their source
+      if (usableFirst) {
+        execute(requests, List.of());
+        requests.clear();
+        awaitUsable(deadline);
+      }
+      requests.addAll(onceUp);
       for (Result.Route route : result.routes()) {
         requests.add(route(route, ips).addRequest());
       }
-      sandbox.routing().execute(requests);
-      if (v6) {
+      execute(requests, onceUp);
+      if (v6 && !usableFirst) {
         awaitUsable(deadline);
       }
     } catch (IOException e) {
       throw Namespace.failure("setting up interface " + name, e);
+    }
+  }
+
+  private void execute(List<NetlinkMessage> requests, List<NetlinkMessage> lenient)
+      throws IOException {
+    List<NetlinkAnswer> answers = sandbox.routing().exchange(requests);
+    for (int i = 0; i < answers.size(); i++) {
+      Optional<NetlinkException> error = answers.get(i).error();
+      if (error.isPresent()
+          && !(lenient.contains(requests.get(i))
+              && (error.get().is(Errno.EEXIST) || error.get().is(Errno.ESRCH)))) {
+        throw error.get();
+      }
     }
   }
 
@@ -104,7 +142,11 @@ public final class InterfaceSetup {
   }
 
   private Route route(Result.Route route, List<Result.IpConfig> ips) {
-    Optional<InetAddress> gateway = route.gateway().or(() -> gatewayFor(route, ips));
+    boolean onLink =
+        route.scope().equals(OptionalInt.of(RtNetlink.RT_SCOPE_LINK))
+            || route.gateway().filter(InetAddress::isAnyLocalAddress).isPresent();
+    Optional<InetAddress> gateway =
+        onLink ? Optional.empty() : route.gateway().or(() -> gatewayFor(route, ips));
     int defaultScope = gateway.isPresent() ? RtNetlink.RT_SCOPE_UNIVERSE : RtNetlink.RT_SCOPE_LINK;
     return Route.unicast(
             route.destination().network().address(),

@@ -1,14 +1,9 @@
 package cni.sandbox;
 
-import cni.netlink.ffm.ChildEnvironment;
-import cni.netlink.ffm.ChildProcess;
-import cni.netlink.ffm.KernelException;
 import java.io.IOException;
-import java.io.InterruptedIOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -29,19 +24,9 @@ import java.util.stream.Collectors;
 public record LegacyIptables(Path proc, List<Path> path) {
   private static final System.Logger LOG = System.getLogger("cni.sandbox");
 
-  private static final Duration PATIENCE = Duration.ofSeconds(30);
-  private static final int LONGEST_OUTPUT = 16 << 20;
-
   /** That of this system. */
   public static final LegacyIptables SYSTEM =
-      new LegacyIptables(
-          Path.of("/proc/thread-self/net"),
-          List.of(
-              Path.of("/usr/sbin"),
-              Path.of("/sbin"),
-              Path.of("/usr/bin"),
-              Path.of("/bin"),
-              Path.of("/usr/local/sbin")));
+      new LegacyIptables(Path.of("/proc/thread-self/net"), Command.DIRECTORIES);
 
   /** Takes a copy of the list. */
   public LegacyIptables {
@@ -149,14 +134,7 @@ public record LegacyIptables(Path proc, List<Path> path) {
 
   /** The command that is the legacy one by name, or else the one that there is. */
   private Optional<Path> command(String name) {
-    for (String variant : List.of(name + "-legacy", name)) {
-      for (Path directory : path) {
-        if (Files.isExecutable(directory.resolve(variant))) {
-          return Optional.of(directory.resolve(variant));
-        }
-      }
-    }
-    return Optional.empty();
+    return Command.find(name + "-legacy", path).or(() -> Command.find(name, path));
   }
 
   private static List<Rule> list(Namespace host, Path command, String table) throws IOException {
@@ -206,21 +184,6 @@ public record LegacyIptables(Path proc, List<Path> path) {
       throws IOException {
     List<String> words = new ArrayList<>(List.of(command.toString()));
     words.addAll(arguments);
-    try (ChildProcess process = host.<ChildProcess, KernelException>inside(() -> start(words))) {
-      if (!process.pump(PATIENCE)) {
-        throw new IOException(String.join(" ", words) + " does not end");
-      }
-      if (process.exitStatus().orElse(-1) != 0) {
-        throw new IOException(String.join(" ", words) + ": " + process.errors().strip());
-      }
-      return process.output();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new InterruptedIOException("interrupted while running " + command);
-    }
-  }
-
-  private static ChildProcess start(List<String> words) throws KernelException {
-    return ChildProcess.start(words, ChildEnvironment.inherited(), new byte[0], LONGEST_OUTPUT);
+    return new Command(words).runIn(host);
   }
 }

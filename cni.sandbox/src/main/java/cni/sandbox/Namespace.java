@@ -206,6 +206,16 @@ public final class Namespace implements AutoCloseable {
   }
 
   /**
+   * Does something on a thread for which /sys shows the devices of the namespace.
+   *
+   * @throws E what the work throws
+   * @throws KernelException if the namespace cannot be entered
+   */
+  public <T, E extends Exception> T withSys(NetNs.Task<T, E> work) throws E, KernelException {
+    return netns.isPresent() ? netns.get().callWithSys(work) : work.run();
+  }
+
+  /**
    * Does something with the namespace's kernel parameters.
    *
    * @throws IOException what the work throws, or if the namespace cannot be entered

@@ -1,9 +1,11 @@
 package cni.sandbox;
 
+import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.ErrorCode;
 import cni.api.Json;
+import cni.api.PluginConfig;
 import cni.netlink.ffm.route.Mac;
 import java.util.List;
 import java.util.Map;
@@ -12,6 +14,20 @@ import java.util.Optional;
 /** The hardware address that is asked for by those who may (CONVENTIONS: {@code mac}). */
 public final class RequestedMac {
   private RequestedMac() {}
+
+  /**
+   * That of an attachment: what the runtime wants counts most, then {@code args.cni}, then
+   * CNI_ARGS, then the plugin's configuration.
+   *
+   * @return lower case, with colons
+   * @throws CniException code 7 or 4 if one of them is something else
+   */
+  public static Optional<String> of(AttachmentRequest request) throws CniException {
+    PluginConfig config = request.config();
+    List<Optional<ConfigObject>> wishes = List.of(config.runtimeConfig(), config.args());
+    Optional<String> wish = of(wishes, request.attachment().args());
+    return wish.isPresent() ? wish : in(config.view());
+  }
 
   /**
    * The first that is there: in the key {@code mac} of the sections, then as MAC in CNI_ARGS.

@@ -71,6 +71,18 @@ public final class Attributes {
   }
 
   /**
+   * The attribute as a number of two bytes, in the machine's byte order.
+   *
+   * @throws MalformedMessageException if it is shorter
+   */
+  public OptionalInt u16(int attribute) throws MalformedMessageException {
+    Optional<ByteBuffer> value = value(attribute, 2);
+    return value.isEmpty()
+        ? OptionalInt.empty()
+        : OptionalInt.of(Short.toUnsignedInt(value.get().getShort(0)));
+  }
+
+  /**
    * The attribute as a number of four bytes, in the machine's byte order.
    *
    * @throws MalformedMessageException if it is shorter

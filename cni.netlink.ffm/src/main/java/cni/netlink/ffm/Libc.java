@@ -54,9 +54,14 @@ final class Libc {
   private static final MethodHandle OPEN =
       variadic("open", 2, JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT);
   private static final MethodHandle CLOSE = function("close", JAVA_INT, JAVA_INT);
+  private static final MethodHandle DUP2 = function("dup2", JAVA_INT, JAVA_INT, JAVA_INT);
   private static final MethodHandle SETNS = function("setns", JAVA_INT, JAVA_INT, JAVA_INT);
   private static final MethodHandle UNSHARE = function("unshare", JAVA_INT, JAVA_INT);
   private static final MethodHandle IOCTL = variadic("ioctl", 2, JAVA_INT, JAVA_INT, JAVA_LONG);
+  private static final MethodHandle IOCTL_POINTER =
+      variadic("ioctl", 2, JAVA_INT, JAVA_INT, JAVA_LONG, ADDRESS);
+  private static final MethodHandle IOCTL_VALUE =
+      variadic("ioctl", 2, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG);
   private static final MethodHandle STATX =
       function("statx", JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT, ADDRESS);
   private static final MethodHandle MOUNT =
@@ -101,6 +106,16 @@ final class Libc {
     }
   }
 
+  /** dup2(2). */
+  static void dup2(int fd, int number) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(STATE);
+      check((int) DUP2.invokeExact(state, fd, number), state, "dup2");
+    } catch (Throwable t) {
+      throw failure(t);
+    }
+  }
+
   /** setns(2), for a network namespace. */
   static void setns(int fd) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
@@ -127,6 +142,27 @@ final class Libc {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(STATE);
       return check((int) IOCTL.invokeExact(state, fd, request), state, what);
+    } catch (Throwable t) {
+      throw failure(t);
+    }
+  }
+
+  /** ioctl(2) for requests whose argument is a structure. */
+  static void ioctl(int fd, long request, MemorySegment argument, String what)
+      throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(STATE);
+      check((int) IOCTL_POINTER.invokeExact(state, fd, request, argument), state, what);
+    } catch (Throwable t) {
+      throw failure(t);
+    }
+  }
+
+  /** ioctl(2) for requests whose argument is a number. */
+  static void ioctl(int fd, long request, long argument, String what) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(STATE);
+      check((int) IOCTL_VALUE.invokeExact(state, fd, request, argument), state, what);
     } catch (Throwable t) {
       throw failure(t);
     }
@@ -237,10 +273,15 @@ final class Libc {
 
   /** sendto(2), without address. */
   static long send(int fd, MemorySegment data) throws KernelException {
+    return send(fd, data, MemorySegment.NULL);
+  }
+
+  /** sendto(2). */
+  static long send(int fd, MemorySegment data, MemorySegment address) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(STATE);
-      long sent =
-          (long) SENDTO.invokeExact(state, fd, data, data.byteSize(), 0, MemorySegment.NULL, 0);
+      int length = (int) address.byteSize();
+      long sent = (long) SENDTO.invokeExact(state, fd, data, data.byteSize(), 0, address, length);
       return check(sent, state, "send");
     } catch (Throwable t) {
       throw failure(t);

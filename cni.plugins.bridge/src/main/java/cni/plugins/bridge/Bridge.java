@@ -18,8 +18,8 @@ import cni.netlink.ffm.route.NewLink;
 import cni.netlink.ffm.route.RtNetlink;
 import cni.netlink.ffm.route.Rtnetlink;
 import cni.sandbox.Forwarding;
-import cni.sandbox.InterfaceNames;
 import cni.sandbox.Namespace;
+import cni.sandbox.VethPair;
 import java.io.IOException;
 import java.math.BigInteger;
 import java.net.InetAddress;
@@ -200,7 +200,7 @@ final class Bridge {
     Optional<Link> found = routing.link(name);
     if (found.isEmpty()) {
       NewLink peer = NewLink.peer(name).mtu(bridge.mtu());
-      NewLink veth = NewLink.veth(InterfaceNames.randomVeth(), peer).mtu(bridge.mtu());
+      NewLink veth = NewLink.veth(VethPair.randomName(), peer).mtu(bridge.mtu());
       NetlinkMessage request = veth.master(bridge.index()).up().request();
       executeUnless(routing, List.of(request), Errno.EEXIST);
       found = routing.link(name);

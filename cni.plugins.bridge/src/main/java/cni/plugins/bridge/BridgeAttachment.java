@@ -4,22 +4,19 @@ import cni.api.AttachmentRequest;
 import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.ErrorCode;
-import cni.api.NetworkPlugin;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.netlink.ffm.Errno;
-import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
-import cni.netlink.ffm.route.Mac;
-import cni.netlink.ffm.route.NewLink;
 import cni.sandbox.Backoff;
 import cni.sandbox.Forwarding;
-import cni.sandbox.InterfaceNames;
 import cni.sandbox.InterfaceSetup;
+import cni.sandbox.Ipam;
 import cni.sandbox.Masquerade;
 import cni.sandbox.Namespace;
 import cni.sandbox.RuleBackend;
+import cni.sandbox.VethPair;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.time.Duration;
@@ -29,8 +26,6 @@ import java.util.Optional;
 
 /** One ADD: a container's interface becomes a port of the bridge. */
 final class BridgeAttachment {
-  private static final int NAME_ATTEMPTS = 10;
-
   /** As long as the reference plugin waits for the port. */
   private static final Duration PORT_PATIENCE = Duration.ofMillis(2550);
 
@@ -42,7 +37,7 @@ final class BridgeAttachment {
   private final Rollback rollback = new Rollback();
 
   /** Takes the container's interface off the bridge. */
-  private Rollback.Step disconnect = () -> {};
+  private Ipam.Disconnection disconnection = () -> {};
 
   BridgeAttachment(
       AttachmentRequest request, BridgeConfig config, Namespace host, Namespace sandbox) {
@@ -79,8 +74,9 @@ final class BridgeAttachment {
     if (config.spoofCheck()) {
       refuseOtherMacs(hostInterface(result, port).name());
     }
-    if (config.ipam().isPresent()) {
-      result = address(bridgeLink, result);
+    Optional<Ipam> ipam = Ipam.of(request);
+    if (ipam.isPresent()) {
+      result = address(ipam.get(), bridgeLink, result);
     } else if (config.containerInterface() && port.isEmpty()) {
       sandbox.routing().execute(LinkRequests.setUp(containerLink().index()));
     }
@@ -94,9 +90,10 @@ final class BridgeAttachment {
 
   /** Makes a veth of which one end is in the container, and the other a port of the bridge. */
   private Result connect(Link bridgeLink, Result previous) throws CniException, IOException {
-    String hostName = createVeth(bridgeLink);
-    disconnect = () -> host.routing().executeUnless(LinkRequests.delete(hostName), Errno.ENODEV);
-    rollback.add(disconnect);
+    String hostName =
+        VethPair.create(request, host, sandbox, config.mtu(), bridgeLink.index(), config.mac());
+    disconnection = () -> host.routing().executeUnless(LinkRequests.delete(hostName), Errno.ENODEV);
+    rollback.add(disconnection::disconnect);
     Forwarding.refuseAdvertisements(host, hostName);
     Link hostLink = host.routing().links(hostName).getFirst();
     BridgePort.configure(host.routing(), hostLink.index(), config);
@@ -106,34 +103,6 @@ final class BridgeAttachment {
     interfaces.add(describe(hostLink, ""));
     interfaces.add(describe(containerLink, sandboxPath()));
     return previous.withInterfaces(interfaces);
-  }
-
-  private String createVeth(Link bridgeLink) throws CniException, IOException {
-    for (int attempt = 1; ; attempt++) {
-      String hostName = InterfaceNames.randomVeth();
-      NewLink peer = NewLink.peer(ifName()).mtu(config.mtu()).in(sandbox.netns());
-      config.mac().ifPresent(mac -> peer.mac(Mac.parse(mac)));
-      NewLink veth = NewLink.veth(hostName, peer).mtu(config.mtu()).master(bridgeLink.index()).up();
-      try {
-        host.routing().execute(veth.request());
-        return hostName;
-      } catch (NetlinkException e) {
-        if (!e.is(Errno.EEXIST)) {
-          throw e;
-        }
-        boolean unlucky = host.routing().link(hostName).isPresent();
-        if (!unlucky || attempt == NAME_ATTEMPTS) {
-          throw new CniException(
-              ErrorCode.INVALID_PARAMETER,
-              "interface "
-                  + ifName()
-                  + " (CNI_IFNAME) exists already in "
-                  + sandboxPath()
-                  + "; delete that attachment first, or choose another name",
-              e);
-        }
-      }
-    }
   }
 
   /** Makes the host's end of what an earlier plugin created a port (CONVENTIONS, "Chained"). */
@@ -155,8 +124,8 @@ final class BridgeAttachment {
           "interface " + port.name() + " of prevResult already belongs to another bridge");
     }
     int before = link.master();
-    disconnect = () -> host.routing().execute(LinkRequests.setMaster(link.index(), before));
-    rollback.add(disconnect);
+    disconnection = () -> host.routing().execute(LinkRequests.setMaster(link.index(), before));
+    rollback.add(disconnection::disconnect);
     host.routing()
         .execute(
             List.of(
@@ -169,7 +138,8 @@ final class BridgeAttachment {
   }
 
   /** Has the ipam plugin give out addresses and puts them on the container's interface. */
-  private Result address(Link bridgeLink, Result result) throws CniException, IOException {
+  private Result address(Ipam ipam, Link bridgeLink, Result result)
+      throws CniException, IOException {
     int index =
         result
             .indexOf(ifName(), sandboxPath())
@@ -182,7 +152,7 @@ final class BridgeAttachment {
                             + " in "
                             + sandboxPath()));
     Link container = containerLink();
-    Result assigned = withGateways(askIpam(), index);
+    Result assigned = withGateways(ipam.add(request, rollback, disconnection), index);
     new InterfaceSetup(sandbox, ifName(), container.index())
         .apply(assigned, index, config.dad(), request.context().deadline());
     List<Result.Interface> interfaces = new ArrayList<>(result.interfaces());
@@ -212,36 +182,6 @@ final class BridgeAttachment {
     var masquerade = new Masquerade(host, request.config().network(), request.attachment().id());
     masquerade.add(backend, ips.stream().map(Result.IpConfig::address).toList());
     rollback.add(masquerade::delete);
-  }
-
-  private Result askIpam() throws CniException {
-    String type = config.ipam().orElseThrow();
-    NetworkPlugin ipam = request.context().delegates().find(type);
-    // An address that is still on a wire must not be given to the next container.
-    Rollback.Step release =
-        () -> {
-          disconnect.undo();
-          ipam.delete(request.forCleanup());
-        };
-    Result assigned;
-    boolean refused = false;
-    try {
-      assigned = ipam.add(request);
-    } catch (CniException e) {
-      // SPEC section 4: one that failed gets a DEL. But where it refused the attachment itself,
-      // because there is one, that would take from an earlier ADD what it was given.
-      refused = e.is(ErrorCode.INVALID_PARAMETER);
-      throw e;
-    } finally {
-      if (!refused) {
-        rollback.add(release);
-      }
-    }
-    if (assigned.ips().isEmpty()) {
-      throw new CniException(
-          ErrorCode.INVALID_CONFIG, "ipam plugin " + type + " answered without an address");
-    }
-    return assigned;
   }
 
   /** Completes what the ipam plugin left to us: interface, gateways, default routes. */

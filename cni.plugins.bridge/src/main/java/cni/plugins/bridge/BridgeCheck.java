@@ -39,7 +39,7 @@ final class BridgeCheck {
 
   void check() throws CniException {
     Link bridge = checkBridge();
-    int index = containerIndex();
+    int index = AttachmentCheck.requireIndex(request, result);
     Result.Interface expected = result.interfaces().get(index);
     String where = "the container (" + expected.sandbox() + ")";
     Link container = AttachmentCheck.requireLink(sandbox, expected, where);
@@ -89,24 +89,6 @@ final class BridgeCheck {
               .formatted(bridge.name(), promiscuous ? "on" : "off", config.promiscuous()));
     }
     return bridge;
-  }
-
-  private int containerIndex() throws CniException {
-    String name = request.attachment().interfaceName();
-    String path = request.attachment().sandbox();
-    return result
-        .indexOf(name, path)
-        .orElseThrow(
-            () ->
-                invalid(
-                    result.interfaces().stream()
-                        .filter(it -> it.name().equals(name) && !it.onHost())
-                        .findFirst()
-                        .map(
-                            it ->
-                                "prevResult has interface %s in sandbox %s, CNI_NETNS is %s"
-                                    .formatted(name, it.sandbox(), path))
-                        .orElse("prevResult has no interface " + name + " in a sandbox")));
   }
 
   /** The end on the host is known by its peer; its name may stand in the result or not. */

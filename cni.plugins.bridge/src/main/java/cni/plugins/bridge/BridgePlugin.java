@@ -11,6 +11,7 @@ import cni.api.Result;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
+import cni.sandbox.Ipam;
 import cni.sandbox.Masquerade;
 import cni.sandbox.Namespace;
 import java.io.IOException;
@@ -44,8 +45,9 @@ public final class BridgePlugin implements NetworkPlugin {
   @Override
   public void check(AttachmentRequest request) throws CniException {
     BridgeConfig config = config(request);
-    if (config.ipam().isPresent()) {
-      request.context().delegates().find(config.ipam().get()).check(request);
+    Optional<Ipam> ipam = Ipam.of(request);
+    if (ipam.isPresent()) {
+      ipam.get().check(request);
     }
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
@@ -61,11 +63,17 @@ public final class BridgePlugin implements NetworkPlugin {
    */
   @Override
   public void delete(AttachmentRequest request) throws CniException {
-    disconnect(request, BridgeConfig.bridgeName(request.config().view()));
-    // Only now: an address that is still on a wire must not be given to the next container.
-    Optional<String> ipam = request.config().ipamType();
-    if (ipam.isPresent()) {
-      request.context().delegates().find(ipam.get()).delete(request);
+    String bridge = BridgeConfig.bridgeName(request.config().view());
+    Optional<Ipam> ipam = Ipam.of(request);
+    try {
+      if (ipam.isPresent()) {
+        ipam.get().delete(request, () -> disconnect(request, bridge));
+      } else {
+        disconnect(request, bridge);
+      }
+    } catch (IOException e) {
+      String name = request.attachment().interfaceName();
+      throw Namespace.failure("disconnecting " + name + " from bridge " + bridge, e);
     }
     removeRules(request);
   }
@@ -86,10 +94,10 @@ public final class BridgePlugin implements NetworkPlugin {
     }
   }
 
-  private static void disconnect(AttachmentRequest request, String bridge) throws CniException {
+  private static void disconnect(AttachmentRequest request, String bridge)
+      throws CniException, IOException {
     Result previous = request.prevResult().orElse(Result.EMPTY);
     Optional<Result.Interface> adopted = adopted(previous, bridge);
-    String ifName = request.attachment().interfaceName();
     try (Namespace host = Namespace.ofHost(request.context())) {
       if (adopted.isPresent()) {
         release(host, adopted.get(), bridge);
@@ -98,8 +106,6 @@ public final class BridgePlugin implements NetworkPlugin {
       if (!deleteContainerEnd(request, host)) {
         deleteHostEnd(host, previous, bridge);
       }
-    } catch (IOException e) {
-      throw Namespace.failure("disconnecting " + ifName + " from bridge " + bridge, e);
     }
   }
 
@@ -175,8 +181,9 @@ public final class BridgePlugin implements NetworkPlugin {
   @Override
   public void collect(CollectRequest request) throws CniException {
     BridgeConfig config = BridgeConfig.parse(request.config(), Map.of());
-    if (config.ipam().isPresent()) {
-      request.context().delegates().find(config.ipam().get()).collect(request);
+    Optional<Ipam> ipam = Ipam.of(request);
+    if (ipam.isPresent()) {
+      ipam.get().collect(request);
     }
     if (config.masquerade().isEmpty() && !config.spoofCheck()) {
       return; // nothing to look for, and perhaps a kernel without nf_tables
@@ -191,8 +198,9 @@ public final class BridgePlugin implements NetworkPlugin {
   public void status(NetworkRequest request) throws CniException {
     BridgeConfig config = BridgeConfig.parse(request.config(), Map.of());
     config.requireFeasible(request.config().view());
-    if (config.ipam().isPresent()) {
-      request.context().delegates().find(config.ipam().get()).status(request);
+    Optional<Ipam> ipam = Ipam.of(request);
+    if (ipam.isPresent()) {
+      ipam.get().status(request);
     }
   }
 

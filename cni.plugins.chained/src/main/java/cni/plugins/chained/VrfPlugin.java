@@ -100,13 +100,13 @@ public final class VrfPlugin implements NetworkPlugin {
       return routing.links(config.name()).getFirst();
     }
     AttachmentCheck.requireKind(there.get(), KIND, "the container");
-    if (config.table() != 0 && there.get().table() != config.table()) {
+    if (config.table() != 0 && table(there.get()) != config.table()) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
           "VRF %s exists with routing table %s, the configuration wants %s"
               .formatted(
                   config.name(),
-                  Integer.toUnsignedString(there.get().table()),
+                  Integer.toUnsignedString(table(there.get())),
                   Integer.toUnsignedString(config.table())));
     }
     return there.get();
@@ -133,7 +133,7 @@ public final class VrfPlugin implements NetworkPlugin {
     Set<Integer> taken =
         routing.links().stream()
             .filter(link -> link.isKind(KIND))
-            .map(Link::table)
+            .map(VrfPlugin::table)
             .collect(Collectors.toUnmodifiableSet());
     int table = 1;
     while (taken.contains(table)) {
@@ -176,7 +176,7 @@ public final class VrfPlugin implements NetworkPlugin {
                 .addRequest());
       }
     }
-    routes.forEach(route -> requests.add(route.inTable(vrf.table()).replaceRequest()));
+    routes.forEach(route -> requests.add(route.inTable(table(vrf)).replaceRequest()));
     routing.execute(requests);
   }
 
@@ -237,5 +237,9 @@ public final class VrfPlugin implements NetworkPlugin {
   @Override
   public void status(NetworkRequest request) throws CniException {
     Config.parse(request.config());
+  }
+
+  private static int table(Link link) {
+    return link.detail() instanceof Link.Vrf(int table) ? table : 0;
   }
 }

@@ -18,6 +18,24 @@ public final class IfLink {
   public static final int IFLA_EXT_MASK = 29;
   public static final int IFLA_PROMISCUITY = 30;
 
+  // attributes in IFLA_INFO_DATA of links that stand on another
+  public static final int IFLA_VLAN_ID = 1;
+  public static final int IFLA_IPVLAN_MODE = 1;
+  public static final int IFLA_IPVLAN_FLAGS = 2;
+  public static final int IFLA_MACVLAN_MODE = 1;
+  public static final int IFLA_MACVLAN_BC_QUEUE_LEN = 7;
+
+  // macvlan's modes
+  public static final int MACVLAN_MODE_PRIVATE = 1;
+  public static final int MACVLAN_MODE_VEPA = 2;
+  public static final int MACVLAN_MODE_BRIDGE = 4;
+  public static final int MACVLAN_MODE_PASSTHRU = 8;
+
+  // ipvlan's modes
+  public static final int IPVLAN_MODE_L2 = 0;
+  public static final int IPVLAN_MODE_L3 = 1;
+  public static final int IPVLAN_MODE_L3S = 2;
+
   // attributes in IFLA_LINKINFO
   public static final int IFLA_INFO_KIND = 1;
   public static final int IFLA_INFO_DATA = 2;

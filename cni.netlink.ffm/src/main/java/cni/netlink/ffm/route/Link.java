@@ -22,7 +22,7 @@ import java.util.Optional;
  * @param txQueueLength in packets
  * @param group its group
  * @param alias what somebody has written on it; usually empty
- * @param table the routing table of a vrf, 0 for everything else
+ * @param detail what distinguishes it from others of its kind
  */
 public record Link(
     int index,
@@ -38,7 +38,25 @@ public record Link(
     int txQueueLength,
     int group,
     String alias,
-    int table) {
+    Detail detail) {
+  /** What a kind of links has for itself (IFLA_INFO_DATA). */
+  public sealed interface Detail {}
+
+  /** Nothing that is read here. */
+  public record Plain() implements Detail {}
+
+  /** The routing table of a vrf. */
+  public record Vrf(int table) implements Detail {}
+
+  /** MACVLAN_MODE_*. */
+  public record Macvlan(int mode) implements Detail {}
+
+  /** IPVLAN_MODE_*. */
+  public record Ipvlan(int mode) implements Detail {}
+
+  /** The number of a VLAN. */
+  public record Vlan(int id) implements Detail {}
+
   /** RFC 2863 operational state, in the order of IF_OPER_* in linux/if.h. */
   public enum OperState {
     /** The driver does not say; such an interface usually works. */
@@ -73,15 +91,22 @@ public record Link(
         attributes.u32(IfLink.IFLA_TXQLEN).orElse(0),
         attributes.u32(IfLink.IFLA_GROUP).orElse(0),
         attributes.string(IfLink.IFLA_IFALIAS).orElse(""),
-        info.isEmpty() ? 0 : readTable(info.get()));
+        info.isEmpty() ? new Plain() : readDetail(info.get()));
   }
 
-  private static int readTable(Attributes info) throws MalformedMessageException {
-    Optional<Attributes> data =
-        info.string(IfLink.IFLA_INFO_KIND).orElse("").equals("vrf")
-            ? info.nested(IfLink.IFLA_INFO_DATA)
-            : Optional.empty();
-    return data.isEmpty() ? 0 : data.get().u32(IfLink.IFLA_VRF_TABLE).orElse(0);
+  private static Detail readDetail(Attributes info) throws MalformedMessageException {
+    Optional<Attributes> there = info.nested(IfLink.IFLA_INFO_DATA);
+    if (there.isEmpty()) {
+      return new Plain();
+    }
+    Attributes data = there.get();
+    return switch (info.string(IfLink.IFLA_INFO_KIND).orElse("")) {
+      case "vrf" -> new Vrf(data.u32(IfLink.IFLA_VRF_TABLE).orElse(0));
+      case "macvlan" -> new Macvlan(data.u32(IfLink.IFLA_MACVLAN_MODE).orElse(0));
+      case "ipvlan" -> new Ipvlan(data.u16(IfLink.IFLA_IPVLAN_MODE).orElse(0));
+      case "vlan" -> new Vlan(data.u16(IfLink.IFLA_VLAN_ID).orElse(0));
+      default -> new Plain();
+    };
   }
 
   /** Whether it is set up (IFF_UP), whatever its operational state. */

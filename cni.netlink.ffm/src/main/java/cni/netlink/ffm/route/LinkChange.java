@@ -1,5 +1,6 @@
 package cni.netlink.ffm.route;
 
+import cni.netlink.ffm.NetNs;
 import cni.netlink.ffm.NetlinkMessage;
 import java.util.ArrayList;
 import java.util.List;
@@ -37,6 +38,39 @@ public final class LinkChange {
   public LinkChange txQueueLength(int packets) {
     attributes.add(message -> message.u32(IfLink.IFLA_TXQLEN, packets));
     return this;
+  }
+
+  /** Its name; the link has to be down, unless this is what it is called already. */
+  public LinkChange name(String name) {
+    attributes.add(message -> message.string(IfLink.IFLA_IFNAME, name));
+    return this;
+  }
+
+  /** What is written on it, up to 255 bytes; the empty string wipes it off. */
+  public LinkChange alias(String alias) {
+    attributes.add(message -> message.text(IfLink.IFLA_IFALIAS, alias));
+    return this;
+  }
+
+  /** The bridge or bond that it joins. */
+  public LinkChange master(int master) {
+    attributes.add(message -> message.u32(IfLink.IFLA_MASTER, master));
+    return this;
+  }
+
+  /**
+   * The namespace that it goes to, where it is down at first; that has to stay open until the
+   * request has been sent. A name given here is the one it gets there, even if its present name is
+   * taken there.
+   */
+  public LinkChange moveTo(NetNs target) {
+    attributes.add(message -> message.u32(IfLink.IFLA_NET_NS_FD, target.fd()));
+    return this;
+  }
+
+  /** Whether it is up. */
+  public LinkChange up(boolean on) {
+    return flag(IfLink.IFF_UP, on);
   }
 
   /** Whether it takes every packet. */

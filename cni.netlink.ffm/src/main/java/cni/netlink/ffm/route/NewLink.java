@@ -18,6 +18,8 @@ public final class NewLink {
   private int mtu;
   private byte @Nullable [] mac;
   private int master;
+  private int index;
+  private int lower;
   private int group;
   private int flags;
   private int txQueueLength = -1;
@@ -44,6 +46,55 @@ public final class NewLink {
     var vrf = new NewLink(name, "vrf");
     vrf.data = message -> message.u32(IfLink.IFLA_VRF_TABLE, table);
     return vrf;
+  }
+
+  /**
+   * An interface of its own hardware address on another link.
+   *
+   * @param on the index of the link that it stands on, in the namespace of the socket
+   * @param mode MACVLAN_MODE_*
+   * @param broadcastQueue how many broadcasts may wait, 0 for the kernel's default
+   */
+  public static NewLink macvlan(String name, int on, int mode, int broadcastQueue) {
+    var macvlan = new NewLink(name, "macvlan");
+    macvlan.lower = on;
+    macvlan.data =
+        message -> {
+          message.u32(IfLink.IFLA_MACVLAN_MODE, mode);
+          if (broadcastQueue != 0) {
+            message.u32(IfLink.IFLA_MACVLAN_BC_QUEUE_LEN, broadcastQueue);
+          }
+        };
+    return macvlan;
+  }
+
+  /**
+   * An interface that shares the hardware address of another link.
+   *
+   * @param on the index of the link that it stands on, in the namespace of the socket
+   * @param mode IPVLAN_MODE_*
+   */
+  public static NewLink ipvlan(String name, int on, int mode) {
+    var ipvlan = new NewLink(name, "ipvlan");
+    ipvlan.lower = on;
+    ipvlan.data =
+        message ->
+            message
+                .u16(IfLink.IFLA_IPVLAN_MODE, mode)
+                .u16(IfLink.IFLA_IPVLAN_FLAGS, 0); // neither private nor vepa
+    return ipvlan;
+  }
+
+  /**
+   * The interface of one VLAN of another link.
+   *
+   * @param on the index of the link that it stands on, in the namespace of the socket
+   */
+  public static NewLink vlan(String name, int on, int id) {
+    var vlan = new NewLink(name, "vlan");
+    vlan.lower = on;
+    vlan.data = message -> message.u16(IfLink.IFLA_VLAN_ID, id);
+    return vlan;
   }
 
   /**
@@ -77,6 +128,16 @@ public final class NewLink {
   /** Its hardware address; otherwise the kernel makes one up. */
   public NewLink mac(byte[] address) {
     mac = address.clone();
+    return this;
+  }
+
+  /**
+   * Its number. Where it is created in another namespace, the kernel otherwise refuses a name that
+   * only the namespace of the socket has (EEXIST): by a number it does not look for the name there.
+   * EBUSY if the number is taken.
+   */
+  public NewLink index(int number) {
+    index = number;
     return this;
   }
 
@@ -130,7 +191,10 @@ public final class NewLink {
   }
 
   private void attributes(NetlinkMessage message, int ifiFlags) {
-    LinkRequests.ifinfomsg(message, RtNetlink.AF_UNSPEC, 0, ifiFlags, ifiFlags);
+    LinkRequests.ifinfomsg(message, RtNetlink.AF_UNSPEC, index, ifiFlags, ifiFlags);
+    if (lower != 0) {
+      message.u32(IfLink.IFLA_LINK, lower);
+    }
     message.string(IfLink.IFLA_IFNAME, name);
     if (mtu != 0) {
       message.u32(IfLink.IFLA_MTU, mtu);

@@ -165,6 +165,24 @@ public record Route(
     return request("delete", RtNetlink.RTM_DELROUTE, 0);
   }
 
+  /** The request that deletes the one that the kernel made for an address; ESRCH if it did not. */
+  public NetlinkMessage deleteKernelsRequest() {
+    return new Route(
+            destination,
+            prefix,
+            hops,
+            0,
+            table,
+            scope,
+            type,
+            0,
+            0,
+            0,
+            RtNetlink.RTPROT_KERNEL,
+            Optional.empty())
+        .deleteRequest();
+  }
+
   /** Asks for the route that a packet to an address would take. */
   static NetlinkMessage getRequest(InetAddress destination) {
     byte[] address = destination.getAddress();

@@ -56,6 +56,7 @@ public final class RtNetlink {
   public static final int RTPROT_BOOT = 3;
   public static final int RT_SCOPE_UNIVERSE = 0;
   public static final int RT_SCOPE_LINK = 253;
+  public static final int RT_SCOPE_HOST = 254;
   public static final int RTN_UNICAST = 1;
   public static final int RTM_F_CLONED = 0x200;
   public static final int RTNH_F_ONLINK = 0x4;

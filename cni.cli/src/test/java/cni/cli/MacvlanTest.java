@@ -1,0 +1,214 @@
+package cni.cli;
+
+import static cni.cli.TestHost.attachment;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.Result;
+import cni.netlink.ffm.NetNs;
+import cni.netlink.lab.KernelTest;
+import cni.netlink.lab.Lab;
+import cni.runtime.Cni;
+import java.io.IOException;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** macvlan, on a link of the host that leads outside, or of the container. */
+@KernelTest(reference = true)
+class MacvlanTest {
+  private TestHost host;
+  private NetNs a;
+
+  @BeforeEach
+  void open() throws IOException {
+    host = new TestHost();
+    a = host.container("a");
+    host.outside();
+  }
+
+  @AfterEach
+  void close() throws IOException {
+    host.close();
+  }
+
+  private void network(String options) throws IOException {
+    host.network(
+        "n",
+        "1.1.0",
+        """
+        { "type": "macvlan", %s
+          "ipam": { "type": "host-local", "dataDir": "@DATA@",
+                    "routes": [{ "dst": "198.51.100.0/24" }],
+                    "ranges": [[{ "subnet": "192.0.2.0/24", "rangeStart": "192.0.2.10",
+                                  "gateway": "192.0.2.2" }],
+                               [{ "subnet": "2001:db8::/64", "rangeStart": "2001:db8::10",
+                                  "gateway": "2001:db8::2" }]] } }
+        """
+            .formatted(options));
+  }
+
+  private String refusal(Cni cni) {
+    CniException e = assertThrows(CniException.class, () -> cni.network("n").add(attachment(a)));
+    return String.valueOf(e.getMessage());
+  }
+
+  private void requireNothingLeft() throws IOException {
+    assertEquals("", Lab.run(a, "ip", "link", "show", "type", "macvlan"));
+    host.requireNothingLeft("n", a);
+  }
+
+  /** The host has an eth0 of its own, whose name the container's does not get in the way of. */
+  @Test
+  void theContainerIsOnTheNetworkOfItsMaster() throws Exception {
+    Lab.run(host.netns(), "ip", "link", "add", "eth0", "type", "ifb");
+    network("\"master\": \"up0\", \"mtu\": 1400, \"bcqueuelen\": 500,");
+    Cni cni = host.open();
+    Result result = cni.network("n").add(attachment(a));
+    assertTrue(Lab.pings(a, TestHost.OUTSIDE_V4));
+    assertTrue(Lab.pings(a, TestHost.OUTSIDE_V6));
+    String link = Lab.run(a, "ip", "-d", "link", "show", "eth0");
+    assertTrue(link.contains("mtu 1400") && link.contains("macvlan mode bridge"), link);
+    assertTrue(link.contains("bcqueuelen 500"), link);
+    assertTrue(link.contains(result.interfaces().getFirst().mac()), link);
+    assertTrue(Lab.run(a, "ip", "route").contains("198.51.100.0/24 via 192.0.2.2"));
+    cni.network("n").check(attachment(a));
+    cni.network("n").delete(attachment(a));
+    cni.network("n").delete(attachment(a));
+    requireNothingLeft();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"bridge", "private", "vepa", "passthru"})
+  void modesAndCheckOfThem(String mode) throws Exception {
+    network("\"master\": \"up0\", \"mode\": \"" + mode + "\",");
+    Cni cni = host.open();
+    cni.network("n").add(attachment(a));
+    String link = Lab.run(a, "ip", "-d", "link", "show", "eth0");
+    assertTrue(link.contains("macvlan mode " + mode), link);
+    cni.network("n").check(attachment(a));
+    network(
+        "\"master\": \"up0\", \"mode\": \"" + (mode.equals("vepa") ? "bridge" : "vepa") + "\",");
+    CniException e =
+        assertThrows(CniException.class, () -> host.open().network("n").check(attachment(a)));
+    assertTrue(String.valueOf(e.getMessage()).contains("macvlan mode"), e::getMessage);
+    host.open().network("n").delete(attachment(a));
+    requireNothingLeft();
+  }
+
+  @Test
+  void checkSeesEachThingThatWasChanged() throws Exception {
+    network("\"master\": \"up0\",");
+    String[] changes = {
+      "ip link set eth0 down",
+      "ip link set eth0 address 02:11:22:33:44:55",
+      "ip addr del 192.0.2.10/24 dev eth0",
+      "ip addr del 2001:db8::10/64 dev eth0",
+      "ip route del 198.51.100.0/24",
+      "ip link del eth0"
+    };
+    for (String change : changes) {
+      Cni cni = host.open();
+      cni.network("n").add(attachment(a));
+      Lab.run(a, change.split(" ", -1));
+      assertThrows(CniException.class, () -> cni.network("n").check(attachment(a)), change);
+      cni.network("n").delete(attachment(a));
+      requireNothingLeft();
+      host.forgetReservations("n");
+    }
+  }
+
+  @Test
+  void withoutMasterThatOfTheDefaultRoute() throws Exception {
+    Lab.run(host.netns(), "ip", "route", "add", "default", "via", TestHost.OUTSIDE_V4);
+    network("");
+    host.open().network("n").add(attachment(a));
+    assertTrue(Lab.pings(a, TestHost.OUTSIDE_V4));
+    host.open().network("n").status();
+    host.open().network("n").delete(attachment(a));
+    Lab.run(host.netns(), "ip", "route", "del", "default");
+    assertTrue(refusal(host.open()).contains("no default route on the host"));
+    requireNothingLeft();
+  }
+
+  @Test
+  void inTheContainerAndWithoutAddresses() throws Exception {
+    Lab.run(a, "ip", "link", "add", "base0", "type", "ifb");
+    Lab.run(a, "ip", "link", "set", "base0", "up");
+    host.network(
+        "n", "1.1.0", "{\"type\":\"macvlan\",\"master\":\"base0\",\"linkInContainer\":true}");
+    Cni cni = host.open();
+    Result result = cni.network("n").add(attachment(a));
+    assertTrue(result.ips().isEmpty());
+    String link = Lab.run(a, "ip", "link", "show", "eth0");
+    assertTrue(link.contains("eth0@base0") && link.contains(",UP"), link);
+    cni.network("n").check(attachment(a));
+    cni.network("n").delete(attachment(a));
+    requireNothingLeft();
+  }
+
+  @Test
+  void whatCannotBeIsRefusedAndLeavesNothing() throws Exception {
+    network("\"master\": \"up7\",");
+    assertTrue(refusal(host.open()).contains("its interfaces are up0"), refusal(host.open()));
+    CniException e = assertThrows(CniException.class, () -> host.open().network("n").status());
+    assertEquals(ErrorCode.NOT_AVAILABLE.value(), e.code());
+    network("\"master\": \"up0\", \"mode\": \"bridg\",");
+    assertTrue(refusal(host.open()).contains("[bridge, passthru, private, vepa]"));
+    network("\"master\": \"up0\", \"mtu\": 9000,");
+    assertTrue(refusal(host.open()).contains("mtu 9000 must be between 0 and 1500"));
+    network("\"master\": \"up0\", \"mac\": \"c2:11:22:33:44\",");
+    assertTrue(refusal(host.open()).contains("mac"));
+    network("\"master\": \"up0\",");
+    Lab.run(a, "ip", "link", "add", "eth0", "type", "ifb");
+    assertTrue(refusal(host.open()).contains("eth0 (CNI_IFNAME) exists already"));
+    host.open().network("n").delete(attachment(a));
+    assertEquals("eth0", String.join(" ", Lab.links(a, "ifb")), "another's interface stays");
+    requireNothingLeft();
+  }
+
+  @Test
+  void theHardwareAddressThatIsAskedFor() throws Exception {
+    String configured = "c2:11:22:33:44:55";
+    network(
+        "\"master\": \"up0\", \"capabilities\": {\"mac\": true}, \"mac\": \"%s\","
+            .formatted(configured));
+    Result result = host.open().network("n").add(attachment(a));
+    assertEquals(configured, result.interfaces().getFirst().mac());
+    host.open().network("n").delete(attachment(a));
+    var asked = attachment(a, "mac", "\"c2:11:22:33:44:66\"");
+    result = host.open().network("n").add(asked);
+    assertEquals("c2:11:22:33:44:66", result.interfaces().getFirst().mac());
+    host.open().network("n").check(asked);
+    host.open().network("n").delete(asked);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"true,false", "false,true"})
+  void acrossTheReference(boolean referenceAdds, boolean referenceDeletes) throws Exception {
+    network("\"master\": \"up0\", \"mode\": \"bridge\",");
+    Cni reference = withReference();
+    Cni adds = referenceAdds ? reference : host.open();
+    Cni deletes = referenceDeletes ? reference : host.open();
+    Result result = adds.network("n").add(attachment(a));
+    assertTrue(Lab.pings(a, TestHost.OUTSIDE_V6));
+    assertEquals(1, result.interfaces().size());
+    reference.network("n").check(attachment(a));
+    host.open().network("n").check(attachment(a));
+    deletes.network("n").delete(attachment(a));
+    deletes.network("n").delete(attachment(a));
+    requireNothingLeft();
+    assertFalse(Lab.pings(a, TestHost.OUTSIDE_V4));
+  }
+
+  private Cni withReference() {
+    return host.withReference("macvlan", "host-local");
+  }
+}

@@ -1,0 +1,167 @@
+package cni.plugins.link;
+
+import cni.api.CniException;
+import cni.api.ConfigObject;
+import cni.api.ErrorCode;
+import cni.api.PluginConfig;
+import cni.netlink.ffm.route.Mac;
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/** How a configuration tells which device of the host it means. */
+sealed interface HostDevice {
+  /** An interface by its name. */
+  record Named(String name) implements HostDevice {}
+
+  /** An interface by its hardware address, lower case with colons. */
+  record WithMac(String mac) implements HostDevice {}
+
+  /** A device in the kernel's tree: a path below /sys. */
+  record AtPath(String path) implements HostDevice {}
+
+  /** A device by its address on the PCI bus. */
+  record OnPci(String id) implements HostDevice {}
+
+  /** What the runtime chose (capability {@code deviceID}): a device on the PCI or auxiliary bus. */
+  record OnSomeBus(String id) implements HostDevice {}
+
+  /**
+   * What the kernel has for a device.
+   *
+   * @param pciId its address on the PCI bus, if that is where it was found
+   * @param forUserspace whether it belongs to a program (DPDK), and is no interface
+   * @param interfaceName its first interface, if it has one
+   */
+  record Entry(Optional<String> pciId, boolean forUserspace, Optional<String> interfaceName) {}
+
+  /** Drivers that hand a device to a program. */
+  Set<String> USERSPACE_DRIVERS = Set.of("vfio-pci", "uio_pci_generic", "igb_uio");
+
+  /**
+   * Reads a configuration. Where it tells several ways, the runtime's choice counts most, then the
+   * name, the hardware address, the path, the PCI address.
+   *
+   * @throws CniException code 7 if it tells none, or one that cannot be
+   */
+  static HostDevice parse(PluginConfig config) throws CniException {
+    ConfigObject view = config.view();
+    Optional<ConfigObject> runtime = config.runtimeConfig();
+    if (runtime.isPresent() && text(runtime.get(), "deviceID").isPresent()) {
+      return new OnSomeBus(busId(runtime.get(), "deviceID"));
+    }
+    if (text(view, "device").isPresent()) {
+      return new Named(text(view, "device").get());
+    }
+    if (text(view, "hwaddr").isPresent()) {
+      return new WithMac(view.parsed("hwaddr", it -> Mac.format(Mac.parse(it))).orElseThrow());
+    }
+    if (text(view, "kernelpath").isPresent()) {
+      return new AtPath(view.parsed("kernelpath", HostDevice::devicePath).orElseThrow());
+    }
+    if (text(view, "pciBusID").isPresent()) {
+      return new OnPci(busId(view, "pciBusID"));
+    }
+    throw view.invalid("device", "is missing: give device, hwaddr, kernelpath or pciBusID");
+  }
+
+  private static Optional<String> text(ConfigObject view, String key) throws CniException {
+    return view.text(key).filter(text -> !text.isEmpty());
+  }
+
+  private static String busId(ConfigObject view, String key) throws CniException {
+    String id = text(view, key).orElseThrow();
+    if (!id.matches("[A-Za-z0-9_][A-Za-z0-9_.:-]*")) {
+      throw view.invalid(key, "is not the name of a device on a bus, such as 0000:00:1f.6");
+    }
+    return id;
+  }
+
+  private static String devicePath(String text) {
+    try {
+      Path path = Path.of(text).normalize();
+      if (path.startsWith("/sys/devices")) {
+        return Path.of("/sys").relativize(path).toString();
+      }
+    } catch (InvalidPathException e) {
+      throw new IllegalArgumentException("is not a path", e);
+    }
+    throw new IllegalArgumentException("must be a path below /sys/devices");
+  }
+
+  /** Whether it has to be looked up in /sys. */
+  default boolean isInSys() {
+    return !(this instanceof Named) && !(this instanceof WithMac);
+  }
+
+  /**
+   * Looks it up in /sys.
+   *
+   * @param sys that, or what stands for it in a test
+   * @throws CniException code 7 if there is no such device, code 5 if it cannot be read
+   */
+  default Entry lookUp(Path sys) throws CniException {
+    Path pci = sys.resolve("bus/pci/devices");
+    try {
+      return switch (this) {
+        case OnPci(String id) -> onPci(pci, id);
+        case OnSomeBus(String id) when Files.exists(pci.resolve(id)) -> onPci(pci, id);
+        case OnSomeBus(String id) -> plain(sys.resolve("bus/auxiliary/devices").resolve(id));
+        case AtPath(String path) -> plain(sys.resolve(path));
+        case Named(String name) -> new Entry(Optional.empty(), false, Optional.of(name));
+        case WithMac _ -> new Entry(Optional.empty(), false, Optional.empty());
+      };
+    } catch (IOException e) {
+      throw new CniException(ErrorCode.IO_FAILURE, this + " cannot be looked up: " + e, e);
+    }
+  }
+
+  private static Entry onPci(Path pci, String id) throws CniException, IOException {
+    Path device = existing(pci.resolve(id));
+    Path driver = device.resolve("driver");
+    boolean forUserspace =
+        Files.exists(driver)
+            && USERSPACE_DRIVERS.contains(String.valueOf(driver.toRealPath().getFileName()));
+    return new Entry(Optional.of(id), forUserspace, interfaceOf(device));
+  }
+
+  private static Entry plain(Path device) throws CniException, IOException {
+    return new Entry(Optional.empty(), false, interfaceOf(existing(device)));
+  }
+
+  private static Path existing(Path device) throws CniException {
+    if (!Files.exists(device)) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "there is no device "
+              + device.getFileName()
+              + " on this host, see "
+              + device.getParent());
+    }
+    return device;
+  }
+
+  /** The first one; those of virtio are one level deeper. */
+  private static Optional<String> interfaceOf(Path device) throws IOException {
+    List<Path> places = new ArrayList<>(List.of(device.resolve("net")));
+    try (DirectoryStream<Path> virtio = Files.newDirectoryStream(device, "virtio*")) {
+      virtio.forEach(it -> places.add(it.resolve("net")));
+    }
+    for (Path place : places) {
+      if (Files.isDirectory(place)) {
+        try (DirectoryStream<Path> interfaces = Files.newDirectoryStream(place)) {
+          for (Path it : interfaces) {
+            return Optional.of(String.valueOf(it.getFileName()));
+          }
+        }
+      }
+    }
+    return Optional.empty();
+  }
+}

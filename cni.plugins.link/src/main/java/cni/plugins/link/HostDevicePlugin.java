@@ -1,0 +1,205 @@
+package cni.plugins.link;
+
+import cni.api.AttachmentRequest;
+import cni.api.CallContext;
+import cni.api.CniException;
+import cni.api.CollectRequest;
+import cni.api.ErrorCode;
+import cni.api.NetworkPlugin;
+import cni.api.NetworkRequest;
+import cni.api.Result;
+import cni.api.Rollback;
+import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.NetNs;
+import cni.netlink.ffm.route.Link;
+import cni.sandbox.AttachmentCheck;
+import cni.sandbox.InterfaceSetup;
+import cni.sandbox.Ipam;
+import cni.sandbox.Namespace;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/** Lends a container a device of the host; DEL takes it back. */
+public final class HostDevicePlugin implements NetworkPlugin {
+  private static final Path SYS = Path.of("/sys");
+
+  /** The plugin as the runtime makes it. */
+  public HostDevicePlugin() {}
+
+  @Override
+  public String type() {
+    return "host-device";
+  }
+
+  @Override
+  public Result add(AttachmentRequest request) throws CniException {
+    HostDevice device = HostDevice.parse(request.config());
+    var rollback = new Rollback();
+    try (Namespace host = Namespace.ofHost(request.context());
+        NetNs hostNetns = hostNetns(request.context());
+        Namespace sandbox = Namespace.ofContainer(request, host)) {
+      try {
+        var lent = new LentLink(host, hostNetns, sandbox);
+        HostDevice.Entry entry = lookUp(device, host);
+        Result made = lend(request, device, entry, lent, rollback);
+        Result result = request.prevResult().orElse(Result.EMPTY).plus(made);
+        return request.config().dns().isEmpty() ? result : result.withDns(request.config().dns());
+      } catch (IOException e) {
+        throw rollback.after(
+            Namespace.failure("lending a device to " + request.attachment().sandbox(), e));
+      } catch (CniException | RuntimeException | Error e) {
+        rollback.after(e);
+        throw e;
+      }
+    } catch (KernelException e) {
+      throw Namespace.failure("opening the host's namespace", e);
+    }
+  }
+
+  private static NetNs hostNetns(CallContext context) throws KernelException {
+    Optional<Path> path = context.hostNamespace();
+    return path.isPresent() ? NetNs.open(path.get()) : NetNs.current();
+  }
+
+  private static HostDevice.Entry lookUp(HostDevice device, Namespace host)
+      throws CniException, KernelException {
+    return device.isInSys()
+        ? host.<HostDevice.Entry, CniException>withSys(() -> device.lookUp(SYS))
+        : device.lookUp(SYS);
+  }
+
+  private static Result lend(
+      AttachmentRequest request,
+      HostDevice device,
+      HostDevice.Entry entry,
+      LentLink lent,
+      Rollback rollback)
+      throws CniException, IOException {
+    String name = request.attachment().interfaceName();
+    Optional<Link> link = Optional.empty();
+    Ipam.Disconnection giveBack = () -> {};
+    if (!entry.forUserspace()) {
+      Link found = lent.find(device, entry);
+      link = Optional.of(lent.lend(found, request));
+      giveBack = () -> lent.giveBack(name, found);
+      rollback.add(giveBack::disconnect);
+    }
+    var described =
+        new Result.Interface(
+            name,
+            link.map(Link::mac).orElse(""),
+            0,
+            request.attachment().sandbox(),
+            "",
+            entry.pciId().orElse(""));
+    Result made = Result.EMPTY.withInterfaces(List.of(described));
+    Optional<Ipam> ipam = Ipam.of(request);
+    if (ipam.isPresent()) {
+      made = InterfacePlugin.onInterface(made, ipam.get().add(request, rollback, giveBack));
+      if (link.isPresent()) {
+        new InterfaceSetup(lent.sandbox(), name, link.get().index())
+            .apply(made, 0, true, request.context().deadline());
+      }
+    }
+    return made;
+  }
+
+  @Override
+  public void check(AttachmentRequest request) throws CniException {
+    HostDevice device = HostDevice.parse(request.config());
+    Optional<Ipam> ipam = Ipam.of(request);
+    if (ipam.isPresent()) {
+      ipam.get().check(request);
+    }
+    try (Namespace host = Namespace.ofHost(request.context());
+        Namespace sandbox = Namespace.ofContainer(request, host)) {
+      if (lookUp(device, host).forUserspace()) {
+        AttachmentCheck.requireIndex(request, AttachmentCheck.requirePrevResult(request));
+        return;
+      }
+      Link link = InterfacePlugin.requireInterface(request, sandbox, "");
+      if (device instanceof HostDevice.Named(String name) && !name.equals(link.alias())) {
+        throw AttachmentCheck.differs(
+            "interface %s in the container was %s on the host, expected %s"
+                .formatted(link.name(), link.alias().isEmpty() ? "not" : link.alias(), name));
+      }
+    } catch (IOException e) {
+      throw Namespace.failure("checking " + request.attachment().interfaceName(), e);
+    }
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>The device need not be found by the configuration: its alias tells what it was.
+   */
+  @Override
+  public void delete(AttachmentRequest request) throws CniException {
+    Optional<Ipam> ipam = Ipam.of(request);
+    try {
+      if (ipam.isPresent()) {
+        ipam.get().delete(request, () -> takeBack(request));
+      } else {
+        takeBack(request);
+      }
+    } catch (IOException e) {
+      throw Namespace.failure("taking back " + request.attachment().interfaceName(), e);
+    }
+  }
+
+  private static void takeBack(AttachmentRequest request) throws CniException, IOException {
+    String name = request.attachment().interfaceName();
+    try (Namespace host = Namespace.ofHost(request.context())) {
+      Optional<Namespace> there = Namespace.ofContainerIfPresent(request, host);
+      if (there.isPresent()) {
+        try (Namespace sandbox = there.get();
+            NetNs hostNetns = hostNetns(request.context())) {
+          if (new LentLink(host, hostNetns, sandbox).takeBack(name)) {
+            return;
+          }
+        }
+      }
+      Optional<Result.Interface> was = was(request);
+      if (was.isPresent()) {
+        Optional<String> ownName = request.config().view().text("device");
+        LentLink.restore(host, was.get(), ownName.filter(text -> !text.isEmpty()));
+      }
+    }
+  }
+
+  /** The device as the result of ADD has it, whose sandbox may be gone by now. */
+  private static Optional<Result.Interface> was(AttachmentRequest request) {
+    return request.prevResult().orElse(Result.EMPTY).interfaces().stream()
+        .filter(it -> !it.onHost() && it.name().equals(request.attachment().interfaceName()))
+        .findFirst();
+  }
+
+  @Override
+  public void collect(CollectRequest request) throws CniException {
+    Optional<Ipam> ipam = Ipam.of(request);
+    if (ipam.isPresent()) {
+      ipam.get().collect(request);
+    }
+  }
+
+  @Override
+  public void status(NetworkRequest request) throws CniException {
+    HostDevice device = HostDevice.parse(request.config());
+    Optional<Ipam> ipam = Ipam.of(request);
+    if (ipam.isPresent()) {
+      ipam.get().status(request);
+    }
+    // An interface may be lent to somebody just now; what a bus does not have, nobody can get.
+    if (device.isInSys()) {
+      try (Namespace host = Namespace.ofHost(request.context())) {
+        lookUp(device, host);
+      } catch (CniException e) {
+        throw new CniException(ErrorCode.NOT_AVAILABLE, String.valueOf(e.getMessage()), e);
+      } catch (KernelException e) {
+        throw Namespace.failure("looking for the device", e);
+      }
+    }
+  }
+}

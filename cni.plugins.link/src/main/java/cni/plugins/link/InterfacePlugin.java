@@ -1,0 +1,250 @@
+package cni.plugins.link;
+
+import cni.api.AttachmentRequest;
+import cni.api.CniException;
+import cni.api.CollectRequest;
+import cni.api.ErrorCode;
+import cni.api.NetworkPlugin;
+import cni.api.NetworkRequest;
+import cni.api.PluginConfig;
+import cni.api.Result;
+import cni.api.Rollback;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.NetlinkException;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.LinkRequests;
+import cni.sandbox.AttachmentCheck;
+import cni.sandbox.InterfaceSetup;
+import cni.sandbox.Ipam;
+import cni.sandbox.Namespace;
+import java.io.IOException;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * A plugin that makes one interface in the container and nothing on the host. Its addresses come
+ * from the ipam plugin; without one it is only set up.
+ */
+abstract class InterfacePlugin implements NetworkPlugin {
+  private final String kind;
+
+  /**
+   * A plugin.
+   *
+   * @param kind of the links that it makes, as the kernel names it
+   */
+  InterfacePlugin(String kind) {
+    this.kind = kind;
+  }
+
+  @Override
+  public String type() {
+    return kind;
+  }
+
+  /**
+   * Makes the interface in the container, under the attachment's name.
+   *
+   * @throws CniException if that cannot be done; then it is not there
+   */
+  abstract void create(AttachmentRequest request, Namespace host, Namespace sandbox)
+      throws CniException, IOException;
+
+  /** Refuses a configuration that cannot be served, before ADD begins. */
+  void requireFeasible(PluginConfig config) throws CniException {}
+
+  /** Compares what this plugin alone knows of, for CHECK. */
+  void compare(AttachmentRequest request, Link link, Namespace host, Namespace sandbox)
+      throws CniException, IOException {}
+
+  /** Refuses what ADD could not be served for, for STATUS. */
+  void requireReady(NetworkRequest request) throws CniException {}
+
+  /** Whether the network behind the interface can have another host with the same address. */
+  boolean detectsDuplicates() {
+    return true;
+  }
+
+  /** What the addresses are, if there are any; their interface is not told yet. */
+  Optional<Result> addresses(
+      AttachmentRequest request, Rollback rollback, Ipam.Disconnection disconnection)
+      throws CniException {
+    Optional<Ipam> ipam = Ipam.of(request);
+    return ipam.isEmpty()
+        ? Optional.empty()
+        : Optional.of(ipam.get().add(request, rollback, disconnection));
+  }
+
+  /** What stands before the interface in the result. */
+  Result before(AttachmentRequest request) {
+    return request.prevResult().orElse(Result.EMPTY);
+  }
+
+  @Override
+  public final Result add(AttachmentRequest request) throws CniException {
+    requireFeasible(request.config());
+    var rollback = new Rollback();
+    try (Namespace host = Namespace.ofHost(request.context());
+        Namespace sandbox = Namespace.ofContainer(request, host)) {
+      try {
+        return attach(request, host, sandbox, rollback);
+      } catch (IOException e) {
+        throw rollback.after(
+            Namespace.failure("attaching " + request.attachment().sandbox() + " by " + type(), e));
+      } catch (CniException | RuntimeException | Error e) {
+        rollback.after(e);
+        throw e;
+      }
+    }
+  }
+
+  private Result attach(
+      AttachmentRequest request, Namespace host, Namespace sandbox, Rollback rollback)
+      throws CniException, IOException {
+    String name = request.attachment().interfaceName();
+    createOrExplain(request, host, sandbox);
+    Ipam.Disconnection delete =
+        () -> sandbox.routing().executeUnless(LinkRequests.delete(name), Errno.ENODEV);
+    rollback.add(delete::disconnect);
+    Link link = sandbox.routing().links(name).getFirst();
+    Optional<Result> assigned = addresses(request, rollback, delete);
+    Result made =
+        Result.EMPTY.withInterfaces(
+            List.of(new Result.Interface(name, link.mac(), 0, request.attachment().sandbox())));
+    if (assigned.isEmpty()) {
+      sandbox.routing().execute(LinkRequests.setUp(link.index()));
+    } else {
+      made = onInterface(made, assigned.get());
+      new InterfaceSetup(sandbox, name, link.index())
+          .apply(made, 0, detectsDuplicates(), request.context().deadline());
+    }
+    Result result = before(request).plus(made);
+    return request.config().dns().isEmpty() ? result : result.withDns(request.config().dns());
+  }
+
+  private void createOrExplain(AttachmentRequest request, Namespace host, Namespace sandbox)
+      throws CniException, IOException {
+    try {
+      create(request, host, sandbox);
+    } catch (NetlinkException e) {
+      if (e.is(Errno.EOPNOTSUPP)) {
+        throw new CniException(
+            ErrorCode.NOT_AVAILABLE,
+            "the kernel lacks %s devices (modprobe %s): %s"
+                .formatted(kind, kind.equals("vlan") ? "8021q" : kind, e.getMessage()),
+            e);
+      }
+      throw e;
+    }
+  }
+
+  /** The interface of the first result with the addresses, routes and resolvers of the second. */
+  static Result onInterface(Result made, Result assigned) {
+    int index = made.interfaces().size() - 1;
+    return new Result(
+        made.interfaces(),
+        assigned.ips().stream().map(ip -> ip.onInterface(index)).toList(),
+        assigned.routes(),
+        assigned.dns());
+  }
+
+  @Override
+  public final void check(AttachmentRequest request) throws CniException {
+    Optional<Ipam> ipam = Ipam.of(request);
+    if (ipam.isPresent()) {
+      ipam.get().check(request);
+    }
+    try (Namespace host = Namespace.ofHost(request.context());
+        Namespace sandbox = Namespace.ofContainer(request, host)) {
+      Link link = requireInterface(request, sandbox, kind);
+      compare(request, link, host, sandbox);
+    } catch (IOException e) {
+      throw Namespace.failure("checking " + request.attachment().interfaceName(), e);
+    }
+  }
+
+  /**
+   * Compares the attachment's interface, its addresses and the routes with the previous result.
+   *
+   * @param kind of the link, empty for any
+   * @throws CniException for the first thing that differs
+   */
+  static Link requireInterface(AttachmentRequest request, Namespace sandbox, String kind)
+      throws CniException {
+    Result result = AttachmentCheck.requirePrevResult(request);
+    int index = AttachmentCheck.requireIndex(request, result);
+    Result.Interface expected = result.interfaces().get(index);
+    String where = "the container (" + expected.sandbox() + ")";
+    Link link = AttachmentCheck.requireLink(sandbox, expected, where);
+    if (!kind.isEmpty()) {
+      AttachmentCheck.requireKind(link, kind, where);
+    }
+    if (!link.isUp()) {
+      throw AttachmentCheck.differs(
+          "interface " + link.name() + " in " + where + " is down, expected up");
+    }
+    AttachmentCheck.requireAddresses(sandbox, link, result.ipsOf(index));
+    AttachmentCheck.requireRoutes(sandbox, result.routes());
+    return link;
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>Reads no more of the configuration than it needs, so that what a wrong one has begun can be
+   * removed.
+   */
+  @Override
+  public final void delete(AttachmentRequest request) throws CniException {
+    delete(request, kind);
+  }
+
+  /**
+   * Deletes the attachment's interface, if it is of that kind, and has its addresses given back.
+   */
+  static void delete(AttachmentRequest request, String kind) throws CniException {
+    Optional<Ipam> ipam = Ipam.of(request);
+    try {
+      if (ipam.isPresent()) {
+        ipam.get().delete(request, () -> deleteLink(request, kind));
+      } else {
+        deleteLink(request, kind);
+      }
+    } catch (IOException e) {
+      throw Namespace.failure("deleting " + request.attachment().interfaceName(), e);
+    }
+  }
+
+  private static void deleteLink(AttachmentRequest request, String kind)
+      throws CniException, IOException {
+    try (Namespace host = Namespace.ofHost(request.context())) {
+      Optional<Namespace> there = Namespace.ofContainerIfPresent(request, host);
+      if (there.isPresent()) {
+        try (Namespace sandbox = there.get()) {
+          Optional<Link> link = sandbox.routing().link(request.attachment().interfaceName());
+          if (link.isPresent() && link.get().isKind(kind)) {
+            sandbox.routing().executeUnless(LinkRequests.delete(link.get().index()), Errno.ENODEV);
+          }
+        }
+      }
+    }
+  }
+
+  @Override
+  public final void collect(CollectRequest request) throws CniException {
+    Optional<Ipam> ipam = Ipam.of(request);
+    if (ipam.isPresent()) {
+      ipam.get().collect(request);
+    }
+  }
+
+  @Override
+  public final void status(NetworkRequest request) throws CniException {
+    requireFeasible(request.config());
+    Optional<Ipam> ipam = Ipam.of(request);
+    if (ipam.isPresent()) {
+      ipam.get().status(request);
+    }
+    requireReady(request);
+  }
+}

@@ -1,0 +1,36 @@
+package cni.plugins.link;
+
+import cni.api.CniException;
+import cni.api.ConfigObject;
+import java.util.Map;
+import java.util.TreeSet;
+
+/** The modes of a kind of links by the names that configurations give them. */
+final class Modes {
+  private Modes() {}
+
+  /**
+   * The number of the mode that the configuration names.
+   *
+   * @param otherwise the mode where it names none
+   * @throws CniException code 7 if there is no such mode
+   */
+  static int read(ConfigObject view, Map<String, Integer> modes, String otherwise)
+      throws CniException {
+    String name = view.text("mode").filter(text -> !text.isEmpty()).orElse(otherwise);
+    Integer mode = modes.get(name);
+    if (mode == null) {
+      throw view.invalid("mode", "is none of " + new TreeSet<>(modes.keySet()));
+    }
+    return mode;
+  }
+
+  /** The name of a mode, or its number if it has none. */
+  static String name(Map<String, Integer> modes, int mode) {
+    return modes.entrySet().stream()
+        .filter(entry -> entry.getValue() == mode)
+        .map(Map.Entry::getKey)
+        .findFirst()
+        .orElse("number " + mode);
+  }
+}

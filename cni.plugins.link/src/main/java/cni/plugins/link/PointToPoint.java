@@ -1,0 +1,195 @@
+package cni.plugins.link;
+
+import cni.api.AttachmentRequest;
+import cni.api.Cidr;
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.Ip;
+import cni.api.Result;
+import cni.api.Rollback;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.NetlinkMessage;
+import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.LinkRequests;
+import cni.netlink.ffm.route.Route;
+import cni.netlink.ffm.route.RtNetlink;
+import cni.sandbox.AttachmentCheck;
+import cni.sandbox.Forwarding;
+import cni.sandbox.InterfaceSetup;
+import cni.sandbox.Ipam;
+import cni.sandbox.Namespace;
+import cni.sandbox.VethPair;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * A veth between a container and the host, with the addresses and routes that make it a
+ * point-to-point link: the container reaches the gateway alone on the link, and everything else,
+ * its own network included, through it.
+ */
+final class PointToPoint {
+  private final AttachmentRequest request;
+  private final Namespace host;
+  private final Namespace sandbox;
+  private final String name;
+
+  PointToPoint(AttachmentRequest request, Namespace host, Namespace sandbox) {
+    this.request = request;
+    this.host = host;
+    this.sandbox = sandbox;
+    this.name = request.attachment().interfaceName();
+  }
+
+  /**
+   * Makes both ends and what belongs to them.
+   *
+   * @return host's end and container's end, addresses of the latter, routes, resolvers
+   */
+  Result connect(Ipam ipam, int mtu, Rollback rollback) throws CniException, IOException {
+    String hostName = VethPair.create(request, host, sandbox, mtu, 0, Optional.empty());
+    Ipam.Disconnection delete =
+        () -> host.routing().executeUnless(LinkRequests.delete(hostName), Errno.ENODEV);
+    rollback.add(delete::disconnect);
+    Link hostEnd = host.routing().links(hostName).getFirst();
+    Link end = sandbox.routing().links(name).getFirst();
+    Result made =
+        InterfacePlugin.onInterface(
+            Result.EMPTY.withInterfaces(
+                List.of(
+                    new Result.Interface(hostName, hostEnd.mac(), 0, ""),
+                    new Result.Interface(name, end.mac(), 0, request.attachment().sandbox()))),
+            ipam.add(request, rollback, delete));
+    requireGateways(made);
+    Forwarding.enable(host, made.ips());
+    Forwarding.refuseAdvertisements(host, hostName);
+    if (made.ips().stream().anyMatch(ip -> !ip.address().isV4())) {
+      // Nobody else is on the link; and while its own address is in doubt the host forwards
+      // nothing.
+      host.withSysctl(sysctl -> sysctl.ensure("net/ipv6/conf/" + hostName + "/accept_dad", "0"));
+    }
+    host.routing().execute(hostRequests(hostEnd, made.ips()));
+    new InterfaceSetup(sandbox, name, end.index())
+        .apply(made, 1, false, containerRoutes(end, made.ips()), request.context().deadline());
+    return made;
+  }
+
+  private static void requireGateways(Result result) throws CniException {
+    for (Result.IpConfig ip : result.ips()) {
+      if (ip.gateway().isEmpty()) {
+        throw new CniException(
+            ErrorCode.INVALID_CONFIG,
+            "ptp needs a gateway for each address, for the end on the host; the ipam plugin gave"
+                + " none for "
+                + ip.address());
+      }
+    }
+  }
+
+  private static List<Cidr> gateways(List<Result.IpConfig> ips) {
+    return ips.stream().map(ip -> alone(ip.gateway().orElseThrow())).distinct().toList();
+  }
+
+  private static Cidr alone(InetAddress address) {
+    return new Cidr(address, Ip.bits(address));
+  }
+
+  private static List<NetlinkMessage> hostRequests(Link hostEnd, List<Result.IpConfig> ips) {
+    List<NetlinkMessage> requests = new ArrayList<>();
+    for (Cidr gateway : gateways(ips)) {
+      int flags = gateway.isV4() ? 0 : RtNetlink.IFA_F_NODAD;
+      requests.add(
+          new InterfaceAddress(hostEnd.index(), gateway.address(), gateway.prefix(), flags)
+              .addRequest());
+    }
+    for (Result.IpConfig ip : ips) {
+      requests.add(toContainer(hostEnd, ip).addRequest());
+    }
+    return requests;
+  }
+
+  private static Route toContainer(Link hostEnd, Result.IpConfig ip) {
+    Cidr address = alone(ip.address().address());
+    return Route.unicast(
+            address.address(), address.prefix(), new Route.Hop(hostEnd.index(), Optional.empty()))
+        .with(0, RtNetlink.RT_TABLE_MAIN, RtNetlink.RT_SCOPE_HOST, 0, 0);
+  }
+
+  /** In place of the kernel's route to the network on the link, one to and one by the gateway. */
+  private static List<NetlinkMessage> containerRoutes(Link end, List<Result.IpConfig> ips) {
+    List<NetlinkMessage> requests = new ArrayList<>();
+    for (Result.IpConfig ip : ips) {
+      Cidr network = ip.address().network();
+      InetAddress source = ip.address().address();
+      Cidr gateway = alone(ip.gateway().orElseThrow());
+      var onLink = new Route.Hop(end.index(), Optional.empty());
+      var byGateway = new Route.Hop(end.index(), ip.gateway());
+      boolean hasNetwork = network.prefix() < Ip.bits(source);
+      if (hasNetwork) {
+        requests.add(
+            Route.unicast(network.address(), network.prefix(), onLink).deleteKernelsRequest());
+      }
+      requests.add(
+          Route.unicast(gateway.address(), gateway.prefix(), onLink).from(source).addRequest());
+      if (hasNetwork) {
+        requests.add(
+            Route.unicast(network.address(), network.prefix(), byGateway)
+                .from(source)
+                .addRequest());
+      }
+    }
+    return requests;
+  }
+
+  /**
+   * Compares the end on the host.
+   *
+   * @param end the container's end
+   */
+  void check(Link end, Result result, List<Result.IpConfig> ips) throws CniException, IOException {
+    Link hostEnd =
+        host.routing()
+            .link(end.peer())
+            .filter(link -> link.isKind("veth") && link.peer() == end.index())
+            .orElseThrow(
+                () ->
+                    AttachmentCheck.differs(
+                        "the peer of " + name + " in the container is not on the host"));
+    Optional<Result.Interface> expected = result.find(hostEnd.name(), "");
+    if (expected.isEmpty()) {
+      throw AttachmentCheck.differs(
+          "the peer of %s is %s, which prevResult does not name".formatted(name, hostEnd.name()));
+    }
+    AttachmentCheck.requireLink(host, expected.get(), "the host");
+    List<Cidr> there =
+        host.routing().addresses(hostEnd.index()).stream()
+            .map(it -> new Cidr(it.address(), it.prefix()))
+            .toList();
+    for (Result.IpConfig ip : ips) {
+      if (ip.gateway().isPresent() && !there.contains(alone(ip.gateway().get()))) {
+        throw AttachmentCheck.differs(
+            "interface %s on the host does not have the gateway's address %s; it has %s"
+                .formatted(hostEnd.name(), Ip.format(ip.gateway().get()), there));
+      }
+      requireRoute(hostEnd, ip);
+    }
+  }
+
+  private void requireRoute(Link hostEnd, Result.IpConfig ip) throws CniException, IOException {
+    Cidr address = alone(ip.address().address());
+    int family = address.isV4() ? RtNetlink.AF_INET : RtNetlink.AF_INET6;
+    boolean there =
+        host.routing().routes(family).stream()
+            .filter(route -> route.table() == RtNetlink.RT_TABLE_MAIN)
+            .filter(route -> route.leadsTo(address.address(), address.prefix()))
+            .anyMatch(
+                route -> route.hops().stream().anyMatch(hop -> hop.link() == hostEnd.index()));
+    if (!there) {
+      throw AttachmentCheck.differs(
+          "the host has no route to %s by interface %s".formatted(address, hostEnd.name()));
+    }
+  }
+}

@@ -1,0 +1,97 @@
+package cni.sandbox;
+
+import cni.netlink.ffm.ChildEnvironment;
+import cni.netlink.ffm.ChildProcess;
+import cni.netlink.ffm.KernelException;
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * A program of the host, for the few things that a thread of this process cannot do itself.
+ *
+ * @param words its file and its arguments
+ * @param label the SELinux context that it runs in; usually that of this process
+ */
+public record Command(List<String> words, Optional<String> label) {
+  private static final Duration PATIENCE = Duration.ofSeconds(30);
+  private static final int LONGEST_OUTPUT = 16 * 1024 * 1024;
+  private static final Path EXEC_LABEL = Path.of("/proc/thread-self/attr/exec");
+
+  /** Where such programs are, whatever PATH says. */
+  public static final List<Path> DIRECTORIES =
+      List.of(
+          Path.of("/usr/sbin"),
+          Path.of("/sbin"),
+          Path.of("/usr/bin"),
+          Path.of("/bin"),
+          Path.of("/usr/local/sbin"));
+
+  /** Takes a copy of the words. */
+  public Command {
+    words = List.copyOf(words);
+  }
+
+  /** A program that runs in the context of this process. */
+  public Command(List<String> words) {
+    this(words, Optional.empty());
+  }
+
+  /** The file of a program, if it is in one of the directories. */
+  public static Optional<Path> find(String name, List<Path> directories) {
+    return directories.stream()
+        .map(directory -> directory.resolve(name))
+        .filter(Files::isExecutable)
+        .findFirst();
+  }
+
+  /**
+   * Runs it in a namespace and waits for its end.
+   *
+   * @return what it printed on standard output
+   * @throws IOException if it cannot be started, does not end, or ends with another status than 0;
+   *     then with what it printed on standard error
+   */
+  public String runIn(Namespace namespace) throws IOException {
+    String line = String.join(" ", words);
+    try (ChildProcess process = namespace.<ChildProcess, IOException>inside(this::start)) {
+      if (!process.pump(PATIENCE)) {
+        throw new IOException(line + " does not end");
+      }
+      if (process.exitStatus().orElse(-1) != 0) {
+        throw new IOException(line + ": " + process.errors().strip());
+      }
+      return process.output();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException("interrupted while running " + line);
+    }
+  }
+
+  private ChildProcess start() throws IOException {
+    if (label.isEmpty()) {
+      return startNow();
+    }
+    setLabel(label.get());
+    try {
+      return startNow();
+    } finally {
+      setLabel("");
+    }
+  }
+
+  private ChildProcess startNow() throws KernelException {
+    return ChildProcess.start(words, ChildEnvironment.inherited(), new byte[0], LONGEST_OUTPUT);
+  }
+
+  /** The label of what this thread executes next. */
+  private static void setLabel(String text) throws IOException {
+    Files.write(EXEC_LABEL, text.getBytes(StandardCharsets.UTF_8), StandardOpenOption.WRITE);
+  }
+}

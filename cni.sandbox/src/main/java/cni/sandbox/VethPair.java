@@ -1,0 +1,65 @@
+package cni.sandbox;
+
+import cni.api.AttachmentRequest;
+import cni.api.CniException;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.NetlinkException;
+import cni.netlink.ffm.route.Mac;
+import cni.netlink.ffm.route.NewLink;
+import java.io.IOException;
+import java.util.Optional;
+import java.util.concurrent.ThreadLocalRandom;
+
+/** Pairs of interfaces of which one is in the container and the other on the host. */
+public final class VethPair {
+  private static final int NAME_ATTEMPTS = 10;
+
+  private VethPair() {}
+
+  /**
+   * A name for an interface on the host that is most likely free, of the form that the reference
+   * plugins give: {@code veth} and eight hexadecimal digits.
+   */
+  public static String randomName() {
+    return "veth%08x".formatted(ThreadLocalRandom.current().nextInt());
+  }
+
+  /**
+   * Makes a pair. The end on the host is up, the other has the attachment's name and is down.
+   *
+   * @param mtu of both, 0 for the kernel's default
+   * @param master what the end on the host joins, 0 for nothing
+   * @param mac of the container's end; otherwise the kernel makes one up
+   * @return the name of the end on the host
+   * @throws CniException code 4 if the container has an interface of that name
+   * @throws IOException if the kernel refuses
+   */
+  public static String create(
+      AttachmentRequest request,
+      Namespace host,
+      Namespace sandbox,
+      int mtu,
+      int master,
+      Optional<String> mac)
+      throws CniException, IOException {
+    for (int attempt = 1; ; attempt++) {
+      String hostName = randomName();
+      NewLink peer =
+          NewLink.peer(request.attachment().interfaceName()).mtu(mtu).in(sandbox.netns());
+      mac.ifPresent(address -> peer.mac(Mac.parse(address)));
+      NewLink veth = NewLink.veth(hostName, peer).mtu(mtu).master(master).up();
+      try {
+        host.routing().execute(veth.request());
+        return hostName;
+      } catch (NetlinkException e) {
+        if (!e.is(Errno.EEXIST)) {
+          throw e;
+        }
+        boolean unlucky = host.routing().link(hostName).isPresent();
+        if (!unlucky || attempt == NAME_ATTEMPTS) {
+          throw InterfaceNames.taken(request.attachment(), e);
+        }
+      }
+    }
+  }
+}
