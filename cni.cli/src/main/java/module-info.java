@@ -4,6 +4,8 @@ module cni.cli {
   requires cni.runtime;
   requires info.picocli;
 
+  uses cni.api.PluginDaemon;
+
   opens cni.cli to
       info.picocli;
 }

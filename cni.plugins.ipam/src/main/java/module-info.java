@@ -1,9 +1,12 @@
-/** The plugins that manage addresses: host-local and static. */
+/** The plugins that manage addresses: host-local, static, dhcp. */
 module cni.plugins.ipam {
   requires cni.api;
   requires cni.netlink.ffm;
 
   provides cni.api.NetworkPlugin with
       cni.plugins.ipam.HostLocalPlugin,
-      cni.plugins.ipam.StaticPlugin;
+      cni.plugins.ipam.StaticPlugin,
+      cni.plugins.ipam.dhcp.DhcpPlugin;
+  provides cni.api.PluginDaemon with
+      cni.plugins.ipam.dhcp.DhcpDaemon;
 }

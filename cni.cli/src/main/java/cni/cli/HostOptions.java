@@ -53,8 +53,17 @@ final class HostOptions {
       description = "How long an operation may take, such as 30s or 2m; ${DEFAULT-VALUE}.")
   private String timeout = "2m";
 
-  /** The networks and plugins that the options describe. */
+  /** The networks and plugins that the options describe, for a command that ends at once. */
   Cni open() throws CniException {
+    return builder().oneShot().build();
+  }
+
+  /** The same for a command that stays as long as what it has attached. */
+  Cni openResident() throws CniException {
+    return builder().build();
+  }
+
+  private Cni.Builder builder() throws CniException {
     Cni.Builder builder =
         Cni.builder()
             .networks(networks)
@@ -70,7 +79,7 @@ final class HostOptions {
     if (hostNamespace != null) {
       builder.hostNamespace(NamespacePaths.resolve(hostNamespace.toString()));
     }
-    return builder.build();
+    return builder;
   }
 
   private static Duration parse(String text) throws CniException {

@@ -41,6 +41,7 @@ import picocli.CommandLine.Spec;
       VersionCommand.class,
       PluginsCommand.class,
       InstallCommand.class,
+      DhcpCommand.class,
       CompletionCommand.class,
       DemoCommand.class
     })
@@ -63,6 +64,9 @@ public final class Main implements Runnable {
     line.setExecutionExceptionHandler((e, command, parsed) -> Failures.report(e));
     // What follows the command to run belongs to it, options included.
     Objects.requireNonNull(line.getSubcommands().get("run")).setStopAtPositional(true);
+    Objects.requireNonNull(line.getSubcommands().get("dhcp"))
+        .setStopAtPositional(true)
+        .setUnmatchedOptionsArePositionalParams(true);
     return line.execute(args);
   }
 

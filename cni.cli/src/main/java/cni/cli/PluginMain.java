@@ -9,6 +9,7 @@ import cni.exec.PluginPath;
 import cni.exec.ServedPlugin;
 import cni.runtime.Cni;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -18,6 +19,7 @@ import java.util.Optional;
 public final class PluginMain {
   private final Cni.Builder builder =
       Cni.builder()
+          .oneShot()
           .diagnostics((type, text) -> System.err.print(type + ": " + text.stripTrailing() + "\n"));
 
   private final PluginPath path = PluginPath.parse(Environment.get("CNI_PATH").orElse(""));
@@ -26,9 +28,16 @@ public final class PluginMain {
     builder.executables(path.directories());
   }
 
-  /** Serves one request to the plugin whose type is the argument. */
+  /**
+   * Serves one request to the plugin whose type is the first argument; or, if the second is {@code
+   * daemon}, runs the plugin's daemon.
+   */
   public static void main(String[] args) {
-    System.exit(new PluginMain().serve(args.length == 0 ? "" : args[0]));
+    boolean daemon = args.length > 1 && args[1].equals("daemon");
+    System.exit(
+        daemon
+            ? DaemonRun.run(args[0], List.of(args).subList(2, args.length))
+            : new PluginMain().serve(args.length == 0 ? "" : args[0]));
   }
 
   private int serve(String type) {

@@ -96,7 +96,7 @@ final class RunCommand implements Callable<Integer> {
 
   private int runInNamespace() throws CniException, IOException, InterruptedException {
     String id = "cni-run-%08x".formatted(ThreadLocalRandom.current().nextInt());
-    try (Cni cni = host.open();
+    try (Cni cni = host.openResident();
         NetNs netns = with == null ? createNamespace(id) : NamespacePaths.open(with)) {
       setLoopbackUp(netns);
       List<Network> networks = networks(cni);

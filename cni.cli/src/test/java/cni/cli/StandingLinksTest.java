@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import cni.api.CniException;
 import cni.api.ErrorCode;
+import cni.api.Result;
 import cni.netlink.ffm.NetNs;
 import cni.netlink.lab.KernelTest;
 import cni.netlink.lab.Lab;
@@ -16,6 +17,7 @@ import java.io.IOException;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -106,6 +108,31 @@ class StandingLinksTest {
     assertTrue(String.valueOf(e.getMessage()).contains("the kernel lacks " + type), e::getMessage);
     host.open().network("n").delete(attachment(a));
     host.requireNothingLeft("n", a);
+  }
+
+  /** The interface and the addresses of the plugin before it; where the kernel lets us see. */
+  @Test
+  void ipvlanBehindAnotherPlugin() throws Exception {
+    String one =
+        "{\"cniVersion\":\"1.0.0\",\"interfaces\":[{\"name\":\"up0\"}],"
+            + "\"ips\":[{\"address\":\"192.0.2.10/24\"}]}";
+    host.script("before", "[ $CNI_COMMAND != ADD ] || echo '" + one + "'\n");
+    host.network("n", "1.0.0", "{\"type\":\"before\"}", "{\"type\":\"ipvlan\"}");
+    if (has("ipvlan")) {
+      Result result = host.open().network("n").add(attachment(a));
+      assertEquals(1, result.interfaces().size());
+      assertTrue(Lab.pings(a, TestHost.OUTSIDE_V4));
+      host.open().network("n").delete(attachment(a));
+    } else {
+      CniException e =
+          assertThrows(CniException.class, () -> host.open().network("n").add(attachment(a)));
+      assertTrue(String.valueOf(e.getMessage()).contains("the kernel lacks"), e::getMessage);
+    }
+    String two = one.replace("[{\"name\":\"up0\"}]", "[{\"name\":\"up0\"},{\"name\":\"up1\"}]");
+    host.script("before", "[ $CNI_COMMAND != ADD ] || echo '" + two + "'\n");
+    CniException e =
+        assertThrows(CniException.class, () -> host.open().network("n").add(attachment(a)));
+    assertTrue(String.valueOf(e.getMessage()).contains("[up0, up1]"), e::getMessage);
   }
 
   @ParameterizedTest

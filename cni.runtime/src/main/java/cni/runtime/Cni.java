@@ -67,6 +67,9 @@ public final class Cni implements AutoCloseable {
     this.timeout = builder.timeout;
     this.trace = builder.trace;
     this.networkLock = new NetworkLock(builder.cache);
+    if (!builder.oneShot) {
+      plugins.start(builder.cache);
+    }
   }
 
   /** Begins with the defaults of the Go library. */
@@ -157,11 +160,13 @@ public final class Cni implements AutoCloseable {
   }
 
   /**
-   * Gives back what it holds, which at present is nothing: it is here so that programs are written
-   * for the day when it does.
+   * Ends the work that plugins have between operations, such as keeping leases. Attachments stay as
+   * they are; what is kept the next {@link Cni} with the same cache takes up again.
    */
   @Override
-  public void close() {}
+  public void close() {
+    plugins.stop();
+  }
 
   /** Collects what a {@link Cni} is made from. */
   public static final class Builder {
@@ -170,6 +175,7 @@ public final class Cni implements AutoCloseable {
     private Path cache = DEFAULT_CACHE;
     private Optional<Path> hostNamespace = Optional.empty();
     private boolean sameNamespace;
+    private boolean oneShot;
     private Duration timeout = Duration.ofMinutes(2);
     private TraceContext trace = TraceContext.NONE;
     private ServiceLoader<cni.api.NetworkPlugin> modules =
@@ -220,6 +226,15 @@ public final class Cni implements AutoCloseable {
       return this;
     }
 
+    /**
+     * Says that this process ends after an operation or two. What plugins would do between
+     * operations, such as extending leases, they then leave to a daemon.
+     */
+    public Builder oneShot() {
+      oneShot = true;
+      return this;
+    }
+
     /** How long an operation may take; by default two minutes. */
     public Builder timeout(Duration time) {
       timeout = time;
@@ -253,7 +268,10 @@ public final class Cni implements AutoCloseable {
       return this;
     }
 
-    /** Makes it. Nothing is read yet. */
+    /**
+     * Makes it. Configurations are not read yet; plugins that have work between operations take up
+     * what an earlier process has left.
+     */
     public Cni build() {
       return new Cni(this);
     }

@@ -6,6 +6,7 @@ import cni.api.ErrorCode;
 import cni.api.NetworkConfig;
 import cni.api.NetworkPlugin;
 import cni.api.PluginConfig;
+import cni.api.ResidentPlugin;
 import cni.api.SpecVersion;
 import cni.exec.Diagnostics;
 import cni.exec.ExecutablePlugin;
@@ -26,6 +27,8 @@ import java.util.TreeMap;
  * over an executable of its type, unless the embedding program wants it otherwise.
  */
 public final class Plugins implements Delegates {
+  private static final System.Logger LOG = System.getLogger("cni.runtime");
+
   private final ServiceLoader<NetworkPlugin> loader;
   private final PluginPath path;
   private final Set<String> preferExecutables;
@@ -140,6 +143,39 @@ public final class Plugins implements Delegates {
       modules = Optional.of(byType);
     }
     return modules.orElseThrow();
+  }
+
+  /** Has plugins begin the work that they have between operations. */
+  void start(Path state) {
+    try {
+      for (NetworkPlugin plugin : modules().values()) {
+        if (plugin instanceof ResidentPlugin resident) {
+          start(resident, state);
+        }
+      }
+    } catch (CniException e) { // whoever needs a module will be told
+      LOG.log(System.Logger.Level.DEBUG, "no plugin could be started", e);
+    }
+  }
+
+  private static void start(ResidentPlugin plugin, Path state) {
+    try {
+      plugin.start(state);
+    } catch (CniException | RuntimeException e) {
+      LOG.log(
+          System.Logger.Level.WARNING,
+          "plugin " + plugin.type() + " cannot take up its work between operations",
+          e);
+    }
+  }
+
+  /** Ends that work. */
+  void stop() {
+    for (NetworkPlugin plugin : modules.orElse(Map.of()).values()) {
+      if (plugin instanceof ResidentPlugin resident) {
+        resident.stop();
+      }
+    }
   }
 
   /**

@@ -14,31 +14,13 @@ import java.util.Optional;
 
 /**
  * The plugin that manages addresses for an interface plugin: the one that its configuration names
- * as {@code ipam.type} (SPEC section 4).
+ * as {@code ipam.type} (SPEC section 4). Where it names none, there is nothing to do.
  */
 public final class Ipam {
   /** The one that says good-bye to a server over the very interface. */
   private static final String DHCP = "dhcp";
 
-  private final String type;
-  private final NetworkPlugin plugin;
-
-  private Ipam(String type, NetworkPlugin plugin) {
-    this.type = type;
-    this.plugin = plugin;
-  }
-
-  /**
-   * The one that the configuration names.
-   *
-   * @throws CniException code 7 if the name is malformed or there is no such plugin
-   */
-  public static Optional<Ipam> of(PluginRequest request) throws CniException {
-    Optional<String> type = request.config().ipamType();
-    return type.isEmpty()
-        ? Optional.empty()
-        : Optional.of(new Ipam(type.get(), request.context().delegates().find(type.get())));
-  }
+  private Ipam() {}
 
   /** Takes the container's interface off the network, for good. */
   @FunctionalInterface
@@ -47,19 +29,32 @@ public final class Ipam {
     void disconnect() throws CniException, IOException;
   }
 
+  private static Optional<NetworkPlugin> plugin(PluginRequest request) throws CniException {
+    Optional<String> type = request.config().ipamType();
+    return type.isEmpty()
+        ? Optional.empty()
+        : Optional.of(request.context().delegates().find(type.get()));
+  }
+
   /**
    * Has it give out addresses, which a failure later on gives back.
    *
    * @param disconnection has to come before that, and may come twice
-   * @return with at least one address
-   * @throws CniException its failure, or code 7 if it answers without an address
+   * @return with at least one address; empty if the configuration names no plugin
+   * @throws CniException its failure, or code 7 if there is no such plugin or it answers without an
+   *     address
    */
-  public Result add(AttachmentRequest request, Rollback rollback, Disconnection disconnection)
+  public static Optional<Result> add(
+      AttachmentRequest request, Rollback rollback, Disconnection disconnection)
       throws CniException {
+    Optional<NetworkPlugin> plugin = plugin(request);
+    if (plugin.isEmpty()) {
+      return Optional.empty();
+    }
     Result assigned;
     boolean refused = false;
     try {
-      assigned = plugin.add(request);
+      assigned = plugin.get().add(request);
     } catch (CniException e) {
       // SPEC section 4: one that failed gets a DEL. But where it refused the attachment itself,
       // because there is one, that would take from an earlier ADD what it was given.
@@ -72,9 +67,10 @@ public final class Ipam {
     }
     if (assigned.ips().isEmpty()) {
       throw new CniException(
-          ErrorCode.INVALID_CONFIG, "ipam plugin " + type + " answered without an address");
+          ErrorCode.INVALID_CONFIG,
+          "ipam plugin " + plugin.get().type() + " answered without an address");
     }
-    return assigned;
+    return Optional.of(assigned);
   }
 
   /**
@@ -82,28 +78,39 @@ public final class Ipam {
    *
    * @throws CniException what differs
    */
-  public void check(AttachmentRequest request) throws CniException {
-    plugin.check(request);
+  public static void check(AttachmentRequest request) throws CniException {
+    Optional<NetworkPlugin> plugin = plugin(request);
+    if (plugin.isPresent()) {
+      plugin.get().check(request);
+    }
   }
 
   /**
    * Disconnects the container and has the addresses given back. Usually in this order: an address
-   * that is still on a wire must not be given to the next container.
+   * that is still on a wire must not be given to the next container. The container is disconnected
+   * whatever becomes of the addresses.
    *
    * @throws CniException if something is left
    * @throws IOException from disconnecting
    */
-  public void delete(AttachmentRequest request, Disconnection disconnection)
+  public static void delete(AttachmentRequest request, Disconnection disconnection)
       throws CniException, IOException {
-    if (!type.equals(DHCP)) {
+    if (!request.config().ipamType().equals(Optional.of(DHCP))) {
       disconnection.disconnect();
-      plugin.delete(request);
+      deleteAddresses(request);
       return;
     }
     try {
-      plugin.delete(request);
+      deleteAddresses(request);
     } finally {
       disconnection.disconnect();
+    }
+  }
+
+  private static void deleteAddresses(AttachmentRequest request) throws CniException {
+    Optional<NetworkPlugin> plugin = plugin(request);
+    if (plugin.isPresent()) {
+      plugin.get().delete(request);
     }
   }
 
@@ -112,8 +119,11 @@ public final class Ipam {
    *
    * @throws CniException if something is left
    */
-  public void collect(CollectRequest request) throws CniException {
-    plugin.collect(request);
+  public static void collect(CollectRequest request) throws CniException {
+    Optional<NetworkPlugin> plugin = plugin(request);
+    if (plugin.isPresent()) {
+      plugin.get().collect(request);
+    }
   }
 
   /**
@@ -121,7 +131,10 @@ public final class Ipam {
    *
    * @throws CniException code 50 if it cannot
    */
-  public void status(NetworkRequest request) throws CniException {
-    plugin.status(request);
+  public static void status(NetworkRequest request) throws CniException {
+    Optional<NetworkPlugin> plugin = plugin(request);
+    if (plugin.isPresent()) {
+      plugin.get().status(request);
+    }
   }
 }

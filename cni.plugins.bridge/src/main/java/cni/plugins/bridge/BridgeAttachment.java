@@ -74,9 +74,8 @@ final class BridgeAttachment {
     if (config.spoofCheck()) {
       refuseOtherMacs(hostInterface(result, port).name());
     }
-    Optional<Ipam> ipam = Ipam.of(request);
-    if (ipam.isPresent()) {
-      result = address(ipam.get(), bridgeLink, result);
+    if (config.ipam().isPresent()) {
+      result = address(bridgeLink, result);
     } else if (config.containerInterface() && port.isEmpty()) {
       sandbox.routing().execute(LinkRequests.setUp(containerLink().index()));
     }
@@ -138,8 +137,7 @@ final class BridgeAttachment {
   }
 
   /** Has the ipam plugin give out addresses and puts them on the container's interface. */
-  private Result address(Ipam ipam, Link bridgeLink, Result result)
-      throws CniException, IOException {
+  private Result address(Link bridgeLink, Result result) throws CniException, IOException {
     int index =
         result
             .indexOf(ifName(), sandboxPath())
@@ -152,7 +150,7 @@ final class BridgeAttachment {
                             + " in "
                             + sandboxPath()));
     Link container = containerLink();
-    Result assigned = withGateways(ipam.add(request, rollback, disconnection), index);
+    Result assigned = withGateways(Ipam.add(request, rollback, disconnection).orElseThrow(), index);
     new InterfaceSetup(sandbox, ifName(), container.index())
         .apply(assigned, index, config.dad(), request.context().deadline());
     List<Result.Interface> interfaces = new ArrayList<>(result.interfaces());

@@ -45,10 +45,7 @@ public final class BridgePlugin implements NetworkPlugin {
   @Override
   public void check(AttachmentRequest request) throws CniException {
     BridgeConfig config = config(request);
-    Optional<Ipam> ipam = Ipam.of(request);
-    if (ipam.isPresent()) {
-      ipam.get().check(request);
-    }
+    Ipam.check(request);
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
       new BridgeCheck(request, config, host, sandbox).check();
@@ -64,13 +61,8 @@ public final class BridgePlugin implements NetworkPlugin {
   @Override
   public void delete(AttachmentRequest request) throws CniException {
     String bridge = BridgeConfig.bridgeName(request.config().view());
-    Optional<Ipam> ipam = Ipam.of(request);
     try {
-      if (ipam.isPresent()) {
-        ipam.get().delete(request, () -> disconnect(request, bridge));
-      } else {
-        disconnect(request, bridge);
-      }
+      Ipam.delete(request, () -> disconnect(request, bridge));
     } catch (IOException e) {
       String name = request.attachment().interfaceName();
       throw Namespace.failure("disconnecting " + name + " from bridge " + bridge, e);
@@ -181,10 +173,7 @@ public final class BridgePlugin implements NetworkPlugin {
   @Override
   public void collect(CollectRequest request) throws CniException {
     BridgeConfig config = BridgeConfig.parse(request.config(), Map.of());
-    Optional<Ipam> ipam = Ipam.of(request);
-    if (ipam.isPresent()) {
-      ipam.get().collect(request);
-    }
+    Ipam.collect(request);
     if (config.masquerade().isEmpty() && !config.spoofCheck()) {
       return; // nothing to look for, and perhaps a kernel without nf_tables
     }
@@ -198,10 +187,7 @@ public final class BridgePlugin implements NetworkPlugin {
   public void status(NetworkRequest request) throws CniException {
     BridgeConfig config = BridgeConfig.parse(request.config(), Map.of());
     config.requireFeasible(request.config().view());
-    Optional<Ipam> ipam = Ipam.of(request);
-    if (ipam.isPresent()) {
-      ipam.get().status(request);
-    }
+    Ipam.status(request);
   }
 
   private static BridgeConfig config(AttachmentRequest request) throws CniException {

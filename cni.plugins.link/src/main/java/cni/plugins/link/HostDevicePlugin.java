@@ -95,9 +95,9 @@ public final class HostDevicePlugin implements NetworkPlugin {
             "",
             entry.pciId().orElse(""));
     Result made = Result.EMPTY.withInterfaces(List.of(described));
-    Optional<Ipam> ipam = Ipam.of(request);
-    if (ipam.isPresent()) {
-      made = InterfacePlugin.onInterface(made, ipam.get().add(request, rollback, giveBack));
+    Optional<Result> assigned = Ipam.add(request, rollback, giveBack);
+    if (assigned.isPresent()) {
+      made = InterfacePlugin.onInterface(made, assigned.get());
       if (link.isPresent()) {
         new InterfaceSetup(lent.sandbox(), name, link.get().index())
             .apply(made, 0, true, request.context().deadline());
@@ -109,10 +109,7 @@ public final class HostDevicePlugin implements NetworkPlugin {
   @Override
   public void check(AttachmentRequest request) throws CniException {
     HostDevice device = HostDevice.parse(request.config());
-    Optional<Ipam> ipam = Ipam.of(request);
-    if (ipam.isPresent()) {
-      ipam.get().check(request);
-    }
+    Ipam.check(request);
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
       if (lookUp(device, host).forUserspace()) {
@@ -137,13 +134,8 @@ public final class HostDevicePlugin implements NetworkPlugin {
    */
   @Override
   public void delete(AttachmentRequest request) throws CniException {
-    Optional<Ipam> ipam = Ipam.of(request);
     try {
-      if (ipam.isPresent()) {
-        ipam.get().delete(request, () -> takeBack(request));
-      } else {
-        takeBack(request);
-      }
+      Ipam.delete(request, () -> takeBack(request));
     } catch (IOException e) {
       throw Namespace.failure("taking back " + request.attachment().interfaceName(), e);
     }
@@ -178,19 +170,13 @@ public final class HostDevicePlugin implements NetworkPlugin {
 
   @Override
   public void collect(CollectRequest request) throws CniException {
-    Optional<Ipam> ipam = Ipam.of(request);
-    if (ipam.isPresent()) {
-      ipam.get().collect(request);
-    }
+    Ipam.collect(request);
   }
 
   @Override
   public void status(NetworkRequest request) throws CniException {
     HostDevice device = HostDevice.parse(request.config());
-    Optional<Ipam> ipam = Ipam.of(request);
-    if (ipam.isPresent()) {
-      ipam.get().status(request);
-    }
+    Ipam.status(request);
     // An interface may be lent to somebody just now; what a bus does not have, nobody can get.
     if (device.isInSys()) {
       try (Namespace host = Namespace.ofHost(request.context())) {

@@ -69,10 +69,7 @@ abstract class InterfacePlugin implements NetworkPlugin {
   Optional<Result> addresses(
       AttachmentRequest request, Rollback rollback, Ipam.Disconnection disconnection)
       throws CniException {
-    Optional<Ipam> ipam = Ipam.of(request);
-    return ipam.isEmpty()
-        ? Optional.empty()
-        : Optional.of(ipam.get().add(request, rollback, disconnection));
+    return Ipam.add(request, rollback, disconnection);
   }
 
   /** What stands before the interface in the result. */
@@ -150,10 +147,7 @@ abstract class InterfacePlugin implements NetworkPlugin {
 
   @Override
   public final void check(AttachmentRequest request) throws CniException {
-    Optional<Ipam> ipam = Ipam.of(request);
-    if (ipam.isPresent()) {
-      ipam.get().check(request);
-    }
+    Ipam.check(request);
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
       Link link = requireInterface(request, sandbox, kind);
@@ -203,13 +197,8 @@ abstract class InterfacePlugin implements NetworkPlugin {
    * Deletes the attachment's interface, if it is of that kind, and has its addresses given back.
    */
   static void delete(AttachmentRequest request, String kind) throws CniException {
-    Optional<Ipam> ipam = Ipam.of(request);
     try {
-      if (ipam.isPresent()) {
-        ipam.get().delete(request, () -> deleteLink(request, kind));
-      } else {
-        deleteLink(request, kind);
-      }
+      Ipam.delete(request, () -> deleteLink(request, kind));
     } catch (IOException e) {
       throw Namespace.failure("deleting " + request.attachment().interfaceName(), e);
     }
@@ -232,19 +221,13 @@ abstract class InterfacePlugin implements NetworkPlugin {
 
   @Override
   public final void collect(CollectRequest request) throws CniException {
-    Optional<Ipam> ipam = Ipam.of(request);
-    if (ipam.isPresent()) {
-      ipam.get().collect(request);
-    }
+    Ipam.collect(request);
   }
 
   @Override
   public final void status(NetworkRequest request) throws CniException {
     requireFeasible(request.config());
-    Optional<Ipam> ipam = Ipam.of(request);
-    if (ipam.isPresent()) {
-      ipam.get().status(request);
-    }
+    Ipam.status(request);
     requireReady(request);
   }
 }

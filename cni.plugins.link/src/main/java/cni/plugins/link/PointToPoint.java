@@ -49,7 +49,7 @@ final class PointToPoint {
    *
    * @return host's end and container's end, addresses of the latter, routes, resolvers
    */
-  Result connect(Ipam ipam, int mtu, Rollback rollback) throws CniException, IOException {
+  Result connect(int mtu, Rollback rollback) throws CniException, IOException {
     String hostName = VethPair.create(request, host, sandbox, mtu, 0, Optional.empty());
     Ipam.Disconnection delete =
         () -> host.routing().executeUnless(LinkRequests.delete(hostName), Errno.ENODEV);
@@ -62,7 +62,7 @@ final class PointToPoint {
                 List.of(
                     new Result.Interface(hostName, hostEnd.mac(), 0, ""),
                     new Result.Interface(name, end.mac(), 0, request.attachment().sandbox()))),
-            ipam.add(request, rollback, delete));
+            Ipam.add(request, rollback, delete).orElseThrow());
     requireGateways(made);
     Forwarding.enable(host, made.ips());
     Forwarding.refuseAdvertisements(host, hostName);

@@ -7,7 +7,6 @@ import cni.api.ConfigObject;
 import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
-import cni.api.PluginRequest;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.netlink.ffm.route.Link;
@@ -46,19 +45,15 @@ public final class PtpPlugin implements NetworkPlugin {
         : Optional.empty();
   }
 
-  private static Ipam ipam(PluginRequest request) throws CniException {
-    return Ipam.of(request)
-        .orElseThrow(
-            () ->
-                request
-                    .config()
-                    .view()
-                    .invalid("ipam", "is missing: ptp needs addresses for both ends"));
+  private static void requireIpam(PluginConfig config) throws CniException {
+    if (config.ipamType().isEmpty()) {
+      throw config.view().invalid("ipam", "is missing: ptp needs addresses for both ends");
+    }
   }
 
   @Override
   public Result add(AttachmentRequest request) throws CniException {
-    Ipam ipam = ipam(request);
+    requireIpam(request.config());
     int mtu = mtu(request.config());
     Optional<RuleBackend> masquerade = masquerade(request.config().view());
     var rollback = new Rollback();
@@ -66,7 +61,7 @@ public final class PtpPlugin implements NetworkPlugin {
         Namespace sandbox = Namespace.ofContainer(request, host)) {
       try {
         var pair = new PointToPoint(request, host, sandbox);
-        Result result = pair.connect(ipam, mtu, rollback);
+        Result result = pair.connect(mtu, rollback);
         if (masquerade.isPresent()) {
           var rules = rules(request, host);
           rules.add(masquerade.get(), result.ips().stream().map(it -> it.address()).toList());
@@ -90,7 +85,7 @@ public final class PtpPlugin implements NetworkPlugin {
 
   @Override
   public void check(AttachmentRequest request) throws CniException {
-    ipam(request).check(request);
+    Ipam.check(request);
     Optional<RuleBackend> masquerade = masquerade(request.config().view());
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
@@ -119,10 +114,7 @@ public final class PtpPlugin implements NetworkPlugin {
 
   @Override
   public void collect(CollectRequest request) throws CniException {
-    Optional<Ipam> ipam = Ipam.of(request);
-    if (ipam.isPresent()) {
-      ipam.get().collect(request);
-    }
+    Ipam.collect(request);
     if (request.config().view().bool("ipMasq")) {
       try (Namespace host = Namespace.ofHost(request.context())) {
         Masquerade.collect(host, request.config().network(), request.valid());
@@ -134,7 +126,8 @@ public final class PtpPlugin implements NetworkPlugin {
   public void status(NetworkRequest request) throws CniException {
     mtu(request.config());
     boolean rules = masquerade(request.config().view()).isPresent();
-    ipam(request).status(request);
+    requireIpam(request.config());
+    Ipam.status(request);
     if (rules) {
       try (Namespace host = Namespace.ofHost(request.context())) {
         host.requireNftables();

@@ -1,0 +1,191 @@
+package cni.cli;
+
+import static cni.cli.TestHost.attachment;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.api.CniException;
+import cni.api.PluginDaemon;
+import cni.api.Result;
+import cni.netlink.ffm.NetNs;
+import cni.netlink.lab.KernelTest;
+import cni.netlink.lab.Lab;
+import cni.netlink.lab.ReferencePlugins;
+import cni.runtime.Cni;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.ServiceLoader;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The dhcp daemon: ours and the reference's, each with the plugin of either. */
+@KernelTest(
+    commands = {"dnsmasq"},
+    reference = true)
+class DhcpDaemonTest {
+  private TestHost host;
+  private NetNs a;
+  private Path socket;
+  private DhcpServer server;
+  private @Nullable Thread daemon;
+  private @Nullable Process theirs;
+
+  @BeforeEach
+  void open() throws Exception {
+    host = new TestHost();
+    a = host.container("a");
+    NetNs outside = host.outside();
+    Files.createDirectories(host.data());
+    socket = host.data().resolve("dhcp.sock");
+    server =
+        DhcpServer.dnsmasq(
+            outside,
+            "up1",
+            host.data(),
+            "--dhcp-range=192.0.2.50,192.0.2.60,255.255.255.0,10m",
+            "--dhcp-option=option:router,192.0.2.2");
+    host.network(
+        "n",
+        "1.0.0",
+        ("{\"type\":\"macvlan\",\"master\":\"up0\",\"ipam\":{\"type\":\"dhcp\","
+                + "\"daemonSocketPath\":\"%s\"}}")
+            .formatted(socket));
+  }
+
+  @AfterEach
+  void close() throws Exception {
+    stop();
+    server.close();
+    host.close();
+  }
+
+  private void startOurs() throws Exception {
+    PluginDaemon found =
+        ServiceLoader.load(PluginDaemon.class).stream()
+            .map(ServiceLoader.Provider::get)
+            .filter(it -> it.type().equals("dhcp"))
+            .findFirst()
+            .orElseThrow();
+    var failure = new AtomicReference<@Nullable CniException>();
+    List<String> options =
+        List.of(
+            "-socketpath",
+            socket.toString(),
+            "-leases=" + host.data().resolve("kept"),
+            "--pidfile",
+            host.data().resolve("pid").toString());
+    Thread started =
+        Thread.ofPlatform()
+            .start(
+                () -> {
+                  try {
+                    found.run(options);
+                  } catch (CniException e) {
+                    failure.set(e);
+                  }
+                });
+    daemon = started;
+    awaitSocket();
+    assertEquals(null, failure.get());
+  }
+
+  private void startTheirs() throws Exception {
+    theirs =
+        new ProcessBuilder(
+                ReferencePlugins.directory().resolve("dhcp").toString(),
+                "daemon",
+                "-socketpath",
+                socket.toString())
+            .redirectErrorStream(true)
+            .redirectOutput(host.data().resolve("daemon.log").toFile())
+            .start();
+    awaitSocket();
+  }
+
+  private void awaitSocket() throws InterruptedException {
+    for (int i = 0; i < 200 && !Files.exists(socket); i++) {
+      Thread.sleep(50);
+    }
+    assertTrue(Files.exists(socket), "the daemon does not listen");
+  }
+
+  private void stop() throws InterruptedException {
+    if (daemon != null) {
+      daemon.interrupt();
+      daemon.join();
+      daemon = null;
+    }
+    if (theirs != null) {
+      theirs.destroy();
+      theirs.waitFor();
+      theirs = null;
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"false,false", "false,true", "true,false", "true,true"})
+  void pluginAndDaemonOfEither(boolean theirDaemon, boolean theirPlugin) throws Exception {
+    if (theirDaemon) {
+      startTheirs();
+    } else {
+      startOurs();
+    }
+    Cni cni =
+        theirPlugin ? host.withReference("macvlan", "dhcp") : host.builder().oneShot().build();
+    Result result = cni.network("n").add(attachment(a));
+    assertTrue(result.ips().getFirst().address().toString().startsWith("192.0.2."), "" + result);
+    assertEquals(24, result.ips().getFirst().address().prefix());
+    assertTrue(Lab.pings(a, TestHost.OUTSIDE_V4));
+    String routes = Lab.run(a, "ip", "route");
+    assertTrue(routes.contains("default via 192.0.2.2"), routes);
+    cni.network("n").check(attachment(a));
+    cni.network("n").delete(attachment(a));
+    if (!theirDaemon) { // the release of theirs does not reach the server
+      server.awaitLog("DHCPRELEASE");
+    }
+    cni.network("n").delete(attachment(a));
+    assertEquals("", Lab.run(a, "ip", "link", "show", "type", "macvlan"));
+  }
+
+  @Test
+  void theNextDaemonKeepsTheLeasesOfTheLast() throws Exception {
+    startOurs();
+    Cni cni = host.builder().oneShot().build();
+    Result result = cni.network("n").add(attachment(a));
+    assertTrue(Files.exists(host.data().resolve("pid")));
+    stop();
+    assertFalse(Files.exists(socket) || Files.exists(host.data().resolve("pid")));
+    startOurs();
+    int acknowledged = server.count("DHCPACK");
+    cni.network("n").check(attachment(a));
+    assertEquals(acknowledged, server.count("DHCPACK"), "the daemon knew the lease");
+    cni.network("n").collect(Set.of());
+    server.awaitLog(
+        "DHCPRELEASE\\(up1\\) " + result.ips().getFirst().address().address().getHostAddress());
+    cni.network("n").delete(attachment(a));
+  }
+
+  @Test
+  void whatTheServerCannotGiveIsAnErrorOfTheDaemon() throws Exception {
+    startOurs();
+    server.close();
+    host.network(
+        "n",
+        "1.0.0",
+        ("{\"type\":\"macvlan\",\"master\":\"up0\",\"ipam\":{\"type\":\"dhcp\","
+                + "\"provide\":[{\"option\":\"nope\"}],\"daemonSocketPath\":\"%s\"}}")
+            .formatted(socket));
+    Cni cni = host.withReference("dhcp");
+    CniException e = assertThrows(CniException.class, () -> cni.network("n").add(attachment(a)));
+    assertTrue(String.valueOf(e.getMessage()).contains("nope"), e::getMessage);
+  }
+}

@@ -1,0 +1,198 @@
+package cni.plugins.ipam.dhcp;
+
+import cni.api.Attachment;
+import cni.api.AttachmentRequest;
+import cni.api.CniException;
+import cni.api.CollectRequest;
+import cni.api.ErrorCode;
+import cni.api.GenericArgs;
+import cni.api.Json;
+import cni.api.Result;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.Channels;
+import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Leases that a daemon keeps, of this project or the reference's: Go's net/rpc over a unix socket,
+ * which begins as HTTP.
+ *
+ * @param socket where it listens
+ */
+record DaemonLeases(Path socket) implements Leases {
+  static final String ALLOCATE = "DHCP.Allocate";
+  static final String RELEASE = "DHCP.Release";
+
+  /** Known to the daemons of this project alone. */
+  static final String COLLECT = "DHCP.Collect";
+
+  static final String GREETING = "CONNECT /_goRPC_ HTTP/1.0";
+  static final String WELCOME = "HTTP/1.0 200 Connected to Go RPC";
+
+  /** No line of the beginning is longer. */
+  private static final int LONGEST_LINE = 1024;
+
+  @Override
+  public Result allocate(AttachmentRequest request) throws CniException {
+    request.requireNamespace();
+    try {
+      return GobResult.read(
+          call(ALLOCATE, arguments(request.attachment(), request.config().json())));
+    } catch (IOException e) {
+      throw unreachable(e);
+    }
+  }
+
+  /** As the reference: a daemon that has lost the lease asks for a new one. */
+  @Override
+  public void check(AttachmentRequest request) throws CniException {
+    Result there = allocate(request);
+    Result expected = request.prevResult().orElse(Result.EMPTY);
+    boolean has =
+        expected.ips().isEmpty()
+            || expected.ips().stream()
+                .anyMatch(
+                    ip -> there.ips().stream().anyMatch(it -> it.address().equals(ip.address())));
+    if (!has) {
+      throw new CniException(
+          ErrorCode.INTERNAL,
+          "the lease of container %s is over; now it has %s"
+              .formatted(
+                  request.attachment().containerId(),
+                  there.ips().stream().map(Result.IpConfig::address).toList()));
+    }
+  }
+
+  /** Where no daemon is, none keeps the lease; the server takes it back in time. */
+  @Override
+  public boolean release(AttachmentRequest request) throws CniException {
+    try {
+      call(RELEASE, arguments(request.attachment(), request.config().json()));
+      return true;
+    } catch (IOException e) {
+      System.getLogger("cni.plugins.ipam")
+          .log(
+              System.Logger.Level.WARNING,
+              "no dhcp daemon at " + socket + " to release the lease: " + e.getMessage());
+      return false;
+    }
+  }
+
+  @Override
+  public void collect(CollectRequest request) throws CniException {
+    ObjectNode config = Json.object();
+    config.setAll(request.config().json());
+    ArrayNode valid = config.putArray(CollectRequest.VALID_ATTACHMENTS.getFirst());
+    request
+        .valid()
+        .forEach(
+            it ->
+                valid
+                    .addObject()
+                    .put("containerID", it.containerId())
+                    .put("ifname", it.interfaceName()));
+    try {
+      call(COLLECT, Map.of("StdinData", Json.bytes(config)));
+    } catch (IOException e) {
+      System.getLogger("cni.plugins.ipam")
+          .log(System.Logger.Level.DEBUG, "no dhcp daemon at " + socket, e);
+    } catch (CniException e) {
+      boolean reference = e.getMessage().contains("can't find method");
+      if (!reference) {
+        throw e;
+      }
+    }
+  }
+
+  private CniException unreachable(IOException e) {
+    return new CniException(
+        ErrorCode.TRY_AGAIN_LATER,
+        "dhcp: a process that ends after each call needs a daemon to keep its leases, and none"
+            + " answers at "
+            + socket
+            + "; start \"cni dhcp daemon\", or name another in ipam.daemonSocketPath: "
+            + e.getMessage(),
+        e);
+  }
+
+  /** Whether somebody listens. */
+  boolean answers() {
+    if (Files.notExists(socket)) {
+      return false;
+    }
+    try (SocketChannel channel = connect()) {
+      return channel.isConnected();
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  private static Map<String, Object> arguments(Attachment attachment, ObjectNode config)
+      throws CniException {
+    Map<String, Object> arguments = new LinkedHashMap<>();
+    arguments.put("ContainerID", attachment.containerId());
+    arguments.put(
+        "Netns", attachment.namespace().map(it -> it.toAbsolutePath().toString()).orElse(""));
+    arguments.put("IfName", attachment.interfaceName());
+    arguments.put("Args", GenericArgs.format(attachment.args()));
+    arguments.put("StdinData", Json.bytes(config));
+    return arguments;
+  }
+
+  private SocketChannel connect() throws IOException {
+    SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
+    try {
+      channel.connect(UnixDomainSocketAddress.of(socket));
+      return channel;
+    } catch (IOException | RuntimeException e) {
+      channel.close();
+      throw e instanceof IOException io ? io : new IOException(e);
+    }
+  }
+
+  /** Calls a method of the daemon; its own failure is a CniException. */
+  private Map<String, Object> call(String method, Map<String, Object> arguments)
+      throws CniException, IOException {
+    try (SocketChannel channel = connect()) {
+      InputStream in = Channels.newInputStream(channel);
+      OutputStream out = Channels.newOutputStream(channel);
+      out.write((GREETING + "\n\n").getBytes(StandardCharsets.US_ASCII));
+      String welcome = line(in);
+      if (!welcome.equals(WELCOME) || !line(in).isEmpty()) {
+        throw new IOException(socket + " is not the socket of a dhcp daemon: " + welcome);
+      }
+      var writer = new GobWriter(out);
+      writer.write(GobSchema.REQUEST, Map.of("ServiceMethod", method, "Seq", 1L));
+      writer.write(GobSchema.ARGUMENTS, arguments);
+      var reader = new GobReader(in);
+      Object error = reader.read().getOrDefault("Error", "");
+      Map<String, Object> answer = reader.read();
+      if (!error.equals("")) {
+        throw new CniException(
+            ErrorCode.TRY_AGAIN_LATER, "the dhcp daemon at " + socket + " says: " + error);
+      }
+      return answer;
+    }
+  }
+
+  /** A line of the beginning, without what ends it. */
+  static String line(InputStream in) throws IOException {
+    var line = new StringBuilder();
+    int c = in.read();
+    while (c != '\n' && c >= 0 && line.length() < LONGEST_LINE) {
+      line.append((char) c);
+      c = in.read();
+    }
+    return line.toString().replace("\r", "");
+  }
+}

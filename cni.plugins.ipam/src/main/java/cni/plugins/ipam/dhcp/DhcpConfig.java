@@ -1,0 +1,60 @@
+package cni.plugins.ipam.dhcp;
+
+import cni.api.AttachmentRequest;
+import cni.api.CniException;
+import cni.api.ConfigObject;
+import cni.api.PluginConfig;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * The {@code ipam} section of a configuration for dhcp.
+ *
+ * @param socket where a daemon listens, if the configuration names one
+ * @param families the protocols, in the order of the result
+ * @param priority the metric of the routes, 0 for the kernel's default
+ */
+record DhcpConfig(Optional<Path> socket, List<Family> families, long priority) {
+  /** Where the reference daemon listens. */
+  static final Path DEFAULT_SOCKET = Path.of("/run/cni/dhcp.sock");
+
+  /**
+   * Reads a configuration.
+   *
+   * @throws CniException code 7 if it makes no sense
+   */
+  static DhcpConfig parse(PluginConfig config) throws CniException {
+    ConfigObject ipam = ipam(config);
+    List<Family> families = ipam.parsedList("families", Family::parse);
+    return new DhcpConfig(
+        socket(config),
+        families.isEmpty() ? List.of(Family.IPV4) : families.stream().distinct().toList(),
+        ipam.whole("priority", 0, 0xffff_ffffL).orElse(0));
+  }
+
+  /**
+   * Where a daemon listens, if the configuration names a place.
+   *
+   * @throws CniException code 7 if it is not a path
+   */
+  static Optional<Path> socket(PluginConfig config) throws CniException {
+    return ipam(config).parsed("daemonSocketPath", Path::of);
+  }
+
+  /**
+   * The options of the client.
+   *
+   * @throws CniException code 7 if they make no sense
+   */
+  static ClientOptions options(AttachmentRequest request) throws CniException {
+    return ClientOptions.parse(ipam(request.config()), request.attachment().args());
+  }
+
+  private static ConfigObject ipam(PluginConfig config) throws CniException {
+    return config
+        .view()
+        .object("ipam")
+        .orElseThrow(() -> config.view().invalid("ipam", "is missing: dhcp needs it"));
+  }
+}

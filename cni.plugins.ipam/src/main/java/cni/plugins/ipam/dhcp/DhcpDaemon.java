@@ -1,0 +1,92 @@
+package cni.plugins.ipam.dhcp;
+
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.PluginDaemon;
+import cni.api.WholeFile;
+import cni.netlink.ffm.InheritedSocket;
+import java.io.IOException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.ClosedByInterruptException;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/** The process that keeps the leases of one-shot executables. */
+public final class DhcpDaemon implements PluginDaemon {
+  /** The daemon as the command makes it. */
+  public DhcpDaemon() {}
+
+  @Override
+  public String type() {
+    return "dhcp";
+  }
+
+  @Override
+  public String usage() {
+    return DaemonOptions.USAGE;
+  }
+
+  @Override
+  public void run(List<String> arguments) throws CniException {
+    DaemonOptions options = DaemonOptions.parse(arguments);
+    Path socket = options.socket();
+    try (var keeper = new LeaseKeeper(new LeaseDirectory(options.leases()));
+        ServerSocketChannel listener = listen(socket)) {
+      try {
+        keeper.adopt();
+        writePid(options);
+        var leases =
+            new OwnLeases(
+                keeper, options.resendTimeout(), options.resendMax(), options.hostPrefix());
+        new DaemonServer(leases).serve(listener);
+      } finally {
+        Files.deleteIfExists(socket);
+        if (options.pidFile().isPresent()) {
+          Files.deleteIfExists(options.pidFile().get());
+        }
+      }
+    } catch (ClosedByInterruptException e) {
+      return; // it was told to end
+    } catch (IOException e) {
+      throw LeaseDirectory.failure("the dhcp daemon at " + socket, e);
+    }
+  }
+
+  private static void writePid(DaemonOptions options) throws IOException {
+    Optional<Path> file = options.pidFile();
+    if (file.isPresent()) {
+      Files.writeString(file.get(), "" + ProcessHandle.current().pid());
+    }
+  }
+
+  /** What the service manager has opened, or a new one in place of what a dead daemon left. */
+  private static ServerSocketChannel listen(Path socket) throws CniException, IOException {
+    Optional<ServerSocketChannel> inherited = InheritedSocket.listener();
+    if (inherited.isPresent()) {
+      return inherited.get();
+    }
+    Path directory = socket.toAbsolutePath().getParent();
+    if (directory != null) {
+      WholeFile.prepare(directory);
+    }
+    if (Files.exists(socket)) {
+      if (new DaemonLeases(socket).answers()) {
+        throw new CniException(
+            ErrorCode.INVALID_PARAMETER, "another dhcp daemon answers at " + socket);
+      }
+      Files.delete(socket);
+    }
+    ServerSocketChannel listener = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
+    try {
+      listener.bind(UnixDomainSocketAddress.of(socket));
+      return listener;
+    } catch (IOException | RuntimeException e) {
+      listener.close();
+      throw e;
+    }
+  }
+}

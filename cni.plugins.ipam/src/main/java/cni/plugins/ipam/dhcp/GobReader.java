@@ -1,0 +1,229 @@
+package cni.plugins.ipam.dhcp;
+
+import java.io.EOFException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.BufferUnderflowException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** Reads values of gob, of whatever types the sender defines. */
+final class GobReader {
+  private static final int LONGEST_MESSAGE = 16 * 1024 * 1024;
+  private static final int DEEPEST = 32;
+
+  private final InputStream in;
+  private final Map<Integer, GobType> defined = new HashMap<>();
+
+  GobReader(InputStream in) {
+    this.in = in;
+  }
+
+  /**
+   * Reads the next struct.
+   *
+   * @return its fields by their names, without those that are zero
+   * @throws EOFException if there is none any more
+   * @throws IOException if what is there is no gob, or no struct
+   */
+  Map<String, Object> read() throws IOException {
+    while (true) {
+      ByteBuffer message = message();
+      try {
+        long number = signed(message);
+        if (number < 0) {
+          define((int) -number, fields(value(message, GobSchema.DEFINITION, 0)));
+          continue;
+        }
+        GobType type = type((int) number);
+        if (!(type instanceof GobType.Struct)) {
+          throw new IOException("gob: a struct was expected, not " + type);
+        }
+        return fields(value(message, type, 0));
+      } catch (BufferUnderflowException e) {
+        throw new IOException("gob: a message is shorter than what is in it", e);
+      }
+    }
+  }
+
+  private ByteBuffer message() throws IOException {
+    long length = length();
+    if (length < 0 || length > LONGEST_MESSAGE) {
+      throw new IOException("gob: a message of " + length + " bytes");
+    }
+    byte[] bytes = in.readNBytes((int) length);
+    if (bytes.length < length) {
+      throw new EOFException("gob: the sender stopped in the middle of a message");
+    }
+    return ByteBuffer.wrap(bytes);
+  }
+
+  private long length() throws IOException {
+    int first = in.read();
+    if (first < 0) {
+      throw new EOFException("gob: the other side has hung up");
+    }
+    if (first < 0x80) {
+      return first;
+    }
+    int count = 0x100 - first;
+    byte[] bytes = in.readNBytes(count);
+    if (count > 8 || bytes.length < count) {
+      throw new IOException("gob: malformed length");
+    }
+    long value = 0;
+    for (byte b : bytes) {
+      value = value << 8 | Byte.toUnsignedLong(b);
+    }
+    return value;
+  }
+
+  private static long unsigned(ByteBuffer in) throws IOException {
+    int first = Byte.toUnsignedInt(in.get());
+    if (first < 0x80) {
+      return first;
+    }
+    int count = 0x100 - first;
+    if (count > 8) {
+      throw new IOException("gob: malformed number");
+    }
+    long value = 0;
+    for (int i = 0; i < count; i++) {
+      value = value << 8 | Byte.toUnsignedLong(in.get());
+    }
+    return value;
+  }
+
+  private static long signed(ByteBuffer in) throws IOException {
+    long value = unsigned(in);
+    return (value & 1) == 0 ? value >>> 1 : ~(value >>> 1);
+  }
+
+  private GobType type(int number) throws IOException {
+    for (GobType.Basic basic : GobType.Basic.values()) {
+      if (basic.number() == number) {
+        return basic;
+      }
+    }
+    GobType type = defined.get(number);
+    if (type == null) {
+      throw new IOException("gob: type " + number + " has not been defined");
+    }
+    return type;
+  }
+
+  @SuppressWarnings("unchecked") // that is what a struct is read as
+  private static Map<String, Object> fields(Object struct) {
+    return (Map<String, Object>) struct;
+  }
+
+  private void define(int number, Map<String, Object> definition) throws IOException {
+    for (Map.Entry<String, Object> entry : definition.entrySet()) {
+      Map<String, Object> of = fields(entry.getValue());
+      defined.put(
+          number,
+          switch (entry.getKey()) {
+            case "ArrayT", "SliceT" -> new GobType.Slice(reference(of, "Elem"));
+            case "MapT" -> new GobType.Mapping(reference(of, "Key"), reference(of, "Elem"));
+            case "StructT" -> struct(of);
+            default -> new GobType.Opaque();
+          });
+    }
+  }
+
+  private static GobType reference(Map<String, Object> of, String key) throws IOException {
+    if (of.get(key) instanceof Long number) {
+      return new GobType.Reference(number.intValue());
+    }
+    throw new IOException("gob: a definition without " + key);
+  }
+
+  private static GobType struct(Map<String, Object> of) throws IOException {
+    List<GobType.Field> fields = new ArrayList<>();
+    if (of.get("Field") instanceof List<?> list) {
+      for (Object it : list) {
+        Map<String, Object> field = fields(it);
+        fields.add(
+            new GobType.Field(
+                String.valueOf(field.getOrDefault("Name", "")), reference(field, "Id")));
+      }
+    }
+    return new GobType.Struct("", fields);
+  }
+
+  private Object value(ByteBuffer in, GobType type, int depth) throws IOException {
+    if (depth > DEEPEST) {
+      throw new IOException("gob: nested too deep");
+    }
+    return switch (type) {
+      case GobType.Basic basic -> basic(in, basic);
+      case GobType.Opaque _ -> bytes(in);
+      case GobType.Reference(int number) -> value(in, type(number), depth + 1);
+      case GobType.Slice(GobType element) -> {
+        long count = count(in);
+        List<Object> elements = new ArrayList<>();
+        for (long i = 0; i < count; i++) {
+          elements.add(value(in, element, depth + 1));
+        }
+        yield elements;
+      }
+      case GobType.Mapping(GobType key, GobType value) -> {
+        long count = count(in);
+        Map<Object, Object> entries = new LinkedHashMap<>();
+        for (long i = 0; i < count; i++) {
+          entries.put(value(in, key, depth + 1), value(in, value, depth + 1));
+        }
+        yield entries;
+      }
+      case GobType.Struct(String _, List<GobType.Field> fields) -> struct(in, fields, depth);
+    };
+  }
+
+  /** Each element takes a byte at least. */
+  private static long count(ByteBuffer in) throws IOException {
+    long count = unsigned(in);
+    if (count < 0 || count > in.remaining()) {
+      throw new IOException("gob: more elements than bytes");
+    }
+    return count;
+  }
+
+  private Map<String, Object> struct(ByteBuffer in, List<GobType.Field> fields, int depth)
+      throws IOException {
+    Map<String, Object> values = new LinkedHashMap<>();
+    long at = -1;
+    long delta = unsigned(in);
+    while (delta != 0) {
+      at += delta;
+      if (delta < 0 || at >= fields.size()) {
+        throw new IOException("gob: a field that the struct does not have");
+      }
+      GobType.Field field = fields.get((int) at);
+      values.put(field.name(), value(in, field.type(), depth + 1));
+      delta = unsigned(in);
+    }
+    return values;
+  }
+
+  private static Object basic(ByteBuffer in, GobType.Basic type) throws IOException {
+    return switch (type) {
+      case BOOL -> unsigned(in) != 0;
+      case INT -> signed(in);
+      case UINT, FLOAT -> unsigned(in);
+      case COMPLEX -> List.of(unsigned(in), unsigned(in));
+      case BYTES -> bytes(in);
+      case STRING -> new String(bytes(in), StandardCharsets.UTF_8);
+    };
+  }
+
+  private static byte[] bytes(ByteBuffer in) throws IOException {
+    byte[] bytes = new byte[(int) count(in)];
+    in.get(bytes);
+    return bytes;
+  }
+}

@@ -1,0 +1,143 @@
+package cni.plugins.ipam.dhcp;
+
+import cni.api.Cidr;
+import cni.api.Dns;
+import cni.api.Ip;
+import cni.api.Result;
+import cni.api.SpecVersion;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
+
+/** Results as the CNI library's Go structs. */
+final class GobResult {
+  private static final int V4_BYTES = 4;
+  private static final int V6_BYTES = 16;
+
+  private GobResult() {}
+
+  static Map<String, Object> write(Result result) {
+    Map<String, Object> struct = new LinkedHashMap<>();
+    struct.put("CNIVersion", SpecVersion.CURRENT.toString());
+    struct.put("IPs", result.ips().stream().map(GobResult::write).toList());
+    struct.put("Routes", result.routes().stream().map(GobResult::write).toList());
+    struct.put(
+        "DNS",
+        Map.of(
+            "Nameservers", result.dns().nameservers(),
+            "Domain", result.dns().domain(),
+            "Search", result.dns().search(),
+            "Options", result.dns().options()));
+    return struct;
+  }
+
+  private static Map<String, Object> write(Result.IpConfig ip) {
+    Map<String, Object> struct = new LinkedHashMap<>();
+    struct.put("Address", network(ip.address()));
+    ip.gateway().ifPresent(gateway -> struct.put("Gateway", gateway.getAddress()));
+    return struct;
+  }
+
+  private static Map<String, Object> write(Result.Route route) {
+    Map<String, Object> struct = new LinkedHashMap<>();
+    struct.put("Dst", network(route.destination()));
+    route.gateway().ifPresent(gateway -> struct.put("GW", gateway.getAddress()));
+    if (route.priority() != 0) {
+      struct.put("Priority", route.priority());
+    }
+    route.scope().ifPresent(scope -> struct.put("Scope", (long) scope));
+    return struct;
+  }
+
+  private static Map<String, Object> network(Cidr cidr) {
+    byte[] mask = new byte[Ip.bits(cidr.address()) / 8];
+    for (int i = 0; i < cidr.prefix(); i++) {
+      mask[i / 8] |= (byte) (0x80 >> (i % 8));
+    }
+    return Map.of("IP", cidr.address().getAddress(), "Mask", mask);
+  }
+
+  /**
+   * Reads what a daemon answers.
+   *
+   * @throws IOException if it is no result
+   */
+  static Result read(Map<String, Object> struct) throws IOException {
+    List<Result.IpConfig> ips = new ArrayList<>();
+    for (Map<String, Object> ip : structs(struct.get("IPs"))) {
+      ips.add(
+          new Result.IpConfig(
+              cidr(ip.get("Address")), address(ip.get("Gateway")), OptionalInt.empty()));
+    }
+    List<Result.Route> routes = new ArrayList<>();
+    for (Map<String, Object> route : structs(struct.get("Routes"))) {
+      routes.add(
+          new Result.Route(
+              cidr(route.get("Dst")),
+              address(route.get("GW")),
+              0,
+              0,
+              route.get("Priority") instanceof Long priority ? priority : 0,
+              OptionalLong.empty(),
+              route.get("Scope") instanceof Long scope
+                  ? OptionalInt.of(scope.intValue())
+                  : OptionalInt.empty()));
+    }
+    return new Result(List.of(), ips, routes, dns(struct.get("DNS")));
+  }
+
+  @SuppressWarnings("unchecked") // that is what a struct is read as
+  private static List<Map<String, Object>> structs(@Nullable Object list) {
+    return list instanceof List<?> ? (List<Map<String, Object>>) list : List.of();
+  }
+
+  private static Dns dns(@Nullable Object struct) {
+    if (!(struct instanceof Map<?, ?> map)) {
+      return Dns.NONE;
+    }
+    return new Dns(
+        texts(map.get("Nameservers")),
+        map.get("Domain") instanceof String domain ? domain : "",
+        texts(map.get("Search")),
+        texts(map.get("Options")));
+  }
+
+  private static List<String> texts(@Nullable Object list) {
+    return list instanceof List<?> texts ? texts.stream().map(String::valueOf).toList() : List.of();
+  }
+
+  private static Cidr cidr(@Nullable Object struct) throws IOException {
+    if (struct instanceof Map<?, ?> map && map.get("Mask") instanceof byte[] mask) {
+      Optional<InetAddress> address = address(map.get("IP"));
+      int prefix = 0;
+      for (byte b : mask) {
+        prefix += Integer.bitCount(Byte.toUnsignedInt(b));
+      }
+      if (address.isPresent()) {
+        boolean mapped = mask.length == V6_BYTES && Ip.isV4(address.get());
+        return new Cidr(address.get(), mapped ? prefix - 8 * (V6_BYTES - V4_BYTES) : prefix);
+      }
+    }
+    throw new IOException("the daemon's answer has a network without address or mask");
+  }
+
+  /** Go keeps IPv4 addresses in four bytes or in sixteen. */
+  private static Optional<InetAddress> address(@Nullable Object bytes) {
+    if (!(bytes instanceof byte[] it) || (it.length != V4_BYTES && it.length != V6_BYTES)) {
+      return Optional.empty();
+    }
+    byte[] head = Arrays.copyOf(it, V6_BYTES - V4_BYTES);
+    byte[] mapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1};
+    return it.length == V6_BYTES && Arrays.equals(head, mapped)
+        ? Optional.of(Ip.of(Arrays.copyOfRange(it, head.length, V6_BYTES)))
+        : Optional.of(Ip.of(it));
+  }
+}

@@ -1,0 +1,111 @@
+package cni.plugins.ipam.dhcp;
+
+import static cni.plugins.ipam.dhcp.GobType.field;
+import static cni.plugins.ipam.dhcp.GobType.struct;
+
+import cni.plugins.ipam.dhcp.GobType.Basic;
+import cni.plugins.ipam.dhcp.GobType.Slice;
+import cni.plugins.ipam.dhcp.GobType.Struct;
+
+/**
+ * The structs that the reference daemon and its clients send each other: those of gob itself, of
+ * net/rpc, and of the CNI library. Either side takes the fields that it knows by their names.
+ */
+final class GobSchema {
+  private static final Struct COMMON =
+      struct("CommonType", field("Name", Basic.STRING), field("Id", Basic.INT));
+  private static final Struct OF_ELEMENTS =
+      struct(
+          "ArrayType",
+          field("CommonType", COMMON),
+          field("Elem", Basic.INT),
+          field("Len", Basic.INT));
+  private static final Struct MEMBER =
+      struct("FieldType", field("Name", Basic.STRING), field("Id", Basic.INT));
+  private static final Struct OF_FIELDS =
+      struct("StructType", field("CommonType", COMMON), field("Field", new Slice(MEMBER)));
+  private static final Struct OF_ENTRIES =
+      struct(
+          "MapType",
+          field("CommonType", COMMON),
+          field("Key", Basic.INT),
+          field("Elem", Basic.INT));
+  private static final Struct ENCODER = struct("GobEncoderType", field("CommonType", COMMON));
+
+  /** How gob defines a type. */
+  static final Struct DEFINITION =
+      struct(
+          "WireType",
+          field("ArrayT", OF_ELEMENTS),
+          field("SliceT", OF_ELEMENTS),
+          field("StructT", OF_FIELDS),
+          field("MapT", OF_ENTRIES),
+          field("GobEncoderT", ENCODER),
+          field("BinaryMarshalerT", ENCODER),
+          field("TextMarshalerT", ENCODER));
+
+  /** What stands before the argument of a call. */
+  static final Struct REQUEST =
+      struct("Request", field("ServiceMethod", Basic.STRING), field("Seq", Basic.UINT));
+
+  /** What stands before the result of a call. */
+  static final Struct RESPONSE =
+      struct(
+          "Response",
+          field("ServiceMethod", Basic.STRING),
+          field("Seq", Basic.UINT),
+          field("Error", Basic.STRING));
+
+  /** What stands for a result where there is none. */
+  static final Struct NOTHING = struct("");
+
+  /** The argument of every call: skel.CmdArgs. */
+  static final Struct ARGUMENTS =
+      struct(
+          "CmdArgs",
+          field("ContainerID", Basic.STRING),
+          field("Netns", Basic.STRING),
+          field("IfName", Basic.STRING),
+          field("Args", Basic.STRING),
+          field("Path", Basic.STRING),
+          field("NetnsOverride", Basic.STRING),
+          field("StdinData", Basic.BYTES));
+
+  private static final Struct NETWORK =
+      struct("IPNet", field("IP", Basic.BYTES), field("Mask", Basic.BYTES));
+  private static final Struct ADDRESS =
+      struct(
+          "IPConfig",
+          field("Interface", Basic.INT),
+          field("Address", NETWORK),
+          field("Gateway", Basic.BYTES));
+  private static final Struct ROUTE =
+      struct(
+          "Route",
+          field("Dst", NETWORK),
+          field("GW", Basic.BYTES),
+          field("MTU", Basic.INT),
+          field("AdvMSS", Basic.INT),
+          field("Priority", Basic.INT),
+          field("Table", Basic.INT),
+          field("Scope", Basic.INT));
+  private static final Slice STRINGS = new Slice(Basic.STRING);
+  private static final Struct DNS =
+      struct(
+          "DNS",
+          field("Nameservers", STRINGS),
+          field("Domain", Basic.STRING),
+          field("Search", STRINGS),
+          field("Options", STRINGS));
+
+  /** A result of the library's package types/100. */
+  static final Struct RESULT =
+      struct(
+          "Result",
+          field("CNIVersion", Basic.STRING),
+          field("IPs", new Slice(ADDRESS)),
+          field("Routes", new Slice(ROUTE)),
+          field("DNS", DNS));
+
+  private GobSchema() {}
+}

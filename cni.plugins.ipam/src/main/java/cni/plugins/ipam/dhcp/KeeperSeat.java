@@ -1,0 +1,75 @@
+package cni.plugins.ipam.dhcp;
+
+import cni.api.CniException;
+import cni.api.WholeFile;
+import cni.netlink.ffm.Flock;
+import cni.netlink.ffm.KernelException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.UUID;
+
+/**
+ * What tells whether a keeper is still there: a file that it holds locked. The kernel unlocks it
+ * when its process ends, however it does.
+ *
+ * @param name the keeper's
+ * @param file the file
+ * @param lock held
+ */
+record KeeperSeat(String name, Path file, Flock lock) implements AutoCloseable {
+  private static final String PREFIX = "keeper-";
+
+  /**
+   * Takes a new one.
+   *
+   * @throws CniException code 5 if the directory cannot be written to
+   */
+  static KeeperSeat take(Path directory) throws CniException {
+    String name = UUID.randomUUID().toString();
+    Path file = directory.resolve(PREFIX + name);
+    try {
+      WholeFile.prepare(directory);
+      return new KeeperSeat(name, file, Flock.acquire(file, Duration.ZERO));
+    } catch (IOException e) {
+      throw LeaseDirectory.failure("locking " + file, e);
+    } catch (InterruptedException e) {
+      throw CniException.interrupted("locking " + file);
+    }
+  }
+
+  /**
+   * Whether somebody has it. One that nobody has any more is removed.
+   *
+   * @throws CniException code 11 if the thread is interrupted
+   */
+  static boolean isTaken(Path directory, String name) throws CniException {
+    Path file = directory.resolve(PREFIX + name);
+    if (name.isEmpty() || name.indexOf('/') >= 0 || Files.notExists(file)) {
+      return false;
+    }
+    try (Flock _ = Flock.acquire(file, Duration.ZERO)) {
+      Files.deleteIfExists(file);
+      return false;
+    } catch (KernelException e) {
+      return true;
+    } catch (IOException e) {
+      return false; // unlocked, and cannot be deleted
+    } catch (InterruptedException e) {
+      throw CniException.interrupted("looking at " + file);
+    }
+  }
+
+  @Override
+  public void close() {
+    try {
+      Files.deleteIfExists(file);
+    } catch (IOException e) {
+      System.getLogger("cni.plugins.ipam")
+          .log(System.Logger.Level.DEBUG, "left behind, unlocked: " + file, e);
+    } finally {
+      lock.close();
+    }
+  }
+}

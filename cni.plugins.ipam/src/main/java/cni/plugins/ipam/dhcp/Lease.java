@@ -1,0 +1,93 @@
+package cni.plugins.ipam.dhcp;
+
+import cni.api.AttachmentId;
+import cni.api.CniException;
+import cni.api.ConfigObject;
+import cni.api.Json;
+import cni.api.Names;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Optional;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * What one attachment has from the servers of its network, in one protocol.
+ *
+ * @param network the network's name
+ * @param id the container and its interface
+ * @param family the protocol
+ * @param namespace the path of the container's namespace
+ * @param options what the client sends and asks for
+ * @param longestPause between two tries of the client
+ * @param keeper who extends it
+ * @param binding what was granted
+ */
+record Lease(
+    String network,
+    AttachmentId id,
+    Family family,
+    Path namespace,
+    ClientOptions options,
+    Duration longestPause,
+    String keeper,
+    Binding binding) {
+  private static final int LONGEST_CLIENT_ID = 254;
+
+  /** What servers know the client by: as the reference plugin makes it up. */
+  String clientId() {
+    return clientId(network, id);
+  }
+
+  static String clientId(String network, AttachmentId id) {
+    String text = id.containerId() + "/" + network + "/" + id.interfaceName();
+    return text.substring(0, Math.min(text.length(), LONGEST_CLIENT_ID));
+  }
+
+  /** The same with another binding and keeper. */
+  Lease with(Binding newBinding, String newKeeper) {
+    return new Lease(network, id, family, namespace, options, longestPause, newKeeper, newBinding);
+  }
+
+  boolean isOver() {
+    return !Instant.now().isBefore(binding.expiry());
+  }
+
+  ObjectNode toJson() throws CniException {
+    ObjectNode json = Json.object();
+    json.put("network", network);
+    json.put("containerId", id.containerId());
+    json.put("ifName", id.interfaceName());
+    json.put("family", family.text());
+    json.put("netns", namespace.toString());
+    json.set("options", options.toJson());
+    json.put("longestPause", longestPause.toMillis());
+    json.put("keeper", keeper);
+    json.set("binding", binding.toJson());
+    return json;
+  }
+
+  /**
+   * Reads what {@link #toJson} wrote.
+   *
+   * @throws CniException if it is something else
+   */
+  static Lease read(ConfigObject json) throws CniException {
+    Optional<ConfigObject> options = json.object("options");
+    Optional<ConfigObject> binding = json.object("binding");
+    if (options.isEmpty() || binding.isEmpty()) {
+      throw json.invalid("binding", "is missing, or options is");
+    }
+    return new Lease(
+        Names.network(json.text("network").orElse("")),
+        new AttachmentId(
+            Names.container(json.text("containerId").orElse("")),
+            Names.networkInterface(json.text("ifName").orElse(""))),
+        json.parsed("family", Family::parse).orElse(Family.IPV4),
+        Path.of(json.text("netns").orElse("")),
+        ClientOptions.read(options.get()),
+        Duration.ofMillis(json.whole("longestPause", 0, Long.MAX_VALUE).orElse(0)),
+        json.text("keeper").orElse(""),
+        Binding.read(binding.get()));
+  }
+}

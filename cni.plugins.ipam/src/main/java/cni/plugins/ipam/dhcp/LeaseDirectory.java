@@ -1,0 +1,121 @@
+package cni.plugins.ipam.dhcp;
+
+import cni.api.AttachmentId;
+import cni.api.CniException;
+import cni.api.ConfigObject;
+import cni.api.ErrorCode;
+import cni.api.Json;
+import cni.api.WholeFile;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Leases on disk, each a file: the one truth that keepers in several processes share. A lease
+ * exists as long as its file does.
+ *
+ * @param path the directory, made when first needed
+ */
+record LeaseDirectory(Path path) {
+  private static final System.Logger LOG = System.getLogger("cni.plugins.ipam");
+  private static final String SUFFIX = ".lease";
+  private static final int NAME_BYTES = 16;
+
+  /** The file of a lease: names may hold what file names cannot. */
+  Path file(String network, AttachmentId id, Family family) {
+    try {
+      byte[] digest =
+          MessageDigest.getInstance("SHA-256")
+              .digest((Lease.clientId(network, id) + "\0" + id).getBytes(StandardCharsets.UTF_8));
+      String name = HexFormat.of().formatHex(digest, 0, NAME_BYTES);
+      return path.resolve(name + "." + family.text() + SUFFIX);
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException(e); // every Java has it
+    }
+  }
+
+  private Path file(Lease lease) {
+    return file(lease.network(), lease.id(), lease.family());
+  }
+
+  /**
+   * The lease in a file, if it is there.
+   *
+   * @throws CniException code 5 if it cannot be read
+   */
+  Optional<Lease> read(Path file) throws CniException {
+    try {
+      return Optional.of(
+          Lease.read(new ConfigObject(Json.parse(Files.readAllBytes(file), "" + file), "")));
+    } catch (NoSuchFileException e) {
+      return Optional.empty();
+    } catch (IOException e) {
+      throw failure("reading " + file, e);
+    } catch (CniException e) {
+      LOG.log(System.Logger.Level.WARNING, "passed over: " + file + ": " + e.getMessage());
+      return Optional.empty();
+    }
+  }
+
+  /**
+   * Every lease.
+   *
+   * @throws CniException code 5 if the directory cannot be read
+   */
+  List<Lease> all() throws CniException {
+    List<Lease> leases = new ArrayList<>();
+    if (!Files.isDirectory(path)) {
+      return leases;
+    }
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(path, "*" + SUFFIX)) {
+      for (Path file : files) {
+        read(file).ifPresent(leases::add);
+      }
+    } catch (IOException e) {
+      throw failure("listing " + path, e);
+    }
+    return leases;
+  }
+
+  /**
+   * Writes a lease in place of what was there.
+   *
+   * @throws CniException code 5 if that fails
+   */
+  void write(Lease lease) throws CniException {
+    Path file = file(lease);
+    try {
+      WholeFile.prepare(path);
+      Path unfinished = path.resolve(file.getFileName() + "." + lease.keeper());
+      WholeFile.write(file, unfinished, Json.bytes(lease.toJson()));
+    } catch (IOException e) {
+      throw failure("writing " + file, e);
+    }
+  }
+
+  /**
+   * Ends a lease.
+   *
+   * @throws CniException code 5 if that fails
+   */
+  void delete(Path file) throws CniException {
+    try {
+      Files.deleteIfExists(file);
+    } catch (IOException e) {
+      throw failure("deleting " + file, e);
+    }
+  }
+
+  static CniException failure(String what, IOException e) {
+    return new CniException(ErrorCode.IO_FAILURE, what + ": " + e, e);
+  }
+}
