@@ -4,11 +4,12 @@ import cni.api.CniException;
 import cni.api.PluginDaemon;
 import java.util.List;
 import java.util.ServiceLoader;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /** A daemon of a plugin, run by this process until a signal ends it. */
 final class DaemonRun {
-  private static final long PATIENCE_MILLIS = TimeUnit.SECONDS.toMillis(10);
+  private static final int PATIENCE_SECONDS = 15;
 
   private DaemonRun() {}
 
@@ -28,7 +29,8 @@ final class DaemonRun {
     }
     // A signal ends the JVM: until then the daemon has its leases written and its socket removed.
     Thread main = Thread.currentThread();
-    var hook = new Thread(() -> interruptAndAwait(main), "cni-daemon-end");
+    var ended = new CountDownLatch(1);
+    var hook = new Thread(() -> interruptAndAwait(main, ended), "cni-daemon-end");
     Runtime.getRuntime().addShutdownHook(hook);
     try {
       daemon.run(arguments);
@@ -36,13 +38,15 @@ final class DaemonRun {
     } catch (CniException e) {
       System.err.println("cni: " + e.getMessage());
       return 1;
+    } finally {
+      ended.countDown(); // the thread itself goes on to wait for the JVM's end
     }
   }
 
-  private static void interruptAndAwait(Thread main) {
+  private static void interruptAndAwait(Thread main, CountDownLatch ended) {
     main.interrupt();
     try {
-      main.join(PATIENCE_MILLIS);
+      boolean _ = ended.await(PATIENCE_SECONDS, TimeUnit.SECONDS);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }

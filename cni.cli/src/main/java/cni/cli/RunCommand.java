@@ -96,8 +96,9 @@ final class RunCommand implements Callable<Integer> {
 
   private int runInNamespace() throws CniException, IOException, InterruptedException {
     String id = "cni-run-%08x".formatted(ThreadLocalRandom.current().nextInt());
-    try (Cni cni = host.openResident();
-        NetNs netns = with == null ? createNamespace(id) : NamespacePaths.open(with)) {
+    Cni cni = host.openResident();
+    cleanup.add(cni::close); // at last: what it keeps for the command is given back before
+    try (NetNs netns = with == null ? createNamespace(id) : NamespacePaths.open(with)) {
       setLoopbackUp(netns);
       List<Network> networks = networks(cni);
       for (int i = 0; i < networks.size(); i++) {

@@ -115,9 +115,9 @@ class ImageIT {
     host.script("bridge", "exit 1");
     host.script("other", "exit 1");
     String table = cni("plugins").out();
-    assertTrue(table.contains("bridge      module cni.plugins.bridge"), table);
-    assertTrue(table.contains("host-local  module cni.plugins.ipam"), table);
-    assertTrue(table.contains("loopback    module cni.plugins.link"), table);
+    assertTrue(table.contains("bridge       module cni.plugins.bridge"), table);
+    assertTrue(table.contains("host-local   module cni.plugins.ipam"), table);
+    assertTrue(table.contains("loopback     module cni.plugins.link"), table);
     assertTrue(table.contains("bin/bridge  (not used: see above)"), table);
     String preferred = cni("plugins", "--executable", "bridge", "--json").out();
     assertTrue(

@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.ServiceLoader;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The networks of a host and the plugins that serve them.
@@ -56,7 +57,7 @@ public final class Cni implements AutoCloseable {
     this.networks = new NetworkDirectory(builder.networks);
     this.plugins =
         new Plugins(
-            builder.modules,
+            builder.modules(),
             new PluginPath(builder.executables),
             builder.preferExecutables,
             builder.diagnostics);
@@ -178,8 +179,7 @@ public final class Cni implements AutoCloseable {
     private boolean oneShot;
     private Duration timeout = Duration.ofMinutes(2);
     private TraceContext trace = TraceContext.NONE;
-    private ServiceLoader<cni.api.NetworkPlugin> modules =
-        ServiceLoader.load(cni.api.NetworkPlugin.class, Cni.class.getClassLoader());
+    private @Nullable ServiceLoader<cni.api.NetworkPlugin> modules;
     private final Set<String> preferExecutables = new HashSet<>();
     private Diagnostics diagnostics = Diagnostics.LOG;
 
@@ -254,6 +254,13 @@ public final class Cni implements AutoCloseable {
     public Builder modules(ServiceLoader<cni.api.NetworkPlugin> loader) {
       modules = loader;
       return this;
+    }
+
+    /** Every {@link Cni} has plugins of its own, as they may have work of their own. */
+    private ServiceLoader<cni.api.NetworkPlugin> modules() {
+      return modules == null
+          ? ServiceLoader.load(cni.api.NetworkPlugin.class, Cni.class.getClassLoader())
+          : modules;
     }
 
     /** Has executables serve these types even where there is a module. */

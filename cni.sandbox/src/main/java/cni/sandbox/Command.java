@@ -22,6 +22,10 @@ import java.util.Optional;
 public record Command(List<String> words, Optional<String> label) {
   private static final Duration PATIENCE = Duration.ofSeconds(30);
   private static final int LONGEST_OUTPUT = 16 * 1024 * 1024;
+
+  /** What takes the label away again: writing nothing would not reach the kernel. */
+  private static final String NO_LABEL = "\n";
+
   private static final Path EXEC_LABEL = Path.of("/proc/thread-self/attr/exec");
 
   /** Where such programs are, whatever PATH says. */
@@ -82,7 +86,7 @@ public record Command(List<String> words, Optional<String> label) {
     try {
       return startNow();
     } finally {
-      setLabel("");
+      setLabel(NO_LABEL);
     }
   }
 

@@ -11,6 +11,7 @@ import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.NetlinkMessage;
 import cni.netlink.ffm.Sysctl;
 import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.Route;
 import cni.netlink.ffm.route.RtNetlink;
@@ -168,6 +169,11 @@ public final class InterfaceSetup {
         .findFirst();
   }
 
+  private boolean hasCarrier() throws IOException {
+    Link.OperState state = sandbox.routing().links(name).getFirst().operState();
+    return state == Link.OperState.UP || state == Link.OperState.UNKNOWN;
+  }
+
   /** Waits until no IPv6 address is tentative any more: before, it cannot be a source. */
   private void awaitUsable(Deadline deadline) throws CniException, IOException {
     var patience = new Backoff(DAD_PATIENCE);
@@ -189,6 +195,9 @@ public final class InterfaceSetup {
         return;
       }
       if (!patience.pause("waiting for duplicate address detection", deadline)) {
+        if (!hasCarrier()) {
+          return; // nobody can be asked; detection begins when somebody is there
+        }
         throw new CniException(
             ErrorCode.TRY_AGAIN_LATER,
             "interface " + name + " still has tentative addresses after " + DAD_PATIENCE);

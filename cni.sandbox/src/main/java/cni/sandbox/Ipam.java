@@ -95,15 +95,23 @@ public final class Ipam {
    */
   public static void delete(AttachmentRequest request, Disconnection disconnection)
       throws CniException, IOException {
-    if (!request.config().ipamType().equals(Optional.of(DHCP))) {
+    if (isDhcp(request)) {
+      try {
+        deleteAddresses(request);
+      } finally {
+        disconnection.disconnect();
+      }
+    } else {
       disconnection.disconnect();
       deleteAddresses(request);
-      return;
     }
+  }
+
+  private static boolean isDhcp(AttachmentRequest request) {
     try {
-      deleteAddresses(request);
-    } finally {
-      disconnection.disconnect();
+      return request.config().ipamType().equals(Optional.of(DHCP));
+    } catch (CniException e) {
+      return false; // a type that is none: that is told when the container is disconnected
     }
   }
 

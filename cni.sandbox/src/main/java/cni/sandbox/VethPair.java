@@ -2,8 +2,11 @@ package cni.sandbox;
 
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
+import cni.api.Result;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.Mac;
 import cni.netlink.ffm.route.NewLink;
 import java.io.IOException;
@@ -22,6 +25,20 @@ public final class VethPair {
    */
   public static String randomName() {
     return "veth%08x".formatted(ThreadLocalRandom.current().nextInt());
+  }
+
+  /**
+   * Deletes a pair by its end on the host, if that is still what a result says. It usually went
+   * with the container's namespace; by now another may have its name.
+   *
+   * @throws IOException if the kernel refuses
+   */
+  public static void deleteHostEnd(Namespace host, Result.Interface end) throws IOException {
+    Optional<Link> link =
+        end.onHost() && !end.mac().isEmpty() ? host.routing().link(end.name()) : Optional.empty();
+    if (link.isPresent() && link.get().isKind("veth") && link.get().mac().equals(end.mac())) {
+      host.routing().executeUnless(LinkRequests.delete(link.get().index()), Errno.ENODEV);
+    }
   }
 
   /**

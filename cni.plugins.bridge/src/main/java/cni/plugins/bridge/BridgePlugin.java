@@ -14,6 +14,7 @@ import cni.netlink.ffm.route.LinkRequests;
 import cni.sandbox.Ipam;
 import cni.sandbox.Masquerade;
 import cni.sandbox.Namespace;
+import cni.sandbox.VethPair;
 import java.io.IOException;
 import java.util.List;
 import java.util.Map;
@@ -66,8 +67,9 @@ public final class BridgePlugin implements NetworkPlugin {
     } catch (IOException e) {
       String name = request.attachment().interfaceName();
       throw Namespace.failure("disconnecting " + name + " from bridge " + bridge, e);
+    } finally {
+      removeRules(request);
     }
-    removeRules(request);
   }
 
   private static void removeRules(AttachmentRequest request) throws CniException {
@@ -162,12 +164,7 @@ public final class BridgePlugin implements NetworkPlugin {
     if (index < 0 || index + 1 >= previous.interfaces().size()) {
       return;
     }
-    Result.Interface end = previous.interfaces().get(index + 1);
-    Optional<Link> link =
-        end.onHost() && !end.mac().isEmpty() ? host.routing().link(end.name()) : Optional.empty();
-    if (link.isPresent() && link.get().isKind("veth") && link.get().mac().equals(end.mac())) {
-      host.routing().executeUnless(LinkRequests.delete(link.get().index()), Errno.ENODEV);
-    }
+    VethPair.deleteHostEnd(host, previous.interfaces().get(index + 1));
   }
 
   @Override

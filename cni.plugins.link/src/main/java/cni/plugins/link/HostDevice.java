@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -45,17 +46,13 @@ sealed interface HostDevice {
   Set<String> USERSPACE_DRIVERS = Set.of("vfio-pci", "uio_pci_generic", "igb_uio");
 
   /**
-   * Reads a configuration. Where it tells several ways, the runtime's choice counts most, then the
-   * name, the hardware address, the path, the PCI address.
+   * Reads a configuration. Where it tells several ways, the name counts most, then the hardware
+   * address, the path, the runtime's choice, the PCI address.
    *
    * @throws CniException code 7 if it tells none, or one that cannot be
    */
   static HostDevice parse(PluginConfig config) throws CniException {
     ConfigObject view = config.view();
-    Optional<ConfigObject> runtime = config.runtimeConfig();
-    if (runtime.isPresent() && text(runtime.get(), "deviceID").isPresent()) {
-      return new OnSomeBus(busId(runtime.get(), "deviceID"));
-    }
     if (text(view, "device").isPresent()) {
       return new Named(text(view, "device").get());
     }
@@ -65,10 +62,24 @@ sealed interface HostDevice {
     if (text(view, "kernelpath").isPresent()) {
       return new AtPath(view.parsed("kernelpath", HostDevice::devicePath).orElseThrow());
     }
+    Optional<ConfigObject> runtime = config.runtimeConfig();
+    if (runtime.isPresent() && text(runtime.get(), "deviceID").isPresent()) {
+      return new OnSomeBus(busId(runtime.get(), "deviceID"));
+    }
     if (text(view, "pciBusID").isPresent()) {
       return new OnPci(busId(view, "pciBusID"));
     }
     throw view.invalid("device", "is missing: give device, hwaddr, kernelpath or pciBusID");
+  }
+
+  /** Whether the configuration tells a device, and does not leave it to the runtime. */
+  static boolean isNamed(ConfigObject view) throws CniException {
+    for (String key : List.of("device", "hwaddr", "kernelpath", "pciBusID")) {
+      if (text(view, key).isPresent()) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private static Optional<String> text(ConfigObject view, String key) throws CniException {
@@ -147,21 +158,27 @@ sealed interface HostDevice {
     return device;
   }
 
-  /** The first one; those of virtio are one level deeper. */
+  /** The first by name; those of virtio are one level deeper. */
   private static Optional<String> interfaceOf(Path device) throws IOException {
     List<Path> places = new ArrayList<>(List.of(device.resolve("net")));
-    try (DirectoryStream<Path> virtio = Files.newDirectoryStream(device, "virtio*")) {
-      virtio.forEach(it -> places.add(it.resolve("net")));
+    for (Path virtio : sorted(device, "virtio*")) {
+      places.add(virtio.resolve("net"));
     }
     for (Path place : places) {
-      if (Files.isDirectory(place)) {
-        try (DirectoryStream<Path> interfaces = Files.newDirectoryStream(place)) {
-          for (Path it : interfaces) {
-            return Optional.of(String.valueOf(it.getFileName()));
-          }
-        }
+      List<Path> interfaces = Files.isDirectory(place) ? sorted(place, "*") : List.of();
+      if (!interfaces.isEmpty()) {
+        return Optional.of(String.valueOf(interfaces.getFirst().getFileName()));
       }
     }
     return Optional.empty();
+  }
+
+  private static List<Path> sorted(Path directory, String pattern) throws IOException {
+    List<Path> files = new ArrayList<>();
+    try (DirectoryStream<Path> stream = Files.newDirectoryStream(directory, pattern)) {
+      stream.forEach(files::add);
+    }
+    files.sort(Comparator.naturalOrder());
+    return files;
   }
 }

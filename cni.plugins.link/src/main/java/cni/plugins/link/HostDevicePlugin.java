@@ -117,10 +117,11 @@ public final class HostDevicePlugin implements NetworkPlugin {
         return;
       }
       Link link = InterfacePlugin.requireInterface(request, sandbox, "");
-      if (device instanceof HostDevice.Named(String name) && !name.equals(link.alias())) {
+      if (link.alias().isEmpty()) {
         throw AttachmentCheck.differs(
-            "interface %s in the container was %s on the host, expected %s"
-                .formatted(link.name(), link.alias().isEmpty() ? "not" : link.alias(), name));
+            "interface %s in the container is no device of the host: its alias, by which it would"
+                    .formatted(link.name())
+                + " go back, is missing");
       }
     } catch (IOException e) {
       throw Namespace.failure("checking " + request.attachment().interfaceName(), e);
@@ -175,8 +176,11 @@ public final class HostDevicePlugin implements NetworkPlugin {
 
   @Override
   public void status(NetworkRequest request) throws CniException {
-    HostDevice device = HostDevice.parse(request.config());
     Ipam.status(request);
+    if (!HostDevice.isNamed(request.config().view())) {
+      return; // the runtime chooses one for each container (deviceID)
+    }
+    HostDevice device = HostDevice.parse(request.config());
     // An interface may be lent to somebody just now; what a bus does not have, nobody can get.
     if (device.isInSys()) {
       try (Namespace host = Namespace.ofHost(request.context())) {

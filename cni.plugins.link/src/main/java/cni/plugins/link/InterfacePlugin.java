@@ -18,8 +18,10 @@ import cni.sandbox.InterfaceSetup;
 import cni.sandbox.Ipam;
 import cni.sandbox.Namespace;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * A plugin that makes one interface in the container and nothing on the host. Its addresses come
@@ -124,7 +126,8 @@ abstract class InterfacePlugin implements NetworkPlugin {
     try {
       create(request, host, sandbox);
     } catch (NetlinkException e) {
-      if (e.is(Errno.EOPNOTSUPP)) {
+      // The kernel also refuses with this number what a device cannot do.
+      if (e.is(Errno.EOPNOTSUPP) && String.valueOf(e.getMessage()).contains("nknown device type")) {
         throw new CniException(
             ErrorCode.NOT_AVAILABLE,
             "the kernel lacks %s devices (modprobe %s): %s"
@@ -204,19 +207,46 @@ abstract class InterfacePlugin implements NetworkPlugin {
     }
   }
 
-  private static void deleteLink(AttachmentRequest request, String kind)
+  /**
+   * Deletes the attachment's interface, if it is of that kind and not another attachment's that was
+   * given a namespace at the same path.
+   *
+   * @return whether it was there
+   */
+  static boolean deleteLink(AttachmentRequest request, String kind)
       throws CniException, IOException {
     try (Namespace host = Namespace.ofHost(request.context())) {
       Optional<Namespace> there = Namespace.ofContainerIfPresent(request, host);
       if (there.isPresent()) {
         try (Namespace sandbox = there.get()) {
           Optional<Link> link = sandbox.routing().link(request.attachment().interfaceName());
-          if (link.isPresent() && link.get().isKind(kind)) {
+          if (link.isPresent()
+              && link.get().isKind(kind)
+              && !isAnothers(link.get(), request, sandbox)) {
             sandbox.routing().executeUnless(LinkRequests.delete(link.get().index()), Errno.ENODEV);
+            return true;
           }
         }
       }
     }
+    return false;
+  }
+
+  /** Neither its hardware address nor any of its addresses are those of the previous result. */
+  private static boolean isAnothers(Link link, AttachmentRequest request, Namespace sandbox)
+      throws IOException {
+    Result previous = request.prevResult().orElse(Result.EMPTY);
+    OptionalInt index = previous.indexOf(link.name(), request.attachment().sandbox());
+    if (index.isEmpty() || previous.ipsOf(index.getAsInt()).isEmpty()) {
+      return false;
+    }
+    String mac = previous.interfaces().get(index.getAsInt()).mac();
+    List<InetAddress> was =
+        previous.ipsOf(index.getAsInt()).stream().map(ip -> ip.address().address()).toList();
+    return !mac.isEmpty()
+        && !mac.equalsIgnoreCase(link.mac())
+        && sandbox.routing().addresses(link.index()).stream()
+            .noneMatch(it -> was.contains(it.address()));
   }
 
   @Override

@@ -23,6 +23,9 @@ import java.util.Optional;
  * meanwhile, as the reference plugin does.
  */
 final class LentLink {
+  /** The names that the kernel makes up where the one that a device has is taken. */
+  private static final String MADE_UP = "dev\\d+";
+
   private final Namespace host;
   private final NetNs hostNetns;
   private final Namespace sandbox;
@@ -96,14 +99,17 @@ final class LentLink {
 
   /** Has the device again as it was before, wherever a failure has left it. */
   void giveBack(String name, Link device) throws CniException, IOException {
-    for (String there : List.of(name, device.name())) {
-      Optional<Link> link =
-          sandbox
-              .routing()
-              .link(there)
-              .filter(it -> it.mac().equals(device.mac()) && it.kind().equals(device.kind()));
-      if (link.isPresent()) {
-        back(link.get(), device.name());
+    if (host.routing().link(device.name()).isEmpty()) {
+      for (String there : List.of(name, device.name())) {
+        Optional<Link> link =
+            sandbox
+                .routing()
+                .link(there)
+                .filter(it -> it.mac().equals(device.mac()) && it.kind().equals(device.kind()));
+        if (link.isPresent()) {
+          back(link.get(), device.name(), device.alias());
+          break;
+        }
       }
     }
     if (device.isUp()) {
@@ -123,7 +129,7 @@ final class LentLink {
     if (link.isEmpty() || !Names.isInterface(link.get().alias())) {
       return false; // nothing, or an interface that no device of the host has become
     }
-    back(link.get(), link.get().alias());
+    back(link.get(), link.get().alias(), "");
     return true;
   }
 
@@ -131,14 +137,18 @@ final class LentLink {
    * It gets its name already in the container, so that nobody on the host sees it with another one;
    * if an interface of the container has that name, on the host.
    */
-  private void back(Link link, String ownName) throws CniException, IOException {
+  private void back(Link link, String ownName, String alias) throws CniException, IOException {
     Rtnetlink routing = sandbox.routing();
     List<NetlinkAnswer> answers =
         routing.exchange(
             List.of(
                 LinkRequests.setDown(link.index()),
                 new LinkChange(link.index()).name(ownName).request(),
-                new LinkChange(link.index()).moveTo(hostNetns).name(ownName).alias("").request()));
+                new LinkChange(link.index())
+                    .moveTo(hostNetns)
+                    .name(ownName)
+                    .alias(alias)
+                    .request()));
     Optional<NetlinkException> refused = answers.getLast().error();
     if (refused.isPresent()) {
       routing.exchange(
@@ -169,6 +179,7 @@ final class LentLink {
       if (!link.alias().isEmpty()
           && Names.isInterface(link.alias())
           && !link.name().equals(link.alias())
+          && (link.name().equals(was.name()) || link.name().matches(MADE_UP))
           && !was.mac().isEmpty()
           && link.mac().equals(was.mac())
           && ownName.map(link.alias()::equals).orElse(true)) {

@@ -130,8 +130,16 @@ record Master(Link link, boolean inContainer) {
         if (e.is(Errno.EEXIST) && isTaken(request, sandbox)) {
           throw InterfaceNames.taken(request.attachment(), e);
         }
-        if (!e.is(Errno.EBUSY) || inContainer || attempt == INDEX_ATTEMPTS) {
+        if (!e.is(Errno.EBUSY)) {
           throw e;
+        }
+        if (inContainer || attempt == INDEX_ATTEMPTS) {
+          throw new CniException(
+              ErrorCode.INVALID_CONFIG,
+              "master "
+                  + link.name()
+                  + " is busy: it may be a port of a bridge, or carry links of another kind",
+              e);
         }
       }
     }

@@ -15,6 +15,7 @@ import cni.sandbox.Ipam;
 import cni.sandbox.Masquerade;
 import cni.sandbox.Namespace;
 import cni.sandbox.RuleBackend;
+import cni.sandbox.VethPair;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
@@ -104,17 +105,40 @@ public final class PtpPlugin implements NetworkPlugin {
 
   @Override
   public void delete(AttachmentRequest request) throws CniException {
-    InterfacePlugin.delete(request, VETH);
-    if (request.config().view().bool("ipMasq")) {
+    try {
+      Ipam.delete(request, () -> deletePair(request));
+    } catch (IOException e) {
+      throw Namespace.failure("deleting " + request.attachment().interfaceName(), e);
+    } finally {
+      if (request.config().view().bool("ipMasq")) {
+        try (Namespace host = Namespace.ofHost(request.context())) {
+          rules(request, host).delete();
+        }
+      }
+    }
+  }
+
+  /** By its end in the container; where that is not found, by the one on the host. */
+  private static void deletePair(AttachmentRequest request) throws CniException, IOException {
+    if (!InterfacePlugin.deleteLink(request, VETH)) {
       try (Namespace host = Namespace.ofHost(request.context())) {
-        rules(request, host).delete();
+        for (Result.Interface end : request.prevResult().orElse(Result.EMPTY).interfaces()) {
+          VethPair.deleteHostEnd(host, end);
+        }
       }
     }
   }
 
   @Override
   public void collect(CollectRequest request) throws CniException {
-    Ipam.collect(request);
+    try {
+      Ipam.collect(request);
+    } finally {
+      collectRules(request);
+    }
+  }
+
+  private static void collectRules(CollectRequest request) throws CniException {
     if (request.config().view().bool("ipMasq")) {
       try (Namespace host = Namespace.ofHost(request.context())) {
         Masquerade.collect(host, request.config().network(), request.valid());

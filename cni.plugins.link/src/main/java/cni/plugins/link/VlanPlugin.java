@@ -52,6 +52,11 @@ public final class VlanPlugin extends InterfacePlugin {
       throw AttachmentCheck.differs(
           "interface %s is of VLAN %d, expected %d".formatted(link.name(), id, id(view)));
     }
+    int mtu = view.integer("mtu", 0, Integer.MAX_VALUE).orElse(0);
+    if (mtu != 0 && mtu != link.mtu()) {
+      throw AttachmentCheck.differs(
+          "interface %s has MTU %d, expected %d".formatted(link.name(), link.mtu(), mtu));
+    }
     Master.requireUnder(link, view, host, sandbox);
   }
 

@@ -75,8 +75,10 @@ class HostDeviceLookupTest {
     assertEquals(Optional.of("0000:00:1f.6"), entry.pciId());
     entry = find("\"pciBusID\":\"0000:00:03.0\"");
     assertEquals(Optional.of("eth0"), entry.interfaceName(), "virtio");
-    entry = find("\"runtimeConfig\":{\"deviceID\":\"mlx5_core.sf.4\"},\"device\":\"eth9\"");
-    assertEquals(Optional.of("sf4"), entry.interfaceName(), "auxiliary, before all else");
+    entry =
+        find("\"runtimeConfig\":{\"deviceID\":\"mlx5_core.sf.4\"},\"pciBusID\":\"0000:00:03.0\"");
+    assertEquals(
+        Optional.of("sf4"), entry.interfaceName(), "auxiliary, before the configuration's");
     assertTrue(entry.pciId().isEmpty());
     entry = find("\"runtimeConfig\":{\"deviceID\":\"0000:00:1f.6\"}");
     assertEquals(Optional.of("0000:00:1f.6"), entry.pciId());

@@ -17,6 +17,10 @@ public final class IfLink {
   public static final int IFLA_NET_NS_FD = 28;
   public static final int IFLA_EXT_MASK = 29;
   public static final int IFLA_PROMISCUITY = 30;
+  public static final int IFLA_ALT_IFNAME = 53;
+
+  /** The longest name, its terminating zero not counted; an alternative name may be longer. */
+  public static final int LONGEST_NAME = 15;
 
   // attributes in IFLA_INFO_DATA of links that stand on another
   public static final int IFLA_VLAN_ID = 1;

@@ -24,7 +24,9 @@ public final class LinkRequests {
   /** Asks for the link with that name; ENODEV if there is none. */
   public static NetlinkMessage get(String name) {
     var message = new NetlinkMessage("get link \"" + name + "\"", RtNetlink.RTM_GETLINK, 0);
-    return ifinfomsg(message, RtNetlink.AF_UNSPEC, 0, 0, 0).string(IfLink.IFLA_IFNAME, name);
+    boolean alternative = name.length() > IfLink.LONGEST_NAME;
+    return ifinfomsg(message, RtNetlink.AF_UNSPEC, 0, 0, 0)
+        .string(alternative ? IfLink.IFLA_ALT_IFNAME : IfLink.IFLA_IFNAME, name);
   }
 
   /** Asks for the link with that index; ENODEV if there is none. */

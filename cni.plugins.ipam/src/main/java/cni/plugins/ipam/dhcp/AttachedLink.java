@@ -85,6 +85,25 @@ final class AttachedLink implements AutoCloseable {
                         + "; the plugin before has to make it"));
   }
 
+  /**
+   * That of a lease, if it is still the same interface.
+   *
+   * @throws IOException if the kernel cannot be asked
+   */
+  static Optional<AttachedLink> of(Lease lease) throws IOException {
+    Optional<AttachedLink> open = openIfPresent(lease.namespace(), lease.id().interfaceName());
+    if (open.isPresent() && !open.get().identity().equals(lease.link())) {
+      open.get().close();
+      return Optional.empty();
+    }
+    return open;
+  }
+
+  /** What no other interface of this start of the machine has: its namespace and its number. */
+  String identity() throws IOException {
+    return netns.identity().inode() + "/" + link.index();
+  }
+
   NetNs netns() {
     return netns;
   }

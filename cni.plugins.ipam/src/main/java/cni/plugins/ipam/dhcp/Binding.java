@@ -8,8 +8,6 @@ import cni.api.ResultJson;
 import cni.api.SpecVersion;
 import java.net.InetAddress;
 import java.time.Duration;
-import java.time.Instant;
-import java.time.format.DateTimeParseException;
 import java.util.List;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -18,15 +16,17 @@ import tools.jackson.databind.node.ObjectNode;
  *
  * @param result addresses, routes and resolvers
  * @param server who granted it: the server's IPv4 address, or its DUID in hexadecimal
- * @param obtained when
+ * @param boot which start of the machine {@code obtained} counts from
+ * @param obtained when, on the {@link BootClock}
  * @param renewAfter when that server is asked for more time (T1)
  * @param rebindAfter when any server is asked (T2)
- * @param validFor when the addresses may not be used any more
+ * @param validFor when the addresses may not be used any more; zero once they are not
  */
 record Binding(
     Result result,
     String server,
-    Instant obtained,
+    String boot,
+    Duration obtained,
     Duration renewAfter,
     Duration rebindAfter,
     Duration validFor) {
@@ -34,40 +34,57 @@ record Binding(
   static final long FOREVER = 0xffff_ffffL;
 
   /**
-   * Puts times in order: T1 and T2 that make no sense are half and seven eighths (RFC 2131, 4.4.5).
+   * A binding of now. T1 and T2 that are not told or make no sense are half and seven eighths of
+   * the time (RFC 2131, 4.4.5).
    *
    * @param t1 in seconds, 0 if not told
    * @param t2 in seconds, 0 if not told
    * @param valid in seconds
    */
   static Binding of(Result result, String server, long t1, long t2, long valid) {
-    long lasts = Math.max(1, valid);
-    boolean sound = t1 > 0 && t1 <= t2 && t2 <= lasts;
-    Duration whole = Duration.ofSeconds(lasts);
-    return new Binding(
-        result,
-        server,
-        Instant.now(),
-        sound ? Duration.ofSeconds(t1) : whole.dividedBy(2),
-        sound ? Duration.ofSeconds(t2) : whole.multipliedBy(7).dividedBy(8),
-        whole);
+    Duration whole = Duration.ofSeconds(Math.max(1, valid));
+    Duration second = Duration.ofSeconds(t2);
+    boolean secondIsSound = t2 > 0 && second.compareTo(whole) <= 0;
+    Duration rebind = secondIsSound ? second : whole.multipliedBy(7).dividedBy(8);
+    Duration first = Duration.ofSeconds(t1);
+    boolean firstIsSound = t1 > 0 && first.compareTo(rebind) <= 0;
+    Duration half = whole.dividedBy(2);
+    Duration renew = firstIsSound ? first : half.compareTo(rebind) < 0 ? half : rebind;
+    return new Binding(result, server, BootClock.boot(), BootClock.now(), renew, rebind, whole);
   }
 
-  Instant renewal() {
-    return obtained.plus(renewAfter);
+  /** No binding yet. */
+  static Binding none() {
+    return of(Result.EMPTY, "", 0, 0, 0).over();
   }
 
-  Instant rebinding() {
-    return obtained.plus(rebindAfter);
+  /** Negative once it should have been asked for. */
+  Duration untilRenewal() {
+    return until(renewAfter);
   }
 
-  Instant expiry() {
-    return obtained.plus(validFor);
+  Duration untilRebinding() {
+    return until(rebindAfter);
   }
 
-  /** The same, but over. */
+  Duration untilExpiry() {
+    return until(validFor);
+  }
+
+  private Duration until(Duration after) {
+    boolean thisBoot = boot.equals(BootClock.boot());
+    return thisBoot ? obtained.plus(after).minus(BootClock.now()) : Duration.ofSeconds(-1);
+  }
+
+  /** The same, but over, and nobody uses the addresses any more. */
   Binding over() {
-    return new Binding(result, server, obtained, Duration.ZERO, Duration.ZERO, Duration.ZERO);
+    Duration zero = Duration.ZERO;
+    return new Binding(result, server, boot, obtained, zero, zero, zero);
+  }
+
+  /** Whether it has been ended by {@link #over}. */
+  boolean isEnded() {
+    return validFor.isZero();
   }
 
   List<InetAddress> addresses() {
@@ -78,7 +95,8 @@ record Binding(
     ObjectNode json = Json.object();
     json.set("result", ResultJson.write(result, SpecVersion.CURRENT));
     json.put("server", server);
-    json.put("obtained", obtained.toString());
+    json.put("boot", boot);
+    json.put("obtained", obtained.toMillis());
     json.put("renewAfter", renewAfter.toMillis());
     json.put("rebindAfter", rebindAfter.toMillis());
     json.put("validFor", validFor.toMillis());
@@ -94,18 +112,11 @@ record Binding(
     return new Binding(
         ResultJson.readFrom(json, "result", SpecVersion.CURRENT).orElse(Result.EMPTY),
         json.text("server").orElse(""),
-        json.parsed("obtained", Binding::instant).orElse(Instant.EPOCH),
+        json.text("boot").orElse(""),
+        millis(json, "obtained"),
         millis(json, "renewAfter"),
         millis(json, "rebindAfter"),
         millis(json, "validFor"));
-  }
-
-  private static Instant instant(String text) {
-    try {
-      return Instant.parse(text);
-    } catch (DateTimeParseException e) {
-      throw new IllegalArgumentException("is not a time", e);
-    }
   }
 
   private static Duration millis(ConfigObject json, String key) throws CniException {

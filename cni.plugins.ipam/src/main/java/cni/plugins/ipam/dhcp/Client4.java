@@ -31,6 +31,9 @@ final class Client4 implements Client {
   private static final int LONGEST_MESSAGE = 1500;
   private static final long DEFAULT_LEASE = 3600;
 
+  /** No type of messages. */
+  private static final int NOTHING = -1;
+
   /** How long a single wait may take, so that an interrupt is seen. */
   private static final Duration SLICE = Duration.ofMillis(200);
 
@@ -83,14 +86,15 @@ final class Client4 implements Client {
       try {
         broadcast(message(Message4.DISCOVER, xid, Message4.NONE, discover));
         Optional<Message4> offer = await(xid, pace.next(what), Message4.OFFER);
-        if (offer.isPresent() && offer.get().options().containsKey(Message4.SERVER)) {
+        if (offer.isPresent()) {
           Optional<Message4> ack = request(xid, offer.get(), pace.next(what));
-          if (ack.isPresent()) {
+          if (ack.filter(it -> it.yours().equals(offer.get().yours())).isPresent()) {
             return binding(ack.get());
           }
         }
       } catch (RefusedException e) {
         refusal = "; a server's last word was: " + e.getMessage();
+        await(xid, pace.next(what), NOTHING); // it has answered at once, and would again
       } catch (CniException e) {
         throw e.is(ErrorCode.TRY_AGAIN_LATER) && !Thread.currentThread().isInterrupted()
             ? new CniException(
@@ -127,11 +131,10 @@ final class Client4 implements Client {
         all.put(Message4.PARAMETER_REQUEST, list);
       }
       all.putAll(options.provided());
-    } else if (options.provided().containsKey(ClientOptions.CLIENT_IDENTIFIER)) {
-      all.putAll(
-          Map.of(
-              ClientOptions.CLIENT_IDENTIFIER,
-              options.provided().getOrDefault(ClientOptions.CLIENT_IDENTIFIER, clientId)));
+    }
+    byte[] provided = options.provided().get(ClientOptions.CLIENT_IDENTIFIER);
+    if (provided != null) {
+      all.put(ClientOptions.CLIENT_IDENTIFIER, provided);
     }
     all.putAll(own);
     int secs = (int) Duration.ofNanos(System.nanoTime() - begun).toSeconds();
@@ -182,7 +185,12 @@ final class Client4 implements Client {
       throw new RefusedException(
           "the server refused (DHCPNAK)" + (text.isEmpty() ? "" : ": " + text));
     }
-    return answer.type() == type;
+    // An offer has to say by whom, to be asked for.
+    boolean whole =
+        type != Message4.OFFER
+            || (!answer.addresses(Message4.SERVER).isEmpty()
+                && !answer.yours().isAnyLocalAddress());
+    return answer.type() == type && whole;
   }
 
   private static Binding binding(Message4 ack) throws CniException {
@@ -243,29 +251,21 @@ final class Client4 implements Client {
     }
   }
 
-  /** The one server is asked as any host asks another, from the address itself. */
+  /**
+   * The one server is asked as any host asks another, from the address itself. The answer is heard
+   * on the other socket: a refusal is sent to everybody. This one stays open meanwhile, so that the
+   * kernel does not tell the server that nobody listens.
+   */
   private Optional<Message4> ask(
       Message4 request, InetAddress from, InetAddress server, Duration patience)
       throws CniException, IOException {
-    Deadline until = Deadline.after(patience);
     try (DatagramSocket own = bound(from)) {
       byte[] bytes = request.encode();
       own.send(new DatagramPacket(bytes, bytes.length, server, Message4.SERVER_PORT));
-      var packet = new DatagramPacket(new byte[LONGEST_MESSAGE], LONGEST_MESSAGE);
-      while (!until.remaining().isZero()) {
-        own.setSoTimeout((int) Math.max(1, until.remaining().toMillis()));
-        own.receive(packet);
-        Optional<Message4> answer =
-            Message4.decode(ByteBuffer.wrap(packet.getData(), 0, packet.getLength()))
-                .filter(it -> isAnswer(it, request.xid()));
-        if (answer.isPresent() && accepts(answer.get(), Message4.ACK)) {
-          return answer;
-        }
-      }
-      return Optional.empty();
+      return await(request.xid(), patience, Message4.ACK);
     } catch (RefusedException e) {
       throw e;
-    } catch (IOException e) { // no answer, nobody there, or the address is gone
+    } catch (IOException e) { // nobody there, or the address is gone
       return Optional.empty();
     }
   }

@@ -25,6 +25,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.UUID;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.Predicate;
 
 /**
  * The client's side of DHCPv6, RFC 8415: addresses for one IA_NA. How far the network of an address
@@ -36,6 +37,7 @@ final class Client6 implements Client {
   private static final int LONGEST_MESSAGE = 65535;
   private static final int SLICE_MILLIS = 200;
   private static final int RELEASE_TRIES = 2;
+  private static final int REQUEST_TRIES = 4;
   private static final Duration RELEASE_PATIENCE = Duration.ofSeconds(1);
 
   /** IAID, T1, T2. */
@@ -88,30 +90,65 @@ final class Client6 implements Client {
       throws CniException, IOException {
     String what = "a DHCPv6 server granted an address";
     var pace = new Pace(deadline, longestPause);
-    String refusal = "";
+    var refusal = new Refusal();
     try {
       while (true) {
-        Message6 solicit = message(Message6.SOLICIT, "", wish);
-        Optional<Message6> offer = ask(solicit, Message6.ADVERTISE, pace.next(what));
-        if (offer.isPresent()) {
-          try {
-            List<InetAddress> offered = binding(offer.get()).addresses();
-            Message6 request = message(Message6.REQUEST, offer.get().server(), offered);
-            Optional<Message6> reply = ask(request, Message6.REPLY, pace.next(what));
-            if (reply.isPresent()) {
-              return binding(reply.get());
-            }
-          } catch (RefusedException e) {
-            refusal = "; a server's last word was: " + e.getMessage();
-            pause(pace.next(what)); // it has answered at once, and would again
-          }
+        int xid = ThreadLocalRandom.current().nextInt();
+        Optional<Message6> offer = Optional.empty();
+        while (offer.isEmpty()) {
+          Message6 solicit = message(Message6.SOLICIT, xid, "", wish);
+          offer = ask(solicit, Message6.ADVERTISE, pace.next(what), refusal::passes);
+        }
+        Optional<Binding> granted = request(offer.get(), pace, what, refusal);
+        if (granted.isPresent()) {
+          return granted.get();
         }
       }
     } catch (CniException e) {
       throw e.is(ErrorCode.TRY_AGAIN_LATER) && !Thread.currentThread().isInterrupted()
           ? new CniException(
-              ErrorCode.TRY_AGAIN_LATER, "no DHCPv6 server granted an address in time" + refusal, e)
+              ErrorCode.TRY_AGAIN_LATER,
+              "no DHCPv6 server granted an address in time" + refusal.lastWord,
+              e)
           : e;
+    }
+  }
+
+  private Optional<Binding> request(Message6 offer, Pace pace, String what, Refusal refusal)
+      throws CniException, IOException {
+    int xid = ThreadLocalRandom.current().nextInt();
+    try {
+      List<InetAddress> offered = binding(offer).addresses();
+      for (int i = 0; i < REQUEST_TRIES; i++) {
+        Message6 request = message(Message6.REQUEST, xid, offer.server(), offered);
+        Optional<Message6> reply = ask(request, Message6.REPLY, pace.next(what), it -> true);
+        if (reply.isPresent()) {
+          return Optional.of(binding(reply.get()));
+        }
+      }
+    } catch (RefusedException e) {
+      refusal.remember(e);
+      pause(pace.next(what)); // it has answered at once, and would again
+    }
+    return Optional.empty();
+  }
+
+  /** Offers without addresses are passed over: another server may have some (RFC 8415, 18.2.9). */
+  private static final class Refusal {
+    private String lastWord = "";
+
+    boolean passes(Message6 offer) {
+      try {
+        binding(offer);
+        return true;
+      } catch (RefusedException e) {
+        remember(e);
+        return false;
+      }
+    }
+
+    void remember(RefusedException e) {
+      lastWord = "; a server's last word was: " + e.getMessage();
     }
   }
 
@@ -123,7 +160,7 @@ final class Client6 implements Client {
     }
   }
 
-  private Message6 message(int type, String server, List<InetAddress> addresses) {
+  private Message6 message(int type, int xid, String server, List<InetAddress> addresses) {
     List<Message6.Option> options = new ArrayList<>();
     options.add(new Message6.Option(Message6.CLIENT_ID, duid));
     if (!server.isEmpty()) {
@@ -153,11 +190,12 @@ final class Client6 implements Client {
                   .putShort((short) Message6.DOMAIN_LIST)
                   .array()));
     }
-    return new Message6(type, ThreadLocalRandom.current().nextInt(), options);
+    return new Message6(type, xid, options);
   }
 
   /** Sends a message to every server; those that it is not for keep silent. */
-  private Optional<Message6> ask(Message6 question, int answerType, Duration patience)
+  private Optional<Message6> ask(
+      Message6 question, int answerType, Duration patience, Predicate<Message6> condition)
       throws CniException, IOException {
     byte[] bytes = question.encode();
     socket.send(new DatagramPacket(bytes, bytes.length, servers));
@@ -178,7 +216,8 @@ final class Client6 implements Client {
       Optional<Message6> answer =
           Message6.decode(ByteBuffer.wrap(packet.getData(), 0, packet.getLength()).slice())
               .filter(it -> it.type() == answerType && it.xid() == question.xid())
-              .filter(this::isForUs);
+              .filter(this::isForUs)
+              .filter(condition);
       if (answer.isPresent()) {
         return answer;
       }
@@ -283,31 +322,49 @@ final class Client6 implements Client {
   @Override
   public Optional<Binding> extend(Binding binding, boolean anyServer, Duration patience)
       throws IOException {
+    int xid = ThreadLocalRandom.current().nextInt();
     Message6 question =
         anyServer
-            ? message(Message6.REBIND, "", binding.addresses())
-            : message(Message6.RENEW, binding.server(), binding.addresses());
+            ? message(Message6.REBIND, xid, "", binding.addresses())
+            : message(Message6.RENEW, xid, binding.server(), binding.addresses());
     try {
-      Optional<Message6> reply = ask(question, Message6.REPLY, patience);
-      if (reply.isEmpty()) {
-        return Optional.empty();
-      }
-      Binding extended = binding(reply.get());
-      if (!extended.addresses().containsAll(binding.addresses())) {
-        throw new RefusedException("the server does not grant every address any more");
-      }
-      return Optional.of(extended);
+      Optional<Message6> reply = ask(question, Message6.REPLY, patience, it -> true);
+      return reply.isEmpty() ? Optional.empty() : extended(reply.get(), binding);
     } catch (CniException e) {
       throw new IOException(e);
     }
   }
 
+  /**
+   * Only a server that does not know the addresses or takes one back has the last word; whatever
+   * else one answers, the addresses are good until their time is over (RFC 8415, 18.2.10.1).
+   */
+  private static Optional<Binding> extended(Message6 reply, Binding binding)
+      throws RefusedException {
+    List<Message6.Option> inner =
+        reply.find(Message6.IA_NA).map(it -> it.inner(IA_HEAD)).orElse(List.of());
+    boolean unknown = Message6.status(inner) == Message6.NO_BINDING;
+    try {
+      Binding extended = binding(reply);
+      return extended.addresses().containsAll(binding.addresses())
+          ? Optional.of(extended)
+          : Optional.empty();
+    } catch (RefusedException e) {
+      boolean takenBack = inner.stream().anyMatch(it -> it.code() == Message6.IA_ADDRESS);
+      if (unknown || takenBack) {
+        throw e;
+      }
+      return Optional.empty();
+    }
+  }
+
   @Override
   public void release(Binding binding) throws IOException {
+    int xid = ThreadLocalRandom.current().nextInt();
     try {
       for (int i = 0; i < RELEASE_TRIES; i++) {
-        Message6 release = message(Message6.RELEASE, binding.server(), binding.addresses());
-        if (ask(release, Message6.REPLY, RELEASE_PATIENCE).isPresent()) {
+        Message6 release = message(Message6.RELEASE, xid, binding.server(), binding.addresses());
+        if (ask(release, Message6.REPLY, RELEASE_PATIENCE, it -> true).isPresent()) {
           return;
         }
       }

@@ -4,6 +4,7 @@ import cni.api.Attachment;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.CollectRequest;
+import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.GenericArgs;
 import cni.api.Json;
@@ -18,6 +19,7 @@ import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import tools.jackson.databind.node.ArrayNode;
@@ -39,6 +41,11 @@ record DaemonLeases(Path socket) implements Leases {
   static final String GREETING = "CONNECT /_goRPC_ HTTP/1.0";
   static final String WELCOME = "HTTP/1.0 200 Connected to Go RPC";
 
+  private static final System.Logger LOG = System.getLogger("cni.plugins.ipam");
+
+  /** How long DEL waits for the daemon: as long as it may take to tell the server. */
+  private static final Duration FAREWELL = Duration.ofSeconds(20);
+
   /** No line of the beginning is longer. */
   private static final int LONGEST_LINE = 1024;
 
@@ -47,7 +54,10 @@ record DaemonLeases(Path socket) implements Leases {
     request.requireNamespace();
     try {
       return GobResult.read(
-          call(ALLOCATE, arguments(request.attachment(), request.config().json())));
+          call(
+              ALLOCATE,
+              arguments(request.attachment(), request.config().json()),
+              request.context().deadline()));
     } catch (IOException e) {
       throw unreachable(e);
     }
@@ -61,7 +71,7 @@ record DaemonLeases(Path socket) implements Leases {
     boolean has =
         expected.ips().isEmpty()
             || expected.ips().stream()
-                .anyMatch(
+                .allMatch(
                     ip -> there.ips().stream().anyMatch(it -> it.address().equals(ip.address())));
     if (!has) {
       throw new CniException(
@@ -77,13 +87,13 @@ record DaemonLeases(Path socket) implements Leases {
   @Override
   public boolean release(AttachmentRequest request) throws CniException {
     try {
-      call(RELEASE, arguments(request.attachment(), request.config().json()));
+      Deadline deadline = Deadline.after(FAREWELL);
+      call(RELEASE, arguments(request.attachment(), request.config().json()), deadline);
       return true;
     } catch (IOException e) {
-      System.getLogger("cni.plugins.ipam")
-          .log(
-              System.Logger.Level.WARNING,
-              "no dhcp daemon at " + socket + " to release the lease: " + e.getMessage());
+      LOG.log(
+          System.Logger.Level.WARNING,
+          "no dhcp daemon at " + socket + " to release the lease: " + e.getMessage());
       return false;
     }
   }
@@ -102,10 +112,9 @@ record DaemonLeases(Path socket) implements Leases {
                     .put("containerID", it.containerId())
                     .put("ifname", it.interfaceName()));
     try {
-      call(COLLECT, Map.of("StdinData", Json.bytes(config)));
+      call(COLLECT, Map.of("StdinData", Json.bytes(config)), request.context().deadline());
     } catch (IOException e) {
-      System.getLogger("cni.plugins.ipam")
-          .log(System.Logger.Level.DEBUG, "no dhcp daemon at " + socket, e);
+      LOG.log(System.Logger.Level.DEBUG, "no dhcp daemon at " + socket, e);
     } catch (CniException e) {
       boolean reference = e.getMessage().contains("can't find method");
       if (!reference) {
@@ -161,28 +170,51 @@ record DaemonLeases(Path socket) implements Leases {
   }
 
   /** Calls a method of the daemon; its own failure is a CniException. */
-  private Map<String, Object> call(String method, Map<String, Object> arguments)
+  private Map<String, Object> call(String method, Map<String, Object> arguments, Deadline deadline)
       throws CniException, IOException {
     try (SocketChannel channel = connect()) {
-      InputStream in = Channels.newInputStream(channel);
-      OutputStream out = Channels.newOutputStream(channel);
-      out.write((GREETING + "\n\n").getBytes(StandardCharsets.US_ASCII));
-      String welcome = line(in);
-      if (!welcome.equals(WELCOME) || !line(in).isEmpty()) {
-        throw new IOException(socket + " is not the socket of a dhcp daemon: " + welcome);
+      Thread watch = Thread.ofVirtual().start(() -> hangUp(channel, deadline));
+      try {
+        return call(method, arguments, channel);
+      } finally {
+        watch.interrupt();
       }
-      var writer = new GobWriter(out);
-      writer.write(GobSchema.REQUEST, Map.of("ServiceMethod", method, "Seq", 1L));
-      writer.write(GobSchema.ARGUMENTS, arguments);
-      var reader = new GobReader(in);
-      Object error = reader.read().getOrDefault("Error", "");
-      Map<String, Object> answer = reader.read();
-      if (!error.equals("")) {
-        throw new CniException(
-            ErrorCode.TRY_AGAIN_LATER, "the dhcp daemon at " + socket + " says: " + error);
-      }
-      return answer;
     }
+  }
+
+  /** A daemon that does not answer in time is left alone: what waits for it then fails. */
+  private static void hangUp(SocketChannel channel, Deadline deadline) {
+    try {
+      Thread.sleep(deadline.remaining());
+      channel.close();
+    } catch (InterruptedException e) {
+      return; // it has answered
+    } catch (IOException e) {
+      LOG.log(System.Logger.Level.DEBUG, "hanging up", e);
+    }
+  }
+
+  private Map<String, Object> call(
+      String method, Map<String, Object> arguments, SocketChannel channel)
+      throws CniException, IOException {
+    InputStream in = Channels.newInputStream(channel);
+    OutputStream out = Channels.newOutputStream(channel);
+    out.write((GREETING + "\n\n").getBytes(StandardCharsets.US_ASCII));
+    String welcome = line(in);
+    if (!welcome.equals(WELCOME) || !line(in).isEmpty()) {
+      throw new IOException(socket + " is not the socket of a dhcp daemon: " + welcome);
+    }
+    var writer = new GobWriter(out);
+    writer.write(GobSchema.REQUEST, Map.of("ServiceMethod", method, "Seq", 1L));
+    writer.write(GobSchema.ARGUMENTS, arguments);
+    var reader = new GobReader(in);
+    Object error = reader.read().getOrDefault("Error", "");
+    Map<String, Object> answer = reader.read();
+    if (!error.equals("")) {
+      throw new CniException(
+          ErrorCode.TRY_AGAIN_LATER, "the dhcp daemon at " + socket + " says: " + error);
+    }
+    return answer;
   }
 
   /** A line of the beginning, without what ends it. */

@@ -17,6 +17,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.channels.Channels;
+import java.nio.channels.ClosedChannelException;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
@@ -25,6 +26,7 @@ import java.util.HashSet;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.locks.LockSupport;
 
 /**
  * Serves one-shot executables, of this project or the reference's, on a unix socket.
@@ -33,6 +35,7 @@ import java.util.Set;
  */
 record DaemonServer(OwnLeases leases) {
   private static final System.Logger LOG = System.getLogger("cni.plugins.ipam");
+  private static final long PAUSE_NANOS = 1_000_000_000;
 
   /**
    * Serves until the thread is interrupted, which closes the listener.
@@ -41,8 +44,15 @@ record DaemonServer(OwnLeases leases) {
    */
   void serve(ServerSocketChannel listener) throws IOException {
     while (true) {
-      SocketChannel peer = listener.accept();
-      Thread.ofPlatform().daemon().name("cni-dhcp-client").start(() -> serve(peer));
+      try {
+        SocketChannel peer = listener.accept();
+        Thread.ofPlatform().daemon().name("cni-dhcp-client").start(() -> serve(peer));
+      } catch (ClosedChannelException e) {
+        throw e; // also by an interrupt
+      } catch (IOException e) { // such as too many open files, which pass
+        LOG.log(System.Logger.Level.WARNING, "a client of the dhcp daemon is not served", e);
+        LockSupport.parkNanos(PAUSE_NANOS);
+      }
     }
   }
 
@@ -82,10 +92,10 @@ record DaemonServer(OwnLeases leases) {
     try {
       switch (method) {
         case DaemonLeases.ALLOCATE -> {
-          answer = GobResult.write(leases.allocate(request(arguments)));
+          answer = GobResult.write(leases.allocate(allocation(arguments)));
           type = GobSchema.RESULT;
         }
-        case DaemonLeases.RELEASE -> leases.release(request(arguments));
+        case DaemonLeases.RELEASE -> leases.release(release(arguments));
         case DaemonLeases.COLLECT -> leases.collect(collection(arguments));
         default -> error = "rpc: can't find method " + method;
       }
@@ -100,7 +110,17 @@ record DaemonServer(OwnLeases leases) {
     writer.write(type, answer);
   }
 
-  private static AttachmentRequest request(Map<String, Object> arguments) throws CniException {
+  /** What a release does not need must not keep it from its work. */
+  private static AttachmentRequest release(Map<String, Object> arguments) throws CniException {
+    return request(arguments, Map.of());
+  }
+
+  private static AttachmentRequest allocation(Map<String, Object> arguments) throws CniException {
+    return request(arguments, GenericArgs.parse(text(arguments, "Args")));
+  }
+
+  private static AttachmentRequest request(Map<String, Object> arguments, Map<String, String> args)
+      throws CniException {
     var id = new AttachmentId(text(arguments, "ContainerID"), text(arguments, "IfName"));
     Attachment.requireValid(id);
     String namespace = text(arguments, "Netns");
@@ -109,7 +129,7 @@ record DaemonServer(OwnLeases leases) {
         new Attachment(
             id,
             namespace.isEmpty() ? Optional.empty() : Optional.of(Path.of(namespace)),
-            GenericArgs.parse(text(arguments, "Args")),
+            args,
             Map.of()),
         Optional.empty(),
         context());

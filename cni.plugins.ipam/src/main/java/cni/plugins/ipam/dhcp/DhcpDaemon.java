@@ -35,7 +35,8 @@ public final class DhcpDaemon implements PluginDaemon {
     DaemonOptions options = DaemonOptions.parse(arguments);
     Path socket = options.socket();
     try (var keeper = new LeaseKeeper(new LeaseDirectory(options.leases()));
-        ServerSocketChannel listener = listen(socket)) {
+        Listener open = listen(socket)) {
+      ServerSocketChannel listener = open.channel();
       try {
         keeper.adopt();
         writePid(options);
@@ -44,7 +45,6 @@ public final class DhcpDaemon implements PluginDaemon {
                 keeper, options.resendTimeout(), options.resendMax(), options.hostPrefix());
         new DaemonServer(leases).serve(listener);
       } finally {
-        Files.deleteIfExists(socket);
         if (options.pidFile().isPresent()) {
           Files.deleteIfExists(options.pidFile().get());
         }
@@ -64,10 +64,10 @@ public final class DhcpDaemon implements PluginDaemon {
   }
 
   /** What the service manager has opened, or a new one in place of what a dead daemon left. */
-  private static ServerSocketChannel listen(Path socket) throws CniException, IOException {
+  private static Listener listen(Path socket) throws CniException, IOException {
     Optional<ServerSocketChannel> inherited = InheritedSocket.listener();
     if (inherited.isPresent()) {
-      return inherited.get();
+      return new Listener(inherited.get(), Optional.empty());
     }
     Path directory = socket.toAbsolutePath().getParent();
     if (directory != null) {
@@ -83,10 +83,26 @@ public final class DhcpDaemon implements PluginDaemon {
     ServerSocketChannel listener = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
     try {
       listener.bind(UnixDomainSocketAddress.of(socket));
-      return listener;
+      return new Listener(listener, Optional.of(socket));
     } catch (IOException | RuntimeException e) {
       listener.close();
       throw e;
+    }
+  }
+
+  /**
+   * Where the daemon listens.
+   *
+   * @param own the socket's file, if this process has made it
+   */
+  private record Listener(ServerSocketChannel channel, Optional<Path> own)
+      implements AutoCloseable {
+    @Override
+    public void close() throws IOException {
+      channel.close();
+      if (own.isPresent()) {
+        Files.deleteIfExists(own.get());
+      }
     }
   }
 }

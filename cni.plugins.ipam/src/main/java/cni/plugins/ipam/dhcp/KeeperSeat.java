@@ -2,6 +2,7 @@ package cni.plugins.ipam.dhcp;
 
 import cni.api.CniException;
 import cni.api.WholeFile;
+import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.Flock;
 import cni.netlink.ffm.KernelException;
 import java.io.IOException;
@@ -49,11 +50,14 @@ record KeeperSeat(String name, Path file, Flock lock) implements AutoCloseable {
     if (name.isEmpty() || name.indexOf('/') >= 0 || Files.notExists(file)) {
       return false;
     }
-    try (Flock _ = Flock.acquire(file, Duration.ZERO)) {
+    try (Flock _ = Flock.acquireShared(file, Duration.ZERO)) { // as others may look, too
       Files.deleteIfExists(file);
       return false;
     } catch (KernelException e) {
-      return true;
+      if (e.is(Errno.EAGAIN)) {
+        return true;
+      }
+      throw LeaseDirectory.failure("looking at " + file, e);
     } catch (IOException e) {
       return false; // unlocked, and cannot be deleted
     } catch (InterruptedException e) {

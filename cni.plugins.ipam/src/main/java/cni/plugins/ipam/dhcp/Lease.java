@@ -7,7 +7,6 @@ import cni.api.Json;
 import cni.api.Names;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.Optional;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -18,6 +17,7 @@ import tools.jackson.databind.node.ObjectNode;
  * @param id the container and its interface
  * @param family the protocol
  * @param namespace the path of the container's namespace
+ * @param link what tells the interface from others that may have its place later
  * @param options what the client sends and asks for
  * @param longestPause between two tries of the client
  * @param keeper who extends it
@@ -28,6 +28,7 @@ record Lease(
     AttachmentId id,
     Family family,
     Path namespace,
+    String link,
     ClientOptions options,
     Duration longestPause,
     String keeper,
@@ -44,13 +45,23 @@ record Lease(
     return text.substring(0, Math.min(text.length(), LONGEST_CLIENT_ID));
   }
 
-  /** The same with another binding and keeper. */
-  Lease with(Binding newBinding, String newKeeper) {
-    return new Lease(network, id, family, namespace, options, longestPause, newKeeper, newBinding);
+  /** The same with another binding and keeper, on that link. */
+  Lease with(Binding newBinding, String newKeeper, String newLink) {
+    return new Lease(
+        network, id, family, namespace, newLink, options, longestPause, newKeeper, newBinding);
+  }
+
+  /** The same with another binding. */
+  Lease with(Binding newBinding) {
+    return with(newBinding, keeper, link);
+  }
+
+  boolean hasSameKeeper(Lease other) {
+    return keeper.equals(other.keeper);
   }
 
   boolean isOver() {
-    return !Instant.now().isBefore(binding.expiry());
+    return !binding.untilExpiry().isPositive();
   }
 
   ObjectNode toJson() throws CniException {
@@ -60,6 +71,7 @@ record Lease(
     json.put("ifName", id.interfaceName());
     json.put("family", family.text());
     json.put("netns", namespace.toString());
+    json.put("link", link);
     json.set("options", options.toJson());
     json.put("longestPause", longestPause.toMillis());
     json.put("keeper", keeper);
@@ -85,6 +97,7 @@ record Lease(
             Names.networkInterface(json.text("ifName").orElse(""))),
         json.parsed("family", Family::parse).orElse(Family.IPV4),
         Path.of(json.text("netns").orElse("")),
+        json.text("link").orElse(""),
         ClientOptions.read(options.get()),
         Duration.ofMillis(json.whole("longestPause", 0, Long.MAX_VALUE).orElse(0)),
         json.text("keeper").orElse(""),

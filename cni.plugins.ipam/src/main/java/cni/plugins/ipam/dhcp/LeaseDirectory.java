@@ -6,6 +6,7 @@ import cni.api.ConfigObject;
 import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.WholeFile;
+import cni.netlink.ffm.Flock;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
@@ -14,10 +15,12 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Predicate;
 
 /**
  * Leases on disk, each a file: the one truth that keepers in several processes share. A lease
@@ -29,6 +32,7 @@ record LeaseDirectory(Path path) {
   private static final System.Logger LOG = System.getLogger("cni.plugins.ipam");
   private static final String SUFFIX = ".lease";
   private static final int NAME_BYTES = 16;
+  private static final Duration PATIENCE = Duration.ofSeconds(10);
 
   /** The file of a lease: names may hold what file names cannot. */
   Path file(String network, AttachmentId id, Family family) {
@@ -87,16 +91,24 @@ record LeaseDirectory(Path path) {
   }
 
   /**
-   * Writes a lease in place of what was there.
+   * Writes a lease in place of what is there.
    *
+   * @param condition what has to be there, seen while nobody else changes anything
+   * @return whether it was
    * @throws CniException code 5 if that fails
    */
-  void write(Lease lease) throws CniException {
+  boolean write(Lease lease, Predicate<Optional<Lease>> condition) throws CniException {
     Path file = file(lease);
     try {
       WholeFile.prepare(path);
-      Path unfinished = path.resolve(file.getFileName() + "." + lease.keeper());
-      WholeFile.write(file, unfinished, Json.bytes(lease.toJson()));
+      try (Flock _ = lock()) {
+        boolean holds = condition.test(read(file));
+        if (holds) {
+          Path unfinished = path.resolve(file.getFileName() + ".unfinished");
+          WholeFile.write(file, unfinished, Json.bytes(lease.toJson()));
+        }
+        return holds;
+      }
     } catch (IOException e) {
       throw failure("writing " + file, e);
     }
@@ -105,13 +117,27 @@ record LeaseDirectory(Path path) {
   /**
    * Ends a lease.
    *
+   * @return the lease that there was
    * @throws CniException code 5 if that fails
    */
-  void delete(Path file) throws CniException {
-    try {
+  Optional<Lease> delete(Path file) throws CniException {
+    if (Files.notExists(file)) {
+      return Optional.empty();
+    }
+    try (Flock _ = lock()) {
+      Optional<Lease> there = read(file);
       Files.deleteIfExists(file);
+      return there;
     } catch (IOException e) {
       throw failure("deleting " + file, e);
+    }
+  }
+
+  private Flock lock() throws CniException, IOException {
+    try {
+      return Flock.acquire(path, PATIENCE);
+    } catch (InterruptedException e) {
+      throw CniException.interrupted("locking " + path);
     }
   }
 

@@ -1,97 +1,124 @@
 package cni.plugins.ipam.dhcp;
 
-import static java.lang.System.Logger.Level.DEBUG;
-import static java.lang.System.Logger.Level.ERROR;
 import static java.lang.System.Logger.Level.INFO;
 import static java.lang.System.Logger.Level.WARNING;
 
 import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.Deadline;
+import cni.api.ErrorCode;
 import cni.api.Ip;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Gets leases, extends them in time, and gives them back. A keeper works in one process; leases
- * whose keeper is gone another takes over.
+ * Gets leases, has them extended in time, and gives them back. A keeper works in one process;
+ * leases whose keeper is gone another takes over.
  */
 final class LeaseKeeper implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger("cni.plugins.ipam");
 
-  /** How long one request for more time waits for its answer. */
-  private static final Duration PATIENCE = Duration.ofSeconds(2);
+  /** How long a server is tried to be told that a lease is given back. */
+  private static final Duration FAREWELL = Duration.ofSeconds(2);
 
-  /** How long a lease that a server refuses is tried to be had anew. */
-  private static final Duration SECOND_CHANCE = Duration.ofSeconds(5);
+  /** How often leases that nobody keeps are looked for, and the clock is looked at. */
+  private static final Duration ROUND = Duration.ofSeconds(60);
 
-  /** Between two requests for more time at least, and at most (RFC 2131, 4.4.5). */
-  private static final Duration SHORTEST_PAUSE = Duration.ofSeconds(1);
-
-  private static final Duration LONGEST_PAUSE = Duration.ofSeconds(60);
+  /** How long work in flight may take to end. */
+  private static final Duration CLOSING = Duration.ofSeconds(10);
 
   private final LeaseDirectory directory;
+  private final Turns turns = new Turns();
   private final ScheduledThreadPoolExecutor timer;
   private final Map<Path, ScheduledFuture<?>> next = new ConcurrentHashMap<>();
-  private final Map<Path, ReentrantLock> turns = new ConcurrentHashMap<>();
+  private final LeaseExtension extension;
   private @Nullable KeeperSeat seat;
   private volatile boolean closed;
 
   LeaseKeeper(LeaseDirectory directory) {
     this.directory = directory;
+    this.extension = new LeaseExtension(directory, this);
     this.timer =
         new ScheduledThreadPoolExecutor(
             1, Thread.ofPlatform().daemon().name("cni-dhcp-timer").factory());
     timer.setRemoveOnCancelPolicy(true);
-    timer.setKeepAliveTime(10, TimeUnit.SECONDS);
-    timer.allowCoreThreadTimeOut(true); // no thread where there are no leases
   }
 
   /** The name of this keeper, which has its seat from the first lease on. */
   private synchronized String name() throws CniException {
+    if (closed) {
+      throw new CniException(ErrorCode.NOT_AVAILABLE, "dhcp: leases are not kept here any more");
+    }
     KeeperSeat taken = seat;
     if (taken == null) {
       taken = KeeperSeat.take(directory.path());
       seat = taken;
+      repeat(); // a process that has no leases has no thread for them either
     }
     return taken.name();
   }
 
+  private void repeat() {
+    long millis = ROUND.toMillis();
+    var _ = timer.scheduleWithFixedDelay(this::adoptQuietly, millis, millis, TimeUnit.MILLISECONDS);
+  }
+
+  private void adoptQuietly() {
+    try {
+      adopt();
+    } catch (CniException | RuntimeException e) {
+      LOG.log(WARNING, "looking for leases that nobody keeps", e);
+    }
+  }
+
   /**
-   * Takes over the leases that nobody keeps any more.
+   * Takes over the leases that nobody keeps any more, also those whose time has passed meanwhile.
    *
-   * @throws CniException code 5 if they cannot be read or written
+   * @throws CniException code 5 if they cannot be listed
    */
   void adopt() throws CniException {
     for (Lease lease : directory.all()) {
-      if (!lease.isOver() && !isAnothers(lease)) {
-        Lease own = lease.with(lease.binding(), name());
-        directory.write(own);
-        LOG.log(INFO, "{0}: taken over, {1}", own.clientId(), describe(own));
-        schedule(file(own), Duration.ZERO);
+      try {
+        if (!lease.binding().isEnded() && !isKept(lease)) {
+          Lease own = lease.with(lease.binding(), name(), lease.link());
+          if (directory.write(own, there -> there.filter(lease::hasSameKeeper).isPresent())) {
+            LOG.log(INFO, "{0}: taken over, {1}", own.clientId(), describe(own));
+            schedule(file(own), Duration.ZERO);
+          }
+        }
+      } catch (CniException e) {
+        LOG.log(WARNING, lease.clientId() + ": not taken over", e);
       }
     }
   }
 
-  private Path file(Lease lease) {
-    return directory.file(lease.network(), lease.id(), lease.family());
+  private boolean isKept(Lease lease) throws CniException {
+    synchronized (this) {
+      if (seat != null && seat.name().equals(lease.keeper())) {
+        return true;
+      }
+    }
+    return KeeperSeat.isTaken(directory.path(), lease.keeper());
   }
 
-  private ReentrantLock turn(Path file) {
-    return turns.computeIfAbsent(file, it -> new ReentrantLock());
+  private boolean isOwn(Lease lease) throws CniException {
+    return lease.keeper().equals(name());
+  }
+
+  private Path file(Lease lease) {
+    return directory.file(lease.network(), lease.id(), lease.family());
   }
 
   /**
@@ -103,49 +130,50 @@ final class LeaseKeeper implements AutoCloseable {
    */
   Lease allocate(Lease wanted, Deadline deadline) throws CniException {
     Path file = file(wanted);
-    ReentrantLock turn = turn(file);
-    turn.lock();
-    try {
+    try (Turns.Had _ = turns.take(file);
+        AttachedLink link = AttachedLink.open(wanted.namespace(), wanted.id().interfaceName())) {
       Optional<Lease> before = directory.read(file);
-      boolean holds = before.isPresent() && !before.get().isOver();
-      if (holds && isAnothers(before.get())) {
-        return before.get();
+      Lease lease;
+      if (before.isPresent() && !before.get().isOver()) {
+        if (!isOwn(before.get()) && isKept(before.get())) {
+          return before.get();
+        }
+        // The container may have another interface by now.
+        lease = wanted.with(before.get().binding(), name(), link.identity());
+        directory.write(lease, there -> true);
+      } else {
+        lease = acquire(wanted, link, List.of(), deadline);
       }
-      Lease lease =
-          holds
-              ? wanted.with(before.get().binding(), name())
-              : acquire(wanted, List.of(), deadline);
-      if (holds) {
-        directory.write(lease); // the container may have another namespace by now
-      }
-      schedule(file, untilRenewal(lease));
+      schedule(file, lease.binding().untilRenewal());
       LOG.log(INFO, "{0}: {1}", lease.clientId(), describe(lease));
       return lease;
     } catch (IOException e) {
       throw LeaseDirectory.failure("dhcp for " + wanted.clientId(), e);
-    } finally {
-      turn.unlock();
     }
   }
 
-  private boolean isAnothers(Lease lease) throws CniException {
-    return !lease.keeper().equals(name()) && KeeperSeat.isTaken(directory.path(), lease.keeper());
-  }
-
-  private Lease acquire(Lease wanted, List<InetAddress> wish, Deadline deadline)
+  /**
+   * Has servers grant a lease.
+   *
+   * @param wish the only addresses that will do, if any
+   * @throws RefusedException if servers grant only others
+   */
+  Lease acquire(Lease wanted, AttachedLink link, List<InetAddress> wish, Deadline deadline)
       throws CniException, IOException {
-    try (AttachedLink link = AttachedLink.open(wanted.namespace(), wanted.id().interfaceName());
-        Client client = wanted.family().open(link, wanted, deadline)) {
+    try (Client client = wanted.family().open(link, wanted, deadline)) {
       Binding binding = client.acquire(wish, deadline);
-      boolean other = !wish.isEmpty() && !binding.addresses().containsAll(wish);
       try {
-        if (other) {
-          throw new RefusedException("servers now grant only another address");
+        if (!binding.addresses().containsAll(wish)) {
+          throw new RefusedException("servers grant only another address now");
         }
-        Lease lease = wanted.with(binding, name());
-        directory.write(lease);
+        Lease lease = wanted.with(binding, name(), link.identity());
+        boolean wasHad = !wish.isEmpty(); // and may have been given back meanwhile
+        if (!directory.write(
+            lease, there -> !wasHad || there.filter(wanted::hasSameKeeper).isPresent())) {
+          throw new RefusedException("it has been given back");
+        }
         return lease;
-      } catch (CniException | RefusedException e) {
+      } catch (CniException | IOException e) {
         client.release(binding);
         throw e;
       }
@@ -169,26 +197,19 @@ final class LeaseKeeper implements AutoCloseable {
    */
   void release(Lease lease) throws CniException {
     Path file = file(lease);
-    ReentrantLock turn = turn(file);
-    turn.lock();
-    try {
+    try (Turns.Had _ = turns.take(file)) {
       cancel(file);
-      Optional<Lease> there = directory.read(file);
-      directory.delete(file);
+      Optional<Lease> there = directory.delete(file);
       if (there.isPresent() && !there.get().isOver()) {
         tellServer(there.get());
       }
-    } finally {
-      turn.unlock();
-      turns.remove(file, turn);
     }
   }
 
   private static void tellServer(Lease lease) {
-    Deadline deadline = Deadline.after(PATIENCE);
+    Deadline deadline = Deadline.after(FAREWELL);
     try {
-      Optional<AttachedLink> open =
-          AttachedLink.openIfPresent(lease.namespace(), lease.id().interfaceName());
+      Optional<AttachedLink> open = AttachedLink.of(lease);
       if (open.isPresent()) {
         try (AttachedLink link = open.get();
             Client client = lease.family().open(link, lease, deadline)) {
@@ -208,127 +229,43 @@ final class LeaseKeeper implements AutoCloseable {
     }
   }
 
-  private void schedule(Path file, Duration pause) {
-    if (closed) {
-      return;
+  /** Has a lease attended to in that time; in between, too, as a machine may sleep. */
+  void schedule(Path file, Duration pause) {
+    long millis = Math.clamp(pause.toMillis(), 0, ROUND.toMillis());
+    try {
+      cancel(file);
+      next.put(file, timer.schedule(() -> begin(file), millis, TimeUnit.MILLISECONDS));
+    } catch (RejectedExecutionException e) {
+      LOG.log(System.Logger.Level.DEBUG, "closed: " + file);
     }
-    cancel(file);
-    next.put(
-        file,
-        timer.schedule(
-            () -> Thread.ofPlatform().daemon().name("cni-dhcp-lease").start(() -> attend(file)),
-            Math.max(0, pause.toMillis()),
-            TimeUnit.MILLISECONDS));
   }
 
-  private static Duration untilRenewal(Lease lease) {
-    return Duration.between(Instant.now(), lease.binding().renewal());
+  private void begin(Path file) {
+    try {
+      Thread.ofPlatform().daemon().name("cni-dhcp-lease").start(() -> attend(file));
+    } catch (OutOfMemoryError e) { // no thread could be made
+      schedule(file, ROUND);
+    }
   }
 
   /** Does for a lease what is due. */
   private void attend(Path file) {
-    ReentrantLock turn = turn(file);
-    turn.lock();
-    try {
+    try (Turns.Had _ = turns.take(file)) {
       Optional<Lease> there = directory.read(file);
-      if (!closed && there.isPresent() && there.get().keeper().equals(name())) {
-        attend(file, there.get());
+      if (!closed && there.isPresent() && isOwn(there.get())) {
+        extension.attend(file, there.get());
       }
     } catch (CniException | IOException | RuntimeException e) {
       LOG.log(WARNING, file + ": " + e.getMessage(), e);
-      schedule(file, LONGEST_PAUSE);
-    } finally {
-      turn.unlock();
+      schedule(file, ROUND);
     }
   }
 
-  private void attend(Path file, Lease lease) throws CniException, IOException {
-    if (lease.isOver()) {
-      end(lease, "no server has extended it");
-      return;
-    }
-    if (untilRenewal(lease).isPositive()) {
-      schedule(file, untilRenewal(lease));
-      return;
-    }
-    Optional<AttachedLink> open =
-        AttachedLink.openIfPresent(lease.namespace(), lease.id().interfaceName());
-    if (open.isEmpty()) {
-      LOG.log(INFO, "{0}: the interface is gone, and so is the lease", lease.clientId());
-      directory.delete(file);
-      return;
-    }
-    try (AttachedLink link = open.get()) {
-      extend(file, lease, link);
-    }
-  }
-
-  private void extend(Path file, Lease lease, AttachedLink link) throws CniException, IOException {
-    Instant now = Instant.now();
-    boolean anyServer = !now.isBefore(lease.binding().rebinding());
-    Instant next = anyServer ? lease.binding().expiry() : lease.binding().rebinding();
-    try (Client client = lease.family().open(link, lease, Deadline.after(PATIENCE))) {
-      Optional<Binding> extended =
-          client.extend(lease.binding(), anyServer, min(PATIENCE, Duration.between(now, next)));
-      if (extended.isPresent()) {
-        Lease longer = lease.with(extended.get(), lease.keeper());
-        directory.write(longer);
-        LOG.log(DEBUG, "{0}: extended, {1}", lease.clientId(), describe(longer));
-        schedule(file, untilRenewal(longer));
-        return;
-      }
-    } catch (RefusedException e) {
-      LOG.log(WARNING, lease.clientId() + ": " + e.getMessage());
-      haveAnew(file, lease);
-      return;
-    } catch (CniException | IOException e) {
-      LOG.log(WARNING, lease.clientId() + ": " + e.getMessage());
-    }
-    Duration left = Duration.between(Instant.now(), next);
-    Duration pause = min(LONGEST_PAUSE, max(SHORTEST_PAUSE, left.dividedBy(2)));
-    schedule(file, min(pause, max(left, Duration.ofMillis(1))));
-  }
-
-  /** A server that has forgotten the lease may still grant the same address again. */
-  private void haveAnew(Path file, Lease lease) throws CniException {
-    try {
-      Lease anew = acquire(lease, lease.binding().addresses(), Deadline.after(SECOND_CHANCE));
-      LOG.log(INFO, "{0}: granted again, {1}", lease.clientId(), describe(anew));
-      schedule(file, untilRenewal(anew));
-    } catch (CniException | IOException e) {
-      end(lease, String.valueOf(e.getMessage()));
-    }
-  }
-
-  /** The addresses may not be used any more. The file stays, so that CHECK can tell. */
-  private void end(Lease lease, String why) throws CniException {
-    LOG.log(ERROR, "{0}: the lease is over: {1}; {2}", lease.clientId(), why, describe(lease));
-    directory.write(lease.with(lease.binding().over(), lease.keeper()));
-    try {
-      Optional<AttachedLink> open =
-          AttachedLink.openIfPresent(lease.namespace(), lease.id().interfaceName());
-      if (open.isPresent()) {
-        try (AttachedLink link = open.get()) {
-          link.remove(lease.binding().addresses());
-        }
-      }
-    } catch (IOException e) {
-      LOG.log(ERROR, lease.clientId() + ": its addresses cannot be removed", e);
-    }
-  }
-
-  private static Duration min(Duration one, Duration other) {
-    return one.compareTo(other) < 0 ? one : other;
-  }
-
-  private static Duration max(Duration one, Duration other) {
-    return one.compareTo(other) > 0 ? one : other;
-  }
-
-  private static String describe(Lease lease) {
+  static String describe(Lease lease) {
     return lease.binding().addresses().stream().map(Ip::format).collect(Collectors.joining(", "))
-        + " until "
-        + lease.binding().expiry();
+        + " for "
+        + Math.max(0, lease.binding().untilExpiry().toSeconds())
+        + " s";
   }
 
   /** Ends without giving anything back. */
@@ -336,6 +273,7 @@ final class LeaseKeeper implements AutoCloseable {
   public void close() {
     closed = true;
     timer.shutdownNow();
+    turns.awaitEnd(CLOSING);
     synchronized (this) {
       if (seat != null) {
         seat.close();

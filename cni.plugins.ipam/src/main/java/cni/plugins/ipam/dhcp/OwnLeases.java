@@ -9,6 +9,7 @@ import cni.api.ErrorCode;
 import cni.api.Result;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -33,10 +34,11 @@ record OwnLeases(LeaseKeeper keeper, Duration patience, Duration longestPause, S
   @Override
   public Result allocate(AttachmentRequest request) throws CniException {
     DhcpConfig config = DhcpConfig.parse(request.config());
-    Path namespace = Path.of(hostPrefix + request.requireNamespace());
+    Path namespace = Path.of(hostPrefix + request.requireNamespace().toAbsolutePath());
     Duration left = request.context().deadline().remaining();
     Deadline deadline = Deadline.after(left.compareTo(patience) < 0 ? left : patience);
     Result result = Result.EMPTY;
+    List<Lease> fresh = new ArrayList<>();
     try {
       for (Family family : config.families()) {
         var wanted =
@@ -45,14 +47,26 @@ record OwnLeases(LeaseKeeper keeper, Duration patience, Duration longestPause, S
                 request.attachment().id(),
                 family,
                 namespace,
+                "",
                 DhcpConfig.options(request),
                 longestPause,
                 "",
-                Binding.of(Result.EMPTY, "", 0, 0, 0));
-        result = result.plus(keeper.allocate(wanted, deadline).binding().result());
+                Binding.none());
+        boolean held =
+            keeper
+                .find(wanted.network(), wanted.id(), family)
+                .filter(it -> !it.isOver())
+                .isPresent();
+        Lease lease = keeper.allocate(wanted, deadline);
+        if (!held) {
+          fresh.add(lease);
+        }
+        result = result.plus(lease.binding().result());
       }
     } catch (CniException e) {
-      release(request); // the other family's
+      for (Lease lease : fresh) { // of the other family; what was held before stays
+        keeper.release(lease);
+      }
       throw e;
     }
     return config.priority() == 0 ? result : withPriority(result, config.priority());
@@ -109,11 +123,19 @@ record OwnLeases(LeaseKeeper keeper, Duration patience, Duration longestPause, S
 
   @Override
   public void collect(CollectRequest request) throws CniException {
+    List<CniException> failures = new ArrayList<>();
     for (Lease lease : keeper.all()) {
       if (lease.network().equals(request.config().network())
           && !request.valid().contains(lease.id())) {
-        keeper.release(lease);
+        try {
+          keeper.release(lease);
+        } catch (CniException e) {
+          failures.add(e);
+        }
       }
+    }
+    if (!failures.isEmpty()) {
+      throw failures.getFirst();
     }
   }
 }

@@ -128,9 +128,17 @@ class MessagesTest {
 
   @Test
   void timesThatMakeNoSenseAreReplaced() {
-    Binding binding = Binding.of(Result.EMPTY, "", 50, 40, 80);
-    assertEquals(Duration.ofSeconds(40), binding.renewAfter());
-    assertEquals(Duration.ofSeconds(70), binding.rebindAfter());
-    assertEquals(Duration.ofSeconds(10), Binding.of(Result.EMPTY, "", 10, 20, 80).renewAfter());
+    requireTimes(40, 70, Binding.of(Result.EMPTY, "", 0, 0, 80));
+    requireTimes(40, 70, Binding.of(Result.EMPTY, "", 0, 90, 80));
+    requireTimes(10, 20, Binding.of(Result.EMPTY, "", 10, 20, 80));
+    requireTimes(10, 70, Binding.of(Result.EMPTY, "", 10, 0, 80));
+    requireTimes(20, 20, Binding.of(Result.EMPTY, "", 30, 20, 80));
+    assertTrue(Binding.none().isEnded());
+  }
+
+  private static void requireTimes(long renew, long rebind, Binding binding) {
+    assertEquals(Duration.ofSeconds(renew), binding.renewAfter());
+    assertEquals(Duration.ofSeconds(rebind), binding.rebindAfter());
+    assertEquals(Duration.ofSeconds(80), binding.validFor());
   }
 }
