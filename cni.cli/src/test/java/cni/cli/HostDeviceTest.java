@@ -199,4 +199,16 @@ class HostDeviceTest {
     host.open().network("n").delete(attachment(a));
     requireBack();
   }
+
+  @Test
+  void theRuntimeMayChooseTheDevice() throws Exception {
+    network("\"capabilities\": { \"deviceID\": true }");
+    host.open().network("n").status();
+    CniException e =
+        assertThrows(
+            CniException.class,
+            () -> host.open().network("n").add(attachment(a, "deviceID", "\"ffff:ff:1f.7\"")));
+    assertEquals(7, e.code(), e.getMessage());
+    assertTrue(String.valueOf(e.getMessage()).contains("ffff:ff:1f.7"), e::getMessage);
+  }
 }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import cni.api.Attachment;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Result;
@@ -210,5 +211,49 @@ class MacvlanTest {
 
   private Cni withReference() {
     return host.withReference("macvlan", "host-local");
+  }
+
+  /** A late DEL must not take the interface of the container that has the path by now. */
+  @Test
+  void theNextContainerAtTheSamePathKeepsItsInterface() throws Exception {
+    network("\"master\": \"up0\",");
+    Cni cni = host.open();
+    cni.network("n").add(attachment(a));
+    host.recreate(a);
+    var next = Attachment.of("next", a.path(), "eth0");
+    cni.network("n").add(next);
+    cni.network("n").delete(attachment(a));
+    try (NetNs again = NetNs.open(a.path())) {
+      assertTrue(Lab.run(again, "ip", "link", "show", "eth0").contains(",UP"));
+      cni.network("n").check(next);
+      cni.network("n").delete(next);
+      assertEquals("", Lab.run(again, "ip", "link", "show", "type", "macvlan"));
+    }
+  }
+
+  @Test
+  void addressesOfStaticAreTheReferences() throws Exception {
+    host.network(
+        "n",
+        "1.1.0",
+        """
+        { "type": "macvlan", "master": "up0", "ipam": { "type": "static",
+            "addresses": [ { "address": "192.0.2.10/24", "gateway": "192.0.2.2" },
+                           { "address": "2001:db8::10/64", "gateway": "2001:db8::2" } ],
+            "routes": [ { "dst": "198.51.100.0/24" },
+                        { "dst": "2001:db8:1::/48", "gw": "2001:db8::3", "mtu": 1300 } ],
+            "dns": { "nameservers": ["192.0.2.3"], "search": ["example.org"] } } }
+        """);
+    Cni reference = host.withReference("static");
+    Result ours = host.open().network("n").add(attachment(a));
+    assertTrue(Lab.pings(a, TestHost.OUTSIDE_V4) && Lab.pings(a, TestHost.OUTSIDE_V6));
+    reference.network("n").check(attachment(a));
+    reference.network("n").delete(attachment(a));
+    Result theirs = reference.network("n").add(attachment(a));
+    host.open().network("n").check(attachment(a));
+    host.open().network("n").delete(attachment(a));
+    assertEquals(theirs.ips(), ours.ips());
+    assertEquals(theirs.routes(), ours.routes());
+    assertEquals(theirs.dns(), ours.dns());
   }
 }

@@ -179,4 +179,15 @@ class PtpTest {
     host.open().network("n").delete(attachment(a));
     host.requireNothingLeft("n", a);
   }
+
+  /** The namespace lives on without its path: a process is in it. */
+  @Test
+  void theNamespaceHasNoPathAnyMore() throws Exception {
+    network("");
+    host.open().network("n").add(attachment(a));
+    host.open().network("n").delete(attachment(a).withoutNamespace());
+    host.requireNothingLeft("n", a);
+    assertEquals("", Lab.run(host.netns(), "ip", "route"));
+    host.open().network("n").delete(attachment(a).withoutNamespace());
+  }
 }
