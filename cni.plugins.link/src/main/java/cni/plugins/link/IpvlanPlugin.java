@@ -11,7 +11,6 @@ import cni.api.Rollback;
 import cni.netlink.ffm.route.IfLink;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.NewLink;
-import cni.sandbox.AttachmentCheck;
 import cni.sandbox.Ipam;
 import cni.sandbox.Namespace;
 import java.io.IOException;
@@ -88,12 +87,7 @@ public final class IpvlanPlugin extends InterfacePlugin {
   void compare(AttachmentRequest request, Link link, Namespace host, Namespace sandbox)
       throws CniException, IOException {
     ConfigObject view = request.config().view();
-    int wanted = mode(view);
-    if (link.detail() instanceof Link.Ipvlan(int mode) && mode != wanted) {
-      throw AttachmentCheck.differs(
-          "interface %s has ipvlan mode %s, expected %s"
-              .formatted(link.name(), Modes.name(MODES, mode), Modes.name(MODES, wanted)));
-    }
+    Modes.require(link, MODES, mode(view));
     Master.requireUnder(link, view, host, sandbox);
   }
 

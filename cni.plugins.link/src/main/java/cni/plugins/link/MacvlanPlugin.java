@@ -9,7 +9,6 @@ import cni.netlink.ffm.route.IfLink;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.Mac;
 import cni.netlink.ffm.route.NewLink;
-import cni.sandbox.AttachmentCheck;
 import cni.sandbox.Namespace;
 import cni.sandbox.RequestedMac;
 import java.io.IOException;
@@ -63,12 +62,7 @@ public final class MacvlanPlugin extends InterfacePlugin {
   void compare(AttachmentRequest request, Link link, Namespace host, Namespace sandbox)
       throws CniException, IOException {
     ConfigObject view = request.config().view();
-    int wanted = mode(view);
-    if (link.detail() instanceof Link.Macvlan(int mode) && mode != wanted) {
-      throw AttachmentCheck.differs(
-          "interface %s has macvlan mode %s, expected %s"
-              .formatted(link.name(), Modes.name(MODES, mode), Modes.name(MODES, wanted)));
-    }
+    Modes.require(link, MODES, mode(view));
     Master.requireUnder(link, view, host, sandbox);
   }
 

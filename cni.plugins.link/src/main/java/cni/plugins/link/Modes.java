@@ -2,6 +2,8 @@ package cni.plugins.link;
 
 import cni.api.CniException;
 import cni.api.ConfigObject;
+import cni.netlink.ffm.route.Link;
+import cni.sandbox.AttachmentCheck;
 import java.util.Map;
 import java.util.TreeSet;
 
@@ -25,8 +27,21 @@ final class Modes {
     return mode;
   }
 
+  /**
+   * Checks that a link is in a mode.
+   *
+   * @throws CniException if it is in another
+   */
+  static void require(Link link, Map<String, Integer> modes, int wanted) throws CniException {
+    if (link.detail() instanceof Link.Mode(int mode) && mode != wanted) {
+      throw AttachmentCheck.differs(
+          "interface %s has %s mode %s, expected %s"
+              .formatted(link.name(), link.kind(), name(modes, mode), name(modes, wanted)));
+    }
+  }
+
   /** The name of a mode, or its number if it has none. */
-  static String name(Map<String, Integer> modes, int mode) {
+  private static String name(Map<String, Integer> modes, int mode) {
     return modes.entrySet().stream()
         .filter(entry -> entry.getValue() == mode)
         .map(Map.Entry::getKey)

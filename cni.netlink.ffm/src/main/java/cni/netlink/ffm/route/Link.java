@@ -48,11 +48,8 @@ public record Link(
   /** The routing table of a vrf. */
   public record Vrf(int table) implements Detail {}
 
-  /** MACVLAN_MODE_*. */
-  public record Macvlan(int mode) implements Detail {}
-
-  /** IPVLAN_MODE_*. */
-  public record Ipvlan(int mode) implements Detail {}
+  /** The mode of a macvlan (MACVLAN_MODE_*) or an ipvlan (IPVLAN_MODE_*). */
+  public record Mode(int number) implements Detail {}
 
   /** The number of a VLAN. */
   public record Vlan(int id) implements Detail {}
@@ -102,8 +99,8 @@ public record Link(
     Attributes data = there.get();
     return switch (info.string(IfLink.IFLA_INFO_KIND).orElse("")) {
       case "vrf" -> new Vrf(data.u32(IfLink.IFLA_VRF_TABLE).orElse(0));
-      case "macvlan" -> new Macvlan(data.u32(IfLink.IFLA_MACVLAN_MODE).orElse(0));
-      case "ipvlan" -> new Ipvlan(data.u16(IfLink.IFLA_IPVLAN_MODE).orElse(0));
+      case "macvlan" -> new Mode(data.u32(IfLink.IFLA_MACVLAN_MODE).orElse(0));
+      case "ipvlan" -> new Mode(data.u16(IfLink.IFLA_IPVLAN_MODE).orElse(0));
       case "vlan" -> new Vlan(data.u16(IfLink.IFLA_VLAN_ID).orElse(0));
       default -> new Plain();
     };

@@ -76,6 +76,7 @@ final class Client4 implements Client {
       throws CniException, IOException {
     String what = "a DHCP server granted an address";
     String refusal = "";
+    boolean refused = false;
     var pace = new Pace(deadline, longestPause);
     while (true) {
       int xid = ThreadLocalRandom.current().nextInt();
@@ -84,6 +85,10 @@ final class Client4 implements Client {
           .findFirst()
           .ifPresent(it -> discover.put(Message4.REQUESTED_ADDRESS, it.getAddress()));
       try {
+        if (refused) {
+          await(xid, pace.next(what), NOTHING); // it has answered at once, and would again
+          refused = false;
+        }
         broadcast(message(Message4.DISCOVER, xid, Message4.NONE, discover));
         Optional<Message4> offer = await(xid, pace.next(what), Message4.OFFER);
         if (offer.isPresent()) {
@@ -94,7 +99,7 @@ final class Client4 implements Client {
         }
       } catch (RefusedException e) {
         refusal = "; a server's last word was: " + e.getMessage();
-        await(xid, pace.next(what), NOTHING); // it has answered at once, and would again
+        refused = true;
       } catch (CniException e) {
         throw e.is(ErrorCode.TRY_AGAIN_LATER) && !Thread.currentThread().isInterrupted()
             ? new CniException(
