@@ -52,6 +52,7 @@ class DhcpDaemonTest {
             "up1",
             host.data(),
             "--dhcp-range=192.0.2.50,192.0.2.60,255.255.255.0,10m",
+            "--dhcp-range=2001:db8::50,2001:db8::60,64,10m",
             "--dhcp-option=option:router,192.0.2.2");
     host.network(
         "n",
@@ -187,5 +188,25 @@ class DhcpDaemonTest {
     Cni cni = host.withReference("dhcp");
     CniException e = assertThrows(CniException.class, () -> cni.network("n").add(attachment(a)));
     assertTrue(String.valueOf(e.getMessage()).contains("nope"), e::getMessage);
+  }
+
+  /** The reference's plugin does not know the option, and passes it on. */
+  @Test
+  void bothFamiliesForThePluginOfTheReference() throws Exception {
+    startOurs();
+    host.network(
+        "n",
+        "1.0.0",
+        ("{\"type\":\"macvlan\",\"master\":\"up0\",\"ipam\":{\"type\":\"dhcp\","
+                + "\"families\":[\"ipv4\",\"ipv6\"],\"daemonSocketPath\":\"%s\"}}")
+            .formatted(socket));
+    Cni cni = host.withReference("macvlan", "dhcp");
+    Result result = cni.network("n").add(attachment(a));
+    assertEquals(2, result.ips().size());
+    assertEquals(128, result.ips().get(1).address().prefix());
+    assertTrue(result.ips().get(1).address().toString().startsWith("2001:db8::"), "" + result);
+    cni.network("n").check(attachment(a));
+    cni.network("n").delete(attachment(a));
+    server.awaitLog("DHCPRELEASE", 2);
   }
 }

@@ -422,4 +422,26 @@ class DhcpTest {
       cni.network("n").delete(attachment(a));
     }
   }
+
+  /** What one process gives back, the other that kept it does not bring to life again. */
+  @Test
+  void twoProcessesShareTheLeases() throws Exception {
+    network("");
+    try (DhcpServer server = kea(false, pool(false));
+        Cni keeps = host.open()) {
+      keeps.network("n").add(attachment(a));
+      String keeper = leaseFile().replaceAll(".*\"keeper\":\"([^\"]+)\".*", "$1");
+      try (Cni other = host.open()) {
+        awaitExtensions(1);
+        assertTrue(leaseFile().contains(keeper), "the first still keeps it");
+        other.network("n").check(attachment(a));
+        other.network("n").delete(attachment(a));
+        server.awaitLog("DHCPRELEASE");
+      }
+      int requests = server.count("DHCPREQUEST");
+      Thread.sleep(4000);
+      assertEquals(List.of(), leases());
+      assertEquals(requests, server.count("DHCPREQUEST"));
+    }
+  }
 }
