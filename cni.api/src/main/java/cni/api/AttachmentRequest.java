@@ -30,6 +30,19 @@ public record AttachmentRequest(
                     "the path of the container's namespace (CNI_NETNS) is missing"));
   }
 
+  /**
+   * The previous result, which CHECK needs.
+   *
+   * @throws CniException code 7 if the request has none
+   */
+  public Result requirePrevResult() throws CniException {
+    return prevResult.orElseThrow(
+        () ->
+            new CniException(
+                ErrorCode.INVALID_CONFIG,
+                "prevResult is missing: CHECK needs the result of the ADD"));
+  }
+
   /** The same with a deadline of its own, for taking back what a failed operation did. */
   public AttachmentRequest forCleanup() {
     return new AttachmentRequest(config, attachment, prevResult, context.forCleanup());

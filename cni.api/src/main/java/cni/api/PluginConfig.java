@@ -87,6 +87,17 @@ public final class PluginConfig {
   }
 
   /**
+   * The {@code ipam} section, for the plugin that it is for.
+   *
+   * @param plugin its type, for the message
+   * @throws CniException code 7 if it is missing or not an object
+   */
+  public ConfigObject requireIpam(String plugin) throws CniException {
+    return view.object("ipam")
+        .orElseThrow(() -> view.invalid("ipam", "is missing: " + plugin + " needs it"));
+  }
+
+  /**
    * The type of the plugin that manages addresses, if there is one.
    *
    * @throws CniException code 7 if it is not a plain file name

@@ -42,9 +42,9 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
     return new Result(interfaces, ips, newRoutes, dns);
   }
 
-  /** The same with these resolver settings. */
+  /** The same with these resolver settings, if there are any. */
   public Result withDns(Dns newDns) {
-    return new Result(interfaces, ips, routes, newDns);
+    return newDns.isEmpty() ? this : new Result(interfaces, ips, routes, newDns);
   }
 
   /**
@@ -61,7 +61,7 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
     }
     List<Route> allRoutes = new ArrayList<>(routes);
     allRoutes.addAll(more.routes);
-    return new Result(allInterfaces, allIps, allRoutes, more.dns.isEmpty() ? dns : more.dns);
+    return new Result(allInterfaces, allIps, allRoutes, dns).withDns(more.dns);
   }
 
   /** Where the interface with that name and sandbox stands in {@link #interfaces}. */

@@ -96,8 +96,7 @@ final class RunCommand implements Callable<Integer> {
 
   private int runInNamespace() throws CniException, IOException, InterruptedException {
     String id = "cni-run-%08x".formatted(ThreadLocalRandom.current().nextInt());
-    Cni cni = host.openResident();
-    cleanup.add(cni::close); // at last: what it keeps for the command is given back before
+    Cni cni = open();
     try (NetNs netns = with == null ? createNamespace(id) : NamespacePaths.open(with)) {
       setLoopbackUp(netns);
       List<Network> networks = networks(cni);
@@ -107,6 +106,13 @@ final class RunCommand implements Callable<Integer> {
       ChildProcess started = start(netns);
       return started == null ? CANNOT_START : await(started);
     }
+  }
+
+  private synchronized Cni open() throws CniException, IOException {
+    requireNotOver();
+    Cni cni = host.openResident();
+    cleanup.add(cni::close); // at last: what it keeps for the command is given back before
+    return cni;
   }
 
   private synchronized NetNs createNamespace(String id) throws IOException {

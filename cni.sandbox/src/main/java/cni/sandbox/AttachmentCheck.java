@@ -27,21 +27,6 @@ public final class AttachmentCheck {
   private AttachmentCheck() {}
 
   /**
-   * The previous result, which CHECK needs.
-   *
-   * @throws CniException code 7 if the request has none
-   */
-  public static Result requirePrevResult(AttachmentRequest request) throws CniException {
-    return request
-        .prevResult()
-        .orElseThrow(
-            () ->
-                new CniException(
-                    ErrorCode.INVALID_CONFIG,
-                    "prevResult is missing: CHECK needs the result of the ADD"));
-  }
-
-  /**
    * Where the attachment's interface stands in the previous result.
    *
    * @throws CniException code 7 if it is not there, or is in another sandbox

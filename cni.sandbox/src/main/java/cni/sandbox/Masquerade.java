@@ -6,6 +6,7 @@ import static cni.netlink.ffm.netfilter.Expression.Compare.NOT_EQUAL;
 import cni.api.AttachmentId;
 import cni.api.Cidr;
 import cni.api.CniException;
+import cni.api.ConfigObject;
 import cni.api.Ip;
 import cni.netlink.ffm.netfilter.Chain;
 import cni.netlink.ffm.netfilter.Expression.Verdict;
@@ -20,6 +21,7 @@ import cni.netlink.ffm.netfilter.Transaction;
 import cni.netlink.ffm.netfilter.Userdata;
 import java.io.IOException;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
 
@@ -117,6 +119,17 @@ public final class Masquerade {
 
   private boolean isOurs(ListedRule rule) {
     return rule.chain().equals(CHECKS) && rule.rule().commentStartsWith(RuleOwner.of(network, id));
+  }
+
+  /**
+   * Whether a configuration wants it ({@code ipMasq}), and by what ({@code ipMasqBackend}).
+   *
+   * @throws CniException code 7 if it makes no sense
+   */
+  public static Optional<RuleBackend> wanted(ConfigObject view) throws CniException {
+    return view.bool("ipMasq")
+        ? RuleBackend.parse(view, "ipMasqBackend").or(() -> Optional.of(RuleBackend.NFTABLES))
+        : Optional.empty();
   }
 
   /**

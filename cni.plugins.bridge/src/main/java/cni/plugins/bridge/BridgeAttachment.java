@@ -84,7 +84,7 @@ final class BridgeAttachment {
       awaitPort(hostInterface(result, port).name());
     }
     result = withCurrentMacs(result, hostInterface(result, port).name());
-    return config.dns().isEmpty() ? result : result.withDns(config.dns());
+    return result.withDns(config.dns());
   }
 
   /** Makes a veth of which one end is in the container, and the other a port of the bridge. */

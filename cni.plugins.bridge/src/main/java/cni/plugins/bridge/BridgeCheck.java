@@ -34,7 +34,7 @@ final class BridgeCheck {
     this.config = config;
     this.host = host;
     this.sandbox = sandbox;
-    this.result = AttachmentCheck.requirePrevResult(request);
+    this.result = request.requirePrevResult();
   }
 
   void check() throws CniException {

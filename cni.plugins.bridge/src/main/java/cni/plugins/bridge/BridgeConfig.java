@@ -5,6 +5,7 @@ import cni.api.ConfigObject;
 import cni.api.Dns;
 import cni.api.Names;
 import cni.api.PluginConfig;
+import cni.sandbox.Masquerade;
 import cni.sandbox.RequestedMac;
 import cni.sandbox.RuleBackend;
 import java.util.List;
@@ -95,9 +96,7 @@ record BridgeConfig(
         !view.bool("disableContainerInterface"),
         view.bool("portIsolation"),
         RequestedMac.of(List.of(config.runtimeConfig(), config.args()), args),
-        view.bool("ipMasq")
-            ? RuleBackend.parse(view, "ipMasqBackend").or(() -> Optional.of(RuleBackend.NFTABLES))
-            : Optional.empty(),
+        Masquerade.wanted(view),
         view.bool("macspoofchk"),
         config.ipamType(),
         config.dns());

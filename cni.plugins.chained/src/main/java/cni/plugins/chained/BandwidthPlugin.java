@@ -138,7 +138,7 @@ public final class BandwidthPlugin implements NetworkPlugin {
   @Override
   public void check(AttachmentRequest request) throws CniException {
     BandwidthConfig config = BandwidthConfig.parse(request.config());
-    Result previous = AttachmentCheck.requirePrevResult(request);
+    Result previous = request.requirePrevResult();
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
       if (config.isEmpty()) {

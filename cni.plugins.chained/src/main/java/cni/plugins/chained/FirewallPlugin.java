@@ -190,7 +190,7 @@ public final class FirewallPlugin implements NetworkPlugin {
   @Override
   public void check(AttachmentRequest request) throws CniException {
     FirewallConfig config = FirewallConfig.parse(request.config());
-    Result previous = AttachmentCheck.requirePrevResult(request);
+    Result previous = request.requirePrevResult();
     Optional<IngressIsolation> isolation = isolation(config, previous);
     ForwardRules rules = rules(request, config);
     try (Namespace host = Namespace.ofHost(request.context())) {

@@ -188,7 +188,7 @@ public final class PortMapPlugin implements NetworkPlugin {
   @Override
   public void check(AttachmentRequest request) throws CniException {
     PortMapConfig config = PortMapConfig.parse(request.config());
-    Result previous = AttachmentCheck.requirePrevResult(request);
+    Result previous = request.requirePrevResult();
     if (config.mappings().isEmpty()) {
       return;
     }

@@ -183,7 +183,7 @@ public final class SbrPlugin implements NetworkPlugin {
   @Override
   public void check(AttachmentRequest request) throws CniException {
     SbrConfig config = SbrConfig.parse(request.config());
-    List<Result.IpConfig> ips = addresses(request, AttachmentCheck.requirePrevResult(request));
+    List<Result.IpConfig> ips = addresses(request, request.requirePrevResult());
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
       Link link = AttachmentCheck.requireInterface(request, sandbox);

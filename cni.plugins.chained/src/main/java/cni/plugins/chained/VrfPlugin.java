@@ -183,7 +183,7 @@ public final class VrfPlugin implements NetworkPlugin {
   @Override
   public void check(AttachmentRequest request) throws CniException {
     Config config = Config.parse(request.config());
-    AttachmentCheck.requirePrevResult(request);
+    request.requirePrevResult();
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
       Optional<Link> vrf = sandbox.routing().link(config.name());

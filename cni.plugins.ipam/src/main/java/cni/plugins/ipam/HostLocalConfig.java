@@ -38,7 +38,7 @@ record HostLocalConfig(
    * @throws CniException code 7 if it makes no sense
    */
   static HostLocalConfig parse(PluginConfig config) throws CniException {
-    ConfigObject ipam = ipam(config);
+    ConfigObject ipam = config.requireIpam("host-local");
     List<RangeSet> sets = new ArrayList<>();
     Optional<ConfigObject> runtime = config.runtimeConfig();
     if (runtime.isPresent()) {
@@ -56,20 +56,13 @@ record HostLocalConfig(
     return new HostLocalConfig(sets, routes, nonEmpty(ipam, "resolvConf"));
   }
 
-  private static ConfigObject ipam(PluginConfig config) throws CniException {
-    return config
-        .view()
-        .object("ipam")
-        .orElseThrow(() -> config.view().invalid("ipam", "is missing: host-local needs it"));
-  }
-
   /**
    * The directory that the directories of networks are in.
    *
    * @throws CniException code 7 if {@code ipam.dataDir} is not a string
    */
   static String dataDir(PluginConfig config) throws CniException {
-    return nonEmpty(ipam(config), "dataDir").orElse(DEFAULT_DATA_DIR);
+    return nonEmpty(config.requireIpam("host-local"), "dataDir").orElse(DEFAULT_DATA_DIR);
   }
 
   private static Optional<String> nonEmpty(ConfigObject config, String key) throws CniException {

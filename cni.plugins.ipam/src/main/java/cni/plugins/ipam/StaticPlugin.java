@@ -36,7 +36,7 @@ public final class StaticPlugin implements NetworkPlugin {
 
   @Override
   public Result add(AttachmentRequest request) throws CniException {
-    ConfigObject ipam = ipam(request.config());
+    ConfigObject ipam = request.config().requireIpam("static");
     List<Result.IpConfig> ips = addresses(request.config(), request.attachment().args());
     List<Result.Route> routes = new ArrayList<>();
     for (ConfigObject route : ipam.objects("routes")) {
@@ -44,13 +44,6 @@ public final class StaticPlugin implements NetworkPlugin {
     }
     Optional<ConfigObject> dns = ipam.object("dns");
     return new Result(List.of(), ips, routes, dns.isPresent() ? Dns.parse(dns.get()) : Dns.NONE);
-  }
-
-  private static ConfigObject ipam(PluginConfig config) throws CniException {
-    return config
-        .view()
-        .object("ipam")
-        .orElseThrow(() -> config.view().invalid("ipam", "is missing: static needs it"));
   }
 
   /**
@@ -65,7 +58,7 @@ public final class StaticPlugin implements NetworkPlugin {
       }
     }
     List<Result.IpConfig> ips = new ArrayList<>();
-    for (ConfigObject it : ipam(config).objects("addresses")) {
+    for (ConfigObject it : config.requireIpam("static").objects("addresses")) {
       Cidr address =
           it.parsed("address", Cidr::parse)
               .orElseThrow(() -> it.invalid("address", "is missing: such as 10.1.0.5/16"));
@@ -126,14 +119,7 @@ public final class StaticPlugin implements NetworkPlugin {
   @Override
   public void check(AttachmentRequest request) throws CniException {
     List<Result.IpConfig> expected = addresses(request.config(), request.attachment().args());
-    Result result =
-        request
-            .prevResult()
-            .orElseThrow(
-                () ->
-                    new CniException(
-                        ErrorCode.INVALID_CONFIG,
-                        "prevResult is missing: CHECK needs the result of the ADD"));
+    Result result = request.requirePrevResult();
     for (Result.IpConfig ip : expected) {
       boolean there =
           result.ips().stream()

@@ -45,7 +45,7 @@ public final class HostDevicePlugin implements NetworkPlugin {
         HostDevice.Entry entry = lookUp(device, host);
         Result made = lend(request, device, entry, lent, rollback);
         Result result = request.prevResult().orElse(Result.EMPTY).plus(made);
-        return request.config().dns().isEmpty() ? result : result.withDns(request.config().dns());
+        return result.withDns(request.config().dns());
       } catch (IOException e) {
         throw rollback.after(
             Namespace.failure("lending a device to " + request.attachment().sandbox(), e));
@@ -113,7 +113,7 @@ public final class HostDevicePlugin implements NetworkPlugin {
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
       if (lookUp(device, host).forUserspace()) {
-        AttachmentCheck.requireIndex(request, AttachmentCheck.requirePrevResult(request));
+        AttachmentCheck.requireIndex(request, request.requirePrevResult());
         return;
       }
       Link link = InterfacePlugin.requireInterface(request, sandbox, "");

@@ -117,8 +117,7 @@ abstract class InterfacePlugin implements NetworkPlugin {
       new InterfaceSetup(sandbox, name, link.index())
           .apply(made, 0, detectsDuplicates(), request.context().deadline());
     }
-    Result result = before(request).plus(made);
-    return request.config().dns().isEmpty() ? result : result.withDns(request.config().dns());
+    return before(request).plus(made).withDns(request.config().dns());
   }
 
   private void createOrExplain(AttachmentRequest request, Namespace host, Namespace sandbox)
@@ -168,7 +167,7 @@ abstract class InterfacePlugin implements NetworkPlugin {
    */
   static Link requireInterface(AttachmentRequest request, Namespace sandbox, String kind)
       throws CniException {
-    Result result = AttachmentCheck.requirePrevResult(request);
+    Result result = request.requirePrevResult();
     int index = AttachmentCheck.requireIndex(request, result);
     Result.Interface expected = result.interfaces().get(index);
     String where = "the container (" + expected.sandbox() + ")";
@@ -193,13 +192,6 @@ abstract class InterfacePlugin implements NetworkPlugin {
    */
   @Override
   public final void delete(AttachmentRequest request) throws CniException {
-    delete(request, kind);
-  }
-
-  /**
-   * Deletes the attachment's interface, if it is of that kind, and has its addresses given back.
-   */
-  static void delete(AttachmentRequest request, String kind) throws CniException {
     try {
       Ipam.delete(request, () -> deleteLink(request, kind));
     } catch (IOException e) {

@@ -3,7 +3,6 @@ package cni.plugins.link;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.CollectRequest;
-import cni.api.ConfigObject;
 import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
@@ -40,12 +39,6 @@ public final class PtpPlugin implements NetworkPlugin {
     return config.view().integer("mtu", 0, LARGEST_MTU).orElse(0);
   }
 
-  private static Optional<RuleBackend> masquerade(ConfigObject view) throws CniException {
-    return view.bool("ipMasq")
-        ? RuleBackend.parse(view, "ipMasqBackend").or(() -> Optional.of(RuleBackend.NFTABLES))
-        : Optional.empty();
-  }
-
   private static void requireIpam(PluginConfig config) throws CniException {
     if (config.ipamType().isEmpty()) {
       throw config.view().invalid("ipam", "is missing: ptp needs addresses for both ends");
@@ -56,7 +49,7 @@ public final class PtpPlugin implements NetworkPlugin {
   public Result add(AttachmentRequest request) throws CniException {
     requireIpam(request.config());
     int mtu = mtu(request.config());
-    Optional<RuleBackend> masquerade = masquerade(request.config().view());
+    Optional<RuleBackend> masquerade = Masquerade.wanted(request.config().view());
     var rollback = new Rollback();
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
@@ -69,7 +62,7 @@ public final class PtpPlugin implements NetworkPlugin {
           rollback.add(rules::delete);
         }
         Result whole = request.prevResult().orElse(Result.EMPTY).plus(result);
-        return request.config().dns().isEmpty() ? whole : whole.withDns(request.config().dns());
+        return whole.withDns(request.config().dns());
       } catch (IOException e) {
         throw rollback.after(
             Namespace.failure("attaching " + request.attachment().sandbox() + " by ptp", e));
@@ -87,11 +80,11 @@ public final class PtpPlugin implements NetworkPlugin {
   @Override
   public void check(AttachmentRequest request) throws CniException {
     Ipam.check(request);
-    Optional<RuleBackend> masquerade = masquerade(request.config().view());
+    Optional<RuleBackend> masquerade = Masquerade.wanted(request.config().view());
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
       Link link = InterfacePlugin.requireInterface(request, sandbox, VETH);
-      Result result = AttachmentCheck.requirePrevResult(request);
+      Result result = request.requirePrevResult();
       List<Result.IpConfig> ips = result.ipsOf(AttachmentCheck.requireIndex(request, result));
       new PointToPoint(request, host, sandbox).check(link, result, ips);
       if (masquerade.isPresent()) {
@@ -149,7 +142,7 @@ public final class PtpPlugin implements NetworkPlugin {
   @Override
   public void status(NetworkRequest request) throws CniException {
     mtu(request.config());
-    boolean rules = masquerade(request.config().view()).isPresent();
+    boolean rules = Masquerade.wanted(request.config().view()).isPresent();
     requireIpam(request.config());
     Ipam.status(request);
     if (rules) {

@@ -13,7 +13,9 @@ import java.time.Duration;
  */
 final class BootClock {
   private static final Path UPTIME = Path.of("/proc/uptime");
-  private static final Path BOOT_ID = Path.of("/proc/sys/kernel/random/boot_id");
+
+  /** As long as a process runs, it is the same. */
+  private static final String BOOT = read(Path.of("/proc/sys/kernel/random/boot_id")).strip();
 
   private BootClock() {}
 
@@ -25,7 +27,7 @@ final class BootClock {
 
   /** What tells this start of the machine from others. */
   static String boot() {
-    return read(BOOT_ID).strip();
+    return BOOT;
   }
 
   private static String read(Path file) {

@@ -58,8 +58,11 @@ final class Client4 implements Client {
     this.netns = link.netns();
     this.mac = link.mac();
     this.broadcast = link.sharesMac();
-    this.clientId = clientIdentifier(clientId);
     this.options = options;
+    this.clientId =
+        options
+            .provided()
+            .getOrDefault(ClientOptions.CLIENT_IDENTIFIER, clientIdentifier(clientId));
     this.longestPause = longestPause;
     this.socket = PacketSocket.open(netns, link.index(), Message4.CLIENT_PORT);
   }
@@ -136,10 +139,6 @@ final class Client4 implements Client {
         all.put(Message4.PARAMETER_REQUEST, list);
       }
       all.putAll(options.provided());
-    }
-    byte[] provided = options.provided().get(ClientOptions.CLIENT_IDENTIFIER);
-    if (provided != null) {
-      all.put(ClientOptions.CLIENT_IDENTIFIER, provided);
     }
     all.putAll(own);
     int secs = (int) Duration.ofNanos(System.nanoTime() - begun).toSeconds();

@@ -25,7 +25,7 @@ record DhcpConfig(Optional<Path> socket, List<Family> families, long priority) {
    * @throws CniException code 7 if it makes no sense
    */
   static DhcpConfig parse(PluginConfig config) throws CniException {
-    ConfigObject ipam = ipam(config);
+    ConfigObject ipam = config.requireIpam("dhcp");
     List<Family> families = ipam.parsedList("families", Family::parse);
     return new DhcpConfig(
         socket(config),
@@ -39,7 +39,7 @@ record DhcpConfig(Optional<Path> socket, List<Family> families, long priority) {
    * @throws CniException code 7 if it is not a path
    */
   static Optional<Path> socket(PluginConfig config) throws CniException {
-    return ipam(config).parsed("daemonSocketPath", Path::of);
+    return config.requireIpam("dhcp").parsed("daemonSocketPath", Path::of);
   }
 
   /**
@@ -48,13 +48,6 @@ record DhcpConfig(Optional<Path> socket, List<Family> families, long priority) {
    * @throws CniException code 7 if they make no sense
    */
   static ClientOptions options(AttachmentRequest request) throws CniException {
-    return ClientOptions.parse(ipam(request.config()), request.attachment().args());
-  }
-
-  private static ConfigObject ipam(PluginConfig config) throws CniException {
-    return config
-        .view()
-        .object("ipam")
-        .orElseThrow(() -> config.view().invalid("ipam", "is missing: dhcp needs it"));
+    return ClientOptions.parse(request.config().requireIpam("dhcp"), request.attachment().args());
   }
 }
