@@ -67,6 +67,15 @@ public final class ConfigObject {
   }
 
   /**
+   * A string that is not empty: the empty one counts as absent, as for Go programs.
+   *
+   * @throws CniException code 7 if the value is something else
+   */
+  public Optional<String> nonEmpty(String key) throws CniException {
+    return text(key).filter(value -> !value.isEmpty());
+  }
+
+  /**
    * A string of some further syntax, read by {@code parser}.
    *
    * @param parser throws IllegalArgumentException with a message that goes on from the value: "is
@@ -74,7 +83,7 @@ public final class ConfigObject {
    * @throws CniException code 7 if the value is not a string or the parser does not take it
    */
   public <T> Optional<T> parsed(String key, Function<String, T> parser) throws CniException {
-    Optional<String> text = text(key).filter(value -> !value.isEmpty());
+    Optional<String> text = nonEmpty(key);
     return text.isEmpty()
         ? Optional.empty()
         : Optional.of(parse(path(key), text.orElseThrow(), parser));

@@ -108,7 +108,7 @@ public final class PluginConfig {
   }
 
   private static Optional<String> ipamType(ConfigObject ipam) throws CniException {
-    Optional<String> type = ipam.text("type").filter(text -> !text.isEmpty());
+    Optional<String> type = ipam.nonEmpty("type");
     return type.isPresent() ? Optional.of(Names.plugin(type.get())) : type;
   }
 

@@ -9,6 +9,7 @@ import cni.api.Rollback;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
+import cni.sandbox.Attempt;
 import cni.sandbox.Backoff;
 import cni.sandbox.Forwarding;
 import cni.sandbox.InterfaceSetup;
@@ -54,15 +55,10 @@ final class BridgeAttachment {
    * @throws CniException if that fails; everything but the bridge itself has been taken back
    */
   Result attach() throws CniException {
-    try {
-      return attachOrThrow();
-    } catch (IOException e) {
-      throw rollback.after(
-          Namespace.failure("attaching " + sandboxPath() + " to bridge " + config.bridge(), e));
-    } catch (CniException | RuntimeException | Error e) {
-      rollback.after(e);
-      throw e;
-    }
+    return Attempt.orTakeBack(
+        "attaching " + sandboxPath() + " to bridge " + config.bridge(),
+        rollback,
+        this::attachOrThrow);
   }
 
   private Result attachOrThrow() throws CniException, IOException {

@@ -124,7 +124,7 @@ record BridgeConfig(
    * @throws CniException code 7 if it is not a string
    */
   static String bridgeName(ConfigObject view) throws CniException {
-    return view.text("bridge").filter(text -> !text.isEmpty()).orElse(DEFAULT_BRIDGE);
+    return view.nonEmpty("bridge").orElse(DEFAULT_BRIDGE);
   }
 
   private static String bridge(ConfigObject view) throws CniException {

@@ -16,6 +16,7 @@ import cni.netlink.ffm.tc.Qdisc;
 import cni.netlink.ffm.tc.Tc;
 import cni.netlink.ffm.tc.TcFilter;
 import cni.sandbox.AttachmentCheck;
+import cni.sandbox.Attempt;
 import cni.sandbox.Namespace;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -57,32 +58,29 @@ public final class BandwidthPlugin implements NetworkPlugin {
     var rollback = new Rollback();
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
-      try {
-        Link port = hostLink(request, previous, host, sandbox);
-        int index = port.index();
-        if (config.ingress().isPresent()) {
-          shape(host, index, ingress(config), rollback);
-        }
-        if (config.egress().isEmpty()) {
-          return previous;
-        }
-        host.routing().execute(Qdisc.add(index, "ingress", Tc.INGRESS_HANDLE, Tc.INGRESS));
-        rollback.add(() -> removeQdisc(host, index, Tc.INGRESS_HANDLE, Tc.INGRESS));
-        // Only now: where the port is limited already, its ifb must stay.
-        Link ifb = ifb(request).create(host, port.mtu(), egress(config).queueLength());
-        rollback.add(() -> ifb(request).delete(host));
-        host.routing().execute(TcFilter.redirectIncoming(index, FILTER_PRIORITY, ifb.index()));
-        host.routing().execute(egress(config).requests(ifb.index()));
-        List<Result.Interface> interfaces = new ArrayList<>(previous.interfaces());
-        interfaces.add(new Result.Interface(ifb.name(), ifb.mac(), 0, ""));
-        return previous.withInterfaces(interfaces);
-      } catch (IOException e) {
-        throw rollback.after(
-            Namespace.failure("limiting " + request.attachment().interfaceName(), e));
-      } catch (CniException | RuntimeException | Error e) {
-        rollback.after(e);
-        throw e;
-      }
+      return Attempt.orTakeBack(
+          "limiting " + request.attachment().interfaceName(),
+          rollback,
+          () -> {
+            Link port = hostLink(request, previous, host, sandbox);
+            int index = port.index();
+            if (config.ingress().isPresent()) {
+              shape(host, index, ingress(config), rollback);
+            }
+            if (config.egress().isEmpty()) {
+              return previous;
+            }
+            host.routing().execute(Qdisc.add(index, "ingress", Tc.INGRESS_HANDLE, Tc.INGRESS));
+            rollback.add(() -> removeQdisc(host, index, Tc.INGRESS_HANDLE, Tc.INGRESS));
+            // Only now: where the port is limited already, its ifb must stay.
+            Link ifb = ifb(request).create(host, port.mtu(), egress(config).queueLength());
+            rollback.add(() -> ifb(request).delete(host));
+            host.routing().execute(TcFilter.redirectIncoming(index, FILTER_PRIORITY, ifb.index()));
+            host.routing().execute(egress(config).requests(ifb.index()));
+            List<Result.Interface> interfaces = new ArrayList<>(previous.interfaces());
+            interfaces.add(new Result.Interface(ifb.name(), ifb.mac(), 0, ""));
+            return previous.withInterfaces(interfaces);
+          });
     }
   }
 

@@ -19,6 +19,7 @@ import cni.netlink.ffm.netfilter.RulesetChange;
 import cni.netlink.ffm.netfilter.Transaction;
 import cni.plugins.chained.FirewallConfig.Backend;
 import cni.sandbox.AttachmentCheck;
+import cni.sandbox.Attempt;
 import cni.sandbox.Namespace;
 import cni.sandbox.RuleOwner;
 import java.io.IOException;
@@ -81,20 +82,18 @@ public final class FirewallPlugin implements NetworkPlugin {
     Optional<IngressIsolation> isolation = isolation(config, previous);
     var rollback = new Rollback();
     try (Namespace host = Namespace.ofHost(request.context())) {
-      try {
-        boolean asked = isFirewalld(config.backend(), request.context());
-        if (asked) {
-          rollback.add(() -> firewalld.remove(config.zone(), sources(previous)));
-          firewalld.add(config.zone(), sources(previous));
-        }
-        change(host, request, config, isolation, asked);
-        return previous;
-      } catch (IOException e) {
-        throw rollback.after(Namespace.failure("letting packets pass", e));
-      } catch (CniException | RuntimeException | Error e) {
-        rollback.after(e);
-        throw e;
-      }
+      return Attempt.orTakeBack(
+          "letting packets pass",
+          rollback,
+          () -> {
+            boolean asked = isFirewalld(config.backend(), request.context());
+            if (asked) {
+              rollback.add(() -> firewalld.remove(config.zone(), sources(previous)));
+              firewalld.add(config.zone(), sources(previous));
+            }
+            change(host, request, config, isolation, asked);
+            return previous;
+          });
     }
   }
 

@@ -20,6 +20,7 @@ import cni.netlink.ffm.netfilter.Transaction;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.Route;
 import cni.sandbox.AttachmentCheck;
+import cni.sandbox.Attempt;
 import cni.sandbox.Namespace;
 import cni.sandbox.RuleBackend;
 import cni.sandbox.RuleOwner;
@@ -57,27 +58,25 @@ public final class PortMapPlugin implements NetworkPlugin {
     }
     var rollback = new Rollback();
     try (Namespace host = Namespace.ofHost(request.context())) {
-      try {
-        List<Cidr> addresses = PreviousResult.addresses(request, previous);
-        host.nftables().update(there -> plan(there, request, config, addresses));
-        // Only now: what was refused as a whole must not take an earlier ADD's rules with it.
-        rollback.add(() -> remove(host, request));
-        for (Cidr address : addresses) {
-          forgetConnections(host, config, address.isV4());
-          if (address.isV4() && config.snat()) {
-            routeLocalnet(host, address);
-          }
-        }
-        if (config.snat()) {
-          Hairpin.enable(host, previous);
-        }
-        return previous;
-      } catch (IOException e) {
-        throw rollback.after(Namespace.failure("mapping ports " + config.mappings(), e));
-      } catch (CniException | RuntimeException | Error e) {
-        rollback.after(e);
-        throw e;
-      }
+      return Attempt.orTakeBack(
+          "mapping ports " + config.mappings(),
+          rollback,
+          () -> {
+            List<Cidr> addresses = PreviousResult.addresses(request, previous);
+            host.nftables().update(there -> plan(there, request, config, addresses));
+            // Only now: what was refused as a whole must not take an earlier ADD's rules with it.
+            rollback.add(() -> remove(host, request));
+            for (Cidr address : addresses) {
+              forgetConnections(host, config, address.isV4());
+              if (address.isV4() && config.snat()) {
+                routeLocalnet(host, address);
+              }
+            }
+            if (config.snat()) {
+              Hairpin.enable(host, previous);
+            }
+            return previous;
+          });
     }
   }
 

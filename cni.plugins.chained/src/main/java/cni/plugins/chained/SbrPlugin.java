@@ -18,6 +18,7 @@ import cni.netlink.ffm.route.Route;
 import cni.netlink.ffm.route.RtNetlink;
 import cni.netlink.ffm.route.Rtnetlink;
 import cni.sandbox.AttachmentCheck;
+import cni.sandbox.Attempt;
 import cni.sandbox.Namespace;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -54,24 +55,21 @@ public final class SbrPlugin implements NetworkPlugin {
     var rollback = new Rollback();
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
-      try {
-        Rtnetlink routing = sandbox.routing();
-        if (config.table().isPresent()) {
-          for (Result.IpConfig ip : ips) {
-            addRule(routing, ip.address(), config.table().getAsInt(), rollback);
-          }
-        } else {
-          Link link = AttachmentCheck.requireInterface(request, sandbox);
-          routeApart(routing, link, ips, config, rollback);
-        }
-        return previous;
-      } catch (IOException e) {
-        throw rollback.after(
-            Namespace.failure("routing " + request.attachment().interfaceName() + " apart", e));
-      } catch (CniException | RuntimeException | Error e) {
-        rollback.after(e);
-        throw e;
-      }
+      return Attempt.orTakeBack(
+          "routing " + request.attachment().interfaceName() + " apart",
+          rollback,
+          () -> {
+            Rtnetlink routing = sandbox.routing();
+            if (config.table().isPresent()) {
+              for (Result.IpConfig ip : ips) {
+                addRule(routing, ip.address(), config.table().getAsInt(), rollback);
+              }
+            } else {
+              Link link = AttachmentCheck.requireInterface(request, sandbox);
+              routeApart(routing, link, ips, config, rollback);
+            }
+            return previous;
+          });
     }
   }
 

@@ -17,6 +17,7 @@ import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkChange;
 import cni.netlink.ffm.route.Mac;
 import cni.sandbox.AttachmentCheck;
+import cni.sandbox.Attempt;
 import cni.sandbox.Namespace;
 import java.io.IOException;
 import java.nio.file.InvalidPathException;
@@ -59,19 +60,16 @@ public final class TuningPlugin implements NetworkPlugin {
     var rollback = new Rollback();
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
-      try {
-        setParameters(request, config, sandbox, rollback);
-        if (config.changesLink()) {
-          changeLink(request, config, sandbox, rollback);
-        }
-        return describe(request, config, previous);
-      } catch (IOException e) {
-        throw rollback.after(
-            Namespace.failure("tuning " + request.attachment().interfaceName(), e));
-      } catch (CniException | RuntimeException | Error e) {
-        rollback.after(e);
-        throw e;
-      }
+      return Attempt.orTakeBack(
+          "tuning " + request.attachment().interfaceName(),
+          rollback,
+          () -> {
+            setParameters(request, config, sandbox, rollback);
+            if (config.changesLink()) {
+              changeLink(request, config, sandbox, rollback);
+            }
+            return describe(request, config, previous);
+          });
     }
   }
 

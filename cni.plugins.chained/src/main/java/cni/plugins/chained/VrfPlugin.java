@@ -22,6 +22,7 @@ import cni.netlink.ffm.route.Route;
 import cni.netlink.ffm.route.RtNetlink;
 import cni.netlink.ffm.route.Rtnetlink;
 import cni.sandbox.AttachmentCheck;
+import cni.sandbox.Attempt;
 import cni.sandbox.Namespace;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -78,17 +79,18 @@ public final class VrfPlugin implements NetworkPlugin {
     var rollback = new Rollback();
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
-      try {
-        Link vrf = ensure(sandbox.routing(), config, rollback);
-        enslave(
-            sandbox.routing(), AttachmentCheck.requireInterface(request, sandbox), vrf, rollback);
-        return previous;
-      } catch (IOException e) {
-        throw rollback.after(Namespace.failure("joining VRF " + config.name(), e));
-      } catch (CniException | RuntimeException | Error e) {
-        rollback.after(e);
-        throw e;
-      }
+      return Attempt.orTakeBack(
+          "joining VRF " + config.name(),
+          rollback,
+          () -> {
+            Link vrf = ensure(sandbox.routing(), config, rollback);
+            enslave(
+                sandbox.routing(),
+                AttachmentCheck.requireInterface(request, sandbox),
+                vrf,
+                rollback);
+            return previous;
+          });
     }
   }
 

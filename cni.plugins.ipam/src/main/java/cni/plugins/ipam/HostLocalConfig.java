@@ -53,7 +53,7 @@ record HostLocalConfig(
     for (ConfigObject route : ipam.objects("routes")) {
       routes.add(Result.Route.parse(route));
     }
-    return new HostLocalConfig(sets, routes, nonEmpty(ipam, "resolvConf"));
+    return new HostLocalConfig(sets, routes, ipam.nonEmpty("resolvConf"));
   }
 
   /**
@@ -62,11 +62,7 @@ record HostLocalConfig(
    * @throws CniException code 7 if {@code ipam.dataDir} is not a string
    */
   static String dataDir(PluginConfig config) throws CniException {
-    return nonEmpty(config.requireIpam("host-local"), "dataDir").orElse(DEFAULT_DATA_DIR);
-  }
-
-  private static Optional<String> nonEmpty(ConfigObject config, String key) throws CniException {
-    return config.text(key).filter(text -> !text.isEmpty());
+    return config.requireIpam("host-local").nonEmpty("dataDir").orElse(DEFAULT_DATA_DIR);
   }
 
   private static void addSets(ConfigObject config, String key, List<RangeSet> sets)

@@ -53,20 +53,20 @@ sealed interface HostDevice {
    */
   static HostDevice parse(PluginConfig config) throws CniException {
     ConfigObject view = config.view();
-    if (text(view, "device").isPresent()) {
-      return new Named(text(view, "device").get());
+    if (view.nonEmpty("device").isPresent()) {
+      return new Named(view.nonEmpty("device").get());
     }
-    if (text(view, "hwaddr").isPresent()) {
+    if (view.nonEmpty("hwaddr").isPresent()) {
       return new WithMac(view.parsed("hwaddr", it -> Mac.format(Mac.parse(it))).orElseThrow());
     }
-    if (text(view, "kernelpath").isPresent()) {
+    if (view.nonEmpty("kernelpath").isPresent()) {
       return new AtPath(view.parsed("kernelpath", HostDevice::devicePath).orElseThrow());
     }
     Optional<ConfigObject> runtime = config.runtimeConfig();
-    if (runtime.isPresent() && text(runtime.get(), "deviceID").isPresent()) {
+    if (runtime.isPresent() && runtime.get().nonEmpty("deviceID").isPresent()) {
       return new OnSomeBus(busId(runtime.get(), "deviceID"));
     }
-    if (text(view, "pciBusID").isPresent()) {
+    if (view.nonEmpty("pciBusID").isPresent()) {
       return new OnPci(busId(view, "pciBusID"));
     }
     throw view.invalid("device", "is missing: give device, hwaddr, kernelpath or pciBusID");
@@ -75,19 +75,15 @@ sealed interface HostDevice {
   /** Whether the configuration tells a device, and does not leave it to the runtime. */
   static boolean isNamed(ConfigObject view) throws CniException {
     for (String key : List.of("device", "hwaddr", "kernelpath", "pciBusID")) {
-      if (text(view, key).isPresent()) {
+      if (view.nonEmpty(key).isPresent()) {
         return true;
       }
     }
     return false;
   }
 
-  private static Optional<String> text(ConfigObject view, String key) throws CniException {
-    return view.text(key).filter(text -> !text.isEmpty());
-  }
-
   private static String busId(ConfigObject view, String key) throws CniException {
-    String id = text(view, key).orElseThrow();
+    String id = view.nonEmpty(key).orElseThrow();
     if (!id.matches("[A-Za-z0-9_][A-Za-z0-9_.:-]*")) {
       throw view.invalid(key, "is not the name of a device on a bus, such as 0000:00:1f.6");
     }

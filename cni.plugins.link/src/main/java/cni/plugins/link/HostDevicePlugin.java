@@ -13,6 +13,7 @@ import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.NetNs;
 import cni.netlink.ffm.route.Link;
 import cni.sandbox.AttachmentCheck;
+import cni.sandbox.Attempt;
 import cni.sandbox.InterfaceSetup;
 import cni.sandbox.Ipam;
 import cni.sandbox.Namespace;
@@ -40,19 +41,16 @@ public final class HostDevicePlugin implements NetworkPlugin {
     try (Namespace host = Namespace.ofHost(request.context());
         NetNs hostNetns = hostNetns(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
-      try {
-        var lent = new LentLink(host, hostNetns, sandbox);
-        HostDevice.Entry entry = lookUp(device, host);
-        Result made = lend(request, device, entry, lent, rollback);
-        Result result = request.prevResult().orElse(Result.EMPTY).plus(made);
-        return result.withDns(request.config().dns());
-      } catch (IOException e) {
-        throw rollback.after(
-            Namespace.failure("lending a device to " + request.attachment().sandbox(), e));
-      } catch (CniException | RuntimeException | Error e) {
-        rollback.after(e);
-        throw e;
-      }
+      return Attempt.orTakeBack(
+          "lending a device to " + request.attachment().sandbox(),
+          rollback,
+          () -> {
+            var lent = new LentLink(host, hostNetns, sandbox);
+            HostDevice.Entry entry = lookUp(device, host);
+            Result made = lend(request, device, entry, lent, rollback);
+            Result result = request.prevResult().orElse(Result.EMPTY).plus(made);
+            return result.withDns(request.config().dns());
+          });
     } catch (KernelException e) {
       throw Namespace.failure("opening the host's namespace", e);
     }
@@ -156,8 +154,8 @@ public final class HostDevicePlugin implements NetworkPlugin {
       }
       Optional<Result.Interface> was = was(request);
       if (was.isPresent()) {
-        Optional<String> ownName = request.config().view().text("device");
-        LentLink.restore(host, was.get(), ownName.filter(text -> !text.isEmpty()));
+        Optional<String> ownName = request.config().view().nonEmpty("device");
+        LentLink.restore(host, was.get(), ownName);
       }
     }
   }

@@ -14,6 +14,7 @@ import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.sandbox.AttachmentCheck;
+import cni.sandbox.Attempt;
 import cni.sandbox.InterfaceSetup;
 import cni.sandbox.Ipam;
 import cni.sandbox.Namespace;
@@ -85,15 +86,12 @@ abstract class InterfacePlugin implements NetworkPlugin {
     var rollback = new Rollback();
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
-      try {
-        return attach(request, host, sandbox, rollback);
-      } catch (IOException e) {
-        throw rollback.after(
-            Namespace.failure("attaching " + request.attachment().sandbox() + " by " + type(), e));
-      } catch (CniException | RuntimeException | Error e) {
-        rollback.after(e);
-        throw e;
-      }
+      return Attempt.orTakeBack(
+          "attaching " + request.attachment().sandbox() + " by " + type(),
+          rollback,
+          () -> {
+            return attach(request, host, sandbox, rollback);
+          });
     }
   }
 

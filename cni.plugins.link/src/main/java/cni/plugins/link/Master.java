@@ -76,7 +76,7 @@ record Master(Link link, boolean inContainer) {
 
   /** The name in the configuration. */
   static Optional<String> name(ConfigObject view) throws CniException {
-    return view.text("master").filter(text -> !text.isEmpty());
+    return view.nonEmpty("master");
   }
 
   /** The interface of the best default route: IPv4's, otherwise that of IPv6. */

@@ -19,7 +19,7 @@ final class Modes {
    */
   static int read(ConfigObject view, Map<String, Integer> modes, String otherwise)
       throws CniException {
-    String name = view.text("mode").filter(text -> !text.isEmpty()).orElse(otherwise);
+    String name = view.nonEmpty("mode").orElse(otherwise);
     Integer mode = modes.get(name);
     if (mode == null) {
       throw view.invalid("mode", "is none of " + new TreeSet<>(modes.keySet()));

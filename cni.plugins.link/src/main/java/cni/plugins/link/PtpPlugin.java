@@ -10,6 +10,7 @@ import cni.api.Result;
 import cni.api.Rollback;
 import cni.netlink.ffm.route.Link;
 import cni.sandbox.AttachmentCheck;
+import cni.sandbox.Attempt;
 import cni.sandbox.Ipam;
 import cni.sandbox.Masquerade;
 import cni.sandbox.Namespace;
@@ -53,23 +54,20 @@ public final class PtpPlugin implements NetworkPlugin {
     var rollback = new Rollback();
     try (Namespace host = Namespace.ofHost(request.context());
         Namespace sandbox = Namespace.ofContainer(request, host)) {
-      try {
-        var pair = new PointToPoint(request, host, sandbox);
-        Result result = pair.connect(mtu, rollback);
-        if (masquerade.isPresent()) {
-          var rules = rules(request, host);
-          rules.add(masquerade.get(), result.ips().stream().map(it -> it.address()).toList());
-          rollback.add(rules::delete);
-        }
-        Result whole = request.prevResult().orElse(Result.EMPTY).plus(result);
-        return whole.withDns(request.config().dns());
-      } catch (IOException e) {
-        throw rollback.after(
-            Namespace.failure("attaching " + request.attachment().sandbox() + " by ptp", e));
-      } catch (CniException | RuntimeException | Error e) {
-        rollback.after(e);
-        throw e;
-      }
+      return Attempt.orTakeBack(
+          "attaching " + request.attachment().sandbox() + " by ptp",
+          rollback,
+          () -> {
+            var pair = new PointToPoint(request, host, sandbox);
+            Result result = pair.connect(mtu, rollback);
+            if (masquerade.isPresent()) {
+              var rules = rules(request, host);
+              rules.add(masquerade.get(), result.ips().stream().map(it -> it.address()).toList());
+              rollback.add(rules::delete);
+            }
+            Result whole = request.prevResult().orElse(Result.EMPTY).plus(result);
+            return whole.withDns(request.config().dns());
+          });
     }
   }
 

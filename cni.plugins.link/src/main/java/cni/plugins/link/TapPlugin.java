@@ -66,11 +66,11 @@ public final class TapPlugin extends InterfacePlugin {
   }
 
   private static Optional<String> bridge(ConfigObject view) throws CniException {
-    return view.text("bridge").filter(text -> !text.isEmpty());
+    return view.nonEmpty("bridge");
   }
 
   private static Optional<String> context(ConfigObject view) throws CniException {
-    return view.text("selinuxContext").filter(text -> !text.isEmpty());
+    return view.nonEmpty("selinuxContext");
   }
 
   @Override

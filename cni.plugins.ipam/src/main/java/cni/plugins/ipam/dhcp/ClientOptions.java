@@ -64,7 +64,7 @@ record ClientOptions(Map<Integer, byte[]> provided, List<Integer> requested) {
       int option =
           it.parsed("option", ClientOptions::number)
               .orElseThrow(() -> it.invalid("option", "is missing: a number or a name"));
-      Optional<String> value = it.text("value").filter(text -> !text.isEmpty());
+      Optional<String> value = it.nonEmpty("value");
       String argument = args.get(it.text("fromArg").orElse(""));
       if (argument != null) {
         value = Optional.of(argument);
