@@ -4,9 +4,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
@@ -16,9 +14,12 @@ import java.util.OptionalLong;
  * checked against what was received.
  */
 public final class Attributes {
-  private final Map<Integer, List<ByteBuffer>> values = new HashMap<>();
+  /** Their bytes. They are looked through at each question: few are asked for, many come. */
+  private final ByteBuffer buffer;
 
-  private Attributes() {}
+  private Attributes(ByteBuffer buffer) {
+    this.buffer = buffer;
+  }
 
   /**
    * Reads the attributes that fill the buffer from its position to its limit.
@@ -26,25 +27,36 @@ public final class Attributes {
    * @throws MalformedMessageException if a length does not fit
    */
   public static Attributes read(ByteBuffer buffer) throws MalformedMessageException {
-    var attributes = new Attributes();
-    int at = buffer.position();
-    while (buffer.limit() - at >= Netlink.NLA_HDRLEN) {
-      int length = Short.toUnsignedInt(buffer.getShort(at));
-      int type = Short.toUnsignedInt(buffer.getShort(at + 2)) & Netlink.NLA_TYPE_MASK;
-      if (length < Netlink.NLA_HDRLEN || length > buffer.limit() - at) {
-        throw new MalformedMessageException("attribute " + type + " has length " + length);
+    var attributes = new Attributes(buffer.slice().order(buffer.order()));
+    for (int at = 0; attributes.isAttribute(at); at = attributes.next(at)) {
+      int length = attributes.length(at);
+      if (length < Netlink.NLA_HDRLEN || length > attributes.buffer.limit() - at) {
+        throw new MalformedMessageException(
+            "attribute " + attributes.type(at) + " has length " + length);
       }
-      ByteBuffer value =
-          buffer.slice(at + Netlink.NLA_HDRLEN, length - Netlink.NLA_HDRLEN).order(buffer.order());
-      attributes.values.computeIfAbsent(type, t -> new ArrayList<>(1)).add(value);
-      at += Netlink.align(length);
     }
     return attributes;
   }
 
+  private boolean isAttribute(int at) {
+    return buffer.limit() - at >= Netlink.NLA_HDRLEN;
+  }
+
+  private int length(int at) {
+    return Short.toUnsignedInt(buffer.getShort(at));
+  }
+
+  private int type(int at) {
+    return Short.toUnsignedInt(buffer.getShort(at + 2)) & Netlink.NLA_TYPE_MASK;
+  }
+
+  private int next(int at) {
+    return at + Netlink.align(length(at));
+  }
+
   /** Whether the attribute is there. */
   public boolean has(int attribute) {
-    return values.containsKey(attribute);
+    return value(attribute).isPresent();
   }
 
   /** The attribute's bytes. */
@@ -141,13 +153,30 @@ public final class Attributes {
 
   /** The bytes of each attribute of that type, for those that occur more than once. */
   public List<ByteBuffer> all(int attribute) {
-    return values.getOrDefault(attribute, List.of());
+    List<ByteBuffer> found = new ArrayList<>(1);
+    for (int at = 0; isAttribute(at); at = next(at)) {
+      if (type(at) == attribute) {
+        found.add(valueAt(at));
+      }
+    }
+    return found;
   }
 
   /** As the kernel does where an attribute occurs twice, the last one counts. */
   private Optional<ByteBuffer> value(int attribute) {
-    List<ByteBuffer> found = all(attribute);
-    return found.isEmpty() ? Optional.empty() : Optional.of(found.getLast());
+    int last = -1;
+    for (int at = 0; isAttribute(at); at = next(at)) {
+      if (type(at) == attribute) {
+        last = at;
+      }
+    }
+    return last < 0 ? Optional.empty() : Optional.of(valueAt(last));
+  }
+
+  private ByteBuffer valueAt(int at) {
+    return buffer
+        .slice(at + Netlink.NLA_HDRLEN, length(at) - Netlink.NLA_HDRLEN)
+        .order(buffer.order());
   }
 
   private Optional<ByteBuffer> value(int attribute, int length) throws MalformedMessageException {

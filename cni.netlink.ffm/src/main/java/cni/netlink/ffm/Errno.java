@@ -9,6 +9,7 @@ public final class Errno {
   public static final int EBUSY = 16;
   public static final int EEXIST = 17;
   public static final int ENODEV = 19;
+  public static final int EISDIR = 21;
   public static final int EINVAL = 22;
   public static final int ENOTTY = 25;
   public static final int ETXTBSY = 26;

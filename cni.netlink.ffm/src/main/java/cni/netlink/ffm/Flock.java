@@ -1,6 +1,5 @@
 package cni.netlink.ffm;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
@@ -47,15 +46,25 @@ public final class Flock implements AutoCloseable {
 
   private static Flock acquire(Path file, int operation, Duration patience)
       throws KernelException, InterruptedException {
-    int create = Files.isDirectory(file) ? 0 : Libc.O_CREAT;
-    int flags = Libc.O_RDONLY | create | Libc.O_CLOEXEC;
-    var descriptor = new Descriptor(Libc.open(file.toString(), flags, 0600));
+    var descriptor = new Descriptor(open(file.toString()));
     try {
       await(descriptor, operation, System.nanoTime() + patience.toNanos());
       return new Flock(descriptor);
     } catch (KernelException | InterruptedException | RuntimeException e) {
       descriptor.close();
       throw e;
+    }
+  }
+
+  private static int open(String file) throws KernelException {
+    int flags = Libc.O_RDONLY | Libc.O_CLOEXEC;
+    try {
+      return Libc.open(file, flags | Libc.O_CREAT, 0600);
+    } catch (KernelException e) {
+      if (!e.is(Errno.EISDIR)) {
+        throw e;
+      }
+      return Libc.open(file, flags, 0);
     }
   }
 

@@ -79,6 +79,11 @@ final class Libc {
       function("sendto", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT);
   private static final MethodHandle RECVFROM =
       function("recvfrom", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT, ADDRESS, ADDRESS);
+  private static final MethodHandle READ =
+      function("read", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG);
+  private static final MethodHandle INOTIFY_INIT1 = function("inotify_init1", JAVA_INT, JAVA_INT);
+  private static final MethodHandle INOTIFY_ADD_WATCH =
+      function("inotify_add_watch", JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT);
   private static final MethodHandle STRERROR =
       LINKER.downcallHandle(
           LINKER.defaultLookup().findOrThrow("strerror_r"),
@@ -300,6 +305,38 @@ final class Libc {
       long received =
           (long) RECVFROM.invokeExact(state, fd, buffer, buffer.byteSize(), flags, sender, length);
       return check(received, state, "receive");
+    } catch (Throwable t) {
+      throw failure(t);
+    }
+  }
+
+  /** read(2). */
+  static long read(int fd, MemorySegment buffer) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(STATE);
+      long length = (long) READ.invokeExact(state, fd, buffer, buffer.byteSize());
+      return check(length, state, "read");
+    } catch (Throwable t) {
+      throw failure(t);
+    }
+  }
+
+  /** inotify_init1(2). */
+  static int inotifyInit(int flags) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(STATE);
+      return check((int) INOTIFY_INIT1.invokeExact(state, flags), state, "inotify_init1");
+    } catch (Throwable t) {
+      throw failure(t);
+    }
+  }
+
+  /** inotify_add_watch(2). */
+  static void inotifyAddWatch(int fd, String path, int mask) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(STATE);
+      int watch = (int) INOTIFY_ADD_WATCH.invokeExact(state, fd, arena.allocateFrom(path), mask);
+      check(watch, state, "watching " + path);
     } catch (Throwable t) {
       throw failure(t);
     }

@@ -48,9 +48,14 @@ final class NamespaceThreads {
   /** Runs the task on a thread that is in the namespace; waits for it, interrupted or not. */
   static <T, E extends Exception> T call(int namespace, NetNs.Task<T, E> task)
       throws E, KernelException {
+    return begin(namespace, task).await();
+  }
+
+  /** Has a thread run the task in the namespace, while the caller goes on. */
+  static <T, E extends Exception> NetNs.Visit<T, E> begin(int namespace, NetNs.Task<T, E> task) {
     var visit = new Visit<>(namespace, task);
     Visitor.free().take(visit::there);
-    return visit.await().get();
+    return () -> visit.await().get();
   }
 
   /**

@@ -214,6 +214,14 @@ public final class NetNs implements AutoCloseable {
   }
 
   /**
+   * As {@link #call}, but the calling thread goes on meanwhile. The namespace must stay open until
+   * the visit has been awaited.
+   */
+  public <T, E extends Exception> Visit<T, E> begin(Task<T, E> task) {
+    return NamespaceThreads.begin(fd(), task);
+  }
+
+  /**
    * Runs a task as {@code ip netns exec} would run a command: inside the namespace, with a mount
    * namespace of its own in which /sys shows this network namespace's devices. For starting a
    * process.
@@ -259,6 +267,18 @@ public final class NetNs implements AutoCloseable {
   public interface Task<T, E extends Exception> {
     /** Does it. */
     T run() throws E, KernelException;
+  }
+
+  /** A task that runs inside a namespace by now. */
+  @FunctionalInterface
+  public interface Visit<T, E extends Exception> {
+    /**
+     * Waits for its end, interrupted or not; again and again, if need be.
+     *
+     * @throws E what the task throws
+     * @throws KernelException if the namespace cannot be entered or left
+     */
+    T await() throws E, KernelException;
   }
 
   /** The device and inode of a namespace's file, which no other namespace shares. */

@@ -50,9 +50,17 @@ public final class NetlinkMessage {
     return (flags & Netlink.NLM_F_DUMP) == Netlink.NLM_F_DUMP;
   }
 
-  /** Whether it only asks. The RTM_GET types are 2 modulo 4 (linux/rtnetlink.h). */
+  /** Whether it only asks. */
   boolean isQuery() {
-    return isDump() || (type < FIRST_SUBSYSTEM && type % 4 == 2);
+    return isDump() || isAnsweredByOne();
+  }
+
+  /**
+   * Whether the answer is one message or a refusal, so that no acknowledgement is needed. The
+   * RTM_GET types are 2 modulo 4 (linux/rtnetlink.h).
+   */
+  boolean isAnsweredByOne() {
+    return !isDump() && type < FIRST_SUBSYSTEM && type % 4 == 2;
   }
 
   /** Appends a field of a structure. */

@@ -10,7 +10,12 @@ import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/** Requests that were sent together, and what has been received in answer to them so far. */
+/**
+ * Requests that were sent together, and what has been received in answer to them so far.
+ *
+ * <p>The kernel treats them in their order and tells every refusal. So only the last one has to be
+ * answered in any case: whatever answers it says that those before it are done as well.
+ */
 final class NetlinkReception {
   private final List<NetlinkMessage> requests;
   private final int port;
@@ -45,8 +50,9 @@ final class NetlinkReception {
 
   byte[] encode() {
     var bytes = new ByteArrayOutputStream();
+    int last = batch ? lastOfBatch() : requests.size() - 1;
     for (int i = 0; i < requests.size(); i++) {
-      boolean acknowledged = !batch || i == lastOfBatch();
+      boolean acknowledged = i == last && !requests.get(i).isAnsweredByOne();
       bytes.writeBytes(requests.get(i).encode(firstSequence + i, port, acknowledged));
     }
     return bytes.toByteArray();
@@ -117,7 +123,19 @@ final class NetlinkReception {
       case Netlink.NLMSG_OVERRUN ->
           throw new KernelException(Errno.ENOBUFS, requests.get(index).description());
       case Netlink.NLMSG_ERROR, Netlink.NLMSG_DONE -> end(type, flags, index, payload);
-      default -> objects.get(index).add(payload);
+      default -> {
+        objects.get(index).add(payload);
+        if (requests.get(index).isAnsweredByOne()) {
+          end(index);
+        }
+      }
+    }
+  }
+
+  private void end(int index) {
+    for (int i = batch ? index : 0; i <= index; i++) {
+      open -= ended[i] ? 0 : 1;
+      ended[i] = true;
     }
   }
 
@@ -133,8 +151,7 @@ final class NetlinkReception {
       String words = extendedAck(flags, done ? 4 : 4 + Netlink.NLMSG_HDRLEN, payload);
       errors[index] = new NetlinkException(-error, requests.get(index).description(), words);
     }
-    ended[index] = true;
-    open--;
+    end(index);
   }
 
   private static String extendedAck(int flags, int start, ByteBuffer payload)

@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 
@@ -73,6 +74,24 @@ public record Sysctl(Path root) {
   public void ensure(String key, String value) throws IOException {
     if (!get(key).equals(value)) {
       set(key, value);
+    }
+  }
+
+  /**
+   * As {@link #ensure}, for a parameter that most likely has another value: it is written without
+   * being read first.
+   *
+   * @throws IOException as {@link #get} and {@link #set}
+   */
+  public void overwrite(String key, String value) throws IOException {
+    try {
+      set(key, value);
+    } catch (NoSuchFileException e) {
+      throw e;
+    } catch (IOException e) {
+      if (!get(key).equals(value)) {
+        throw e;
+      }
     }
   }
 

@@ -17,6 +17,7 @@ class NetlinkReceptionTest {
   private static final int PORT = 77;
   private static final int FIRST = 10;
   private static final int RTM_NEWLINK = 16;
+  private static final int RTM_GETLINK = 18;
 
   private final NetlinkReception reception =
       new NetlinkReception(List.of(request("first"), request("second")), false, PORT, FIRST);
@@ -27,16 +28,46 @@ class NetlinkReceptionTest {
 
   @Test
   void answersBelongToTheirRequestsByNumber() throws IOException {
-    reception.accept(message(Netlink.NLMSG_ERROR, 0, FIRST + 1, PORT, ack(-17)));
-    assertFalse(reception.complete());
     reception.accept(message(RTM_NEWLINK, 0, FIRST, PORT, ByteBuffer.allocate(8)));
-    reception.accept(message(Netlink.NLMSG_ERROR, 0, FIRST, PORT, ack(0)));
+    assertFalse(reception.complete());
+    reception.accept(message(Netlink.NLMSG_ERROR, 0, FIRST + 1, PORT, ack(-17)));
     assertTrue(reception.complete());
     List<NetlinkAnswer> answers = reception.answers();
     assertEquals(1, answers.getFirst().orThrow().size());
     NetlinkException refused = assertThrows(NetlinkException.class, answers.getLast()::orThrow);
     assertEquals(Errno.EEXIST, refused.errno());
     assertEquals("second: File exists (errno 17)", refused.getMessage());
+  }
+
+  @Test
+  void onlyTheLastRequestIsAcknowledged() throws IOException {
+    ByteBuffer sent = ByteBuffer.wrap(reception.encode()).order(ByteOrder.nativeOrder());
+    assertEquals(Netlink.NLM_F_REQUEST, sent.getShort(6));
+    int second = Netlink.align(sent.getInt(0));
+    assertEquals(Netlink.NLM_F_REQUEST | Netlink.NLM_F_ACK, sent.getShort(second + 6));
+    reception.accept(message(Netlink.NLMSG_ERROR, 0, FIRST + 1, PORT, ack(0)));
+    assertTrue(reception.complete());
+    reception.answers().getFirst().orThrow(); // done before, and would have been refused before
+  }
+
+  @Test
+  void aRefusalInTheMiddleIsNotTheEnd() throws IOException {
+    reception.accept(message(Netlink.NLMSG_ERROR, 0, FIRST, PORT, ack(-17)));
+    assertFalse(reception.complete());
+    reception.accept(message(Netlink.NLMSG_ERROR, 0, FIRST + 1, PORT, ack(0)));
+    assertThrows(NetlinkException.class, reception.answers().getFirst()::orThrow);
+    reception.answers().getLast().orThrow();
+  }
+
+  @Test
+  void whatIsAskedForIsItsOwnAcknowledgement() throws IOException {
+    var question = new NetlinkMessage("question", RTM_GETLINK, 0);
+    var asked = new NetlinkReception(List.of(request("first"), question), false, PORT, FIRST);
+    ByteBuffer sent = ByteBuffer.wrap(asked.encode()).order(ByteOrder.nativeOrder());
+    assertEquals(Netlink.NLM_F_REQUEST, sent.getShort(Netlink.align(sent.getInt(0)) + 6));
+    asked.accept(message(RTM_NEWLINK, 0, FIRST + 1, PORT, ByteBuffer.allocate(8)));
+    assertTrue(asked.complete());
+    assertEquals(1, asked.answers().getLast().orThrow().size());
   }
 
   @Test

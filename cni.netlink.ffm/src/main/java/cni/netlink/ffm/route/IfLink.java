@@ -68,6 +68,7 @@ public final class IfLink {
 
   // IFLA_EXT_MASK
   public static final int RTEXT_FILTER_BRVLAN = 1 << 1;
+  public static final int RTEXT_FILTER_SKIP_STATS = 1 << 3;
 
   // ifi_flags
   public static final int IFF_UP = 0x1;

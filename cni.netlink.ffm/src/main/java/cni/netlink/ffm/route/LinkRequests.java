@@ -25,20 +25,25 @@ public final class LinkRequests {
   public static NetlinkMessage get(String name) {
     var message = new NetlinkMessage("get link \"" + name + "\"", RtNetlink.RTM_GETLINK, 0);
     boolean alternative = name.length() > IfLink.LONGEST_NAME;
-    return ifinfomsg(message, RtNetlink.AF_UNSPEC, 0, 0, 0)
+    return withoutStatistics(ifinfomsg(message, RtNetlink.AF_UNSPEC, 0, 0, 0))
         .string(alternative ? IfLink.IFLA_ALT_IFNAME : IfLink.IFLA_IFNAME, name);
   }
 
   /** Asks for the link with that index; ENODEV if there is none. */
   public static NetlinkMessage get(int index) {
     var message = new NetlinkMessage("get link " + index, RtNetlink.RTM_GETLINK, 0);
-    return ifinfomsg(message, RtNetlink.AF_UNSPEC, index, 0, 0);
+    return withoutStatistics(ifinfomsg(message, RtNetlink.AF_UNSPEC, index, 0, 0));
+  }
+
+  /** Counters are most of what the kernel tells of a link, and nobody reads them here. */
+  private static NetlinkMessage withoutStatistics(NetlinkMessage message) {
+    return message.u32(IfLink.IFLA_EXT_MASK, IfLink.RTEXT_FILTER_SKIP_STATS);
   }
 
   /** Asks for every link. */
   public static NetlinkMessage list() {
     var message = new NetlinkMessage("list links", RtNetlink.RTM_GETLINK, Netlink.NLM_F_DUMP);
-    return ifinfomsg(message, RtNetlink.AF_UNSPEC, 0, 0, 0);
+    return withoutStatistics(ifinfomsg(message, RtNetlink.AF_UNSPEC, 0, 0, 0));
   }
 
   /** Asks for every port of a bridge with its VLANs. */
