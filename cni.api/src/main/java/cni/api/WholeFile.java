@@ -36,18 +36,51 @@ public final class WholeFile {
    */
   public static void write(Path file, Path unfinished, byte[] content) throws IOException {
     try {
-      try (SeekableByteChannel channel = Files.newByteChannel(unfinished, OVERWRITE, OWNERS_FILE)) {
-        ByteBuffer bytes = ByteBuffer.wrap(content);
-        while (bytes.hasRemaining()) {
-          channel.write(bytes);
-        }
-      }
-      Files.move(
-          unfinished, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      overwrite(unfinished, content);
+      rename(unfinished, file);
     } catch (IOException e) {
       Files.deleteIfExists(unfinished);
       throw e;
     }
+  }
+
+  /**
+   * Writes a file, mode 0600, that nobody reads before it is whole.
+   *
+   * @throws IOException if that fails
+   */
+  public static void overwrite(Path file, byte[] content) throws IOException {
+    try (SeekableByteChannel channel = Files.newByteChannel(file, OVERWRITE, OWNERS_FILE)) {
+      writeAll(channel, content);
+    }
+  }
+
+  /**
+   * Writes over the beginning of a file that is there, and on from its end.
+   *
+   * @param content not shorter than the file
+   * @throws IOException if that fails or there is none
+   */
+  public static void extend(Path file, byte[] content) throws IOException {
+    try (SeekableByteChannel channel = Files.newByteChannel(file, StandardOpenOption.WRITE)) {
+      writeAll(channel, content);
+    }
+  }
+
+  private static void writeAll(SeekableByteChannel channel, byte[] content) throws IOException {
+    ByteBuffer bytes = ByteBuffer.wrap(content);
+    while (bytes.hasRemaining()) {
+      channel.write(bytes);
+    }
+  }
+
+  /**
+   * Gives a whole file its name, in place of the file that may have it.
+   *
+   * @throws IOException if that fails; then both are as they were
+   */
+  public static void rename(Path file, Path name) throws IOException {
+    Files.move(file, name, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
   }
 
   /**

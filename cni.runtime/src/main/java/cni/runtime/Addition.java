@@ -22,10 +22,14 @@ final class Addition {
   private final Attachment attachment;
   private final CallContext context;
   private final Rollback rollback = new Rollback();
+  private final CacheEntry entry;
   private Optional<Result> previous = Optional.empty();
 
   /** Whether this ADD has noted the attachment. */
   private boolean noted;
+
+  /** Whether an ADD before that died has. */
+  private boolean before;
 
   /** Whether there is an attachment already, which taking this one back would take down. */
   private boolean again;
@@ -35,6 +39,7 @@ final class Addition {
     this.config = config;
     this.attachment = attachment;
     this.context = context;
+    this.entry = CacheEntry.of(config, attachment);
   }
 
   /** Goes through the chain and keeps the result, or leaves nothing behind. */
@@ -50,9 +55,9 @@ final class Addition {
         add(plugin, version, chain.get(i));
       }
       Result result = previous.orElseThrow();
-      cni.cache().put(config, version, attachment, result);
-      noted = true; // whoever has noted it: it is whole now
-      end();
+      Optional<ResultCache> note = noted ? Optional.of(cni.begun()) : Optional.empty();
+      cni.cache().put(entry.with(result, version), note);
+      endAll();
       return result;
     } catch (CniException | RuntimeException | Error e) {
       if (rollback.after(e).getSuppressed().length == 0) {
@@ -64,11 +69,17 @@ final class Addition {
 
   /** Notes the attachment, so that GC finds it if this process dies before the result is kept. */
   private void begin() throws CniException {
-    boolean before = cni.begun().get(config.name(), attachment.id()).isPresent();
+    before = cni.begun().has(config.name(), attachment.id());
     if (!again && !before) {
-      cni.begun().put(config, attachment);
+      cni.begun().note(entry);
       noted = true;
     }
+  }
+
+  /** The attachment is whole now, whoever noted it: a note of this ADD has become the result. */
+  private void endAll() {
+    noted = before;
+    end();
   }
 
   /**

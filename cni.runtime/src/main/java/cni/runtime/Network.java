@@ -206,7 +206,7 @@ public final class Network {
           failures.guard(() -> collect(plugin, version, valid, context));
         }
       }
-      failures.guard(cni.cache()::sweep);
+      failures.guard(cni.begun()::sweep);
       failures.throwIfAny();
     }
   }

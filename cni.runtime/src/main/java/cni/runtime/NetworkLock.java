@@ -102,8 +102,8 @@ final class NetworkLock {
 
   private Flock lockFiles(String network, Deadline deadline, FileLock fileLock)
       throws CniException {
-    try (Flock _ = fileLock.acquire(file("entry", network), deadline.remaining())) {
-      return fileLock.acquire(file("stay", network), deadline.remaining());
+    try (Flock _ = lockFile("entry", network, deadline, fileLock)) {
+      return lockFile("stay", network, deadline, fileLock);
     } catch (InterruptedException e) {
       throw CniException.interrupted("waiting for network " + network);
     } catch (IOException e) {
@@ -114,10 +114,18 @@ final class NetworkLock {
     }
   }
 
-  private Path file(String purpose, String network) throws IOException {
+  private Flock lockFile(String purpose, String network, Deadline deadline, FileLock fileLock)
+      throws IOException, InterruptedException {
     Path parent = directory.resolve(purpose);
-    WholeFile.prepare(parent);
-    return parent.resolve(network);
+    try {
+      return fileLock.acquire(parent.resolve(network), deadline.remaining());
+    } catch (KernelException e) {
+      if (!e.is(Errno.ENOENT)) {
+        throw e;
+      }
+      WholeFile.prepare(parent);
+      return fileLock.acquire(parent.resolve(network), deadline.remaining());
+    }
   }
 
   private static CniException busy(String network) {

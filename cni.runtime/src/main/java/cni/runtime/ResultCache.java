@@ -1,12 +1,9 @@
 package cni.runtime;
 
-import cni.api.Attachment;
 import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Json;
-import cni.api.Names;
-import cni.api.NetworkConfig;
 import cni.api.Result;
 import cni.api.ResultJson;
 import cni.api.SpecVersion;
@@ -24,16 +21,11 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Base64;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.SortedSet;
 import java.util.TreeSet;
 import java.util.concurrent.ThreadLocalRandom;
-import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -45,7 +37,8 @@ import tools.jackson.databind.node.ObjectNode;
  * counts: one that belongs to another attachment is left alone.
  */
 final class ResultCache {
-  private static final String KIND = "cniCacheV1";
+  /** In bytes: the least that any machine has. */
+  private static final int PAGE = 4096;
 
   /** NAME_MAX of Linux, in bytes. */
   private static final int LONGEST_NAME = 255;
@@ -105,55 +98,77 @@ final class ResultCache {
     return true;
   }
 
-  /**
-   * Keeps a result.
-   *
-   * @param version of the result, which is that of the ADD
-   * @throws CniException code 5 if it cannot be written
-   */
-  void put(NetworkConfig network, SpecVersion version, Attachment attachment, Result result)
-      throws CniException {
-    ObjectNode json = describe(network, attachment);
-    json.set("result", ResultJson.write(result, version));
-    put(network.name(), attachment, json);
-  }
-
-  /**
-   * Keeps an attachment that has no result yet.
-   *
-   * @throws CniException code 5 if it cannot be written
-   */
-  void put(NetworkConfig network, Attachment attachment) throws CniException {
-    put(network.name(), attachment, describe(network, attachment));
-  }
-
-  private static ObjectNode describe(NetworkConfig network, Attachment attachment) {
-    ObjectNode json = Json.object();
-    json.put("kind", KIND);
-    json.put("containerId", attachment.containerId());
-    json.put("config", Json.bytes(network.json())); // Jackson writes bytes as base64, as Go does
-    json.put("ifName", attachment.interfaceName());
-    json.put("networkName", network.name());
-    attachment.namespace().ifPresent(path -> json.put("netns", path.toString()));
-    if (!attachment.args().isEmpty()) {
-      ArrayNode args = json.putArray("cniArgs");
-      attachment.args().forEach((key, value) -> args.addArray().add(key).add(value));
-    }
-    if (!attachment.capabilityArgs().isEmpty()) {
-      json.putObject("capabilityArgs").setAll(attachment.capabilityArgs());
-    }
-    return json;
-  }
-
-  private void put(String network, Attachment attachment, ObjectNode json) throws CniException {
-    Path file = directory.resolve(name(network, attachment.id()));
+  /** Whether something is kept of an attachment that can be read. */
+  boolean has(String network, AttachmentId id) {
+    Optional<Path> file = file(network, id);
     try {
-      write(file, Json.bytes(json));
-    } catch (ClosedByInterruptException e) {
-      throw CniException.interrupted("keeping the result in " + file);
+      return file.isPresent() && Files.exists(file.get()) && get(network, id).isPresent();
+    } catch (CniException e) {
+      return false;
+    }
+  }
+
+  /**
+   * Notes an attachment that is begun. Nothing has been done yet, so a process that dies within
+   * this leaves a file that does not matter.
+   *
+   * @throws CniException code 5 if it cannot be written
+   */
+  void note(CacheEntry entry) throws CniException {
+    Path file = file(entry);
+    try {
+      writeNote(file, entry.bytes());
     } catch (IOException e) {
-      throw new CniException(
-          ErrorCode.IO_FAILURE, "the result cannot be kept in " + file + ": " + e, e);
+      throw failure(file, e);
+    }
+  }
+
+  private void writeNote(Path file, byte[] bytes) throws IOException {
+    try {
+      WholeFile.overwrite(file, bytes);
+    } catch (NoSuchFileException e) {
+      WholeFile.prepare(directory);
+      WholeFile.overwrite(file, bytes);
+    }
+  }
+
+  /**
+   * Keeps an entry with its result.
+   *
+   * @param begun where its note is, if there is one: that file itself then becomes the entry's
+   * @throws CniException code 5 if it cannot be written
+   */
+  void put(CacheEntry entry, Optional<ResultCache> begun) throws CniException {
+    Path file = file(entry);
+    try {
+      byte[] bytes = entry.bytes();
+      if (begun.isEmpty() || !complete(begun.get().file(entry), bytes, file)) {
+        write(file, bytes);
+        if (begun.isPresent()) {
+          Files.deleteIfExists(begun.get().file(entry));
+        }
+      }
+    } catch (IOException e) {
+      throw failure(file, e);
+    }
+  }
+
+  /**
+   * Makes a note an entry.
+   *
+   * @return false if that cannot be: more than a page might be written in part if the process is
+   *     killed meanwhile, and somebody may have removed the note or never made the directory
+   */
+  private static boolean complete(Path note, byte[] bytes, Path file) throws IOException {
+    if (bytes.length > PAGE) {
+      return false;
+    }
+    try {
+      WholeFile.extend(note, bytes);
+      WholeFile.rename(note, file);
+      return true;
+    } catch (NoSuchFileException e) {
+      return false;
     }
   }
 
@@ -162,6 +177,17 @@ final class ResultCache {
     WholeFile.prepare(unfinished);
     String name = "%016x".formatted(ThreadLocalRandom.current().nextLong());
     WholeFile.write(file, unfinished.resolve(name), bytes);
+  }
+
+  private Path file(CacheEntry entry) {
+    return directory.resolve(name(entry.network(), entry.attachment().id()));
+  }
+
+  private static CniException failure(Path file, IOException e) {
+    return e instanceof ClosedByInterruptException
+        ? CniException.interrupted("keeping the result in " + file)
+        : new CniException(
+            ErrorCode.IO_FAILURE, "the result cannot be kept in " + file + ": " + e, e);
   }
 
   /**
@@ -177,7 +203,7 @@ final class ResultCache {
       return Optional.empty();
     }
     ObjectNode json = kept.get();
-    if (isEntry(json)) {
+    if (CacheEntry.isEntry(json)) {
       if (!(json.get("result") instanceof ObjectNode result)) {
         return Optional.empty();
       }
@@ -198,7 +224,7 @@ final class ResultCache {
    */
   Optional<CachedAttachment> get(String network, AttachmentId id) throws CniException {
     Optional<ObjectNode> json = read(network, id);
-    return json.isPresent() ? entry(json.get()) : Optional.empty();
+    return json.isPresent() ? CacheEntry.read(json.get()) : Optional.empty();
   }
 
   /**
@@ -214,7 +240,7 @@ final class ResultCache {
       Optional<CachedAttachment> entry;
       try {
         Optional<ObjectNode> json = read(file);
-        entry = json.isPresent() ? entry(json.get()) : Optional.empty();
+        entry = json.isPresent() ? CacheEntry.read(json.get()) : Optional.empty();
       } catch (CniException e) {
         continue;
       }
@@ -244,74 +270,6 @@ final class ResultCache {
     return files;
   }
 
-  private static boolean isEntry(ObjectNode json) {
-    return json.path("kind").asString("").equals(KIND);
-  }
-
-  /** The entry that a file holds; absent if it lacks what names the attachment. */
-  private static Optional<CachedAttachment> entry(ObjectNode json) {
-    String network = json.path("networkName").asString("");
-    AttachmentId id = idOf(json);
-    if (!isEntry(json)
-        || !Names.isIdentifier(network)
-        || !Names.isIdentifier(id.containerId())
-        || !Names.isInterface(id.interfaceName())) {
-      return Optional.empty();
-    }
-    var attachment =
-        new Attachment(
-            id,
-            namespace(json, id),
-            args(json.path("cniArgs")),
-            capabilityArgs(json.path("capabilityArgs")));
-    ObjectNode result = json.get("result") instanceof ObjectNode object ? object : Json.object();
-    return Optional.of(
-        new CachedAttachment(network, attachment, decode(json.path("config")), result));
-  }
-
-  private static AttachmentId idOf(ObjectNode json) {
-    return new AttachmentId(
-        json.path("containerId").asString(""), json.path("ifName").asString(""));
-  }
-
-  /** Before 1.2 libcni did not keep the path, but the result of most plugins has it. */
-  private static Optional<Path> namespace(ObjectNode json, AttachmentId id) {
-    String path = json.path("netns").asString("");
-    for (JsonNode it : json.path("result").path("interfaces")) {
-      if (path.isEmpty() && it.path("name").asString("").equals(id.interfaceName())) {
-        path = it.path("sandbox").asString("");
-      }
-    }
-    try {
-      return path.isEmpty() ? Optional.empty() : Optional.of(Path.of(path));
-    } catch (InvalidPathException e) {
-      return Optional.empty(); // it leads nowhere
-    }
-  }
-
-  private static Map<String, String> args(JsonNode pairs) {
-    Map<String, String> args = new LinkedHashMap<>();
-    for (JsonNode pair : pairs) {
-      args.put(pair.path(0).asString(""), pair.path(1).asString(""));
-    }
-    return args;
-  }
-
-  private static Map<String, JsonNode> capabilityArgs(JsonNode object) {
-    Map<String, JsonNode> args = new LinkedHashMap<>();
-    object.properties().forEach(entry -> args.put(entry.getKey(), entry.getValue()));
-    return args;
-  }
-
-  private static String decode(JsonNode base64) {
-    try {
-      byte[] bytes = Base64.getDecoder().decode(base64.asString(""));
-      return new String(bytes, StandardCharsets.UTF_8);
-    } catch (IllegalArgumentException e) {
-      return "";
-    }
-  }
-
   /** What the attachment's file holds; absent if there is none, or it is another attachment's. */
   private Optional<ObjectNode> read(String network, AttachmentId id) throws CniException {
     Optional<Path> file = file(network, id);
@@ -330,8 +288,8 @@ final class ResultCache {
   /** Whether it is an entry of an attachment whose file has the same name. */
   private static boolean isOthers(ObjectNode json, String network, AttachmentId id) {
     String itsNetwork = json.path("networkName").asString(network);
-    AttachmentId its = idOf(json);
-    return isEntry(json)
+    AttachmentId its = CacheEntry.idOf(json);
+    return CacheEntry.isEntry(json)
         && !(itsNetwork.equals(network) && its.equals(id))
         && name(itsNetwork, its).equals(name(network, id));
   }
@@ -366,19 +324,32 @@ final class ResultCache {
     }
   }
 
-  /** Removes what a process that died did not finish writing. */
+  /**
+   * Removes what a process that died did not finish writing.
+   *
+   * @throws CniException code 5 if a directory cannot be read or a file cannot be removed
+   */
   void sweep() throws CniException {
-    try (DirectoryStream<Path> files = Files.newDirectoryStream(unfinished)) {
+    sweep(unfinished, file -> true);
+    sweep(directory, file -> Files.size(file) == 0);
+  }
+
+  private interface Condition {
+    boolean holds(Path file) throws IOException;
+  }
+
+  private static void sweep(Path directory, Condition condition) throws CniException {
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
       Instant before = Instant.now().minus(ABANDONED);
       for (Path file : files) {
-        if (Files.getLastModifiedTime(file).toInstant().isBefore(before)) {
+        if (Files.getLastModifiedTime(file).toInstant().isBefore(before) && condition.holds(file)) {
           Files.deleteIfExists(file);
         }
       }
     } catch (NoSuchFileException e) {
       return; // nothing was ever written, or somebody else has just finished
     } catch (IOException | DirectoryIteratorException e) {
-      throw new CniException(ErrorCode.IO_FAILURE, unfinished + " cannot be swept: " + e, e);
+      throw new CniException(ErrorCode.IO_FAILURE, directory + " cannot be swept: " + e, e);
     }
   }
 
