@@ -8,23 +8,22 @@ import cni.api.Result;
 import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
 
 /** One attachment's addresses in the making: all of them, or none stays reserved. */
 record Allocation(Reservations reservations, AttachmentId id, List<InetAddress> requested) {
   List<Result.IpConfig> allocate(List<RangeSet> sets) throws CniException {
-    Map<InetAddress, Reservations.Holder> taken = reservations.read().held();
+    List<InetAddress> before = new ArrayList<>(reservations.heldBy(id));
+    before.addAll(reservations.heldBy(id.containerId()));
     List<InetAddress> open = new ArrayList<>(requested);
     List<Result.IpConfig> allocated = new ArrayList<>();
     try {
       for (int i = 0; i < sets.size(); i++) {
         RangeSet set = sets.get(i);
         Optional<InetAddress> wanted = open.stream().filter(set::contains).findFirst();
-        requireNoneYet(set, taken);
-        InetAddress address =
-            wanted.isPresent() ? requireFree(wanted.get(), set, taken) : next(set, i, taken);
+        requireNoneYet(set, before);
+        InetAddress address = wanted.isPresent() ? requireFree(wanted.get(), set) : next(set, i);
         reservations.reserve(address, id, i);
         allocated.add(set.describe(address));
         wanted.ifPresent(open::remove);
@@ -52,41 +51,39 @@ record Allocation(Reservations reservations, AttachmentId id, List<InetAddress> 
     }
   }
 
-  private void requireNoneYet(RangeSet set, Map<InetAddress, Reservations.Holder> taken)
-      throws CniException {
-    for (Map.Entry<InetAddress, Reservations.Holder> entry : taken.entrySet()) {
-      if ((entry.getValue().is(id) || entry.getValue().isOnly(id.containerId()))
-          && set.contains(entry.getKey())) {
+  private void requireNoneYet(RangeSet set, List<InetAddress> before) throws CniException {
+    for (InetAddress address : before) {
+      if (set.contains(address)) {
         throw new CniException(
             ErrorCode.INVALID_PARAMETER,
             "%s has been allocated to %s (CNI_CONTAINERID, CNI_IFNAME) already; delete that"
-                    .formatted(Ip.format(entry.getKey()), entry.getValue())
+                    .formatted(Ip.format(address), holder(address))
                 + " attachment before adding it again");
       }
     }
   }
 
-  private static InetAddress requireFree(
-      InetAddress address, RangeSet set, Map<InetAddress, Reservations.Holder> taken)
-      throws CniException {
+  private String holder(InetAddress address) throws CniException {
+    return reservations.holderOf(address).map(Object::toString).orElse("nobody any more");
+  }
+
+  private InetAddress requireFree(InetAddress address, RangeSet set) throws CniException {
     if (address.equals(set.rangeOf(address).orElseThrow().gateway())) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
           "the requested address " + Ip.format(address) + " is the subnet's gateway");
     }
-    Reservations.Holder holder = taken.get(address);
-    if (holder != null) {
+    if (reservations.isHeld(AddressKey.of(address))) {
       throw new CniException(
           ErrorCode.TRY_AGAIN_LATER,
-          "the requested address " + Ip.format(address) + " is held by " + holder);
+          "the requested address " + Ip.format(address) + " is held by " + holder(address));
     }
     return address;
   }
 
-  private InetAddress next(RangeSet set, int index, Map<InetAddress, Reservations.Holder> taken)
-      throws CniException {
+  private InetAddress next(RangeSet set, int index) throws CniException {
     Optional<InetAddress> last = reservations.lastReserved(index);
-    return set.next(last, address -> !taken.containsKey(address))
+    return set.next(last, address -> !reservations.isHeld(address))
         .orElseThrow(
             () ->
                 new CniException(

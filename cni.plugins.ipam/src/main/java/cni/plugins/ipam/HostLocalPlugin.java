@@ -8,10 +8,10 @@ import cni.api.Dns;
 import cni.api.ErrorCode;
 import cni.api.Ip;
 import cni.api.Json;
-import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.PluginRequest;
+import cni.api.ResidentPlugin;
 import cni.api.Result;
 import java.math.BigInteger;
 import java.net.InetAddress;
@@ -33,9 +33,12 @@ import java.util.stream.Collectors;
  * Gives out addresses of ranges and keeps account of them on this host. The accounts are those of
  * the reference plugin, which may work on them at the same time.
  */
-public final class HostLocalPlugin implements NetworkPlugin {
+public final class HostLocalPlugin implements ResidentPlugin {
   private final FileSystem files;
   private final DirectoryLock lock;
+
+  /** Only in a process that stays: for one call it would cost more than it saves. */
+  private volatile Optional<LeaseMemory> memory = Optional.empty();
 
   /** The plugin as the runtime makes it. */
   public HostLocalPlugin() {
@@ -54,6 +57,17 @@ public final class HostLocalPlugin implements NetworkPlugin {
   }
 
   @Override
+  public void start(Path state) {
+    memory = Optional.of(new LeaseMemory());
+  }
+
+  @Override
+  public void stop() {
+    memory.ifPresent(LeaseMemory::close);
+    memory = Optional.empty();
+  }
+
+  @Override
   public Result add(AttachmentRequest request) throws CniException {
     HostLocalConfig config = HostLocalConfig.parse(request.config());
     List<InetAddress> requested =
@@ -64,7 +78,8 @@ public final class HostLocalPlugin implements NetworkPlugin {
             : Dns.NONE;
     requireInSomeSet(requested, config);
     try (Reservations reservations =
-        Reservations.open(directory(request.config()), lock, request.context().deadline())) {
+        Reservations.open(
+            directory(request.config()), lock, memory, request.context().deadline())) {
       var allocation = new Allocation(reservations, request.attachment().id(), requested);
       return new Result(List.of(), allocation.allocate(config.sets()), config.routes(), dns);
     }
@@ -89,7 +104,7 @@ public final class HostLocalPlugin implements NetworkPlugin {
     Optional<Reservations> open = openIfPresent(request);
     if (open.isPresent()) {
       try (Reservations reservations = open.get()) {
-        if (!holding(request.attachment().id(), reservations.read().held()).isEmpty()) {
+        if (!holding(request.attachment().id(), reservations).isEmpty()) {
           return;
         }
       }
@@ -108,16 +123,16 @@ public final class HostLocalPlugin implements NetworkPlugin {
     Optional<Reservations> open = openIfPresent(request);
     if (open.isPresent()) {
       try (Reservations reservations = open.get()) {
-        release(reservations, holding(request.attachment().id(), reservations.read().held()));
+        release(reservations, holding(request.attachment().id(), reservations));
       }
     }
   }
 
   /** Files that name only the container count where none names the interface as well. */
-  private static List<InetAddress> holding(
-      AttachmentId id, Map<InetAddress, Reservations.Holder> held) {
-    List<InetAddress> exact = addresses(held, holder -> holder.is(id));
-    return exact.isEmpty() ? addresses(held, holder -> holder.isOnly(id.containerId())) : exact;
+  private static List<InetAddress> holding(AttachmentId id, Reservations reservations)
+      throws CniException {
+    List<InetAddress> exact = reservations.heldBy(id);
+    return exact.isEmpty() ? reservations.heldBy(id.containerId()) : exact;
   }
 
   private static List<InetAddress> addresses(
@@ -180,19 +195,20 @@ public final class HostLocalPlugin implements NetworkPlugin {
     HostLocalConfig config = HostLocalConfig.parse(request.config());
     requireWritable(directory(request.config()));
     Optional<Reservations> open = openIfPresent(request);
-    Set<InetAddress> taken = new HashSet<>();
     if (open.isPresent()) {
       try (Reservations reservations = open.get()) {
-        taken.addAll(reservations.read().held().keySet());
+        for (RangeSet set : config.sets()) {
+          requireFree(set, reservations.count(set::contains), directory(request.config()));
+        }
       }
     }
-    for (RangeSet set : config.sets()) {
-      long used = taken.stream().filter(set::contains).count();
-      if (set.size().compareTo(BigInteger.valueOf(used)) <= 0) {
-        throw new CniException(
-            ErrorCode.NOT_AVAILABLE,
-            "every address of " + set + " is reserved (see " + directory(request.config()) + ")");
-      }
+  }
+
+  private static void requireFree(RangeSet set, long used, Path directory) throws CniException {
+    if (set.size().compareTo(BigInteger.valueOf(used)) <= 0) {
+      throw new CniException(
+          ErrorCode.NOT_AVAILABLE,
+          "every address of " + set + " is reserved (see " + directory + ")");
     }
   }
 
@@ -223,6 +239,6 @@ public final class HostLocalPlugin implements NetworkPlugin {
 
   private Optional<Reservations> openIfPresent(PluginRequest request) throws CniException {
     return Reservations.openIfPresent(
-        directory(request.config()), lock, request.context().deadline());
+        directory(request.config()), lock, memory, request.context().deadline());
   }
 }

@@ -4,7 +4,6 @@ import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.ErrorCode;
-import cni.api.Ip;
 import cni.api.Result;
 import java.math.BigInteger;
 import java.net.InetAddress;
@@ -86,34 +85,33 @@ record RangeSet(List<AddressRange> ranges) {
    *     start of the first range
    * @param free whether an address can be had
    */
-  Optional<InetAddress> next(Optional<InetAddress> last, Predicate<InetAddress> free) {
+  Optional<InetAddress> next(Optional<InetAddress> last, Predicate<AddressKey> free) {
     int start = 0;
-    BigInteger after = Ip.toNumber(ranges.getFirst().first()).subtract(BigInteger.ONE);
+    AddressKey from = AddressKey.of(ranges.getFirst().first());
     if (last.isPresent() && contains(last.get())) {
       start = ranges.indexOf(rangeOf(last.get()).orElseThrow());
-      after = Ip.toNumber(last.get());
+      from = AddressKey.of(last.get()).next();
     }
-    AddressRange begun = ranges.get(start);
-    // The rest of the range begun, the others, then the part of the range begun that was left out.
-    Optional<InetAddress> found = search(begun, after, Ip.toNumber(begun.last()), free);
-    for (int i = 1; i < ranges.size() && found.isEmpty(); i++) {
+    // The rest of the range begun, the others, then that range from its start.
+    Optional<InetAddress> found = search(ranges.get(start), from, free);
+    for (int i = 1; i <= ranges.size() && found.isEmpty(); i++) {
       AddressRange range = ranges.get((start + i) % ranges.size());
-      BigInteger before = Ip.toNumber(range.first()).subtract(BigInteger.ONE);
-      found = search(range, before, Ip.toNumber(range.last()), free);
+      found = search(range, AddressKey.of(range.first()), free);
     }
-    BigInteger beforeBegun = Ip.toNumber(begun.first()).subtract(BigInteger.ONE);
-    return found.isPresent() ? found : search(begun, beforeBegun, after, free);
+    return found;
   }
 
   private static Optional<InetAddress> search(
-      AddressRange range, BigInteger after, BigInteger last, Predicate<InetAddress> free) {
-    for (BigInteger number = after.add(BigInteger.ONE);
-        number.compareTo(last) <= 0;
-        number = number.add(BigInteger.ONE)) {
-      InetAddress address = Ip.fromNumber(number, Ip.bits(range.first()));
-      if (!address.equals(range.gateway()) && free.test(address)) {
-        return Optional.of(address);
+      AddressRange range, AddressKey from, Predicate<AddressKey> free) {
+    AddressKey gateway = AddressKey.of(range.gateway());
+    AddressKey last = AddressKey.of(range.last());
+    // What comes after the highest address of all is the lowest, which is before the range.
+    boolean inside = from.compareTo(AddressKey.of(range.first())) >= 0;
+    for (AddressKey key = from; inside && key.compareTo(last) <= 0; key = key.next()) {
+      if (!key.equals(gateway) && free.test(key)) {
+        return Optional.of(key.address());
       }
+      inside = !key.equals(last);
     }
     return Optional.empty();
   }

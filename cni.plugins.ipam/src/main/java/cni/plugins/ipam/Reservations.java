@@ -1,5 +1,8 @@
 package cni.plugins.ipam;
 
+import static java.nio.file.StandardOpenOption.CREATE;
+import static java.nio.file.StandardOpenOption.WRITE;
+
 import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.Deadline;
@@ -10,17 +13,23 @@ import cni.api.Names;
 import cni.api.WholeFile;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.nio.ByteBuffer;
 import java.nio.channels.ClosedByInterruptException;
+import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The reservations of a network, in the reference plugin's form: a directory with a file for each
@@ -41,33 +50,150 @@ final class Reservations implements AutoCloseable {
 
   private final Path directory;
   private final DirectoryLock.Held lock;
+  private final Optional<LeaseMemory> memory;
+  private Optional<KnownLeases> known = Optional.empty();
+  private LeaseTable table = new LeaseTable();
 
-  private Reservations(Path directory, DirectoryLock.Held lock) {
+  private Reservations(Path directory, DirectoryLock.Held lock, Optional<LeaseMemory> memory) {
     this.directory = directory;
     this.lock = lock;
+    this.memory = memory;
   }
 
   /**
    * Opens a directory and locks it. It is created if it is not there.
    *
+   * @param memory where to keep what it holds for the next time
    * @throws CniException code 5 if that fails, code 11 if others hold the lock until the deadline
    */
-  static Reservations open(Path directory, DirectoryLock lock, Deadline deadline)
+  static Reservations open(
+      Path directory, DirectoryLock lock, Optional<LeaseMemory> memory, Deadline deadline)
       throws CniException {
     try {
-      Files.createDirectories(directory);
+      if (!Files.isDirectory(directory)) {
+        Files.createDirectories(directory);
+      }
     } catch (IOException e) {
       throw failure("directory " + directory + " cannot be created", e);
     }
-    return new Reservations(directory, lock.acquire(directory.resolve(LOCK), deadline));
+    DirectoryLock.Held held = lock.acquire(directory.resolve(LOCK), deadline);
+    var reservations = new Reservations(directory, held, memory);
+    boolean opened = false;
+    try {
+      reservations.recall();
+      opened = true;
+      return reservations;
+    } finally {
+      if (!opened) {
+        reservations.forget();
+        held.close();
+      }
+    }
   }
 
   /** As {@link #open}, if the directory exists. */
-  static Optional<Reservations> openIfPresent(Path directory, DirectoryLock lock, Deadline deadline)
+  static Optional<Reservations> openIfPresent(
+      Path directory, DirectoryLock lock, Optional<LeaseMemory> memory, Deadline deadline)
       throws CniException {
     return Files.isDirectory(directory)
-        ? Optional.of(open(directory, lock, deadline))
+        ? Optional.of(open(directory, lock, memory, deadline))
         : Optional.empty();
+  }
+
+  /** Finds out what the directory holds: by what has changed since, if it is known from before. */
+  private void recall() throws CniException {
+    Object key = memory.isPresent() ? key() : null;
+    known = memory.flatMap(it -> it.take(directory));
+    Optional<Set<String>> news = known.flatMap(it -> it.news(key));
+    if (news.isPresent()) {
+      table = known.orElseThrow().table();
+      for (String name : news.get()) {
+        Optional<InetAddress> address = addressOf(name);
+        if (address.isPresent()) {
+          note(address.get());
+        }
+      }
+      return;
+    }
+    forget();
+    known = KnownLeases.watch(directory, key);
+    table = known.map(KnownLeases::table).orElseGet(LeaseTable::new);
+    read().held().forEach((address, holder) -> table.put(AddressKey.of(address), holder.hash()));
+  }
+
+  private @Nullable Object key() throws CniException {
+    try {
+      return Files.readAttributes(directory, BasicFileAttributes.class).fileKey();
+    } catch (IOException e) {
+      throw failure("directory " + directory + " cannot be read", e);
+    }
+  }
+
+  private void forget() {
+    known.ifPresent(KnownLeases::close);
+    known = Optional.empty();
+  }
+
+  private void note(InetAddress address) throws CniException {
+    Optional<Holder> holder = holderOf(address);
+    if (holder.isPresent()) {
+      table.put(AddressKey.of(address), holder.get().hash());
+    } else {
+      table.remove(AddressKey.of(address));
+    }
+  }
+
+  /** Whether somebody holds the address. */
+  boolean isHeld(AddressKey address) {
+    return table.contains(address);
+  }
+
+  /** How many of the addresses are held. */
+  long count(Predicate<InetAddress> condition) {
+    return table.addresses().stream().map(AddressKey::address).filter(condition).count();
+  }
+
+  /**
+   * Who holds the address.
+   *
+   * @return absent if nobody does, or the file was not written to its end
+   * @throws CniException code 5 if the file cannot be read
+   */
+  Optional<Holder> holderOf(InetAddress address) throws CniException {
+    Path file = fileOf(address);
+    try {
+      return holderOf(file);
+    } catch (IOException e) {
+      throw failure("reservation " + file + " cannot be read", e);
+    }
+  }
+
+  /**
+   * The addresses whose files name that attachment.
+   *
+   * @throws CniException code 5 if a file cannot be read
+   */
+  List<InetAddress> heldBy(AttachmentId id) throws CniException {
+    return heldBy(LeaseTable.hash(id.containerId(), id.interfaceName()), holder -> holder.is(id));
+  }
+
+  /**
+   * The addresses whose files name that container and no interface.
+   *
+   * @throws CniException code 5 if a file cannot be read
+   */
+  List<InetAddress> heldBy(String containerId) throws CniException {
+    return heldBy(LeaseTable.hash(containerId, null), holder -> holder.isOnly(containerId));
+  }
+
+  private List<InetAddress> heldBy(long hash, Predicate<Holder> condition) throws CniException {
+    List<InetAddress> held = new ArrayList<>(1);
+    for (AddressKey key : table.heldBy(hash)) {
+      if (holderOf(key.address()).filter(condition).isPresent()) {
+        held.add(key.address());
+      }
+    }
+    return held;
   }
 
   /**
@@ -89,7 +215,7 @@ final class Reservations implements AutoCloseable {
     List<InetAddress> torn = new ArrayList<>();
     try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
       for (Path file : files) {
-        Optional<InetAddress> address = addressOf(file);
+        Optional<InetAddress> address = addressOf(String.valueOf(file.getFileName()));
         if (address.isPresent()) {
           Optional<Holder> holder = holderOf(file);
           holder.ifPresentOrElse(it -> held.put(address.get(), it), () -> torn.add(address.get()));
@@ -101,9 +227,8 @@ final class Reservations implements AutoCloseable {
     return new Contents(held, torn);
   }
 
-  private static Optional<InetAddress> addressOf(Path file) {
-    String name = String.valueOf(file.getFileName());
-    if (!name.matches("[0-9a-fA-F:.]+")) {
+  private static Optional<InetAddress> addressOf(String name) {
+    if (!name.chars().allMatch(c -> Character.digit(c, 16) >= 0 || c == ':' || c == '.')) {
       return Optional.empty(); // the lock and the like, without the cost of an exception
     }
     try {
@@ -136,7 +261,10 @@ final class Reservations implements AutoCloseable {
     Path file = fileOf(address);
     try {
       write(file, holder.containerId() + LINE_BREAK + holder.interfaceName());
-      write(directory.resolve(LAST_RESERVED + set), Ip.format(address));
+      overwrite(directory.resolve(LAST_RESERVED + set), Ip.format(address));
+      table.put(
+          AddressKey.of(address), LeaseTable.hash(holder.containerId(), holder.interfaceName()));
+      wrote(file);
     } catch (IOException e) {
       CniException failure = failure("reservation " + file + " cannot be written", e);
       try {
@@ -154,6 +282,22 @@ final class Reservations implements AutoCloseable {
   }
 
   /**
+   * Writes a file whose content only says where to begin: in its place, as replacing it costs more
+   * than all the rest of an ADD where the file system first brings the new one to the disk.
+   */
+  private static void overwrite(Path file, String content) throws IOException {
+    byte[] bytes = content.getBytes(StandardCharsets.UTF_8);
+    try (SeekableByteChannel channel = Files.newByteChannel(file, WRITE, CREATE)) {
+      channel.write(ByteBuffer.wrap(bytes));
+      channel.truncate(bytes.length);
+    }
+  }
+
+  private void wrote(Path file) {
+    known.ifPresent(it -> it.wrote(String.valueOf(file.getFileName())));
+  }
+
+  /**
    * Gives an address back.
    *
    * @throws CniException code 5 if its file cannot be removed
@@ -161,6 +305,8 @@ final class Reservations implements AutoCloseable {
   void release(InetAddress address) throws CniException {
     try {
       Files.deleteIfExists(fileOf(address));
+      table.remove(AddressKey.of(address));
+      wrote(fileOf(address));
     } catch (IOException e) {
       throw failure("reservation " + fileOf(address) + " cannot be removed", e);
     }
@@ -189,9 +335,18 @@ final class Reservations implements AutoCloseable {
     return new CniException(ErrorCode.IO_FAILURE, what + ": " + e, e);
   }
 
+  /** Keeps what is known, if all of it is, and gives the lock back. */
   @Override
   public void close() {
-    lock.close();
+    try {
+      if (memory.isPresent() && known.filter(KnownLeases::drain).isPresent()) {
+        memory.get().put(directory, known.get());
+      } else {
+        forget();
+      }
+    } finally {
+      lock.close();
+    }
   }
 
   /**
@@ -217,6 +372,10 @@ final class Reservations implements AutoCloseable {
       return name.isEmpty()
           ? Optional.empty()
           : Optional.of(new Holder(content.substring(0, lineBreak).strip(), Optional.of(name)));
+    }
+
+    long hash() {
+      return LeaseTable.hash(containerId, interfaceName.orElse(null));
     }
 
     /** Whether the file names that attachment. */

@@ -33,6 +33,7 @@ class ConcurrentAllocationTest {
   void noAddressIsGivenOutTwice() throws Exception {
     PluginConfig config = AllocationLoop.config(directory.toString());
     var plugin = new HostLocalPlugin();
+    plugin.start(directory); // remembers what it has seen, although others allocate as well
     List<Callable<String>> tasks = new ArrayList<>();
     for (int i = 0; i < ALLOCATIONS; i++) {
       AttachmentRequest request = AllocationLoop.request(config, "c" + i);
@@ -54,6 +55,7 @@ class ConcurrentAllocationTest {
     plugin.check(theirs);
     plugin.delete(theirs);
     assertEquals(ALLOCATIONS - 2, held());
+    plugin.stop();
   }
 
   private long held() throws IOException {

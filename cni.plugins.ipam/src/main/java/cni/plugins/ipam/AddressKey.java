@@ -1,0 +1,40 @@
+package cni.plugins.ipam;
+
+import cni.api.Ip;
+import java.net.Inet4Address;
+import java.net.InetAddress;
+import java.nio.ByteBuffer;
+
+/**
+ * An address as a number of 128 bits, for going through many of them. Those of IPv4 stand where
+ * IPv6 maps them (RFC 4291, section 2.5.5.2).
+ *
+ * @param high the upper half, without sign
+ * @param low the lower half, without sign
+ */
+record AddressKey(long high, long low) implements Comparable<AddressKey> {
+  private static final long MAPPED = 0xffff_0000_0000L;
+
+  static AddressKey of(InetAddress address) {
+    ByteBuffer bytes = ByteBuffer.wrap(address.getAddress());
+    return address instanceof Inet4Address
+        ? new AddressKey(0, MAPPED | Integer.toUnsignedLong(bytes.getInt(0)))
+        : new AddressKey(bytes.getLong(0), bytes.getLong(8));
+  }
+
+  InetAddress address() {
+    return high == 0 && low >>> 32 == MAPPED >>> 32
+        ? Ip.of(ByteBuffer.allocate(4).putInt((int) low).array())
+        : Ip.of(ByteBuffer.allocate(16).putLong(high).putLong(low).array());
+  }
+
+  AddressKey next() {
+    return new AddressKey(low == -1 ? high + 1 : high, low + 1);
+  }
+
+  @Override
+  public int compareTo(AddressKey other) {
+    int upper = Long.compareUnsigned(high, other.high);
+    return upper != 0 ? upper : Long.compareUnsigned(low, other.low);
+  }
+}
