@@ -43,10 +43,30 @@ public final class Forwarding {
     host.withSysctl(
         sysctl -> {
           try {
-            sysctl.ensure("net/ipv6/conf/" + name + "/accept_ra", "0");
+            sysctl.ensure(acceptRa(name), "0");
           } catch (NoSuchFileException e) {
             return; // no IPv6
           }
         });
+  }
+
+  /**
+   * As {@link #refuseAdvertisements}, for an interface that was made just now.
+   *
+   * @throws IOException if the kernel parameter cannot be set
+   */
+  public static void refuseAdvertisementsOfNew(Namespace host, String name) throws IOException {
+    host.withSysctl(
+        sysctl -> {
+          try {
+            sysctl.overwrite(acceptRa(name), "0");
+          } catch (NoSuchFileException e) {
+            return; // no IPv6
+          }
+        });
+  }
+
+  private static String acceptRa(String name) {
+    return "net/ipv6/conf/" + name + "/accept_ra";
   }
 }

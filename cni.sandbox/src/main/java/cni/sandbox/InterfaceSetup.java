@@ -34,37 +34,44 @@ public final class InterfaceSetup {
 
   private final Namespace sandbox;
   private final String name;
-  private final int link;
+  private final boolean dad;
 
-  /**
-   * The set-up of one interface.
-   *
-   * @param sandbox where it is
-   * @param name its name there
-   * @param link its index there
-   */
-  public InterfaceSetup(Namespace sandbox, String name, int link) {
+  private InterfaceSetup(Namespace sandbox, String name, boolean dad) {
     this.sandbox = sandbox;
     this.name = name;
-    this.link = link;
+    this.dad = dad;
+  }
+
+  /**
+   * Begins to set up an interface: somebody else enters the namespace, while the caller finds out
+   * which addresses the interface gets.
+   *
+   * @param sandbox where the interface is
+   * @param name its name there
+   * @param dad whether duplicate address detection is wanted for IPv6
+   */
+  public static InterfaceSetup begin(Namespace sandbox, String name, boolean dad) {
+    var setup = new InterfaceSetup(sandbox, name, dad);
+    sandbox.enter(setup::setParameters);
+    return setup;
   }
 
   /**
    * Adds the addresses that belong to the interface, sets it up, announces it, adds the routes, and
    * waits until the addresses can be used.
    *
+   * @param link the interface's index
    * @param result its addresses and all its routes are taken
    * @param index where the interface stands in the result
-   * @param dad whether duplicate address detection is wanted for IPv6
    * @throws CniException code 11 if an address is in use by someone else or the deadline passes,
    *     code 999 with the kernel's words if it refuses something
    */
-  public void apply(Result result, int index, boolean dad, Deadline deadline) throws CniException {
-    apply(result, index, dad, List.of(), deadline);
+  public void apply(int link, Result result, int index, Deadline deadline) throws CniException {
+    apply(link, result, index, List.of(), deadline);
   }
 
   /**
-   * As {@link #apply(Result, int, boolean, Deadline)}, with something in between.
+   * As {@link #apply(int, Result, int, Deadline)}, with something in between.
    *
    * @param onceUp what the kernel is asked to do when the interface is up, before the result's
    *     routes are added; that it refuses what is there already (EEXIST) or gone (ESRCH) is no
@@ -72,12 +79,15 @@ public final class InterfaceSetup {
    * @throws CniException as the other
    */
   public void apply(
-      Result result, int index, boolean dad, List<NetlinkMessage> onceUp, Deadline deadline)
+      int link, Result result, int index, List<NetlinkMessage> onceUp, Deadline deadline)
       throws CniException {
     List<Result.IpConfig> ips = result.ipsOf(index);
     boolean v6 = ips.stream().anyMatch(ip -> !ip.address().isV4());
     try {
-      sandbox.withSysctl(sysctl -> setParameters(sysctl, v6, dad));
+      sandbox.awaitEntry();
+      if (v6) {
+        sandbox.withSysctl(this::setParametersOfV6);
+      }
       List<NetlinkMessage> requests = new ArrayList<>();
       for (Result.IpConfig ip : ips) {
         InetAddress address = ip.address().address();
@@ -89,15 +99,15 @@ public final class InterfaceSetup {
       if (usableFirst) {
         execute(requests, List.of());
         requests.clear();
-        awaitUsable(deadline);
+        awaitUsable(link, deadline);
       }
       requests.addAll(onceUp);
       for (Result.Route route : result.routes()) {
-        requests.add(route(route, ips).addRequest());
+        requests.add(route(link, route, ips).addRequest());
       }
       execute(requests, onceUp);
       if (v6 && !usableFirst) {
-        awaitUsable(deadline);
+        awaitUsable(link, deadline);
       }
     } catch (IOException e) {
       throw Namespace.failure("setting up interface " + name, e);
@@ -117,32 +127,31 @@ public final class InterfaceSetup {
     }
   }
 
-  private void setParameters(Sysctl sysctl, boolean v6, boolean dad) throws IOException {
-    if (v6) {
-      sysctl.ensure("net/ipv6/conf/lo/disable_ipv6", "0");
-      sysctl.ensure("net/ipv6/conf/" + name + "/disable_ipv6", "0");
-      sysctl.ensure("net/ipv6/conf/" + name + "/keep_addr_on_down", "1");
-    }
+  private void setParameters(Sysctl sysctl) throws IOException {
     setIfPresent(sysctl, "net/ipv4/conf/" + name + "/arp_notify", "1");
-    if (v6) {
-      setIfPresent(sysctl, "net/ipv6/conf/" + name + "/ndisc_notify", "1");
-    }
     setIfPresent(sysctl, "net/ipv6/conf/" + name + "/accept_dad", dad ? "1" : "0");
     if (dad) {
       setIfPresent(sysctl, "net/ipv6/conf/" + name + "/enhanced_dad", "1");
     }
   }
 
+  private void setParametersOfV6(Sysctl sysctl) throws IOException {
+    sysctl.ensure("net/ipv6/conf/lo/disable_ipv6", "0");
+    sysctl.ensure("net/ipv6/conf/" + name + "/disable_ipv6", "0");
+    sysctl.overwrite("net/ipv6/conf/" + name + "/keep_addr_on_down", "1");
+    setIfPresent(sysctl, "net/ipv6/conf/" + name + "/ndisc_notify", "1");
+  }
+
   /** For parameters that a kernel without IPv6, or an older one, does not have. */
   private static void setIfPresent(Sysctl sysctl, String key, String value) throws IOException {
     try {
-      sysctl.ensure(key, value);
+      sysctl.overwrite(key, value);
     } catch (NoSuchFileException e) {
       return;
     }
   }
 
-  private Route route(Result.Route route, List<Result.IpConfig> ips) {
+  private static Route route(int link, Result.Route route, List<Result.IpConfig> ips) {
     boolean onLink =
         route.scope().equals(OptionalInt.of(RtNetlink.RT_SCOPE_LINK))
             || route.gateway().filter(InetAddress::isAnyLocalAddress).isPresent();
@@ -175,7 +184,7 @@ public final class InterfaceSetup {
   }
 
   /** Waits until no IPv6 address is tentative any more: before, it cannot be a source. */
-  private void awaitUsable(Deadline deadline) throws CniException, IOException {
+  private void awaitUsable(int link, Deadline deadline) throws CniException, IOException {
     var patience = new Backoff(DAD_PATIENCE);
     while (true) {
       boolean tentative = false;

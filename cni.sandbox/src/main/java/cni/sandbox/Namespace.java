@@ -23,9 +23,12 @@ import org.jspecify.annotations.Nullable;
  * and its sockets open until it is closed. For one thread at a time.
  */
 public final class Namespace implements AutoCloseable {
+  private static final System.Logger LOG = System.getLogger("cni.sandbox");
+
   private final Optional<NetNs> netns;
   private @Nullable Rtnetlink routing;
   private @Nullable Nftables nftables;
+  private NetNs.@Nullable Visit<Entry, KernelException> entry;
 
   private Namespace(Optional<NetNs> netns) {
     this.netns = netns;
@@ -141,12 +144,52 @@ public final class Namespace implements AutoCloseable {
     return netns.orElseThrow(IllegalStateException::new);
   }
 
+  /** What came of {@link #enter}. */
+  private record Entry(Rtnetlink routing, Optional<IOException> failure) {}
+
+  /**
+   * Begins to open what {@link #routing} gives, and to do some work inside the container's
+   * namespace, in one go and on a thread of its own, while the caller goes on.
+   */
+  public void enter(SysctlWork work) {
+    Rtnetlink before = routing;
+    entry =
+        netns()
+            .begin(
+                () -> {
+                  Rtnetlink open = before == null ? Rtnetlink.open() : before;
+                  try {
+                    work.with(Sysctl.KERNEL);
+                    return new Entry(open, Optional.empty());
+                  } catch (IOException e) {
+                    return new Entry(open, Optional.of(e));
+                  }
+                });
+  }
+
+  /**
+   * Waits until the work that {@link #enter} began is done.
+   *
+   * @throws IOException what the work throws, or if the namespace cannot be entered
+   */
+  public void awaitEntry() throws IOException {
+    if (entry != null) {
+      Optional<IOException> failure = entry.await().failure();
+      if (failure.isPresent()) {
+        throw failure.get();
+      }
+    }
+  }
+
   /**
    * Its links, addresses and routes.
    *
    * @throws KernelException if its socket cannot be opened
    */
   public Rtnetlink routing() throws KernelException {
+    if (entry != null) {
+      return entry.await().routing();
+    }
     Rtnetlink open = routing;
     if (open == null) {
       open = netns.isPresent() ? Rtnetlink.open(netns.get()) : Rtnetlink.open();
@@ -230,6 +273,13 @@ public final class Namespace implements AutoCloseable {
 
   @Override
   public void close() {
+    if (entry != null) {
+      try {
+        entry.await().routing().close();
+      } catch (KernelException e) {
+        LOG.log(System.Logger.Level.DEBUG, "nothing was opened in " + netns(), e);
+      }
+    }
     if (routing != null) {
       routing.close();
     }

@@ -64,40 +64,39 @@ final class BridgeAttachment {
   private Result attachOrThrow() throws CniException, IOException {
     Link bridgeLink = bridge.ensure();
     Result previous = request.prevResult().orElse(Result.EMPTY);
-    Optional<Result.Interface> port = BridgePlugin.madeBefore(previous, config.bridge());
-    Result result =
-        port.isPresent() ? adopt(bridgeLink, previous, port.get()) : connect(bridgeLink, previous);
-    if (config.spoofCheck()) {
-      refuseOtherMacs(hostInterface(result, port).name());
-    }
-    if (config.ipam().isPresent()) {
-      result = address(bridgeLink, result);
-    } else if (config.containerInterface() && port.isEmpty()) {
-      sandbox.routing().execute(LinkRequests.setUp(containerLink().index()));
-    }
-    // A tap that was adopted has no carrier before somebody uses it, so only a veth is waited for.
-    if (config.containerInterface() && port.isEmpty()) {
-      awaitPort(hostInterface(result, port).name());
-    }
-    result = withCurrentMacs(result, hostInterface(result, port).name());
-    return result.withDns(config.dns());
+    Optional<Result.Interface> adopted = BridgePlugin.madeBefore(previous, config.bridge());
+    return adopted.isPresent()
+        ? adopt(bridgeLink, previous, adopted.get())
+        : connect(bridgeLink, previous);
   }
 
   /** Makes a veth of which one end is in the container, and the other a port of the bridge. */
   private Result connect(Link bridgeLink, Result previous) throws CniException, IOException {
-    String hostName =
+    String port =
         VethPair.create(request, host, sandbox, config.mtu(), bridgeLink.index(), config.mac());
-    disconnection = () -> host.routing().executeUnless(LinkRequests.delete(hostName), Errno.ENODEV);
+    disconnection = () -> host.routing().executeUnless(LinkRequests.delete(port), Errno.ENODEV);
     rollback.add(disconnection::disconnect);
-    Forwarding.refuseAdvertisements(host, hostName);
-    Link hostLink = host.routing().links(hostName).getFirst();
-    BridgePort.configure(host.routing(), hostLink.index(), config);
-    Link containerLink = containerLink();
+    Optional<InterfaceSetup> setup = beginSetup();
+    Forwarding.refuseAdvertisementsOfNew(host, port);
+    BridgePort.configure(host.routing(), port, config);
+    Optional<Result> assigned = assign(previous.interfaces().size() + 2);
+    Link container = containerLink();
+    List<Link> vlan = List.of();
+    if (assigned.isPresent()) {
+      vlan = address(bridgeLink, container, setup.orElseThrow(), assigned.get());
+    } else if (config.containerInterface()) {
+      sandbox.routing().execute(LinkRequests.setUp(container.index()));
+    }
+    if (config.spoofCheck()) {
+      refuseOtherMacs(port, container);
+    }
+    // Hardware addresses as they are in the end: joining and leaving may have changed the bridge's.
+    List<Link> ends = config.containerInterface() ? awaitPort(port) : onHost(port);
     List<Result.Interface> interfaces = new ArrayList<>(previous.interfaces());
-    interfaces.add(describe(bridgeLink, ""));
-    interfaces.add(describe(hostLink, ""));
-    interfaces.add(describe(containerLink, sandboxPath()));
-    return previous.withInterfaces(interfaces);
+    ends.forEach(link -> interfaces.add(describe(link, "")));
+    interfaces.add(describe(container, sandboxPath()));
+    vlan.forEach(link -> interfaces.add(describe(link, "")));
+    return complete(previous, interfaces, assigned);
   }
 
   /** Makes the host's end of what an earlier plugin created a port (CONVENTIONS, "Chained"). */
@@ -126,49 +125,87 @@ final class BridgeAttachment {
             List.of(
                 LinkRequests.setMaster(link.index(), bridgeLink.index()),
                 LinkRequests.setUp(link.index())));
-    BridgePort.configure(host.routing(), link.index(), config);
-    List<Result.Interface> interfaces = new ArrayList<>(previous.interfaces());
-    interfaces.add(describe(bridgeLink, ""));
-    return previous.withInterfaces(interfaces);
+    Optional<InterfaceSetup> setup = beginSetup();
+    BridgePort.configure(host.routing(), port.name(), config);
+    Optional<Result> assigned =
+        config.ipam().isPresent() ? assign(containerIndex(previous)) : Optional.empty();
+    List<Link> vlan = List.of();
+    if (assigned.isPresent()) {
+      vlan = address(bridgeLink, containerLink(), setup.orElseThrow(), assigned.get());
+    }
+    if (config.spoofCheck()) {
+      refuseOtherMacs(port.name(), containerLink());
+    }
+    // A tap that was adopted has no carrier before somebody uses it, so it is not waited for.
+    List<Link> ends = onHost(port.name());
+    List<Result.Interface> interfaces = new ArrayList<>();
+    for (Result.Interface it : previous.interfaces()) {
+      interfaces.add(it.equals(port) ? describe(ends.getLast(), "") : it);
+    }
+    interfaces.add(describe(ends.getFirst(), ""));
+    vlan.forEach(it -> interfaces.add(describe(it, "")));
+    return complete(previous, interfaces, assigned);
   }
 
-  /** Has the ipam plugin give out addresses and puts them on the container's interface. */
-  private Result address(Link bridgeLink, Result result) throws CniException, IOException {
-    int index =
-        result
-            .indexOf(ifName(), sandboxPath())
-            .orElseThrow(
-                () ->
-                    new CniException(
-                        ErrorCode.INVALID_CONFIG,
-                        "ipam has no interface for its addresses: the plugin before bridge made no "
-                            + ifName()
-                            + " in "
-                            + sandboxPath()));
-    Link container = containerLink();
-    Result assigned = withGateways(Ipam.add(request, rollback, disconnection).orElseThrow(), index);
-    new InterfaceSetup(sandbox, ifName(), container.index())
-        .apply(assigned, index, config.dad(), request.context().deadline());
-    List<Result.Interface> interfaces = new ArrayList<>(result.interfaces());
+  private int containerIndex(Result previous) throws CniException {
+    return previous
+        .indexOf(ifName(), sandboxPath())
+        .orElseThrow(
+            () ->
+                new CniException(
+                    ErrorCode.INVALID_CONFIG,
+                    "ipam has no interface for its addresses: the plugin before bridge made no "
+                        + ifName()
+                        + " in "
+                        + sandboxPath()));
+  }
+
+  /** Without addresses the container's interface stays as it is. */
+  private Optional<InterfaceSetup> beginSetup() {
+    return config.ipam().isPresent()
+        ? Optional.of(InterfaceSetup.begin(sandbox, ifName(), config.dad()))
+        : Optional.empty();
+  }
+
+  /**
+   * Has the ipam plugin give out addresses, if there is one.
+   *
+   * @param index where the container's interface will stand in the result
+   */
+  private Optional<Result> assign(int index) throws CniException {
+    return Ipam.add(request, rollback, () -> disconnection.disconnect())
+        .map(assigned -> withGateways(assigned, index));
+  }
+
+  /**
+   * Puts the addresses on the container's interface, and on the bridge what belongs to them.
+   *
+   * @return the bridge's interface in the VLAN, if there is one
+   */
+  private List<Link> address(Link bridgeLink, Link container, InterfaceSetup setup, Result assigned)
+      throws CniException, IOException {
+    int index = assigned.ips().getFirst().interfaceIndex().orElseThrow();
+    setup.apply(container.index(), assigned, index, request.context().deadline());
+    Optional<Link> vlan = Optional.empty();
     if (config.gateway()) {
-      Optional<Link> vlan = bridge.ensureGateways(bridgeLink, Bridge.gateways(assigned.ips()));
-      vlan.ifPresent(link -> interfaces.add(describe(link, "")));
+      vlan = bridge.ensureGateways(bridgeLink, Bridge.gateways(assigned.ips()));
       Forwarding.enable(host, assigned.ips());
     }
     if (config.masquerade().isPresent()) {
       masquerade(config.masquerade().get(), assigned.ips());
     }
-    List<Result.IpConfig> ips = new ArrayList<>(result.ips());
-    ips.addAll(assigned.ips());
-    List<Result.Route> routes = new ArrayList<>(result.routes());
-    routes.addAll(assigned.routes());
-    return new Result(
-        interfaces, ips, routes, assigned.dns().isEmpty() ? result.dns() : assigned.dns());
+    return vlan.stream().toList();
   }
 
-  private void refuseOtherMacs(String port) throws CniException, IOException {
+  private Result complete(
+      Result previous, List<Result.Interface> interfaces, Optional<Result> assigned) {
+    Result added = assigned.orElse(Result.EMPTY).withInterfaces(interfaces);
+    return previous.withInterfaces(List.of()).plus(added).withDns(config.dns());
+  }
+
+  private void refuseOtherMacs(String port, Link container) throws CniException, IOException {
     var check = new SpoofCheck(host, request.config().network(), request.attachment().id());
-    check.add(port, containerLink().mac());
+    check.add(port, container.mac());
     rollback.add(check::delete);
   }
 
@@ -203,43 +240,27 @@ final class BridgeAttachment {
     }
   }
 
-  /** Waits until the bridge passes packets of the port on: the kernel says so a moment later. */
-  private void awaitPort(String port) throws CniException, IOException {
+  /** The bridge and its port. */
+  private List<Link> onHost(String port) throws IOException {
+    return host.routing().links(config.bridge(), port);
+  }
+
+  /** As {@link #onHost}, when the bridge passes the port's packets on: usually it does at once. */
+  private List<Link> awaitPort(String port) throws CniException, IOException {
     var patience = new Backoff(PORT_PATIENCE);
     while (true) {
-      Link link = host.routing().links(port).getFirst();
-      if (link.operState() == Link.OperState.UP || link.operState() == Link.OperState.UNKNOWN) {
-        return;
+      List<Link> links = onHost(port);
+      Link.OperState state = links.getLast().operState();
+      if (state == Link.OperState.UP || state == Link.OperState.UNKNOWN) {
+        return links;
       }
       if (!patience.pause("waiting for the bridge's port " + port, request.context().deadline())) {
         throw new CniException(
             ErrorCode.TRY_AGAIN_LATER,
             "port %s of bridge %s is %s instead of UP after %d ms"
-                .formatted(port, config.bridge(), link.operState(), PORT_PATIENCE.toMillis()));
+                .formatted(port, config.bridge(), state, PORT_PATIENCE.toMillis()));
       }
     }
-  }
-
-  /** Tells hardware addresses as they are in the end: joining and leaving may have changed them. */
-  private Result withCurrentMacs(Result result, String port) throws IOException {
-    List<Link> links = host.routing().links(config.bridge(), port);
-    List<Result.Interface> interfaces =
-        result.interfaces().stream()
-            .map(
-                it ->
-                    links.stream()
-                        .filter(link -> it.onHost() && link.name().equals(it.name()))
-                        .findFirst()
-                        .map(link -> describe(link, ""))
-                        .orElse(it))
-            .toList();
-    return result.withInterfaces(interfaces);
-  }
-
-  /** The port: the interface that was adopted, or the veth's end, which follows the bridge. */
-  private Result.Interface hostInterface(Result result, Optional<Result.Interface> adopted) {
-    int bridgeIndex = result.indexOf(config.bridge(), "").orElseThrow();
-    return adopted.orElseGet(() -> result.interfaces().get(bridgeIndex + 1));
   }
 
   private Link containerLink() throws CniException, IOException {

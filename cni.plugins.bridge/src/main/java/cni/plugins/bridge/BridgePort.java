@@ -14,11 +14,16 @@ final class BridgePort {
   private BridgePort() {}
 
   /** Applies the configuration to a port; says nothing where the kernel's defaults are wanted. */
-  static void configure(Rtnetlink routing, int port, BridgeConfig config) throws IOException {
-    if (config.hairpin() || config.isolated()) {
-      routing.execute(LinkRequests.setPort(port, config.hairpin(), config.isolated()));
+  static void configure(Rtnetlink routing, String port, BridgeConfig config) throws IOException {
+    boolean modes = config.hairpin() || config.isolated();
+    if (!modes && !config.vlans().any()) {
+      return;
     }
-    setVlans(routing, port, config.vlans());
+    int index = routing.links(port).getFirst().index();
+    if (modes) {
+      routing.execute(LinkRequests.setPort(index, config.hairpin(), config.isolated()));
+    }
+    setVlans(routing, index, config.vlans());
   }
 
   /** Lets a port's VLANs through, and no others. */

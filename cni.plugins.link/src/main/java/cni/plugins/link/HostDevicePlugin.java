@@ -97,8 +97,8 @@ public final class HostDevicePlugin implements NetworkPlugin {
     if (assigned.isPresent()) {
       made = InterfacePlugin.onInterface(made, assigned.get());
       if (link.isPresent()) {
-        new InterfaceSetup(lent.sandbox(), name, link.get().index())
-            .apply(made, 0, true, request.context().deadline());
+        InterfaceSetup.begin(lent.sandbox(), name, true)
+            .apply(link.get().index(), made, 0, request.context().deadline());
       }
     }
     return made;

@@ -112,8 +112,8 @@ abstract class InterfacePlugin implements NetworkPlugin {
       sandbox.routing().execute(LinkRequests.setUp(link.index()));
     } else {
       made = onInterface(made, assigned.get());
-      new InterfaceSetup(sandbox, name, link.index())
-          .apply(made, 0, detectsDuplicates(), request.context().deadline());
+      InterfaceSetup.begin(sandbox, name, detectsDuplicates())
+          .apply(link.index(), made, 0, request.context().deadline());
     }
     return before(request).plus(made).withDns(request.config().dns());
   }

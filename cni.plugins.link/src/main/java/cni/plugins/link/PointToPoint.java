@@ -54,6 +54,7 @@ final class PointToPoint {
     Ipam.Disconnection delete =
         () -> host.routing().executeUnless(LinkRequests.delete(hostName), Errno.ENODEV);
     rollback.add(delete::disconnect);
+    var setup = InterfaceSetup.begin(sandbox, name, false);
     Link hostEnd = host.routing().links(hostName).getFirst();
     Link end = sandbox.routing().links(name).getFirst();
     Result made =
@@ -72,8 +73,8 @@ final class PointToPoint {
       host.withSysctl(sysctl -> sysctl.ensure("net/ipv6/conf/" + hostName + "/accept_dad", "0"));
     }
     host.routing().execute(hostRequests(hostEnd, made.ips()));
-    new InterfaceSetup(sandbox, name, end.index())
-        .apply(made, 1, false, containerRoutes(end, made.ips()), request.context().deadline());
+    setup.apply(
+        end.index(), made, 1, containerRoutes(end, made.ips()), request.context().deadline());
     return made;
   }
 
