@@ -14,6 +14,9 @@ import java.util.OptionalLong;
  * checked against what was received.
  */
 public final class Attributes {
+  /** No attributes. */
+  public static final Attributes NONE = new Attributes(ByteBuffer.allocate(0));
+
   /** Their bytes. They are looked through at each question: few are asked for, many come. */
   private final ByteBuffer buffer;
 

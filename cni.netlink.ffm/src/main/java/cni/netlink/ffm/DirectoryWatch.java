@@ -47,7 +47,10 @@ public final class DirectoryWatch implements AutoCloseable {
   /** struct inotify_event: wd s32, mask u32, cookie u32, len u32, then the name. */
   private static final int EVENT = 16;
 
-  private static final int BUFFER = 16 * 1024;
+  /** With a name of 255 bytes and its terminating zero. */
+  private static final int LARGEST_EVENT = EVENT + 256;
+
+  private static final int BUFFER = 4 * 1024;
 
   private final Descriptor descriptor;
   private boolean lost;
@@ -86,29 +89,17 @@ public final class DirectoryWatch implements AutoCloseable {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment buffer = arena.allocate(BUFFER, 8);
       while (!lost) {
-        int length = read(buffer);
+        int length = (int) Libc.readIfAny(descriptor.number(), buffer);
         if (length == 0) {
           return Optional.of(names);
         }
         addNames(buffer.asSlice(0, length), names);
+        if (!lost && length <= BUFFER - LARGEST_EVENT) {
+          return Optional.of(names); // what would have fitted was not there
+        }
       }
     }
     return Optional.empty();
-  }
-
-  private int read(MemorySegment buffer) throws KernelException {
-    while (true) {
-      try {
-        return (int) Libc.read(descriptor.number(), buffer);
-      } catch (KernelException e) {
-        if (e.is(Errno.EAGAIN)) {
-          return 0; // there is nothing more
-        }
-        if (!e.is(Errno.EINTR)) {
-          throw e;
-        }
-      }
-    }
   }
 
   private void addNames(MemorySegment events, Set<String> names) throws MalformedMessageException {

@@ -1,18 +1,14 @@
 package cni.netlink.ffm;
 
-import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.StructLayout;
-import java.lang.invoke.MethodHandle;
 import java.lang.invoke.VarHandle;
-import java.util.Optional;
 
 /**
  * The functions of the C library that this module needs. Each returns what the C function returns,
@@ -46,48 +42,30 @@ final class Libc {
   static final int STATX_INO_OFFSET = 32;
   static final int STATX_DEV_MAJOR_OFFSET = 136;
 
-  private static final Linker LINKER = Linker.nativeLinker();
   static final StructLayout STATE = Linker.Option.captureStateLayout();
   private static final VarHandle ERRNO =
       STATE.varHandle(MemoryLayout.PathElement.groupElement("errno"));
 
-  private static final MethodHandle OPEN =
-      variadic("open", 2, JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT);
-  private static final MethodHandle CLOSE = function("close", JAVA_INT, JAVA_INT);
-  private static final MethodHandle DUP2 = function("dup2", JAVA_INT, JAVA_INT, JAVA_INT);
-  private static final MethodHandle SETNS = function("setns", JAVA_INT, JAVA_INT, JAVA_INT);
-  private static final MethodHandle UNSHARE = function("unshare", JAVA_INT, JAVA_INT);
-  private static final MethodHandle IOCTL = variadic("ioctl", 2, JAVA_INT, JAVA_INT, JAVA_LONG);
-  private static final MethodHandle IOCTL_POINTER =
-      variadic("ioctl", 2, JAVA_INT, JAVA_INT, JAVA_LONG, ADDRESS);
-  private static final MethodHandle IOCTL_VALUE =
-      variadic("ioctl", 2, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG);
-  private static final MethodHandle STATX =
-      function("statx", JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT, ADDRESS);
-  private static final MethodHandle MOUNT =
-      function("mount", JAVA_INT, ADDRESS, ADDRESS, ADDRESS, JAVA_LONG, ADDRESS);
-  private static final MethodHandle UMOUNT2 = function("umount2", JAVA_INT, ADDRESS, JAVA_INT);
-  private static final MethodHandle FLOCK = function("flock", JAVA_INT, JAVA_INT, JAVA_INT);
-  private static final MethodHandle SOCKET =
-      function("socket", JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT);
-  private static final MethodHandle BIND = function("bind", JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT);
-  private static final MethodHandle GETSOCKNAME =
-      function("getsockname", JAVA_INT, JAVA_INT, ADDRESS, ADDRESS);
-  private static final MethodHandle SETSOCKOPT =
-      function("setsockopt", JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT);
-  private static final MethodHandle SENDTO =
-      function("sendto", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT);
-  private static final MethodHandle RECVFROM =
-      function("recvfrom", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT, ADDRESS, ADDRESS);
-  private static final MethodHandle READ =
-      function("read", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG);
-  private static final MethodHandle INOTIFY_INIT1 = function("inotify_init1", JAVA_INT, JAVA_INT);
-  private static final MethodHandle INOTIFY_ADD_WATCH =
-      function("inotify_add_watch", JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT);
-  private static final MethodHandle STRERROR =
-      LINKER.downcallHandle(
-          LINKER.defaultLookup().findOrThrow("strerror_r"),
-          FunctionDescriptor.of(ADDRESS, JAVA_INT, ADDRESS, JAVA_LONG));
+  private static final CFunction OPEN = CFunction.of("open");
+  private static final CFunction CLOSE = CFunction.of("close");
+  private static final CFunction DUP2 = CFunction.of("dup2");
+  private static final CFunction SETNS = CFunction.of("setns");
+  private static final CFunction UNSHARE = CFunction.of("unshare");
+  private static final CFunction IOCTL = CFunction.of("ioctl");
+  private static final CFunction STATX = CFunction.of("statx");
+  private static final CFunction MOUNT = CFunction.of("mount");
+  private static final CFunction UMOUNT2 = CFunction.of("umount2");
+  private static final CFunction FLOCK = CFunction.of("flock");
+  private static final CFunction SOCKET = CFunction.of("socket");
+  private static final CFunction BIND = CFunction.of("bind");
+  private static final CFunction GETSOCKNAME = CFunction.of("getsockname");
+  private static final CFunction SETSOCKOPT = CFunction.of("setsockopt");
+  private static final CFunction SENDTO = CFunction.of("sendto");
+  private static final CFunction RECVFROM = CFunction.of("recvfrom");
+  private static final CFunction READ = CFunction.of("read");
+  private static final CFunction INOTIFY_INIT1 = CFunction.of("inotify_init1");
+  private static final CFunction INOTIFY_ADD_WATCH = CFunction.of("inotify_add_watch");
+  private static final CFunction STRERROR = CFunction.of("strerror_r");
 
   private Libc() {}
 
@@ -95,7 +73,7 @@ final class Libc {
   static int open(String path, int flags, int mode) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(STATE);
-      int fd = (int) OPEN.invokeExact(state, arena.allocateFrom(path), flags, mode);
+      int fd = (int) OPEN.call(state, arena.allocateFrom(path).address(), flags, mode);
       return check(fd, state, "open " + path);
     } catch (Throwable t) {
       throw failure(t);
@@ -105,7 +83,7 @@ final class Libc {
   /** close(2). The descriptor is gone afterwards whatever the answer, so there is none. */
   static void close(int fd) {
     try (Arena arena = Arena.ofConfined()) {
-      int ignored = (int) CLOSE.invokeExact(arena.allocate(STATE), fd);
+      long ignored = CLOSE.call(arena.allocate(STATE), fd);
     } catch (Throwable t) {
       throw new AssertionError(t);
     }
@@ -115,7 +93,7 @@ final class Libc {
   static void dup2(int fd, int number) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(STATE);
-      check((int) DUP2.invokeExact(state, fd, number), state, "dup2");
+      check((int) DUP2.call(state, fd, number), state, "dup2");
     } catch (Throwable t) {
       throw failure(t);
     }
@@ -125,8 +103,7 @@ final class Libc {
   static void setns(int fd) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(STATE);
-      check(
-          (int) SETNS.invokeExact(state, fd, CLONE_NEWNET), state, "setns to a network namespace");
+      check((int) SETNS.call(state, fd, CLONE_NEWNET), state, "setns to a network namespace");
     } catch (Throwable t) {
       throw failure(t);
     }
@@ -136,7 +113,7 @@ final class Libc {
   static void unshare(int flags) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(STATE);
-      check((int) UNSHARE.invokeExact(state, flags), state, "unshare");
+      check((int) UNSHARE.call(state, flags), state, "unshare");
     } catch (Throwable t) {
       throw failure(t);
     }
@@ -146,7 +123,7 @@ final class Libc {
   static int ioctl(int fd, long request, String what) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(STATE);
-      return check((int) IOCTL.invokeExact(state, fd, request), state, what);
+      return check((int) IOCTL.call(state, fd, request), state, what);
     } catch (Throwable t) {
       throw failure(t);
     }
@@ -157,7 +134,7 @@ final class Libc {
       throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(STATE);
-      check((int) IOCTL_POINTER.invokeExact(state, fd, request, argument), state, what);
+      check((int) IOCTL.call(state, fd, request, argument.address()), state, what);
     } catch (Throwable t) {
       throw failure(t);
     }
@@ -167,7 +144,7 @@ final class Libc {
   static void ioctl(int fd, long request, long argument, String what) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(STATE);
-      check((int) IOCTL_VALUE.invokeExact(state, fd, request, argument), state, what);
+      check((int) IOCTL.call(state, fd, request, argument), state, what);
     } catch (Throwable t) {
       throw failure(t);
     }
@@ -180,7 +157,14 @@ final class Libc {
       MemorySegment statx = arena.allocate(STATX_SIZE, 8);
       int answer =
           (int)
-              STATX.invokeExact(state, fd, arena.allocateFrom(""), AT_EMPTY_PATH, STATX_INO, statx);
+              STATX.call(
+                  state,
+                  fd,
+                  arena.allocateFrom("").address(),
+                  AT_EMPTY_PATH,
+                  STATX_INO,
+                  statx.address(),
+                  0);
       check(answer, state, "statx");
       return new long[] {
         statx.get(JAVA_INT, STATX_DEV_MAJOR_OFFSET),
@@ -198,13 +182,14 @@ final class Libc {
       MemorySegment state = arena.allocate(STATE);
       int answer =
           (int)
-              MOUNT.invokeExact(
+              MOUNT.call(
                   state,
-                  arena.allocateFrom(source),
-                  arena.allocateFrom(target),
-                  arena.allocateFrom(type),
+                  arena.allocateFrom(source).address(),
+                  arena.allocateFrom(target).address(),
+                  arena.allocateFrom(type).address(),
                   flags,
-                  MemorySegment.NULL);
+                  0,
+                  0);
       check(answer, state, "mount on " + target);
     } catch (Throwable t) {
       throw failure(t);
@@ -215,7 +200,7 @@ final class Libc {
   static void unmount(String target, int flags) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(STATE);
-      int answer = (int) UMOUNT2.invokeExact(state, arena.allocateFrom(target), flags);
+      int answer = (int) UMOUNT2.call(state, arena.allocateFrom(target).address(), flags);
       check(answer, state, "unmount " + target);
     } catch (Throwable t) {
       throw failure(t);
@@ -226,7 +211,7 @@ final class Libc {
   static void flock(int fd, int operation) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(STATE);
-      check((int) FLOCK.invokeExact(state, fd, operation), state, "flock");
+      check((int) FLOCK.call(state, fd, operation), state, "flock");
     } catch (Throwable t) {
       throw failure(t);
     }
@@ -236,7 +221,7 @@ final class Libc {
   static int socket(int domain, int type, int protocol) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(STATE);
-      return check((int) SOCKET.invokeExact(state, domain, type, protocol), state, "socket");
+      return check((int) SOCKET.call(state, domain, type, protocol), state, "socket");
     } catch (Throwable t) {
       throw failure(t);
     }
@@ -246,7 +231,7 @@ final class Libc {
   static void bind(int fd, MemorySegment address) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(STATE);
-      check((int) BIND.invokeExact(state, fd, address, (int) address.byteSize()), state, "bind");
+      check((int) BIND.call(state, fd, address.address(), address.byteSize()), state, "bind");
     } catch (Throwable t) {
       throw failure(t);
     }
@@ -257,7 +242,10 @@ final class Libc {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(STATE);
       MemorySegment length = arena.allocateFrom(JAVA_INT, (int) address.byteSize());
-      check((int) GETSOCKNAME.invokeExact(state, fd, address, length), state, "getsockname");
+      check(
+          (int) GETSOCKNAME.call(state, fd, address.address(), length.address()),
+          state,
+          "getsockname");
     } catch (Throwable t) {
       throw failure(t);
     }
@@ -269,7 +257,7 @@ final class Libc {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(STATE);
       int answer =
-          (int) SETSOCKOPT.invokeExact(state, fd, level, option, value, (int) value.byteSize());
+          (int) SETSOCKOPT.call(state, fd, level, option, value.address(), value.byteSize(), 0);
       check(answer, state, "setsockopt");
     } catch (Throwable t) {
       throw failure(t);
@@ -285,8 +273,9 @@ final class Libc {
   static long send(int fd, MemorySegment data, MemorySegment address) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(STATE);
-      int length = (int) address.byteSize();
-      long sent = (long) SENDTO.invokeExact(state, fd, data, data.byteSize(), 0, address, length);
+      long to = address.address();
+      long sent =
+          SENDTO.call(state, fd, data.address(), data.byteSize(), 0, to, address.byteSize());
       return check(sent, state, "send");
     } catch (Throwable t) {
       throw failure(t);
@@ -303,19 +292,30 @@ final class Libc {
       MemorySegment state = arena.allocate(STATE);
       MemorySegment length = arena.allocateFrom(JAVA_INT, (int) sender.byteSize());
       long received =
-          (long) RECVFROM.invokeExact(state, fd, buffer, buffer.byteSize(), flags, sender, length);
+          RECVFROM.call(
+              state,
+              fd,
+              buffer.address(),
+              buffer.byteSize(),
+              flags,
+              sender.address(),
+              length.address());
       return check(received, state, "receive");
     } catch (Throwable t) {
       throw failure(t);
     }
   }
 
-  /** read(2). */
-  static long read(int fd, MemorySegment buffer) throws KernelException {
+  /** read(2) of a descriptor that does not block: 0 if there is nothing to read. */
+  static long readIfAny(int fd, MemorySegment buffer) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(STATE);
-      long length = (long) READ.invokeExact(state, fd, buffer, buffer.byteSize());
-      return check(length, state, "read");
+      long length;
+      do {
+        length = READ.call(state, fd, buffer.address(), buffer.byteSize());
+      } while (length < 0 && errno(state) == Errno.EINTR);
+      boolean none = length < 0 && errno(state) == Errno.EAGAIN;
+      return none ? 0 : check(length, state, "read");
     } catch (Throwable t) {
       throw failure(t);
     }
@@ -325,7 +325,7 @@ final class Libc {
   static int inotifyInit(int flags) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(STATE);
-      return check((int) INOTIFY_INIT1.invokeExact(state, flags), state, "inotify_init1");
+      return check((int) INOTIFY_INIT1.call(state, flags), state, "inotify_init1");
     } catch (Throwable t) {
       throw failure(t);
     }
@@ -335,7 +335,7 @@ final class Libc {
   static void inotifyAddWatch(int fd, String path, int mask) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(STATE);
-      int watch = (int) INOTIFY_ADD_WATCH.invokeExact(state, fd, arena.allocateFrom(path), mask);
+      int watch = (int) INOTIFY_ADD_WATCH.call(state, fd, arena.allocateFrom(path).address(), mask);
       check(watch, state, "watching " + path);
     } catch (Throwable t) {
       throw failure(t);
@@ -346,8 +346,8 @@ final class Libc {
   static String strerror(int errno) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment buffer = arena.allocate(256);
-      MemorySegment text = (MemorySegment) STRERROR.invokeExact(errno, buffer, buffer.byteSize());
-      return text.reinterpret(256).getString(0);
+      long text = STRERROR.call(arena.allocate(STATE), errno, buffer.address(), buffer.byteSize());
+      return MemorySegment.ofAddress(text).reinterpret(256).getString(0);
     } catch (Throwable t) {
       throw new AssertionError(t);
     }
@@ -375,25 +375,5 @@ final class Libc {
       return e;
     }
     throw t instanceof Error error ? error : new AssertionError(t);
-  }
-
-  static MethodHandle function(String name, MemoryLayout result, MemoryLayout... args) {
-    return LINKER.downcallHandle(
-        LINKER.defaultLookup().findOrThrow(name),
-        FunctionDescriptor.of(result, args),
-        Linker.Option.captureCallState("errno"));
-  }
-
-  static Optional<MethodHandle> optionalFunction(
-      String name, MemoryLayout result, MemoryLayout... args) {
-    return LINKER.defaultLookup().find(name).map(found -> function(name, result, args));
-  }
-
-  static MethodHandle variadic(String name, int fixed, MemoryLayout result, MemoryLayout... args) {
-    return LINKER.downcallHandle(
-        LINKER.defaultLookup().findOrThrow(name),
-        FunctionDescriptor.of(result, args),
-        Linker.Option.captureCallState("errno"),
-        Linker.Option.firstVariadicArg(fixed));
   }
 }

@@ -3,12 +3,10 @@ package cni.netlink.ffm;
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Optional;
@@ -40,38 +38,24 @@ final class LibcProcess {
 
   private static final int WNOHANG = 1;
 
-  private static final MethodHandle PIPE2 = Libc.function("pipe2", JAVA_INT, ADDRESS, JAVA_INT);
-  private static final MethodHandle READ =
-      Libc.function("read", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG);
-  private static final MethodHandle WRITE =
-      Libc.function("write", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG);
-  private static final MethodHandle POLL =
-      Libc.function("poll", JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT);
-  private static final MethodHandle KILL = Libc.function("kill", JAVA_INT, JAVA_INT, JAVA_INT);
-  private static final MethodHandle WAITPID =
-      Libc.function("waitpid", JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT);
-  private static final MethodHandle SYSCALL =
-      Libc.variadic("syscall", 1, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
-  private static final MethodHandle SPAWN =
-      Libc.function("posix_spawnp", JAVA_INT, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS);
-  private static final MethodHandle ATTR_INIT =
-      Libc.function("posix_spawnattr_init", JAVA_INT, ADDRESS);
-  private static final MethodHandle ATTR_SETFLAGS =
-      Libc.function("posix_spawnattr_setflags", JAVA_INT, ADDRESS, JAVA_SHORT);
-  private static final MethodHandle ATTR_SETSIGMASK =
-      Libc.function("posix_spawnattr_setsigmask", JAVA_INT, ADDRESS, ADDRESS);
-  private static final MethodHandle ACTIONS_INIT =
-      Libc.function("posix_spawn_file_actions_init", JAVA_INT, ADDRESS);
-  private static final MethodHandle ACTIONS_DUP2 =
-      Libc.function("posix_spawn_file_actions_adddup2", JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT);
+  private static final CFunction PIPE2 = CFunction.of("pipe2");
+  private static final CFunction READ = CFunction.of("read");
+  private static final CFunction WRITE = CFunction.of("write");
+  private static final CFunction POLL = CFunction.of("poll");
+  private static final CFunction KILL = CFunction.of("kill");
+  private static final CFunction WAITPID = CFunction.of("waitpid");
+  private static final CFunction SYSCALL = CFunction.of("syscall");
+  private static final CFunction SPAWN = CFunction.of("posix_spawnp");
+  private static final CFunction ATTR_INIT = CFunction.of("posix_spawnattr_init");
+  private static final CFunction ATTR_SETFLAGS = CFunction.of("posix_spawnattr_setflags");
+  private static final CFunction ATTR_SETSIGMASK = CFunction.of("posix_spawnattr_setsigmask");
+  private static final CFunction ACTIONS_INIT = CFunction.of("posix_spawn_file_actions_init");
+  private static final CFunction ACTIONS_DUP2 = CFunction.of("posix_spawn_file_actions_adddup2");
+  private static final CFunction ACTIONS_DESTROY = CFunction.of("posix_spawn_file_actions_destroy");
 
   /** Absent before glibc 2.34; then only what is marked close-on-exec is closed. */
-  private static final Optional<MethodHandle> ACTIONS_CLOSEFROM =
-      Libc.optionalFunction(
-          "posix_spawn_file_actions_addclosefrom_np", JAVA_INT, ADDRESS, JAVA_INT);
-
-  private static final MethodHandle ACTIONS_DESTROY =
-      Libc.function("posix_spawn_file_actions_destroy", JAVA_INT, ADDRESS);
+  private static final Optional<CFunction> ACTIONS_CLOSEFROM =
+      CFunction.ifPresent("posix_spawn_file_actions_addclosefrom_np");
 
   private LibcProcess() {}
 
@@ -80,7 +64,7 @@ final class LibcProcess {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(Libc.STATE);
       MemorySegment ends = arena.allocate(JAVA_INT, 2);
-      Libc.check((int) PIPE2.invokeExact(state, ends, Libc.O_CLOEXEC), state, "pipe2");
+      Libc.check((int) PIPE2.call(state, ends.address(), Libc.O_CLOEXEC), state, "pipe2");
       return ends.toArray(JAVA_INT);
     } catch (Throwable t) {
       throw Libc.failure(t);
@@ -91,7 +75,7 @@ final class LibcProcess {
   static int read(int fd, MemorySegment buffer) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(Libc.STATE);
-      long count = (long) READ.invokeExact(state, fd, buffer, buffer.byteSize());
+      long count = READ.call(state, fd, buffer.address(), buffer.byteSize());
       return (int) Libc.check(count, state, "read");
     } catch (Throwable t) {
       throw Libc.failure(t);
@@ -102,7 +86,7 @@ final class LibcProcess {
   static int write(int fd, MemorySegment data) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(Libc.STATE);
-      long count = (long) WRITE.invokeExact(state, fd, data, data.byteSize());
+      long count = WRITE.call(state, fd, data.address(), data.byteSize());
       return (int) Libc.check(count, state, "write");
     } catch (Throwable t) {
       throw Libc.failure(t);
@@ -123,7 +107,7 @@ final class LibcProcess {
         set.set(JAVA_INT, (long) POLLFD * i, fds[i]);
         set.set(JAVA_SHORT, (long) POLLFD * i + 4, (short) events[i]);
       }
-      int answer = (int) POLL.invokeExact(state, set, (long) fds.length, timeoutMillis);
+      int answer = (int) POLL.call(state, set.address(), fds.length, timeoutMillis);
       short[] happened = new short[fds.length];
       if (answer < 0 && Libc.errno(state) == Errno.EINTR) {
         return happened;
@@ -142,7 +126,7 @@ final class LibcProcess {
   static void kill(int pid, int signal) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(Libc.STATE);
-      Libc.check((int) KILL.invokeExact(state, pid, signal), state, "kill " + pid);
+      Libc.check((int) KILL.call(state, pid, signal), state, "kill " + pid);
     } catch (Throwable t) {
       throw Libc.failure(t);
     }
@@ -153,7 +137,7 @@ final class LibcProcess {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(Libc.STATE);
       MemorySegment status = arena.allocate(JAVA_INT);
-      int answer = (int) WAITPID.invokeExact(state, pid, status, WNOHANG);
+      int answer = (int) WAITPID.call(state, pid, status.address(), WNOHANG);
       return Libc.check(answer, state, "waitpid " + pid) == 0 ? -1 : status.get(JAVA_INT, 0);
     } catch (Throwable t) {
       throw Libc.failure(t);
@@ -164,7 +148,7 @@ final class LibcProcess {
   static int pidfdOpen(int pid) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(Libc.STATE);
-      return (int) (long) SYSCALL.invokeExact(state, SYS_PIDFD_OPEN, (long) pid, 0L);
+      return (int) SYSCALL.call(state, SYS_PIDFD_OPEN, pid, 0);
     } catch (Throwable t) {
       throw new AssertionError(t);
     }
@@ -186,28 +170,29 @@ final class LibcProcess {
       MemorySegment attributes = arena.allocate(SPAWN_OBJECT, 16);
       MemorySegment actions = arena.allocate(SPAWN_OBJECT, 16);
       int flags = POSIX_SPAWN_SETSIGMASK | (ownGroup ? POSIX_SPAWN_SETPGROUP : 0);
-      require((int) ATTR_INIT.invokeExact(state, attributes));
-      require((int) ATTR_SETFLAGS.invokeExact(state, attributes, (short) flags));
-      require((int) ATTR_SETSIGMASK.invokeExact(state, attributes, arena.allocate(SIGSET, 8)));
-      require((int) ACTIONS_INIT.invokeExact(state, actions));
+      require(ATTR_INIT.call(state, attributes.address()));
+      require(ATTR_SETFLAGS.call(state, attributes.address(), flags));
+      require(
+          ATTR_SETSIGMASK.call(state, attributes.address(), arena.allocate(SIGSET, 8).address()));
+      require(ACTIONS_INIT.call(state, actions.address()));
       for (int i = 0; i < stdio.length; i++) {
-        require((int) ACTIONS_DUP2.invokeExact(state, actions, stdio[i], i));
+        require(ACTIONS_DUP2.call(state, actions.address(), stdio[i], i));
       }
       if (ACTIONS_CLOSEFROM.isPresent()) {
-        require((int) ACTIONS_CLOSEFROM.get().invokeExact(state, actions, 3));
+        require(ACTIONS_CLOSEFROM.get().call(state, actions.address(), 3));
       }
       MemorySegment pid = arena.allocate(JAVA_INT);
       int error =
           (int)
-              SPAWN.invokeExact(
+              SPAWN.call(
                   state,
-                  pid,
-                  arena.allocateFrom(command.getFirst()),
-                  actions,
-                  attributes,
-                  strings(arena, command.stream().map(LibcProcess::bytes).toList()),
-                  strings(arena, environment.variables()));
-      int ignored = (int) ACTIONS_DESTROY.invokeExact(state, actions);
+                  pid.address(),
+                  arena.allocateFrom(command.getFirst()).address(),
+                  actions.address(),
+                  attributes.address(),
+                  strings(arena, command.stream().map(LibcProcess::bytes).toList()).address(),
+                  strings(arena, environment.variables()).address());
+      long ignored = ACTIONS_DESTROY.call(state, actions.address());
       if (error != 0) {
         throw new KernelException(error, command.getFirst() + " cannot be run");
       }
@@ -218,9 +203,9 @@ final class LibcProcess {
   }
 
   /** These functions return an error number, which can only be ENOMEM or a mistake of ours. */
-  private static void require(int error) throws KernelException {
-    if (error != 0) {
-      throw new KernelException(error, "preparing posix_spawn");
+  private static void require(long error) throws KernelException {
+    if ((int) error != 0) {
+      throw new KernelException((int) error, "preparing posix_spawn");
     }
   }
 

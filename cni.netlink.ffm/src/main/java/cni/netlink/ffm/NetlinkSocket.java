@@ -44,9 +44,9 @@ public final class NetlinkSocket implements AutoCloseable {
 
   /**
    * All answers to a batch wait in the socket until the last request has been treated, and the
-   * kernel drops what does not fit: some 250 refusals fill the usual buffer of 208 KiB.
+   * kernel drops what does not fit: some 250 refusals or 48 links fill the usual buffer of 208 KiB.
    */
-  private static final int LARGEST_BATCH = 64;
+  private static final int LARGEST_BATCH = 32;
 
   /** How often a dump is begun again because the kernel's tables changed meanwhile. */
   private static final int DUMP_ATTEMPTS = 20;

@@ -17,10 +17,7 @@ final class ExpressionReader {
     if (list.isPresent()) {
       for (ByteBuffer element : list.get().all(NfTables.NFTA_LIST_ELEM)) {
         Attributes expression = Attributes.read(element);
-        Attributes data =
-            expression
-                .nested(NfTables.NFTA_EXPR_DATA)
-                .orElse(Attributes.read(ByteBuffer.allocate(0)));
+        Attributes data = expression.nested(NfTables.NFTA_EXPR_DATA).orElse(Attributes.NONE);
         expressions.add(read(expression.string(NfTables.NFTA_EXPR_NAME).orElse(""), data));
       }
     }

@@ -24,8 +24,6 @@ public record ListedRule(Chain chain, long handle, Rule rule) {
     return new ListedRule(
         table.chain(attributes.string(NfTables.NFTA_RULE_CHAIN).orElse("")),
         attributes.be64(NfTables.NFTA_RULE_HANDLE).orElse(0),
-        new Rule(
-            ExpressionReader.readAll(attributes),
-            Userdata.read(attributes.bytes(NfTables.NFTA_RULE_USERDATA).orElse(new byte[0]))));
+        Rule.read(attributes));
   }
 }

@@ -1,30 +1,75 @@
 package cni.netlink.ffm.netfilter;
 
+import cni.netlink.ffm.Attributes;
+import cni.netlink.ffm.MalformedMessageException;
+import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a rule does: expressions that the kernel evaluates one after the other until one does not
- * match or gives a verdict.
- *
- * @param expressions the expressions
- * @param userdata what is written on it
+ * match or gives a verdict. Those of a rule that was listed are read when they are asked for: most
+ * rules of a busy host are passed over for what is written on them.
  */
-public record Rule(List<Expression> expressions, Userdata userdata) {
-  /** Takes a copy of the list. */
-  public Rule {
-    expressions = List.copyOf(expressions);
+public final class Rule {
+  private final Attributes listed;
+  private final Userdata userdata;
+  private @Nullable List<Expression> expressions;
+
+  /**
+   * A rule to be added.
+   *
+   * @param userdata what is written on it
+   */
+  public Rule(List<Expression> expressions, Userdata userdata) {
+    this(Attributes.NONE, userdata, List.copyOf(expressions));
+  }
+
+  private Rule(Attributes listed, Userdata userdata, @Nullable List<Expression> expressions) {
+    this.listed = listed;
+    this.userdata = userdata;
+    this.expressions = expressions;
+  }
+
+  /** A rule of the kernel's, by the attributes of its message. */
+  static Rule read(Attributes listed) {
+    byte[] userdata = listed.bytes(NfTables.NFTA_RULE_USERDATA).orElse(new byte[0]);
+    return new Rule(listed, Userdata.read(userdata), null);
+  }
+
+  /**
+   * The expressions.
+   *
+   * @throws UncheckedIOException if the kernel has told them in a form that has no sense
+   */
+  public List<Expression> expressions() {
+    List<Expression> known = expressions;
+    if (known == null) {
+      try {
+        known = List.copyOf(ExpressionReader.readAll(listed));
+      } catch (MalformedMessageException e) {
+        throw new UncheckedIOException(e);
+      }
+      expressions = known;
+    }
+    return known;
+  }
+
+  /** What is written on it. */
+  public Userdata userdata() {
+    return userdata;
   }
 
   /** The same with a comment. */
   public Rule commented(String comment) {
-    return new Rule(expressions, new Userdata(Optional.of(comment), userdata.owner()));
+    return new Rule(listed, new Userdata(Optional.of(comment), userdata.owner()), expressions);
   }
 
   /** The same with an owner. */
   public Rule ownedBy(String owner) {
-    return new Rule(expressions, userdata.ownedBy(owner));
+    return new Rule(listed, userdata.ownedBy(owner), expressions);
   }
 
   /**
@@ -32,7 +77,7 @@ public record Rule(List<Expression> expressions, Userdata userdata) {
    * compared.
    */
   public boolean doesSameAs(Rule other) {
-    return withoutSets(expressions).equals(withoutSets(other.expressions));
+    return withoutSets(expressions()).equals(withoutSets(other.expressions()));
   }
 
   private static List<Expression> withoutSets(List<Expression> expressions) {
@@ -62,6 +107,23 @@ public record Rule(List<Expression> expressions, Userdata userdata) {
 
   /** What the first expression of a type says. */
   public <E extends Expression, T> Optional<T> find(Class<E> type, Function<E, T> reader) {
-    return expressions.stream().filter(type::isInstance).map(type::cast).findFirst().map(reader);
+    return expressions().stream().filter(type::isInstance).map(type::cast).findFirst().map(reader);
+  }
+
+  @Override
+  public boolean equals(@Nullable Object other) {
+    return other instanceof Rule rule
+        && userdata.equals(rule.userdata)
+        && expressions().equals(rule.expressions());
+  }
+
+  @Override
+  public int hashCode() {
+    return 31 * userdata.hashCode() + expressions().hashCode();
+  }
+
+  @Override
+  public String toString() {
+    return expressions() + " " + userdata;
   }
 }

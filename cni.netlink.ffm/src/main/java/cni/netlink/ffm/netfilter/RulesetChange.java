@@ -107,11 +107,21 @@ public final class RulesetChange {
   public List<ListedRule> missing(List<ListedRule> wanted) throws IOException {
     List<ListedRule> missing = new ArrayList<>();
     for (ListedRule rule : wanted) {
-      if (rules(rule.chain().table()).stream().noneMatch(rule::doesSameAs)) {
+      if (!isThere(rule)) {
         missing.add(rule);
       }
     }
     return missing;
+  }
+
+  /** Those first that have the same written on them: it is most likely one of them. */
+  private boolean isThere(ListedRule wanted) throws IOException {
+    Userdata userdata = wanted.rule().userdata();
+    List<ListedRule> there = rules(wanted.chain().table());
+    return there.stream()
+            .filter(rule -> rule.rule().userdata().equals(userdata))
+            .anyMatch(wanted::doesSameAs)
+        || there.stream().anyMatch(wanted::doesSameAs);
   }
 
   /**

@@ -1,6 +1,6 @@
 package cni.netlink.ffm.route;
 
-/** Constants of linux/if_link.h, linux/if.h, linux/if_bridge.h and linux/veth.h. */
+/** Constants of linux/if_link.h, linux/if.h, linux/if_bridge.h, linux/veth.h and others. */
 public final class IfLink {
   // attributes of a link
   public static final int IFLA_ADDRESS = 1;
@@ -17,7 +17,27 @@ public final class IfLink {
   public static final int IFLA_NET_NS_FD = 28;
   public static final int IFLA_EXT_MASK = 29;
   public static final int IFLA_PROMISCUITY = 30;
+  public static final int IFLA_NUM_TX_QUEUES = 31;
+  public static final int IFLA_NUM_RX_QUEUES = 32;
+  public static final int IFLA_LINK_NETNSID = 37;
   public static final int IFLA_ALT_IFNAME = 53;
+
+  // attributes in IFLA_AF_SPEC, one for each family
+  static final int IFLA_INET_CONF = 1;
+  static final int IFLA_INET6_CONF = 2;
+
+  // attributes in IFLA_INET_CONF (linux/ip.h), and places in IFLA_INET6_CONF (linux/ipv6.h)
+  static final int IPV4_DEVCONF_ARP_NOTIFY = 22;
+  static final int DEVCONF_ACCEPT_RA = 3;
+
+  // attributes of a family's parameters, linux/netconf.h
+  static final int NETCONFA_IFINDEX = 1;
+  static final int NETCONFA_FORWARDING = 2;
+  static final int NETCONFA_IFINDEX_ALL = -1;
+
+  // attributes of a namespace's number, linux/net_namespace.h
+  static final int NETNSA_NSID = 1;
+  static final int NETNSA_FD = 3;
 
   /** The longest name, its terminating zero not counted; an alternative name may be longer. */
   public static final int LONGEST_NAME = 15;

@@ -3,6 +3,7 @@ package cni.netlink.ffm.route;
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
 import java.nio.ByteBuffer;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -17,10 +18,14 @@ import java.util.Optional;
  * @param master the index of the bridge or bond that it belongs to, 0 for none
  * @param peer the index of the interface that it is tied to (IFLA_LINK): the other end of a veth,
  *     in the other end's namespace; 0 for none
+ * @param peerNamespace what the link's namespace calls that one (IFLA_LINK_NETNSID), -1 if it is
+ *     the same
  * @param operState whether it can pass packets
  * @param promiscuity how many users want every packet
  * @param txQueueLength in packets
  * @param group its group
+ * @param acceptRa whether it takes router advertisements, as the kernel parameter {@code accept_ra}
+ *     has it: 0 for no; -1 where there is no IPv6
  * @param alias what somebody has written on it; usually empty
  * @param detail what distinguishes it from others of its kind
  */
@@ -33,10 +38,12 @@ public record Link(
     String mac,
     int master,
     int peer,
+    int peerNamespace,
     OperState operState,
     int promiscuity,
     int txQueueLength,
     int group,
+    int acceptRa,
     String alias,
     Detail detail) {
   /** What a kind of links has for itself (IFLA_INFO_DATA). */
@@ -66,6 +73,11 @@ public record Link(
     UP
   }
 
+  private static final int NO_IPV6 = -1;
+
+  /** NETNSA_NSID_NOT_ASSIGNED of linux/net_namespace.h. */
+  static final int NO_NAMESPACE = -1;
+
   /** sizeof(struct ifinfomsg): family u8, pad u8, type u16, index s32, flags u32, change u32. */
   static final int IFINFOMSG = 16;
 
@@ -83,12 +95,28 @@ public record Link(
         attributes.bytes(IfLink.IFLA_ADDRESS).map(Mac::format).orElse(""),
         attributes.u32(IfLink.IFLA_MASTER).orElse(0),
         attributes.u32(IfLink.IFLA_LINK).orElse(0),
+        attributes.u32(IfLink.IFLA_LINK_NETNSID).orElse(NO_NAMESPACE),
         state < states.length ? states[state] : OperState.UNKNOWN,
         attributes.u32(IfLink.IFLA_PROMISCUITY).orElse(0),
         attributes.u32(IfLink.IFLA_TXQLEN).orElse(0),
         attributes.u32(IfLink.IFLA_GROUP).orElse(0),
+        readAcceptRa(attributes),
         attributes.string(IfLink.IFLA_IFALIAS).orElse(""),
         info.isEmpty() ? new Plain() : readDetail(info.get()));
+  }
+
+  /** IFLA_INET6_CONF is an array of s32. */
+  private static int readAcceptRa(Attributes link) throws MalformedMessageException {
+    Optional<Attributes> families = link.nested(IfLink.IFLA_AF_SPEC);
+    Optional<Attributes> v6 =
+        families.isPresent() ? families.get().nested(RtNetlink.AF_INET6) : Optional.empty();
+    if (v6.isEmpty()) {
+      return NO_IPV6;
+    }
+    List<ByteBuffer> conf = v6.get().all(IfLink.IFLA_INET6_CONF);
+    int at = Integer.BYTES * IfLink.DEVCONF_ACCEPT_RA;
+    boolean told = !conf.isEmpty() && conf.getLast().remaining() >= at + Integer.BYTES;
+    return told ? conf.getLast().getInt(at) : NO_IPV6;
   }
 
   private static Detail readDetail(Attributes info) throws MalformedMessageException {

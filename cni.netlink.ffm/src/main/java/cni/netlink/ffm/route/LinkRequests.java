@@ -1,5 +1,6 @@
 package cni.netlink.ffm.route;
 
+import cni.netlink.ffm.NetNs;
 import cni.netlink.ffm.Netlink;
 import cni.netlink.ffm.NetlinkMessage;
 import java.nio.ByteBuffer;
@@ -59,6 +60,20 @@ public final class LinkRequests {
     return change("set link " + index + " up", index, IfLink.IFF_UP, IfLink.IFF_UP);
   }
 
+  /** Has a link announce its IPv4 addresses by ARP when it goes up (arp_notify). */
+  public static NetlinkMessage announceAddresses(int index) {
+    return change("set arp_notify of link " + index, index, 0, 0)
+        .nest(
+            IfLink.IFLA_AF_SPEC,
+            families ->
+                families.nest(
+                    RtNetlink.AF_INET,
+                    v4 ->
+                        v4.nest(
+                            IfLink.IFLA_INET_CONF,
+                            conf -> conf.u32(IfLink.IPV4_DEVCONF_ARP_NOTIFY, 1))));
+  }
+
   /** Sets a link down. */
   public static NetlinkMessage setDown(int index) {
     return change("set link " + index + " down", index, 0, IfLink.IFF_UP);
@@ -85,6 +100,12 @@ public final class LinkRequests {
   public static NetlinkMessage setMaster(int index, int master) {
     return change("set master " + master + " of link " + index, index, 0, 0)
         .u32(IfLink.IFLA_MASTER, master);
+  }
+
+  /** Puts a link into a group. */
+  public static NetlinkMessage setGroup(int index, int group) {
+    return change("set group " + group + " of link " + index, index, 0, 0)
+        .u32(IfLink.IFLA_GROUP, group);
   }
 
   /** Sets how a bridge treats one of its ports. */
@@ -167,5 +188,30 @@ public final class LinkRequests {
   public static NetlinkMessage delete(String name) {
     var message = new NetlinkMessage("delete link \"" + name + "\"", RtNetlink.RTM_DELLINK, 0);
     return ifinfomsg(message, RtNetlink.AF_UNSPEC, 0, 0, 0).string(IfLink.IFLA_IFNAME, name);
+  }
+
+  /**
+   * Deletes every link of a group, which takes hardly longer than deleting one. EOPNOTSUPP if there
+   * is one that cannot be deleted, ENODEV if there is none.
+   */
+  public static NetlinkMessage deleteGroup(int group) {
+    var message = new NetlinkMessage("delete link group " + group, RtNetlink.RTM_DELLINK, 0);
+    return ifinfomsg(message, RtNetlink.AF_UNSPEC, 0, 0, 0).u32(IfLink.IFLA_GROUP, group);
+  }
+
+  /** Asks what this namespace calls another one: {@code struct rtgenmsg} of linux/rtnetlink.h. */
+  static NetlinkMessage getNamespace(NetNs other) {
+    var message = new NetlinkMessage("get number of " + other, RtNetlink.RTM_GETNSID, 0);
+    return message.u8(RtNetlink.AF_UNSPEC).u8(0).u16(0).u32(IfLink.NETNSA_FD, other.fd());
+  }
+
+  /** Asks for a family's parameters that hold for all links: struct netconfmsg. */
+  static NetlinkMessage getParameters(int family) {
+    var message = new NetlinkMessage("get parameters of all links", RtNetlink.RTM_GETNETCONF, 0);
+    return message
+        .u8(family)
+        .u8(0)
+        .u16(0)
+        .u32(IfLink.NETCONFA_IFINDEX, IfLink.NETCONFA_IFINDEX_ALL);
   }
 }

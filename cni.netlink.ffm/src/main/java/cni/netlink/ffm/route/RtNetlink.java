@@ -26,6 +26,8 @@ public final class RtNetlink {
   public static final int RTM_NEWRULE = 32;
   public static final int RTM_DELRULE = 33;
   public static final int RTM_GETRULE = 34;
+  public static final int RTM_GETNETCONF = 82;
+  public static final int RTM_GETNSID = 90;
 
   // struct ifaddrmsg, attributes
   public static final int IFA_ADDRESS = 1;

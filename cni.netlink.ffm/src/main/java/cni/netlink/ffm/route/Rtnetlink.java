@@ -25,6 +25,12 @@ import java.util.stream.IntStream;
 public final class Rtnetlink implements AutoCloseable {
   private static final Duration PATIENCE = Duration.ofSeconds(10);
 
+  /** sizeof(struct netconfmsg), padded. */
+  private static final int NETCONFMSG = 4;
+
+  /** sizeof(struct rtgenmsg), padded. */
+  private static final int RTGENMSG = 4;
+
   private final NetlinkSocket socket;
 
   private Rtnetlink(NetlinkSocket socket) {
@@ -161,6 +167,54 @@ public final class Rtnetlink implements AutoCloseable {
   }
 
   /**
+   * An end of a veth in another namespace.
+   *
+   * @param namespace which is open
+   * @param link as that namespace tells it
+   */
+  public record FarEnd(NetNs namespace, Link link) {}
+
+  /**
+   * The ends here of veths whose other ends are known.
+   *
+   * @return in the order of the other ends; absent where it is not here
+   * @throws IOException if the kernel cannot be asked
+   */
+  public List<Optional<Link>> nearEnds(List<FarEnd> farEnds) throws IOException {
+    List<NetlinkMessage> requests = new ArrayList<>(2 * farEnds.size());
+    for (FarEnd end : farEnds) {
+      requests.add(LinkRequests.get(end.link().peer()));
+      requests.add(LinkRequests.getNamespace(end.namespace()));
+    }
+    List<NetlinkAnswer> answers = socket.exchange(requests);
+    List<Optional<Link>> nearEnds = new ArrayList<>(farEnds.size());
+    for (int i = 0; i < farEnds.size(); i++) {
+      nearEnds.add(nearEnd(farEnds.get(i).link(), answers.get(2 * i), answers.get(2 * i + 1)));
+    }
+    return nearEnds;
+  }
+
+  /** The numbers of links are those of a namespace: each end has to name the other. */
+  private static Optional<Link> nearEnd(Link far, NetlinkAnswer link, NetlinkAnswer namespace)
+      throws IOException {
+    if (link.error().isPresent() || namespace.error().isPresent()) {
+      return Optional.empty();
+    }
+    Link near = Link.read(link.objects().getFirst());
+    int farNamespace =
+        Messages.attributes(namespace.objects().getFirst(), RTGENMSG)
+            .u32(IfLink.NETNSA_NSID)
+            .orElse(Link.NO_NAMESPACE);
+    boolean tied =
+        near.isKind("veth")
+            && far.isKind("veth")
+            && near.peer() == far.index()
+            && near.peerNamespace() == farNamespace
+            && farNamespace != Link.NO_NAMESPACE;
+    return tied ? Optional.of(near) : Optional.empty();
+  }
+
+  /**
    * Every link.
    *
    * @throws IOException if the kernel cannot be asked
@@ -208,6 +262,19 @@ public final class Rtnetlink implements AutoCloseable {
    */
   public Route routeTo(InetAddress destination) throws IOException {
     return Route.read(socket.execute(Route.getRequest(destination)).getFirst());
+  }
+
+  /**
+   * Whether packets are passed on between links: the parameter {@code ip_forward}, or {@code
+   * forwarding} of all.
+   *
+   * @param family AF_INET or AF_INET6
+   * @throws IOException if the kernel cannot be asked
+   */
+  public boolean isForwarding(int family) throws IOException {
+    ByteBuffer parameters = socket.execute(LinkRequests.getParameters(family)).getFirst();
+    return Messages.attributes(parameters, NETCONFMSG).u32(IfLink.NETCONFA_FORWARDING).orElse(0)
+        != 0;
   }
 
   /**
