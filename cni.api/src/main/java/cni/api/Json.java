@@ -1,27 +1,45 @@
 package cni.api;
 
+import java.io.ByteArrayOutputStream;
+import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
-import tools.jackson.databind.DeserializationFeature;
+import tools.jackson.core.JsonGenerator;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.ObjectReadContext;
+import tools.jackson.core.ObjectWriteContext;
+import tools.jackson.core.PrettyPrinter;
+import tools.jackson.core.TokenStreamLocation;
+import tools.jackson.core.json.JsonFactory;
+import tools.jackson.core.util.DefaultPrettyPrinter;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.SerializationFeature;
-import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 import tools.jackson.databind.node.StringNode;
 
 /** Reading and writing JSON trees; the one place where the JSON library is set up. */
 public final class Json {
-  private static final JsonMapper MAPPER =
-      JsonMapper.builder()
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
-          .build();
+  private static final JsonFactory FACTORY = new JsonFactory();
+
+  private static final ObjectWriteContext PRETTY =
+      new ObjectWriteContext.Base() {
+        @Override
+        public PrettyPrinter getPrettyPrinter() {
+          return new DefaultPrettyPrinter();
+        }
+
+        @Override
+        public boolean hasPrettyPrinter() {
+          return true;
+        }
+      };
 
   private Json() {}
 
   /** A new, empty object. */
   public static ObjectNode object() {
-    return MAPPER.createObjectNode();
+    return JsonNodeFactory.instance.objectNode();
   }
 
   /**
@@ -33,17 +51,15 @@ public final class Json {
    */
   public static ObjectNode parse(byte[] text, String source) throws CniException {
     JsonNode node;
-    try {
-      // As for Go, what is not UTF-8 is replaced, and the last of several equal keys counts.
-      node = MAPPER.readTree(new String(text, StandardCharsets.UTF_8));
+    // As for Go, what is not UTF-8 is replaced.
+    String characters = new String(text, StandardCharsets.UTF_8);
+    try (JsonParser parser = FACTORY.createParser(ObjectReadContext.empty(), characters)) {
+      node = JsonTree.read(parser);
+      if (parser.nextToken() != null) {
+        throw invalid(source, parser.currentTokenLocation(), "something follows its end", null);
+      }
     } catch (JacksonException e) {
-      var at = e.getLocation();
-      String where =
-          at == null ? "" : " (line " + at.getLineNr() + ", column " + at.getColumnNr() + ")";
-      throw new CniException(
-          ErrorCode.DECODING_FAILURE,
-          source + " is not valid JSON" + where + ": " + e.getOriginalMessage(),
-          e);
+      throw invalid(source, e.getLocation(), e.getOriginalMessage(), e);
     }
     if (node instanceof ObjectNode object) {
       return object;
@@ -53,6 +69,14 @@ public final class Json {
         source + " must be a JSON object, not " + ConfigObject.kind(node));
   }
 
+  private static CniException invalid(
+      String source, @Nullable TokenStreamLocation at, String why, @Nullable Exception cause) {
+    String where =
+        at == null ? "" : " (line " + at.getLineNr() + ", column " + at.getColumnNr() + ")";
+    return new CniException(
+        ErrorCode.DECODING_FAILURE, source + " is not valid JSON" + where + ": " + why, cause);
+  }
+
   /** As {@link #parse(byte[], String)}, for a string. */
   public static ObjectNode parse(String text, String source) throws CniException {
     return parse(text.getBytes(StandardCharsets.UTF_8), source);
@@ -60,16 +84,24 @@ public final class Json {
 
   /** The tree in one line. */
   public static byte[] bytes(JsonNode node) {
-    return MAPPER.writeValueAsBytes(node);
+    var bytes = new ByteArrayOutputStream(1024);
+    try (JsonGenerator out = FACTORY.createGenerator(ObjectWriteContext.empty(), bytes)) {
+      JsonTree.write(out, node);
+    }
+    return bytes.toByteArray();
   }
 
   /** The tree laid out for people. */
   public static String pretty(JsonNode node) {
-    return MAPPER.writer().with(SerializationFeature.INDENT_OUTPUT).writeValueAsString(node);
+    var text = new StringWriter();
+    try (JsonGenerator out = FACTORY.createGenerator(PRETTY, text)) {
+      JsonTree.write(out, node);
+    }
+    return text.toString();
   }
 
   /** The text as a JSON string, with its quotes: safe to put into a message. */
   public static String quote(String text) {
-    return StringNode.valueOf(text).toString();
+    return new String(bytes(StringNode.valueOf(text)), StandardCharsets.UTF_8);
   }
 }

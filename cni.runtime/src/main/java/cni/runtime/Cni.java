@@ -5,6 +5,7 @@ import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.Names;
 import cni.api.NetworkConfig;
+import cni.api.SpareFiles;
 import cni.api.TraceContext;
 import cni.exec.Diagnostics;
 import cni.exec.PluginPath;
@@ -42,8 +43,12 @@ public final class Cni implements AutoCloseable {
   /** Where the results of attachments are kept by default: the directory of libcni. */
   public static final Path DEFAULT_CACHE = Path.of("/var/lib/cni");
 
+  /** As many containers as may come and go at once. */
+  private static final int SPARES = 64;
+
   private final NetworkDirectory networks;
   private final Plugins plugins;
+  private final SpareFiles spares;
   private final ResultCache cache;
   private final ResultCache begun;
   private final Optional<Path> hostNamespace;
@@ -61,8 +66,9 @@ public final class Cni implements AutoCloseable {
             new PluginPath(builder.executables),
             builder.preferExecutables,
             builder.diagnostics);
-    this.cache = ResultCache.of(builder.cache);
-    this.begun = ResultCache.ofBegun(builder.cache);
+    this.spares = ResultCache.spares(builder.cache, builder.oneShot ? 0 : SPARES);
+    this.cache = ResultCache.of(builder.cache, spares);
+    this.begun = ResultCache.ofBegun(builder.cache, spares);
     this.hostNamespace = builder.hostNamespace;
     this.sameNamespace = builder.sameNamespace;
     this.timeout = builder.timeout;
@@ -167,6 +173,7 @@ public final class Cni implements AutoCloseable {
   @Override
   public void close() {
     plugins.stop();
+    spares.close();
   }
 
   /** Collects what a {@link Cni} is made from. */

@@ -12,6 +12,7 @@ import cni.api.Result;
 import cni.api.SpecVersion;
 import cni.api.Verb;
 import java.util.Set;
+import jdk.jfr.FlightRecorder;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -80,6 +81,10 @@ record RecordedPlugin(NetworkPlugin plugin, String origin) implements NetworkPlu
 
   private <T> T record(Verb verb, PluginRequest request, AttachmentId id, Call<T> call)
       throws CniException {
+    // Before a recorder is started, an event would only have the JDK load one: 50 ms.
+    if (!FlightRecorder.isInitialized()) {
+      return call.run();
+    }
     var event = new PluginCallEvent();
     if (!event.isEnabled()) {
       return call.run();

@@ -6,6 +6,7 @@ import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.Result;
 import cni.api.ResultJson;
+import cni.api.SpareFiles;
 import cni.api.SpecVersion;
 import cni.api.WholeFile;
 import java.io.IOException;
@@ -51,22 +52,36 @@ final class ResultCache {
   /** Where files are written before they get their names: libcni reads all that is in the other. */
   private final Path unfinished;
 
-  private ResultCache(Path directory, Path unfinished) {
+  private final SpareFiles spares;
+
+  private ResultCache(Path directory, Path cache, SpareFiles spares) {
     this.directory = directory;
-    this.unfinished = unfinished;
+    this.unfinished = unfinished(cache);
+    this.spares = spares;
+  }
+
+  private static Path unfinished(Path cache) {
+    return cache.resolve("unfinished");
+  }
+
+  /**
+   * The files of forgotten results, to be reused. They look like unfinished ones, and are swept.
+   */
+  static SpareFiles spares(Path cache, int most) {
+    return new SpareFiles(unfinished(cache), "spare.", most);
   }
 
   /** The results that are kept in a cache. */
-  static ResultCache of(Path cache) {
-    return new ResultCache(cache.resolve("results"), cache.resolve("unfinished"));
+  static ResultCache of(Path cache, SpareFiles spares) {
+    return new ResultCache(cache.resolve("results"), cache, spares);
   }
 
   /**
    * The attachments that were begun and neither finished nor taken back: if no ADD of theirs is
    * under way, the process has died in the middle. libcni does not look here.
    */
-  static ResultCache ofBegun(Path cache) {
-    return new ResultCache(cache.resolve("begun"), cache.resolve("unfinished"));
+  static ResultCache ofBegun(Path cache, SpareFiles spares) {
+    return new ResultCache(cache.resolve("begun"), cache, spares);
   }
 
   /**
@@ -125,7 +140,9 @@ final class ResultCache {
 
   private void writeNote(Path file, byte[] bytes) throws IOException {
     try {
-      WholeFile.overwrite(file, bytes);
+      if (!spares.reuse(file, bytes)) {
+        WholeFile.overwrite(file, bytes);
+      }
     } catch (NoSuchFileException e) {
       WholeFile.prepare(directory);
       WholeFile.overwrite(file, bytes);
@@ -318,7 +335,7 @@ final class ResultCache {
       return;
     }
     try {
-      Files.deleteIfExists(file.get());
+      spares.retire(file.get());
     } catch (IOException e) {
       throw new CniException(ErrorCode.IO_FAILURE, file.get() + " cannot be removed: " + e, e);
     }

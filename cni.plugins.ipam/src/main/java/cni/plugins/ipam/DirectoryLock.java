@@ -78,7 +78,7 @@ interface DirectoryLock {
     private Turns() {}
 
     static ReentrantLock of(Path file) {
-      return QUEUES.computeIfAbsent(file, path -> new ReentrantLock(true));
+      return QUEUES.computeIfAbsent(file, path -> new ReentrantLock());
     }
   }
 }

@@ -155,6 +155,7 @@ public final class HostLocalPlugin implements ResidentPlugin {
         stale.addAll(
             addresses(contents.held(), holder -> isStale(holder, request.valid(), containers)));
         release(reservations, stale);
+        reservations.sweep(contents.unnamed());
       }
     }
   }

@@ -1,11 +1,15 @@
 package cni.plugins.ipam;
 
+import cni.api.SpareFiles;
 import cni.netlink.ffm.DirectoryWatch;
 import cni.netlink.ffm.KernelException;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.nio.file.FileSystems;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.HashSet;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -17,9 +21,14 @@ import org.jspecify.annotations.Nullable;
 final class KnownLeases implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger("cni.plugins.ipam");
 
+  /** As many containers as may come and go at once. */
+  private static final int SPARES = 64;
+
   private final LeaseTable table = new LeaseTable();
   private final Object directoryKey;
   private final DirectoryWatch watch;
+
+  private final Map<Integer, InetAddress> last = new HashMap<>();
 
   /** Files that have changed and have not been looked at since. */
   private final Set<String> changed = new HashSet<>();
@@ -27,9 +36,12 @@ final class KnownLeases implements AutoCloseable {
   /** Files that this process itself is changing, whose content it knows. */
   private final Set<String> own = new HashSet<>();
 
-  private KnownLeases(Object directoryKey, DirectoryWatch watch) {
+  private final SpareFiles spares;
+
+  private KnownLeases(Object directoryKey, DirectoryWatch watch, Path directory) {
     this.directoryKey = directoryKey;
     this.watch = watch;
+    this.spares = new SpareFiles(directory, Reservations.UNNAMED + ".", SPARES);
   }
 
   /**
@@ -43,7 +55,7 @@ final class KnownLeases implements AutoCloseable {
       return Optional.empty();
     }
     try {
-      return Optional.of(new KnownLeases(directoryKey, DirectoryWatch.open(directory)));
+      return Optional.of(new KnownLeases(directoryKey, DirectoryWatch.open(directory), directory));
     } catch (KernelException e) {
       LOG.log(System.Logger.Level.DEBUG, directory + " is read anew each time", e);
       return Optional.empty();
@@ -52,6 +64,24 @@ final class KnownLeases implements AutoCloseable {
 
   LeaseTable table() {
     return table;
+  }
+
+  /** The files of addresses that were given back. */
+  SpareFiles spares() {
+    return spares;
+  }
+
+  /** The address that a range set gave out last, if nobody else has given out one since. */
+  Optional<InetAddress> lastReserved(int set) {
+    return Optional.ofNullable(last.get(set));
+  }
+
+  void reservedLast(int set, InetAddress address) {
+    last.put(set, address);
+  }
+
+  void forgetLast() {
+    last.clear();
   }
 
   /** Says that a file is what the table says, so that its change is no news. */
@@ -97,5 +127,6 @@ final class KnownLeases implements AutoCloseable {
   @Override
   public void close() {
     watch.close();
+    spares.close();
   }
 }

@@ -46,7 +46,7 @@ final class Reservations implements AutoCloseable {
   private static final String LINE_BREAK = "\r\n";
 
   /** Where a file is written before it gets its name. One is enough: the lock is held. */
-  private static final String UNNAMED = ".unnamed";
+  static final String UNNAMED = ".unnamed";
 
   private final Path directory;
   private final DirectoryLock.Held lock;
@@ -111,6 +111,8 @@ final class Reservations implements AutoCloseable {
         Optional<InetAddress> address = addressOf(name);
         if (address.isPresent()) {
           note(address.get());
+        } else if (name.startsWith(LAST_RESERVED)) {
+          known.orElseThrow().forgetLast();
         }
       }
       return;
@@ -202,8 +204,10 @@ final class Reservations implements AutoCloseable {
    * @param held every address that someone holds
    * @param torn those whose file was not written to its end: a process died, and as the lock is
    *     held it is not just being written. They are free.
+   * @param unnamed files without meaning that processes have left; a process that lives does not
+   *     miss them
    */
-  record Contents(Map<InetAddress, Holder> held, List<InetAddress> torn) {}
+  record Contents(Map<InetAddress, Holder> held, List<InetAddress> torn, List<Path> unnamed) {}
 
   /**
    * Reads the directory.
@@ -211,20 +215,39 @@ final class Reservations implements AutoCloseable {
    * @throws CniException code 5 if it cannot be read
    */
   Contents read() throws CniException {
-    Map<InetAddress, Holder> held = new LinkedHashMap<>();
-    List<InetAddress> torn = new ArrayList<>();
+    var contents = new Contents(new LinkedHashMap<>(), new ArrayList<>(), new ArrayList<>());
     try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
       for (Path file : files) {
-        Optional<InetAddress> address = addressOf(String.valueOf(file.getFileName()));
+        String name = String.valueOf(file.getFileName());
+        Optional<InetAddress> address = addressOf(name);
         if (address.isPresent()) {
-          Optional<Holder> holder = holderOf(file);
-          holder.ifPresentOrElse(it -> held.put(address.get(), it), () -> torn.add(address.get()));
+          holderOf(file)
+              .ifPresentOrElse(
+                  holder -> contents.held().put(address.get(), holder),
+                  () -> contents.torn().add(address.get()));
+        } else if (name.startsWith(UNNAMED)) {
+          contents.unnamed().add(file);
         }
       }
     } catch (IOException | java.nio.file.DirectoryIteratorException e) {
       throw failure("reservations in " + directory + " cannot be read", e);
     }
-    return new Contents(held, torn);
+    return contents;
+  }
+
+  /**
+   * Removes files without meaning.
+   *
+   * @throws CniException code 5 if that fails
+   */
+  void sweep(List<Path> unnamed) throws CniException {
+    try {
+      for (Path file : unnamed) {
+        Files.deleteIfExists(file);
+      }
+    } catch (IOException e) {
+      throw failure("files in " + directory + " cannot be removed", e);
+    }
   }
 
   private static Optional<InetAddress> addressOf(String name) {
@@ -261,7 +284,7 @@ final class Reservations implements AutoCloseable {
     Path file = fileOf(address);
     try {
       write(file, holder.containerId() + LINE_BREAK + holder.interfaceName());
-      overwrite(directory.resolve(LAST_RESERVED + set), Ip.format(address));
+      reserveLast(set, address);
       table.put(
           AddressKey.of(address), LeaseTable.hash(holder.containerId(), holder.interfaceName()));
       wrote(file);
@@ -278,7 +301,9 @@ final class Reservations implements AutoCloseable {
 
   private void write(Path file, String content) throws IOException {
     byte[] bytes = content.getBytes(StandardCharsets.UTF_8);
-    WholeFile.write(file, directory.resolve(UNNAMED), bytes);
+    if (known.isEmpty() || !known.get().spares().reuse(file, bytes)) {
+      WholeFile.write(file, directory.resolve(UNNAMED), bytes);
+    }
   }
 
   /**
@@ -289,7 +314,9 @@ final class Reservations implements AutoCloseable {
     byte[] bytes = content.getBytes(StandardCharsets.UTF_8);
     try (SeekableByteChannel channel = Files.newByteChannel(file, WRITE, CREATE)) {
       channel.write(ByteBuffer.wrap(bytes));
-      channel.truncate(bytes.length);
+      if (channel.size() > bytes.length) {
+        channel.truncate(bytes.length);
+      }
     }
   }
 
@@ -304,7 +331,7 @@ final class Reservations implements AutoCloseable {
    */
   void release(InetAddress address) throws CniException {
     try {
-      Files.deleteIfExists(fileOf(address));
+      remove(fileOf(address));
       table.remove(AddressKey.of(address));
       wrote(fileOf(address));
     } catch (IOException e) {
@@ -312,8 +339,20 @@ final class Reservations implements AutoCloseable {
     }
   }
 
+  private void remove(Path file) throws IOException {
+    if (known.isPresent()) {
+      known.get().spares().retire(file);
+    } else {
+      Files.deleteIfExists(file);
+    }
+  }
+
   /** The address that the range set gave out last; absent too where the file makes no sense. */
   Optional<InetAddress> lastReserved(int set) throws CniException {
+    Optional<InetAddress> remembered = known.flatMap(it -> it.lastReserved(set));
+    if (remembered.isPresent()) {
+      return remembered;
+    }
     Path file = directory.resolve(LAST_RESERVED + set);
     try {
       return Optional.of(Ip.parse(text(file).strip()));
@@ -322,6 +361,13 @@ final class Reservations implements AutoCloseable {
     } catch (IOException e) {
       throw failure(file + " cannot be read", e);
     }
+  }
+
+  private void reserveLast(int set, InetAddress address) throws IOException {
+    Path file = directory.resolve(LAST_RESERVED + set);
+    overwrite(file, Ip.format(address));
+    known.ifPresent(it -> it.reservedLast(set, address));
+    wrote(file);
   }
 
   private Path fileOf(InetAddress address) {

@@ -1,0 +1,149 @@
+package cni.api;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.SeekableByteChannel;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.concurrent.ThreadLocalRandom;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Small files that are not needed any more, which get another content and another name instead of
+ * being removed and made anew. A file system may take long to find an inode for a new file: where
+ * many were removed in the last minutes, ext4 without a journal looks at each of those
+ * (recently_deleted in fs/ext4/ialloc.c), which can cost more than the rest of an ADD.
+ *
+ * <p>Any thread may use it. Whoever else removes the files that are kept does no harm.
+ */
+public final class SpareFiles implements AutoCloseable {
+  private static final System.Logger LOG = System.getLogger("cni.api");
+
+  /** In bytes: no more is written in one go, and no more than one block is kept. */
+  private static final int LARGEST = 4096;
+
+  private final Path directory;
+  private final String prefix;
+  private final int most;
+  private final Deque<Path> spares = new ArrayDeque<>();
+  private int last;
+
+  /**
+   * Begins with none.
+   *
+   * @param directory where they are kept: on the file system of all the files
+   * @param prefix what their names begin with
+   * @param most how many are kept; 0 in a process that ends soon
+   */
+  public SpareFiles(Path directory, String prefix, int most) {
+    this.directory = directory;
+    this.prefix = prefix + Long.toHexString(ThreadLocalRandom.current().nextLong()) + ".";
+    this.most = most;
+  }
+
+  /**
+   * Gives a spare file, if there is one, that content and that name, in place of the file that may
+   * have it.
+   *
+   * @return false if there is none: then nothing has happened
+   * @throws IOException if the file cannot be written
+   */
+  public boolean reuse(Path file, byte[] content) throws IOException {
+    Path spare = poll();
+    if (spare == null) {
+      return false;
+    }
+    try {
+      fill(spare, content);
+      WholeFile.rename(spare, file);
+      return true;
+    } catch (NoSuchFileException e) {
+      remove(spare);
+      return false; // somebody has cleaned up, or the directory of the file is not there
+    } catch (IOException e) {
+      remove(spare);
+      throw e;
+    }
+  }
+
+  private synchronized @Nullable Path poll() {
+    return spares.poll();
+  }
+
+  private static void fill(Path spare, byte[] content) throws IOException {
+    try (SeekableByteChannel channel = Files.newByteChannel(spare, StandardOpenOption.WRITE)) {
+      ByteBuffer bytes = ByteBuffer.wrap(content);
+      while (bytes.hasRemaining()) {
+        channel.write(bytes);
+      }
+      if (channel.size() > content.length) {
+        channel.truncate(content.length);
+      }
+    }
+  }
+
+  /**
+   * Removes a file. Its content is overwritten if it is kept.
+   *
+   * @return whether it was there
+   * @throws IOException if it cannot be removed
+   */
+  public boolean retire(Path file) throws IOException {
+    Path spare = room();
+    if (spare == null) {
+      return Files.deleteIfExists(file);
+    }
+    try {
+      Files.move(file, spare, StandardCopyOption.ATOMIC_MOVE);
+    } catch (NoSuchFileException e) {
+      return Files.deleteIfExists(file); // it is the directory of spare files that is not there
+    }
+    if (blank(spare)) {
+      keep(spare);
+    } else {
+      Files.deleteIfExists(spare);
+    }
+    return true;
+  }
+
+  private synchronized @Nullable Path room() {
+    return spares.size() < most ? directory.resolve(prefix + ++last) : null;
+  }
+
+  private synchronized void keep(Path spare) {
+    spares.push(spare);
+  }
+
+  /** Nobody must take it for what it was. */
+  private static boolean blank(Path spare) throws IOException {
+    try (SeekableByteChannel channel = Files.newByteChannel(spare, StandardOpenOption.WRITE)) {
+      long size = channel.size();
+      if (size > LARGEST) {
+        return false;
+      }
+      channel.write(ByteBuffer.allocate((int) size));
+      return true;
+    }
+  }
+
+  /** A file that stays is found again by whoever cleans up. */
+  private static void remove(Path spare) {
+    try {
+      Files.deleteIfExists(spare);
+    } catch (IOException e) {
+      LOG.log(System.Logger.Level.DEBUG, "a spare file stays", e);
+    }
+  }
+
+  /** Removes all that are kept, as far as that is possible. */
+  @Override
+  public synchronized void close() {
+    spares.forEach(SpareFiles::remove);
+    spares.clear();
+  }
+}
