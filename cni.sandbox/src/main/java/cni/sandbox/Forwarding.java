@@ -2,8 +2,9 @@ package cni.sandbox;
 
 import cni.api.CniException;
 import cni.api.Result;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.RtNetlink;
 import java.io.IOException;
-import java.nio.file.NoSuchFileException;
 import java.util.List;
 
 /** Has the host pass on packets between its interfaces. */
@@ -19,15 +20,12 @@ public final class Forwarding {
     boolean v4 = ips.stream().anyMatch(ip -> ip.address().isV4());
     boolean v6 = ips.stream().anyMatch(ip -> !ip.address().isV4());
     try {
-      host.withSysctl(
-          sysctl -> {
-            if (v4) {
-              sysctl.ensure("net/ipv4/ip_forward", "1");
-            }
-            if (v6) {
-              sysctl.ensure("net/ipv6/conf/all/forwarding", "1");
-            }
-          });
+      if (v4 && !host.routing().isForwarding(RtNetlink.AF_INET)) {
+        host.withSysctl(sysctl -> sysctl.set("net/ipv4/ip_forward", "1"));
+      }
+      if (v6 && !host.routing().isForwarding(RtNetlink.AF_INET6)) {
+        host.withSysctl(sysctl -> sysctl.set("net/ipv6/conf/all/forwarding", "1"));
+      }
     } catch (IOException e) {
       throw Namespace.failure("enabling forwarding on the host", e);
     }
@@ -39,34 +37,10 @@ public final class Forwarding {
    *
    * @throws IOException if the kernel parameter cannot be set
    */
-  public static void refuseAdvertisements(Namespace host, String name) throws IOException {
-    host.withSysctl(
-        sysctl -> {
-          try {
-            sysctl.ensure(acceptRa(name), "0");
-          } catch (NoSuchFileException e) {
-            return; // no IPv6
-          }
-        });
-  }
-
-  /**
-   * As {@link #refuseAdvertisements}, for an interface that was made just now.
-   *
-   * @throws IOException if the kernel parameter cannot be set
-   */
-  public static void refuseAdvertisementsOfNew(Namespace host, String name) throws IOException {
-    host.withSysctl(
-        sysctl -> {
-          try {
-            sysctl.overwrite(acceptRa(name), "0");
-          } catch (NoSuchFileException e) {
-            return; // no IPv6
-          }
-        });
-  }
-
-  private static String acceptRa(String name) {
-    return "net/ipv6/conf/" + name + "/accept_ra";
+  public static void refuseAdvertisements(Namespace host, Link link) throws IOException {
+    if (link.acceptRa() > 0) {
+      String key = "net/ipv6/conf/" + link.name() + "/accept_ra";
+      host.withSysctl(sysctl -> sysctl.set(key, "0"));
+    }
   }
 }

@@ -89,6 +89,7 @@ public final class InterfaceSetup {
         sandbox.withSysctl(this::setParametersOfV6);
       }
       List<NetlinkMessage> requests = new ArrayList<>();
+      requests.add(LinkRequests.announceAddresses(link));
       for (Result.IpConfig ip : ips) {
         InetAddress address = ip.address().address();
         requests.add(new InterfaceAddress(link, address, ip.address().prefix()).addRequest());
@@ -128,7 +129,6 @@ public final class InterfaceSetup {
   }
 
   private void setParameters(Sysctl sysctl) throws IOException {
-    setIfPresent(sysctl, "net/ipv4/conf/" + name + "/arp_notify", "1");
     setIfPresent(sysctl, "net/ipv6/conf/" + name + "/accept_dad", dad ? "1" : "0");
     if (dad) {
       setIfPresent(sysctl, "net/ipv6/conf/" + name + "/enhanced_dad", "1");

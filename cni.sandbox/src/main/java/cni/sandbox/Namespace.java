@@ -16,6 +16,7 @@ import java.io.IOException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,13 +26,25 @@ import org.jspecify.annotations.Nullable;
 public final class Namespace implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger("cni.sandbox");
 
+  private static final IdleSockets<Rtnetlink> IDLE_ROUTING = new IdleSockets<>(Rtnetlink::close);
+  private static final IdleSockets<Nftables> IDLE_NFTABLES = new IdleSockets<>(Nftables::close);
+
   private final Optional<NetNs> netns;
+
+  /** Of a host, whose sockets are kept for the next operation. */
+  private final Optional<NetNs.Identity> hostIdentity;
+
   private @Nullable Rtnetlink routing;
   private @Nullable Nftables nftables;
   private NetNs.@Nullable Visit<Entry, KernelException> entry;
 
-  private Namespace(Optional<NetNs> netns) {
+  private Namespace(Optional<NetNs> netns, Optional<NetNs.Identity> hostIdentity) {
     this.netns = netns;
+    this.hostIdentity = hostIdentity;
+  }
+
+  private static Namespace container(NetNs netns) {
+    return new Namespace(Optional.of(netns), Optional.empty());
   }
 
   /**
@@ -43,7 +56,7 @@ public final class Namespace implements AutoCloseable {
   public static Namespace ofContainer(AttachmentRequest request, Namespace host)
       throws CniException {
     NetNs netns = open(request.requireNamespace(), "the container's network namespace");
-    return requireApart(request, new Namespace(Optional.of(netns)), netns, host);
+    return requireApart(request, container(netns), netns, host);
   }
 
   /**
@@ -59,8 +72,7 @@ public final class Namespace implements AutoCloseable {
     }
     try {
       NetNs netns = NetNs.open(path.get());
-      var container = new Namespace(Optional.of(netns));
-      return Optional.of(requireApart(request, container, netns, host));
+      return Optional.of(requireApart(request, container(netns), netns, host));
     } catch (KernelException e) {
       // A namespace that is gone leaves no file, or the bare file that it had been mounted on.
       if (e.is(Errno.ENOENT) || e instanceof NotNamespaceException) {
@@ -76,8 +88,7 @@ public final class Namespace implements AutoCloseable {
       throws CniException {
     boolean apart = request.context().sameNamespace();
     try {
-      NetNs.Identity hosts = host.netns.isPresent() ? host.netns.get().identity() : NetNs.own();
-      apart |= !netns.identity().equals(hosts);
+      apart |= !netns.identity().equals(host.hostIdentity());
     } catch (KernelException e) {
       throw failure("telling namespaces apart", e);
     } finally {
@@ -102,10 +113,17 @@ public final class Namespace implements AutoCloseable {
    */
   public static Namespace ofHost(CallContext context) throws CniException {
     Optional<Path> path = context.hostNamespace();
-    return new Namespace(
+    Optional<NetNs> netns =
         path.isEmpty()
             ? Optional.empty()
-            : Optional.of(open(path.get(), "the host's network namespace")));
+            : Optional.of(open(path.get(), "the host's network namespace"));
+    try {
+      NetNs.Identity identity = netns.isPresent() ? netns.get().identity() : NetNs.own();
+      return new Namespace(netns, Optional.of(identity));
+    } catch (KernelException e) {
+      netns.ifPresent(NetNs::close);
+      throw failure("telling namespaces apart", e);
+    }
   }
 
   private static NetNs open(Path path, String role) throws CniException {
@@ -142,6 +160,11 @@ public final class Namespace implements AutoCloseable {
    */
   public NetNs netns() {
     return netns.orElseThrow(IllegalStateException::new);
+  }
+
+  /** What tells a host's namespace apart from others. */
+  NetNs.Identity hostIdentity() {
+    return hostIdentity.orElseThrow();
   }
 
   /** What came of {@link #enter}. */
@@ -192,10 +215,15 @@ public final class Namespace implements AutoCloseable {
     }
     Rtnetlink open = routing;
     if (open == null) {
-      open = netns.isPresent() ? Rtnetlink.open(netns.get()) : Rtnetlink.open();
+      Optional<Rtnetlink> idle = hostIdentity.flatMap(IDLE_ROUTING::take);
+      open = idle.isPresent() ? idle.get() : openRouting();
       routing = open;
     }
     return open;
+  }
+
+  private Rtnetlink openRouting() throws KernelException {
+    return netns.isPresent() ? Rtnetlink.open(netns.get()) : Rtnetlink.open();
   }
 
   /**
@@ -215,10 +243,15 @@ public final class Namespace implements AutoCloseable {
   public Nftables nftables() throws KernelException {
     Nftables open = nftables;
     if (open == null) {
-      open = netns.isPresent() ? Nftables.open(netns.get()) : Nftables.open();
+      Optional<Nftables> idle = hostIdentity.flatMap(IDLE_NFTABLES::take);
+      open = idle.isPresent() ? idle.get() : openNftables();
       nftables = open;
     }
     return open;
+  }
+
+  private Nftables openNftables() throws KernelException {
+    return netns.isPresent() ? Nftables.open(netns.get()) : Nftables.open();
   }
 
   /**
@@ -281,12 +314,18 @@ public final class Namespace implements AutoCloseable {
       }
     }
     if (routing != null) {
-      routing.close();
+      leave(routing, IDLE_ROUTING, Rtnetlink::close);
+      routing = null;
     }
     if (nftables != null) {
-      nftables.close();
+      leave(nftables, IDLE_NFTABLES, Nftables::close);
+      nftables = null;
     }
     netns.ifPresent(NetNs::close);
+  }
+
+  private <S> void leave(S socket, IdleSockets<S> idle, Consumer<S> close) {
+    hostIdentity.ifPresentOrElse(host -> idle.give(host, socket), () -> close.accept(socket));
   }
 
   /** What is done with kernel parameters. */

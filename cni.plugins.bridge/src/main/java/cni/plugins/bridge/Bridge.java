@@ -93,7 +93,7 @@ final class Bridge {
   }
 
   private void adjust(Rtnetlink routing, Link bridge) throws IOException {
-    Forwarding.refuseAdvertisements(host, config.bridge());
+    Forwarding.refuseAdvertisements(host, bridge);
     List<NetlinkMessage> requests = new ArrayList<>();
     if (!bridge.isUp()) {
       requests.add(LinkRequests.setUp(bridge.index()));

@@ -77,7 +77,6 @@ final class BridgeAttachment {
     disconnection = () -> host.routing().executeUnless(LinkRequests.delete(port), Errno.ENODEV);
     rollback.add(disconnection::disconnect);
     Optional<InterfaceSetup> setup = beginSetup();
-    Forwarding.refuseAdvertisementsOfNew(host, port);
     BridgePort.configure(host.routing(), port, config);
     Optional<Result> assigned = assign(previous.interfaces().size() + 2);
     Link container = containerLink();

@@ -12,6 +12,7 @@ import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.sandbox.Ipam;
+import cni.sandbox.LinkRemoval;
 import cni.sandbox.Masquerade;
 import cni.sandbox.Namespace;
 import cni.sandbox.VethPair;
@@ -111,12 +112,15 @@ public final class BridgePlugin implements NetworkPlugin {
       return false;
     }
     try (Namespace sandbox = there.get()) {
-      Optional<Link> link = sandbox.routing().link(request.attachment().interfaceName());
-      if (link.isEmpty() || isAnothers(link.get(), request, host)) {
-        return false;
-      }
-      sandbox.routing().executeUnless(LinkRequests.delete(link.get().index()), Errno.ENODEV);
-      return true;
+      String name = request.attachment().interfaceName();
+      return LinkRemoval.delete(
+          host,
+          sandbox,
+          () -> {
+            Optional<Link> link = sandbox.routing().link(name);
+            boolean gone = link.isEmpty() || isAnothers(link.get(), request, host);
+            return gone ? Optional.empty() : link;
+          });
     }
   }
 

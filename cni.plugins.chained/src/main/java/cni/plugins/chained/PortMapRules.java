@@ -93,7 +93,10 @@ final class PortMapRules {
       transaction.flush(all).flush(prerouting).flush(output);
       entry.forEach(rule -> transaction.append(rule.chain(), rule.rule()));
     }
-    if (config.snat()) {
+    // The kernel treats a chain that is there as a change of it, and puts off whoever makes rules
+    // of
+    // iptables next until no processor can be using what was there before: some 16 ms.
+    if (config.snat() && there.stream().noneMatch(rule -> rule.chain().equals(masquerading))) {
       transaction.add(masquerading, Hook.SOURCE_NAT);
     }
     List<ListedRule> wanted = own(config, container, id, owner);

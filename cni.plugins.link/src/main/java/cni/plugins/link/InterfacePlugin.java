@@ -17,6 +17,7 @@ import cni.sandbox.AttachmentCheck;
 import cni.sandbox.Attempt;
 import cni.sandbox.InterfaceSetup;
 import cni.sandbox.Ipam;
+import cni.sandbox.LinkRemoval;
 import cni.sandbox.Namespace;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -207,19 +208,21 @@ abstract class InterfacePlugin implements NetworkPlugin {
       throws CniException, IOException {
     try (Namespace host = Namespace.ofHost(request.context())) {
       Optional<Namespace> there = Namespace.ofContainerIfPresent(request, host);
-      if (there.isPresent()) {
-        try (Namespace sandbox = there.get()) {
-          Optional<Link> link = sandbox.routing().link(request.attachment().interfaceName());
-          if (link.isPresent()
-              && link.get().isKind(kind)
-              && !isAnothers(link.get(), request, sandbox)) {
-            sandbox.routing().executeUnless(LinkRequests.delete(link.get().index()), Errno.ENODEV);
-            return true;
-          }
-        }
+      if (there.isEmpty()) {
+        return false;
+      }
+      try (Namespace sandbox = there.get()) {
+        return LinkRemoval.delete(host, sandbox, () -> find(request, kind, sandbox));
       }
     }
-    return false;
+  }
+
+  private static Optional<Link> find(AttachmentRequest request, String kind, Namespace sandbox)
+      throws IOException {
+    Optional<Link> link = sandbox.routing().link(request.attachment().interfaceName());
+    boolean ours =
+        link.isPresent() && link.get().isKind(kind) && !isAnothers(link.get(), request, sandbox);
+    return ours ? link : Optional.empty();
   }
 
   /** Neither its hardware address nor any of its addresses are those of the previous result. */

@@ -66,7 +66,7 @@ final class PointToPoint {
             Ipam.add(request, rollback, delete).orElseThrow());
     requireGateways(made);
     Forwarding.enable(host, made.ips());
-    Forwarding.refuseAdvertisements(host, hostName);
+    Forwarding.refuseAdvertisements(host, hostEnd);
     if (made.ips().stream().anyMatch(ip -> !ip.address().isV4())) {
       // Nobody else is on the link; and while its own address is in doubt the host forwards
       // nothing.
