@@ -1,8 +1,9 @@
 package cni.cli;
 
 import cni.api.SpecVersion;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Objects;
+import java.util.Map;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -27,25 +28,14 @@ import picocli.CommandLine.Spec;
       "  cni demo                             show it working; changes nothing",
       "  ip netns add blue && cni add mynet blue",
       "  cni run --network mynet -- ping -c1 10.1.0.1"
-    },
-    subcommands = {
-      AddCommand.class,
-      CheckCommand.class,
-      DeleteCommand.class,
-      CollectCommand.class,
-      StatusCommand.class,
-      RunCommand.class,
-      ListCommand.class,
-      ShowCommand.class,
-      ValidateCommand.class,
-      VersionCommand.class,
-      PluginsCommand.class,
-      InstallCommand.class,
-      DhcpCommand.class,
-      CompletionCommand.class,
-      DemoCommand.class
     })
 public final class Main implements Runnable {
+  /** Which tells the shell of all others. */
+  private static final String COMPLETION = "completion";
+
+  /** In the order in which the help names them. */
+  private static final Map<String, Class<?>> COMMANDS = commands();
+
   @Spec private CommandSpec spec;
 
   /** Made by {@link #main}. */
@@ -61,13 +51,45 @@ public final class Main implements Runnable {
 
   static int execute(String... args) {
     var line = new CommandLine(new Main());
+    // Each takes some milliseconds to be set up, and who says which one wants no other.
+    boolean one = args.length > 0 && COMMANDS.containsKey(args[0]) && !args[0].equals(COMPLETION);
+    COMMANDS.forEach(
+        (name, type) -> {
+          if (!one || name.equals(args[0])) {
+            line.addSubcommand(name, type);
+          }
+        });
     line.setExecutionExceptionHandler((e, command, parsed) -> Failures.report(e));
     // What follows the command to run belongs to it, options included.
-    Objects.requireNonNull(line.getSubcommands().get("run")).setStopAtPositional(true);
-    Objects.requireNonNull(line.getSubcommands().get("dhcp"))
-        .setStopAtPositional(true)
-        .setUnmatchedOptionsArePositionalParams(true);
+    CommandLine run = line.getSubcommands().get("run");
+    if (run != null) {
+      run.setStopAtPositional(true);
+    }
+    CommandLine dhcp = line.getSubcommands().get("dhcp");
+    if (dhcp != null) {
+      dhcp.setStopAtPositional(true).setUnmatchedOptionsArePositionalParams(true);
+    }
     return line.execute(args);
+  }
+
+  private static Map<String, Class<?>> commands() {
+    Map<String, Class<?>> commands = new LinkedHashMap<>();
+    commands.put("add", AddCommand.class);
+    commands.put("check", CheckCommand.class);
+    commands.put("del", DeleteCommand.class);
+    commands.put("gc", CollectCommand.class);
+    commands.put("status", StatusCommand.class);
+    commands.put("run", RunCommand.class);
+    commands.put("list", ListCommand.class);
+    commands.put("show", ShowCommand.class);
+    commands.put("validate", ValidateCommand.class);
+    commands.put("version", VersionCommand.class);
+    commands.put("plugins", PluginsCommand.class);
+    commands.put("install", InstallCommand.class);
+    commands.put("dhcp", DhcpCommand.class);
+    commands.put(COMPLETION, CompletionCommand.class);
+    commands.put("demo", DemoCommand.class);
+    return commands;
   }
 
   @Override

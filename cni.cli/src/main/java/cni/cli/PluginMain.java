@@ -37,7 +37,12 @@ public final class PluginMain {
     System.exit(
         daemon
             ? DaemonRun.run(args[0], List.of(args).subList(2, args.length))
-            : new PluginMain().serve(args.length == 0 ? "" : args[0]));
+            : serveOnce(args.length == 0 ? "" : args[0]));
+  }
+
+  /** Serves the request of this process; returns its exit status. */
+  static int serveOnce(String type) {
+    return new PluginMain().serve(type);
   }
 
   private int serve(String type) {
