@@ -53,7 +53,7 @@ public class AttachmentBenchmark {
 
   /** A host of its own with one container. */
   @State(Scope.Benchmark)
-  public static class Lab {
+  public static class Host {
     /** Who serves the chain. */
     @Param({"modules", "executables"})
     public String plugins = "";
@@ -70,7 +70,7 @@ public class AttachmentBenchmark {
     private @Nullable Attachment attachment;
 
     /** Made by JMH. */
-    public Lab() {}
+    public Host() {}
 
     /** Makes the namespaces and configures the network. */
     @Setup
@@ -145,8 +145,8 @@ public class AttachmentBenchmark {
 
     /** Deletes. */
     @TearDown(Level.Invocation)
-    public void delete(Lab lab) throws CniException {
-      lab.delete();
+    public void delete(Host host) throws CniException {
+      host.delete();
     }
   }
 
@@ -158,12 +158,12 @@ public class AttachmentBenchmark {
 
     /** Adds. */
     @Setup(Level.Invocation)
-    public void add(Lab lab) throws CniException {
-      lab.add();
+    public void add(Host host) throws CniException {
+      host.add();
     }
   }
 
-  /** Adds once, for CHECKs; the lab deletes it. */
+  /** Adds once, for CHECKs; the host deletes it. */
   @State(Scope.Benchmark)
   public static class Standing {
     /** Made by JMH. */
@@ -171,8 +171,8 @@ public class AttachmentBenchmark {
 
     /** Adds. */
     @Setup
-    public void add(Lab lab) throws CniException {
-      lab.add();
+    public void add(Host host) throws CniException {
+      host.add();
     }
   }
 
@@ -181,19 +181,19 @@ public class AttachmentBenchmark {
 
   /** ADD. */
   @Benchmark
-  public Result add(Lab lab, Detached detached) throws CniException {
-    return lab.add();
+  public Result add(Host host, Detached detached) throws CniException {
+    return host.add();
   }
 
   /** CHECK. */
   @Benchmark
-  public void check(Lab lab, Standing standing) throws CniException {
-    lab.check();
+  public void check(Host host, Standing standing) throws CniException {
+    host.check();
   }
 
   /** DEL. */
   @Benchmark
-  public void delete(Lab lab, Attached attached) throws CniException {
-    lab.delete();
+  public void delete(Host host, Attached attached) throws CniException {
+    host.delete();
   }
 }

@@ -1,0 +1,81 @@
+package cni.bench;
+
+import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.NetNs;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.Rtnetlink;
+import java.io.IOException;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.annotations.Warmup;
+import org.openjdk.jmh.infra.Blackhole;
+
+/** What one exchange with the kernel takes, and opening a socket. Only reads. */
+@State(Scope.Benchmark)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.MICROSECONDS)
+@Warmup(iterations = 3, time = 2)
+@Measurement(iterations = 3, time = 2)
+@Fork(value = 1, jvmArgsAppend = "--enable-native-access=ALL-UNNAMED")
+public class NetlinkBenchmark {
+  private @Nullable Rtnetlink routing;
+  private @Nullable NetNs own;
+
+  /** Made by JMH. */
+  public NetlinkBenchmark() {}
+
+  /** Opens the namespace of this process. */
+  @Setup
+  public void open() throws KernelException {
+    routing = Rtnetlink.open();
+    own = NetNs.current();
+  }
+
+  /** Closes it. */
+  @TearDown
+  public void close() {
+    Objects.requireNonNull(routing).close();
+    Objects.requireNonNull(own).close();
+  }
+
+  /** One link by its name: a send, a receive, and reading the answer. */
+  @Benchmark
+  public Optional<Link> link() throws IOException {
+    return Objects.requireNonNull(routing).link("lo");
+  }
+
+  /** A list. */
+  @Benchmark
+  public List<Link> links() throws IOException {
+    return Objects.requireNonNull(routing).links();
+  }
+
+  /** Opening a socket here. */
+  @Benchmark
+  public void socket(Blackhole blackhole) throws KernelException {
+    try (Rtnetlink opened = Rtnetlink.open()) {
+      blackhole.consume(opened);
+    }
+  }
+
+  /** Opening a socket in a namespace, which another thread enters. Needs root. */
+  @Benchmark
+  public void visit(Blackhole blackhole) throws KernelException {
+    try (Rtnetlink opened = Rtnetlink.open(Objects.requireNonNull(own))) {
+      blackhole.consume(opened);
+    }
+  }
+}
