@@ -108,7 +108,10 @@ public final class Lab implements AutoCloseable {
 
   /** Whether an address answers a ping from a namespace. */
   public static boolean pings(NetNs from, String address) throws IOException {
-    return attempt(from, "ping", "-n", "-c1", "-W2", address).status() == 0;
+    // Again each second, until one is answered: where the neighbours do not know each other yet,
+    // the
+    // first one may be lost.
+    return attempt(from, "ping", "-n", "-c1", "-w3", address).status() == 0;
   }
 
   /** The names of the interfaces in a namespace that are of a kind, as {@code ip} tells them. */
