@@ -7,5 +7,6 @@ module cni.runtime {
 
   exports cni.runtime;
 
+  uses cni.api.EventSource;
   uses cni.api.NetworkPlugin;
 }

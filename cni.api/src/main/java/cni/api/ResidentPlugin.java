@@ -1,7 +1,5 @@
 package cni.api;
 
-import java.nio.file.Path;
-
 /**
  * A plugin that has work of its own between calls, such as keeping leases, as long as its host
  * runs. One whose host never starts it serves calls all the same, and leaves such work to somebody
@@ -9,14 +7,18 @@ import java.nio.file.Path;
  */
 public interface ResidentPlugin extends NetworkPlugin {
   /**
-   * Begins that work, or takes it up again after an earlier host has ended, however it did.
+   * Begins that work, or takes it up again after an earlier host has ended, however it did. Once
+   * for each host, not for each container.
    *
-   * @param state a directory for what has to outlive the host; it need not exist. Other hosts may
-   *     use it at the same time.
+   * @param host where to keep what has to outlive it, and to publish events about attachments; it
+   *     can be used until {@link #stop}
    * @throws CniException if it cannot begin; calls are served all the same
    */
-  void start(Path state) throws CniException;
+  void start(PluginHost host) throws CniException;
 
-  /** Ends that work; what is kept stays for the next host. */
+  /**
+   * Ends that work; what is kept stays for the next host. After the last call to a plugin that is
+   * replaced by a newer one, which has been started by then.
+   */
   void stop();
 }

@@ -4,6 +4,7 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.exec.PluginPath;
 import cni.runtime.Cni;
+import cni.runtime.PluginSource;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.format.DateTimeParseException;
@@ -26,6 +27,34 @@ final class HostOptions {
       paramLabel = "DIRS",
       description = "Plugin executables, separated by colons; CNI_PATH, or /opt/cni/bin.")
   private String path = Environment.get("CNI_PATH").orElseGet(Cni.DEFAULT_EXECUTABLES::toString);
+
+  @Option(
+      names = "--modules",
+      paramLabel = "DIRS",
+      description = {
+        "Directories with a directory of modules for each plugin, separated by colons;"
+            + " CNI_MODULE_PATH, or /opt/cni/modules."
+      })
+  private String modules = PluginPlaces.modulePath();
+
+  @Option(
+      names = "--native-access",
+      paramLabel = "NAME",
+      split = ",",
+      description =
+          "Let the plugin in this directory of modules call native code; CNI_NATIVE_ACCESS.")
+  private List<String> nativeAccess = PluginPlaces.nativeAccess();
+
+  @Option(
+      names = "--order",
+      paramLabel = "PLACE",
+      split = ",",
+      converter = PluginPlaces.Reader.class,
+      description = {
+        "Where a plugin is looked for first, second, third; CNI_PLUGIN_ORDER, or"
+            + " built-in,directory,executable. A place that is left out is not searched."
+      })
+  private List<PluginSource> order = List.of();
 
   @Option(
       names = "--cache",
@@ -68,6 +97,9 @@ final class HostOptions {
         Cni.builder()
             .networks(networks)
             .executables(PluginPath.parse(path).directories())
+            .pluginDirectories(PluginPlaces.directories(modules))
+            .nativeAccess(nativeAccess.toArray(String[]::new))
+            .order(PluginPlaces.order(order))
             .cache(cache)
             .timeout(parse(timeout))
             .preferExecutables(preferExecutables.toArray(String[]::new))

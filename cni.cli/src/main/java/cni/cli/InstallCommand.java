@@ -82,14 +82,21 @@ final class InstallCommand implements Callable<Integer> {
   }
 
   private List<String> chosen() throws CniException {
-    Plugins plugins = Cni.builder().executables().build().plugins();
+    Plugins plugins =
+        Cni.builder()
+            .executables()
+            .pluginDirectories(PluginPlaces.directories(PluginPlaces.modulePath()))
+            .nativeAccess(PluginPlaces.nativeAccess().toArray(String[]::new))
+            .build()
+            .plugins();
     if (types.isEmpty()) {
-      return plugins.list().stream().map(Plugins.Available::type).toList();
+      return plugins.list().stream().map(Plugins.Available::type).distinct().toList();
     }
     for (String type : types) {
       if (plugins.module(type).isEmpty()) {
         throw new CniException(
-            ErrorCode.INVALID_PARAMETER, "this image has no plugin of type " + type);
+            ErrorCode.INVALID_PARAMETER,
+            "this image has no plugin of type " + type + ", nor has a directory of modules");
       }
     }
     return types;

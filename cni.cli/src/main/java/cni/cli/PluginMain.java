@@ -8,6 +8,7 @@ import cni.api.SpecVersion;
 import cni.exec.PluginPath;
 import cni.exec.ServedPlugin;
 import cni.runtime.Cni;
+import cni.runtime.Plugins;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -25,7 +26,10 @@ public final class PluginMain {
   private final PluginPath path = PluginPath.parse(Environment.get("CNI_PATH").orElse(""));
 
   private PluginMain() {
-    builder.executables(path.directories());
+    builder
+        .executables(path.directories())
+        .pluginDirectories(PluginPlaces.directories(PluginPlaces.modulePath()))
+        .nativeAccess(PluginPlaces.nativeAccess().toArray(String[]::new));
   }
 
   /**
@@ -59,12 +63,22 @@ public final class PluginMain {
   }
 
   private NetworkPlugin module(String type) throws CniException {
-    if (builder.build().plugins().module(type).isEmpty()) {
-      throw new CniException(
-          ErrorCode.INVALID_CONFIG,
-          "this image has no plugin of type " + Json.quote(type) + "; \"cni plugins\" lists them");
-    }
-    return builder.build().plugins().find(type);
+    Plugins plugins = builder.build().plugins();
+    return plugins
+        .module(type)
+        .orElseThrow(
+            () ->
+                new CniException(
+                    ErrorCode.INVALID_CONFIG,
+                    "this image has no plugin of type "
+                        + Json.quote(type)
+                        + "; \"cni plugins\" lists them"
+                        + disabled(plugins)));
+  }
+
+  private static String disabled(Plugins plugins) {
+    List<Plugins.Disabled> disabled = plugins.disabled();
+    return disabled.isEmpty() ? "" : "; " + disabled;
   }
 
   /**

@@ -3,6 +3,7 @@ package cni.cli;
 import cni.api.CniException;
 import cni.api.Json;
 import cni.runtime.Cni;
+import cni.runtime.PluginSource;
 import cni.runtime.Plugins;
 import java.util.HashSet;
 import java.util.List;
@@ -17,7 +18,10 @@ import tools.jackson.databind.node.JsonNodeFactory;
 @Command(
     name = "plugins",
     mixinStandardHelpOptions = true,
-    description = "Lists the plugins that are found, and where they come from.")
+    description = {
+      "Lists the plugins that are found, and where they come from; and what might be one, but is"
+          + " disabled, with the reason."
+    })
 final class PluginsCommand implements Callable<Integer> {
   @Mixin private HostOptions host = new HostOptions();
 
@@ -27,37 +31,54 @@ final class PluginsCommand implements Callable<Integer> {
   @Override
   public Integer call() throws CniException {
     List<Plugins.Available> found;
+    List<Plugins.Disabled> disabled;
     try (Cni cni = host.open()) {
       found = cni.plugins().list();
+      disabled = cni.plugins().disabled();
     }
     if (json) {
-      printJson(found);
+      printJson(found, disabled);
     } else {
-      printTable(found);
+      printTable(found, disabled);
     }
     return 0;
   }
 
-  private static void printTable(List<Plugins.Available> found) {
+  private static void printTable(List<Plugins.Available> found, List<Plugins.Disabled> disabled) {
     var table = new Table();
     table.row("TYPE", "ORIGIN");
     var served = new HashSet<String>();
     for (Plugins.Available it : found) {
-      table.row(it.type(), it.origin(), served.add(it.type()) ? "" : "(not used: see above)");
+      String used = served.add(it.type()) ? "" : "(not used: see above)";
+      table.row(it.type(), it.origin().toString(), used);
     }
     table.print(System.out);
+    for (Plugins.Disabled it : disabled) {
+      System.out.println(it);
+    }
   }
 
-  private static void printJson(List<Plugins.Available> found) {
+  private static void printJson(List<Plugins.Available> found, List<Plugins.Disabled> disabled) {
     ArrayNode array = JsonNodeFactory.instance.arrayNode();
     var served = new HashSet<String>();
     for (Plugins.Available it : found) {
+      boolean executable = it.origin().source() == PluginSource.EXECUTABLE;
       array
           .addObject()
           .put("type", it.type())
-          .put("origin", it.origin())
-          .put("kind", it.executable().isPresent() ? "executable" : "module")
+          .put("origin", it.origin().toString())
+          .put("kind", executable ? "executable" : "module")
+          .put("place", it.origin().source().toString())
           .put("used", served.add(it.type()));
+    }
+    for (Plugins.Disabled it : disabled) {
+      array
+          .addObject()
+          .put("type", it.name())
+          .put("origin", it.where())
+          .put("kind", "module")
+          .put("used", false)
+          .put("disabled", it.why());
     }
     System.out.println(Json.pretty(array));
   }

@@ -79,7 +79,7 @@ final class ShowCommand implements Callable<Integer> {
         available.stream().filter(it -> it.type().equals(type)).findFirst();
     return found.isEmpty()
         ? new String[] {drawn, "not found, neither a module nor an executable", "", note}
-        : new String[] {drawn, found.get().origin(), versions(found.get()), note};
+        : new String[] {drawn, found.get().origin().toString(), versions(found.get()), note};
   }
 
   private static String versions(Plugins.Available plugin) {

@@ -107,7 +107,7 @@ final class Addition {
     } catch (CniException e) {
       // A module that fails takes back what it did, and only it knows what was there before. An
       // executable is known not to, and gets a DEL even when it fails.
-      keep |= resolved.module();
+      keep |= resolved.inProcess() && !ContainedPlugin.isBreach(e);
       throw step.failure(e);
     } catch (RuntimeException e) {
       throw step.mistake(e);

@@ -3,8 +3,10 @@ package cni.runtime;
 import cni.api.CallContext;
 import cni.api.CniException;
 import cni.api.Deadline;
+import cni.api.EventSource;
 import cni.api.Names;
 import cni.api.NetworkConfig;
+import cni.api.PluginEvent;
 import cni.api.SpareFiles;
 import cni.api.TraceContext;
 import cni.exec.Diagnostics;
@@ -12,11 +14,13 @@ import cni.exec.PluginPath;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashSet;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.ServiceLoader;
 import java.util.Set;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -40,6 +44,9 @@ public final class Cni implements AutoCloseable {
   /** Where executables are by default. */
   public static final Path DEFAULT_EXECUTABLES = Path.of("/opt/cni/bin");
 
+  /** Where directories of plugins that are modules are by default. */
+  public static final Path DEFAULT_PLUGIN_DIRECTORIES = Path.of("/opt/cni/modules");
+
   /** Where the results of attachments are kept by default: the directory of libcni. */
   public static final Path DEFAULT_CACHE = Path.of("/var/lib/cni");
 
@@ -56,6 +63,7 @@ public final class Cni implements AutoCloseable {
   private final Duration timeout;
   private final TraceContext trace;
   private final NetworkLock networkLock;
+  private final EventHub events;
   private final ContainerLocks locks = new ContainerLocks();
 
   private Cni(Builder builder) {
@@ -63,8 +71,10 @@ public final class Cni implements AutoCloseable {
     this.plugins =
         new Plugins(
             builder.modules(),
+            new PluginDirectories(builder.pluginDirectories, builder.nativeAccess),
             new PluginPath(builder.executables),
-            builder.preferExecutables,
+            builder.order,
+            builder.wanted,
             builder.diagnostics);
     this.spares = ResultCache.spares(builder.cache, builder.oneShot ? 0 : SPARES);
     this.cache = ResultCache.of(builder.cache, spares);
@@ -74,8 +84,9 @@ public final class Cni implements AutoCloseable {
     this.timeout = builder.timeout;
     this.trace = builder.trace;
     this.networkLock = new NetworkLock(builder.cache);
+    this.events = new EventHub(builder.cache, builder.hostNamespace, cache, Builder::eventSources);
     if (!builder.oneShot) {
-      plugins.start(builder.cache);
+      plugins.start(events);
     }
   }
 
@@ -144,6 +155,18 @@ public final class Cni implements AutoCloseable {
     return cache.list(Optional.of(Names.container(containerId)));
   }
 
+  /**
+   * Listens to what happens between operations: to attachments, and to what they are made from. The
+   * kernel's notifications are among it, for every attachment that is kept, whoever made it; they
+   * are only asked for as long as somebody listens.
+   *
+   * @param listener is told on a thread of its own, one event after the other
+   * @return ends it when closed, as does closing this
+   */
+  public Subscription onEvent(Consumer<PluginEvent> listener) {
+    return events.subscribe(listener);
+  }
+
   ResultCache cache() {
     return cache;
   }
@@ -172,6 +195,7 @@ public final class Cni implements AutoCloseable {
    */
   @Override
   public void close() {
+    events.close();
     plugins.stop();
     spares.close();
   }
@@ -187,7 +211,10 @@ public final class Cni implements AutoCloseable {
     private Duration timeout = Duration.ofMinutes(2);
     private TraceContext trace = TraceContext.NONE;
     private @Nullable ServiceLoader<cni.api.NetworkPlugin> modules;
-    private final Set<String> preferExecutables = new HashSet<>();
+    private List<Path> pluginDirectories = List.of(DEFAULT_PLUGIN_DIRECTORIES);
+    private Set<String> nativeAccess = Set.of();
+    private List<PluginSource> order = PluginSource.DEFAULT_ORDER;
+    private final Map<String, PluginSource> wanted = new HashMap<>();
     private Diagnostics diagnostics = Diagnostics.LOG;
 
     private Builder() {}
@@ -270,10 +297,53 @@ public final class Cni implements AutoCloseable {
           : modules;
     }
 
+    private static ServiceLoader<EventSource> eventSources() {
+      return ServiceLoader.load(EventSource.class, Cni.class.getClassLoader());
+    }
+
+    /**
+     * Directories with a directory for each plugin, which holds its modules; by default
+     * /opt/cni/modules. Where two have a plugin of the same type, the first counts. They are looked
+     * at again whenever a plugin of theirs is wanted: one that is replaced there, by another
+     * directory of its name, is used from the next call on.
+     */
+    public Builder pluginDirectories(Path... directories) {
+      pluginDirectories = List.of(directories);
+      return this;
+    }
+
+    /**
+     * Lets plugins of these directories call native code, by {@code java.lang.foreign} or JNI. It
+     * takes {@code --enable-native-access=cni.runtime} to let them.
+     *
+     * @param names of the plugins' own directories, such as {@code vxlan} for
+     *     /opt/cni/modules/vxlan
+     */
+    public Builder nativeAccess(String... names) {
+      nativeAccess = Set.of(names);
+      return this;
+    }
+
+    /**
+     * Where a plugin is looked for first, second, third; by default {@link
+     * PluginSource#DEFAULT_ORDER}. Places that are left out are not searched.
+     */
+    public Builder order(PluginSource... sources) {
+      order = List.of(sources);
+      return this;
+    }
+
+    /** Has these types served from that place and no other. */
+    public Builder only(PluginSource source, String... types) {
+      for (String type : types) {
+        wanted.put(type, source);
+      }
+      return this;
+    }
+
     /** Has executables serve these types even where there is a module. */
     public Builder preferExecutables(String... types) {
-      preferExecutables.addAll(List.of(types));
-      return this;
+      return only(PluginSource.EXECUTABLE, types);
     }
 
     /** What becomes of the standard error of executables; by default it is logged. */

@@ -230,6 +230,7 @@ public final class Network {
       return;
     }
     CallContext context = cni.context(trace);
+    requireNoneBroken();
     SpecVersion version = version();
     if (!Verb.STATUS.isIn(version)) {
       return;
@@ -238,6 +239,20 @@ public final class Network {
       context.deadline().check("STATUS of " + plugin.type());
       var request = new NetworkRequest(plugin.forRequest(name(), version, Map.of()), context);
       step(plugin, Verb.STATUS).take(() -> cni.plugins().find(plugin.type()).status(request));
+    }
+  }
+
+  /** A plugin that is there but disabled is not available, rather than not known. */
+  private void requireNoneBroken() throws CniException {
+    try {
+      cni.plugins().chain(config);
+    } catch (CniException e) {
+      for (PluginConfig plugin : config.plugins()) {
+        if (cni.plugins().isBroken(plugin.type())) {
+          throw new CniException(ErrorCode.NOT_AVAILABLE, e.getMessage(), e);
+        }
+      }
+      throw e;
     }
   }
 

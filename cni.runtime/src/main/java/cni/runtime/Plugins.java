@@ -1,11 +1,14 @@
 package cni.runtime;
 
+import static java.util.Comparator.comparing;
+
 import cni.api.CniException;
 import cni.api.Delegates;
 import cni.api.ErrorCode;
 import cni.api.NetworkConfig;
 import cni.api.NetworkPlugin;
 import cni.api.PluginConfig;
+import cni.api.PluginHost;
 import cni.api.ResidentPlugin;
 import cni.api.SpecVersion;
 import cni.exec.Diagnostics;
@@ -17,32 +20,38 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
-import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 
 /**
- * The plugins that can be had, by type: modules, and executables on the plugin path. A module wins
- * over an executable of its type, unless the embedding program wants it otherwise.
+ * The plugins that can be had, by type: those of the program itself, those in plugin directories,
+ * and executables on the plugin path. The first place in the host's order that has one wins; for a
+ * type for which the host wants a certain place, no other counts.
  */
 public final class Plugins implements Delegates {
   private static final System.Logger LOG = System.getLogger("cni.runtime");
 
   private final ServiceLoader<NetworkPlugin> loader;
+  private final PluginDirectories directories;
   private final PluginPath path;
-  private final Set<String> preferExecutables;
+  private final List<PluginSource> order;
+  private final Map<String, PluginSource> wanted;
   private final Diagnostics diagnostics;
-  private volatile Optional<Map<String, NetworkPlugin>> modules = Optional.empty();
+  private volatile Optional<BuiltInPlugins> builtIn = Optional.empty();
 
   Plugins(
       ServiceLoader<NetworkPlugin> loader,
+      PluginDirectories directories,
       PluginPath path,
-      Set<String> preferExecutables,
+      List<PluginSource> order,
+      Map<String, PluginSource> wanted,
       Diagnostics diagnostics) {
     this.loader = loader;
+    this.directories = directories;
     this.path = path;
-    this.preferExecutables = Set.copyOf(preferExecutables);
+    this.order = List.copyOf(order);
+    this.wanted = Map.copyOf(wanted);
     this.diagnostics = diagnostics;
   }
 
@@ -57,19 +66,29 @@ public final class Plugins implements Delegates {
     return resolve(type).plugin();
   }
 
-  /** As {@link #find}, with where the plugin comes from. */
+  /** As {@link #find}, with the kind of place that it comes from. */
   Resolved resolve(String type) throws CniException {
-    boolean preferExecutable = preferExecutables.contains(type);
-    Optional<Available> module =
-        Optional.ofNullable(modules().get(type))
-            .map(plugin -> new Available(type, Optional.empty(), plugin));
-    Optional<Available> found =
-        module.isPresent() && !preferExecutable
-            ? module
-            : path.find(type).map(file -> executable(type, file));
-    Available available = found.orElseThrow(() -> unknown(type));
-    var recorded = new RecordedPlugin(available.plugin(), available.origin());
-    return new Resolved(recorded, available.executable().isEmpty());
+    for (PluginSource source : orderFor(type)) {
+      Optional<Available> found = find(source, type);
+      if (found.isPresent()) {
+        Available it = found.get();
+        return new Resolved(new RecordedPlugin(it.plugin(), it.origin()), source);
+      }
+    }
+    throw unknown(type);
+  }
+
+  private List<PluginSource> orderFor(String type) {
+    PluginSource only = wanted.get(type);
+    return only == null ? order : List.of(only);
+  }
+
+  private Optional<Available> find(PluginSource source, String type) throws CniException {
+    return switch (source) {
+      case BUILT_IN -> builtIn().find(type);
+      case DIRECTORY -> directories.find(type);
+      case EXECUTABLE -> path.find(type).map(file -> executable(type, file));
+    };
   }
 
   /**
@@ -86,12 +105,11 @@ public final class Plugins implements Delegates {
   }
 
   /**
-   * The plugin that a module provides for the type, whatever executables there are.
-   *
-   * @throws CniException code 999 if a module cannot be loaded
+   * The plugin of the type that runs in this process: built in or from a plugin directory, whatever
+   * executables there are.
    */
-  public Optional<NetworkPlugin> module(String type) throws CniException {
-    return Optional.ofNullable(modules().get(type));
+  public Optional<NetworkPlugin> module(String type) {
+    return builtIn().find(type).or(() -> directories.find(type)).map(Available::plugin);
   }
 
   /**
@@ -105,62 +123,82 @@ public final class Plugins implements Delegates {
 
   private Available executable(String type, Path file) {
     var plugin = new ExecutablePlugin(type, file, path, diagnostics);
-    return new Available(type, Optional.of(file), plugin);
+    return new Available(type, new PluginOrigin.Executable(file), plugin);
   }
 
   private CniException unknown(String type) {
-    String where =
-        path.directories().isEmpty()
-            ? "there is no plugin path (CNI_PATH) to look for an executable"
-            : "there is no executable of that name in " + path;
+    List<PluginSource> searched = orderFor(type);
+    List<String> where = new ArrayList<>();
+    for (PluginSource source : searched) {
+      where.add(
+          switch (source) {
+            case BUILT_IN ->
+                "the host's own modules provide "
+                    + (builtIn().all().isEmpty()
+                        ? "none"
+                        : String.join(", ", builtIn().all().keySet()));
+            case DIRECTORY -> "there is no module for it in " + directories.roots();
+            case EXECUTABLE ->
+                path.directories().isEmpty()
+                    ? "there is no plugin path (CNI_PATH) to look for an executable"
+                    : "there is no executable of that name in " + path;
+          });
+    }
+    String only =
+        searched.size() == 1
+            ? "only " + searched.getFirst() + " plugins are wanted for it, and "
+            : "";
     return new CniException(
         ErrorCode.INVALID_CONFIG,
         "plugin type \""
             + type
             + "\" is not known: "
-            + (preferExecutables.contains(type)
-                ? "an executable is wanted for it, and "
-                : "the modules provide "
-                    + (modules.isEmpty() ? "none" : String.join(", ", modules.get().keySet()))
-                    + ", and ")
-            + where);
+            + only
+            + String.join("; ", where)
+            + broken(type));
   }
 
-  private Map<String, NetworkPlugin> modules() throws CniException {
-    Optional<Map<String, NetworkPlugin>> known = modules;
-    return known.isPresent() ? known.get() : loadModules();
-  }
-
-  private synchronized Map<String, NetworkPlugin> loadModules() throws CniException {
-    if (modules.isEmpty()) {
-      Map<String, NetworkPlugin> byType = new TreeMap<>();
-      try {
-        loader.forEach(plugin -> byType.putIfAbsent(plugin.type(), plugin));
-      } catch (ServiceConfigurationError e) {
-        throw new CniException(
-            ErrorCode.INTERNAL, "a plugin module cannot be loaded: " + e.getMessage(), e);
+  /** What might have provided it. */
+  private String broken(String type) {
+    StringBuilder text = new StringBuilder();
+    for (Disabled it : disabled()) {
+      if (it.name().equals(type) || it.name().isEmpty()) {
+        text.append("; ").append(it);
       }
-      modules = Optional.of(byType);
     }
-    return modules.orElseThrow();
+    return text.toString();
+  }
+
+  /** Whether there is a plugin that might provide the type, if it were not broken. */
+  boolean isBroken(String type) {
+    return disabled().stream().anyMatch(it -> it.name().equals(type));
+  }
+
+  private BuiltInPlugins builtIn() {
+    Optional<BuiltInPlugins> known = builtIn;
+    return known.isPresent() ? known.get() : loadBuiltIn();
+  }
+
+  private synchronized BuiltInPlugins loadBuiltIn() {
+    if (builtIn.isEmpty()) {
+      builtIn = Optional.of(BuiltInPlugins.load(loader));
+    }
+    return builtIn.orElseThrow();
   }
 
   /** Has plugins begin the work that they have between operations. */
-  void start(Path state) {
-    try {
-      for (NetworkPlugin plugin : modules().values()) {
-        if (plugin instanceof ResidentPlugin resident) {
-          start(resident, state);
-        }
+  void start(PluginHost host) {
+    for (Available it : builtIn().all().values()) {
+      if (it.plugin() instanceof ResidentPlugin resident) {
+        start(resident, host);
       }
-    } catch (CniException e) { // whoever needs a module will be told
-      LOG.log(System.Logger.Level.DEBUG, "no plugin could be started", e);
     }
+    directories.start(host);
   }
 
-  private static void start(ResidentPlugin plugin, Path state) {
+  static void start(ResidentPlugin plugin, PluginHost host) {
     try {
-      plugin.start(state);
+      plugin.start(host);
     } catch (CniException | RuntimeException e) {
       LOG.log(
           System.Logger.Level.WARNING,
@@ -171,59 +209,73 @@ public final class Plugins implements Delegates {
 
   /** Ends that work. */
   void stop() {
-    for (NetworkPlugin plugin : modules.orElse(Map.of()).values()) {
-      if (plugin instanceof ResidentPlugin resident) {
-        resident.stop();
+    if (builtIn.isPresent()) {
+      for (Available it : builtIn.get().all().values()) {
+        if (it.plugin() instanceof ResidentPlugin resident) {
+          resident.stop();
+        }
       }
     }
+    directories.stop();
   }
 
   /**
    * Everything that can be had, in the order of types, each type with what serves it first.
    *
-   * @throws CniException code 5 if a directory cannot be read, code 999 if a module cannot be
-   *     loaded
+   * @throws CniException code 5 if a directory of executables cannot be read
    */
   public List<Available> list() throws CniException {
     Map<String, List<Available>> byType = new TreeMap<>();
-    try {
-      for (NetworkPlugin plugin : modules().values()) {
-        add(byType, new Available(plugin.type(), Optional.empty(), plugin));
-      }
-      path.list().forEach((type, file) -> add(byType, executable(type, file)));
-    } catch (IOException e) {
-      throw new CniException(
-          ErrorCode.IO_FAILURE, "the plugin path " + path + " cannot be read: " + e, e);
+    for (PluginSource source : order) {
+      all(source).forEach(it -> byType.computeIfAbsent(it.type(), _ -> new ArrayList<>()).add(it));
     }
-    preferExecutables.forEach(
-        type -> {
-          List<Available> both = byType.getOrDefault(type, List.of());
-          if (both.size() > 1) {
-            both.addLast(both.removeFirst());
-          }
+    wanted.forEach(
+        (type, source) -> {
+          List<Available> all = byType.getOrDefault(type, new ArrayList<>());
+          all.sort(comparing(it -> it.origin().source() != source)); // false comes first
         });
     return byType.values().stream().flatMap(List::stream).toList();
   }
 
-  private static void add(Map<String, List<Available>> byType, Available available) {
-    byType.computeIfAbsent(available.type(), type -> new ArrayList<>()).add(available);
+  private Stream<Available> all(PluginSource source) throws CniException {
+    try {
+      return switch (source) {
+        case BUILT_IN -> builtIn().all().values().stream();
+        case DIRECTORY -> directories.list().stream();
+        case EXECUTABLE ->
+            path.list().entrySet().stream().map(it -> executable(it.getKey(), it.getValue()));
+      };
+    } catch (IOException e) {
+      throw new CniException(
+          ErrorCode.IO_FAILURE, "the plugin path " + path + " cannot be read: " + e, e);
+    }
+  }
+
+  /** What is there, but cannot be used. */
+  public List<Disabled> disabled() {
+    return Stream.concat(builtIn().disabled().stream(), directories.disabled().stream()).toList();
   }
 
   /**
    * A plugin that can be had.
    *
    * @param type what configurations name it by
-   * @param executable the file, for one that is not a module
+   * @param origin where it comes from
    * @param plugin itself
    */
-  public record Available(String type, Optional<Path> executable, NetworkPlugin plugin) {
-    /** Where it comes from: the module's name or the file's path. */
-    public String origin() {
-      if (executable.isPresent()) {
-        return executable.get().toString();
-      }
-      Module module = plugin.getClass().getModule();
-      return "module " + (module.isNamed() ? module.getName() : plugin.getClass().getPackageName());
+  public record Available(String type, PluginOrigin origin, NetworkPlugin plugin) {}
+
+  /**
+   * A plugin that cannot be used.
+   *
+   * @param name of its directory, or its type; empty if neither is known
+   * @param where it is
+   * @param why it cannot
+   */
+  public record Disabled(String name, String where, String why) {
+    @Override
+    public String toString() {
+      return "a plugin in " + where + " is disabled: " + why;
     }
   }
 
@@ -231,7 +283,12 @@ public final class Plugins implements Delegates {
    * A plugin that serves a type.
    *
    * @param plugin whose calls are recorded
-   * @param module whether it is a module
+   * @param source where it comes from
    */
-  record Resolved(NetworkPlugin plugin, boolean module) {}
+  record Resolved(NetworkPlugin plugin, PluginSource source) {
+    /** Whether it is a module. */
+    boolean inProcess() {
+      return source != PluginSource.EXECUTABLE;
+    }
+  }
 }

@@ -19,9 +19,9 @@ import org.jspecify.annotations.Nullable;
  * A plugin whose calls are told to Java Flight Recorder.
  *
  * @param plugin who does the work
- * @param origin the module or the executable's file
+ * @param origin where it comes from
  */
-record RecordedPlugin(NetworkPlugin plugin, String origin) implements NetworkPlugin {
+record RecordedPlugin(NetworkPlugin plugin, PluginOrigin origin) implements NetworkPlugin {
   private static final AttachmentId NONE = new AttachmentId("", "");
 
   @Override
@@ -109,7 +109,7 @@ record RecordedPlugin(NetworkPlugin plugin, String origin) implements NetworkPlu
     event.end();
     event.verb = verb.name();
     event.type = plugin.type();
-    event.origin = origin;
+    event.origin = origin.toString();
     event.network = request.config().json().path("name").asString("");
     event.containerId = id.containerId();
     event.interfaceName = id.interfaceName();

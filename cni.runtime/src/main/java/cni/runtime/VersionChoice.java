@@ -70,7 +70,7 @@ final class VersionChoice {
   private Optional<CniException> refusal(List<Plugins.Resolved> chain, SpecVersion version) {
     boolean choice = config.versions().size() > 1;
     for (Plugins.Resolved resolved : chain) {
-      if (resolved.module() || choice) {
+      if (resolved.inProcess() || choice) {
         Set<SpecVersion> supported = supported(resolved);
         if (!supported.contains(version)) {
           return Optional.of(unsupported(resolved.plugin().type(), supported));

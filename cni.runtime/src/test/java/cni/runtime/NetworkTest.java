@@ -290,9 +290,9 @@ class NetworkTest {
     List<Plugins.Available> list = preferring.plugins().list();
     assertEquals(
         List.of("first", "first", "second"), list.stream().map(Plugins.Available::type).toList());
-    assertEquals(file.toString(), list.getFirst().origin());
+    assertEquals(file.toString(), list.getFirst().origin().toString());
     CniException e = assertThrows(CniException.class, () -> preferring.plugins().find("second"));
-    assertTrue(e.getMessage().contains("an executable is wanted"), e::getMessage);
+    assertTrue(e.getMessage().contains("only executable plugins are wanted"), e::getMessage);
     CniException unknown =
         assertThrows(CniException.class, () -> preferring.plugins().find("third"));
     assertEquals(7, unknown.code());

@@ -10,6 +10,8 @@ import cni.api.Ip;
 import cni.api.Json;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
+import cni.api.PluginEvent;
+import cni.api.PluginHost;
 import cni.api.PluginRequest;
 import cni.api.ResidentPlugin;
 import cni.api.Result;
@@ -40,6 +42,8 @@ public final class HostLocalPlugin implements ResidentPlugin {
   /** Only in a process that stays: for one call it would cost more than it saves. */
   private volatile Optional<LeaseMemory> memory = Optional.empty();
 
+  private volatile Optional<PluginHost> host = Optional.empty();
+
   /** The plugin as the runtime makes it. */
   public HostLocalPlugin() {
     this(FileSystems.getDefault(), DirectoryLock.FLOCK);
@@ -57,7 +61,8 @@ public final class HostLocalPlugin implements ResidentPlugin {
   }
 
   @Override
-  public void start(Path state) {
+  public void start(PluginHost newHost) {
+    host = Optional.of(newHost);
     memory = Optional.of(new LeaseMemory());
   }
 
@@ -65,6 +70,7 @@ public final class HostLocalPlugin implements ResidentPlugin {
   public void stop() {
     memory.ifPresent(LeaseMemory::close);
     memory = Optional.empty();
+    host = Optional.empty();
   }
 
   @Override
@@ -81,8 +87,32 @@ public final class HostLocalPlugin implements ResidentPlugin {
         Reservations.open(
             directory(request.config()), lock, memory, request.context().deadline())) {
       var allocation = new Allocation(reservations, request.attachment().id(), requested);
-      return new Result(List.of(), allocation.allocate(config.sets()), config.routes(), dns);
+      return new Result(List.of(), allocate(allocation, config, request), config.routes(), dns);
     }
+  }
+
+  /** Tells of a set of ranges that has nothing left, besides failing. */
+  private List<Result.IpConfig> allocate(
+      Allocation allocation, HostLocalConfig config, AttachmentRequest request)
+      throws CniException {
+    try {
+      return allocation.allocate(config.sets());
+    } catch (CniException e) {
+      if (e.is(ErrorCode.TRY_AGAIN_LATER)) {
+        PluginEvent event = exhausted(request, e.getMessage());
+        host.ifPresent(it -> it.publish(event));
+      }
+      throw e;
+    }
+  }
+
+  private static PluginEvent exhausted(AttachmentRequest request, String why) throws CniException {
+    return PluginEvent.now(
+        PluginEvent.Kind.RESOURCE_EXHAUSTED,
+        "host-local",
+        request.config().network(),
+        Optional.of(request.attachment().id()),
+        why);
   }
 
   private static void requireInSomeSet(List<InetAddress> requested, HostLocalConfig config)

@@ -21,7 +21,7 @@ final class AllocationLoop {
 
   public static void main(String[] args) throws CniException {
     var plugin = new HostLocalPlugin();
-    plugin.start(Path.of(args[0]));
+    plugin.start(new QuietHost(Path.of(args[0])));
     PluginConfig config = config(args[0]);
     for (int i = 0; ; i++) {
       plugin.add(request(config, args[1] + i));

@@ -33,7 +33,8 @@ class ConcurrentAllocationTest {
   void noAddressIsGivenOutTwice() throws Exception {
     PluginConfig config = AllocationLoop.config(directory.toString());
     var plugin = new HostLocalPlugin();
-    plugin.start(directory); // remembers what it has seen, although others allocate as well
+    plugin.start(
+        new QuietHost(directory)); // remembers what it has seen, although others allocate as well
     List<Callable<String>> tasks = new ArrayList<>();
     for (int i = 0; i < ALLOCATIONS; i++) {
       AttachmentRequest request = AllocationLoop.request(config, "c" + i);

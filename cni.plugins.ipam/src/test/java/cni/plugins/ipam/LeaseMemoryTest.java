@@ -28,7 +28,7 @@ class LeaseMemoryTest {
   void start() throws CniException {
     config = AllocationLoop.config(data.toString());
     directory = data.resolve("n");
-    plugin.start(data);
+    plugin.start(new QuietHost(data));
     assertEquals("10.7.0.2", add("known"));
   }
 
@@ -117,7 +117,7 @@ class LeaseMemoryTest {
   @Test
   void whatWasNotKeptIsReadAnew() throws Exception {
     plugin.stop();
-    plugin.start(data);
+    plugin.start(new QuietHost(data));
     plugin.check(request("known"));
     assertEquals("10.7.0.3", add("next"));
   }

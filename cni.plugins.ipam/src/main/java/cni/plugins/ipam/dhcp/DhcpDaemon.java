@@ -34,7 +34,7 @@ public final class DhcpDaemon implements PluginDaemon {
   public void run(List<String> arguments) throws CniException {
     DaemonOptions options = DaemonOptions.parse(arguments);
     Path socket = options.socket();
-    try (var keeper = new LeaseKeeper(new LeaseDirectory(options.leases()));
+    try (var keeper = new LeaseKeeper(new LeaseDirectory(options.leases()), event -> {});
         Listener open = listen(socket)) {
       ServerSocketChannel listener = open.channel();
       try {

@@ -6,6 +6,7 @@ import cni.api.CollectRequest;
 import cni.api.ErrorCode;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
+import cni.api.PluginHost;
 import cni.api.ResidentPlugin;
 import cni.api.Result;
 import java.nio.file.Files;
@@ -33,8 +34,9 @@ public final class DhcpPlugin implements ResidentPlugin {
   }
 
   @Override
-  public void start(Path state) throws CniException {
-    var started = new LeaseKeeper(new LeaseDirectory(state.resolve(DIRECTORY)));
+  public void start(PluginHost host) throws CniException {
+    var directory = new LeaseDirectory(host.state().resolve(DIRECTORY));
+    var started = new LeaseKeeper(directory, host::publish);
     keeper = started;
     started.adopt();
   }

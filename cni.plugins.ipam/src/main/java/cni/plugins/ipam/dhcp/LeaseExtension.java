@@ -4,14 +4,18 @@ import static java.lang.System.Logger.Level.DEBUG;
 import static java.lang.System.Logger.Level.ERROR;
 import static java.lang.System.Logger.Level.INFO;
 import static java.lang.System.Logger.Level.WARNING;
+import static java.util.stream.Collectors.joining;
 
 import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
+import cni.api.Ip;
+import cni.api.PluginEvent;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /** What a lease needs in the course of its time: to be extended, had anew, or ended. */
 final class LeaseExtension {
@@ -29,9 +33,12 @@ final class LeaseExtension {
   private final LeaseDirectory directory;
   private final LeaseKeeper keeper;
 
-  LeaseExtension(LeaseDirectory directory, LeaseKeeper keeper) {
+  private final Consumer<PluginEvent> events;
+
+  LeaseExtension(LeaseDirectory directory, LeaseKeeper keeper, Consumer<PluginEvent> events) {
     this.directory = directory;
     this.keeper = keeper;
+    this.events = events;
   }
 
   /** Does for a lease what is due, and says when it is to be looked at again. */
@@ -43,6 +50,7 @@ final class LeaseExtension {
     if (open.isEmpty()) {
       LOG.log(INFO, "{0}: the interface is gone, and so is the lease", lease.clientId());
       directory.delete(file);
+      publish(lease, "interface " + lease.id().interfaceName() + " is gone");
       return;
     }
     try (AttachedLink link = open.get()) {
@@ -108,10 +116,22 @@ final class LeaseExtension {
         lease.clientId(),
         why,
         LeaseKeeper.describe(lease));
+    publish(lease, why);
     link.remove(lease.binding().addresses());
     directory.write(
         lease.with(lease.binding().over()),
         there -> there.filter(lease::hasSameKeeper).isPresent());
+  }
+
+  private void publish(Lease lease, String why) {
+    String addresses = lease.binding().addresses().stream().map(Ip::format).collect(joining(", "));
+    events.accept(
+        PluginEvent.now(
+            PluginEvent.Kind.LEASE_LOST,
+            "dhcp",
+            lease.network(),
+            Optional.of(lease.id()),
+            "the lease of " + addresses + " is over: " + why));
   }
 
   private static Duration min(Duration one, Duration other) {

@@ -8,6 +8,7 @@ import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.Ip;
+import cni.api.PluginEvent;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.file.Path;
@@ -20,6 +21,7 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -47,9 +49,14 @@ final class LeaseKeeper implements AutoCloseable {
   private @Nullable KeeperSeat seat;
   private volatile boolean closed;
 
-  LeaseKeeper(LeaseDirectory directory) {
+  /**
+   * Keeps no lease yet.
+   *
+   * @param events told of leases that are lost
+   */
+  LeaseKeeper(LeaseDirectory directory, Consumer<PluginEvent> events) {
     this.directory = directory;
-    this.extension = new LeaseExtension(directory, this);
+    this.extension = new LeaseExtension(directory, this, events);
     this.timer =
         new ScheduledThreadPoolExecutor(
             1, Thread.ofPlatform().daemon().name("cni-dhcp-timer").factory());

@@ -1,0 +1,149 @@
+package cni.runtime;
+
+import cni.api.CniException;
+import cni.api.EventSource;
+import cni.api.PluginEvent;
+import cni.api.PluginHost;
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.ServiceLoader;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+
+/**
+ * Takes events from plugins and sources to listeners. Each listener has a queue and a thread of its
+ * own; the sources run as long as there is one.
+ */
+final class EventHub implements PluginHost {
+  private static final System.Logger LOG = System.getLogger("cni.runtime");
+
+  /** As many as a listener may be late with before it misses some. */
+  private static final int LONGEST_QUEUE = 4096;
+
+  private final Path state;
+  private final Optional<Path> hostNamespace;
+  private final ResultCache cache;
+  private final Supplier<ServiceLoader<EventSource>> sources;
+  private final List<Listener> listeners = new CopyOnWriteArrayList<>();
+
+  /** Those that run; guarded by this. */
+  private final List<Closeable> open = new ArrayList<>();
+
+  EventHub(
+      Path state,
+      Optional<Path> hostNamespace,
+      ResultCache cache,
+      Supplier<ServiceLoader<EventSource>> sources) {
+    this.state = state;
+    this.hostNamespace = hostNamespace;
+    this.cache = cache;
+    this.sources = sources;
+  }
+
+  @Override
+  public Path state() {
+    return state;
+  }
+
+  @Override
+  public Optional<Path> hostNamespace() {
+    return hostNamespace;
+  }
+
+  @Override
+  public void publish(PluginEvent event) {
+    listeners.forEach(listener -> listener.offer(event));
+  }
+
+  @Override
+  public List<KeptAttachment> attachments() throws CniException {
+    List<KeptAttachment> kept = new ArrayList<>();
+    for (CachedAttachment it : cache.list(Optional.empty())) {
+      kept.add(new KeptAttachment(it.network(), it.attachment(), it.result()));
+    }
+    return kept;
+  }
+
+  /** Begins to tell; ends it when what is returned is closed. */
+  synchronized Subscription subscribe(Consumer<PluginEvent> consumer) {
+    var listener = new Listener(consumer);
+    listeners.add(listener);
+    if (listeners.size() == 1) {
+      sources.get().forEach(this::open);
+    }
+    return listener;
+  }
+
+  private void open(EventSource source) {
+    try {
+      open.add(source.open(this));
+    } catch (CniException | RuntimeException e) {
+      LOG.log(System.Logger.Level.WARNING, "events are missing: " + e.getMessage(), e);
+    }
+  }
+
+  /** Ends every subscription. */
+  void close() {
+    listeners.forEach(Listener::close);
+  }
+
+  private synchronized void unsubscribe(Listener listener) {
+    if (listeners.remove(listener) && listeners.isEmpty()) {
+      for (Closeable it : open) {
+        try {
+          it.close();
+        } catch (IOException e) {
+          LOG.log(System.Logger.Level.WARNING, "a source of events does not end well", e);
+        }
+      }
+      open.clear();
+    }
+  }
+
+  private final class Listener implements Subscription {
+    private final Consumer<PluginEvent> consumer;
+    private final BlockingQueue<PluginEvent> queue = new LinkedBlockingQueue<>(LONGEST_QUEUE);
+    private final AtomicLong missed = new AtomicLong();
+    private final Thread thread;
+
+    Listener(Consumer<PluginEvent> consumer) {
+      this.consumer = consumer;
+      this.thread = Thread.ofPlatform().name("cni events").daemon().start(this::run);
+    }
+
+    void offer(PluginEvent event) {
+      if (!queue.offer(event) && missed.getAndIncrement() == 0) {
+        LOG.log(System.Logger.Level.WARNING, "a listener does not keep up and misses events");
+      }
+    }
+
+    private void run() {
+      try {
+        while (true) {
+          PluginEvent event = queue.take();
+          try {
+            consumer.accept(event);
+          } catch (RuntimeException e) {
+            LOG.log(System.Logger.Level.WARNING, "a listener failed at " + event, e);
+          }
+        }
+      } catch (InterruptedException e) {
+        return; // it has been closed
+      }
+    }
+
+    @Override
+    public void close() {
+      unsubscribe(this);
+      thread.interrupt();
+    }
+  }
+}

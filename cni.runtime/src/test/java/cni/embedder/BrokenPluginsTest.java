@@ -1,0 +1,306 @@
+package cni.embedder;
+
+import static cni.embedder.PluginSources.answering;
+import static cni.embedder.PluginSources.plugin;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.api.Attachment;
+import cni.api.CniException;
+import cni.runtime.Cni;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Plugins that cannot be loaded, and such that do what no plugin may. */
+class BrokenPluginsTest {
+  @TempDir private Path workshop;
+  private PluginSources sources;
+  private Path root;
+  private Cni cni;
+
+  @BeforeEach
+  void open() throws IOException {
+    sources = new PluginSources(Files.createDirectory(workshop.resolve("made")));
+    root = Files.createDirectory(workshop.resolve("modules"));
+    cni = builder().build();
+    put("sound", answering("sound", "sound"));
+    System.clearProperty("cni.test.deleted");
+  }
+
+  @AfterEach
+  void close() {
+    cni.close();
+  }
+
+  private Cni.Builder builder() throws IOException {
+    return Cni.builder()
+        .networks(Files.createDirectories(workshop.resolve("net.d")))
+        .pluginDirectories(root)
+        .executables()
+        .timeout(Duration.ofSeconds(2))
+        .cache(workshop.resolve("cache"));
+  }
+
+  private void put(String name, String source) throws IOException {
+    PluginSources.putInPlace(sources.plugin("1", source), root.resolve(name));
+  }
+
+  private CniException failure(Cni host, String... types) throws Exception {
+    var plugins = new StringBuilder();
+    for (String type : types) {
+      plugins.append(plugins.isEmpty() ? "" : ",").append("{\"type\":\"" + type + "\"}");
+    }
+    Files.writeString(
+        workshop.resolve("net.d/n.conflist"),
+        "{\"cniVersion\":\"1.1.0\",\"name\":\"n\",\"plugins\":[" + plugins + "]}");
+    var attachment = Attachment.of("c", Path.of("/run/netns/none"), "eth0");
+    return assertThrows(CniException.class, () -> host.network("n").add(attachment));
+  }
+
+  /** Says why in all places, and disables nothing else. */
+  private void assertBroken(String name, String why) throws Exception {
+    CniException e = failure(cni, "sound", name);
+    assertEquals(7, e.code());
+    assertTrue(e.getMessage().contains(why), e::getMessage);
+    CniException status = assertThrows(CniException.class, () -> cni.network("n").status());
+    assertEquals(50, status.code());
+    assertTrue(status.getMessage().contains(why), status::getMessage);
+    String disabled = cni.plugins().disabled().toString();
+    assertTrue(disabled.contains(why) && disabled.contains(name), disabled);
+    assertEquals("sound", cni.plugins().find("sound").type());
+  }
+
+  @Test
+  void aDependencyIsMissing() throws Exception {
+    Path made = Files.createTempDirectory(workshop, "broken");
+    Path library =
+        sources.jar(
+            made,
+            "library",
+            Map.of(
+                "module-info.java",
+                "module library { exports library; }",
+                "Library.java",
+                "package library; public class Library {}"));
+    sources.jar(
+        made,
+        "1",
+        Map.of(
+            "module-info.java",
+            PluginSources.MODULE.replace(
+                "requires cni.api;", "requires cni.api; requires library;"),
+            "Demo.java",
+            plugin("broken", "return \"\";", "private final Object it = new library.Library();")));
+    Files.delete(library);
+    PluginSources.putInPlace(made, root.resolve("broken"));
+    assertBroken("broken", "library");
+  }
+
+  @Test
+  void itIsOfALaterJava() throws Exception {
+    Path made = sources.plugin("1", answering("broken", ""));
+    // The release stands in bytes 6 and 7 of every class file: Java 31 has 75.
+    Path jar = made.resolve("1.jar");
+    try (var files = java.nio.file.FileSystems.newFileSystem(jar)) {
+      for (String name : new String[] {"module-info.class", "demo/Demo.class"}) {
+        byte[] bytes = Files.readAllBytes(files.getPath(name));
+        bytes[7] = 75;
+        Files.write(files.getPath(name), bytes);
+      }
+    }
+    PluginSources.putInPlace(made, root.resolve("broken"));
+    assertBroken("broken", "it is compiled for Java 31");
+  }
+
+  @Test
+  void itsConstructorThrows() throws Exception {
+    put(
+        "broken",
+        plugin(
+            "broken", "return \"\";", "{ if (true) throw new IllegalStateException(\"oops\"); }"));
+    assertBroken("broken", "oops");
+  }
+
+  @Test
+  void itsClassCannotBeInitialised() throws Exception {
+    put(
+        "broken",
+        plugin("broken", "return \"\";", "static final int X = Integer.parseInt(\"x\");"));
+    assertBroken("broken", "NumberFormatException");
+  }
+
+  @Test
+  void itProvidesNoPlugin() throws Exception {
+    Path made = Files.createTempDirectory(workshop, "broken");
+    sources.jar(
+        made,
+        "1",
+        Map.of(
+            "module-info.java",
+            "module demo { requires cni.api; }",
+            "Demo.java",
+            answering("broken", "")));
+    PluginSources.putInPlace(made, root.resolve("broken"));
+    assertBroken("broken", "provides a plugin");
+  }
+
+  @Test
+  void thereIsNothingInIt() throws Exception {
+    PluginSources.putInPlace(Files.createTempDirectory(workshop, "broken"), root.resolve("broken"));
+    assertBroken("broken", "no module");
+  }
+
+  @Test
+  void itIsNoJar() throws Exception {
+    Path made = Files.createTempDirectory(workshop, "broken");
+    Files.writeString(made.resolve("x.jar"), "no jar");
+    PluginSources.putInPlace(made, root.resolve("broken"));
+    assertBroken("broken", "x.jar");
+  }
+
+  @Test
+  void itsTypeIsNone() throws Exception {
+    put("broken", answering("../broken", ""));
+    assertBroken("broken", "../broken");
+  }
+
+  @Test
+  void twoProvideOneType() throws Exception {
+    put("a", answering("same", "a"));
+    put("b", answering("same", "b"));
+    assertEquals("same", cni.plugins().find("same").type());
+    String disabled = cni.plugins().disabled().toString();
+    assertTrue(disabled.contains(root.resolve("b") + " is disabled: type same"), disabled);
+  }
+
+  @Test
+  void theVersionBeforeStaysInPlaceOfABrokenOne() throws Exception {
+    assertEquals("sound", cni.plugins().find("sound").type());
+    put(
+        "sound",
+        plugin(
+            "sound", "return \"\";", "{ if (true) throw new IllegalStateException(\"oops\"); }"));
+    assertEquals("sound", cni.plugins().find("sound").type());
+    String disabled = cni.plugins().disabled().toString();
+    assertTrue(disabled.contains("oops") && disabled.contains("stays"), disabled);
+  }
+
+  @Test
+  void nativeAccessIsTheHostsToGrant() throws Exception {
+    String source =
+        plugin(
+            "broken",
+            """
+            try {
+              var linker = java.lang.foreign.Linker.nativeLinker();
+              var handle = linker.downcallHandle(
+                  linker.defaultLookup().find("getpid").orElseThrow(),
+                  java.lang.foreign.FunctionDescriptor.of(java.lang.foreign.ValueLayout.JAVA_INT));
+              return (int) handle.invokeExact() == ProcessHandle.current().pid() ? "pid" : "other";
+            } catch (Throwable e) { throw new IllegalStateException(e); }
+            """,
+            "");
+    put("broken", source);
+    assertBroken("broken", "--native-access broken");
+    try (Cni granting = builder().nativeAccess("broken").build()) {
+      var attachment = Attachment.of("c", Path.of("/run/netns/none"), "eth0");
+      assertEquals("sound pid", granting.network("n").add(attachment).dns().domain());
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "throw new IllegalStateException(\"oops\");              | 999 | oops",
+        "throw new StackOverflowError();                          | 999 | StackOverflowError",
+        "throw new NoClassDefFoundError(\"x/Y\");                 | 999 | x/Y",
+        "throw new CniException(107, \"own\", \"\", null);        | 107 | own",
+        "while (true) { Thread.onSpinWait(); }                    | 11  | deadline",
+        "request = null; return request.toString();               | 999 | NullPointerException",
+      })
+  void whateverItDoesIsAnErrorOfTheSpecification(String add, int code, String words)
+      throws Exception {
+    put("broken", plugin("broken", add, ""));
+    CniException e = failure(cni, "sound", "broken");
+    assertEquals(code, e.code(), e::getMessage);
+    assertTrue(e.getMessage().contains(words), e::getMessage);
+    // Its own error says that it has taken back what it did; with any other, it is asked to.
+    assertEquals(
+        code == 107 ? "sound" : "broken sound", System.getProperty("cni.test.deleted", ""));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "null | null",
+        "new Result(List.of(), List.of(new Result.IpConfig(Cidr.parse(\"10.1.0.2/24\"), Optional.empty(), OptionalInt.of(1))), List.of(), Dns.NONE) | interface 1",
+        "new Result(List.of(), List.of(), List.of(), null) | cannot be written",
+      })
+  void aResultThatIsNoneIsAnError(String result, String words) throws Exception {
+    String source =
+        answering("broken", "")
+            .replaceFirst("return new Result\\(.*", "return " + result.replace("$", "\\$") + ";");
+    put("broken", source);
+    CniException e = failure(cni, "sound", "broken");
+    assertEquals(999, e.code());
+    assertTrue(e.getMessage().contains(words), e::getMessage);
+    assertEquals("broken sound", System.getProperty("cni.test.deleted", ""));
+  }
+
+  @Test
+  @cni.netlink.lab.KernelTest
+  void aThreadLeftInAnotherNamespaceIsNotUsedAgain() throws Exception {
+    put(
+        "broken",
+        plugin(
+            "broken",
+            """
+            try {
+              var linker = java.lang.foreign.Linker.nativeLinker();
+              var handle = linker.downcallHandle(
+                  linker.defaultLookup().find("unshare").orElseThrow(),
+                  java.lang.foreign.FunctionDescriptor.of(
+                      java.lang.foreign.ValueLayout.JAVA_INT, java.lang.foreign.ValueLayout.JAVA_INT));
+              return "" + (int) handle.invokeExact(0x40000000);
+            } catch (Throwable e) { throw new IllegalStateException(e); }
+            """,
+            ""));
+    try (Cni granting = builder().nativeAccess("broken").build()) {
+      String before = namespace();
+      CniException e = failure(granting, "sound", "broken");
+      assertEquals(999, e.code());
+      assertTrue(e.getMessage().contains("another namespace"), e::getMessage);
+      assertEquals("broken sound", System.getProperty("cni.test.deleted", ""));
+      assertEquals(before, namespace());
+      assertEquals(0, threadsElsewhere(before));
+    }
+  }
+
+  private static String namespace() throws IOException {
+    return Files.readSymbolicLink(Path.of("/proc/thread-self/ns/net")).toString();
+  }
+
+  private static long threadsElsewhere(String namespace) throws IOException, InterruptedException {
+    Thread.sleep(200);
+    long elsewhere = 0;
+    try (var threads = Files.newDirectoryStream(Path.of("/proc/self/task"))) {
+      for (Path thread : threads) {
+        Path link = thread.resolve("ns/net");
+        elsewhere += Files.readSymbolicLink(link).toString().equals(namespace) ? 0 : 1;
+      }
+    }
+    return elsewhere;
+  }
+}

@@ -1,0 +1,288 @@
+package cni.embedder;
+
+import static cni.embedder.PluginSources.answering;
+import static cni.embedder.PluginSources.plugin;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.api.Attachment;
+import cni.api.CniException;
+import cni.api.PluginEvent;
+import cni.runtime.Cni;
+import cni.runtime.PluginSource;
+import cni.runtime.Plugins;
+import java.io.IOException;
+import java.lang.ref.WeakReference;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What a host does with directories of plugins; runs on the class path and on the module path. */
+class PluginDirectoriesTest {
+  @TempDir private Path workshop;
+  private PluginSources sources;
+  private Path root;
+  private Cni cni;
+
+  @BeforeEach
+  void open() throws IOException {
+    sources = new PluginSources(Files.createDirectory(workshop.resolve("made")));
+    root = Files.createDirectory(workshop.resolve("modules"));
+    cni = builder().build();
+    System.getProperties().keySet().removeIf(key -> key.toString().startsWith("cni.test."));
+  }
+
+  @AfterEach
+  void close() {
+    cni.close();
+  }
+
+  private Cni.Builder builder() {
+    return Cni.builder()
+        .networks(workshop.resolve("net.d"))
+        .pluginDirectories(root)
+        .executables()
+        .cache(workshop.resolve("cache"));
+  }
+
+  private void put(String name, String source) throws IOException {
+    PluginSources.putInPlace(sources.plugin("1", source), root.resolve(name));
+  }
+
+  private void network(String... types) throws IOException {
+    var plugins = new StringBuilder();
+    for (String type : types) {
+      plugins.append(plugins.isEmpty() ? "" : ",").append("{\"type\":\"" + type + "\"}");
+    }
+    Files.createDirectories(workshop.resolve("net.d"));
+    Files.writeString(
+        workshop.resolve("net.d/n.conflist"),
+        "{\"cniVersion\":\"1.1.0\",\"name\":\"n\",\"plugins\":[" + plugins + "]}");
+  }
+
+  private String add(Cni host, String container) throws CniException {
+    var attachment = Attachment.of(container, Path.of("/run/netns/none"), "eth0");
+    String domain = host.network("n").add(attachment).dns().domain();
+    host.network("n").delete(attachment);
+    return domain;
+  }
+
+  private CniException failure() {
+    return assertThrows(CniException.class, () -> add(cni, "c"));
+  }
+
+  @Test
+  void aPluginDroppedIntoARunningHostServes() throws Exception {
+    network("demo");
+    assertTrue(failure().getMessage().contains(root.toString()), "where it was looked for");
+    put("demo", answering("demo", "one"));
+    assertEquals("one", add(cni, "c"));
+    Plugins.Available it = cni.plugins().list().getFirst();
+    assertEquals("module demo@1 in " + root.resolve("demo"), it.origin().toString());
+    Files.delete(root.resolve("demo"));
+    assertEquals(7, failure().code());
+  }
+
+  @Test
+  void aNewVersionIsUsedAndTheOldOneIsCollected() throws Exception {
+    network("demo");
+    String remember =
+        "{ System.getProperties().putIfAbsent(\"cni.test.loader\","
+            + " new java.lang.ref.WeakReference<>(Demo.class.getClassLoader())); }";
+    put("demo", plugin("demo", "return \"one\";", remember));
+    assertEquals("one", add(cni, "c"));
+    var loader =
+        (WeakReference<?>) Objects.requireNonNull(System.getProperties().get("cni.test.loader"));
+    put("demo", answering("demo", "two"));
+    assertEquals("two", add(cni, "c"));
+    for (int i = 0; i < 100 && loader.get() != null; i++) {
+      System.gc();
+      Thread.sleep(20);
+    }
+    assertNull(loader.get(), "the class loader of the old version is still held");
+  }
+
+  @Test
+  void replacementUnderLoadFailsNoCall() throws Exception {
+    network("demo");
+    // The second word is of a class that is only loaded when the call is half done.
+    Path[] versions = new Path[8];
+    for (int i = 0; i < versions.length; i++) {
+      String add =
+          "try { Thread.sleep(3); } catch (InterruptedException e) { throw new"
+              + " IllegalStateException(e); } return \"v%d \" + Later.word();".formatted(i);
+      String later = "static class Later { static String word() { return \"v%d\"; } }".formatted(i);
+      versions[i] = sources.plugin(String.valueOf(i), plugin("demo", add, later));
+    }
+    PluginSources.putInPlace(versions[0], root.resolve("demo"));
+    var end = new AtomicBoolean();
+    try (ExecutorService threads = Executors.newFixedThreadPool(8)) {
+      List<Future<Integer>> loads =
+          IntStream.range(0, 8).mapToObj(i -> threads.submit(load("c" + i, end))).toList();
+      for (int i = 0; i < 40; i++) {
+        PluginSources.putInPlace(versions[i % versions.length], root.resolve("demo"));
+        Thread.sleep(25);
+      }
+      end.set(true);
+      int seen = 0;
+      for (Future<Integer> load : loads) {
+        seen += load.get();
+      }
+      assertTrue(seen > 8, "changes of version that were seen: " + seen);
+    }
+  }
+
+  /** Adds and deletes, and counts how often the version has changed meanwhile. */
+  private Callable<Integer> load(String container, AtomicBoolean end) {
+    return () -> {
+      int changes = 0;
+      String last = "";
+      while (!end.get()) {
+        String words = add(cni, container);
+        assertEquals(words.split(" ", -1)[0], words.split(" ", -1)[1], "half of another version");
+        changes += words.equals(last) ? 0 : 1;
+        last = words;
+      }
+      return changes;
+    };
+  }
+
+  @Test
+  void pluginsWithConflictingLibrariesShareAChain() throws Exception {
+    for (String version : List.of("1", "2")) {
+      Path made = Files.createTempDirectory(workshop, "library");
+      sources.jar(
+          made,
+          "0." + version,
+          Map.of(
+              "module-info.java",
+              "module library { exports library; }",
+              "Library.java",
+              "package library; public class Library { public static String version() { return \""
+                  + version
+                  + "\"; } }"));
+      sources.jar(
+          made,
+          version,
+          Map.of(
+              "module-info.java",
+              PluginSources.MODULE.replace(
+                  "requires cni.api;", "requires cni.api; requires library;"),
+              "Demo.java",
+              plugin("demo" + version, "return library.Library.version();", "")));
+      PluginSources.putInPlace(made, root.resolve("demo" + version));
+    }
+    network("demo1", "demo2");
+    assertEquals("1 2", add(cni, "c"));
+  }
+
+  @Test
+  void theOrderOfPlacesIsTheHosts() throws Exception {
+    network("first"); // which the test's class path provides as well, in package cni.runtime
+    put("first", answering("first", "directory"));
+    Path other = Files.createDirectory(workshop.resolve("other"));
+    PluginSources.putInPlace(
+        sources.plugin("2", answering("first", "other")), other.resolve("first"));
+    Path executables = Files.createDirectory(workshop.resolve("bin"));
+    try (Cni host =
+        builder()
+            .pluginDirectories(other, root)
+            .order(PluginSource.DIRECTORY, PluginSource.BUILT_IN)
+            .build()) {
+      assertEquals("other", add(host, "c"));
+      List<String> origins =
+          host.plugins().list().stream()
+              .filter(it -> it.type().equals("first"))
+              .map(it -> it.origin().toString())
+              .toList();
+      assertTrue(origins.get(0).endsWith(other + "/first"), origins::toString);
+      assertTrue(origins.get(1).endsWith(root + "/first"), origins::toString);
+    }
+    try (Cni host =
+        builder().executables(executables).only(PluginSource.EXECUTABLE, "first").build()) {
+      CniException e = assertThrows(CniException.class, () -> add(host, "c"));
+      assertTrue(e.getMessage().contains(executables.toString()), e::getMessage);
+    }
+  }
+
+  @Test
+  void oneThatWorksBetweenCallsStartsAndStopsWithItsVersion() throws Exception {
+    network("demo");
+    put("demo", resident("one"));
+    var events = new LinkedBlockingQueue<PluginEvent>();
+    cni.onEvent(events::add);
+    assertEquals("one", add(cni, "c"));
+    assertEquals("one begins", next(events));
+    put("demo", resident("two"));
+    assertEquals("two", add(cni, "c"));
+    assertEquals(
+        List.of("one ends", "two begins"), Stream.of(next(events), next(events)).sorted().toList());
+  }
+
+  private static String next(LinkedBlockingQueue<PluginEvent> events) throws InterruptedException {
+    PluginEvent event = events.poll(10, TimeUnit.SECONDS);
+    return event == null ? "nothing" : event.message();
+  }
+
+  private static String resident(String version) {
+    return plugin(
+            "demo",
+            "return \"" + version + "\";",
+            """
+            private PluginHost host;
+            public void start(PluginHost given) { host = given; tell("%s begins"); }
+            public void stop() { tell("%s ends"); }
+            private void tell(String what) {
+              host.publish(PluginEvent.now(PluginEvent.Kind.OTHER, type(), "", Optional.empty(), what));
+            }
+            """
+                .formatted(version, version))
+        .replace("implements NetworkPlugin", "implements ResidentPlugin");
+  }
+
+  @Test
+  void anInterruptReachesThePlugin() throws Exception {
+    network("demo");
+    put(
+        "demo",
+        plugin(
+            "demo",
+            "synchronized (this) { while (true) { try { wait(); } catch"
+                + " (InterruptedException e) { throw CniException.interrupted(\"waiting\"); } } }",
+            ""));
+    var begun = new CountDownLatch(1);
+    var failed = new LinkedBlockingQueue<CniException>();
+    Thread caller =
+        Thread.ofPlatform()
+            .start(
+                () -> {
+                  begun.countDown();
+                  failed.add(failure());
+                });
+    begun.await();
+    Thread.sleep(300);
+    caller.interrupt();
+    CniException e = failed.poll(10, TimeUnit.SECONDS);
+    assertEquals(11, Objects.requireNonNull(e).code());
+    caller.join(Duration.ofSeconds(10));
+  }
+}
