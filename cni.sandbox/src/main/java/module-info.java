@@ -4,4 +4,7 @@ module cni.sandbox {
   requires transitive cni.netlink.ffm;
 
   exports cni.sandbox;
+
+  provides cni.api.EventSource with
+      cni.sandbox.AttachmentEvents;
 }

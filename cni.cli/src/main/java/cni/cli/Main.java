@@ -80,6 +80,7 @@ public final class Main implements Runnable {
     commands.put("gc", CollectCommand.class);
     commands.put("status", StatusCommand.class);
     commands.put("run", RunCommand.class);
+    commands.put("events", EventsCommand.class);
     commands.put("list", ListCommand.class);
     commands.put("show", ShowCommand.class);
     commands.put("validate", ValidateCommand.class);

@@ -20,6 +20,7 @@ public final class IfLink {
   public static final int IFLA_NUM_TX_QUEUES = 31;
   public static final int IFLA_NUM_RX_QUEUES = 32;
   public static final int IFLA_LINK_NETNSID = 37;
+  public static final int IFLA_TARGET_NETNSID = 46;
   public static final int IFLA_ALT_IFNAME = 53;
 
   // attributes in IFLA_AF_SPEC, one for each family

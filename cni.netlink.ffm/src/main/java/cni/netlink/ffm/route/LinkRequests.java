@@ -205,6 +205,17 @@ public final class LinkRequests {
     return message.u8(RtNetlink.AF_UNSPEC).u8(0).u16(0).u32(IfLink.NETNSA_FD, other.fd());
   }
 
+  /** Has this namespace give another one a number. EEXIST if it has one. */
+  static NetlinkMessage numberNamespace(NetNs other) {
+    var message = new NetlinkMessage("number " + other, RtNetlink.RTM_NEWNSID, 0);
+    return message
+        .u8(RtNetlink.AF_UNSPEC)
+        .u8(0)
+        .u16(0)
+        .u32(IfLink.NETNSA_NSID, Link.NO_NAMESPACE)
+        .u32(IfLink.NETNSA_FD, other.fd());
+  }
+
   /** Asks for a family's parameters that hold for all links: struct netconfmsg. */
   static NetlinkMessage getParameters(int family) {
     var message = new NetlinkMessage("get parameters of all links", RtNetlink.RTM_GETNETCONF, 0);

@@ -27,13 +27,21 @@ public final class RtNetlink {
   public static final int RTM_DELRULE = 33;
   public static final int RTM_GETRULE = 34;
   public static final int RTM_GETNETCONF = 82;
+  public static final int RTM_NEWNSID = 88;
   public static final int RTM_GETNSID = 90;
+
+  // multicast groups, enum rtnetlink_groups
+  public static final int RTNLGRP_LINK = 1;
+  public static final int RTNLGRP_IPV4_IFADDR = 5;
+  public static final int RTNLGRP_IPV6_IFADDR = 9;
+  public static final int RTNLGRP_NSID = 28;
 
   // struct ifaddrmsg, attributes
   public static final int IFA_ADDRESS = 1;
   public static final int IFA_LOCAL = 2;
   public static final int IFA_BROADCAST = 4;
   public static final int IFA_FLAGS = 8;
+  public static final int IFA_TARGET_NETNSID = 10;
 
   // ifa_flags
   public static final int IFA_F_NODAD = 0x02;
