@@ -39,7 +39,11 @@ class Format {
   }
 
   private static boolean isSource(Path file) {
-    return file.toString().endsWith(".java") && !file.toString().contains("/target/");
+    String name = file.toString();
+    // What the archetype's files are is no Java before their names are filled in.
+    return name.endsWith(".java")
+        && !name.contains("/target/")
+        && !name.contains("/archetype-resources/");
   }
 
   private static String format(Path file, String source) throws Exception {

@@ -1,5 +1,6 @@
 /** The {@code cni} command. */
 module cni.cli {
+  requires cni.conformance;
   requires cni.netlink.ffm;
   requires cni.runtime;
   requires info.picocli;

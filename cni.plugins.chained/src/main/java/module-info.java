@@ -5,6 +5,7 @@ module cni.plugins.chained {
 
   provides cni.api.NetworkPlugin with
       cni.plugins.chained.BandwidthPlugin,
+      cni.plugins.chained.DebugPlugin,
       cni.plugins.chained.FirewallPlugin,
       cni.plugins.chained.PortMapPlugin,
       cni.plugins.chained.SbrPlugin,

@@ -60,6 +60,8 @@ public final class Json {
       }
     } catch (JacksonException e) {
       throw invalid(source, e.getLocation(), e.getOriginalMessage(), e);
+    } catch (ArithmeticException | NumberFormatException e) { // an exponent beyond all bounds
+      throw invalid(source, null, "a number is out of range", e);
     }
     if (node instanceof ObjectNode object) {
       return object;

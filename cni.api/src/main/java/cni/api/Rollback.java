@@ -32,7 +32,9 @@ public final class Rollback {
       try {
         steps.pop().undo();
       } catch (Throwable e) { // an error, such as of memory, must not keep the others from running
-        failure.addSuppressed(e);
+        if (!e.equals(failure)) { // it may have failed with the very same, which Java forbids
+          failure.addSuppressed(e);
+        }
       }
     }
     if (interrupted) {

@@ -32,6 +32,7 @@ public final class SpareFiles implements AutoCloseable {
   private final int most;
   private final Deque<Path> spares = new ArrayDeque<>();
   private int last;
+  private boolean closed;
 
   /**
    * Begins with none.
@@ -100,13 +101,14 @@ public final class SpareFiles implements AutoCloseable {
     }
     try {
       Files.move(file, spare, StandardCopyOption.ATOMIC_MOVE);
-    } catch (NoSuchFileException e) {
-      return Files.deleteIfExists(file); // it is the directory of spare files that is not there
+    } catch (IOException e) {
+      // There may be no directory of spare files, or no room for another name in it.
+      return Files.deleteIfExists(file);
     }
     if (blank(spare)) {
       keep(spare);
     } else {
-      Files.deleteIfExists(spare);
+      remove(spare);
     }
     return true;
   }
@@ -116,18 +118,31 @@ public final class SpareFiles implements AutoCloseable {
   }
 
   private synchronized void keep(Path spare) {
-    spares.push(spare);
+    if (closed) {
+      remove(spare);
+    } else {
+      spares.push(spare);
+    }
   }
 
-  /** Nobody must take it for what it was. */
-  private static boolean blank(Path spare) throws IOException {
+  /**
+   * Nobody must take it for what it was. That the file has been removed is true whatever becomes of
+   * this.
+   */
+  private static boolean blank(Path spare) {
     try (SeekableByteChannel channel = Files.newByteChannel(spare, StandardOpenOption.WRITE)) {
       long size = channel.size();
       if (size > LARGEST) {
         return false;
       }
-      channel.write(ByteBuffer.allocate((int) size));
+      ByteBuffer zeros = ByteBuffer.allocate((int) size);
+      while (zeros.hasRemaining()) {
+        channel.write(zeros);
+      }
       return true;
+    } catch (IOException e) {
+      LOG.log(System.Logger.Level.DEBUG, "a spare file is not kept", e);
+      return false;
     }
   }
 
@@ -143,6 +158,7 @@ public final class SpareFiles implements AutoCloseable {
   /** Removes all that are kept, as far as that is possible. */
   @Override
   public synchronized void close() {
+    closed = true;
     spares.forEach(SpareFiles::remove);
     spares.clear();
   }

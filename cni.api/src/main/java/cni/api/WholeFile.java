@@ -20,6 +20,9 @@ public final class WholeFile {
           StandardOpenOption.CREATE,
           StandardOpenOption.TRUNCATE_EXISTING);
 
+  private static final Set<StandardOpenOption> REFRESH =
+      Set.of(StandardOpenOption.WRITE, StandardOpenOption.CREATE);
+
   private static final FileAttribute<Set<PosixFilePermission>> OWNERS_FILE =
       PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
 
@@ -58,12 +61,40 @@ public final class WholeFile {
   /**
    * Writes over the beginning of a file that is there, and on from its end.
    *
-   * @param content not shorter than the file
-   * @throws IOException if that fails or there is none
+   * @param content begins with what the file holds
+   * @throws IOException if that fails or there is none; then the file is as it was, if that can be
    */
   public static void extend(Path file, byte[] content) throws IOException {
     try (SeekableByteChannel channel = Files.newByteChannel(file, StandardOpenOption.WRITE)) {
+      long before = channel.size();
+      try {
+        writeAll(channel, content);
+        cut(channel, content.length);
+      } catch (IOException e) {
+        if (channel.isOpen()) {
+          channel.truncate(before);
+        }
+        throw e;
+      }
+    }
+  }
+
+  /**
+   * Writes a file, mode 0600, in its place: for what need not be whole, as replacing a file costs
+   * more than all the rest where the file system first brings the new one to the disk.
+   *
+   * @throws IOException if that fails
+   */
+  public static void refresh(Path file, byte[] content) throws IOException {
+    try (SeekableByteChannel channel = Files.newByteChannel(file, REFRESH, OWNERS_FILE)) {
       writeAll(channel, content);
+      cut(channel, content.length);
+    }
+  }
+
+  private static void cut(SeekableByteChannel channel, int length) throws IOException {
+    if (channel.size() > length) {
+      channel.truncate(length);
     }
   }
 

@@ -39,6 +39,13 @@ class ResultJsonTest {
   }
 
   @Test
+  void aNumberBeyondAllBoundsIsNoJson() {
+    CniException e =
+        assertThrows(CniException.class, () -> Json.parse("{\"a\": 1e99999999999}", "it"));
+    assertEquals(6, e.code());
+  }
+
+  @Test
   void whatIsReadIsWritten() throws CniException {
     assertEquals(json(FULL), ResultJson.write(full(), SpecVersion.V1_1_0));
     Result result = full();

@@ -11,6 +11,20 @@ import org.junit.jupiter.api.Test;
 
 class RollbackTest {
   @Test
+  void aStepThatFailsWithTheVerySameFailureKeepsNoOtherFromRunning() {
+    var failure = new IllegalStateException("once for all");
+    var rollback = new Rollback();
+    var ran = new ArrayList<String>();
+    rollback.add(() -> ran.add("first"));
+    rollback.add(
+        () -> {
+          throw failure;
+        });
+    assertEquals(failure, rollback.after(failure));
+    assertEquals(List.of("first"), ran);
+  }
+
+  @Test
   void stepsRunInReverseEachWhateverBecomesOfTheOthers() {
     List<String> done = new ArrayList<>();
     var rollback = new Rollback();

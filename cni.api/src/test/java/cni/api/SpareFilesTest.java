@@ -59,6 +59,16 @@ class SpareFilesTest {
   }
 
   @Test
+  void aFileThatCannotBeKeptIsRemovedAllTheSame() throws Exception {
+    Path nowhere = files.getPath("/nowhere");
+    try (var spares = new SpareFiles(nowhere, ".spare.", 2)) {
+      assertTrue(spares.retire(file("a", "a")));
+      assertFalse(spares.retire(directory.resolve("a")));
+      assertEquals(List.of(), names());
+    }
+  }
+
+  @Test
   void noMoreAreKeptThanWanted() throws Exception {
     var spares = new SpareFiles(directory, ".spare.", 2);
     for (String name : List.of("a", "b", "c")) {

@@ -92,11 +92,16 @@ final class HostOptions {
     return builder().build();
   }
 
+  /** The directories of executables. */
+  List<Path> executables() {
+    return PluginPath.parse(path).directories();
+  }
+
   private Cni.Builder builder() throws CniException {
     Cni.Builder builder =
         Cni.builder()
             .networks(networks)
-            .executables(PluginPath.parse(path).directories())
+            .executables(executables())
             .pluginDirectories(PluginPlaces.directories(modules))
             .nativeAccess(nativeAccess.toArray(String[]::new))
             .order(PluginPlaces.order(order))

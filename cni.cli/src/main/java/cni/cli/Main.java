@@ -86,6 +86,8 @@ public final class Main implements Runnable {
     commands.put("validate", ValidateCommand.class);
     commands.put("version", VersionCommand.class);
     commands.put("plugins", PluginsCommand.class);
+    commands.put("new-plugin", NewPluginCommand.class);
+    commands.put("conformance", ConformanceCommand.class);
     commands.put("install", InstallCommand.class);
     commands.put("dhcp", DhcpCommand.class);
     commands.put(COMPLETION, CompletionCommand.class);

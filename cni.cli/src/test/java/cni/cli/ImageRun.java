@@ -22,7 +22,7 @@ import tools.jackson.databind.node.ObjectNode;
  */
 record ImageRun(TestHost host) {
   static final Path IMAGE = Path.of("target", "image").toAbsolutePath();
-  static final Duration PATIENCE = Duration.ofMinutes(1);
+  static final Duration PATIENCE = Duration.ofMinutes(3);
 
   /** What a run printed. */
   record Output(int status, String out, String err) {
@@ -58,7 +58,8 @@ record ImageRun(TestHost host) {
 
   Output cni(Map<String, String> more, String... arguments) throws Exception {
     List<String> all = new ArrayList<>(List.of(arguments));
-    if (!List.of("--help", "--version", "demo", "completion", "install").contains(arguments[0])) {
+    if (!List.of("--help", "--version", "demo", "completion", "install", "new-plugin")
+        .contains(arguments[0])) {
       all.addAll(1, List.of("--cache", host.cache().toString()));
     }
     try (ChildProcess process = start(more, all.toArray(String[]::new))) {

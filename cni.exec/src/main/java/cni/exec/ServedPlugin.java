@@ -51,17 +51,53 @@ public final class ServedPlugin {
   private final NetworkPlugin plugin;
   private final String about;
   private final Delegates delegates;
+  private final Optional<Path> hostNamespace;
 
   /**
-   * Serves a plugin.
+   * Serves a plugin in the network namespace of this process.
    *
    * @param about a line that says what this is, for people who run it by hand
    * @param delegates the way to the plugins on CNI_PATH
    */
   public ServedPlugin(NetworkPlugin plugin, String about, Delegates delegates) {
+    this(plugin, about, delegates, Optional.empty());
+  }
+
+  /**
+   * Serves a plugin as if this process were in another network namespace.
+   *
+   * @param hostNamespace its path; absent for the process's own
+   */
+  public ServedPlugin(
+      NetworkPlugin plugin, String about, Delegates delegates, Optional<Path> hostNamespace) {
     this.plugin = plugin;
     this.about = about;
     this.delegates = delegates;
+    this.hostNamespace = hostNamespace;
+  }
+
+  /**
+   * Serves the request that this process was started with. Delegates are looked for on CNI_PATH.
+   *
+   * @param about a line that says what this is, for people who run it by hand
+   * @return the exit status
+   */
+  public static int serveProcess(NetworkPlugin plugin, String about) {
+    PluginPath path = PluginPath.parse(System.getenv().getOrDefault("CNI_PATH", ""));
+    Delegates onPath =
+        type -> {
+          Path file =
+              path.find(type)
+                  .orElseThrow(
+                      () ->
+                          new CniException(
+                              ErrorCode.INVALID_CONFIG,
+                              "there is no plugin " + type + " in " + path));
+          return new ExecutablePlugin(
+              type, file, path, (name, text) -> System.err.print(name + ": " + text));
+        };
+    return new ServedPlugin(plugin, about, onPath)
+        .serve(System.getenv(), System.in, System.out, System.err);
   }
 
   /**
@@ -80,7 +116,7 @@ public final class ServedPlugin {
         err.println("CNI protocol versions supported: " + join(supported()));
         return SUCCESS;
       }
-      var variables = new Variables(environment, verb(command));
+      var variables = new Variables(environment, verb(command), hostNamespace);
       if (variables.verb() == Verb.VERSION) {
         // Whoever asks need not close our input, so it is not waited for, as by skel.
         out.println(Json.pretty(versionAnswer(supported())));
@@ -135,10 +171,16 @@ public final class ServedPlugin {
 
   private static SpecVersion versionOf(ObjectNode config, SpecVersion otherwise)
       throws CniException {
-    return new ConfigObject(config, "")
-        .parsed("cniVersion", SpecVersion::parse)
-        .filter(SpecVersion::known)
-        .orElse(otherwise);
+    return wantedVersion(config).filter(SpecVersion::known).orElse(otherwise);
+  }
+
+  /** SPEC section 5, code 6: "failed to decode version info". */
+  private static Optional<SpecVersion> wantedVersion(ObjectNode config) throws CniException {
+    try {
+      return new ConfigObject(config, "").parsed("cniVersion", SpecVersion::parse);
+    } catch (CniException e) {
+      throw new CniException(ErrorCode.DECODING_FAILURE, e.getMessage(), e);
+    }
   }
 
   private static byte[] read(InputStream in) throws CniException {
@@ -172,10 +214,7 @@ public final class ServedPlugin {
   }
 
   private void requireVersion(ObjectNode config, Verb verb) throws CniException {
-    SpecVersion wanted =
-        new ConfigObject(config, "")
-            .parsed("cniVersion", SpecVersion::parse)
-            .orElse(SpecVersion.V0_1_0);
+    SpecVersion wanted = wantedVersion(config).orElse(SpecVersion.V0_1_0);
     if (!plugin.versions().contains(wanted)) {
       throw new CniException(
           ErrorCode.INCOMPATIBLE_VERSION,
@@ -254,6 +293,9 @@ public final class ServedPlugin {
       // Where this is a delegate, the type is that of the plugin that calls it.
       return PluginConfig.of(new ConfigObject(own, ""));
     } catch (CniException e) {
+      if (own.has("type") && !own.get("type").isString() && !own.get("type").isNull()) {
+        throw e;
+      }
       own.put("type", plugin.type()); // by then it does not matter any more
       return PluginConfig.of(new ConfigObject(own, ""));
     }
@@ -286,7 +328,8 @@ public final class ServedPlugin {
   }
 
   /** What the environment says of a call. */
-  private record Variables(Map<String, String> environment, Verb verb) {
+  private record Variables(
+      Map<String, String> environment, Verb verb, Optional<Path> hostNamespace) {
     private static final List<String> OF_ATTACHMENTS =
         List.of("CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME");
 
@@ -340,7 +383,7 @@ public final class ServedPlugin {
       }
       boolean same;
       try (NetNs netns = NetNs.open(Path.of(get("CNI_NETNS")))) {
-        same = netns.identity().equals(NetNs.own());
+        same = netns.identity().equals(hostIdentity());
       } catch (KernelException e) {
         return;
       }
@@ -354,11 +397,20 @@ public final class ServedPlugin {
       }
     }
 
+    private NetNs.Identity hostIdentity() throws KernelException {
+      if (hostNamespace.isEmpty()) {
+        return NetNs.own();
+      }
+      try (NetNs host = NetNs.open(hostNamespace.get())) {
+        return host.identity();
+      }
+    }
+
     CallContext context(Delegates delegates) {
       String override = get("CNI_NETNS_OVERRIDE");
       boolean same = override.equalsIgnoreCase("true") || override.equals("1");
       return new CallContext(
-          Optional.empty(), same, Deadline.none(), delegates, new TraceContext(environment));
+          hostNamespace, same, Deadline.none(), delegates, new TraceContext(environment));
     }
   }
 }

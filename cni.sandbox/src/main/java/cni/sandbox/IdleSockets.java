@@ -24,6 +24,8 @@ import java.util.function.Consumer;
 final class IdleSockets<S> {
   private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(1);
 
+  private static final long OVERDUE_NANOS = TimeUnit.SECONDS.toNanos(10);
+
   private static final Executor LATER =
       CompletableFuture.delayedExecutor(
           PATIENCE_NANOS,
@@ -32,6 +34,10 @@ final class IdleSockets<S> {
 
   private final Map<NetNs.Identity, Deque<Idle<S>>> byHost = new HashMap<>();
   private final Consumer<S> close;
+
+  /** When the next sweep began to be waited for, System.nanoTime; meaningless without one. */
+  private long sweepSince;
+
   private boolean sweepIsDue;
 
   /** None yet. */
@@ -52,10 +58,16 @@ final class IdleSockets<S> {
     byHost
         .computeIfAbsent(host, it -> new ArrayDeque<>())
         .push(new Idle<>(socket, System.nanoTime()));
-    if (!sweepIsDue) {
-      sweepIsDue = true;
-      LATER.execute(this::sweep);
+    // Long overdue: its thread could not be started.
+    if (!sweepIsDue || System.nanoTime() - sweepSince > OVERDUE_NANOS) {
+      planSweep();
     }
+  }
+
+  private void planSweep() {
+    sweepIsDue = true;
+    sweepSince = System.nanoTime();
+    LATER.execute(this::sweep);
   }
 
   private void sweep() {
@@ -74,9 +86,9 @@ final class IdleSockets<S> {
         all.remove();
       }
     }
-    sweepIsDue = !byHost.isEmpty();
-    if (sweepIsDue) {
-      LATER.execute(this::sweep);
+    sweepIsDue = false;
+    if (!byHost.isEmpty()) {
+      planSweep();
     }
     return expired;
   }

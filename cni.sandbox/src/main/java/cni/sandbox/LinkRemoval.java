@@ -1,6 +1,7 @@
 package cni.sandbox;
 
 import cni.api.CniException;
+import cni.api.ErrorCode;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetNs;
 import cni.netlink.ffm.NetlinkAnswer;
@@ -9,12 +10,15 @@ import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.Rtnetlink;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -29,6 +33,9 @@ public final class LinkRemoval {
   private static final ReentrantLock TURN = new ReentrantLock();
   private static final Queue<LinkRemoval> WAITING = new ConcurrentLinkedQueue<>();
 
+  /** Some hundred deletions take no longer. */
+  private static final Duration PATIENCE = Duration.ofSeconds(10);
+
   /** Above the numbers that people give their groups. */
   private static final int LOWEST_GROUP = 1 << 30;
 
@@ -40,7 +47,10 @@ public final class LinkRemoval {
   // Written by whoever has the turn, and read when that has been given back.
   private boolean done;
   private Optional<Link> found = Optional.empty();
-  private @Nullable Exception failure;
+  private @Nullable Throwable failure;
+
+  /** Set by whoever is going to remove it: the one that has the turn, or this one itself. */
+  private final AtomicBoolean claimed = new AtomicBoolean();
 
   private LinkRemoval(Namespace host, Namespace sandbox, Search search) {
     this.host = host;
@@ -69,9 +79,14 @@ public final class LinkRemoval {
       throws CniException, IOException {
     var removal = new LinkRemoval(host, sandbox, search);
     WAITING.add(removal);
-    TURN.lock();
+    if (!takeTurn()) {
+      WAITING.remove(removal);
+      removal.removeWithoutTurn();
+      return removal.outcome();
+    }
     try {
       if (!removal.done) {
+        removal.claimed.set(true);
         removeAll(removal.takeCompany());
       }
     } finally {
@@ -80,14 +95,43 @@ public final class LinkRemoval {
     return removal.outcome();
   }
 
+  /** Not for ever: one deletion that the kernel does not get done must not stop all others. */
+  private static boolean takeTurn() throws CniException {
+    try {
+      return TURN.tryLock(PATIENCE.toNanos(), TimeUnit.NANOSECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread()
+          .interrupt(); // it is deleted alone, which is quick or cannot be stopped
+      return false;
+    }
+  }
+
+  private void removeWithoutTurn() throws CniException {
+    if (!claimed.compareAndSet(false, true)) {
+      throw new CniException(
+          ErrorCode.TRY_AGAIN_LATER,
+          "the interface is being deleted together with others, which has not ended after "
+              + PATIENCE.toSeconds()
+              + " s");
+    }
+    find();
+    if (found.isPresent()) {
+      removeAlone();
+    }
+  }
+
   /**
    * This one, and all that wait and have the same host. They are not in the queue any more: were
    * this thread to die here, they would have the turn next and begin for themselves.
    */
   private List<LinkRemoval> takeCompany() {
     List<LinkRemoval> company = new ArrayList<>(List.of(this));
-    WAITING.remove(this);
-    WAITING.removeIf(it -> it.hostIdentity.equals(hostIdentity) && company.add(it));
+    for (LinkRemoval it : WAITING) {
+      if (it.hostIdentity.equals(hostIdentity) && it.claimed.compareAndSet(false, true)) {
+        company.add(it);
+      }
+    }
+    WAITING.removeAll(company);
     return company;
   }
 
@@ -99,10 +143,13 @@ public final class LinkRemoval {
     removals.forEach(it -> it.done = true);
   }
 
+  /** What goes wrong, errors included, is told to whoever asked for this one. */
   private void find() {
+    failure = null;
+    found = Optional.empty();
     try {
       found = search.find();
-    } catch (CniException | IOException | RuntimeException e) {
+    } catch (Throwable e) {
       failure = e;
     }
   }
@@ -111,7 +158,7 @@ public final class LinkRemoval {
     try {
       int index = found.orElseThrow().index();
       sandbox.routing().executeUnless(LinkRequests.delete(index), Errno.ENODEV);
-    } catch (IOException | RuntimeException e) {
+    } catch (Throwable e) {
       failure = e;
     }
   }
@@ -126,7 +173,7 @@ public final class LinkRemoval {
       if (grouped.isEmpty() || !deleteGroup(routing, group)) {
         return removals;
       }
-    } catch (IOException e) {
+    } catch (IOException | RuntimeException e) {
       return removals;
     }
     return removals.stream().filter(it -> !grouped.contains(it)).toList();
@@ -168,6 +215,7 @@ public final class LinkRemoval {
       case CniException e -> throw e;
       case IOException e -> throw e;
       case RuntimeException e -> throw e;
+      case Error e -> throw e;
       default -> throw new IllegalStateException(failure);
     };
   }

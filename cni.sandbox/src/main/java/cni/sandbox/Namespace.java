@@ -168,7 +168,7 @@ public final class Namespace implements AutoCloseable {
   }
 
   /** What came of {@link #enter}. */
-  private record Entry(Rtnetlink routing, Optional<IOException> failure) {}
+  private record Entry(Rtnetlink routing, Optional<Throwable> failure) {}
 
   /**
    * Begins to open what {@link #routing} gives, and to do some work inside the container's
@@ -184,7 +184,7 @@ public final class Namespace implements AutoCloseable {
                   try {
                     work.with(Sysctl.KERNEL);
                     return new Entry(open, Optional.empty());
-                  } catch (IOException e) {
+                  } catch (Throwable e) { // told by awaitEntry; the socket is good
                     return new Entry(open, Optional.of(e));
                   }
                 });
@@ -196,11 +196,13 @@ public final class Namespace implements AutoCloseable {
    * @throws IOException what the work throws, or if the namespace cannot be entered
    */
   public void awaitEntry() throws IOException {
-    if (entry != null) {
-      Optional<IOException> failure = entry.await().failure();
-      if (failure.isPresent()) {
-        throw failure.get();
-      }
+    Throwable failure = entry == null ? null : entry.await().failure().orElse(null);
+    switch (failure) {
+      case null -> {}
+      case IOException e -> throw e;
+      case RuntimeException e -> throw e;
+      case Error e -> throw e;
+      default -> throw new IllegalStateException(failure);
     }
   }
 
@@ -210,10 +212,10 @@ public final class Namespace implements AutoCloseable {
    * @throws KernelException if its socket cannot be opened
    */
   public Rtnetlink routing() throws KernelException {
-    if (entry != null) {
+    Rtnetlink open = routing;
+    if (open == null && entry != null) {
       return entry.await().routing();
     }
-    Rtnetlink open = routing;
     if (open == null) {
       Optional<Rtnetlink> idle = hostIdentity.flatMap(IDLE_ROUTING::take);
       open = idle.isPresent() ? idle.get() : openRouting();
@@ -309,23 +311,27 @@ public final class Namespace implements AutoCloseable {
     if (entry != null) {
       try {
         entry.await().routing().close();
-      } catch (KernelException e) {
+      } catch (KernelException | RuntimeException | Error e) {
         LOG.log(System.Logger.Level.DEBUG, "nothing was opened in " + netns(), e);
       }
     }
     if (routing != null) {
-      leave(routing, IDLE_ROUTING, Rtnetlink::close);
+      leave(routing, routing.isWhole(), IDLE_ROUTING, Rtnetlink::close);
       routing = null;
     }
     if (nftables != null) {
-      leave(nftables, IDLE_NFTABLES, Nftables::close);
+      leave(nftables, nftables.isWhole(), IDLE_NFTABLES, Nftables::close);
       nftables = null;
     }
     netns.ifPresent(NetNs::close);
   }
 
-  private <S> void leave(S socket, IdleSockets<S> idle, Consumer<S> close) {
-    hostIdentity.ifPresentOrElse(host -> idle.give(host, socket), () -> close.accept(socket));
+  private <S> void leave(S socket, boolean whole, IdleSockets<S> idle, Consumer<S> close) {
+    if (whole && hostIdentity.isPresent()) {
+      idle.give(hostIdentity.get(), socket);
+    } else {
+      close.accept(socket);
+    }
   }
 
   /** What is done with kernel parameters. */

@@ -60,6 +60,9 @@ public final class NetlinkSocket implements AutoCloseable {
   private int sequence = 1;
   private int sendBuffer = USUAL_SEND_BUFFER;
 
+  /** Whether an exchange is under way, or has ended before its end; guarded by the turn. */
+  private boolean open;
+
   private NetlinkSocket(Descriptor descriptor, int port) {
     this.descriptor = descriptor;
     this.port = port;
@@ -158,10 +161,12 @@ public final class NetlinkSocket implements AutoCloseable {
   public void transact(List<NetlinkMessage> batch) throws IOException {
     turn.lock();
     try {
+      open = true;
       NetlinkReception reception = sendAll(batch, true);
       if (receive(reception, RECEIVE_BUFFER) > RECEIVE_BUFFER) {
         throw new MalformedMessageException(reception.description() + ": an answer was cut");
       }
+      open = false;
       Optional<NetlinkException> error = reception.firstError();
       if (error.isPresent()) {
         throw error.get();
@@ -196,10 +201,12 @@ public final class NetlinkSocket implements AutoCloseable {
     turn.lock();
     try {
       int size = RECEIVE_BUFFER;
+      open = true;
       while (true) {
         NetlinkReception reception = sendAll(requests, false);
         int needed = receive(reception, size);
         if (needed <= size) {
+          open = false;
           return reception;
         }
         if (needed > LARGEST_RECEIVE_BUFFER || !reception.repeatable()) {
@@ -298,6 +305,19 @@ public final class NetlinkSocket implements AutoCloseable {
       while (Libc.receive(descriptor.number(), buffer, MSG_DONTWAIT, sender) >= 0) {}
     } catch (KernelException e) {
       return; // EAGAIN: it is empty
+    }
+  }
+
+  /**
+   * Whether every exchange so far has been received to its end. After one that has not, the kernel
+   * may still be busy with it, and the socket should not be used for others.
+   */
+  public boolean isWhole() {
+    turn.lock();
+    try {
+      return !open;
+    } finally {
+      turn.unlock();
     }
   }
 

@@ -80,14 +80,14 @@ final class BridgeAttachment {
     BridgePort.configure(host.routing(), port, config);
     Optional<Result> assigned = assign(previous.interfaces().size() + 2);
     Link container = containerLink();
+    if (config.spoofCheck()) { // before it can send anything
+      refuseOtherMacs(port, container);
+    }
     List<Link> vlan = List.of();
     if (assigned.isPresent()) {
       vlan = address(bridgeLink, container, setup.orElseThrow(), assigned.get());
     } else if (config.containerInterface()) {
       sandbox.routing().execute(LinkRequests.setUp(container.index()));
-    }
-    if (config.spoofCheck()) {
-      refuseOtherMacs(port, container);
     }
     // Hardware addresses as they are in the end: joining and leaving may have changed the bridge's.
     List<Link> ends = config.containerInterface() ? awaitPort(port) : onHost(port);
@@ -128,12 +128,12 @@ final class BridgeAttachment {
     BridgePort.configure(host.routing(), port.name(), config);
     Optional<Result> assigned =
         config.ipam().isPresent() ? assign(containerIndex(previous)) : Optional.empty();
+    if (config.spoofCheck()) {
+      refuseOtherMacs(port.name(), containerLink());
+    }
     List<Link> vlan = List.of();
     if (assigned.isPresent()) {
       vlan = address(bridgeLink, containerLink(), setup.orElseThrow(), assigned.get());
-    }
-    if (config.spoofCheck()) {
-      refuseOtherMacs(port.name(), containerLink());
     }
     // A tap that was adopted has no carrier before somebody uses it, so it is not waited for.
     List<Link> ends = onHost(port.name());

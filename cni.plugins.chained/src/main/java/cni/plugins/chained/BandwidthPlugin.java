@@ -12,6 +12,7 @@ import cni.api.SpecVersion;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkMessage;
 import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.Rtnetlink;
 import cni.netlink.ffm.tc.Qdisc;
 import cni.netlink.ffm.tc.Tc;
 import cni.netlink.ffm.tc.TcFilter;
@@ -173,13 +174,39 @@ public final class BandwidthPlugin implements NetworkPlugin {
     shaper.check(host.routing(), ifb.get());
   }
 
-  /** {@inheritDoc} What is on the veth goes with it. */
+  /** {@inheritDoc} The queues of the veth are removed even though they would go with it. */
   @Override
   public void delete(AttachmentRequest request) throws CniException {
     try (Namespace host = Namespace.ofHost(request.context())) {
+      Optional<Namespace> sandbox = Namespace.ofContainerIfPresent(request, host);
+      if (sandbox.isPresent()) {
+        try (Namespace inside = sandbox.get()) {
+          unshape(request, host, inside);
+        }
+      }
       ifb(request).delete(host);
     } catch (IOException e) {
       throw Namespace.failure("removing the limits of " + request.attachment().interfaceName(), e);
+    }
+  }
+
+  /** The other end of the container's veth, if it carries the ifb's filter or a limit of ours. */
+  private static void unshape(AttachmentRequest request, Namespace host, Namespace sandbox)
+      throws CniException, IOException {
+    BandwidthConfig config = BandwidthConfig.parse(request.config());
+    Optional<Link> container = sandbox.routing().link(request.attachment().interfaceName());
+    if (container.isEmpty() || !container.get().isKind("veth")) {
+      return;
+    }
+    var far = new Rtnetlink.FarEnd(sandbox.netns(), container.get());
+    Optional<Link> port = host.routing().nearEnds(List.of(far)).getFirst();
+    if (port.isPresent()) {
+      if (config.ingress().isPresent()) {
+        removeQdisc(host, port.get().index(), Tc.handle(1, 0), Tc.ROOT);
+      }
+      if (config.egress().isPresent()) {
+        removeQdisc(host, port.get().index(), Tc.INGRESS_HANDLE, Tc.INGRESS);
+      }
     }
   }
 

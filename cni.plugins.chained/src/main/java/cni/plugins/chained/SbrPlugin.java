@@ -1,5 +1,7 @@
 package cni.plugins.chained;
 
+import static java.util.Comparator.comparing;
+
 import cni.api.AttachmentRequest;
 import cni.api.Cidr;
 import cni.api.CniException;
@@ -227,7 +229,7 @@ public final class SbrPlugin implements NetworkPlugin {
     }
   }
 
-  /** {@inheritDoc} Routes go with the interface; rules do not. */
+  /** {@inheritDoc} Rules are removed, and the interface's routes go back to the main table. */
   @Override
   public void delete(AttachmentRequest request) throws CniException {
     try (Namespace host = Namespace.ofHost(request.context())) {
@@ -254,14 +256,45 @@ public final class SbrPlugin implements NetworkPlugin {
         sources.add(address.address());
       }
     }
+    Set<Integer> tables = new HashSet<>();
     for (int family : FAMILIES) {
       for (PolicyRule rule : routing.rules(family)) {
         boolean ours = rule.isPlain() && rule.source().filter(sources::contains).isPresent();
         if (ours && (table.isEmpty() || table.getAsInt() == rule.table())) {
+          tables.add(rule.table());
           routing.executeUnless(rule.deleteRequest(), Errno.ENOENT);
         }
       }
     }
+    if (link.isPresent() && table.isEmpty()) {
+      routeTogether(routing, link.get(), tables, request.prevResult().orElse(Result.EMPTY));
+    }
+  }
+
+  /** Undoes what {@link #routeApart} did. */
+  private static void routeTogether(
+      Rtnetlink routing, Link link, Set<Integer> tables, Result previous) throws IOException {
+    for (int family : FAMILIES) {
+      List<Route> apart =
+          routing.routes(family).stream()
+              .filter(route -> tables.contains(route.table()))
+              .flatMap(route -> route.through(link.index()).stream())
+              .sorted(comparing(route -> route.hops().getFirst().gateway().isPresent()))
+              .toList(); // those to gateways before those by them
+      for (Route route : apart) {
+        if (route.prefix() > 0 || isListed(route, previous)) {
+          Route back = route.inTable(RtNetlink.RT_TABLE_MAIN);
+          routing.executeUnless(back.addRequest(), Errno.EEXIST);
+        }
+        routing.executeUnless(route.deleteRequest(), Errno.ESRCH);
+      }
+    }
+  }
+
+  /** Whether a default route was there before, rather than made for the table. */
+  private static boolean isListed(Route route, Result previous) {
+    return previous.routes().stream()
+        .anyMatch(it -> route.leadsTo(it.destination().address(), it.destination().prefix()));
   }
 
   @Override

@@ -2,10 +2,10 @@ package cni.plugins.ipam;
 
 import cni.api.SpareFiles;
 import cni.netlink.ffm.DirectoryWatch;
-import cni.netlink.ffm.KernelException;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.file.FileSystems;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -27,6 +27,22 @@ final class KnownLeases implements AutoCloseable {
   private final LeaseTable table = new LeaseTable();
   private final Object directoryKey;
   private final DirectoryWatch watch;
+
+  /** File systems that nobody changes but by this kernel, as /proc/mounts calls them. */
+  private static final Set<String> LOCAL =
+      Set.of(
+          "bcachefs",
+          "btrfs",
+          "ext2",
+          "ext3",
+          "ext4",
+          "f2fs",
+          "jfs",
+          "overlay",
+          "ramfs",
+          "tmpfs",
+          "xfs",
+          "zfs");
 
   private final Map<Integer, InetAddress> last = new HashMap<>();
 
@@ -55,8 +71,11 @@ final class KnownLeases implements AutoCloseable {
       return Optional.empty();
     }
     try {
+      if (!LOCAL.contains(Files.getFileStore(directory).type())) {
+        return Optional.empty(); // other machines may change it, of which this kernel tells nothing
+      }
       return Optional.of(new KnownLeases(directoryKey, DirectoryWatch.open(directory), directory));
-    } catch (KernelException e) {
+    } catch (IOException e) {
       LOG.log(System.Logger.Level.DEBUG, directory + " is read anew each time", e);
       return Optional.empty();
     }
@@ -82,6 +101,11 @@ final class KnownLeases implements AutoCloseable {
 
   void forgetLast() {
     last.clear();
+  }
+
+  /** Says that a file is about to be changed, and may become something else than the table says. */
+  void writes(String name) {
+    own.remove(name);
   }
 
   /** Says that a file is what the table says, so that its change is no news. */

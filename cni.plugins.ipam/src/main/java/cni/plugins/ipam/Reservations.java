@@ -1,8 +1,5 @@
 package cni.plugins.ipam;
 
-import static java.nio.file.StandardOpenOption.CREATE;
-import static java.nio.file.StandardOpenOption.WRITE;
-
 import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.Deadline;
@@ -13,9 +10,7 @@ import cni.api.Names;
 import cni.api.WholeFile;
 import java.io.IOException;
 import java.net.InetAddress;
-import java.nio.ByteBuffer;
 import java.nio.channels.ClosedByInterruptException;
-import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -110,7 +105,7 @@ final class Reservations implements AutoCloseable {
       for (String name : news.get()) {
         Optional<InetAddress> address = addressOf(name);
         if (address.isPresent()) {
-          note(address.get());
+          note(address.get(), directory.resolve(name));
         } else if (name.startsWith(LAST_RESERVED)) {
           known.orElseThrow().forgetLast();
         }
@@ -120,7 +115,11 @@ final class Reservations implements AutoCloseable {
     forget();
     known = KnownLeases.watch(directory, key);
     table = known.map(KnownLeases::table).orElseGet(LeaseTable::new);
-    read().held().forEach((address, holder) -> table.put(AddressKey.of(address), holder.hash()));
+    Contents contents = read();
+    contents.held().forEach((address, holder) -> table.put(AddressKey.of(address), holder.hash()));
+    if (memory.isPresent()) {
+      sweep(contents.unnamed()); // of processes that have died; one that lives does not miss them
+    }
   }
 
   private @Nullable Object key() throws CniException {
@@ -136,8 +135,14 @@ final class Reservations implements AutoCloseable {
     known = Optional.empty();
   }
 
-  private void note(InetAddress address) throws CniException {
-    Optional<Holder> holder = holderOf(address);
+  /** The name need not be the one that we would give the file. */
+  private void note(InetAddress address, Path file) throws CniException {
+    Optional<Holder> holder;
+    try {
+      holder = holderOf(file);
+    } catch (IOException e) {
+      throw failure("reservation " + file + " cannot be read", e);
+    }
     if (holder.isPresent()) {
       table.put(AddressKey.of(address), holder.get().hash());
     } else {
@@ -282,6 +287,7 @@ final class Reservations implements AutoCloseable {
    */
   void reserve(InetAddress address, AttachmentId holder, int set) throws CniException {
     Path file = fileOf(address);
+    writes(file);
     try {
       write(file, holder.containerId() + LINE_BREAK + holder.interfaceName());
       reserveLast(set, address);
@@ -306,18 +312,9 @@ final class Reservations implements AutoCloseable {
     }
   }
 
-  /**
-   * Writes a file whose content only says where to begin: in its place, as replacing it costs more
-   * than all the rest of an ADD where the file system first brings the new one to the disk.
-   */
-  private static void overwrite(Path file, String content) throws IOException {
-    byte[] bytes = content.getBytes(StandardCharsets.UTF_8);
-    try (SeekableByteChannel channel = Files.newByteChannel(file, WRITE, CREATE)) {
-      channel.write(ByteBuffer.wrap(bytes));
-      if (channel.size() > bytes.length) {
-        channel.truncate(bytes.length);
-      }
-    }
+  /** Until it is known to have gone well, what becomes of the file is news like any other. */
+  private void writes(Path file) {
+    known.ifPresent(it -> it.writes(String.valueOf(file.getFileName())));
   }
 
   private void wrote(Path file) {
@@ -330,6 +327,7 @@ final class Reservations implements AutoCloseable {
    * @throws CniException code 5 if its file cannot be removed
    */
   void release(InetAddress address) throws CniException {
+    writes(fileOf(address));
     try {
       remove(fileOf(address));
       table.remove(AddressKey.of(address));
@@ -365,7 +363,7 @@ final class Reservations implements AutoCloseable {
 
   private void reserveLast(int set, InetAddress address) throws IOException {
     Path file = directory.resolve(LAST_RESERVED + set);
-    overwrite(file, Ip.format(address));
+    WholeFile.refresh(file, Ip.format(address).getBytes(StandardCharsets.UTF_8));
     known.ifPresent(it -> it.reservedLast(set, address));
     wrote(file);
   }

@@ -3,6 +3,7 @@ package cni.plugins.ipam;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
@@ -56,6 +57,27 @@ class LeaseMemoryTest {
     assertFalse(Files.exists(directory.resolve("10.7.0.20")));
     CniException twice = assertThrows(CniException.class, () -> add("others21"));
     assertEquals(4, twice.code(), twice.getMessage());
+  }
+
+  @Test
+  void anInterruptInTheMiddleOfAnAllocationCostsNoAddress() throws Exception {
+    for (int i = 0; i < 5; i++) {
+      Thread.currentThread().interrupt();
+      CniException e = assertThrows(CniException.class, () -> add("interrupted"));
+      assertTrue(Thread.interrupted(), e::getMessage);
+    }
+    for (int i = 3; i < 8; i++) {
+      assertEquals("10.7.0." + i, add("next" + i));
+    }
+  }
+
+  @Test
+  void spareFilesOfADeadProcessAreRemoved() throws Exception {
+    plugin.stop();
+    Files.writeString(directory.resolve(".unnamed.0123.1"), "dead\r\neth0");
+    plugin.start(new QuietHost(data));
+    assertEquals("10.7.0.3", add("next"));
+    assertFalse(Files.exists(directory.resolve(".unnamed.0123.1")));
   }
 
   @Test

@@ -238,6 +238,11 @@ public final class Nftables implements AutoCloseable {
     }
   }
 
+  /** As {@link NetlinkSocket#isWhole}. */
+  public boolean isWhole() {
+    return socket.isWhole();
+  }
+
   @Override
   public void close() {
     socket.close();

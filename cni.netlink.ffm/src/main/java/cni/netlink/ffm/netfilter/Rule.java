@@ -2,7 +2,6 @@ package cni.netlink.ffm.netfilter;
 
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
-import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
@@ -39,18 +38,14 @@ public final class Rule {
     return new Rule(listed, Userdata.read(userdata), null);
   }
 
-  /**
-   * The expressions.
-   *
-   * @throws UncheckedIOException if the kernel has told them in a form that has no sense
-   */
+  /** The expressions; of a rule that the kernel tells in a form without sense, one of no kind. */
   public List<Expression> expressions() {
     List<Expression> known = expressions;
     if (known == null) {
       try {
         known = List.copyOf(ExpressionReader.readAll(listed));
       } catch (MalformedMessageException e) {
-        throw new UncheckedIOException(e);
+        known = List.of(new Expression.Other("unreadable"));
       }
       expressions = known;
     }

@@ -336,6 +336,11 @@ public final class Rtnetlink implements AutoCloseable {
     }
   }
 
+  /** As {@link NetlinkSocket#isWhole}. */
+  public boolean isWhole() {
+    return socket.isWhole();
+  }
+
   @Override
   public void close() {
     socket.close();

@@ -1,0 +1,9 @@
+/** The CNI plugin ${artifactId}. */
+module ${package} {
+  requires cni.api;
+  requires cni.exec;
+  requires cni.sandbox;
+
+  provides cni.api.NetworkPlugin with
+      ${package}.Plugin;
+}

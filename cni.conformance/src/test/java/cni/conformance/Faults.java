@@ -1,0 +1,521 @@
+package cni.conformance;
+
+import static cni.conformance.FaultySubject.crash;
+import static cni.conformance.FaultySubject.failure;
+import static cni.conformance.FaultySubject.lying;
+import static cni.conformance.FaultySubject.success;
+
+import cni.api.Cidr;
+import cni.conformance.FaultySubject.Call;
+import cni.conformance.FaultySubject.Fault;
+import cni.netlink.ffm.ChildEnvironment;
+import cni.netlink.ffm.ChildProcess;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.NetNs;
+import cni.netlink.ffm.netfilter.ListedChain;
+import cni.netlink.ffm.netfilter.Nftables;
+import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.LinkRequests;
+import cni.netlink.ffm.route.Route;
+import cni.netlink.ffm.route.RtNetlink;
+import cni.netlink.ffm.route.Rtnetlink;
+import java.io.FileInputStream;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/** For each check a fault that this check, and no other, is there to find. */
+final class Faults {
+  /** What must not go away before its time. */
+  private static final List<AutoCloseable> KEPT = Collections.synchronizedList(new ArrayList<>());
+
+  private Faults() {}
+
+  /** Faults of interface plugins, tried on bridge. */
+  static Map<String, Fault> ofInterfaces() {
+    Map<String, Fault> faults = new LinkedHashMap<>();
+    protocol(faults);
+    additions(faults);
+    removals(faults);
+    probes(faults);
+    delegation(faults);
+    hostile(faults);
+    return faults;
+  }
+
+  /** Those that only chained plugins can have, tried on firewall. */
+  static Map<String, Fault> ofChained() {
+    return Map.of(
+        "CHAIN-1",
+        lying((result, call) -> result.remove("dns")),
+        "CHAIN-2",
+        lying((result, call) -> ips(result).forEach(ip -> ip.put("interface", 0))));
+  }
+
+  /** Those that only ipam plugins can have, tried on host-local. */
+  static Map<String, Fault> ofIpam() {
+    return Map.of(
+        "IPAM-1",
+        lying((result, call) -> result.remove("ips")),
+        "IPAM-2",
+        lying((result, call) -> ips(result).forEach(ip -> ip.put("interface", 0))));
+  }
+
+  private static List<ObjectNode> ips(ObjectNode result) {
+    return result.path("ips").valueStream().map(ObjectNode.class::cast).toList();
+  }
+
+  private static void protocol(Map<String, Fault> faults) {
+    faults.put(
+        "VERSION-1",
+        (subject, call) ->
+            call.is("VERSION") ? success("{ \"cniVersion\": \"1.1.0\" }") : subject.right(call));
+    faults.put(
+        "VERSION-2",
+        (subject, call) -> {
+          Subject.Answer answer = subject.right(call);
+          return call.is("ADD") && answer.succeeded()
+              ? success(answer.output().replace("\"0.4.0\"", "\"1.0.0\""))
+              : answer;
+        });
+    faults.put(
+        "VERSION-3",
+        (subject, call) -> call.input().contains("\"99.0.0\"") ? failure(7) : subject.right(call));
+    for (String variable : List.of("CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME")) {
+      String id = "PARAM-" + (faults.size() - 2);
+      faults.put(
+          id,
+          (subject, call) ->
+              call.has(variable)
+                      || (variable.equals("CNI_NETNS") && call.is("DEL"))
+                      || call.is("GC")
+                      || call.is("STATUS")
+                      || call.is("VERSION")
+                  ? subject.right(call)
+                  : success("{}"));
+    }
+    faults.put(
+        "PARAM-4", (subject, call) -> call.is("FROBNICATE") ? success("{}") : subject.right(call));
+    faults.put("PARAM-5", (subject, call) -> subject.right(mended(call, "CNI_CONTAINERID")));
+    faults.put("PARAM-6", (subject, call) -> subject.right(mended(call, "CNI_IFNAME")));
+    faults.put(
+        "ERROR-1",
+        (subject, call) -> {
+          Subject.Answer answer = subject.right(call);
+          return answer.succeeded()
+              ? answer
+              : new Subject.Answer(
+                  answer.status(), answer.output().replace("cniVersion", "version"), "");
+        });
+    faults.put(
+        "ERROR-2",
+        (subject, call) -> {
+          Subject.Answer answer = subject.right(call);
+          return new Subject.Answer(
+              answer.status(), answer.output().replaceAll("(\"code\" *: *)6", "$17"), "");
+        });
+  }
+
+  private static Call mended(Call call, String variable) {
+    String value = call.get(variable).replaceAll("[^a-zA-Z0-9-]|^-+", "x");
+    return call.has(variable) ? call.with(variable, cut(value, variable)) : call;
+  }
+
+  private static String cut(String value, String variable) {
+    return variable.equals("CNI_IFNAME") && value.length() > 15 ? value.substring(0, 15) : value;
+  }
+
+  private static void additions(Map<String, Fault> faults) {
+    faults.put(
+        "ADD-1",
+        lying(
+            (result, call) ->
+                result
+                    .path("interfaces")
+                    .forEach(
+                        it -> {
+                          if (it.path("name").asString("").equals(call.get("CNI_IFNAME"))) {
+                            ((ObjectNode) it).put("sandbox", "/elsewhere");
+                          }
+                        })));
+    faults.put(
+        "ADD-2", lying((result, call) -> ips(result).forEach(ip -> ip.put("interface", 99))));
+    faults.put(
+        "ADD-3",
+        lying(
+            (result, call) ->
+                result
+                    .path("interfaces")
+                    .forEach(it -> ((ObjectNode) it).put("mac", "02:00:00:00:00:01"))));
+    faults.put(
+        "ADD-4",
+        lying(
+            (result, call) -> {
+              ObjectNode more = ips(result).getFirst().deepCopy();
+              int number = call.key().hashCode() & 0xffff;
+              more.put("address", "10.99." + (number >> 8) + "." + (number & 0xff) + "/24");
+              ((ArrayNode) result.path("ips")).add(more);
+            }));
+    faults.put(
+        "ADD-5",
+        lying(
+            (result, call) -> result.withArray("routes").addObject().put("dst", "203.0.113.0/24")));
+    faults.put(
+        "ADD-6",
+        (subject, call) ->
+            call.is("ADD") && call.has("CNI_NETNS") && subject.isAttached(call)
+                ? success(subject.result(call).orElseThrow().toString())
+                : subject.right(call));
+    faults.put(
+        "ADD-7",
+        (subject, call) ->
+            call.is("ADD") && call.get("CNI_IFNAME").equals("kit1")
+                ? failure(100)
+                : subject.right(call));
+    faults.put(
+        "ADD-8",
+        (subject, call) -> {
+          Subject.Answer answer = subject.right(call);
+          if (call.is("ADD")
+              && call.has("CNI_NETNS")
+              && !Files.exists(Path.of(call.get("CNI_NETNS")))) {
+            leave(call, "left-by-add");
+          }
+          return answer;
+        });
+    var running = new AtomicInteger();
+    faults.put(
+        "CONCURRENT-1",
+        (subject, call) -> {
+          try {
+            return running.incrementAndGet() > 1 ? failure(100) : subject.right(call);
+          } finally {
+            running.decrementAndGet();
+          }
+        });
+  }
+
+  private static void leave(Call call, String file) throws IOException {
+    String directory = call.config().path("ipam").path("dataDir").asString("");
+    Files.writeString(Path.of(directory, file), "");
+  }
+
+  private static void removals(Map<String, Fault> faults) {
+    faults.put(
+        "DEL-1",
+        (subject, call) -> {
+          Subject.Answer answer = subject.right(call);
+          if (call.is("DEL") && call.has("CNI_NETNS")) {
+            addLoopback(Path.of(call.get("CNI_NETNS")));
+          }
+          return answer;
+        });
+    faults.put(
+        "DEL-2",
+        (subject, call) ->
+            call.is("DEL") && subject.deletions(call) == 1 ? failure(100) : subject.right(call));
+    faults.put(
+        "DEL-3",
+        (subject, call) ->
+            call.is("DEL") && subject.isAttached(call) && !call.config().has("prevResult")
+                ? failure(7)
+                : subject.right(call));
+    faults.put(
+        "DEL-4",
+        (subject, call) ->
+            call.is("DEL")
+                    && !call.has("CNI_NETNS")
+                    && call.has("CNI_IFNAME")
+                    && call.has("CNI_CONTAINERID")
+                ? success("")
+                : subject.right(call));
+    faults.put(
+        "DEL-5",
+        (subject, call) ->
+            call.is("DEL") && call.has("CNI_NETNS") && !Files.exists(Path.of(call.get("CNI_NETNS")))
+                ? failure(100)
+                : subject.right(call));
+    faults.put(
+        "DEL-6",
+        (subject, call) ->
+            call.is("DEL")
+                    && call.has("CNI_IFNAME")
+                    && call.has("CNI_CONTAINERID")
+                    && !subject.wasEverAttached(call)
+                ? failure(100)
+                : subject.right(call));
+    faults.put(
+        "DEL-7",
+        (subject, call) -> {
+          Subject.Answer answer = subject.right(call);
+          if (call.is("DEL")) {
+            for (Call other : subject.attached()) {
+              if (!other.get("CNI_CONTAINERID").equals(call.get("CNI_CONTAINERID"))) {
+                deleteInterface(other);
+              }
+            }
+          }
+          return answer;
+        });
+    faults.put(
+        "GC-1",
+        (subject, call) -> {
+          Subject.Answer answer = subject.right(call);
+          if (call.is("GC") && !call.config().path("cni.dev/valid-attachments").isEmpty()) {
+            for (Call valid : subject.attached()) {
+              deleteInterface(valid);
+            }
+          }
+          return answer;
+        });
+    faults.put(
+        "GC-2",
+        (subject, call) ->
+            call.is("GC") && !call.delegatesToKit() ? success("") : subject.right(call));
+    faults.put(
+        "GC-3",
+        (subject, call) ->
+            call.is("GC") && subject.attached().isEmpty() ? failure(100) : subject.right(call));
+    faults.put(
+        "LEAK-1",
+        (subject, call) -> {
+          if (call.is("GC") && subject.attached().isEmpty()) {
+            leave(call, "left-by-gc");
+          }
+          return subject.right(call);
+        });
+    faults.put(
+        "LEAK-2",
+        (subject, call) -> {
+          if (call.is("STATUS") && !call.delegatesToKit()) {
+            try (NetNs host = NetNs.open(call.host())) {
+              KEPT.add(
+                  host.<ChildProcess, IOException>call(
+                      () ->
+                          ChildProcess.start(
+                              List.of("sleep", "30"),
+                              ChildEnvironment.inherited(),
+                              new byte[0],
+                              0)));
+            }
+          }
+          return subject.right(call);
+        });
+  }
+
+  /** A fault of what runs in this process: {@code LEAK-3}. */
+  static Fault leakingDescriptors() {
+    return (subject, call) -> {
+      KEPT.add(new FileInputStream("/dev/null"));
+      return subject.right(call);
+    };
+  }
+
+  static void release() throws Exception {
+    for (AutoCloseable it : KEPT) {
+      it.close();
+    }
+    KEPT.clear();
+  }
+
+  private static void addLoopback(Path netns) throws IOException {
+    if (!Files.exists(netns)) {
+      return;
+    }
+    try (NetNs open = NetNs.open(netns);
+        Rtnetlink routing = Rtnetlink.open(open)) {
+      Cidr address = Cidr.parse("127.0.0.9/8");
+      routing.executeUnless(
+          new InterfaceAddress(1, address.address(), address.prefix()).addRequest(), Errno.EEXIST);
+    }
+  }
+
+  private static void deleteInterface(Call attachment) throws IOException {
+    if (!Files.exists(Path.of(attachment.get("CNI_NETNS")))) {
+      return;
+    }
+    try (NetNs netns = NetNs.open(Path.of(attachment.get("CNI_NETNS")));
+        Rtnetlink routing = Rtnetlink.open(netns)) {
+      routing.executeUnless(LinkRequests.delete(attachment.get("CNI_IFNAME")), Errno.ENODEV);
+    }
+  }
+
+  /** A CHECK that overlooks something, and is right otherwise. */
+  private static Fault overlooking(Condition condition) {
+    return (subject, call) ->
+        call.is("CHECK")
+                && call.has("CNI_NETNS")
+                && call.has("CNI_IFNAME")
+                && call.has("CNI_CONTAINERID")
+                && condition.holds(call)
+            ? success("")
+            : subject.right(call);
+  }
+
+  private interface Condition {
+    boolean holds(Call call) throws IOException;
+  }
+
+  private static void probes(Map<String, Fault> faults) {
+    faults.put(
+        "CHECK-1",
+        (subject, call) -> {
+          Subject.Answer answer = subject.right(call);
+          if (call.is("CHECK") && answer.succeeded()) {
+            addLoopback(Path.of(call.get("CNI_NETNS")));
+          }
+          return answer;
+        });
+    faults.put("CHECK-2", overlooking(call -> link(call).isEmpty()));
+    faults.put("CHECK-3", overlooking(call -> link(call).isPresent() && !hasAddresses(call)));
+    faults.put(
+        "CHECK-4",
+        overlooking(call -> link(call).isPresent() && hasAddresses(call) && !hasRoutes(call)));
+    faults.put("CHECK-5", overlooking(call -> !call.config().has("prevResult")));
+    faults.put("CHECK-6", overlooking(call -> !hasRules(call)));
+    faults.put("CHECK-7", overlooking(call -> !hasReservations(call)));
+    faults.put(
+        "STATUS-1",
+        (subject, call) ->
+            call.is("STATUS") && !call.delegatesToKit() ? failure(50) : subject.right(call));
+    faults.put(
+        "STATUS-2",
+        (subject, call) ->
+            call.is("STATUS") && call.delegatesToKit() ? success("") : subject.right(call));
+  }
+
+  private static Optional<Link> link(Call call) throws IOException {
+    try (NetNs netns = NetNs.open(Path.of(call.get("CNI_NETNS")));
+        Rtnetlink routing = Rtnetlink.open(netns)) {
+      return routing.link(call.get("CNI_IFNAME"));
+    }
+  }
+
+  private static boolean hasAddresses(Call call) throws IOException {
+    try (NetNs netns = NetNs.open(Path.of(call.get("CNI_NETNS")));
+        Rtnetlink routing = Rtnetlink.open(netns)) {
+      Link link = routing.links(call.get("CNI_IFNAME")).getFirst();
+      List<Cidr> there =
+          routing.addresses(link.index()).stream()
+              .map((InterfaceAddress it) -> new Cidr(it.address(), it.prefix()))
+              .toList();
+      for (JsonNode ip : call.config().path("prevResult").path("ips")) {
+        if (!there.contains(Cidr.parse(ip.path("address").asString("")))) {
+          return false;
+        }
+      }
+      return true;
+    }
+  }
+
+  private static boolean hasRoutes(Call call) throws IOException {
+    try (NetNs netns = NetNs.open(Path.of(call.get("CNI_NETNS")));
+        Rtnetlink routing = Rtnetlink.open(netns)) {
+      for (JsonNode route : call.config().path("prevResult").path("routes")) {
+        Cidr wanted = Cidr.parse(route.path("dst").asString(""));
+        int family = wanted.isV4() ? RtNetlink.AF_INET : RtNetlink.AF_INET6;
+        if (routing.routes(family).stream()
+            .noneMatch((Route it) -> it.leadsTo(wanted.address(), wanted.prefix()))) {
+          return false;
+        }
+      }
+      return true;
+    }
+  }
+
+  private static boolean hasRules(Call call) throws IOException {
+    try (NetNs host = NetNs.open(call.host());
+        Nftables nftables = Nftables.open(host)) {
+      for (ListedChain chain : nftables.chains()) {
+        if (!nftables.rules(chain.chain()).isEmpty()) {
+          return true;
+        }
+      }
+      return false;
+    }
+  }
+
+  private static boolean hasReservations(Call call) throws IOException {
+    String directory = call.config().path("ipam").path("dataDir").asString("");
+    if (directory.isEmpty()) {
+      return true; // of the kit's own delegate
+    }
+    try (Stream<Path> files = Files.walk(Path.of(directory))) {
+      return files.anyMatch(it -> it.getFileName().toString().matches("10\\.77\\..*"));
+    }
+  }
+
+  private static void delegation(Map<String, Fault> faults) {
+    faults.put(
+        "DELEGATE-1",
+        (subject, call) -> {
+          ObjectNode config = call.config();
+          if (call.is("ADD") && call.delegatesToKit()) {
+            ((ObjectNode) config.get("ipam")).remove("kit");
+            return subject.right(call.with(config));
+          }
+          return subject.right(call);
+        });
+    faults.put(
+        "DELEGATE-2",
+        (subject, call) ->
+            call.is("CHECK") && call.delegatesToKit()
+                ? Files.exists(call.bin().resolve("fail-CHECK")) ? failure(117) : success("")
+                : subject.right(call));
+    faults.put(
+        "DELEGATE-3",
+        (subject, call) -> {
+          Subject.Answer answer = subject.right(call);
+          return call.is("CHECK") && call.delegatesToKit() ? success("") : answer;
+        });
+    faults.put(
+        "DELEGATE-4",
+        (subject, call) ->
+            call.is("ADD") && Files.exists(call.bin().resolve("fail-ADD"))
+                ? failure(117)
+                : subject.right(call));
+  }
+
+  private static void hostile(Map<String, Fault> faults) {
+    faults.put(
+        "HOSTILE-1",
+        (subject, call) -> {
+          ObjectNode config = call.config();
+          String name = config.path("name").asString("");
+          return name.contains("/") || name.startsWith(".")
+              ? subject.right(call.with(config.put("name", name.replaceAll("[^a-z]", "x"))))
+              : subject.right(call);
+        });
+    faults.put(
+        "HOSTILE-2",
+        (subject, call) ->
+            call.config().has("name") && !call.config().get("name").isString()
+                ? crash()
+                : subject.right(call));
+    faults.put(
+        "HOSTILE-3",
+        (subject, call) ->
+            call.input().length() > 150_000
+                ? new Subject.Answer(-11, "", "")
+                : subject.right(call));
+    faults.put(
+        "HOSTILE-4",
+        (subject, call) -> {
+          ObjectNode config = call.config();
+          boolean none = config.has("prevResult") && !config.get("prevResult").isObject();
+          return none ? crash() : subject.right(call);
+        });
+  }
+}
