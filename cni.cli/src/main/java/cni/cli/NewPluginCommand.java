@@ -34,6 +34,7 @@ final class NewPluginCommand implements Callable<Integer> {
           "src/main/java/module-info.java",
           "src/main/java/Main.java",
           "src/main/java/Plugin.java",
+          "src/main/resources/META-INF/services/cni.api.NetworkPlugin",
           "src/test/java/PluginTest.java",
           "src/test/java/PluginKernelTest.java",
           "src/test/resources/setting.json");

@@ -37,7 +37,7 @@ class OwnProjectsIT {
 
       Path repository = Files.createDirectory(directory.resolve("repository"));
       new OwnRepository(repository).maven(plugin, "verify");
-      assertEquals(3, reports(plugin).size(), reports(plugin)::toString);
+      assertEquals(2, reports(plugin).size(), reports(plugin)::toString);
       for (String report : reports(plugin)) {
         assertTrue(report.contains("failures=\"0\"") && report.contains("errors=\"0\""), report);
       }
