@@ -227,7 +227,7 @@ class ServedPluginTest {
         "{ \"cniVersion\": \"1.0.0\", \"name\": \"n\" }|1|config is 1.0.0, plugin noting supports 0.3.1, 0.4.0, 1.1.0",
         "{ \"cniVersion\": \"9.9.9\", \"name\": \"n\" }|1|config is 9.9.9",
         "{ \"name\": \"n\" }|1|config is 0.1.0",
-        "{ \"cniVersion\": \"x\", \"name\": \"n\" }|7|cniVersion",
+        "{ \"cniVersion\": \"x\", \"name\": \"n\" }|6|cniVersion",
         "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"prevResult\": 1 }|7|prevResult",
         "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"prevResult\": { \"ips\": [{}] } }|6|prevResult",
         "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"do\": \"fail\" }|107|as told",
