@@ -49,6 +49,8 @@ final class ContainedPlugin implements ResidentPlugin {
   private final String type;
   private final Set<SpecVersion> versions;
 
+  private volatile boolean started;
+
   /** How many are under way; guarded by this. */
   private int calls;
 
@@ -95,6 +97,7 @@ final class ContainedPlugin implements ResidentPlugin {
   @Override
   public void start(PluginHost host) throws CniException {
     if (plugin instanceof ResidentPlugin resident) {
+      started = true;
       onThreadOfItsOwn(
           type + " start",
           loader(plugin),
@@ -144,7 +147,7 @@ final class ContainedPlugin implements ResidentPlugin {
 
   @Override
   public void stop() {
-    if (plugin instanceof ResidentPlugin resident) {
+    if (started && plugin instanceof ResidentPlugin resident) {
       try {
         onThreadOfItsOwn(
             type + " stop", loader(plugin), Deadline.after(PATIENCE), answering(resident::stop));

@@ -71,8 +71,9 @@ final class PluginDirectories {
 
   /** Has plugins that have work between calls begin with it, those to come included. */
   synchronized void start(PluginHost newHost) {
-    host = Optional.of(newHost);
-    current().found().forEach(this::start);
+    List<PluginLayer.Found> there = current().found();
+    host = Optional.of(newHost); // from now on, those that come are started when they do
+    there.forEach(this::start);
   }
 
   /** Ends that work. */
@@ -106,7 +107,7 @@ final class PluginDirectories {
     snapshot = now;
     Set<PluginLayer.Found> kept = new HashSet<>(now.found());
     Set<PluginLayer.Found> known = new HashSet<>(before.found());
-    before.found().stream().filter(it -> !kept.contains(it)).forEach(it -> it.plugin().retire());
+    before.found().stream().filter(it -> !kept.contains(it)).forEach(PluginDirectories::retire);
     now.found().stream().filter(it -> !known.contains(it)).forEach(this::start);
     Set<Plugins.Disabled> told = new HashSet<>(before.disabled());
     for (Plugins.Disabled it : now.disabled()) {
@@ -114,6 +115,12 @@ final class PluginDirectories {
         LOG.log(System.Logger.Level.WARNING, it.toString());
       }
     }
+  }
+
+  /** Nobody waits for what a plugin does at its end. */
+  private static void retire(PluginLayer.Found found) {
+    ContainedPlugin plugin = found.plugin();
+    Thread.ofPlatform().daemon().name("cni " + plugin.type() + " ends").start(plugin::retire);
   }
 
   private Snapshot read(Snapshot before) {

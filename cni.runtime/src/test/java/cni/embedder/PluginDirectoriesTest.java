@@ -238,6 +238,26 @@ class PluginDirectoriesTest {
         List.of("one ends", "two begins"), Stream.of(next(events), next(events)).sorted().toList());
   }
 
+  @Test
+  void oneThatIsThereBeforeTheHostIsStartedOnce() throws Exception {
+    String counting = resident("one").replace("tell(\"one", "count(\"one");
+    put("demo", counting.replace("private void tell", COUNT + "private void tell"));
+    try (Cni host = builder().build()) {
+      assertEquals(
+          1, host.plugins().list().stream().filter(it -> it.type().equals("demo")).count());
+      assertEquals("one begins;", System.getProperty("cni.test.told"));
+    }
+    assertEquals("one begins;one ends;", System.getProperty("cni.test.told"));
+    try (Cni oneShot = builder().oneShot().build()) {
+      oneShot.plugins().find("demo");
+    }
+    assertEquals("one begins;one ends;", System.getProperty("cni.test.told"));
+  }
+
+  private static final String COUNT =
+      "private void count(String what) {"
+          + " System.getProperties().merge(\"cni.test.told\", what + \";\", (a, b) -> a + \"\" + b); }\n";
+
   private static String next(LinkedBlockingQueue<PluginEvent> events) throws InterruptedException {
     PluginEvent event = events.poll(10, TimeUnit.SECONDS);
     return event == null ? "nothing" : event.message();
