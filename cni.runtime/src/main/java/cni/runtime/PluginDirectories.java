@@ -95,15 +95,15 @@ final class PluginDirectories {
     }
     synchronized (this) {
       if (!snapshot.isCurrent(roots)) {
-        replace();
+        // Otherwise an interrupt of whoever wants a plugin would make it look broken.
+        replace(Apart.get("cni plugin directories", () -> read(snapshot)));
       }
       return snapshot;
     }
   }
 
-  private void replace() {
+  private void replace(Snapshot now) {
     Snapshot before = snapshot;
-    Snapshot now = read(before);
     snapshot = now;
     Set<PluginLayer.Found> kept = new HashSet<>(now.found());
     Set<PluginLayer.Found> known = new HashSet<>(before.found());

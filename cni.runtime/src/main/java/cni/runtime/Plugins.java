@@ -181,7 +181,7 @@ public final class Plugins implements Delegates {
 
   private synchronized BuiltInPlugins loadBuiltIn() {
     if (builtIn.isEmpty()) {
-      builtIn = Optional.of(BuiltInPlugins.load(loader));
+      builtIn = Optional.of(Apart.get("cni plugins", () -> BuiltInPlugins.load(loader)));
     }
     return builtIn.orElseThrow();
   }

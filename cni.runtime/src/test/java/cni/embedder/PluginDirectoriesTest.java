@@ -280,13 +280,23 @@ class PluginDirectoriesTest {
   }
 
   @Test
+  void anInterruptWhileItIsLoadedDoesNotDisableAPlugin() throws Exception {
+    network("demo");
+    put("demo", answering("demo", "one"));
+    Thread.currentThread().interrupt();
+    assertEquals("demo", cni.plugins().find("demo").type());
+    assertTrue(Thread.interrupted(), "the interrupt is lost");
+    assertEquals("one", add(cni, "c"));
+  }
+
+  @Test
   void anInterruptReachesThePlugin() throws Exception {
     network("demo");
     put(
         "demo",
         plugin(
             "demo",
-            "synchronized (this) { while (true) { try { wait(); } catch"
+            "System.setProperty(\"cni.test.waits\", \"\"); synchronized (this) { while (true) { try { wait(); } catch"
                 + " (InterruptedException e) { throw CniException.interrupted(\"waiting\"); } } }",
             ""));
     var begun = new CountDownLatch(1);
@@ -299,7 +309,9 @@ class PluginDirectoriesTest {
                   failed.add(failure());
                 });
     begun.await();
-    Thread.sleep(300);
+    while (System.getProperty("cni.test.waits") == null) {
+      Thread.sleep(10);
+    }
     caller.interrupt();
     CniException e = failed.poll(10, TimeUnit.SECONDS);
     assertEquals(11, Objects.requireNonNull(e).code());
