@@ -9,18 +9,23 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Ip;
+import cni.api.PluginEvent;
 import cni.api.Result;
 import cni.netlink.ffm.NetNs;
 import cni.netlink.lab.KernelTest;
 import cni.netlink.lab.Lab;
 import cni.runtime.Cni;
+import cni.runtime.Subscription;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -223,7 +228,9 @@ class DhcpTest {
   @Test
   void theServerRefusesToExtend() throws Exception {
     network("");
-    try (Cni cni = host.open()) {
+    var events = new LinkedBlockingQueue<PluginEvent>();
+    try (Cni cni = host.open();
+        Subscription _ = cni.onEvent(events::add)) {
       String address;
       try (DhcpServer _ = dnsmasq(V4, "--dhcp-option=option:T2,4s")) {
         address = address(cni.network("n").add(attachment(a)), 0);
@@ -233,6 +240,13 @@ class DhcpTest {
       try (DhcpServer server = dnsmasq(other, "--dhcp-authoritative")) {
         server.awaitLog("DHCPNAK\\(up1\\) " + address);
         await("the address stays", () -> !hasAddress(address));
+        PluginEvent event = events.poll(10, TimeUnit.SECONDS);
+        assertTrue(
+            event != null
+                && event.kind() == PluginEvent.Kind.LEASE_LOST
+                && event.attachment().equals(Optional.of(attachment(a).id()))
+                && event.message().contains(address.replaceAll("/.*", "")),
+            () -> String.valueOf(event));
         assertThrows(CniException.class, () -> cni.network("n").check(attachment(a)));
         cni.network("n").delete(attachment(a));
       }

@@ -4,6 +4,7 @@ import static cni.conformance.Requirement.ALL;
 
 import cni.api.CniException;
 import cni.api.Json;
+import cni.conformance.Stage.Container;
 import cni.conformance.Subject.Answer;
 import java.io.IOException;
 import java.util.List;
@@ -41,9 +42,14 @@ final class HostileRequirements {
               ALL,
               trial -> {
                 String deep = "[".repeat(100_000) + "]".repeat(100_000);
-                Request add = trial.add(trial.container());
+                Container container = trial.container();
+                Request add = trial.add(container);
                 String config = add.config().put("kit", "HERE").toString();
-                end(trial, add.input(config.replace("\"HERE\"", deep)), "with nested lists");
+                end(
+                    trial,
+                    container,
+                    add.input(config.replace("\"HERE\"", deep)),
+                    "with nested lists");
               }),
           new Requirement(
               "HOSTILE-4",
@@ -56,10 +62,12 @@ final class HostileRequirements {
   private HostileRequirements() {}
 
   /** It may take it or refuse it, but neither die of it nor hang. */
-  private static void end(Trial trial, Request request, String when)
+  private static void end(Trial trial, Container container, Request request, String when)
       throws CheckFailure, CniException {
     Answer answer = trial.call(request);
-    if (!answer.succeeded()) {
+    if (answer.succeeded()) {
+      Trial.parse(answer.output()).ifPresent(result -> trial.remember(container, result));
+    } else {
       trial.fail(request, when);
     }
   }
@@ -72,7 +80,8 @@ final class HostileRequirements {
   }
 
   private static void wrongKinds(Trial trial) throws CheckFailure, CniException, IOException {
-    Request add = trial.add(trial.container());
+    Container container = trial.container();
+    Request add = trial.add(container);
     List<JsonNode> wrong =
         List.of(
             Json.object().put("x", 7).get("x"),
@@ -85,13 +94,18 @@ final class HostileRequirements {
     }
     for (var entry : add.config().properties()) {
       for (JsonNode value : wrong) {
-        end(trial, add.key(entry.getKey(), value), "with " + entry.getKey() + " " + value);
+        end(
+            trial,
+            container,
+            add.key(entry.getKey(), value),
+            "with " + entry.getKey() + " " + value);
       }
     }
   }
 
   private static void previousResult(Trial trial) throws CheckFailure, CniException, IOException {
-    Request add = trial.add(trial.container());
+    Container container = trial.container();
+    Request add = trial.add(container);
     for (String text :
         List.of(
             "{\"x\": 7}",
@@ -102,7 +116,7 @@ final class HostileRequirements {
       if (trial.needsPrevious()) {
         trial.fail(request, "with prevResult " + value);
       } else { // which has no use for it, and need not look at it
-        end(trial, request, "with prevResult " + value);
+        end(trial, container, request, "with prevResult " + value);
       }
     }
   }
