@@ -2,6 +2,7 @@ package cni.cli;
 
 import static cni.cli.TestHost.attachment;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -240,8 +241,9 @@ class BandwidthTest {
       assertThrows(CniException.class, () -> cni.network("n").add(attachment(a)));
       assertEquals(limited, qdiscs()); // the first ADD's are all there
       cni.network("n").delete(attachment(a));
-      Lab.run(host.netns(), "tc", "qdisc", "del", "dev", "port0", "root");
-      String foreign = qdiscs(); // somebody's ingress
+      assertFalse(qdiscs().contains("tbf") || qdiscs().contains("ingress"), "DEL undoes ADD");
+      Lab.run(host.netns(), "tc", "qdisc", "add", "dev", "port0", "ingress");
+      String foreign = qdiscs();
       assertThrows(CniException.class, () -> cni.network("n").add(attachment(a)));
       assertEquals(foreign, qdiscs());
     }
