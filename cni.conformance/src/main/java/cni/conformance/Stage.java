@@ -46,6 +46,10 @@ final class Stage implements AutoCloseable {
   private final Path directory;
   private final List<Path> pluginPath;
   private final List<NetNs> namespaces = new ArrayList<>();
+
+  /** The names of all that there ever were. */
+  private final List<String> names = new ArrayList<>();
+
   private final NetNs host;
   private int containers;
 
@@ -81,6 +85,7 @@ final class Stage implements AutoCloseable {
   private NetNs namespace(String role) throws IOException {
     NetNs netns = NetNs.create(prefix + role);
     namespaces.add(netns);
+    names.add(prefix + role);
     // Nobody else is on this stage: looking for somebody with the same address takes two seconds.
     netns.<Boolean, IOException>call(
         () -> {
@@ -263,10 +268,10 @@ final class Stage implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    for (NetNs netns : namespaces) {
-      NetNs.delete(String.valueOf(netns.path().getFileName()));
-      netns.close();
+    for (String name : names) {
+      NetNs.delete(name); // a plugin may have made a file in place of one that was gone
     }
+    namespaces.forEach(NetNs::close);
     try (Stream<Path> files = Files.walk(directory)) {
       files.sorted(Comparator.reverseOrder()).forEach(Stage::delete);
     }
