@@ -222,6 +222,25 @@ class BandwidthTest {
   }
 
   @Test
+  void deleteDoesNotNeedAConfigurationThatMakesSense() throws Exception {
+    host.network(
+        "n",
+        "1.0.0",
+        TestHost.DUAL_STACK.formatted(""),
+        "{ \"type\": \"bandwidth\"" + limits(20) + " }");
+    cni().network("n").add(attachment(a));
+    assertEquals(1, Lab.links(host.netns(), "ifb").size());
+    host.network(
+        "n",
+        "1.0.0",
+        TestHost.DUAL_STACK.formatted(""),
+        "{ \"type\": \"bandwidth\", \"ingressRate\": \"fast\" }");
+    cni().network("n").delete(attachment(a));
+    assertEquals(List.of(), Lab.links(host.netns(), "ifb"));
+    host.requireNothingLeft("n", a);
+  }
+
+  @Test
   void whatItDidNotMakeItDoesNotTakeBack() throws Exception {
     String peer = String.valueOf(a.path().getFileName());
     Lab.run(

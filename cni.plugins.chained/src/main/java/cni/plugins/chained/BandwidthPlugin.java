@@ -31,6 +31,7 @@ import java.util.stream.Collectors;
  * on an ifb that this goes through first. Names and layout are the reference plugin's.
  */
 public final class BandwidthPlugin implements NetworkPlugin {
+  private static final System.Logger LOG = System.getLogger("cni.plugins.chained");
   private static final int FILTER_PRIORITY = 1;
 
   /** The plugin as the runtime makes it. */
@@ -178,36 +179,45 @@ public final class BandwidthPlugin implements NetworkPlugin {
   @Override
   public void delete(AttachmentRequest request) throws CniException {
     try (Namespace host = Namespace.ofHost(request.context())) {
-      Optional<Namespace> sandbox = Namespace.ofContainerIfPresent(request, host);
-      if (sandbox.isPresent()) {
-        try (Namespace inside = sandbox.get()) {
-          unshape(request, host, inside);
-        }
-      }
       ifb(request).delete(host);
+      removeQueues(request, host);
     } catch (IOException e) {
       throw Namespace.failure("removing the limits of " + request.attachment().interfaceName(), e);
     }
   }
 
-  /** The other end of the container's veth, if it carries the ifb's filter or a limit of ours. */
-  private static void unshape(AttachmentRequest request, Namespace host, Namespace sandbox)
+  /** Those that the configuration has ADD make at the host's end of the veth, if it is there. */
+  private static void removeQueues(AttachmentRequest request, Namespace host)
       throws CniException, IOException {
-    BandwidthConfig config = BandwidthConfig.parse(request.config());
-    Optional<Link> container = sandbox.routing().link(request.attachment().interfaceName());
-    if (container.isEmpty() || !container.get().isKind("veth")) {
+    BandwidthConfig config;
+    try {
+      config = BandwidthConfig.parse(request.config());
+    } catch (CniException e) {
+      LOG.log(System.Logger.Level.DEBUG, "with this nothing can have been limited", e);
       return;
     }
-    var far = new Rtnetlink.FarEnd(sandbox.netns(), container.get());
-    Optional<Link> port = host.routing().nearEnds(List.of(far)).getFirst();
-    if (port.isPresent()) {
-      if (config.ingress().isPresent()) {
-        removeQdisc(host, port.get().index(), Tc.handle(1, 0), Tc.ROOT);
-      }
-      if (config.egress().isPresent()) {
-        removeQdisc(host, port.get().index(), Tc.INGRESS_HANDLE, Tc.INGRESS);
+    Optional<Namespace> open = Namespace.ofContainerIfPresent(request, host);
+    if (open.isPresent()) {
+      try (Namespace sandbox = open.get()) {
+        Optional<Link> port = hostEnd(request, host, sandbox);
+        if (port.isPresent() && config.ingress().isPresent()) {
+          removeQdisc(host, port.get().index(), Tc.handle(1, 0), Tc.ROOT);
+        }
+        if (port.isPresent() && config.egress().isPresent()) {
+          removeQdisc(host, port.get().index(), Tc.INGRESS_HANDLE, Tc.INGRESS);
+        }
       }
     }
+  }
+
+  private static Optional<Link> hostEnd(
+      AttachmentRequest request, Namespace host, Namespace sandbox) throws IOException {
+    Optional<Link> container = sandbox.routing().link(request.attachment().interfaceName());
+    return container.isPresent()
+        ? host.routing()
+            .nearEnds(List.of(new Rtnetlink.FarEnd(sandbox.netns(), container.get())))
+            .getFirst()
+        : Optional.empty();
   }
 
   @Override
