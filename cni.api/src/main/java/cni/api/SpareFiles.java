@@ -1,7 +1,6 @@
 package cni.api;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.channels.SeekableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -78,13 +77,7 @@ public final class SpareFiles implements AutoCloseable {
 
   private static void fill(Path spare, byte[] content) throws IOException {
     try (SeekableByteChannel channel = Files.newByteChannel(spare, StandardOpenOption.WRITE)) {
-      ByteBuffer bytes = ByteBuffer.wrap(content);
-      while (bytes.hasRemaining()) {
-        channel.write(bytes);
-      }
-      if (channel.size() > content.length) {
-        channel.truncate(content.length);
-      }
+      WholeFile.rewrite(channel, content);
     }
   }
 
@@ -135,10 +128,7 @@ public final class SpareFiles implements AutoCloseable {
       if (size > LARGEST) {
         return false;
       }
-      ByteBuffer zeros = ByteBuffer.allocate((int) size);
-      while (zeros.hasRemaining()) {
-        channel.write(zeros);
-      }
+      WholeFile.writeAll(channel, new byte[(int) size]);
       return true;
     } catch (IOException e) {
       LOG.log(System.Logger.Level.DEBUG, "a spare file is not kept", e);

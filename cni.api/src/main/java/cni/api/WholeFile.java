@@ -68,8 +68,7 @@ public final class WholeFile {
     try (SeekableByteChannel channel = Files.newByteChannel(file, StandardOpenOption.WRITE)) {
       long before = channel.size();
       try {
-        writeAll(channel, content);
-        cut(channel, content.length);
+        rewrite(channel, content);
       } catch (IOException e) {
         if (channel.isOpen()) {
           channel.truncate(before);
@@ -87,18 +86,19 @@ public final class WholeFile {
    */
   public static void refresh(Path file, byte[] content) throws IOException {
     try (SeekableByteChannel channel = Files.newByteChannel(file, REFRESH, OWNERS_FILE)) {
-      writeAll(channel, content);
-      cut(channel, content.length);
+      rewrite(channel, content);
     }
   }
 
-  private static void cut(SeekableByteChannel channel, int length) throws IOException {
-    if (channel.size() > length) {
-      channel.truncate(length);
+  /** Gives a file that has just been opened this content and no more. */
+  static void rewrite(SeekableByteChannel channel, byte[] content) throws IOException {
+    writeAll(channel, content);
+    if (channel.size() > content.length) {
+      channel.truncate(content.length);
     }
   }
 
-  private static void writeAll(SeekableByteChannel channel, byte[] content) throws IOException {
+  static void writeAll(SeekableByteChannel channel, byte[] content) throws IOException {
     ByteBuffer bytes = ByteBuffer.wrap(content);
     while (bytes.hasRemaining()) {
       channel.write(bytes);

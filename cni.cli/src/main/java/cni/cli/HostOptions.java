@@ -2,6 +2,7 @@ package cni.cli;
 
 import cni.api.CniException;
 import cni.api.ErrorCode;
+import cni.exec.Diagnostics;
 import cni.exec.PluginPath;
 import cni.runtime.Cni;
 import cni.runtime.PluginSource;
@@ -108,8 +109,7 @@ final class HostOptions {
             .cache(cache)
             .timeout(parse(timeout))
             .preferExecutables(preferExecutables.toArray(String[]::new))
-            .diagnostics(
-                (type, text) -> System.err.print(type + ": " + text.stripTrailing() + "\n"));
+            .diagnostics(Diagnostics.STANDARD_ERROR);
     if (Environment.get("CNI_NETNS_OVERRIDE").filter(it -> it.matches("(?i)1|true")).isPresent()) {
       builder.sameNamespace();
     }

@@ -82,13 +82,7 @@ final class InstallCommand implements Callable<Integer> {
   }
 
   private List<String> chosen() throws CniException {
-    Plugins plugins =
-        Cni.builder()
-            .executables()
-            .pluginDirectories(PluginPlaces.directories(PluginPlaces.modulePath()))
-            .nativeAccess(PluginPlaces.nativeAccess().toArray(String[]::new))
-            .build()
-            .plugins();
+    Plugins plugins = PluginPlaces.addTo(Cni.builder().executables()).build().plugins();
     if (types.isEmpty()) {
       return plugins.list().stream().map(Plugins.Available::type).distinct().toList();
     }

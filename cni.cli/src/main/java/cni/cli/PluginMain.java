@@ -5,6 +5,7 @@ import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.NetworkPlugin;
 import cni.api.SpecVersion;
+import cni.exec.Diagnostics;
 import cni.exec.PluginPath;
 import cni.exec.ServedPlugin;
 import cni.runtime.Cni;
@@ -19,17 +20,12 @@ import java.util.Optional;
  */
 public final class PluginMain {
   private final Cni.Builder builder =
-      Cni.builder()
-          .oneShot()
-          .diagnostics((type, text) -> System.err.print(type + ": " + text.stripTrailing() + "\n"));
+      Cni.builder().oneShot().diagnostics(Diagnostics.STANDARD_ERROR);
 
   private final PluginPath path = PluginPath.parse(Environment.get("CNI_PATH").orElse(""));
 
   private PluginMain() {
-    builder
-        .executables(path.directories())
-        .pluginDirectories(PluginPlaces.directories(PluginPlaces.modulePath()))
-        .nativeAccess(PluginPlaces.nativeAccess().toArray(String[]::new));
+    PluginPlaces.addTo(builder.executables(path.directories()));
   }
 
   /**

@@ -30,6 +30,13 @@ final class PluginPlaces {
     return words("CNI_NATIVE_ACCESS");
   }
 
+  /** Has a host look for modules where the environment says. */
+  static Cni.Builder addTo(Cni.Builder builder) {
+    return builder
+        .pluginDirectories(directories(modulePath()))
+        .nativeAccess(nativeAccess().toArray(String[]::new));
+  }
+
   /**
    * The order of places: the one given, or CNI_PLUGIN_ORDER, or the default.
    *

@@ -1,6 +1,5 @@
 package cni.cli;
 
-import static cni.cli.TestHost.attachment;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -147,7 +146,7 @@ class OwnProjectsIT {
       run(host, arguments, image.resolve("bin/embedder").toString());
       assertTrue(size(image) < 64L << 20, "the image has " + size(image) + " bytes");
       host.requireNothingLeft("mynet", a);
-      assertEquals("cni", attachment(a).containerId().substring(0, 3));
+      assertEquals(List.of(), host.results());
     }
   }
 

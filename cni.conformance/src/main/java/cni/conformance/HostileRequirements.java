@@ -113,7 +113,7 @@ final class HostileRequirements {
             "{\"x\": {\"cniVersion\": \"1.0.0\", \"interfaces\": 7}}")) {
       JsonNode value = Json.parse(text, "the kit").get("x");
       Request request = add.key("prevResult", value);
-      if (trial.needsPrevious()) {
+      if (trial.setting().followsAnother()) {
         trial.fail(request, "with prevResult " + value);
       } else { // which has no use for it, and need not look at it
         end(trial, container, request, "with prevResult " + value);

@@ -4,7 +4,6 @@ import cni.api.CniException;
 import cni.api.Delegates;
 import cni.api.NetworkPlugin;
 import cni.exec.Diagnostics;
-import cni.exec.ExecutablePlugin;
 import cni.exec.PluginPath;
 import cni.exec.ServedPlugin;
 import cni.runtime.Plugins;
@@ -77,10 +76,8 @@ public record ModuleSubject(NetworkPlugin plugin, Plugins plugins, Duration pati
     Diagnostics diagnostics =
         (type, text) -> errors.writeBytes(text.getBytes(StandardCharsets.UTF_8));
     return type -> {
-      Optional<Path> file = path.find(type);
-      return file.isPresent()
-          ? new ExecutablePlugin(type, file.get(), path, diagnostics)
-          : plugins.find(type);
+      Optional<NetworkPlugin> executable = path.plugin(type, diagnostics);
+      return executable.isPresent() ? executable.get() : plugins.find(type);
     };
   }
 }

@@ -126,6 +126,7 @@ final class ProbeRequirements {
   private static void interfaceMissing(Trial trial)
       throws CheckFailure, NotApplicable, CniException, IOException {
     Container container = checked(trial);
+    trial.tamper();
     try (Rtnetlink routing = Rtnetlink.open(container.netns())) {
       // Away under another name, as not everything can be deleted.
       Link link = routing.links(container.ifName()).getFirst();
@@ -146,6 +147,7 @@ final class ProbeRequirements {
     Container container = checked(trial);
     Result result = trial.read(trial.attached(container));
     trial.onlyIf(!result.ips().isEmpty(), "the result has no addresses");
+    trial.tamper();
     try (Rtnetlink routing = Rtnetlink.open(container.netns())) {
       Link link = routing.links(container.ifName()).getFirst();
       for (InterfaceAddress it : routing.addresses(link.index())) {
@@ -171,6 +173,7 @@ final class ProbeRequirements {
     Container container = checked(trial);
     Result result = trial.read(trial.attached(container));
     trial.onlyIf(!result.routes().isEmpty(), "the result has no routes");
+    trial.tamper();
     try (Rtnetlink routing = Rtnetlink.open(container.netns())) {
       for (Result.Route wanted : result.routes()) {
         int family = wanted.destination().isV4() ? RtNetlink.AF_INET : RtNetlink.AF_INET6;
@@ -198,6 +201,7 @@ final class ProbeRequirements {
     State made = trial.stage().hostState().minus(trial.baseline());
     boolean queues = made.has("queue");
     trial.onlyIf(queues || made.has("chain"), "an attachment has no rules and no queues");
+    trial.tamper();
     if (queues) {
       removeQueues(trial.stage().host());
     } else {
@@ -236,6 +240,7 @@ final class ProbeRequirements {
     Container container = checked(trial);
     State made = State.of(trial.stage().data()).minus(trial.baseline());
     trial.onlyIf(!made.isEmpty(), "an attachment has no reservation below @DIR@");
+    trial.tamper();
     for (String line : made.lines()) {
       Files.delete(trial.stage().data().resolve(line.substring("file ".length())));
     }

@@ -4,6 +4,7 @@ import static cni.conformance.Requirement.ALL;
 
 import cni.api.CniException;
 import cni.api.Json;
+import cni.api.ResultJson;
 import cni.api.SpecVersion;
 import cni.api.Verb;
 import cni.conformance.Stage.Container;
@@ -133,7 +134,7 @@ final class ProtocolRequirements {
       Request add = trial.add(container).version(version);
       if (container.previous().isPresent()) {
         ObjectNode previous = container.previous().get();
-        add = add.key("prevResult", Versions.convert(previous, version));
+        add = add.key("prevResult", ResultJson.write(trial.read(previous), version));
       }
       ObjectNode result =
           trial.result(trial.succeed(add, "in version " + version), "ADD in " + version);

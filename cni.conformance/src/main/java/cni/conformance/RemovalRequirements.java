@@ -111,17 +111,13 @@ final class RemovalRequirements {
     trial.detach(container);
     State after = State.of(container.netns());
     trial.require(
-        after.equals(before) || isLoopback(trial),
+        after.equals(before) || trial.setting().isLoopback(),
         "in the container, left over: ["
             + after.minus(before)
             + "]; missing: ["
             + before.minus(after)
             + "]");
     trial.requireBaseline("after DEL");
-  }
-
-  private static boolean isLoopback(Trial trial) {
-    return trial.setting().ifName().equals("lo");
   }
 
   private static void twice(Trial trial) throws CheckFailure, CniException, IOException {

@@ -63,6 +63,16 @@ public record Setting(
     return config.path("type").asString("");
   }
 
+  /** Whether the plugin comes after another one, whose interface it adjusts. */
+  boolean followsAnother() {
+    return role == Role.CHAINED && !isLoopback();
+  }
+
+  /** Whether its interface is the one that every namespace has. */
+  boolean isLoopback() {
+    return ifName.equals("lo");
+  }
+
   /** The type of the ipam plugin that it delegates to, if it does. */
   public Optional<String> delegate() {
     String type = config.path("ipam").path("type").asString("");

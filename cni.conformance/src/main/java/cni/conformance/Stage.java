@@ -145,9 +145,7 @@ final class Stage implements AutoCloseable {
     int number = containers++;
     NetNs netns = namespace("c" + number);
     Optional<ObjectNode> previous =
-        setting.role() == Setting.Role.CHAINED && !setting.ifName().equals("lo")
-            ? Optional.of(connect(netns, number))
-            : Optional.empty();
+        setting.followsAnother() ? Optional.of(connect(netns, number)) : Optional.empty();
     return new Container(prefix + "c" + number, netns, setting.ifName(), previous);
   }
 

@@ -33,6 +33,7 @@ final class Trial {
   private final List<Container> touched = new ArrayList<>();
   private final ObjectNode example;
   private final State baseline;
+  private boolean tampered;
 
   private Trial(Stage stage, List<SpecVersion> supported, ObjectNode example, State baseline) {
     this.stage = stage;
@@ -95,14 +96,18 @@ final class Trial {
     return example;
   }
 
-  /** Whether the plugin comes after another one, whose interface it adjusts. */
-  boolean needsPrevious() {
-    return setting().role() == Setting.Role.CHAINED && !setting().ifName().equals("lo");
-  }
-
   /** What the host was like before. */
   State baseline() {
     return baseline;
+  }
+
+  /** Says that the check changes what the plugin has made, which it need not take back then. */
+  void tamper() {
+    tampered = true;
+  }
+
+  boolean isTampered() {
+    return tampered;
   }
 
   /** A check that only says something if that holds. */

@@ -82,7 +82,6 @@ class ConformanceTest {
     Map<String, Future<Report>> reports = new LinkedHashMap<>();
     try (ExecutorService threads = Executors.newFixedThreadPool(AT_ONCE)) {
       for (String type : OURS) {
-        // What is open in this process says nothing while several are examined.
         Subject apart = new FaultySubject(module(type), FaultySubject::right);
         Setting setting = Setting.of(type);
         reports.put(type, threads.submit(() -> new Conformance(apart, setting).run()));
@@ -140,26 +139,8 @@ class ConformanceTest {
 
   @Test
   void descriptorsThatStayOpenAreFound() throws CniException {
-    var leaking = new FaultySubject(module("host-local"), Faults.leakingDescriptors());
-    Subject inProcess =
-        new Subject() {
-          @Override
-          public String describe() {
-            return leaking.describe();
-          }
-
-          @Override
-          public boolean inProcess() {
-            return true;
-          }
-
-          @Override
-          public Answer call(Map<String, String> environment, byte[] input, Path host)
-              throws CniException {
-            return leaking.call(environment, input, host);
-          }
-        };
-    List<String> failed = failed(inProcess, "host-local");
+    var leaking = new FaultySubject(module("host-local"), Faults.leakingDescriptors(), true);
+    List<String> failed = failed(leaking, "host-local");
     assertEquals(1, failed.size(), failed::toString);
     assertTrue(failed.getFirst().startsWith("LEAK-3"), failed::toString);
   }

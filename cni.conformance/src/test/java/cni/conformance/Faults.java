@@ -5,21 +5,11 @@ import static cni.conformance.FaultySubject.failure;
 import static cni.conformance.FaultySubject.lying;
 import static cni.conformance.FaultySubject.success;
 
-import cni.api.Cidr;
 import cni.conformance.FaultySubject.Call;
 import cni.conformance.FaultySubject.Fault;
 import cni.netlink.ffm.ChildEnvironment;
 import cni.netlink.ffm.ChildProcess;
-import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetNs;
-import cni.netlink.ffm.netfilter.ListedChain;
-import cni.netlink.ffm.netfilter.Nftables;
-import cni.netlink.ffm.route.InterfaceAddress;
-import cni.netlink.ffm.route.Link;
-import cni.netlink.ffm.route.LinkRequests;
-import cni.netlink.ffm.route.Route;
-import cni.netlink.ffm.route.RtNetlink;
-import cni.netlink.ffm.route.Rtnetlink;
 import java.io.FileInputStream;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -29,10 +19,8 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
-import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -93,19 +81,9 @@ final class Faults {
     faults.put(
         "VERSION-3",
         (subject, call) -> call.input().contains("\"99.0.0\"") ? failure(7) : subject.right(call));
-    for (String variable : List.of("CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME")) {
-      String id = "PARAM-" + (faults.size() - 2);
-      faults.put(
-          id,
-          (subject, call) ->
-              call.has(variable)
-                      || (variable.equals("CNI_NETNS") && call.is("DEL"))
-                      || call.is("GC")
-                      || call.is("STATUS")
-                      || call.is("VERSION")
-                  ? subject.right(call)
-                  : success("{}"));
-    }
+    faults.put("PARAM-1", doingWithout("CNI_CONTAINERID", "ADD", "CHECK", "DEL"));
+    faults.put("PARAM-2", doingWithout("CNI_NETNS", "ADD", "CHECK"));
+    faults.put("PARAM-3", doingWithout("CNI_IFNAME", "ADD", "CHECK", "DEL"));
     faults.put(
         "PARAM-4", (subject, call) -> call.is("FROBNICATE") ? success("{}") : subject.right(call));
     faults.put("PARAM-5", (subject, call) -> subject.right(mended(call, "CNI_CONTAINERID")));
@@ -126,6 +104,14 @@ final class Faults {
           return new Subject.Answer(
               answer.status(), answer.output().replaceAll("(\"code\" *: *)6", "$17"), "");
         });
+  }
+
+  /** Succeeds where a variable is missing that these commands need. */
+  private static Fault doingWithout(String variable, String... commands) {
+    return (subject, call) ->
+        !call.has(variable) && Stream.of(commands).anyMatch(call::is)
+            ? success("{}")
+            : subject.right(call);
   }
 
   private static Call mended(Call call, String variable) {
@@ -188,9 +174,7 @@ final class Faults {
         "ADD-8",
         (subject, call) -> {
           Subject.Answer answer = subject.right(call);
-          if (call.is("ADD")
-              && call.has("CNI_NETNS")
-              && !Files.exists(Path.of(call.get("CNI_NETNS")))) {
+          if (call.is("ADD") && call.namesMissingNamespace()) {
             leave(call, "left-by-add");
           }
           return answer;
@@ -218,7 +202,7 @@ final class Faults {
         (subject, call) -> {
           Subject.Answer answer = subject.right(call);
           if (call.is("DEL") && call.has("CNI_NETNS")) {
-            addLoopback(Path.of(call.get("CNI_NETNS")));
+            ContainerKernel.addLoopback(Path.of(call.get("CNI_NETNS")));
           }
           return answer;
         });
@@ -235,25 +219,17 @@ final class Faults {
     faults.put(
         "DEL-4",
         (subject, call) ->
-            call.is("DEL")
-                    && !call.has("CNI_NETNS")
-                    && call.has("CNI_IFNAME")
-                    && call.has("CNI_CONTAINERID")
+            call.is("DEL") && !call.has("CNI_NETNS") && call.namesAttachment()
                 ? success("")
                 : subject.right(call));
     faults.put(
         "DEL-5",
         (subject, call) ->
-            call.is("DEL") && call.has("CNI_NETNS") && !Files.exists(Path.of(call.get("CNI_NETNS")))
-                ? failure(100)
-                : subject.right(call));
+            call.is("DEL") && call.namesMissingNamespace() ? failure(100) : subject.right(call));
     faults.put(
         "DEL-6",
         (subject, call) ->
-            call.is("DEL")
-                    && call.has("CNI_IFNAME")
-                    && call.has("CNI_CONTAINERID")
-                    && !subject.wasEverAttached(call)
+            call.is("DEL") && call.namesAttachment() && !subject.wasEverAttached(call)
                 ? failure(100)
                 : subject.right(call));
     faults.put(
@@ -263,7 +239,7 @@ final class Faults {
           if (call.is("DEL")) {
             for (Call other : subject.attached()) {
               if (!other.get("CNI_CONTAINERID").equals(call.get("CNI_CONTAINERID"))) {
-                deleteInterface(other);
+                ContainerKernel.deleteInterface(other);
               }
             }
           }
@@ -275,7 +251,7 @@ final class Faults {
           Subject.Answer answer = subject.right(call);
           if (call.is("GC") && !call.config().path("cni.dev/valid-attachments").isEmpty()) {
             for (Call valid : subject.attached()) {
-              deleteInterface(valid);
+              ContainerKernel.deleteInterface(valid);
             }
           }
           return answer;
@@ -330,36 +306,10 @@ final class Faults {
     KEPT.clear();
   }
 
-  private static void addLoopback(Path netns) throws IOException {
-    if (!Files.exists(netns)) {
-      return;
-    }
-    try (NetNs open = NetNs.open(netns);
-        Rtnetlink routing = Rtnetlink.open(open)) {
-      Cidr address = Cidr.parse("127.0.0.9/8");
-      routing.executeUnless(
-          new InterfaceAddress(1, address.address(), address.prefix()).addRequest(), Errno.EEXIST);
-    }
-  }
-
-  private static void deleteInterface(Call attachment) throws IOException {
-    if (!Files.exists(Path.of(attachment.get("CNI_NETNS")))) {
-      return;
-    }
-    try (NetNs netns = NetNs.open(Path.of(attachment.get("CNI_NETNS")));
-        Rtnetlink routing = Rtnetlink.open(netns)) {
-      routing.executeUnless(LinkRequests.delete(attachment.get("CNI_IFNAME")), Errno.ENODEV);
-    }
-  }
-
   /** A CHECK that overlooks something, and is right otherwise. */
   private static Fault overlooking(Condition condition) {
     return (subject, call) ->
-        call.is("CHECK")
-                && call.has("CNI_NETNS")
-                && call.has("CNI_IFNAME")
-                && call.has("CNI_CONTAINERID")
-                && condition.holds(call)
+        call.is("CHECK") && call.has("CNI_NETNS") && call.namesAttachment() && condition.holds(call)
             ? success("")
             : subject.right(call);
   }
@@ -374,18 +324,25 @@ final class Faults {
         (subject, call) -> {
           Subject.Answer answer = subject.right(call);
           if (call.is("CHECK") && answer.succeeded()) {
-            addLoopback(Path.of(call.get("CNI_NETNS")));
+            ContainerKernel.addLoopback(Path.of(call.get("CNI_NETNS")));
           }
           return answer;
         });
-    faults.put("CHECK-2", overlooking(call -> link(call).isEmpty()));
-    faults.put("CHECK-3", overlooking(call -> link(call).isPresent() && !hasAddresses(call)));
+    faults.put("CHECK-2", overlooking(call -> ContainerKernel.link(call).isEmpty()));
+    faults.put(
+        "CHECK-3",
+        overlooking(
+            call -> ContainerKernel.link(call).isPresent() && !ContainerKernel.hasAddresses(call)));
     faults.put(
         "CHECK-4",
-        overlooking(call -> link(call).isPresent() && hasAddresses(call) && !hasRoutes(call)));
+        overlooking(
+            call ->
+                ContainerKernel.link(call).isPresent()
+                    && ContainerKernel.hasAddresses(call)
+                    && !ContainerKernel.hasRoutes(call)));
     faults.put("CHECK-5", overlooking(call -> !call.config().has("prevResult")));
-    faults.put("CHECK-6", overlooking(call -> !hasRules(call)));
-    faults.put("CHECK-7", overlooking(call -> !hasReservations(call)));
+    faults.put("CHECK-6", overlooking(call -> !ContainerKernel.hasRules(call)));
+    faults.put("CHECK-7", overlooking(call -> !ContainerKernel.hasReservations(call)));
     faults.put(
         "STATUS-1",
         (subject, call) ->
@@ -394,67 +351,6 @@ final class Faults {
         "STATUS-2",
         (subject, call) ->
             call.is("STATUS") && call.delegatesToKit() ? success("") : subject.right(call));
-  }
-
-  private static Optional<Link> link(Call call) throws IOException {
-    try (NetNs netns = NetNs.open(Path.of(call.get("CNI_NETNS")));
-        Rtnetlink routing = Rtnetlink.open(netns)) {
-      return routing.link(call.get("CNI_IFNAME"));
-    }
-  }
-
-  private static boolean hasAddresses(Call call) throws IOException {
-    try (NetNs netns = NetNs.open(Path.of(call.get("CNI_NETNS")));
-        Rtnetlink routing = Rtnetlink.open(netns)) {
-      Link link = routing.links(call.get("CNI_IFNAME")).getFirst();
-      List<Cidr> there =
-          routing.addresses(link.index()).stream()
-              .map((InterfaceAddress it) -> new Cidr(it.address(), it.prefix()))
-              .toList();
-      for (JsonNode ip : call.config().path("prevResult").path("ips")) {
-        if (!there.contains(Cidr.parse(ip.path("address").asString("")))) {
-          return false;
-        }
-      }
-      return true;
-    }
-  }
-
-  private static boolean hasRoutes(Call call) throws IOException {
-    try (NetNs netns = NetNs.open(Path.of(call.get("CNI_NETNS")));
-        Rtnetlink routing = Rtnetlink.open(netns)) {
-      for (JsonNode route : call.config().path("prevResult").path("routes")) {
-        Cidr wanted = Cidr.parse(route.path("dst").asString(""));
-        int family = wanted.isV4() ? RtNetlink.AF_INET : RtNetlink.AF_INET6;
-        if (routing.routes(family).stream()
-            .noneMatch((Route it) -> it.leadsTo(wanted.address(), wanted.prefix()))) {
-          return false;
-        }
-      }
-      return true;
-    }
-  }
-
-  private static boolean hasRules(Call call) throws IOException {
-    try (NetNs host = NetNs.open(call.host());
-        Nftables nftables = Nftables.open(host)) {
-      for (ListedChain chain : nftables.chains()) {
-        if (!nftables.rules(chain.chain()).isEmpty()) {
-          return true;
-        }
-      }
-      return false;
-    }
-  }
-
-  private static boolean hasReservations(Call call) throws IOException {
-    String directory = call.config().path("ipam").path("dataDir").asString("");
-    if (directory.isEmpty()) {
-      return true; // of the kit's own delegate
-    }
-    try (Stream<Path> files = Files.walk(Path.of(directory))) {
-      return files.anyMatch(it -> it.getFileName().toString().matches("10\\.77\\..*"));
-    }
   }
 
   private static void delegation(Map<String, Fault> faults) {

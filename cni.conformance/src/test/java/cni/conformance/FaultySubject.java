@@ -4,6 +4,7 @@ import cni.api.CniException;
 import cni.api.Json;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collection;
 import java.util.Map;
@@ -16,13 +17,25 @@ import tools.jackson.databind.node.ObjectNode;
 final class FaultySubject implements Subject {
   private final Subject sound;
   private final Fault fault;
+  private final boolean inProcess;
   private final Map<String, Call> attached = new ConcurrentHashMap<>();
   private final Map<String, ObjectNode> results = new ConcurrentHashMap<>();
   private final Map<String, Integer> deletions = new ConcurrentHashMap<>();
 
+  /** What it leaves open is not counted, as others run in this process at the same time. */
   FaultySubject(Subject sound, Fault fault) {
+    this(sound, fault, false);
+  }
+
+  FaultySubject(Subject sound, Fault fault, boolean inProcess) {
     this.sound = sound;
     this.fault = fault;
+    this.inProcess = inProcess;
+  }
+
+  @Override
+  public boolean inProcess() {
+    return inProcess;
   }
 
   /** What is wrong with it. */
@@ -47,6 +60,16 @@ final class FaultySubject implements Subject {
 
     boolean has(String variable) {
       return environment.containsKey(variable);
+    }
+
+    /** Whether it says which attachment it is about. */
+    boolean namesAttachment() {
+      return has("CNI_CONTAINERID") && has("CNI_IFNAME");
+    }
+
+    /** Whether it names a namespace that does not exist. */
+    boolean namesMissingNamespace() {
+      return has("CNI_NETNS") && !Files.exists(Path.of(get("CNI_NETNS")));
     }
 
     /** The configuration; empty if the input is none. */

@@ -8,6 +8,10 @@ public interface Diagnostics {
       (type, text) ->
           System.getLogger("cni.exec").log(System.Logger.Level.INFO, type + ": " + text.strip());
 
+  /** Passes it on to the standard error of this process, as a plugin does for its delegates. */
+  Diagnostics STANDARD_ERROR =
+      (type, text) -> System.err.print(type + ": " + text.stripTrailing() + "\n");
+
   /**
    * Takes all that one call wrote.
    *

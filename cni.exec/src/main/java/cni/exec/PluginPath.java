@@ -2,6 +2,7 @@ package cni.exec;
 
 import cni.api.CniException;
 import cni.api.Names;
+import cni.api.NetworkPlugin;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
@@ -51,6 +52,16 @@ public record PluginPath(List<Path> directories) {
     } catch (InvalidPathException e) { // characters that no file name of this system has
       return Optional.empty();
     }
+  }
+
+  /**
+   * The plugin that the executable for a type is; it finds its own delegates here, too.
+   *
+   * @param diagnostics takes what it writes to its standard error
+   * @throws CniException code 7 if the type is not a plain file name
+   */
+  public Optional<NetworkPlugin> plugin(String type, Diagnostics diagnostics) throws CniException {
+    return find(type).map(file -> new ExecutablePlugin(type, file, this, diagnostics));
   }
 
   /**

@@ -85,17 +85,13 @@ public final class ServedPlugin {
   public static int serveProcess(NetworkPlugin plugin, String about) {
     PluginPath path = PluginPath.parse(System.getenv().getOrDefault("CNI_PATH", ""));
     Delegates onPath =
-        type -> {
-          Path file =
-              path.find(type)
-                  .orElseThrow(
-                      () ->
-                          new CniException(
-                              ErrorCode.INVALID_CONFIG,
-                              "there is no plugin " + type + " in " + path));
-          return new ExecutablePlugin(
-              type, file, path, (name, text) -> System.err.print(name + ": " + text));
-        };
+        type ->
+            path.plugin(type, Diagnostics.STANDARD_ERROR)
+                .orElseThrow(
+                    () ->
+                        new CniException(
+                            ErrorCode.INVALID_CONFIG,
+                            "there is no plugin " + type + " in " + path));
     return new ServedPlugin(plugin, about, onPath)
         .serve(System.getenv(), System.in, System.out, System.err);
   }

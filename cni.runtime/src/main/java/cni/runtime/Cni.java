@@ -3,7 +3,6 @@ package cni.runtime;
 import cni.api.CallContext;
 import cni.api.CniException;
 import cni.api.Deadline;
-import cni.api.EventSource;
 import cni.api.Names;
 import cni.api.NetworkConfig;
 import cni.api.PluginEvent;
@@ -84,7 +83,7 @@ public final class Cni implements AutoCloseable {
     this.timeout = builder.timeout;
     this.trace = builder.trace;
     this.networkLock = new NetworkLock(builder.cache);
-    this.events = new EventHub(builder.cache, builder.hostNamespace, cache, Builder::eventSources);
+    this.events = new EventHub(builder.cache, builder.hostNamespace, cache);
     if (!builder.oneShot) {
       plugins.start(events);
     }
@@ -295,10 +294,6 @@ public final class Cni implements AutoCloseable {
       return modules == null
           ? ServiceLoader.load(cni.api.NetworkPlugin.class, Cni.class.getClassLoader())
           : modules;
-    }
-
-    private static ServiceLoader<EventSource> eventSources() {
-      return ServiceLoader.load(EventSource.class, Cni.class.getClassLoader());
     }
 
     /**

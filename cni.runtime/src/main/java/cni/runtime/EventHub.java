@@ -16,7 +16,6 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
-import java.util.function.Supplier;
 
 /**
  * Takes events from plugins and sources to listeners. Each listener has a queue and a thread of its
@@ -31,21 +30,15 @@ final class EventHub implements PluginHost {
   private final Path state;
   private final Optional<Path> hostNamespace;
   private final ResultCache cache;
-  private final Supplier<ServiceLoader<EventSource>> sources;
   private final List<Listener> listeners = new CopyOnWriteArrayList<>();
 
   /** Those that run; guarded by this. */
   private final List<Closeable> open = new ArrayList<>();
 
-  EventHub(
-      Path state,
-      Optional<Path> hostNamespace,
-      ResultCache cache,
-      Supplier<ServiceLoader<EventSource>> sources) {
+  EventHub(Path state, Optional<Path> hostNamespace, ResultCache cache) {
     this.state = state;
     this.hostNamespace = hostNamespace;
     this.cache = cache;
-    this.sources = sources;
   }
 
   @Override
@@ -77,7 +70,7 @@ final class EventHub implements PluginHost {
     var listener = new Listener(consumer);
     listeners.add(listener);
     if (listeners.size() == 1) {
-      sources.get().forEach(this::open);
+      ServiceLoader.load(EventSource.class, EventHub.class.getClassLoader()).forEach(this::open);
     }
     return listener;
   }

@@ -230,8 +230,7 @@ public final class Network {
       return;
     }
     CallContext context = cni.context(trace);
-    requireNoneBroken();
-    SpecVersion version = version();
+    SpecVersion version = availableVersion();
     if (!Verb.STATUS.isIn(version)) {
       return;
     }
@@ -243,16 +242,14 @@ public final class Network {
   }
 
   /** A plugin that is there but disabled is not available, rather than not known. */
-  private void requireNoneBroken() throws CniException {
+  private SpecVersion availableVersion() throws CniException {
     try {
-      cni.plugins().chain(config);
+      return version();
     } catch (CniException e) {
-      for (PluginConfig plugin : config.plugins()) {
-        if (cni.plugins().isBroken(plugin.type())) {
-          throw new CniException(ErrorCode.NOT_AVAILABLE, e.getMessage(), e);
-        }
-      }
-      throw e;
+      boolean broken =
+          e.is(ErrorCode.INVALID_CONFIG)
+              && config.plugins().stream().anyMatch(it -> cni.plugins().isBroken(it.type()));
+      throw broken ? new CniException(ErrorCode.NOT_AVAILABLE, e.getMessage(), e) : e;
     }
   }
 

@@ -14,55 +14,25 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Plugins that cannot be loaded, and such that do what no plugin may. */
-class BrokenPluginsTest {
-  @TempDir private Path workshop;
-  private PluginSources sources;
-  private Path root;
-  private Cni cni;
-
+class BrokenPluginsTest extends WithPluginDirectory {
   @BeforeEach
-  void open() throws IOException {
-    sources = new PluginSources(Files.createDirectory(workshop.resolve("made")));
-    root = Files.createDirectory(workshop.resolve("modules"));
-    cni = builder().build();
+  void putSoundOne() throws IOException {
     put("sound", answering("sound", "sound"));
-    System.clearProperty("cni.test.deleted");
   }
 
-  @AfterEach
-  void close() {
-    cni.close();
-  }
-
-  private Cni.Builder builder() throws IOException {
-    return Cni.builder()
-        .networks(Files.createDirectories(workshop.resolve("net.d")))
-        .pluginDirectories(root)
-        .executables()
-        .timeout(Duration.ofSeconds(2))
-        .cache(workshop.resolve("cache"));
-  }
-
-  private void put(String name, String source) throws IOException {
-    PluginSources.putInPlace(sources.plugin("1", source), root.resolve(name));
+  @Override
+  Duration timeout() {
+    return Duration.ofSeconds(2);
   }
 
   private CniException failure(Cni host, String... types) throws Exception {
-    var plugins = new StringBuilder();
-    for (String type : types) {
-      plugins.append(plugins.isEmpty() ? "" : ",").append("{\"type\":\"" + type + "\"}");
-    }
-    Files.writeString(
-        workshop.resolve("net.d/n.conflist"),
-        "{\"cniVersion\":\"1.1.0\",\"name\":\"n\",\"plugins\":[" + plugins + "]}");
+    network(types);
     var attachment = Attachment.of("c", Path.of("/run/netns/none"), "eth0");
     return assertThrows(CniException.class, () -> host.network("n").add(attachment));
   }

@@ -13,7 +13,6 @@ import cni.api.PluginEvent;
 import cni.runtime.Cni;
 import cni.runtime.PluginSource;
 import cni.runtime.Plugins;
-import java.io.IOException;
 import java.lang.ref.WeakReference;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -31,54 +30,10 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** What a host does with directories of plugins; runs on the class path and on the module path. */
-class PluginDirectoriesTest {
-  @TempDir private Path workshop;
-  private PluginSources sources;
-  private Path root;
-  private Cni cni;
-
-  @BeforeEach
-  void open() throws IOException {
-    sources = new PluginSources(Files.createDirectory(workshop.resolve("made")));
-    root = Files.createDirectory(workshop.resolve("modules"));
-    cni = builder().build();
-    System.getProperties().keySet().removeIf(key -> key.toString().startsWith("cni.test."));
-  }
-
-  @AfterEach
-  void close() {
-    cni.close();
-  }
-
-  private Cni.Builder builder() {
-    return Cni.builder()
-        .networks(workshop.resolve("net.d"))
-        .pluginDirectories(root)
-        .executables()
-        .cache(workshop.resolve("cache"));
-  }
-
-  private void put(String name, String source) throws IOException {
-    PluginSources.putInPlace(sources.plugin("1", source), root.resolve(name));
-  }
-
-  private void network(String... types) throws IOException {
-    var plugins = new StringBuilder();
-    for (String type : types) {
-      plugins.append(plugins.isEmpty() ? "" : ",").append("{\"type\":\"" + type + "\"}");
-    }
-    Files.createDirectories(workshop.resolve("net.d"));
-    Files.writeString(
-        workshop.resolve("net.d/n.conflist"),
-        "{\"cniVersion\":\"1.1.0\",\"name\":\"n\",\"plugins\":[" + plugins + "]}");
-  }
-
+class PluginDirectoriesTest extends WithPluginDirectory {
   private String add(Cni host, String container) throws CniException {
     var attachment = Attachment.of(container, Path.of("/run/netns/none"), "eth0");
     String domain = host.network("n").add(attachment).dns().domain();

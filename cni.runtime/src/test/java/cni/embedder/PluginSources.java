@@ -1,15 +1,14 @@
 package cni.embedder;
 
-import cni.api.NetworkPlugin;
 import java.io.IOException;
 import java.io.StringWriter;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Stream;
 import javax.tools.JavaCompiler;
 import javax.tools.StandardJavaFileManager;
@@ -128,23 +127,10 @@ final class PluginSources {
 
   /** Has a directory take the place of what is there, at once. */
   static void putInPlace(Path made, Path place) throws IOException {
-    Files.createDirectories(parent(place));
+    Files.createDirectories(Objects.requireNonNull(place.getParent()));
     // Directories cannot be replaced by renaming, but a link to one can.
     Path link = place.resolveSibling("." + place.getFileName() + ".new");
     Files.createSymbolicLink(link, made);
     Files.move(link, place, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-  }
-
-  private static Path parent(Path place) {
-    Path parent = place.getParent();
-    if (parent == null) {
-      throw new UncheckedIOException(new IOException(place + " has no parent"));
-    }
-    return parent;
-  }
-
-  /** The interface that they implement, so that it is on the path of the compiler. */
-  static Class<?> service() {
-    return NetworkPlugin.class;
   }
 }
