@@ -1,0 +1,138 @@
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.lang.classfile.ClassBuilder;
+import java.lang.classfile.ClassElement;
+import java.lang.classfile.ClassFile;
+import java.lang.classfile.ClassFile.ClassHierarchyResolverOption;
+import java.lang.classfile.ClassFile.StackMapsOption;
+import java.lang.classfile.ClassFileVersion;
+import java.lang.classfile.ClassHierarchyResolver;
+import java.lang.classfile.ClassModel;
+import java.lang.classfile.MethodModel;
+import java.lang.classfile.MethodTransform;
+import java.lang.classfile.attribute.ModuleAttribute;
+import java.lang.classfile.attribute.ModuleRequireInfo;
+import java.lang.constant.ClassDesc;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Set;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipFile;
+import java.util.zip.ZipOutputStream;
+
+/**
+ * Makes the modules of the image from those of the build. They stay what they are but for two
+ * things:
+ *
+ * <ul>
+ *   <li>Classes for a Java before 6 (picocli's) become classes for the Java of today. The virtual
+ *       machine cannot keep old ones in its AOT cache, and would read and verify them at each
+ *       start.
+ *   <li>java.xml becomes optional for who requires it (jackson-databind, which has serializers for
+ *       its types). It is a fifth of the image's classes, and nothing in the image reads XML.
+ * </ul>
+ *
+ * <p>usage: java ImageModules.java DIRECTORY MODULE_PATH
+ */
+final class ImageModules {
+  private static final Set<String> OPTIONAL = Set.of("java.xml");
+
+  private final ZipFile module;
+  private final ClassFile format;
+
+  private ImageModules(ZipFile module) {
+    this.module = module;
+    // Where paths through a method meet, it matters what extends what.
+    ClassHierarchyResolver hierarchy =
+        ClassHierarchyResolver.ofResourceParsing(this::content)
+            .orElse(ClassHierarchyResolver.defaultResolver());
+    this.format =
+        ClassFile.of(
+            ClassHierarchyResolverOption.of(hierarchy), StackMapsOption.GENERATE_STACK_MAPS);
+  }
+
+  public static void main(String[] arguments) throws IOException {
+    Path directory = Files.createDirectories(Path.of(arguments[0]));
+    for (String element : arguments[1].split(":", -1)) {
+      Path file = Path.of(element);
+      if (Files.isRegularFile(file)) {
+        try (var module = new ZipFile(file.toFile())) {
+          new ImageModules(module).copy(directory.resolve(file.getFileName()));
+        }
+      }
+    }
+  }
+
+  private void copy(Path to) throws IOException {
+    try (var copy = new ZipOutputStream(Files.newOutputStream(to))) {
+      for (ZipEntry entry : module.stream().toList()) {
+        byte[] bytes;
+        try (InputStream content = module.getInputStream(entry)) {
+          bytes = content.readAllBytes();
+        }
+        copy.putNextEntry(new ZipEntry(entry.getName()));
+        copy.write(entry.getName().endsWith(".class") ? converted(bytes) : bytes);
+        copy.closeEntry();
+      }
+    }
+  }
+
+  private InputStream content(ClassDesc type) {
+    String descriptor = type.descriptorString(); // such as Lpicocli/CommandLine;
+    ZipEntry entry = module.getEntry(descriptor.substring(1, descriptor.length() - 1) + ".class");
+    try {
+      return entry == null ? null : module.getInputStream(entry);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private byte[] converted(byte[] bytes) {
+    ClassModel model = format.parse(bytes);
+    if (model.isModuleInfo()) {
+      return format.transformClass(model, ImageModules::loosen);
+    }
+    return model.majorVersion() < ClassFile.JAVA_6_VERSION
+        ? format.transformClass(model, ImageModules::modernize)
+        : bytes;
+  }
+
+  /** All code is written anew, by which it gets the stack maps that newer classes have to have. */
+  private static void modernize(ClassBuilder builder, ClassElement element) {
+    switch (element) {
+      case ClassFileVersion _ -> builder.withVersion(ClassFile.latestMajorVersion(), 0);
+      case MethodModel method ->
+          builder.transformMethod(
+              method,
+              MethodTransform.transformingCode((code, instruction) -> code.with(instruction)));
+      default -> builder.with(element);
+    }
+  }
+
+  private static void loosen(ClassBuilder builder, ClassElement element) {
+    switch (element) {
+      case ModuleAttribute it ->
+          builder.with(
+              ModuleAttribute.of(
+                  it.moduleName(),
+                  it.moduleFlagsMask(),
+                  it.moduleVersion().orElse(null),
+                  it.requires().stream().map(ImageModules::loosened).toList(),
+                  it.exports(),
+                  it.opens(),
+                  it.uses(),
+                  it.provides()));
+      default -> builder.with(element);
+    }
+  }
+
+  private static ModuleRequireInfo loosened(ModuleRequireInfo it) {
+    return OPTIONAL.contains(it.requires().name().stringValue())
+        ? ModuleRequireInfo.of(
+            it.requires(),
+            it.requiresFlagsMask() | ClassFile.ACC_STATIC_PHASE,
+            it.requiresVersion().orElse(null))
+        : it;
+  }
+}
