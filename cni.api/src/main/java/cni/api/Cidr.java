@@ -2,6 +2,7 @@ package cni.api;
 
 import java.math.BigInteger;
 import java.net.InetAddress;
+import org.jspecify.annotations.Nullable;
 
 /**
  * An address with the length of its network's prefix, as in {@code 10.1.0.5/16}. Bits after the
@@ -71,6 +72,18 @@ public record Cidr(InetAddress address, int prefix) {
   private BigInteger firstNumber() {
     int hostBits = Ip.bits(address) - prefix;
     return Ip.toNumber(address).shiftRight(hostBits).shiftLeft(hostBits);
+  }
+
+  // A record's own methods are spun when first used, which takes a process some 10 ms.
+
+  @Override
+  public boolean equals(@Nullable Object other) {
+    return other instanceof Cidr it && prefix == it.prefix && address.equals(it.address);
+  }
+
+  @Override
+  public int hashCode() {
+    return 31 * address.hashCode() + prefix;
   }
 
   /** The canonical text, {@code 10.1.0.5/16}. */

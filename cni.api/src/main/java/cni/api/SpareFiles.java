@@ -1,5 +1,7 @@
 package cni.api;
 
+import static cni.api.Log.LOG;
+
 import java.io.IOException;
 import java.nio.channels.SeekableByteChannel;
 import java.nio.file.Files;
@@ -21,8 +23,6 @@ import org.jspecify.annotations.Nullable;
  * <p>Any thread may use it. Whoever else removes the files that are kept does no harm.
  */
 public final class SpareFiles implements AutoCloseable {
-  private static final System.Logger LOG = System.getLogger("cni.api");
-
   /** In bytes: no more is written in one go, and no more than one block is kept. */
   private static final int LARGEST = 4096;
 

@@ -1,5 +1,7 @@
 package cni.runtime;
 
+import static cni.runtime.Log.LOG;
+
 import cni.api.Attachment;
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
@@ -15,8 +17,6 @@ import java.util.Optional;
 
 /** One ADD through a chain, and how it is taken back when it fails. */
 final class Addition {
-  private static final System.Logger LOG = System.getLogger("cni.runtime");
-
   private final Cni cni;
   private final NetworkConfig config;
   private final Attachment attachment;

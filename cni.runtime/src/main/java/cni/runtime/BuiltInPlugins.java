@@ -1,5 +1,7 @@
 package cni.runtime;
 
+import static cni.runtime.Log.LOG;
+
 import cni.api.CniException;
 import cni.api.Names;
 import cni.api.NetworkPlugin;
@@ -16,8 +18,6 @@ import java.util.TreeMap;
  * The plugins of the program itself: what a ServiceLoader finds. One that is broken is left out.
  */
 final class BuiltInPlugins {
-  private static final System.Logger LOG = System.getLogger("cni.runtime");
-
   /** A loader that finds nothing but mistakes has to end some time. */
   private static final int MOST_MISTAKES = 100;
 

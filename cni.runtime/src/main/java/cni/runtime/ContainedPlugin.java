@@ -1,5 +1,6 @@
 package cni.runtime;
 
+import static cni.runtime.Log.LOG;
 import static java.util.Objects.requireNonNull;
 
 import cni.api.AttachmentRequest;
@@ -33,8 +34,6 @@ import org.jspecify.annotations.Nullable;
  * and never used again, in whichever namespace it ends.
  */
 final class ContainedPlugin implements ResidentPlugin {
-  private static final System.Logger LOG = System.getLogger("cni.runtime");
-
   /** For what has no deadline of its own: being made, and telling type and versions. */
   static final Duration PATIENCE = Duration.ofSeconds(10);
 

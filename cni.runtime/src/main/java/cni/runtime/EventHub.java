@@ -1,5 +1,7 @@
 package cni.runtime;
 
+import static cni.runtime.Log.LOG;
+
 import cni.api.CniException;
 import cni.api.EventSource;
 import cni.api.PluginEvent;
@@ -22,8 +24,6 @@ import java.util.function.Consumer;
  * own; the sources run as long as there is one.
  */
 final class EventHub implements PluginHost {
-  private static final System.Logger LOG = System.getLogger("cni.runtime");
-
   /** As many as a listener may be late with before it misses some. */
   private static final int LONGEST_QUEUE = 4096;
 

@@ -1,5 +1,7 @@
 package cni.runtime;
 
+import static cni.runtime.Log.LOG;
+
 import cni.api.Attachment;
 import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
@@ -26,8 +28,6 @@ import java.util.TreeSet;
  * 3).
  */
 public final class Network {
-  private static final System.Logger LOG = System.getLogger("cni.runtime");
-
   private final NetworkConfig config;
   private final Cni cni;
   private final TraceContext trace;

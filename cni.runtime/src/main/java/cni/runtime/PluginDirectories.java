@@ -1,5 +1,7 @@
 package cni.runtime;
 
+import static cni.runtime.Log.LOG;
+
 import cni.api.CniException;
 import cni.api.PluginHost;
 import java.io.IOException;
@@ -15,6 +17,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
@@ -29,8 +32,6 @@ import org.jspecify.annotations.Nullable;
  * and the one before stays in its place, if there was one.
  */
 final class PluginDirectories {
-  private static final System.Logger LOG = System.getLogger("cni.runtime");
-
   private final List<Path> roots;
   private final Set<String> nativeAccess;
   private volatile Snapshot snapshot;
@@ -186,6 +187,17 @@ final class PluginDirectories {
       } catch (IOException e) {
         return NONE;
       }
+    }
+
+    /** A record's own methods are spun when first used, which takes a process some 10 ms. */
+    @Override
+    public boolean equals(@Nullable Object other) {
+      return other instanceof Stamp it && Objects.equals(key, it.key) && changed.equals(it.changed);
+    }
+
+    @Override
+    public int hashCode() {
+      return changed.hashCode();
     }
   }
 

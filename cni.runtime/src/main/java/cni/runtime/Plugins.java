@@ -1,5 +1,6 @@
 package cni.runtime;
 
+import static cni.runtime.Log.LOG;
 import static java.util.Comparator.comparing;
 
 import cni.api.CniException;
@@ -30,8 +31,6 @@ import java.util.stream.Stream;
  * type for which the host wants a certain place, no other counts.
  */
 public final class Plugins implements Delegates {
-  private static final System.Logger LOG = System.getLogger("cni.runtime");
-
   private final ServiceLoader<NetworkPlugin> loader;
   private final PluginDirectories directories;
   private final PluginPath path;

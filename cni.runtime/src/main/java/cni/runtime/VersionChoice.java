@@ -1,5 +1,6 @@
 package cni.runtime;
 
+import static cni.runtime.Log.LOG;
 import static java.util.stream.Collectors.joining;
 
 import cni.api.CniException;
@@ -18,8 +19,6 @@ import java.util.Set;
  * choice; otherwise they find out for themselves.
  */
 final class VersionChoice {
-  private static final System.Logger LOG = System.getLogger("cni.runtime");
-
   private final NetworkConfig config;
   private final Plugins plugins;
 

@@ -1,5 +1,7 @@
 package cni.sandbox;
 
+import static cni.sandbox.Log.LOG;
+
 import cni.api.CniException;
 import cni.api.EventSource;
 import cni.api.PluginEvent;
@@ -28,8 +30,6 @@ import java.util.Optional;
  * is not told.
  */
 public final class AttachmentEvents implements EventSource {
-  private static final System.Logger LOG = System.getLogger("cni.sandbox");
-
   /** Notifications come in bursts. */
   private static final Duration BURST = Duration.ofMillis(100);
 

@@ -1,5 +1,7 @@
 package cni.sandbox;
 
+import static cni.sandbox.Log.LOG;
+
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -22,8 +24,6 @@ import java.util.stream.Collectors;
  * @param path where the commands are looked for
  */
 public record LegacyIptables(Path proc, List<Path> path) {
-  private static final System.Logger LOG = System.getLogger("cni.sandbox");
-
   /** That of this system. */
   public static final LegacyIptables SYSTEM =
       new LegacyIptables(Path.of("/proc/thread-self/net"), Command.DIRECTORIES);

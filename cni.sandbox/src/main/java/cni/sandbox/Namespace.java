@@ -1,5 +1,7 @@
 package cni.sandbox;
 
+import static cni.sandbox.Log.LOG;
+
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
 import cni.api.CniException;
@@ -24,8 +26,6 @@ import org.jspecify.annotations.Nullable;
  * and its sockets open until it is closed. For one thread at a time.
  */
 public final class Namespace implements AutoCloseable {
-  private static final System.Logger LOG = System.getLogger("cni.sandbox");
-
   private static final IdleSockets<Rtnetlink> IDLE_ROUTING = new IdleSockets<>(Rtnetlink::close);
   private static final IdleSockets<Nftables> IDLE_NFTABLES = new IdleSockets<>(Nftables::close);
 
@@ -196,14 +196,19 @@ public final class Namespace implements AutoCloseable {
    * @throws IOException what the work throws, or if the namespace cannot be entered
    */
   public void awaitEntry() throws IOException {
-    Throwable failure = entry == null ? null : entry.await().failure().orElse(null);
-    switch (failure) {
-      case null -> {}
-      case IOException e -> throw e;
+    Optional<Throwable> failure = entry == null ? Optional.empty() : entry.await().failure();
+    if (failure.isPresent()) {
+      throw thrown(failure.get());
+    }
+  }
+
+  private static IOException thrown(Throwable failure) {
+    return switch (failure) {
+      case IOException e -> e;
       case RuntimeException e -> throw e;
       case Error e -> throw e;
       default -> throw new IllegalStateException(failure);
-    }
+    };
   }
 
   /**

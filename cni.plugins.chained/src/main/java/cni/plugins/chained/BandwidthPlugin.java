@@ -1,5 +1,7 @@
 package cni.plugins.chained;
 
+import static cni.plugins.chained.Log.LOG;
+
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.CollectRequest;
@@ -31,7 +33,6 @@ import java.util.stream.Collectors;
  * on an ifb that this goes through first. Names and layout are the reference plugin's.
  */
 public final class BandwidthPlugin implements NetworkPlugin {
-  private static final System.Logger LOG = System.getLogger("cni.plugins.chained");
   private static final int FILTER_PRIORITY = 1;
 
   /** The plugin as the runtime makes it. */

@@ -1,5 +1,6 @@
 package cni.plugins.chained;
 
+import static cni.plugins.chained.Log.LOG;
 import static java.nio.file.StandardOpenOption.APPEND;
 import static java.nio.file.StandardOpenOption.CREATE;
 
@@ -36,7 +37,6 @@ import tools.jackson.databind.node.ObjectNode;
  * and {@code checkHooks} in the container's namespace. For tests of chains and runtimes.
  */
 public final class DebugPlugin implements NetworkPlugin {
-  private static final System.Logger LOG = System.getLogger("cni.plugins.chained");
   private static final int LONGEST_OUTPUT = 64 * 1024;
 
   /** The plugin as the runtime makes it. */

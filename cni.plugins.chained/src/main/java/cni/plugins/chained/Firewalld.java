@@ -1,5 +1,7 @@
 package cni.plugins.chained;
 
+import static cni.plugins.chained.Log.LOG;
+
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.sandbox.AttachmentCheck;
@@ -17,8 +19,6 @@ import java.util.List;
  * @param socket that of the system's message bus
  */
 record Firewalld(Path socket) {
-  private static final System.Logger LOG = System.getLogger("cni.plugins.chained");
-
   private static final String NAME = "org.fedoraproject.FirewallD1";
   private static final String PATH = "/org/fedoraproject/FirewallD1";
   private static final String ZONE = "org.fedoraproject.FirewallD1.zone";

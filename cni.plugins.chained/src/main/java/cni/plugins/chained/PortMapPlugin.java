@@ -1,5 +1,7 @@
 package cni.plugins.chained;
 
+import static cni.plugins.chained.Log.LOG;
+
 import cni.api.AttachmentRequest;
 import cni.api.Cidr;
 import cni.api.CniException;
@@ -38,7 +40,6 @@ import java.util.stream.Collectors;
  * way.
  */
 public final class PortMapPlugin implements NetworkPlugin {
-  private static final System.Logger LOG = System.getLogger("cni.plugins.chained");
   private static final List<Boolean> FAMILIES = List.of(true, false);
 
   /** The plugin as the runtime makes it. */

@@ -1,5 +1,6 @@
 package cni.plugins.chained;
 
+import static cni.plugins.chained.Log.LOG;
 import static java.util.Comparator.comparing;
 
 import cni.api.AttachmentRequest;
@@ -37,7 +38,6 @@ import java.util.Set;
  * the interface's routes.
  */
 public final class SbrPlugin implements NetworkPlugin {
-  private static final System.Logger LOG = System.getLogger("cni.plugins.chained");
   private static final int FIRST_TABLE = 100;
   private static final List<Integer> FAMILIES = List.of(RtNetlink.AF_INET, RtNetlink.AF_INET6);
 

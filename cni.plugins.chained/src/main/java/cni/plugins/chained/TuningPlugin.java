@@ -1,5 +1,7 @@
 package cni.plugins.chained;
 
+import static cni.plugins.chained.Log.LOG;
+
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.CollectRequest;
@@ -34,8 +36,6 @@ import tools.jackson.databind.node.ObjectNode;
  * earlier plugin of the chain made. DEL gives the interface the properties that it had before.
  */
 public final class TuningPlugin implements NetworkPlugin {
-  private static final System.Logger LOG = System.getLogger("cni.plugins.chained");
-
   private final SysctlAllowList allowList;
 
   /** The plugin as the runtime makes it. */

@@ -4,6 +4,7 @@ import cni.api.Ip;
 import java.net.Inet4Address;
 import java.net.InetAddress;
 import java.nio.ByteBuffer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * An address as a number of 128 bits, for going through many of them. Those of IPv4 stand where
@@ -30,6 +31,18 @@ record AddressKey(long high, long low) implements Comparable<AddressKey> {
 
   AddressKey next() {
     return new AddressKey(low == -1 ? high + 1 : high, low + 1);
+  }
+
+  // A record's own methods are spun when first used, which takes a process some 10 ms.
+
+  @Override
+  public boolean equals(@Nullable Object other) {
+    return other instanceof AddressKey it && high == it.high && low == it.low;
+  }
+
+  @Override
+  public int hashCode() {
+    return Long.hashCode(31 * high + low);
   }
 
   @Override

@@ -1,5 +1,7 @@
 package cni.plugins.ipam;
 
+import static cni.plugins.ipam.Log.LOG;
+
 import cni.api.SpareFiles;
 import cni.netlink.ffm.DirectoryWatch;
 import java.io.IOException;
@@ -19,8 +21,6 @@ import org.jspecify.annotations.Nullable;
  * since: a network with 60,000 leases is then as quick as an empty one.
  */
 final class KnownLeases implements AutoCloseable {
-  private static final System.Logger LOG = System.getLogger("cni.plugins.ipam");
-
   /** As many containers as may come and go at once. */
   private static final int SPARES = 64;
 

@@ -1,5 +1,7 @@
 package cni.plugins.ipam.dhcp;
 
+import static cni.plugins.ipam.Log.LOG;
+
 import cni.api.Attachment;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
@@ -40,8 +42,6 @@ record DaemonLeases(Path socket) implements Leases {
 
   static final String GREETING = "CONNECT /_goRPC_ HTTP/1.0";
   static final String WELCOME = "HTTP/1.0 200 Connected to Go RPC";
-
-  private static final System.Logger LOG = System.getLogger("cni.plugins.ipam");
 
   /** How long DEL waits for the daemon: as long as it may take to tell the server. */
   private static final Duration FAREWELL = Duration.ofSeconds(20);

@@ -1,5 +1,7 @@
 package cni.plugins.ipam.dhcp;
 
+import static cni.plugins.ipam.Log.LOG;
+
 import cni.api.Attachment;
 import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
@@ -34,7 +36,6 @@ import java.util.concurrent.locks.LockSupport;
  * @param leases those that are kept here
  */
 record DaemonServer(OwnLeases leases) {
-  private static final System.Logger LOG = System.getLogger("cni.plugins.ipam");
   private static final long PAUSE_NANOS = 1_000_000_000;
 
   /**

@@ -1,5 +1,7 @@
 package cni.plugins.ipam.dhcp;
 
+import static cni.plugins.ipam.Log.LOG;
+
 import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.ConfigObject;
@@ -29,7 +31,6 @@ import java.util.function.Predicate;
  * @param path the directory, made when first needed
  */
 record LeaseDirectory(Path path) {
-  private static final System.Logger LOG = System.getLogger("cni.plugins.ipam");
   private static final String SUFFIX = ".lease";
   private static final int NAME_BYTES = 16;
   private static final Duration PATIENCE = Duration.ofSeconds(10);

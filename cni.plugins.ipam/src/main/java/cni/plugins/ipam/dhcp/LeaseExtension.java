@@ -1,5 +1,6 @@
 package cni.plugins.ipam.dhcp;
 
+import static cni.plugins.ipam.Log.LOG;
 import static java.lang.System.Logger.Level.DEBUG;
 import static java.lang.System.Logger.Level.ERROR;
 import static java.lang.System.Logger.Level.INFO;
@@ -19,8 +20,6 @@ import java.util.function.Consumer;
 
 /** What a lease needs in the course of its time: to be extended, had anew, or ended. */
 final class LeaseExtension {
-  private static final System.Logger LOG = System.getLogger("cni.plugins.ipam");
-
   /** How long one request for more time waits for its answer. */
   private static final Duration PATIENCE = Duration.ofSeconds(2);
 

@@ -1,5 +1,6 @@
 package cni.plugins.ipam.dhcp;
 
+import static cni.plugins.ipam.Log.LOG;
 import static java.lang.System.Logger.Level.INFO;
 import static java.lang.System.Logger.Level.WARNING;
 
@@ -30,8 +31,6 @@ import org.jspecify.annotations.Nullable;
  * leases whose keeper is gone another takes over.
  */
 final class LeaseKeeper implements AutoCloseable {
-  private static final System.Logger LOG = System.getLogger("cni.plugins.ipam");
-
   /** How long a server is tried to be told that a lease is given back. */
   private static final Duration FAREWELL = Duration.ofSeconds(2);
 
