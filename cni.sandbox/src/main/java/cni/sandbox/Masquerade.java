@@ -57,12 +57,14 @@ public final class Masquerade {
   private final Namespace host;
   private final String network;
   private final AttachmentId id;
+  private final String owner;
 
   /** The masquerading of an attachment to a network. */
   public Masquerade(Namespace host, String network, AttachmentId id) {
     this.host = host;
     this.network = network;
     this.id = id;
+    this.owner = RuleOwner.of(network, id);
   }
 
   /**
@@ -111,14 +113,11 @@ public final class Masquerade {
             Userdata.cut(
                 "%s, net: %s, if: %s, id: %s"
                     .formatted(
-                        RuleOwner.of(network, id),
-                        network,
-                        id.interfaceName().replace("\"", ""),
-                        id.containerId())));
+                        owner, network, id.interfaceName().replace("\"", ""), id.containerId())));
   }
 
   private boolean isOurs(ListedRule rule) {
-    return rule.chain().equals(CHECKS) && rule.rule().commentStartsWith(RuleOwner.of(network, id));
+    return rule.chain().equals(CHECKS) && rule.rule().commentStartsWith(owner);
   }
 
   /**

@@ -10,6 +10,7 @@ import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.Mac;
 import cni.netlink.ffm.route.NewLink;
 import java.io.IOException;
+import java.util.HexFormat;
 import java.util.Optional;
 import java.util.concurrent.ThreadLocalRandom;
 
@@ -24,7 +25,7 @@ public final class VethPair {
    * plugins give: {@code veth} and eight hexadecimal digits.
    */
   public static String randomName() {
-    return "veth%08x".formatted(ThreadLocalRandom.current().nextInt());
+    return "veth" + HexFormat.of().toHexDigits(ThreadLocalRandom.current().nextInt());
   }
 
   /**

@@ -38,7 +38,10 @@ public final class NetlinkSocket implements AutoCloseable {
   private static final int SOCKADDR_NL = 12;
 
   /** The kernel never puts more than this into one part of a dump (netlink_dump, af_netlink.c). */
-  private static final int RECEIVE_BUFFER = 32 * 1024;
+  private static final int DUMP_BUFFER = 32 * 1024;
+
+  /** For anything else. A link takes some 1500 bytes; what takes more is asked for once more. */
+  private static final int RECEIVE_BUFFER = 8 * 1024;
 
   private static final int LARGEST_RECEIVE_BUFFER = 4 * 1024 * 1024;
 
@@ -139,8 +142,10 @@ public final class NetlinkSocket implements AutoCloseable {
    * @throws IOException if the kernel cannot be asked
    */
   public List<NetlinkAnswer> exchange(List<NetlinkMessage> requests) throws IOException {
-    if (requests.stream().anyMatch(NetlinkMessage::isDump)) {
-      throw new IllegalArgumentException("a dump cannot be one of several requests");
+    for (NetlinkMessage request : requests) {
+      if (request.isDump()) {
+        throw new IllegalArgumentException("a dump cannot be one of several requests");
+      }
     }
     List<NetlinkAnswer> answers = new ArrayList<>(requests.size());
     for (int i = 0; i < requests.size(); i += LARGEST_BATCH) {
@@ -200,7 +205,7 @@ public final class NetlinkSocket implements AutoCloseable {
   private NetlinkReception receiveAll(List<NetlinkMessage> requests) throws IOException {
     turn.lock();
     try {
-      int size = RECEIVE_BUFFER;
+      int size = requests.getFirst().isDump() ? DUMP_BUFFER : RECEIVE_BUFFER;
       open = true;
       while (true) {
         NetlinkReception reception = sendAll(requests, false);

@@ -26,6 +26,9 @@ final class PortConflicts {
       Function<ListedRule, Optional<String>> container)
       throws CniException {
     for (ListedRule rule : rules) {
+      if (mappings.stream().noneMatch(it -> MappedPort.mayBe(rule.rule(), it.hostPort()))) {
+        continue;
+      }
       Optional<MappedPort> mapped = MappedPort.of(rule.rule());
       for (PortMapping mapping : mappings) {
         if (mapped

@@ -56,6 +56,24 @@ public final class Bytes {
     return new Bytes(bytes);
   }
 
+  /** Whether a value among these attributes begins so: values are at multiples of four bytes. */
+  boolean isValueIn(ByteBuffer attributes) {
+    for (int at = 0; at + content.length <= attributes.limit(); at += 4) {
+      if (isAt(at, attributes)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private boolean isAt(int at, ByteBuffer buffer) {
+    int same = 0;
+    while (same < content.length && buffer.get(at + same) == content[same]) {
+      same++;
+    }
+    return same == content.length;
+  }
+
   /** How many. */
   public int length() {
     return content.length;

@@ -30,6 +30,17 @@ public record MappedPort(int protocol, int port, Optional<InetAddress> address) 
     return Optional.of(new MappedPort(protocol, port.get(), address(rule)));
   }
 
+  /**
+   * False if a rule cannot be one that maps the port, at a glance: most rules of a busy host are
+   * about other ports.
+   */
+  public static boolean mayBe(Rule rule, int port) {
+    byte high = (byte) (port >> 8);
+    byte low = (byte) port;
+    // iptables' matches have it in the order of the machine.
+    return rule.mayMention(Bytes.of(high, low)) || rule.mayMention(Bytes.of(low, high));
+  }
+
   private static boolean maps(Expression expression) {
     return switch (expression) {
       case Expression.Nat nat -> nat.type() == Expression.Nat.DESTINATION;

@@ -72,11 +72,42 @@ public final class Rule {
    * compared.
    */
   public boolean doesSameAs(Rule other) {
-    return withoutSets(expressions()).equals(withoutSets(other.expressions()));
+    return mayDoSameAs(other)
+        && other.mayDoSameAs(this)
+        && withoutSets(expressions()).equals(withoutSets(other.expressions()));
+  }
+
+  /** False where a glance shows that the other compares packets with something that is not here. */
+  private boolean mayDoSameAs(Rule other) {
+    List<Expression> known = other.expressions;
+    if (expressions != null || known == null) {
+      return true;
+    }
+    for (Expression expression : known) {
+      if (expression instanceof Expression.Compare compare && !mayMention(compare.data())) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /**
+   * False if no expression of the rule can have the value. Of a rule that was listed only the bytes
+   * are looked through: it takes a fraction of what reading the expressions does, and there are as
+   * many rules as containers.
+   *
+   * @param value as it stands in a message
+   */
+  boolean mayMention(Bytes value) {
+    if (expressions != null) {
+      return true;
+    }
+    return listed.all(NfTables.NFTA_RULE_EXPRESSIONS).stream().anyMatch(value::isValueIn);
   }
 
   private static List<Expression> withoutSets(List<Expression> expressions) {
-    return expressions.stream().map(Rule::withoutSet).toList();
+    boolean any = expressions.stream().anyMatch(Expression.Lookup.class::isInstance);
+    return any ? expressions.stream().map(Rule::withoutSet).toList() : expressions;
   }
 
   private static Expression withoutSet(Expression expression) {

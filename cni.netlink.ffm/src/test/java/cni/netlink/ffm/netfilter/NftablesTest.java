@@ -59,6 +59,7 @@ class NftablesTest {
     Lab.run(lab.host(), "nft", "add rule " + theirChain + " " + words);
     List<ListedRule> theirs = nftables.rules(theirChain);
     assertEquals(1, theirs.size());
+    assertTrue(theirs.getFirst().rule().doesSameAs(ours), words);
     assertEquals(
         theirs.getFirst().rule().expressions(),
         nftables.rules(ourChain).getFirst().rule().expressions(),
@@ -290,6 +291,37 @@ class NftablesTest {
       words.set(3, "-D");
       Lab.run(lab.host(), words.toArray(String[]::new));
     }
+  }
+
+  /** What is not read must not be taken for another than it is, whoever has made it. */
+  @Test
+  void aGlanceAtARulePassesOverNoneThatMatters() throws Exception {
+    Chain nft = new Table(Family.IP, "nat").chain("PREROUTING");
+    for (String protocol : List.of("tcp", "udp", "sctp")) {
+      String match = "-p " + protocol + " --dport 8080";
+      String target = "-j DNAT --to-destination 10.1.2.4:80";
+      String command = "iptables -t nat -A PREROUTING " + match + " " + target;
+      Lab.run(lab.host(), command.split(" ", -1));
+    }
+    String daddr = "ip daddr 10.1.2.3 tcp dport 8080 dnat to 10.1.2.4:80";
+    Lab.run(lab.host(), "nft", "add rule " + nft + " " + daddr);
+    List<ListedRule> there = nftables.rules(nft);
+    assertEquals(4, there.size());
+    for (ListedRule it : there) {
+      assertTrue(MappedPort.mayBe(it.rule(), 8080), it.toString());
+      assertEquals(8080, MappedPort.of(it.rule()).orElseThrow().port());
+    }
+    for (ListedRule it : nftables.rules(nft)) {
+      assertFalse(MappedPort.mayBe(it.rule(), 8081), it.toString());
+    }
+    ListedRule unread = nftables.rules(nft).getLast();
+    Rule same = RuleBuilder.in(Family.IP).destination(EQUAL, V4, 32).build();
+    Rule other =
+        RuleBuilder.in(Family.IP).destination(EQUAL, InetAddress.ofLiteral("10.1.2.9"), 32).build();
+    assertTrue(unread.rule().mayMention(Bytes.of(V4.getAddress())));
+    assertFalse(other.doesSameAs(unread.rule()));
+    assertFalse(unread.rule().doesSameAs(other));
+    assertFalse(unread.rule().doesSameAs(same), "it does more");
   }
 
   @Test
