@@ -11,33 +11,21 @@ import java.lang.classfile.ClassHierarchyResolver;
 import java.lang.classfile.ClassModel;
 import java.lang.classfile.MethodModel;
 import java.lang.classfile.MethodTransform;
-import java.lang.classfile.attribute.ModuleAttribute;
-import java.lang.classfile.attribute.ModuleRequireInfo;
 import java.lang.constant.ClassDesc;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Set;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 import java.util.zip.ZipOutputStream;
 
 /**
- * Makes the modules of the image from those of the build. They stay what they are but for two
- * things:
- *
- * <ul>
- *   <li>Classes for a Java before 6 (picocli's) become classes for the Java of today. The virtual
- *       machine cannot keep old ones in its AOT cache, and would read and verify them at each
- *       start.
- *   <li>java.xml becomes optional for who requires it (jackson-databind, which has serializers for
- *       its types). It is a fifth of the image's classes, and nothing in the image reads XML.
- * </ul>
+ * Makes the modules of the image from those of the build: classes for a Java before 6 (picocli's)
+ * become classes for the Java of today. The virtual machine cannot keep old ones in its AOT cache,
+ * and would read and verify them at each start.
  *
  * <p>usage: java ImageModules.java DIRECTORY MODULE_PATH
  */
 final class ImageModules {
-  private static final Set<String> OPTIONAL = Set.of("java.xml");
-
   private final ZipFile module;
   private final ClassFile format;
 
@@ -90,9 +78,6 @@ final class ImageModules {
 
   private byte[] converted(byte[] bytes) {
     ClassModel model = format.parse(bytes);
-    if (model.isModuleInfo()) {
-      return format.transformClass(model, ImageModules::loosen);
-    }
     return model.majorVersion() < ClassFile.JAVA_6_VERSION
         ? format.transformClass(model, ImageModules::modernize)
         : bytes;
@@ -108,31 +93,5 @@ final class ImageModules {
               MethodTransform.transformingCode((code, instruction) -> code.with(instruction)));
       default -> builder.with(element);
     }
-  }
-
-  private static void loosen(ClassBuilder builder, ClassElement element) {
-    switch (element) {
-      case ModuleAttribute it ->
-          builder.with(
-              ModuleAttribute.of(
-                  it.moduleName(),
-                  it.moduleFlagsMask(),
-                  it.moduleVersion().orElse(null),
-                  it.requires().stream().map(ImageModules::loosened).toList(),
-                  it.exports(),
-                  it.opens(),
-                  it.uses(),
-                  it.provides()));
-      default -> builder.with(element);
-    }
-  }
-
-  private static ModuleRequireInfo loosened(ModuleRequireInfo it) {
-    return OPTIONAL.contains(it.requires().name().stringValue())
-        ? ModuleRequireInfo.of(
-            it.requires(),
-            it.requiresFlagsMask() | ClassFile.ACC_STATIC_PHASE,
-            it.requiresVersion().orElse(null))
-        : it;
   }
 }
