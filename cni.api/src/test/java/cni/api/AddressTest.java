@@ -2,6 +2,7 @@ package cni.api;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -65,5 +66,15 @@ class AddressTest {
         }) {
       assertThrows(IllegalArgumentException.class, () -> Cidr.parse(wrong), wrong);
     }
+  }
+
+  @Test
+  void networksAreEqualByAddressAndPrefix() {
+    Cidr net = Cidr.parse("10.1.0.5/16");
+    assertEquals(net, Cidr.parse("10.1.0.5/16"));
+    assertEquals(net.hashCode(), Cidr.parse("10.1.0.5/16").hashCode());
+    assertNotEquals(net, Cidr.parse("10.1.0.5/24"));
+    assertNotEquals(net, Cidr.parse("10.1.0.6/16"));
+    assertEquals(Cidr.parse("fd00::1/64"), Cidr.parse("fd00:0::0:1/64"));
   }
 }

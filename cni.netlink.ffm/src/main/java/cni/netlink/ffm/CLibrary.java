@@ -19,8 +19,13 @@ public final class CLibrary {
    * needs it meanwhile waits for that. A failure is told to whoever calls a function.
    */
   public static void beginLinking() {
-    if (!BEGUN.getAndSet(true)) {
+    if (BEGUN.getAndSet(true)) {
+      return;
+    }
+    try {
       Thread.ofPlatform().daemon().name("cni-linking").start(CLibrary::link);
+    } catch (OutOfMemoryError e) {
+      return; // no thread could be made: it is linked when it is needed
     }
   }
 
