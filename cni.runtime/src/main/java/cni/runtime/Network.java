@@ -22,12 +22,19 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 
 /**
  * A network that containers are attached to: the chain of plugins of a configuration (SPEC section
  * 3).
  */
 public final class Network {
+  /** How many stale attachments are deleted at a time. */
+  private static final int AT_ONCE = 16;
+
   private final NetworkConfig config;
   private final Cni cni;
   private final TraceContext trace;
@@ -195,11 +202,13 @@ public final class Network {
       var failures = new Failures("GC of network " + name());
       List<CachedAttachment> kept = new ArrayList<>(cni.cache().list(Optional.empty()));
       kept.addAll(cni.begun().list(Optional.empty())); // nobody is adding now: those have died
-      for (CachedAttachment cached : kept) {
-        if (cached.network().equals(name()) && !valid.contains(cached.attachment().id())) {
-          failures.guard(() -> delete(cached.attachment(), context));
-        }
-      }
+      List<Attachment> stale =
+          kept.stream()
+              .filter(it -> it.network().equals(name()))
+              .map(CachedAttachment::attachment)
+              .filter(it -> !valid.contains(it.id()))
+              .toList();
+      deleteAll(stale, context, failures);
       SpecVersion version = new VersionChoice(config, cni.plugins()).orNewest();
       if (Verb.GC.isIn(version)) {
         for (PluginConfig plugin : config.plugins()) {
@@ -208,6 +217,42 @@ public final class Network {
       }
       failures.guard(cni.begun()::sweep);
       failures.throwIfAny();
+    }
+  }
+
+  /** Several at once: the kernel lets them wait together until their links are out of use. */
+  private void deleteAll(List<Attachment> stale, CallContext context, Failures failures) {
+    if (stale.isEmpty()) {
+      return;
+    }
+    var threads = Thread.ofPlatform().daemon().name("cni-gc-", 0).factory();
+    int count = Math.min(stale.size(), AT_ONCE);
+    try (ExecutorService executor = Executors.newFixedThreadPool(count, threads)) {
+      List<Future<Boolean>> ends = new ArrayList<>();
+      for (Attachment attachment : stale) {
+        ends.add(
+            executor.submit(
+                () -> {
+                  delete(attachment, context);
+                  return true;
+                }));
+      }
+      ends.forEach(end -> failures.guard(() -> await(end)));
+    }
+  }
+
+  private static void await(Future<?> end) throws CniException {
+    try {
+      end.get();
+    } catch (InterruptedException e) {
+      throw CniException.interrupted("what is stale is deleted");
+    } catch (ExecutionException e) {
+      switch (e.getCause()) {
+        case CniException failure -> throw failure;
+        case Error error -> throw error;
+        case RuntimeException unexpected -> throw unexpected;
+        case null, default -> throw new IllegalStateException(e);
+      }
     }
   }
 

@@ -102,6 +102,22 @@ class LibcniTest {
     assertEquals(List.of("c2"), containers(cni().attachments()));
   }
 
+  @Test
+  void muchGarbageIsAllDeletedBeforeAnyIsCollected() throws Exception {
+    chain("1.1.0", "", "", "");
+    for (int i = 0; i < 40; i++) {
+      network().add(Attachment.of("stale-" + i, Path.of("/run/netns/stale-" + i), "eth0"));
+    }
+    network().add(SECOND);
+    FakePlugin.CALLS.clear();
+    network().collect(Set.of(SECOND.id()));
+    List<String> calls = List.copyOf(FakePlugin.CALLS);
+    assertEquals(82, calls.size());
+    assertTrue(calls.subList(0, 80).stream().allMatch(it -> it.startsWith("DEL")), calls::toString);
+    assertEquals(List.of("GC first [c2]", "GC second [c2]"), calls.subList(80, 82));
+    assertEquals(List.of("c2"), containers(cni().attachments()));
+  }
+
   private static List<String> containers(List<CachedAttachment> attachments) {
     return attachments.stream().map(it -> it.attachment().containerId()).toList();
   }
