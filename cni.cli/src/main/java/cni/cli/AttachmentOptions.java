@@ -5,6 +5,7 @@ import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.GenericArgs;
 import cni.api.Json;
+import cni.netlink.ffm.CLibrary;
 import cni.runtime.Cni;
 import cni.runtime.Network;
 import java.nio.charset.StandardCharsets;
@@ -68,6 +69,7 @@ final class AttachmentOptions {
 
   /** Does it. */
   void apply(Action action) throws CniException {
+    CLibrary.beginLinking();
     try (Cni cni = host.open()) {
       action.apply(cni.network(network), attachment());
     }

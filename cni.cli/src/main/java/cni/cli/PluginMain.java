@@ -5,9 +5,11 @@ import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.NetworkPlugin;
 import cni.api.SpecVersion;
+import cni.api.Verb;
 import cni.exec.Diagnostics;
 import cni.exec.PluginPath;
 import cni.exec.ServedPlugin;
+import cni.netlink.ffm.CLibrary;
 import cni.runtime.Cni;
 import cni.runtime.Plugins;
 import java.nio.file.Path;
@@ -42,6 +44,9 @@ public final class PluginMain {
 
   /** Serves the request of this process; returns its exit status. */
   static int serveOnce(String type) {
+    if (!Environment.get("CNI_COMMAND").equals(Optional.of(Verb.VERSION.name()))) {
+      CLibrary.beginLinking(); // all but VERSION go to the kernel
+    }
     return new PluginMain().serve(type);
   }
 

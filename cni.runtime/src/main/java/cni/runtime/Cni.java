@@ -10,7 +10,6 @@ import cni.api.SpareFiles;
 import cni.api.TraceContext;
 import cni.exec.Diagnostics;
 import cni.exec.PluginPath;
-import cni.netlink.ffm.CLibrary;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -52,10 +51,6 @@ public final class Cni implements AutoCloseable {
 
   /** As many containers as may come and go at once. */
   private static final int SPARES = 64;
-
-  static {
-    CLibrary.beginLinking(); // hardly anybody comes for anything else
-  }
 
   private final NetworkDirectory networks;
   private final Plugins plugins;
