@@ -197,18 +197,14 @@ public final class Namespace implements AutoCloseable {
    */
   public void awaitEntry() throws IOException {
     Optional<Throwable> failure = entry == null ? Optional.empty() : entry.await().failure();
-    if (failure.isPresent()) {
-      throw thrown(failure.get());
+    if (failure.isPresent()) { // only then, as a process's first such switch takes milliseconds
+      switch (failure.get()) {
+        case IOException e -> throw e;
+        case RuntimeException e -> throw e;
+        case Error e -> throw e;
+        default -> throw new IllegalStateException(failure.get());
+      }
     }
-  }
-
-  private static IOException thrown(Throwable failure) {
-    return switch (failure) {
-      case IOException e -> e;
-      case RuntimeException e -> throw e;
-      case Error e -> throw e;
-      default -> throw new IllegalStateException(failure);
-    };
   }
 
   /**

@@ -35,10 +35,9 @@ public record MappedPort(int protocol, int port, Optional<InetAddress> address) 
    * about other ports.
    */
   public static boolean mayBe(Rule rule, int port) {
-    byte high = (byte) (port >> 8);
-    byte low = (byte) port;
-    // iptables' matches have it in the order of the machine.
-    return rule.mayMention(Bytes.of(high, low)) || rule.mayMention(Bytes.of(low, high));
+    // iptables' matches have it in the order of the machine, which may be the other one.
+    return rule.mayMention(Bytes.be16(port))
+        || rule.mayMention(Bytes.be16(Short.reverseBytes((short) port)));
   }
 
   private static boolean maps(Expression expression) {

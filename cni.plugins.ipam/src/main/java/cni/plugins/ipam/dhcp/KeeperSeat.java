@@ -1,5 +1,7 @@
 package cni.plugins.ipam.dhcp;
 
+import static cni.plugins.ipam.Log.LOG;
+
 import cni.api.CniException;
 import cni.api.WholeFile;
 import cni.netlink.ffm.Errno;
@@ -70,8 +72,7 @@ record KeeperSeat(String name, Path file, Flock lock) implements AutoCloseable {
     try {
       Files.deleteIfExists(file);
     } catch (IOException e) {
-      System.getLogger("cni.plugins.ipam")
-          .log(System.Logger.Level.DEBUG, "left behind, unlocked: " + file, e);
+      LOG.log(System.Logger.Level.DEBUG, "left behind, unlocked: " + file, e);
     } finally {
       lock.close();
     }
