@@ -5,10 +5,8 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.Linker;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.StructLayout;
-import java.lang.invoke.VarHandle;
 
 /**
  * The functions of the C library that this module needs. Each returns what the C function returns,
@@ -43,8 +41,9 @@ final class Libc {
   static final int STATX_DEV_MAJOR_OFFSET = 136;
 
   static final StructLayout STATE = Linker.Option.captureStateLayout();
-  private static final VarHandle ERRNO =
-      STATE.varHandle(MemoryLayout.PathElement.groupElement("errno"));
+
+  /** Where errno is in it: on Linux it has nothing else. */
+  private static final long ERRNO_OFFSET = 0;
 
   private static final CFunction OPEN = CFunction.of("open");
   private static final CFunction CLOSE = CFunction.of("close");
@@ -366,7 +365,7 @@ final class Libc {
 
   /** The errno of the call that had this state. */
   static int errno(MemorySegment state) {
-    return (int) ERRNO.get(state, 0L);
+    return state.get(JAVA_INT, ERRNO_OFFSET);
   }
 
   /** What a method handle threw: our own exception, or a mistake in this class. */

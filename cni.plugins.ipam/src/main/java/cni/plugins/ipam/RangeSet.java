@@ -88,9 +88,11 @@ record RangeSet(List<AddressRange> ranges) {
   Optional<InetAddress> next(Optional<InetAddress> last, Predicate<AddressKey> free) {
     int start = 0;
     AddressKey from = AddressKey.of(ranges.getFirst().first());
-    if (last.isPresent() && contains(last.get())) {
-      start = ranges.indexOf(rangeOf(last.get()).orElseThrow());
-      from = AddressKey.of(last.get()).next();
+    for (int i = 0; last.isPresent() && i < ranges.size(); i++) {
+      if (ranges.get(i).contains(last.get())) {
+        start = i;
+        from = AddressKey.of(last.get()).next();
+      }
     }
     // The rest of the range begun, the others, then that range from its start.
     Optional<InetAddress> found = search(ranges.get(start), from, free);

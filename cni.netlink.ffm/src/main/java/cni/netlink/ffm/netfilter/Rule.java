@@ -2,6 +2,8 @@ package cni.netlink.ffm.netfilter;
 
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
+import cni.netlink.ffm.NetlinkMessage;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
@@ -74,7 +76,7 @@ public final class Rule {
   public boolean doesSameAs(Rule other) {
     return mayDoSameAs(other)
         && other.mayDoSameAs(this)
-        && withoutSets(expressions()).equals(withoutSets(other.expressions()));
+        && same(withoutSets(expressions()), withoutSets(other.expressions()));
   }
 
   /** False where a glance shows that the other compares packets with something that is not here. */
@@ -103,6 +105,33 @@ public final class Rule {
       return true;
     }
     return listed.all(NfTables.NFTA_RULE_EXPRESSIONS).stream().anyMatch(value::isValueIn);
+  }
+
+  private static boolean same(List<Expression> mine, List<Expression> others) {
+    boolean same = mine.size() == others.size();
+    for (int i = 0; same && i < mine.size(); i++) {
+      same = same(mine.get(i), others.get(i));
+    }
+    return same;
+  }
+
+  /**
+   * Whether both are equal. What they write is compared, as their own equals is spun when first
+   * used, for each kind, which takes a process some milliseconds.
+   */
+  private static boolean same(Expression mine, Expression other) {
+    if (mine.getClass() != other.getClass() || mine instanceof Expression.Other) {
+      return false;
+    }
+    return mine instanceof Expression.Lookup
+        ? mine.equals(other) // its set is not written
+        : Arrays.equals(written(mine), written(other));
+  }
+
+  private static byte[] written(Expression expression) {
+    var message = new NetlinkMessage("", 0, 0);
+    expression.write(message);
+    return message.payload();
   }
 
   private static List<Expression> withoutSets(List<Expression> expressions) {
@@ -140,7 +169,7 @@ public final class Rule {
   public boolean equals(@Nullable Object other) {
     return other instanceof Rule rule
         && userdata.equals(rule.userdata)
-        && expressions().equals(rule.expressions());
+        && same(expressions(), rule.expressions());
   }
 
   @Override

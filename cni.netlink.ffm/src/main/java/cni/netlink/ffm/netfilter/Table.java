@@ -1,5 +1,7 @@
 package cni.netlink.ffm.netfilter;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * The name of a table.
  *
@@ -10,6 +12,18 @@ public record Table(Family family, String name) {
   /** The name of one of its chains. */
   public Chain chain(String chain) {
     return new Chain(this, chain);
+  }
+
+  // A record's own methods are spun when first used, which takes a process some milliseconds.
+
+  @Override
+  public boolean equals(@Nullable Object other) {
+    return other instanceof Table it && family.equals(it.family) && name.equals(it.name);
+  }
+
+  @Override
+  public int hashCode() {
+    return 31 * family.hashCode() + name.hashCode();
   }
 
   /** As nft writes it: {@code ip nat}. */

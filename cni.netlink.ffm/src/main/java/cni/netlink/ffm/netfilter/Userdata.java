@@ -3,6 +3,7 @@ package cni.netlink.ffm.netfilter;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a rule carries that the kernel does not read: attributes of one byte for the type, one for
@@ -41,6 +42,18 @@ public record Userdata(Optional<String> comment, Optional<String> owner) {
       end--; // not in the middle of a character
     }
     return new String(bytes, 0, end, StandardCharsets.UTF_8);
+  }
+
+  // A record's own methods are spun when first used, which takes a process some milliseconds.
+
+  @Override
+  public boolean equals(@Nullable Object other) {
+    return other instanceof Userdata it && comment.equals(it.comment) && owner.equals(it.owner);
+  }
+
+  @Override
+  public int hashCode() {
+    return 31 * comment.hashCode() + owner.hashCode();
   }
 
   byte[] toBytes() {
