@@ -6,7 +6,4 @@ module cni.cli {
   requires info.picocli;
 
   uses cni.api.PluginDaemon;
-
-  opens cni.cli to
-      info.picocli;
 }

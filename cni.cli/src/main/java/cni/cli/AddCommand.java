@@ -3,17 +3,14 @@ package cni.cli;
 import cni.api.CniException;
 import cni.api.Json;
 import cni.api.ResultJson;
-import java.util.concurrent.Callable;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
 
 /** {@code cni add}. */
-@Command(
-    name = "add",
-    mixinStandardHelpOptions = true,
-    description = "Attaches a namespace to a network and prints the result.")
-final class AddCommand implements Callable<Integer> {
-  @Mixin private AttachmentOptions options = new AttachmentOptions();
+final class AddCommand extends Subcommand {
+  private final AttachmentOptions options = new AttachmentOptions(spec());
+
+  AddCommand() {
+    super("Attaches a namespace to a network and prints the result.");
+  }
 
   @Override
   public Integer call() throws CniException {

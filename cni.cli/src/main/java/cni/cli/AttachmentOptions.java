@@ -5,7 +5,6 @@ import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.GenericArgs;
 import cni.api.Json;
-import cni.netlink.ffm.CLibrary;
 import cni.runtime.Cni;
 import cni.runtime.Network;
 import java.nio.charset.StandardCharsets;
@@ -15,52 +14,66 @@ import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.Model.PositionalParamSpec;
 import tools.jackson.databind.JsonNode;
 
 /** What says which container is attached to which network, as cnitool does. */
 final class AttachmentOptions {
   private static final int CONTAINER_ID_BYTES = 10;
 
-  @Mixin private HostOptions host = new HostOptions();
+  private final HostOptions host;
 
-  @Parameters(index = "0", paramLabel = "NETWORK", description = "The network's name.")
-  private String network = "";
+  private final PositionalParamSpec network =
+      Subcommand.word(0, "NETWORK").description("The network's name.").build();
 
-  @Parameters(
-      index = "1",
-      paramLabel = "NETNS",
-      description = "The container's namespace: a path, or a name that \"ip netns\" knows.")
-  private String namespace = "";
+  private final PositionalParamSpec namespace =
+      Subcommand.word(1, "NETNS")
+          .description("The container's namespace: a path, or a name that \"ip netns\" knows.")
+          .build();
 
-  @Option(
-      names = {"-i", "--ifname"},
-      paramLabel = "NAME",
-      description = "The interface in the container; CNI_IFNAME, or eth0.")
-  private String interfaceName = Environment.get("CNI_IFNAME").orElse("eth0");
+  private final OptionSpec interfaceName =
+      OptionSpec.builder("-i", "--ifname")
+          .type(String.class)
+          .initialValue(Environment.get("CNI_IFNAME").orElse("eth0"))
+          .paramLabel("NAME")
+          .description("The interface in the container; CNI_IFNAME, or eth0.")
+          .build();
 
-  @Option(
-      names = "--container-id",
-      paramLabel = "ID",
-      description = "The container's id; by default made from NETNS as cnitool makes it.")
-  private @Nullable String containerId;
+  private final OptionSpec containerId =
+      OptionSpec.builder("--container-id")
+          .type(String.class)
+          .paramLabel("ID")
+          .description("The container's id; by default made from NETNS as cnitool makes it.")
+          .build();
 
-  @Option(
-      names = "--args",
-      paramLabel = "K=V;...",
-      description = "Arguments for the plugins; CNI_ARGS.")
-  private String args = Environment.get("CNI_ARGS").orElse("");
+  private final OptionSpec args =
+      OptionSpec.builder("--args")
+          .type(String.class)
+          .initialValue(Environment.get("CNI_ARGS").orElse(""))
+          .paramLabel("K=V;...")
+          .description("Arguments for the plugins; CNI_ARGS.")
+          .build();
 
-  @Option(
-      names = "--capability-args",
-      paramLabel = "JSON",
-      description = "Arguments for capabilities, an object by capability; CAP_ARGS.")
-  private String capabilityArgs = Environment.get("CAP_ARGS").orElse("");
+  private final OptionSpec capabilityArgs =
+      OptionSpec.builder("--capability-args")
+          .type(String.class)
+          .initialValue(Environment.get("CAP_ARGS").orElse(""))
+          .paramLabel("JSON")
+          .description("Arguments for capabilities, an object by capability; CAP_ARGS.")
+          .build();
+
+  /** Options of a command. */
+  AttachmentOptions(CommandSpec command) {
+    host = new HostOptions(command);
+    List.of(network, namespace).forEach(command::addPositional);
+    List.of(interfaceName, containerId, args, capabilityArgs).forEach(command::addOption);
+  }
 
   /** What a command does with the attachment. */
   interface Action {
@@ -69,22 +82,24 @@ final class AttachmentOptions {
 
   /** Does it. */
   void apply(Action action) throws CniException {
-    CLibrary.beginLinking();
     try (Cni cni = host.open()) {
-      action.apply(cni.network(network), attachment());
+      action.apply(cni.network(network.<String>getValue()), attachment());
     }
   }
 
   private Attachment attachment() throws CniException {
-    Path path = NamespacePaths.resolve(namespace);
-    String id = containerId == null ? containerIdOf(path) : containerId;
+    Path path = NamespacePaths.resolve(namespace.getValue());
+    @Nullable String given = containerId.getValue();
+    String id = given == null ? containerIdOf(path) : given;
+    String forCapabilities = capabilityArgs.getValue();
     Map<String, JsonNode> capabilities = new LinkedHashMap<>();
-    if (!capabilityArgs.isEmpty()) {
-      Json.parse(capabilityArgs, "CAP_ARGS").properties().stream()
+    if (!forCapabilities.isEmpty()) {
+      Json.parse(forCapabilities, "CAP_ARGS").properties().stream()
           .forEach(entry -> capabilities.put(entry.getKey(), entry.getValue()));
     }
-    var attachmentId = new AttachmentId(id, interfaceName);
-    return new Attachment(attachmentId, Optional.of(path), GenericArgs.parse(args), capabilities);
+    var attachmentId = new AttachmentId(id, interfaceName.getValue());
+    return new Attachment(
+        attachmentId, Optional.of(path), GenericArgs.parse(args.getValue()), capabilities);
   }
 
   /** cnitool's, so that either can delete what the other added. */

@@ -2,17 +2,14 @@ package cni.cli;
 
 import cni.api.CniException;
 import cni.runtime.Network;
-import java.util.concurrent.Callable;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
 
 /** {@code cni check}. */
-@Command(
-    name = "check",
-    mixinStandardHelpOptions = true,
-    description = "Checks that an attachment is still as it was made; silent if it is.")
-final class CheckCommand implements Callable<Integer> {
-  @Mixin private AttachmentOptions options = new AttachmentOptions();
+final class CheckCommand extends Subcommand {
+  private final AttachmentOptions options = new AttachmentOptions(spec());
+
+  CheckCommand() {
+    super("Checks that an attachment is still as it was made; silent if it is.");
+  }
 
   @Override
   public Integer call() throws CniException {

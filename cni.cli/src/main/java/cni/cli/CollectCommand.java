@@ -8,42 +8,30 @@ import cni.api.Json;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
-import java.util.concurrent.Callable;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Model.OptionSpec;
 
 /** {@code cni gc}. */
-@Command(
-    name = "gc",
-    mixinStandardHelpOptions = true,
-    description = {
-      "Removes what belongs to attachments of a network that do not exist any more.",
-      "Those that exist are named by --valid; without it none does, as for cnitool, and everything"
-          + " is removed."
-    })
-final class CollectCommand implements Callable<Integer> {
-  @Mixin private NetworkOptions options = new NetworkOptions();
+final class CollectCommand extends Subcommand {
+  private final NetworkOptions options = new NetworkOptions(spec());
+  private final OptionSpec valid =
+      words("--valid")
+          .paramLabel("ID/IFNAME")
+          .description("An attachment that exists: container's id and interface; may be repeated.")
+          .build();
 
-  @Parameters(
-      index = "1",
-      arity = "0..1",
-      paramLabel = "NETNS",
-      description = "Not used: here because cnitool wants one.")
-  @SuppressWarnings("UnusedVariable")
-  private String namespace = "";
-
-  @Option(
-      names = "--valid",
-      paramLabel = "ID/IFNAME",
-      description = "An attachment that exists: container's id and interface; may be repeated.")
-  private List<String> valid = List.of();
+  CollectCommand() {
+    super(
+        "Removes what belongs to attachments of a network that do not exist any more.",
+        "Those that exist are named by --valid; without it none does, as for cnitool, and everything"
+            + " is removed.");
+    NetworkOptions.addUnusedNamespace(spec());
+    spec().addOption(valid);
+  }
 
   @Override
   public Integer call() throws CniException {
     Set<AttachmentId> ids = new HashSet<>();
-    for (String text : valid) {
+    for (String text : valid.<List<String>>getValue()) {
       ids.add(parse(text));
     }
     options.apply((network, cni) -> network.collect(ids));

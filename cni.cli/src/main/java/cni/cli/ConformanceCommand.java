@@ -18,64 +18,60 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code cni conformance}. */
-@Command(
-    name = "conformance",
-    mixinStandardHelpOptions = true,
-    description = {
-      "Examines plugins: each check is a requirement of the CNI specification, made on hosts and"
-          + " containers that exist only for it. Needs root; changes nothing on this machine.",
-      "A plugin is named by its type, as in a network's configuration, or by the path of an"
-          + " executable, which may be written in any language.",
-      "The exit status is 1 if a check failed."
-    })
-final class ConformanceCommand implements Callable<Integer> {
-  @Mixin private HostOptions host = new HostOptions();
+final class ConformanceCommand extends Subcommand {
+  private final HostOptions host = new HostOptions(spec());
+  private final OptionSpec config =
+      OptionSpec.builder("--config")
+          .type(Path.class)
+          .paramLabel("FILE")
+          .description(
+              "The plugin configuration to examine it with; by default one that suits it, if its"
+                  + " type is one of ours or of the reference plugins. See docs/conformance.md.")
+          .build();
+  private final OptionSpec format =
+      OptionSpec.builder("--format")
+          .type(String.class)
+          .defaultValue("text")
+          .paramLabel("FORMAT")
+          .description("text, json, or junit for XML that build servers read; ${DEFAULT-VALUE}.")
+          .build();
+  private final OptionSpec patience =
+      OptionSpec.builder("--patience")
+          .type(int.class)
+          .defaultValue("30")
+          .paramLabel("SECONDS")
+          .description("How long a call of the plugin may take; ${DEFAULT-VALUE}.")
+          .build();
+  private final PositionalParamSpec plugins =
+      allWords(1, "TYPE|PATH").description("The plugins.").build();
 
-  @Option(
-      names = "--config",
-      paramLabel = "FILE",
-      description = {
-        "The plugin configuration to examine it with; by default one that suits it, if its type is"
-            + " one of ours or of the reference plugins. See docs/conformance.md."
-      })
-  private @Nullable Path config;
-
-  @Option(
-      names = "--format",
-      paramLabel = "FORMAT",
-      defaultValue = "text",
-      description = "text, json, or junit for XML that build servers read; ${DEFAULT-VALUE}.")
-  private String format = "text";
-
-  @Option(
-      names = "--patience",
-      paramLabel = "SECONDS",
-      defaultValue = "30",
-      description = "How long a call of the plugin may take; ${DEFAULT-VALUE}.")
-  private int patience = 30;
-
-  @Parameters(arity = "1..*", paramLabel = "TYPE|PATH", description = "The plugins.")
-  private List<String> plugins = List.of();
+  ConformanceCommand() {
+    super(
+        "Examines plugins: each check is a requirement of the CNI specification, made on hosts and"
+            + " containers that exist only for it. Needs root; changes nothing on this machine.",
+        "A plugin is named by its type, as in a network's configuration, or by the path of an"
+            + " executable, which may be written in any language.",
+        "The exit status is 1 if a check failed.");
+    spec().addOption(config).addOption(format).addOption(patience).addPositional(plugins);
+  }
 
   @Override
   public Integer call() throws CniException, IOException {
-    if (!List.of("text", "json", "junit").contains(format)) {
+    String form = format.getValue();
+    if (!List.of("text", "json", "junit").contains(form)) {
       throw new CniException(
-          ErrorCode.INVALID_PARAMETER, "--format " + format + " is none of text, json, junit");
+          ErrorCode.INVALID_PARAMETER, "--format " + form + " is none of text, json, junit");
     }
     boolean passed = true;
     try (Cni cni = host.open()) {
-      for (String plugin : plugins) {
+      for (String plugin : plugins.<List<String>>getValue()) {
         Report report = examine(plugin, cni);
-        print(report);
+        print(report, form);
         passed &= report.passed();
       }
     }
@@ -97,7 +93,7 @@ final class ConformanceCommand implements Callable<Integer> {
       if (directory != null) {
         pluginPath.addFirst(directory); // its delegates are usually beside it
       }
-      subject = new ExecutableSubject(file, Duration.ofSeconds(patience));
+      subject = new ExecutableSubject(file, patience());
     } else {
       subject = subject(type, cni, pluginPath);
     }
@@ -105,7 +101,7 @@ final class ConformanceCommand implements Callable<Integer> {
   }
 
   private Subject subject(String type, Cni cni, List<Path> pluginPath) throws CniException {
-    Duration time = Duration.ofSeconds(patience);
+    Duration time = patience();
     var module = cni.plugins().module(type);
     if (module.isPresent()) {
       NetworkPlugin plugin = module.get();
@@ -123,16 +119,20 @@ final class ConformanceCommand implements Callable<Integer> {
     return new ExecutableSubject(file, time);
   }
 
+  private Duration patience() {
+    return Duration.ofSeconds(patience.<Integer>getValue());
+  }
+
   private Setting setting(String type) throws CniException, IOException {
-    Path file = config;
+    @Nullable Path file = config.getValue();
     return file == null
         ? Setting.of(type)
         : Setting.parse(Json.parse(Files.readAllBytes(file), file.toString()));
   }
 
-  private void print(Report report) {
+  private static void print(Report report, String form) {
     System.out.println(
-        switch (format) {
+        switch (form) {
           case "json" -> Json.pretty(report.json());
           case "junit" -> report.xml();
           default -> report.text();

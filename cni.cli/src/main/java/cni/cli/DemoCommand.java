@@ -23,29 +23,26 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.concurrent.Callable;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import picocli.CommandLine.Command;
 
 /** {@code cni demo}: the main job from end to end, in namespaces that exist only for it. */
-@Command(
-    name = "demo",
-    mixinStandardHelpOptions = true,
-    description = {
-      "Shows it working: joins two containers to a bridge network, has them ping the gateway and each"
-          + " other over IPv4 and IPv6, checks and removes them.",
-      "Everything happens in namespaces made for it, the host's side included, and is gone"
-          + " afterwards. Needs root."
-    })
-final class DemoCommand implements Callable<Integer> {
+final class DemoCommand extends Subcommand {
   private static final int PING_MILLIS = 2000;
   private static final String SUBNET_V4 = "10.88.0.0/24";
   private static final String SUBNET_V6 = "fd00:88::/64";
 
   private final String suffix = "%08x".formatted(ThreadLocalRandom.current().nextInt());
   private final Rollback cleanup = new Rollback();
+
+  DemoCommand() {
+    super(
+        "Shows it working: joins two containers to a bridge network, has them ping the gateway and each"
+            + " other over IPv4 and IPv6, checks and removes them.",
+        "Everything happens in namespaces made for it, the host's side included, and is gone"
+            + " afterwards. Needs root.");
+  }
 
   @Override
   public Integer call() throws Exception {

@@ -8,37 +8,31 @@ import cni.runtime.Subscription;
 import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
 import java.util.List;
-import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
+import picocli.CommandLine.Model.OptionSpec;
 import tools.jackson.databind.node.ObjectNode;
 
 /** {@code cni events}. */
-@Command(
-    name = "events",
-    mixinStandardHelpOptions = true,
-    description = {
-      "Prints what happens to attachments between operations, until it is interrupted: interfaces"
-          + " that are gone or down, addresses that are gone or in conflict, leases that are lost.",
-      "It sees every attachment that is kept in --cache, whoever made it. Leases are told by the"
-          + " process that keeps them."
-    })
-final class EventsCommand implements Callable<Integer> {
+final class EventsCommand extends Subcommand {
   private static final DateTimeFormatter TIME =
       DateTimeFormatter.ofPattern("HH:mm:ss").withZone(ZoneId.systemDefault());
 
-  @Mixin private HostOptions host = new HostOptions();
+  private final HostOptions host = new HostOptions(spec());
+  private final OptionSpec json = flag("--json", "Print a line of JSON for each.");
+  private final OptionSpec networks =
+      words("-n", "--network")
+          .paramLabel("NETWORK")
+          .description("Only those of these networks.")
+          .build();
 
-  @Option(names = "--json", description = "Print a line of JSON for each.")
-  private boolean json;
-
-  @Option(
-      names = {"-n", "--network"},
-      paramLabel = "NETWORK",
-      description = "Only those of these networks.")
-  private List<String> networks = List.of();
+  EventsCommand() {
+    super(
+        "Prints what happens to attachments between operations, until it is interrupted: interfaces"
+            + " that are gone or down, addresses that are gone or in conflict, leases that are lost.",
+        "It sees every attachment that is kept in --cache, whoever made it. Leases are told by the"
+            + " process that keeps them.");
+    spec().addOption(json).addOption(networks);
+  }
 
   @Override
   public Integer call() throws CniException {
@@ -52,8 +46,10 @@ final class EventsCommand implements Callable<Integer> {
   }
 
   private void print(PluginEvent event) {
-    if (networks.isEmpty() || networks.contains(event.network())) {
-      System.out.println(json ? json(event) : text(event));
+    List<String> only = networks.getValue();
+    boolean asJson = json.getValue();
+    if (only.isEmpty() || only.contains(event.network())) {
+      System.out.println(asJson ? json(event) : text(event));
       System.out.flush();
     }
   }

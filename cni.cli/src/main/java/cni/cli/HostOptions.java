@@ -11,77 +11,102 @@ import java.time.Duration;
 import java.time.format.DateTimeParseException;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine.Option;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 
 /**
  * Options that say where things are on the host. Their defaults come from cnitool's environment.
  */
 final class HostOptions {
-  @Option(
-      names = "--networks",
-      paramLabel = "DIR",
-      description = "Network configurations; NETCONFPATH, or /etc/cni/net.d.")
-  private Path networks = Environment.get("NETCONFPATH").map(Path::of).orElse(Cni.DEFAULT_NETWORKS);
+  private final OptionSpec networks =
+      OptionSpec.builder("--networks")
+          .type(Path.class)
+          .initialValue(Environment.get("NETCONFPATH").map(Path::of).orElse(Cni.DEFAULT_NETWORKS))
+          .paramLabel("DIR")
+          .description("Network configurations; NETCONFPATH, or /etc/cni/net.d.")
+          .build();
 
-  @Option(
-      names = "--path",
-      paramLabel = "DIRS",
-      description = "Plugin executables, separated by colons; CNI_PATH, or /opt/cni/bin.")
-  private String path = Environment.get("CNI_PATH").orElseGet(Cni.DEFAULT_EXECUTABLES::toString);
+  private final OptionSpec path =
+      OptionSpec.builder("--path")
+          .type(String.class)
+          .initialValue(Environment.get("CNI_PATH").orElseGet(Cni.DEFAULT_EXECUTABLES::toString))
+          .paramLabel("DIRS")
+          .description("Plugin executables, separated by colons; CNI_PATH, or /opt/cni/bin.")
+          .build();
 
-  @Option(
-      names = "--modules",
-      paramLabel = "DIRS",
-      description = {
-        "Directories with a directory of modules for each plugin, separated by colons;"
-            + " CNI_MODULE_PATH, or /opt/cni/modules."
-      })
-  private String modules = PluginPlaces.modulePath();
+  private final OptionSpec modules =
+      OptionSpec.builder("--modules")
+          .type(String.class)
+          .initialValue(PluginPlaces.modulePath())
+          .paramLabel("DIRS")
+          .description(
+              "Directories with a directory of modules for each plugin, separated by colons;"
+                  + " CNI_MODULE_PATH, or /opt/cni/modules.")
+          .build();
 
-  @Option(
-      names = "--native-access",
-      paramLabel = "NAME",
-      split = ",",
-      description =
-          "Let the plugin in this directory of modules call native code; CNI_NATIVE_ACCESS.")
-  private List<String> nativeAccess = PluginPlaces.nativeAccess();
+  private final OptionSpec nativeAccess =
+      Subcommand.words("--native-access")
+          .initialValue(PluginPlaces.nativeAccess())
+          .splitRegex(",")
+          .paramLabel("NAME")
+          .description(
+              "Let the plugin in this directory of modules call native code; CNI_NATIVE_ACCESS.")
+          .build();
 
-  @Option(
-      names = "--order",
-      paramLabel = "PLACE",
-      split = ",",
-      converter = PluginPlaces.Reader.class,
-      description = {
-        "Where a plugin is looked for first, second, third; CNI_PLUGIN_ORDER, or"
-            + " built-in,directory,executable. A place that is left out is not searched."
-      })
-  private List<PluginSource> order = List.of();
+  private final OptionSpec order =
+      Subcommand.words("--order")
+          .auxiliaryTypes(PluginSource.class)
+          .converters(PluginPlaces::read)
+          .splitRegex(",")
+          .paramLabel("PLACE")
+          .description(
+              "Where a plugin is looked for first, second, third; CNI_PLUGIN_ORDER, or"
+                  + " built-in,directory,executable. A place that is left out is not searched.")
+          .build();
 
-  @Option(
-      names = "--cache",
-      paramLabel = "DIR",
-      defaultValue = "/var/lib/cni",
-      description = "Results of attachments; ${DEFAULT-VALUE}.")
-  private Path cache = Cni.DEFAULT_CACHE;
+  private final OptionSpec cache =
+      OptionSpec.builder("--cache")
+          .type(Path.class)
+          .defaultValue(Cni.DEFAULT_CACHE.toString())
+          .paramLabel("DIR")
+          .description("Results of attachments; ${DEFAULT-VALUE}.")
+          .build();
 
-  @Option(
-      names = "--host-netns",
-      paramLabel = "PATH",
-      description = "The namespace that is the host's side; by default the command's own.")
-  private @Nullable Path hostNamespace;
+  private final OptionSpec hostNamespace =
+      OptionSpec.builder("--host-netns")
+          .type(Path.class)
+          .paramLabel("PATH")
+          .description("The namespace that is the host's side; by default the command's own.")
+          .build();
 
-  @Option(
-      names = "--executable",
-      paramLabel = "TYPE",
-      description = "Have the executable serve this type even where there is a module.")
-  private List<String> preferExecutables = List.of();
+  private final OptionSpec preferExecutables =
+      Subcommand.words("--executable")
+          .paramLabel("TYPE")
+          .description("Have the executable serve this type even where there is a module.")
+          .build();
 
-  @Option(
-      names = "--timeout",
-      paramLabel = "TIME",
-      defaultValue = "2m",
-      description = "How long an operation may take, such as 30s or 2m; ${DEFAULT-VALUE}.")
-  private String timeout = "2m";
+  private final OptionSpec timeout =
+      OptionSpec.builder("--timeout")
+          .type(String.class)
+          .defaultValue("2m")
+          .paramLabel("TIME")
+          .description("How long an operation may take, such as 30s or 2m; ${DEFAULT-VALUE}.")
+          .build();
+
+  /** Options of a command. */
+  HostOptions(CommandSpec command) {
+    List.of(
+            networks,
+            path,
+            modules,
+            nativeAccess,
+            order,
+            cache,
+            hostNamespace,
+            preferExecutables,
+            timeout)
+        .forEach(command::addOption);
+  }
 
   /** The networks and plugins that the options describe, for a command that ends at once. */
   Cni open() throws CniException {
@@ -95,26 +120,29 @@ final class HostOptions {
 
   /** The directories of executables. */
   List<Path> executables() {
-    return PluginPath.parse(path).directories();
+    return PluginPath.parse(path.getValue()).directories();
   }
 
   private Cni.Builder builder() throws CniException {
+    List<String> mayBeNative = nativeAccess.getValue();
+    List<String> executable = preferExecutables.getValue();
     Cni.Builder builder =
         Cni.builder()
-            .networks(networks)
+            .networks(networks.getValue())
             .executables(executables())
-            .pluginDirectories(PluginPlaces.directories(modules))
-            .nativeAccess(nativeAccess.toArray(String[]::new))
-            .order(PluginPlaces.order(order))
-            .cache(cache)
-            .timeout(parse(timeout))
-            .preferExecutables(preferExecutables.toArray(String[]::new))
+            .pluginDirectories(PluginPlaces.directories(modules.getValue()))
+            .nativeAccess(mayBeNative.toArray(String[]::new))
+            .order(PluginPlaces.order(order.getValue()))
+            .cache(cache.getValue())
+            .timeout(parse(timeout.getValue()))
+            .preferExecutables(executable.toArray(String[]::new))
             .diagnostics(Diagnostics.STANDARD_ERROR);
     if (Environment.get("CNI_NETNS_OVERRIDE").filter(it -> it.matches("(?i)1|true")).isPresent()) {
       builder.sameNamespace();
     }
-    if (hostNamespace != null) {
-      builder.hostNamespace(NamespacePaths.resolve(hostNamespace.toString()));
+    @Nullable Path host = hostNamespace.getValue();
+    if (host != null) {
+      builder.hostNamespace(NamespacePaths.resolve(host.toString()));
     }
     return builder;
   }

@@ -10,40 +10,32 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
-import java.util.concurrent.Callable;
 import java.util.concurrent.ThreadLocalRandom;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code cni install}. */
-@Command(
-    name = "install",
-    mixinStandardHelpOptions = true,
-    description = {
-      "Puts the plugins of this image into a directory of plugin executables, each a link to the"
-          + " image: for runtimes that know nothing of Java.",
-      "A file of somebody else is only replaced with --force."
-    })
-final class InstallCommand implements Callable<Integer> {
-  @Option(
-      names = "--dir",
-      required = true,
-      paramLabel = "DIR",
-      description = "The directory, such as /opt/cni/bin; made if it is not there.")
-  private Path directory = Path.of("");
+final class InstallCommand extends Subcommand {
+  private final OptionSpec directory =
+      OptionSpec.builder("--dir")
+          .type(Path.class)
+          .required(true)
+          .paramLabel("DIR")
+          .description("The directory, such as /opt/cni/bin; made if it is not there.")
+          .build();
+  private final OptionSpec force =
+      flag("--force", "Replace files that are not links to this image.");
+  private final OptionSpec remove = flag("--remove", "Remove the links again, and nothing else.");
+  private final PositionalParamSpec types =
+      allWords(0, "TYPE").description("The plugins; by default all that the image has.").build();
 
-  @Option(names = "--force", description = "Replace files that are not links to this image.")
-  private boolean force;
-
-  @Option(names = "--remove", description = "Remove the links again, and nothing else.")
-  private boolean remove;
-
-  @Parameters(
-      arity = "0..*",
-      paramLabel = "TYPE",
-      description = "The plugins; by default all that the image has.")
-  private List<String> types = List.of();
+  InstallCommand() {
+    super(
+        "Puts the plugins of this image into a directory of plugin executables, each a link to the"
+            + " image: for runtimes that know nothing of Java.",
+        "A file of somebody else is only replaced with --force.");
+    spec().addOption(directory).addOption(force).addOption(remove).addPositional(types);
+  }
 
   @Override
   public Integer call() throws CniException, IOException {
@@ -52,29 +44,31 @@ final class InstallCommand implements Callable<Integer> {
           ErrorCode.IO_FAILURE,
           Image.launcher() + " does not exist: this command is not running from its image");
     }
-    List<String> all = chosen();
-    Files.createDirectories(directory);
-    if (!remove) {
+    Path target = directory.getValue();
+    List<Path> all = chosen().stream().map(target::resolve).toList();
+    Files.createDirectories(target);
+    boolean removal = remove.getValue();
+    boolean replaces = force.getValue();
+    if (!removal && !replaces) {
       requireNobodysElse(all);
     }
-    for (String type : all) {
-      if (remove) {
-        removeLink(directory.resolve(type));
+    for (Path file : all) {
+      if (removal) {
+        removeLink(file);
       } else {
-        link(directory.resolve(type));
+        link(file);
       }
     }
     return 0;
   }
 
-  private void requireNobodysElse(List<String> all) throws CniException {
+  private static void requireNobodysElse(List<Path> all) throws CniException {
     List<Path> others =
         all.stream()
-            .map(directory::resolve)
             .filter(file -> Files.exists(file, LinkOption.NOFOLLOW_LINKS))
             .filter(file -> !Image.isLauncher(file))
             .toList();
-    if (!force && !others.isEmpty()) {
+    if (!others.isEmpty()) {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER,
           "not replaced without --force, and nothing installed: " + others);
@@ -83,17 +77,18 @@ final class InstallCommand implements Callable<Integer> {
 
   private List<String> chosen() throws CniException {
     Plugins plugins = PluginPlaces.addTo(Cni.builder().executables()).build().plugins();
-    if (types.isEmpty()) {
+    List<String> named = types.getValue();
+    if (named.isEmpty()) {
       return plugins.list().stream().map(Plugins.Available::type).distinct().toList();
     }
-    for (String type : types) {
+    for (String type : named) {
       if (plugins.module(type).isEmpty()) {
         throw new CniException(
             ErrorCode.INVALID_PARAMETER,
             "this image has no plugin of type " + type + ", nor has a directory of modules");
       }
     }
-    return types;
+    return named;
   }
 
   /** At every moment there is a whole plugin under the name. */

@@ -8,47 +8,47 @@ import cni.runtime.Cni;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
+import picocli.CommandLine.Model.OptionSpec;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /** {@code cni list}. */
-@Command(
-    name = "list",
-    mixinStandardHelpOptions = true,
-    description =
-        "Lists the attachments that are kept: by this library, libcni, or whoever uses it.")
-final class ListCommand implements Callable<Integer> {
-  @Mixin private HostOptions host = new HostOptions();
+final class ListCommand extends Subcommand {
+  private final HostOptions host = new HostOptions(spec());
+  private final OptionSpec containerId =
+      OptionSpec.builder("--container-id")
+          .type(String.class)
+          .initialValue("")
+          .paramLabel("ID")
+          .description("Only those of this container.")
+          .build();
+  private final OptionSpec network =
+      OptionSpec.builder("-n", "--network")
+          .type(String.class)
+          .initialValue("")
+          .paramLabel("NAME")
+          .description("Only those of this network.")
+          .build();
+  private final OptionSpec json = flag("--json", "Print JSON.");
 
-  @Option(
-      names = "--container-id",
-      paramLabel = "ID",
-      description = "Only those of this container.")
-  private String containerId = "";
-
-  @Option(
-      names = {"-n", "--network"},
-      paramLabel = "NAME",
-      description = "Only those of this network.")
-  private String network = "";
-
-  @Option(names = "--json", description = "Print JSON.")
-  private boolean json;
+  ListCommand() {
+    super("Lists the attachments that are kept: by this library, libcni, or whoever uses it.");
+    spec().addOption(containerId).addOption(network).addOption(json);
+  }
 
   @Override
   public Integer call() throws CniException {
+    String container = containerId.getValue();
+    String only = network.getValue();
     List<CachedAttachment> found = new ArrayList<>();
     try (Cni cni = host.open()) {
-      found.addAll(containerId.isEmpty() ? cni.attachments() : cni.attachments(containerId));
+      found.addAll(container.isEmpty() ? cni.attachments() : cni.attachments(container));
     }
-    found.removeIf(it -> !network.isEmpty() && !it.network().equals(network));
-    if (json) {
+    found.removeIf(it -> !only.isEmpty() && !it.network().equals(only));
+    boolean asJson = json.getValue();
+    if (asJson) {
       ArrayNode array = JsonNodeFactory.instance.arrayNode();
       found.forEach(it -> array.add(json(it)));
       System.out.println(Json.pretty(array));

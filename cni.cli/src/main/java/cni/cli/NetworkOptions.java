@@ -3,15 +3,30 @@ package cni.cli;
 import cni.api.CniException;
 import cni.runtime.Cni;
 import cni.runtime.Network;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** What says which network is meant. */
 final class NetworkOptions {
-  @Mixin private HostOptions host = new HostOptions();
+  private final HostOptions host;
+  private final PositionalParamSpec network =
+      Subcommand.word(0, "NETWORK").description("The network's name.").build();
 
-  @Parameters(index = "0", paramLabel = "NETWORK", description = "The network's name.")
-  private String network = "";
+  /** Options of a command. */
+  NetworkOptions(CommandSpec command) {
+    host = new HostOptions(command);
+    command.addPositional(network);
+  }
+
+  /** Has the command take the namespace, too, that cnitool wants even where it is of no use. */
+  static void addUnusedNamespace(CommandSpec command) {
+    command.addPositional(
+        Subcommand.word(1, "NETNS")
+            .arity("0..1")
+            .required(false)
+            .description("Not used: here because cnitool wants one.")
+            .build());
+  }
 
   /** What a command does with the network. */
   interface Action {
@@ -21,7 +36,7 @@ final class NetworkOptions {
   /** Does it. */
   void apply(Action action) throws CniException {
     try (Cni cni = host.open()) {
-      action.apply(cni.network(network), cni);
+      action.apply(cni.network(network.<String>getValue()), cni);
     }
   }
 }

@@ -10,22 +10,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
-import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code cni new-plugin}. */
-@Command(
-    name = "new-plugin",
-    mixinStandardHelpOptions = true,
-    description = {
-      "Makes a Maven project of a plugin to begin from: it builds, has tests, passes the"
-          + " conformance checks, and becomes both a directory of modules and an executable.",
-      "The walk-through is docs/writing-plugins.md."
-    })
-final class NewPluginCommand implements Callable<Integer> {
+final class NewPluginCommand extends Subcommand {
   /** The archetype's files; those of sources go into the package's directory. */
   private static final List<String> FILES =
       List.of(
@@ -39,24 +29,38 @@ final class NewPluginCommand implements Callable<Integer> {
           "src/test/java/PluginKernelTest.java",
           "src/test/resources/setting.json");
 
-  @Parameters(paramLabel = "NAME", description = "The plugin's type, such as vxlan.")
-  private String name = "";
+  private final PositionalParamSpec type =
+      word(0, "NAME").description("The plugin's type, such as vxlan.").build();
+  private final OptionSpec javaPackage =
+      OptionSpec.builder("--package")
+          .type(String.class)
+          .paramLabel("PACKAGE")
+          .description("Its Java package and module; com.example.NAME.")
+          .build();
+  private final OptionSpec directory =
+      OptionSpec.builder("--dir")
+          .type(Path.class)
+          .paramLabel("DIR")
+          .description("Where the project goes; ./NAME.")
+          .build();
 
-  @Option(
-      names = "--package",
-      paramLabel = "PACKAGE",
-      description = "Its Java package and module; com.example.NAME.")
-  private @Nullable String javaPackage;
-
-  @Option(names = "--dir", paramLabel = "DIR", description = "Where the project goes; ./NAME.")
-  private @Nullable Path directory;
+  NewPluginCommand() {
+    super(
+        "Makes a Maven project of a plugin to begin from: it builds, has tests, passes the"
+            + " conformance checks, and becomes both a directory of modules and an executable.",
+        "The walk-through is docs/writing-plugins.md.");
+    spec().addPositional(type).addOption(javaPackage).addOption(directory);
+  }
 
   @Override
   public Integer call() throws CniException, IOException {
+    String name = type.getValue();
     Names.plugin(name);
-    String own = javaPackage == null ? "com.example." + word(name) : javaPackage;
+    @Nullable String given = javaPackage.getValue();
+    String own = given == null ? "com.example." + javaWord(name) : given;
     requirePackage(own);
-    Path project = directory == null ? Path.of(name) : directory;
+    @Nullable Path chosen = directory.getValue();
+    Path project = chosen == null ? Path.of(name) : chosen;
     if (Files.exists(project)) {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER, project + " exists; choose another with --dir");
@@ -67,14 +71,14 @@ final class NewPluginCommand implements Callable<Integer> {
       if (parent != null) {
         Files.createDirectories(parent);
       }
-      Files.writeString(target, fill(read(file), own));
+      Files.writeString(target, fill(read(file), name, own));
     }
     System.out.println(project + ": run \"mvn verify\" in it");
     return 0;
   }
 
   /** A name that Java takes. */
-  private static String word(String name) {
+  private static String javaWord(String name) {
     String word = name.toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9]", "");
     return Character.isJavaIdentifierStart(word.isEmpty() ? '0' : word.charAt(0))
         ? word
@@ -97,7 +101,7 @@ final class NewPluginCommand implements Callable<Integer> {
         : file;
   }
 
-  private String fill(String text, String own) {
+  private static String fill(String text, String name, String own) {
     int dot = own.lastIndexOf('.');
     return text.replace("${groupId}", dot < 0 ? own : own.substring(0, dot))
         .replace("${artifactId}", name)

@@ -9,7 +9,6 @@ import cni.api.Verb;
 import cni.exec.Diagnostics;
 import cni.exec.PluginPath;
 import cni.exec.ServedPlugin;
-import cni.netlink.ffm.CLibrary;
 import cni.runtime.Cni;
 import cni.runtime.Plugins;
 import java.nio.file.Path;
@@ -44,8 +43,10 @@ public final class PluginMain {
 
   /** Serves the request of this process; returns its exit status. */
   static int serveOnce(String type) {
-    if (!Environment.get("CNI_COMMAND").equals(Optional.of(Verb.VERSION.name()))) {
-      CLibrary.beginLinking(); // all but VERSION go to the kernel
+    if (Environment.get("CNI_COMMAND").equals(Optional.of(Verb.VERSION.name()))) {
+      HeadStart.json();
+    } else {
+      HeadStart.kernel();
     }
     return new PluginMain().serve(type);
   }

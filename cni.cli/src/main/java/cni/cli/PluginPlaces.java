@@ -60,15 +60,12 @@ final class PluginPlaces {
     return Environment.get(variable).map(it -> List.of(it.split(",", -1))).orElse(List.of());
   }
 
-  /** Has picocli read a place. */
-  static final class Reader implements CommandLine.ITypeConverter<PluginSource> {
-    @Override
-    public PluginSource convert(String value) {
-      try {
-        return PluginSource.parse(value);
-      } catch (IllegalArgumentException e) {
-        throw new CommandLine.TypeConversionException(e.getMessage());
-      }
+  /** A place, for picocli. */
+  static PluginSource read(String word) {
+    try {
+      return PluginSource.parse(word);
+    } catch (IllegalArgumentException e) {
+      throw new CommandLine.TypeConversionException(e.getMessage());
     }
   }
 }

@@ -7,26 +7,21 @@ import cni.runtime.PluginSource;
 import cni.runtime.Plugins;
 import java.util.HashSet;
 import java.util.List;
-import java.util.concurrent.Callable;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
+import picocli.CommandLine.Model.OptionSpec;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 
 /** {@code cni plugins}. */
-@Command(
-    name = "plugins",
-    mixinStandardHelpOptions = true,
-    description = {
-      "Lists the plugins that are found, and where they come from; and what might be one, but is"
-          + " disabled, with the reason."
-    })
-final class PluginsCommand implements Callable<Integer> {
-  @Mixin private HostOptions host = new HostOptions();
+final class PluginsCommand extends Subcommand {
+  private final HostOptions host = new HostOptions(spec());
+  private final OptionSpec json = flag("--json", "Print JSON.");
 
-  @Option(names = "--json", description = "Print JSON.")
-  private boolean json;
+  PluginsCommand() {
+    super(
+        "Lists the plugins that are found, and where they come from; and what might be one, but is"
+            + " disabled, with the reason.");
+    spec().addOption(json);
+  }
 
   @Override
   public Integer call() throws CniException {
@@ -36,7 +31,8 @@ final class PluginsCommand implements Callable<Integer> {
       found = cni.plugins().list();
       disabled = cni.plugins().disabled();
     }
-    if (json) {
+    boolean asJson = json.getValue();
+    if (asJson) {
       printJson(found, disabled);
     } else {
       printTable(found, disabled);

@@ -16,58 +16,38 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code cni run}: what CNI's priv-net-run.sh and docker-run.sh do. */
-@Command(
-    name = "run",
-    mixinStandardHelpOptions = true,
-    description = {
-      "Runs a command in a network namespace of its own, or in that of a process or name, joined to"
-          + " networks.",
-      "The first network is eth0 there, the next eth1, and so on. What this made is removed when"
-          + " the command ends or is interrupted."
-    },
-    footerHeading = "%nExit status:%n",
-    footer = {
-      "  That of the command; 128 and the signal's number if a signal ended it;",
-      "  1 if the namespace could not be set up, 126 if the command could not be started."
-    })
-final class RunCommand implements Callable<Integer> {
+final class RunCommand extends Subcommand {
   private static final int CANNOT_START = 126;
   private static final int SIGNALLED = 128;
   private static final Duration A_WHILE = Duration.ofHours(1);
   private static final int PATIENCE_SECONDS = 5;
 
-  @Mixin private HostOptions host = new HostOptions();
-
-  @Option(
-      names = {"-n", "--network"},
-      paramLabel = "NAME",
-      description = "A network to join; may be repeated. By default all that are configured.")
-  private List<String> names = List.of();
-
-  @Option(
-      names = "--with",
-      paramLabel = "PID|NAME|PATH",
-      description =
-          "Join the namespace of that process, or an existing one by its name or path, instead of"
-              + " making one.")
-  private @Nullable String with;
-
-  @Parameters(
-      arity = "1..*",
-      paramLabel = "COMMAND",
-      description = "The command and its arguments, best after \"--\".")
-  private List<String> command = List.of();
+  private final HostOptions host = new HostOptions(spec());
+  private final OptionSpec names =
+      words("-n", "--network")
+          .paramLabel("NAME")
+          .description("A network to join; may be repeated. By default all that are configured.")
+          .build();
+  private final OptionSpec with =
+      OptionSpec.builder("--with")
+          .type(String.class)
+          .paramLabel("PID|NAME|PATH")
+          .description(
+              "Join the namespace of that process, or an existing one by its name or path, instead"
+                  + " of making one.")
+          .build();
+  private final PositionalParamSpec command =
+      allWords(1, "COMMAND")
+          .description("The command and its arguments, best after \"--\".")
+          .build();
 
   private final Rollback cleanup = new Rollback();
   private final CountDownLatch ended = new CountDownLatch(1);
@@ -80,6 +60,23 @@ final class RunCommand implements Callable<Integer> {
   private boolean working = true;
   private volatile boolean over;
   private boolean cleaned;
+
+  RunCommand() {
+    super(
+        "Runs a command in a network namespace of its own, or in that of a process or name, joined to"
+            + " networks.",
+        "The first network is eth0 there, the next eth1, and so on. What this made is removed when"
+            + " the command ends or is interrupted.");
+    spec().addOption(names).addOption(with).addPositional(command);
+    // What follows the command to run belongs to it, options included.
+    spec().parser().stopAtPositional(true);
+    spec()
+        .usageMessage()
+        .footerHeading("%nExit status:%n")
+        .footer(
+            "  That of the command; 128 and the signal's number if a signal ended it;",
+            "  1 if the namespace could not be set up, 126 if the command could not be started.");
+  }
 
   @Override
   public Integer call() throws Exception {
@@ -97,7 +94,8 @@ final class RunCommand implements Callable<Integer> {
   private int runInNamespace() throws CniException, IOException, InterruptedException {
     String id = "cni-run-%08x".formatted(ThreadLocalRandom.current().nextInt());
     Cni cni = open();
-    try (NetNs netns = with == null ? createNamespace(id) : NamespacePaths.open(with)) {
+    @Nullable String existing = with.getValue();
+    try (NetNs netns = existing == null ? createNamespace(id) : NamespacePaths.open(existing)) {
       setLoopbackUp(netns);
       List<Network> networks = networks(cni);
       for (int i = 0; i < networks.size(); i++) {
@@ -132,11 +130,12 @@ final class RunCommand implements Callable<Integer> {
   }
 
   private List<Network> networks(Cni cni) throws CniException {
-    if (names.isEmpty()) {
+    List<String> chosen = names.getValue();
+    if (chosen.isEmpty()) {
       return cni.networks();
     }
     List<Network> networks = new ArrayList<>();
-    for (String name : names) {
+    for (String name : chosen) {
       networks.add(cni.network(name));
     }
     return networks;
@@ -156,7 +155,7 @@ final class RunCommand implements Callable<Integer> {
     try {
       ChildProcess started =
           netns.<ChildProcess, KernelException>callWithSys(
-              () -> ChildProcess.startAttached(command, environment));
+              () -> ChildProcess.startAttached(command.getValue(), environment));
       process = started;
       return started;
     } catch (KernelException e) {

@@ -10,21 +10,17 @@ import cni.runtime.Plugins;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.Callable;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
 
 /** {@code cni show}. */
-@Command(
-    name = "show",
-    mixinStandardHelpOptions = true,
-    description = {
-      "Draws a network's chain of plugins: who serves each type, in which versions of the"
-          + " specification, and whom it delegates to.",
-      "ADD and CHECK go down the chain, DEL goes up."
-    })
-final class ShowCommand implements Callable<Integer> {
-  @Mixin private NetworkOptions options = new NetworkOptions();
+final class ShowCommand extends Subcommand {
+  private final NetworkOptions options = new NetworkOptions(spec());
+
+  ShowCommand() {
+    super(
+        "Draws a network's chain of plugins: who serves each type, in which versions of the"
+            + " specification, and whom it delegates to.",
+        "ADD and CHECK go down the chain, DEL goes up.");
+  }
 
   @Override
   public Integer call() throws CniException {

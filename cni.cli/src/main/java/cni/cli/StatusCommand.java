@@ -1,26 +1,15 @@
 package cni.cli;
 
 import cni.api.CniException;
-import java.util.concurrent.Callable;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Parameters;
 
 /** {@code cni status}. */
-@Command(
-    name = "status",
-    mixinStandardHelpOptions = true,
-    description = "Asks a network whether it could serve an ADD now; silent if it could.")
-final class StatusCommand implements Callable<Integer> {
-  @Mixin private NetworkOptions options = new NetworkOptions();
+final class StatusCommand extends Subcommand {
+  private final NetworkOptions options = new NetworkOptions(spec());
 
-  @Parameters(
-      index = "1",
-      arity = "0..1",
-      paramLabel = "NETNS",
-      description = "Not used: here because cnitool wants one.")
-  @SuppressWarnings("UnusedVariable")
-  private String namespace = "";
+  StatusCommand() {
+    super("Asks a network whether it could serve an ADD now; silent if it could.");
+    NetworkOptions.addUnusedNamespace(spec());
+  }
 
   @Override
   public Integer call() throws CniException {

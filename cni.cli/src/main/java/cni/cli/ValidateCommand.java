@@ -5,28 +5,28 @@ import cni.runtime.Cni;
 import cni.runtime.Network;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.concurrent.Callable;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code cni validate}. */
-@Command(
-    name = "validate",
-    mixinStandardHelpOptions = true,
-    description = {
-      "Checks a network's configuration: that it can be read, that its plugins exist, and that they"
-          + " support its version.",
-      "Prints the version that it would be used with and the capabilities that it asks for."
-    })
-final class ValidateCommand implements Callable<Integer> {
-  @Mixin private HostOptions host = new HostOptions();
+final class ValidateCommand extends Subcommand {
+  private final HostOptions host = new HostOptions(spec());
+  private final PositionalParamSpec configuration =
+      word(0, "FILE")
+          .type(Path.class)
+          .description("The configuration: .conflist, .conf or .json.")
+          .build();
 
-  @Parameters(paramLabel = "FILE", description = "The configuration: .conflist, .conf or .json.")
-  private Path file = Path.of("");
+  ValidateCommand() {
+    super(
+        "Checks a network's configuration: that it can be read, that its plugins exist, and that they"
+            + " support its version.",
+        "Prints the version that it would be used with and the capabilities that it asks for.");
+    spec().addPositional(configuration);
+  }
 
   @Override
   public Integer call() throws CniException {
+    Path file = configuration.getValue();
     try (Cni cni = host.open()) {
       Network network = cni.network(file);
       List<String> capabilities = network.validate();

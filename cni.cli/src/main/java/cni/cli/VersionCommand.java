@@ -6,33 +6,29 @@ import cni.api.SpecVersion;
 import cni.exec.ServedPlugin;
 import cni.runtime.Cni;
 import java.util.List;
-import java.util.concurrent.Callable;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code cni version}. */
-@Command(
-    name = "version",
-    mixinStandardHelpOptions = true,
-    description = "Tells which versions of the specification a plugin supports.")
-final class VersionCommand implements Callable<Integer> {
-  @Mixin private HostOptions host = new HostOptions();
+final class VersionCommand extends Subcommand {
+  private final HostOptions host = new HostOptions(spec());
+  private final PositionalParamSpec type =
+      word(0, "TYPE").description("The plugin's type, such as bridge.").build();
+  private final OptionSpec json = flag("--json", "Print JSON, as the plugin itself would.");
 
-  @Parameters(paramLabel = "TYPE", description = "The plugin's type, such as bridge.")
-  private String type = "";
-
-  @Option(names = "--json", description = "Print JSON, as the plugin itself would.")
-  private boolean json;
+  VersionCommand() {
+    super("Tells which versions of the specification a plugin supports.");
+    spec().addPositional(type).addOption(json);
+  }
 
   @Override
   public Integer call() throws CniException {
     List<SpecVersion> versions;
     try (Cni cni = host.open()) {
-      versions = cni.plugins().versions(type);
+      versions = cni.plugins().versions(type.getValue());
     }
-    if (json) {
+    boolean asJson = json.getValue();
+    if (asJson) {
       System.out.println(Json.pretty(ServedPlugin.versionAnswer(versions)));
     } else {
       versions.forEach(System.out::println);

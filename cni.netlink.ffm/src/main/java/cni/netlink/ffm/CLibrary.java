@@ -1,39 +1,18 @@
 package cni.netlink.ffm;
 
-import java.util.concurrent.atomic.AtomicBoolean;
-
-/**
- * The C library as a whole. Linking its functions is the longest part of a process's first
- * operation, and can be done while something else is.
- */
+/** The C library as a whole. */
 public final class CLibrary {
-  /** None is open. */
-  private static final int NO_DESCRIPTOR = -1;
-
-  private static final AtomicBoolean BEGUN = new AtomicBoolean();
-
   private CLibrary() {}
 
   /**
-   * Begins to link what this module needs, on a thread of its own and once in a process. Whoever
-   * needs it meanwhile waits for that. A failure is told to whoever calls a function.
+   * Links the functions that this module needs. They are linked when they are needed, too; but that
+   * is the longest part of a process's first operation, and this is for a process that has a thread
+   * to spare meanwhile. A failure is told to whoever calls a function.
    */
-  public static void beginLinking() {
-    if (BEGUN.getAndSet(true)) {
-      return;
-    }
+  public static void link() {
     try {
-      Thread.ofPlatform().daemon().name("cni-linking").start(CLibrary::link);
-    } catch (OutOfMemoryError e) {
-      return; // no thread could be made: it is linked when it is needed
-    }
-  }
-
-  /** Something is linked by the first call, too. */
-  private static void link() {
-    try {
-      Libc.close(NO_DESCRIPTOR);
-    } catch (LinkageError e) {
+      NetNs.own(); // takes a path, and gives a structure
+    } catch (KernelException | LinkageError e) {
       return; // Libc stays unusable, and says so
     }
   }
