@@ -1,0 +1,113 @@
+package cni.cli;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What the command makes of its line before it does anything. */
+class MainTest {
+  private final ByteArrayOutputStream out = new ByteArrayOutputStream();
+  private final ByteArrayOutputStream err = new ByteArrayOutputStream();
+  private final PrintStream out0 = System.out;
+  private final PrintStream err0 = System.err;
+
+  @BeforeEach
+  void listen() {
+    System.setOut(new PrintStream(out, true, UTF_8));
+    System.setErr(new PrintStream(err, true, UTF_8));
+  }
+
+  @AfterEach
+  void restore() {
+    System.setOut(out0);
+    System.setErr(err0);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "add",
+        "check",
+        "del",
+        "gc",
+        "status",
+        "run",
+        "events",
+        "list",
+        "show",
+        "validate",
+        "version",
+        "plugins",
+        "new-plugin",
+        "conformance",
+        "install",
+        "dhcp",
+        "completion",
+        "demo"
+      })
+  void everyCommandTellsItsUsageAndItsVersion(String command) {
+    assertEquals(0, Main.execute(command, "--help"));
+    assertTrue(out.toString(UTF_8).startsWith("Usage: cni " + command + " "), out::toString);
+    out.reset();
+    assertEquals(0, Main.execute(command, "-V"));
+    assertTrue(out.toString(UTF_8).startsWith("cni "), out::toString);
+    assertEquals("", err.toString(UTF_8));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      quoteCharacter = '`',
+      value = {
+        "add; Missing required parameters: 'NETWORK', 'NETNS'",
+        "check n; Missing required parameter: 'NETNS'",
+        "del n; Missing required parameter: 'NETNS'",
+        "gc; Missing required parameter: 'NETWORK'",
+        "status; Missing required parameter: 'NETWORK'",
+        "show; Missing required parameter: 'NETWORK'",
+        "run; Missing required parameter: 'COMMAND'",
+        "run --network n --; Missing required parameter: 'COMMAND'",
+        "validate; Missing required parameter: 'FILE'",
+        "version; Missing required parameter: 'TYPE'",
+        "new-plugin; Missing required parameter: 'NAME'",
+        "conformance; Missing required parameter: 'TYPE|PATH'",
+        "conformance bridge --patience soon; 'soon' is not an int",
+        "install bridge; Missing required option: '--dir=DIR'",
+        "dhcp; Say \"daemon\".",
+        "list n; Unmatched argument at index 1: 'n'",
+        "list --timeout; Missing required parameter for option '--timeout' (TIME)",
+        "list --order nowhere; nowhere is none of [built-in, directory, executable]",
+        "add n a --bogus; Unknown option: '--bogus'",
+        "frobnicate; Unmatched argument at index 0: 'frobnicate'"
+      })
+  void aLineThatMakesNoSenseIsWrongUsage(String line, String why) {
+    assertEquals(2, Main.execute(line.split(" ", -1)));
+    assertTrue(err.toString(UTF_8).contains(why), err::toString);
+    assertEquals("", out.toString(UTF_8));
+  }
+
+  @Test
+  void withoutAWordItTellsWhatThereIs() {
+    assertEquals(2, Main.execute());
+    assertTrue(err.toString(UTF_8).contains("Say what to do"), err::toString);
+    assertTrue(err.toString(UTF_8).contains("Examples:"), err::toString);
+  }
+
+  @Test
+  void listsCanBeGivenInOneWordOrInSeveral() {
+    assertEquals(1, Main.execute("list", "--order", "built-in,directory", "--timeout", "3x"));
+    assertTrue(err.toString(UTF_8).contains("--timeout 3x is not a time"), err::toString);
+    err.reset();
+    assertEquals(2, Main.execute("list", "--order", "built-in", "--order", "executable,elsewhere"));
+    assertTrue(err.toString(UTF_8).contains("elsewhere is none of"), err::toString);
+  }
+}
