@@ -122,15 +122,17 @@ final class Lab implements AutoCloseable {
   /** A network that gives out addresses and does nothing with them. */
   Network addresses(Contender contender) throws IOException, CniException {
     String name = contender.label + "-ips";
+    // GC came with 1.1.0, which the executables of Debian 12 do not know.
+    String version = contender == Contender.MODULES ? "1.1.0" : "1.0.0";
     return network(
         contender,
         name,
         """
-        { "cniVersion": "1.1.0", "name": "%s", "plugins": [
+        { "cniVersion": "%s", "name": "%s", "plugins": [
           { "type": "host-local",
             "ipam": { "type": "host-local", "subnet": "10.200.0.0/16", "dataDir": "%s" } } ] }
         """
-            .formatted(name, directory.resolve(name).resolve("data")));
+            .formatted(version, name, directory.resolve(name).resolve("data")));
   }
 
   private Network network(Contender contender, String name, String configuration)

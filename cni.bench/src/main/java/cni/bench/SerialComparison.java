@@ -1,5 +1,6 @@
 package cni.bench;
 
+import cni.api.CniException;
 import cni.bench.Lab.Chain;
 import cni.bench.Lab.Contender;
 import cni.bench.Report.Target;
@@ -25,10 +26,15 @@ final class SerialComparison {
     this.report = report;
   }
 
-  /** What was measured of a network. */
-  private record Verbs(Timing add, Timing check, Timing delete) {
+  /**
+   * What was measured of a network.
+   *
+   * @param check absent if it fails
+   */
+  private record Verbs(Timing add, Optional<Timing> check, Timing delete) {
     Verbs and(Verbs other) {
-      return new Verbs(add.plus(other.add), check.plus(other.check), delete.plus(other.delete));
+      Optional<Timing> checks = check.flatMap(it -> other.check.map(it::plus));
+      return new Verbs(add.plus(other.add), checks, delete.plus(other.delete));
     }
   }
 
@@ -75,8 +81,21 @@ final class SerialComparison {
   private Verbs measure(Network network, int containers) throws Exception {
     return new Verbs(
         Timing.measure(containers, i -> network.add(lab.attachment(i))),
-        Timing.measure(containers, i -> network.check(lab.attachment(i))),
+        measureCheck(network, containers),
         Timing.measure(containers, i -> network.delete(lab.attachment(i))));
+  }
+
+  /**
+   * Old executables cannot check what they have made: portmap 1.1.1, which Debian 12 has, looks for
+   * rules of IPv6 even for a container that has no such address.
+   */
+  private Optional<Timing> measureCheck(Network network, int containers) throws Exception {
+    try {
+      return Optional.of(Timing.measure(containers, i -> network.check(lab.attachment(i))));
+    } catch (CniException e) {
+      System.err.println("CHECK is not compared: " + e.getMessage());
+      return Optional.empty();
+    }
   }
 
   private void reportFloor(Floor floor, Verbs modules) {
@@ -98,11 +117,20 @@ final class SerialComparison {
   private void reportVerbs(
       Chain chain, Verbs modules, Verbs executables, double add, double check) {
     addVerb("ADD, " + chain.title, modules.add, executables.add, Target.atLeast(add));
-    addVerb("CHECK, " + chain.title, modules.check, executables.check, Target.atLeast(check));
+    addCheck("CHECK, " + chain.title, modules, executables, Target.atLeast(check));
     report.add(
         "DEL, " + chain.title,
         Report.millis(modules.delete.median()),
         Optional.of(Report.millis(executables.delete.median())));
+  }
+
+  private void addCheck(String what, Verbs modules, Verbs executables, Target target) {
+    Timing own = modules.check.orElseThrow();
+    if (executables.check.isPresent()) {
+      addVerb(what, own, executables.check.get(), target);
+    } else {
+      report.add(what, Report.millis(own.median()), Optional.of("fails"));
+    }
   }
 
   private void addVerb(String what, Timing modules, Timing executables, Target target) {
