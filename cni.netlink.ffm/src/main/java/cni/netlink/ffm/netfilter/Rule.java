@@ -107,30 +107,28 @@ public final class Rule {
     return listed.all(NfTables.NFTA_RULE_EXPRESSIONS).stream().anyMatch(value::isValueIn);
   }
 
-  private static boolean same(List<Expression> mine, List<Expression> others) {
-    boolean same = mine.size() == others.size();
-    for (int i = 0; same && i < mine.size(); i++) {
-      same = same(mine.get(i), others.get(i));
-    }
-    return same;
-  }
-
   /**
    * Whether both are equal. What they write is compared, as their own equals is spun when first
    * used, for each kind, which takes a process some milliseconds.
    */
-  private static boolean same(Expression mine, Expression other) {
-    if (mine.getClass() != other.getClass() || mine instanceof Expression.Other) {
-      return false;
+  private static boolean same(List<Expression> mine, List<Expression> others) {
+    boolean same = mine.size() == others.size();
+    for (int i = 0; same && i < mine.size(); i++) {
+      same = alike(mine.get(i), others.get(i));
     }
-    return mine instanceof Expression.Lookup
-        ? mine.equals(other) // its set is not written
-        : Arrays.equals(written(mine), written(other));
+    return same && Arrays.equals(written(mine), written(others));
   }
 
-  private static byte[] written(Expression expression) {
+  /** False if they cannot be equal; a set is not written. */
+  private static boolean alike(Expression mine, Expression other) {
+    return mine instanceof Expression.Lookup
+        ? mine.equals(other)
+        : mine.getClass() == other.getClass() && !(mine instanceof Expression.Other);
+  }
+
+  private static byte[] written(List<Expression> expressions) {
     var message = new NetlinkMessage("", 0, 0);
-    expression.write(message);
+    expressions.forEach(it -> message.nest(NfTables.NFTA_LIST_ELEM, it::write));
     return message.payload();
   }
 
