@@ -59,11 +59,22 @@ record RangeSet(List<AddressRange> ranges) {
   }
 
   Optional<AddressRange> rangeOf(InetAddress address) {
-    return ranges.stream().filter(range -> range.contains(address)).findFirst();
+    int index = indexOf(address);
+    return index < 0 ? Optional.empty() : Optional.of(ranges.get(index));
   }
 
   boolean contains(InetAddress address) {
-    return rangeOf(address).isPresent();
+    return indexOf(address) >= 0;
+  }
+
+  /** Which of the ranges the address is in, or -1. */
+  private int indexOf(InetAddress address) {
+    for (int i = 0; i < ranges.size(); i++) {
+      if (ranges.get(i).contains(address)) {
+        return i;
+      }
+    }
+    return -1;
   }
 
   /** How many addresses it can give out. */
@@ -86,14 +97,12 @@ record RangeSet(List<AddressRange> ranges) {
    * @param free whether an address can be had
    */
   Optional<InetAddress> next(Optional<InetAddress> last, Predicate<AddressKey> free) {
-    int start = 0;
-    AddressKey from = AddressKey.of(ranges.getFirst().first());
-    for (int i = 0; last.isPresent() && i < ranges.size(); i++) {
-      if (ranges.get(i).contains(last.get())) {
-        start = i;
-        from = AddressKey.of(last.get()).next();
-      }
-    }
+    int begun = last.map(this::indexOf).orElse(-1);
+    int start = Math.max(begun, 0);
+    AddressKey from =
+        begun < 0
+            ? AddressKey.of(ranges.getFirst().first())
+            : AddressKey.of(last.orElseThrow()).next();
     // The rest of the range begun, the others, then that range from its start.
     Optional<InetAddress> found = search(ranges.get(start), from, free);
     for (int i = 1; i <= ranges.size() && found.isEmpty(); i++) {

@@ -52,6 +52,15 @@ class RuleTest {
   }
 
   @Test
+  void whatIsNotToldToTheKernelDoesNotCount() {
+    Rule reset = rule(new Expression.Reject(Expression.Reject.TCP_RESET, 0));
+    Rule again = rule(new Expression.Reject(Expression.Reject.TCP_RESET, 3));
+    assertEquals(reset, again);
+    assertEquals(reset.hashCode(), again.hashCode());
+    assertNotEquals(reset, rule(new Expression.Reject(0, 0)));
+  }
+
+  @Test
   void whatIsNotKnownEqualsNothing() {
     assertNotEquals(rule(new Expression.Other("quota")), rule(new Expression.Other("quota")));
     assertFalse(
