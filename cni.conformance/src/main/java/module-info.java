@@ -2,6 +2,7 @@
 module cni.conformance {
   requires transitive cni.runtime;
   requires cni.netlink.ffm;
+  requires cni.testing;
   requires static org.junit.jupiter.api;
 
   exports cni.conformance;

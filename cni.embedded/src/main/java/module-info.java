@@ -5,7 +5,7 @@
 module cni.embedded {
   requires transitive cni.runtime;
   requires cni.plugins.bridge;
-  requires cni.plugins.chained;
+  requires cni.plugins.meta;
   requires cni.plugins.ipam;
-  requires cni.plugins.link;
+  requires cni.plugins.main;
 }

@@ -7,7 +7,11 @@ module cni.netlink.ffm {
   requires static transitive org.jspecify;
 
   exports cni.netlink.ffm;
-  exports cni.netlink.ffm.netfilter;
+  exports cni.netlink.ffm.file;
+  exports cni.netlink.ffm.netns;
+  exports cni.netlink.ffm.nftables;
+  exports cni.netlink.ffm.packet;
+  exports cni.netlink.ffm.process;
   exports cni.netlink.ffm.route;
   exports cni.netlink.ffm.tc;
 }

@@ -1,7 +1,7 @@
 /** The bridge plugin. */
 module cni.plugins.bridge {
   requires cni.api;
-  requires cni.sandbox;
+  requires cni.plugins.support;
 
   provides cni.api.NetworkPlugin with
       cni.plugins.bridge.BridgePlugin;

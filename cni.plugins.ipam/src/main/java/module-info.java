@@ -4,8 +4,8 @@ module cni.plugins.ipam {
   requires cni.netlink.ffm;
 
   provides cni.api.NetworkPlugin with
-      cni.plugins.ipam.HostLocalPlugin,
-      cni.plugins.ipam.StaticPlugin,
+      cni.plugins.ipam.hostlocal.HostLocalPlugin,
+      cni.plugins.ipam.staticip.StaticPlugin,
       cni.plugins.ipam.dhcp.DhcpPlugin;
   provides cni.api.PluginDaemon with
       cni.plugins.ipam.dhcp.DhcpDaemon;

@@ -78,7 +78,7 @@ public record Attachment(
    * @throws CniException code 4 if one is malformed
    */
   public static void requireValid(AttachmentId id) throws CniException {
-    Names.container(id.containerId());
-    Names.networkInterface(id.interfaceName());
+    Names.requireContainerId(id.containerId());
+    Names.requireInterfaceName(id.interfaceName());
   }
 }

@@ -9,20 +9,20 @@ import java.util.Optional;
  *
  * @param hostNamespace the path of the network namespace in which the plugin does the host's side
  *     of its work; absent for the one that this process is in
- * @param sameNamespace whether the container's namespace may be the host's, which otherwise is a
- *     mistake (CNI_NETNS_OVERRIDE)
+ * @param allowsHostNamespace whether the container's namespace may be the host's, which otherwise
+ *     is a mistake (CNI_NETNS_OVERRIDE)
  * @param deadline when the call must have ended
  * @param delegates the way to other plugins
  * @param trace the trace that the call belongs to
  */
 public record CallContext(
     Optional<Path> hostNamespace,
-    boolean sameNamespace,
+    boolean allowsHostNamespace,
     Deadline deadline,
     Delegates delegates,
     TraceContext trace) {
   /** As long as cleaning up may take: it must not fail because the operation took too long. */
-  private static final Duration CLEANUP_PATIENCE = Duration.ofSeconds(30);
+  private static final Duration CLEANUP_TIMEOUT = Duration.ofSeconds(30);
 
   /** A call that is not traced, to a container that is not the host. */
   public CallContext(Optional<Path> hostNamespace, Deadline deadline, Delegates delegates) {
@@ -31,7 +31,7 @@ public record CallContext(
 
   /** The same with a deadline of its own, for taking back what a failed operation did. */
   public CallContext forCleanup() {
-    Deadline own = Deadline.after(CLEANUP_PATIENCE);
-    return new CallContext(hostNamespace, sameNamespace, own, delegates, trace);
+    Deadline own = Deadline.after(CLEANUP_TIMEOUT);
+    return new CallContext(hostNamespace, allowsHostNamespace, own, delegates, trace);
   }
 }

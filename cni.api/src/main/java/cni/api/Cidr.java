@@ -20,8 +20,9 @@ public record Cidr(InetAddress address, int prefix) {
    * @throws IllegalArgumentException if it does not fit the address
    */
   public Cidr {
-    if (prefix < 0 || prefix > Ip.bits(address)) {
-      throw new IllegalArgumentException("has a prefix outside 0 to " + Ip.bits(address));
+    if (prefix < 0 || prefix > InetAddresses.bits(address)) {
+      throw new IllegalArgumentException(
+          "has a prefix outside 0 to " + InetAddresses.bits(address));
     }
   }
 
@@ -36,42 +37,42 @@ public record Cidr(InetAddress address, int prefix) {
     if (slash < 0 || !prefix.matches("\\d{1,3}")) {
       throw new IllegalArgumentException("is not an address with a prefix, such as 10.1.0.0/16");
     }
-    InetAddress address = Ip.parse(text.substring(0, slash));
-    boolean mapped = Ip.isV4(address) && text.indexOf(':') >= 0; // ::ffff:10.1.0.5/112
+    InetAddress address = InetAddresses.parse(text.substring(0, slash));
+    boolean mapped = InetAddresses.isV4(address) && text.indexOf(':') >= 0; // ::ffff:10.1.0.5/112
     return new Cidr(address, Integer.parseInt(prefix) - (mapped ? MAPPED_BITS : 0));
   }
 
   /** The default route's destination in the address's family. */
-  public static Cidr everything(InetAddress sameFamilyAs) {
-    return new Cidr(Ip.of(new byte[Ip.bits(sameFamilyAs) / 8]), 0);
+  public static Cidr defaultRoute(InetAddress sameFamilyAs) {
+    return new Cidr(InetAddresses.of(new byte[InetAddresses.bits(sameFamilyAs) / 8]), 0);
   }
 
   /** Whether the address is IPv4. */
   public boolean isV4() {
-    return Ip.isV4(address);
+    return InetAddresses.isV4(address);
   }
 
   /** The network: the same with every bit after the prefix zero. */
   public Cidr network() {
-    return new Cidr(Ip.fromNumber(firstNumber(), Ip.bits(address)), prefix);
+    return new Cidr(InetAddresses.fromNumber(firstNumber(), InetAddresses.bits(address)), prefix);
   }
 
   /** The highest address of the network: IPv4's broadcast address. */
-  public InetAddress last() {
-    int hostBits = Ip.bits(address) - prefix;
+  public InetAddress lastAddress() {
+    int hostBits = InetAddresses.bits(address) - prefix;
     BigInteger span = BigInteger.ONE.shiftLeft(hostBits).subtract(BigInteger.ONE);
-    return Ip.fromNumber(firstNumber().add(span), Ip.bits(address));
+    return InetAddresses.fromNumber(firstNumber().add(span), InetAddresses.bits(address));
   }
 
   /** Whether the other address is in this network. */
   public boolean contains(InetAddress other) {
-    return Ip.bits(other) == Ip.bits(address)
+    return InetAddresses.bits(other) == InetAddresses.bits(address)
         && new Cidr(other, prefix).firstNumber().equals(firstNumber());
   }
 
   private BigInteger firstNumber() {
-    int hostBits = Ip.bits(address) - prefix;
-    return Ip.toNumber(address).shiftRight(hostBits).shiftLeft(hostBits);
+    int hostBits = InetAddresses.bits(address) - prefix;
+    return InetAddresses.toNumber(address).shiftRight(hostBits).shiftLeft(hostBits);
   }
 
   // A record's own methods are spun when first used, which takes a process some 10 ms.
@@ -89,6 +90,6 @@ public record Cidr(InetAddress address, int prefix) {
   /** The canonical text, {@code 10.1.0.5/16}. */
   @Override
   public String toString() {
-    return Ip.format(address) + "/" + prefix;
+    return InetAddresses.format(address) + "/" + prefix;
   }
 }

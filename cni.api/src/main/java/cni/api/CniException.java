@@ -71,7 +71,7 @@ public final class CniException extends Exception {
   }
 
   /** The same error, told from further out: {@code context: message}. The code is kept. */
-  public CniException in(String context) {
+  public CniException withContext(String context) {
     var outer = new CniException(code, context + ": " + getMessage(), details, getCause());
     outer.setStackTrace(getStackTrace());
     for (Throwable suppressed : getSuppressed()) {

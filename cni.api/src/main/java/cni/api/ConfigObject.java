@@ -128,7 +128,7 @@ public final class ConfigObject {
    * @throws CniException code 7 if the value is something else or outside
    */
   public OptionalInt integer(String key, int least, int greatest) throws CniException {
-    OptionalLong number = whole(key, least, greatest);
+    OptionalLong number = longInteger(key, least, greatest);
     return number.isPresent() ? OptionalInt.of((int) number.getAsLong()) : OptionalInt.empty();
   }
 
@@ -137,7 +137,7 @@ public final class ConfigObject {
    *
    * @throws CniException code 7 if the value is something else or outside
    */
-  public OptionalLong whole(String key, long least, long greatest) throws CniException {
+  public OptionalLong longInteger(String key, long least, long greatest) throws CniException {
     JsonNode node = node(key);
     if (node == null) {
       return OptionalLong.empty();
@@ -156,8 +156,8 @@ public final class ConfigObject {
    *
    * @throws CniException code 7 if the value is something else or outside
    */
-  public OptionalLong unsigned(String key) throws CniException {
-    return whole(key, 0, MAX_UNSIGNED);
+  public OptionalLong uint32(String key) throws CniException {
+    return longInteger(key, 0, MAX_UNSIGNED);
   }
 
   /**
@@ -253,12 +253,12 @@ public final class ConfigObject {
     return node == null || node.isNull() ? null : node;
   }
 
-  private <T> List<T> list(String key, Reader<T> reader) throws CniException {
+  private <T> List<T> list(String key, ElementReader<T> reader) throws CniException {
     JsonNode node = node(key);
     return node == null ? List.of() : elements(asArray(node, path(key)), path(key), reader);
   }
 
-  private static <T> List<T> elements(ArrayNode array, String where, Reader<T> reader)
+  private static <T> List<T> elements(ArrayNode array, String where, ElementReader<T> reader)
       throws CniException {
     List<T> values = new ArrayList<>(array.size());
     for (JsonNode element : array) {
@@ -313,7 +313,7 @@ public final class ConfigObject {
     };
   }
 
-  private interface Reader<T> {
+  private interface ElementReader<T> {
     T read(JsonNode node, String where) throws CniException;
   }
 }

@@ -54,7 +54,7 @@ public final class Json {
     // As for Go, what is not UTF-8 is replaced.
     String characters = new String(text, StandardCharsets.UTF_8);
     try (JsonParser parser = FACTORY.createParser(ObjectReadContext.empty(), characters)) {
-      node = JsonTree.read(parser);
+      node = JsonTreeCodec.read(parser);
       if (parser.nextToken() != null) {
         throw invalid(source, parser.currentTokenLocation(), "something follows its end", null);
       }
@@ -88,7 +88,7 @@ public final class Json {
   public static byte[] bytes(JsonNode node) {
     var bytes = new ByteArrayOutputStream(1024);
     try (JsonGenerator out = FACTORY.createGenerator(ObjectWriteContext.empty(), bytes)) {
-      JsonTree.write(out, node);
+      JsonTreeCodec.write(out, node);
     }
     return bytes.toByteArray();
   }
@@ -97,7 +97,7 @@ public final class Json {
   public static String pretty(JsonNode node) {
     var text = new StringWriter();
     try (JsonGenerator out = FACTORY.createGenerator(PRETTY, text)) {
-      JsonTree.write(out, node);
+      JsonTreeCodec.write(out, node);
     }
     return text.toString();
   }

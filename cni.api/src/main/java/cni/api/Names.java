@@ -25,10 +25,10 @@ public final class Names {
    * @throws CniException code 7 if it is not letters, digits, {@code _ . -} with a letter or digit
    *     first
    */
-  public static String network(String name) throws CniException {
+  public static String requireNetworkName(String name) throws CniException {
     if (!isIdentifier(name)) {
       throw new CniException(
-          ErrorCode.INVALID_CONFIG, "network name " + quote(name) + IDENTIFIER_HINT);
+          ErrorCode.INVALID_CONFIG, "network name " + quote(name) + IDENTIFIER_RULES);
     }
     return name;
   }
@@ -39,11 +39,11 @@ public final class Names {
    * @throws CniException code 4 if it is not letters, digits, {@code _ . -} with a letter or digit
    *     first
    */
-  public static String container(String id) throws CniException {
+  public static String requireContainerId(String id) throws CniException {
     if (!isIdentifier(id)) {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER,
-          "container id (CNI_CONTAINERID) " + quote(id) + IDENTIFIER_HINT);
+          "container id (CNI_CONTAINERID) " + quote(id) + IDENTIFIER_RULES);
     }
     return id;
   }
@@ -59,35 +59,35 @@ public final class Names {
    *
    * @throws CniException code 4 if the kernel would not take it
    */
-  public static String networkInterface(String name) throws CniException {
-    if (!isInterface(name)) {
+  public static String requireInterfaceName(String name) throws CniException {
+    if (!isInterfaceName(name)) {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER,
-          "interface name (CNI_IFNAME) " + quote(name) + INTERFACE_HINT);
+          "interface name (CNI_IFNAME) " + quote(name) + INTERFACE_NAME_RULES);
     }
     return name;
   }
 
   /** Whether the kernel would take the text as an interface's name. */
-  public static boolean isInterface(String name) {
+  public static boolean isInterfaceName(String name) {
     int bytes = name.getBytes(StandardCharsets.UTF_8).length;
     return bytes >= 1
         && bytes <= INTERFACE_NAME_MAX
         && !name.equals(".")
         && !name.equals("..")
-        && name.codePoints().noneMatch(Names::forbiddenInInterface);
+        && name.codePoints().noneMatch(Names::isForbiddenInInterfaceName);
   }
 
   /** What an interface's name must be, to end a message. */
-  public static final String INTERFACE_HINT =
+  public static final String INTERFACE_NAME_RULES =
       " must have 1 to 15 bytes, none of them a space, a slash, a colon, a percent or control"
           + " character, and not be . or ..";
 
-  private static final String IDENTIFIER_HINT =
+  private static final String IDENTIFIER_RULES =
       " must start with a letter or digit, go on with letters, digits, '_', '.' or '-', and have at"
           + " most 255 of them";
 
-  private static boolean forbiddenInInterface(int c) {
+  private static boolean isForbiddenInInterfaceName(int c) {
     // The kernel reads a percent sign as a place for a number ("eth%d"): never what was meant here.
     return c == '/'
         || c == ':'
@@ -102,7 +102,7 @@ public final class Names {
    * @throws CniException code 7 if it is empty, {@code .}, {@code ..}, too long, or holds a
    *     separator or control character
    */
-  public static String plugin(String type) throws CniException {
+  public static String requirePluginType(String type) throws CniException {
     if (type.isEmpty()
         || type.length() > FILE_NAME_MAX
         || type.equals(".")

@@ -47,7 +47,7 @@ public record NetworkConfig(
      *
      * @throws CniException what is wrong with one of them
      */
-    List<ObjectNode> of(String network) throws CniException;
+    List<ObjectNode> pluginsOf(String network) throws CniException;
   }
 
   /**
@@ -77,7 +77,7 @@ public record NetworkConfig(
           ? ofList(json, further)
           : ofList(asList(json), PluginSource.NONE);
     } catch (CniException e) {
-      throw e.in(source);
+      throw e.withContext(source);
     }
   }
 
@@ -106,10 +106,11 @@ public record NetworkConfig(
   private static NetworkConfig ofList(ObjectNode json, PluginSource further) throws CniException {
     var view = new ConfigObject(json, "");
     String name =
-        Names.network(
+        Names.requireNetworkName(
             view.text("name")
                 .orElseThrow(() -> view.invalid("name", "is missing: name the network")));
-    ObjectNode whole = view.bool(ONLY_INLINED, true) ? json : withFurther(json, further.of(name));
+    ObjectNode whole =
+        view.bool(ONLY_INLINED, true) ? json : withFurther(json, further.pluginsOf(name));
     List<PluginConfig> plugins = new ArrayList<>();
     for (ConfigObject plugin : new ConfigObject(whole, "").objects("plugins")) {
       plugins.add(PluginConfig.of(plugin));
@@ -154,7 +155,8 @@ public record NetworkConfig(
     if (offered.isEmpty()) {
       return List.of(SpecVersion.V0_1_0);
     }
-    List<SpecVersion> spoken = offered.descendingSet().stream().filter(SpecVersion::known).toList();
+    List<SpecVersion> spoken =
+        offered.descendingSet().stream().filter(SpecVersion::isKnown).toList();
     if (spoken.isEmpty()) {
       throw new CniException(
           ErrorCode.INCOMPATIBLE_VERSION,

@@ -56,7 +56,7 @@ public interface NetworkPlugin {
    *
    * @throws CniException if something could not be removed; all the rest has been
    */
-  default void collect(CollectRequest request) throws CniException {}
+  default void gc(GcRequest request) throws CniException {}
 
   /**
    * Says whether ADD can be served now (STATUS), delegates included.

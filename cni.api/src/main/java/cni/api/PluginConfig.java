@@ -40,7 +40,7 @@ public final class PluginConfig {
             .text("type")
             .orElseThrow(
                 () -> config.invalid("type", "is missing: name the plugin, as \"bridge\""));
-    return new PluginConfig(config, Names.plugin(type));
+    return new PluginConfig(config, Names.requirePluginType(type));
   }
 
   /** The plugin's type. */
@@ -64,7 +64,7 @@ public final class PluginConfig {
    * @throws CniException code 7 if it is missing or malformed
    */
   public String network() throws CniException {
-    return Names.network(view.text("name").orElse(""));
+    return Names.requireNetworkName(view.text("name").orElse(""));
   }
 
   /**
@@ -109,7 +109,7 @@ public final class PluginConfig {
 
   private static Optional<String> ipamType(ConfigObject ipam) throws CniException {
     Optional<String> type = ipam.nonEmpty("type");
-    return type.isPresent() ? Optional.of(Names.plugin(type.get())) : type;
+    return type.isPresent() ? Optional.of(Names.requirePluginType(type.get())) : type;
   }
 
   /**

@@ -10,7 +10,7 @@ public interface PluginHost {
    * A directory for what has to outlive the host. It need not exist; other hosts may use it at the
    * same time.
    */
-  Path state();
+  Path stateDirectory();
 
   /** The namespace of the host's side; absent for the one that this process is in. */
   Optional<Path> hostNamespace();
@@ -22,11 +22,11 @@ public interface PluginHost {
   void publish(PluginEvent event);
 
   /**
-   * Every attachment that is kept in {@link #state}, of all networks, whoever made it.
+   * Every attachment that is kept in {@link #stateDirectory}, of all networks, whoever made it.
    *
    * @throws CniException code 5 if that cannot be read
    */
-  List<KeptAttachment> attachments() throws CniException;
+  List<ActiveAttachment> attachments() throws CniException;
 
   /**
    * An attachment that was made and not deleted.
@@ -35,5 +35,5 @@ public interface PluginHost {
    * @param attachment the attachment; without a path of its namespace if an old libcni made it
    * @param result what there was afterwards
    */
-  record KeptAttachment(String network, Attachment attachment, Result result) {}
+  record ActiveAttachment(String network, Attachment attachment, Result result) {}
 }

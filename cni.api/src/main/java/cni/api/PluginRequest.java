@@ -1,7 +1,7 @@
 package cni.api;
 
 /** What every request to a plugin carries. */
-public sealed interface PluginRequest permits AttachmentRequest, CollectRequest, NetworkRequest {
+public sealed interface PluginRequest permits AttachmentRequest, GcRequest, NetworkRequest {
   /** The plugin's configuration, derived for this request. */
   PluginConfig config();
 

@@ -51,13 +51,13 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
    * The same with what another has besides: its addresses point to its interfaces in the new place,
    * and its resolver settings count if it has any.
    */
-  public Result plus(Result more) {
+  public Result merge(Result more) {
     List<Interface> allInterfaces = new ArrayList<>(interfaces);
     allInterfaces.addAll(more.interfaces);
     List<IpConfig> allIps = new ArrayList<>(ips);
     for (IpConfig ip : more.ips) {
       OptionalInt index = ip.interfaceIndex();
-      allIps.add(index.isEmpty() ? ip : ip.onInterface(interfaces.size() + index.getAsInt()));
+      allIps.add(index.isEmpty() ? ip : ip.withInterface(interfaces.size() + index.getAsInt()));
     }
     List<Route> allRoutes = new ArrayList<>(routes);
     allRoutes.addAll(more.routes);
@@ -109,7 +109,7 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
     }
 
     /** Whether it is outside any sandbox. */
-    public boolean onHost() {
+    public boolean isOnHost() {
       return sandbox.isEmpty();
     }
   }
@@ -124,12 +124,12 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
    */
   public record IpConfig(Cidr address, Optional<InetAddress> gateway, OptionalInt interfaceIndex) {
     /** The same on that interface. */
-    public IpConfig onInterface(int index) {
+    public IpConfig withInterface(int index) {
       return new IpConfig(address, gateway, OptionalInt.of(index));
     }
 
     /** The same with that gateway. */
-    public IpConfig via(InetAddress newGateway) {
+    public IpConfig withGateway(InetAddress newGateway) {
       return new IpConfig(address, Optional.of(newGateway), interfaceIndex);
     }
   }
@@ -170,11 +170,11 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
               .parsed("dst", Cidr::parse)
               .orElseThrow(
                   () -> route.invalid("dst", "is missing: give the destination as a network")),
-          route.parsed("gw", Ip::parse),
+          route.parsed("gw", InetAddresses::parse),
           route.integer("mtu", 0, Integer.MAX_VALUE).orElse(0),
           route.integer("advmss", 0, Integer.MAX_VALUE).orElse(0),
-          route.unsigned("priority").orElse(0),
-          route.unsigned("table"),
+          route.uint32("priority").orElse(0),
+          route.uint32("table"),
           route.integer("scope", 0, 255));
     }
   }

@@ -71,12 +71,12 @@ public final class ResultJson {
     }
     ip.interfaceIndex().ifPresent(index -> to.put("interface", index));
     to.put("address", ip.address().toString());
-    ip.gateway().ifPresent(gateway -> to.put("gateway", Ip.format(gateway)));
+    ip.gateway().ifPresent(gateway -> to.put("gateway", InetAddresses.format(gateway)));
   }
 
   private static void write(Result.Route route, ObjectNode to) {
     to.put("dst", route.destination().toString());
-    route.gateway().ifPresent(gateway -> to.put("gw", Ip.format(gateway)));
+    route.gateway().ifPresent(gateway -> to.put("gw", InetAddresses.format(gateway)));
     putNumber(to, "mtu", route.mtu());
     putNumber(to, "advmss", route.advertisedMss());
     putNumber(to, "priority", route.priority());
@@ -99,7 +99,7 @@ public final class ResultJson {
     }
     ObjectNode to = json.putObject(key);
     to.put("ip", first.get().address().toString());
-    first.get().gateway().ifPresent(gateway -> to.put("gateway", Ip.format(gateway)));
+    first.get().gateway().ifPresent(gateway -> to.put("gateway", InetAddresses.format(gateway)));
     List<Result.Route> routes =
         result.routes().stream()
             .filter(route -> route.destination().isV4() == v4)
@@ -119,7 +119,7 @@ public final class ResultJson {
     try {
       var top = new ConfigObject(json, "");
       SpecVersion version = top.parsed("cniVersion", SpecVersion::parse).orElse(assumed);
-      if (!version.known()) {
+      if (!version.isKnown()) {
         throw new CniException(
             ErrorCode.INCOMPATIBLE_VERSION,
             "the result has version " + version + "; this library reads " + SpecVersion.ALL);
@@ -172,10 +172,10 @@ public final class ResultJson {
     Cidr address =
         ip.parsed(key, Cidr::parse)
             .orElseThrow(() -> ip.invalid(key, "is missing: an address with its prefix"));
-    return new Result.IpConfig(address, ip.parsed("gateway", Ip::parse), index);
+    return new Result.IpConfig(address, ip.parsed("gateway", InetAddresses::parse), index);
   }
 
-  private static <T> List<T> readAll(List<ConfigObject> objects, Reader<T> reader)
+  private static <T> List<T> readAll(List<ConfigObject> objects, Decoder<T> reader)
       throws CniException {
     List<T> values = new ArrayList<>(objects.size());
     for (ConfigObject object : objects) {
@@ -184,7 +184,7 @@ public final class ResultJson {
     return values;
   }
 
-  private static <T> void putAll(ObjectNode json, String key, List<T> values, Writer<T> writer) {
+  private static <T> void putAll(ObjectNode json, String key, List<T> values, Encoder<T> writer) {
     if (!values.isEmpty()) {
       var array = json.putArray(key);
       values.forEach(value -> writer.write(value, array.addObject()));
@@ -225,11 +225,11 @@ public final class ResultJson {
         : Optional.empty();
   }
 
-  private interface Reader<T> {
+  private interface Decoder<T> {
     T read(ConfigObject object) throws CniException;
   }
 
-  private interface Writer<T> {
+  private interface Encoder<T> {
     void write(T value, ObjectNode to);
   }
 }

@@ -25,7 +25,7 @@ public final class Rollback {
    *
    * @return the failure, to be thrown
    */
-  public <E extends Throwable> E after(E failure) {
+  public <E extends Throwable> E undoAfter(E failure) {
     boolean interrupted = false;
     while (!steps.isEmpty()) {
       interrupted |= Thread.interrupted(); // also one that came during the last step

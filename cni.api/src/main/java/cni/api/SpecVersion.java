@@ -67,7 +67,7 @@ public record SpecVersion(int major, int minor, int patch) implements Comparable
   }
 
   /** Whether this library speaks the version. */
-  public boolean known() {
+  public boolean isKnown() {
     return ALL.contains(this);
   }
 

@@ -20,7 +20,7 @@ public enum Verb {
   }
 
   /** Whether a configuration of that version may be used with it. */
-  public boolean isIn(SpecVersion version) {
+  public boolean isDefinedIn(SpecVersion version) {
     return version.atLeast(since());
   }
 
@@ -29,8 +29,8 @@ public enum Verb {
    *
    * @throws CniException code 1 if the version is too old
    */
-  public void requireIn(SpecVersion version) throws CniException {
-    if (!isIn(version)) {
+  public void requireDefinedIn(SpecVersion version) throws CniException {
+    if (!isDefinedIn(version)) {
       throw new CniException(
           ErrorCode.INCOMPATIBLE_VERSION,
           "the configuration has cniVersion %s; %s exists since %s"

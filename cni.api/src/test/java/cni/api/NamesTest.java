@@ -11,16 +11,16 @@ import org.junit.jupiter.params.provider.ValueSource;
 class NamesTest {
   @ParameterizedTest
   @ValueSource(strings = {"a", "0", "my-net_1.2", "A.."})
-  void identifiers(String name) throws CniException {
-    assertEquals(name, Names.network(name));
-    assertEquals(name, Names.container(name));
+  void identifiersAreAccepted(String name) throws CniException {
+    assertEquals(name, Names.requireNetworkName(name));
+    assertEquals(name, Names.requireContainerId(name));
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"", "../x", ".", "-a", "_a", "a/b", "a b", "a\n", "\u00e9", "a\0"})
-  void notIdentifiers(String name) {
-    assertEquals(7, assertThrows(CniException.class, () -> Names.network(name)).code());
-    CniException e = assertThrows(CniException.class, () -> Names.container(name));
+  void malformedIdentifiersAreRefused(String name) {
+    assertEquals(7, assertThrows(CniException.class, () -> Names.requireNetworkName(name)).code());
+    CniException e = assertThrows(CniException.class, () -> Names.requireContainerId(name));
     assertEquals(4, e.code());
     assertTrue(e.getMessage().contains("CNI_CONTAINERID"), e::getMessage);
     assertTrue(e.getMessage().chars().noneMatch(Character::isISOControl), e::getMessage);
@@ -28,8 +28,8 @@ class NamesTest {
 
   @ParameterizedTest
   @ValueSource(strings = {"eth0", "a", "br-1.5", "fifteen-bytes-x"})
-  void interfaces(String name) throws CniException {
-    assertEquals(name, Names.networkInterface(name));
+  void interfaceNamesAreAccepted(String name) throws CniException {
+    assertEquals(name, Names.requireInterfaceName(name));
   }
 
   @ParameterizedTest
@@ -46,15 +46,15 @@ class NamesTest {
         "sixteen-bytes-xx",
         "é-1234567890123"
       })
-  void notInterfaces(String name) {
-    CniException e = assertThrows(CniException.class, () -> Names.networkInterface(name));
+  void malformedInterfaceNamesAreRefused(String name) {
+    CniException e = assertThrows(CniException.class, () -> Names.requireInterfaceName(name));
     assertEquals(4, e.code());
     assertTrue(e.getMessage().contains("CNI_IFNAME"), e::getMessage);
   }
 
   @Test
-  void aNameLongerThanAFileNameIsRefused() throws CniException {
-    Names.network("a".repeat(255));
-    assertThrows(CniException.class, () -> Names.network("a".repeat(256)));
+  void networkNameLongerThanAFileNameIsRefused() throws CniException {
+    Names.requireNetworkName("a".repeat(255));
+    assertThrows(CniException.class, () -> Names.requireNetworkName("a".repeat(256)));
   }
 }

@@ -23,7 +23,7 @@ class NetworkConfigTest {
   }
 
   @Test
-  void aListKeepsItsOrderAndEveryKey() throws CniException {
+  void listKeepsItsOrderAndUnknownKeys() throws CniException {
     NetworkConfig config =
         parse(
             """
@@ -41,7 +41,7 @@ class NetworkConfigTest {
   }
 
   @Test
-  void aSinglePluginIsAListOfOne() throws CniException {
+  void singlePluginBecomesListOfOne() throws CniException {
     NetworkConfig config = parse("{\"name\":\"n\",\"type\":\"bridge\",\"mtu\":9000}");
     assertEquals(SpecVersion.V0_1_0, config.version());
     assertEquals(1, config.plugins().size());
@@ -50,7 +50,7 @@ class NetworkConfigTest {
   }
 
   @Test
-  void theNewestOfferedVersionThatIsKnownCounts() throws CniException {
+  void newestKnownVersionIsChosen() throws CniException {
     String end = ",\"name\":\"n\",\"plugins\":[{\"type\":\"t\"}]}";
     assertEquals(
         SpecVersion.V1_1_0,
@@ -62,7 +62,7 @@ class NetworkConfigTest {
   }
 
   @Test
-  void invalidJsonIsToldWithFileLineAndColumn() {
+  void invalidJsonIsReportedWithFileLineAndColumn() {
     CniException e = refused("{\n  \"name\": \"n\",\n  oops\n}");
     assertEquals(6, e.code());
     assertTrue(e.getMessage().contains("net.conf"), e::getMessage);
@@ -86,7 +86,7 @@ class NetworkConfigTest {
         "{\"name\":\"n\",\"cniVersion\":\"one\",\"plugins\":[{\"type\":\"t\"}]}|7|cniVersion",
         "{\"name\":\"n\",\"disableCheck\":\"maybe\",\"plugins\":[{\"type\":\"t\"}]}|7|disableCheck",
       })
-  void whatMakesNoSenseIsToldWithTheKey(String text, int code, String part) {
+  void invalidConfigurationIsReportedWithTheKey(String text, int code, String part) {
     CniException e = refused(text);
     assertEquals(code, e.code(), e::getMessage);
     assertTrue(e.getMessage().contains(part), e::getMessage);
@@ -94,7 +94,7 @@ class NetworkConfigTest {
   }
 
   @Test
-  void aRequestHasWhatTheSpecificationSays() throws CniException {
+  void requestConfigurationIsDerivedAsSpecified() throws CniException {
     NetworkConfig config =
         parse(
             """
@@ -123,11 +123,11 @@ class NetworkConfigTest {
   }
 
   @Test
-  void genericArguments() throws CniException {
-    Map<String, String> args = GenericArgs.parse("IgnoreUnknown=1;IP=10.0.0.1/24;;MAC=;A=b=c");
-    assertEquals("IgnoreUnknown=1;IP=10.0.0.1/24;MAC=;A=b=c", GenericArgs.format(args));
+  void cniArgsAreParsedAndFormatted() throws CniException {
+    Map<String, String> args = CniArgs.parse("IgnoreUnknown=1;IP=10.0.0.1/24;;MAC=;A=b=c");
+    assertEquals("IgnoreUnknown=1;IP=10.0.0.1/24;MAC=;A=b=c", CniArgs.format(args));
     for (String wrong : List.of("x", "=1", "a=b;c")) {
-      assertEquals(4, assertThrows(CniException.class, () -> GenericArgs.parse(wrong)).code());
+      assertEquals(4, assertThrows(CniException.class, () -> CniArgs.parse(wrong)).code());
     }
   }
 }

@@ -12,7 +12,7 @@ import tools.jackson.databind.node.ObjectNode;
  * does not tell 1.0.0 from 1.1.0.
  */
 class ResultConversionTest {
-  private static final String NEW =
+  private static final String V1_0_FORM =
       """
       { "interfaces": [
           { "name": "br0", "mac": "02:00:00:00:00:01", "mtu": 1500 },
@@ -28,7 +28,7 @@ class ResultConversionTest {
         "dns": { "nameservers": ["10.1.0.1"], "domain": "local" } }
       """;
 
-  private static final String MIDDLE =
+  private static final String V0_3_FORM =
       """
       { "interfaces": [
           { "name": "br0", "mac": "02:00:00:00:00:01" },
@@ -44,7 +44,7 @@ class ResultConversionTest {
         "dns": { "nameservers": ["10.1.0.1"], "domain": "local" } }
       """;
 
-  private static final String OLD =
+  private static final String V0_1_FORM =
       """
       { "ip4": { "ip": "10.1.0.5/16", "gateway": "10.1.0.1",
                  "routes": [{ "dst": "0.0.0.0/0", "gw": "10.1.0.1" }] },
@@ -53,11 +53,12 @@ class ResultConversionTest {
       """;
 
   /** What is left of the new form where the result was one of the middle. */
-  private static final String NEW_OF_MIDDLE =
-      NEW.replace(", \"mtu\": 1500", "")
+  private static final String V1_0_FROM_V0_3 =
+      V1_0_FORM
+          .replace(", \"mtu\": 1500", "")
           .replace(", \"socketPath\": \"/s\", \"pciID\": \"0000:01:00.0\"", "");
 
-  private static final String MIDDLE_OF_OLD =
+  private static final String V0_3_FROM_V0_1 =
       """
       { "ips": [
           { "version": "4", "address": "10.1.0.5/16", "gateway": "10.1.0.1" },
@@ -66,31 +67,31 @@ class ResultConversionTest {
         "dns": { "nameservers": ["10.1.0.1"], "domain": "local" } }
       """;
 
-  private static final String NEW_OF_OLD =
-      MIDDLE_OF_OLD.replace("\"version\": \"4\", ", "").replace("\"version\": \"6\", ", "");
+  private static final String V1_0_FROM_V0_1 =
+      V0_3_FROM_V0_1.replace("\"version\": \"4\", ", "").replace("\"version\": \"6\", ", "");
 
   private enum Form {
-    OLD,
-    MIDDLE,
-    NEW
+    V0_1,
+    V0_3,
+    V1_0
   }
 
   private static Form form(SpecVersion version) {
     if (version.atLeast(SpecVersion.V1_0_0)) {
-      return Form.NEW;
+      return Form.V1_0;
     }
-    return version.atLeast(SpecVersion.V0_3_0) ? Form.MIDDLE : Form.OLD;
+    return version.atLeast(SpecVersion.V0_3_0) ? Form.V0_3 : Form.V0_1;
   }
 
   private static String expected(Form from, Form to) {
     return switch (to) {
-      case OLD -> OLD;
-      case MIDDLE -> from == Form.OLD ? MIDDLE_OF_OLD : MIDDLE;
-      case NEW ->
+      case V0_1 -> V0_1_FORM;
+      case V0_3 -> from == Form.V0_1 ? V0_3_FROM_V0_1 : V0_3_FORM;
+      case V1_0 ->
           switch (from) {
-            case OLD -> NEW_OF_OLD;
-            case MIDDLE -> NEW_OF_MIDDLE;
-            case NEW -> NEW;
+            case V0_1 -> V1_0_FROM_V0_1;
+            case V0_3 -> V1_0_FROM_V0_3;
+            case V1_0 -> V1_0_FORM;
           };
     };
   }
@@ -100,7 +101,7 @@ class ResultConversionTest {
   }
 
   @Test
-  void anyVersionInAnyOther() throws CniException {
+  void everyVersionConvertsToEveryOther() throws CniException {
     for (SpecVersion from : SpecVersion.ALL) {
       String text = expected(form(from), form(from));
       Result result = ResultJson.read(json(text, from), SpecVersion.CURRENT);
@@ -114,7 +115,7 @@ class ResultConversionTest {
   }
 
   @Test
-  void interfacesWithoutAddressesCannotBeToldInTheOldestForm() throws CniException {
+  void interfacesWithoutAddressesCannotBeWrittenBefore030() throws CniException {
     String text = "{ \"interfaces\": [{ \"name\": \"eth0\" }] }";
     Result result = ResultJson.read(json(text, SpecVersion.V1_0_0), SpecVersion.CURRENT);
     CniException e =

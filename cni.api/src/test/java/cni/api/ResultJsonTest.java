@@ -39,14 +39,14 @@ class ResultJsonTest {
   }
 
   @Test
-  void aNumberBeyondAllBoundsIsNoJson() {
+  void numberWithHugeExponentIsADecodingError() {
     CniException e =
         assertThrows(CniException.class, () -> Json.parse("{\"a\": 1e99999999999}", "it"));
     assertEquals(6, e.code());
   }
 
   @Test
-  void whatIsReadIsWritten() throws CniException {
+  void resultSurvivesReadingAndWriting() throws CniException {
     assertEquals(json(FULL), ResultJson.write(full(), SpecVersion.V1_1_0));
     Result result = full();
     assertEquals(1, result.ipsOf(1).size());
@@ -55,7 +55,7 @@ class ResultJsonTest {
   }
 
   @Test
-  void olderVersionsSayTheFamilyAndLessOfInterfaces() throws CniException {
+  void version04NamesTheFamilyAndOmitsNewInterfaceKeys() throws CniException {
     ObjectNode old = ResultJson.write(full(), SpecVersion.V0_4_0);
     assertEquals("4", old.at("/ips/0/version").asString());
     assertEquals("6", old.at("/ips/1/version").asString());
@@ -64,7 +64,7 @@ class ResultJsonTest {
   }
 
   @Test
-  void theOldestHaveOneBlockPerFamily() throws CniException {
+  void version02HasOneBlockPerFamily() throws CniException {
     ObjectNode old = ResultJson.write(full(), SpecVersion.V0_2_0);
     assertEquals("10.1.0.5/16", old.at("/ip4/ip").asString());
     assertEquals("0.0.0.0/0", old.at("/ip4/routes/0/dst").asString());
@@ -86,7 +86,7 @@ class ResultJsonTest {
         "{\"routes\":[{\"dst\":\"10.0.0.0/8\",\"mtu\":99999999999}]}",
         "{\"cniVersion\":\"x\"}"
       })
-  void whatIsNoResultIsRefused(String text) throws CniException {
+  void malformedResultIsRefused(String text) throws CniException {
     ObjectNode json = json(text);
     CniException e =
         assertThrows(CniException.class, () -> ResultJson.read(json, SpecVersion.CURRENT));
@@ -94,7 +94,7 @@ class ResultJsonTest {
   }
 
   @Test
-  void aVersionOfTheFutureIsRefused() throws CniException {
+  void unknownVersionIsRefused() throws CniException {
     ObjectNode json = json("{\"cniVersion\":\"2.0.0\"}");
     assertEquals(
         1,
@@ -102,12 +102,12 @@ class ResultJsonTest {
   }
 
   @Test
-  void errorsAreWrittenAsTheSpecificationSays() throws CniException {
+  void errorIsWrittenAsSpecified() throws CniException {
     var error = new CniException(7, "no luck", "at all", null);
     assertEquals(
         json("{\"cniVersion\":\"1.1.0\",\"code\":7,\"msg\":\"no luck\",\"details\":\"at all\"}"),
         error.toJson(SpecVersion.V1_1_0));
-    assertEquals("outer: no luck", error.in("outer").getMessage());
-    assertEquals(7, error.in("outer").code());
+    assertEquals("outer: no luck", error.withContext("outer").getMessage());
+    assertEquals(7, error.withContext("outer").code());
   }
 }

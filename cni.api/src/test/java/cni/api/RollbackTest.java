@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 
 class RollbackTest {
   @Test
-  void aStepThatFailsWithTheVerySameFailureKeepsNoOtherFromRunning() {
+  void stepThrowingTheOriginalFailureDoesNotStopTheOthers() {
     var failure = new IllegalStateException("once for all");
     var rollback = new Rollback();
     var ran = new ArrayList<String>();
@@ -20,12 +20,12 @@ class RollbackTest {
         () -> {
           throw failure;
         });
-    assertEquals(failure, rollback.after(failure));
+    assertEquals(failure, rollback.undoAfter(failure));
     assertEquals(List.of("first"), ran);
   }
 
   @Test
-  void stepsRunInReverseEachWhateverBecomesOfTheOthers() {
+  void stepsRunInReverseEvenIfOneFails() {
     List<String> done = new ArrayList<>();
     var rollback = new Rollback();
     rollback.add(() -> done.add("first"));
@@ -35,20 +35,20 @@ class RollbackTest {
         });
     rollback.add(() -> done.add("third"));
     var failure = new CniException(ErrorCode.INTERNAL, "it");
-    assertSame(failure, rollback.after(failure));
+    assertSame(failure, rollback.undoAfter(failure));
     assertEquals(List.of("third", "first"), done);
     assertEquals("second", failure.getSuppressed()[0].getMessage());
-    rollback.after(failure);
+    rollback.undoAfter(failure);
     assertEquals(2, done.size());
   }
 
   @Test
-  void anInterruptWaitsUntilTheStepsAreDone() {
+  void interruptStaysPendingUntilTheStepsAreDone() {
     var rollback = new Rollback();
     List<Boolean> seen = new ArrayList<>();
     rollback.add(() -> seen.add(Thread.currentThread().isInterrupted()));
     Thread.currentThread().interrupt();
-    rollback.after(new CniException(ErrorCode.INTERNAL, "it"));
+    rollback.undoAfter(new CniException(ErrorCode.INTERNAL, "it"));
     assertTrue(Thread.interrupted());
     assertFalse(seen.getFirst());
   }

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 
 class SpecVersionTest {
   @Test
-  void versionsAreOrderedByTheirNumbers() {
+  void versionsAreOrderedNumerically() {
     List<SpecVersion> mixed = new ArrayList<>();
     for (String text : List.of("1.1.0", "0.10.0", "0.4.0", "0.3.1", "10.0.0", "0.3.0", "1.0.0")) {
       mixed.add(SpecVersion.parse(text));
@@ -25,16 +25,16 @@ class SpecVersionTest {
   }
 
   @Test
-  void equalNumbersAreOneVersion() {
+  void versionsWithEqualNumbersAreEqual() {
     for (SpecVersion version : SpecVersion.ALL) {
       SpecVersion same = SpecVersion.parse(version.toString());
       assertEquals(version, same);
       assertEquals(version.hashCode(), same.hashCode());
-      assertTrue(same.known());
+      assertTrue(same.isKnown());
     }
     assertEquals(SpecVersion.ALL.size(), Set.copyOf(SpecVersion.ALL).size());
     assertNotEquals(SpecVersion.V0_3_0, SpecVersion.V0_3_1);
     assertNotEquals(new SpecVersion(1, 0, 0), new SpecVersion(0, 1, 0));
-    assertFalse(new SpecVersion(1, 2, 0).known());
+    assertFalse(new SpecVersion(1, 2, 0).isKnown());
   }
 }

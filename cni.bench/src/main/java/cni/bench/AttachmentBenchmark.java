@@ -6,7 +6,7 @@ import cni.api.Attachment;
 import cni.api.CniException;
 import cni.api.Json;
 import cni.api.Result;
-import cni.netlink.ffm.NetNs;
+import cni.netlink.ffm.netns.NetNs;
 import cni.runtime.Cni;
 import cni.runtime.Network;
 import java.io.IOException;
@@ -47,7 +47,7 @@ import org.openjdk.jmh.annotations.Warmup;
 public class AttachmentBenchmark {
   private static final String PORTS =
       "{\"of\":[{\"hostPort\":8080,\"containerPort\":80,\"protocol\":\"tcp\"}]}";
-  private static final String RULES =
+  private static final String CHAINED_PLUGINS =
       ", { \"type\": \"portmap\", \"capabilities\": { \"portMappings\": true } },"
           + " { \"type\": \"firewall\" }";
 
@@ -97,7 +97,7 @@ public class AttachmentBenchmark {
               .formatted(
                   !chain.equals("bridge"),
                   made.resolve("data"),
-                  chain.equals("bridge") ? "" : RULES));
+                  chain.equals("bridge") ? "" : CHAINED_PLUGINS));
       String reference = System.getenv("CNI_REFERENCE_PLUGINS");
       Cni.Builder builder =
           Cni.builder()
@@ -139,9 +139,9 @@ public class AttachmentBenchmark {
 
   /** Deletes after each ADD, outside the measurement. */
   @State(Scope.Benchmark)
-  public static class Detached {
+  public static class DeletedAfterEach {
     /** Made by JMH. */
-    public Detached() {}
+    public DeletedAfterEach() {}
 
     /** Deletes. */
     @TearDown(Level.Invocation)
@@ -152,9 +152,9 @@ public class AttachmentBenchmark {
 
   /** Adds before each DEL, outside the measurement. */
   @State(Scope.Benchmark)
-  public static class Attached {
+  public static class AddedBeforeEach {
     /** Made by JMH. */
-    public Attached() {}
+    public AddedBeforeEach() {}
 
     /** Adds. */
     @Setup(Level.Invocation)
@@ -165,9 +165,9 @@ public class AttachmentBenchmark {
 
   /** Adds once, for CHECKs; the host deletes it. */
   @State(Scope.Benchmark)
-  public static class Standing {
+  public static class AddedOnce {
     /** Made by JMH. */
-    public Standing() {}
+    public AddedOnce() {}
 
     /** Adds. */
     @Setup
@@ -181,19 +181,19 @@ public class AttachmentBenchmark {
 
   /** ADD. */
   @Benchmark
-  public Result add(Host host, Detached detached) throws CniException {
+  public Result add(Host host, DeletedAfterEach detached) throws CniException {
     return host.add();
   }
 
   /** CHECK. */
   @Benchmark
-  public void check(Host host, Standing standing) throws CniException {
+  public void check(Host host, AddedOnce standing) throws CniException {
     host.check();
   }
 
   /** DEL. */
   @Benchmark
-  public void delete(Host host, Attached attached) throws CniException {
+  public void delete(Host host, AddedBeforeEach attached) throws CniException {
     host.delete();
   }
 }

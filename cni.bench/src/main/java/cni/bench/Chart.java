@@ -21,36 +21,36 @@ final class Chart {
       List.of("#1b6ca8", "#c8553d", "#588157", "#7d4e9f", "#888888", "#b08900");
 
   private final String title;
-  private final String across;
-  private final String up;
-  private final List<Line> lines = new ArrayList<>();
+  private final String xLabel;
+  private final String yLabel;
+  private final List<Series> series = new ArrayList<>();
 
   Chart(String title, String across, String up) {
     this.title = title;
-    this.across = across;
-    this.up = up;
+    this.xLabel = across;
+    this.yLabel = up;
   }
 
   /** A number over another. */
   record Point(double x, double y) {}
 
-  private record Line(String label, List<Point> points, boolean dashed) {}
+  private record Series(String label, List<Point> points, boolean dashed) {}
 
-  Chart line(String label, List<Point> points) {
-    lines.add(new Line(label, List.copyOf(points), false));
+  Chart withSeries(String label, List<Point> points) {
+    series.add(new Series(label, List.copyOf(points), false));
     return this;
   }
 
   /** A number that depends on nothing; after the lines. */
-  Chart level(String label, double y) {
+  Chart withReferenceLine(String label, double y) {
     double first = xs().min().orElseThrow();
     double last = xs().max().orElseThrow();
-    lines.add(new Line(label, List.of(new Point(first, y), new Point(last, y)), true));
+    series.add(new Series(label, List.of(new Point(first, y), new Point(last, y)), true));
     return this;
   }
 
   private Stream<Point> points() {
-    return lines.stream().flatMap(line -> line.points().stream());
+    return series.stream().flatMap(line -> line.points().stream());
   }
 
   private DoubleStream xs() {
@@ -65,35 +65,35 @@ final class Chart {
                 + " font-family=\"sans-serif\" font-size=\"12\">\n")
             .formatted(WIDTH, HEIGHT));
     svg.append("<rect width=\"%d\" height=\"%d\" fill=\"#ffffff\"/>\n".formatted(WIDTH, HEIGHT));
-    text(svg, LEFT, TOP - 18, "start", title, "#222222");
-    addAxes(svg);
-    for (int i = 0; i < lines.size(); i++) {
-      addLine(svg, lines.get(i), COLOURS.get(i % COLOURS.size()), i);
+    appendText(svg, LEFT, TOP - 18, "start", title, "#222222");
+    appendAxes(svg);
+    for (int i = 0; i < series.size(); i++) {
+      appendSeries(svg, series.get(i), COLOURS.get(i % COLOURS.size()), i);
     }
     return svg.append("</svg>\n").toString();
   }
 
-  private void addAxes(StringBuilder svg) {
-    for (double y = decade(lowest(), false); y <= decade(highest(), true) * 1.01; y *= 10) {
-      rule(svg, LEFT, down(y), WIDTH - RIGHT, down(y));
-      text(svg, LEFT - 8, down(y) + 4, "end", number(y), "#555555");
+  private void appendAxes(StringBuilder svg) {
+    for (double y = powerOfTen(minY(), false); y <= powerOfTen(maxY(), true) * 1.01; y *= 10) {
+      appendGridLine(svg, LEFT, toPixelY(y), WIDTH - RIGHT, toPixelY(y));
+      appendText(svg, LEFT - 8, toPixelY(y) + 4, "end", format(y), "#555555");
     }
     xs().distinct()
         .sorted()
         .forEach(
             x -> {
-              rule(svg, along(x), TOP, along(x), HEIGHT - BOTTOM);
-              text(svg, along(x), HEIGHT - BOTTOM + 16, "middle", number(x), "#555555");
+              appendGridLine(svg, toPixelX(x), TOP, toPixelX(x), HEIGHT - BOTTOM);
+              appendText(svg, toPixelX(x), HEIGHT - BOTTOM + 16, "middle", format(x), "#555555");
             });
-    text(svg, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, "middle", across, "#222222");
-    text(svg, LEFT - 8, TOP - 4, "end", up, "#222222");
+    appendText(svg, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, "middle", xLabel, "#222222");
+    appendText(svg, LEFT - 8, TOP - 4, "end", yLabel, "#222222");
   }
 
-  private void addLine(StringBuilder svg, Line line, String colour, int place) {
+  private void appendSeries(StringBuilder svg, Series line, String colour, int place) {
     var path = new StringBuilder();
     for (Point point : line.points()) {
       path.append(path.isEmpty() ? "M" : "L")
-          .append("%d %d".formatted(along(point.x()), down(point.y())));
+          .append("%d %d".formatted(toPixelX(point.x()), toPixelY(point.y())));
     }
     svg.append(
         "<path d=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\"%s/>\n"
@@ -102,46 +102,46 @@ final class Chart {
       for (Point point : line.points()) {
         svg.append(
             "<circle cx=\"%d\" cy=\"%d\" r=\"3\" fill=\"%s\"/>\n"
-                .formatted(along(point.x()), down(point.y()), colour));
+                .formatted(toPixelX(point.x()), toPixelY(point.y()), colour));
       }
     }
-    text(svg, WIDTH - RIGHT + 16, TOP + 12 + 20 * place, "start", line.label(), colour);
+    appendText(svg, WIDTH - RIGHT + 16, TOP + 12 + 20 * place, "start", line.label(), colour);
   }
 
-  private static void rule(StringBuilder svg, long x1, long y1, long x2, long y2) {
+  private static void appendGridLine(StringBuilder svg, long x1, long y1, long x2, long y2) {
     svg.append(
         "<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" stroke=\"#e3e3e3\"/>\n"
             .formatted(x1, y1, x2, y2));
   }
 
-  private static void text(
+  private static void appendText(
       StringBuilder svg, long x, long y, String anchor, String text, String colour) {
     svg.append(
         "<text x=\"%d\" y=\"%d\" text-anchor=\"%s\" fill=\"%s\">%s</text>\n"
             .formatted(x, y, anchor, colour, text.replace("&", "&amp;").replace("<", "&lt;")));
   }
 
-  private static String number(double value) {
+  private static String format(double value) {
     return value == Math.rint(value)
         ? String.format(Locale.ROOT, "%.0f", value)
         : String.valueOf(value);
   }
 
-  private double lowest() {
+  private double minY() {
     return points().mapToDouble(Point::y).min().orElseThrow();
   }
 
-  private double highest() {
+  private double maxY() {
     return points().mapToDouble(Point::y).max().orElseThrow();
   }
 
-  private static double decade(double value, boolean above) {
+  private static double powerOfTen(double value, boolean above) {
     double exponent = Math.log10(value);
     return Math.pow(10, above ? Math.ceil(exponent) : Math.floor(exponent));
   }
 
   /** Where on the way across a number stands. */
-  private long along(double x) {
+  private long toPixelX(double x) {
     double last = xs().max().orElseThrow();
     double first = xs().filter(it -> it > 0).min().orElseThrow();
     boolean zero = xs().anyMatch(it -> it == 0);
@@ -150,9 +150,9 @@ final class Chart {
     return LEFT + Math.round(fraction * (WIDTH - RIGHT - LEFT));
   }
 
-  private long down(double y) {
-    double bottom = Math.log(decade(lowest(), false));
-    double top = Math.log(decade(highest(), true));
+  private long toPixelY(double y) {
+    double bottom = Math.log(powerOfTen(minY(), false));
+    double top = Math.log(powerOfTen(maxY(), true));
     double fraction = (Math.log(y) - bottom) / (top - bottom);
     return HEIGHT - BOTTOM - Math.round(fraction * (HEIGHT - BOTTOM - TOP));
   }

@@ -23,17 +23,17 @@ public final class Comparison {
    */
   public static void main(String... arguments) throws Exception {
     if (System.getenv("CNI_BENCH_APART") == null) {
-      System.exit(runApart(arguments));
+      System.exit(runIsolated(arguments));
     }
     Path floorProgram = Path.of(arguments[0]);
     Path executables = Path.of(arguments[1]);
     Path image = Path.of(arguments[2]);
     Path pictures = Path.of(arguments[3]);
-    var report = new Report();
-    try (Lab lab = Lab.open(CONTAINERS, executables)) {
-      Floor floor = new SerialComparison(lab, floorProgram, report).run();
+    var report = new ComparisonTable();
+    try (BenchNetworks lab = BenchNetworks.open(CONTAINERS, executables)) {
+      KernelBaseline floor = new SerialComparison(lab, floorProgram, report).run();
       Chart concurrency = new ConcurrencyComparison(lab, report).run(floor);
-      Chart leases = new LeaseComparison(lab, report).run();
+      Chart leases = new ReservationComparison(lab, report).run();
       new ProcessComparison(lab, executables, image, report).run();
       new MemoryComparison(lab, image, report).run();
       Files.createDirectories(pictures);
@@ -44,7 +44,7 @@ public final class Comparison {
   }
 
   /** In namespaces where nothing of the machine can be changed, and of which nothing stays. */
-  private static int runApart(String... arguments) throws Exception {
+  private static int runIsolated(String... arguments) throws Exception {
     Files.createDirectories(Path.of("/run/netns"));
     String prepare = "mount -t tmpfs netns /run/netns && ip link set lo up && exec \"$0\" \"$@\"";
     List<String> command =

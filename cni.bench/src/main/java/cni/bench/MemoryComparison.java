@@ -1,8 +1,8 @@
 package cni.bench;
 
-import cni.bench.Lab.Chain;
-import cni.bench.Lab.Contender;
-import cni.bench.Report.Target;
+import cni.bench.BenchNetworks.Chain;
+import cni.bench.BenchNetworks.Implementation;
+import cni.bench.ComparisonTable.Goal;
 import cni.runtime.Network;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -16,23 +16,23 @@ final class MemoryComparison {
   private static final int ADDS = 10_000;
   private static final double KIB_PER_MIB = 1024;
 
-  private final Lab lab;
+  private final BenchNetworks lab;
   private final Path image;
-  private final Report report;
+  private final ComparisonTable table;
 
-  MemoryComparison(Lab lab, Path image, Report report) {
+  MemoryComparison(BenchNetworks lab, Path image, ComparisonTable report) {
     this.lab = lab;
     this.image = image;
-    this.report = report;
+    this.table = report;
   }
 
   void run() throws Exception {
-    Network network = lab.network(Contender.MODULES, Chain.BRIDGE);
+    Network network = lab.network(Implementation.MODULES, Chain.BRIDGE);
     String[] namespaces = lab.namespaces().stream().map(Path::toString).toArray(String[]::new);
     String line =
-        Program.java(Footprint.class, List.of("-XX:+UseSerialGC", "-Xmx64m"))
-            .with(String.valueOf(ADDS), lab.directory(network).toString(), network.name())
-            .with(namespaces)
+        ExternalCommand.javaProgram(FootprintProgram.class, List.of("-XX:+UseSerialGC", "-Xmx64m"))
+            .withArguments(String.valueOf(ADDS), lab.directory(network).toString(), network.name())
+            .withArguments(namespaces)
             .run();
     String[] numbers = line.strip().split(" ", -1);
     double first = Double.parseDouble(numbers[0]) / KIB_PER_MIB;
@@ -40,22 +40,22 @@ final class MemoryComparison {
     addRow("live heap after %d ADDs".formatted(ADDS), last, "last / first", last / first, 1.1);
     double grown = Double.parseDouble(numbers[2]) / KIB_PER_MIB;
     addRow("growth of the resident set by then", grown, "MiB", grown, 20);
-    double size = size() / KIB_PER_MIB / KIB_PER_MIB;
+    double size = imageSize() / KIB_PER_MIB / KIB_PER_MIB;
     addRow("image", size, "MiB", size, 60);
   }
 
   private void addRow(String what, double size, String ratio, double value, double target) {
-    report.add(
+    table.addRow(
         what,
-        Report.number(size) + " MiB",
+        ComparisonTable.number(size) + " MiB",
         Optional.empty(),
         Optional.empty(),
         ratio,
         value,
-        Target.atMost(target));
+        Goal.atMost(target));
   }
 
-  private double size() throws IOException {
+  private double imageSize() throws IOException {
     double bytes = 0;
     try (Stream<Path> files = Files.walk(image)) {
       for (Path file : files.filter(Files::isRegularFile).toList()) {

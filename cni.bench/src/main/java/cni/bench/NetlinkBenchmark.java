@@ -1,9 +1,9 @@
 package cni.bench;
 
 import cni.netlink.ffm.KernelException;
-import cni.netlink.ffm.NetNs;
+import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.Link;
-import cni.netlink.ffm.route.Rtnetlink;
+import cni.netlink.ffm.route.RouteSocket;
 import java.io.IOException;
 import java.util.List;
 import java.util.Objects;
@@ -31,8 +31,8 @@ import org.openjdk.jmh.infra.Blackhole;
 @Measurement(iterations = 3, time = 2)
 @Fork(value = 1, jvmArgsAppend = "--enable-native-access=ALL-UNNAMED")
 public class NetlinkBenchmark {
-  private @Nullable Rtnetlink routing;
-  private @Nullable NetNs own;
+  private @Nullable RouteSocket routeSocket;
+  private @Nullable NetNs namespace;
 
   /** Made by JMH. */
   public NetlinkBenchmark() {}
@@ -40,41 +40,41 @@ public class NetlinkBenchmark {
   /** Opens the namespace of this process. */
   @Setup
   public void open() throws KernelException {
-    routing = Rtnetlink.open();
-    own = NetNs.current();
+    routeSocket = RouteSocket.open();
+    namespace = NetNs.current();
   }
 
   /** Closes it. */
   @TearDown
   public void close() {
-    Objects.requireNonNull(routing).close();
-    Objects.requireNonNull(own).close();
+    Objects.requireNonNull(routeSocket).close();
+    Objects.requireNonNull(namespace).close();
   }
 
   /** One link by its name: a send, a receive, and reading the answer. */
   @Benchmark
   public Optional<Link> link() throws IOException {
-    return Objects.requireNonNull(routing).link("lo");
+    return Objects.requireNonNull(routeSocket).link("lo");
   }
 
   /** A list. */
   @Benchmark
   public List<Link> links() throws IOException {
-    return Objects.requireNonNull(routing).links();
+    return Objects.requireNonNull(routeSocket).links();
   }
 
   /** Opening a socket here. */
   @Benchmark
-  public void socket(Blackhole blackhole) throws KernelException {
-    try (Rtnetlink opened = Rtnetlink.open()) {
+  public void openSocket(Blackhole blackhole) throws KernelException {
+    try (RouteSocket opened = RouteSocket.open()) {
       blackhole.consume(opened);
     }
   }
 
   /** Opening a socket in a namespace, which another thread enters. Needs root. */
   @Benchmark
-  public void visit(Blackhole blackhole) throws KernelException {
-    try (Rtnetlink opened = Rtnetlink.open(Objects.requireNonNull(own))) {
+  public void openSocketInNamespace(Blackhole blackhole) throws KernelException {
+    try (RouteSocket opened = RouteSocket.open(Objects.requireNonNull(namespace))) {
       blackhole.consume(opened);
     }
   }

@@ -1,9 +1,9 @@
 package cni.bench;
 
 import cni.api.Attachment;
-import cni.bench.Lab.Chain;
-import cni.bench.Lab.Contender;
-import cni.bench.Report.Target;
+import cni.bench.BenchNetworks.Chain;
+import cni.bench.BenchNetworks.Implementation;
+import cni.bench.ComparisonTable.Goal;
 import cni.runtime.Network;
 import java.nio.file.Path;
 import java.util.List;
@@ -15,101 +15,106 @@ final class ProcessComparison {
   private static final int SAMPLES = 11;
 
   /** Of the chain by the executables. */
-  private static final int SAMPLES_OF_CHAIN = 5;
+  private static final int EXECUTABLE_CHAIN_SAMPLES = 5;
 
-  private final Lab lab;
+  private final BenchNetworks lab;
   private final Path executables;
   private final Path command;
-  private final Report report;
+  private final ComparisonTable table;
 
-  ProcessComparison(Lab lab, Path executables, Path image, Report report) {
+  ProcessComparison(BenchNetworks lab, Path executables, Path image, ComparisonTable report) {
     this.lab = lab;
     this.executables = executables;
     this.command = image.resolve("bin/cni");
-    this.report = report;
+    this.table = report;
   }
 
   void run() throws Exception {
-    Network bridge = lab.network(Contender.MODULES, Chain.BRIDGE);
-    firstAdd(bridge);
-    executable(bridge);
-    Timing alone = command(bridge);
-    report.add("cni add, " + Chain.BRIDGE.title, Report.millis(alone.median()), Optional.empty());
-    Timing chain = command(lab.network(Contender.MODULES, Chain.RULES));
-    Network reference = lab.network(Contender.EXECUTABLES, Chain.RULES);
-    Timing executed = Timing.measure(SAMPLES_OF_CHAIN, i -> reference.add(lab.attachment(i)));
-    detach(reference, SAMPLES_OF_CHAIN);
-    report.add(
+    Network bridge = lab.network(Implementation.MODULES, Chain.BRIDGE);
+    measureFirstAdd(bridge);
+    measureExecutable(bridge);
+    Timings alone = command(bridge);
+    table.addRow(
+        "cni add, " + Chain.BRIDGE.title,
+        ComparisonTable.millis(alone.medianMillis()),
+        Optional.empty());
+    Timings chain = command(lab.network(Implementation.MODULES, Chain.RULES));
+    Network reference = lab.network(Implementation.EXECUTABLES, Chain.RULES);
+    Timings executed =
+        Timings.measure(EXECUTABLE_CHAIN_SAMPLES, i -> reference.add(lab.attachment(i)));
+    detach(reference, EXECUTABLE_CHAIN_SAMPLES);
+    table.addRow(
         "cni add, " + Chain.RULES.title,
-        Report.millis(chain.median()),
-        Optional.of(Report.millis(executed.median())),
+        ComparisonTable.millis(chain.medianMillis()),
+        Optional.of(ComparisonTable.millis(executed.medianMillis())),
         Optional.empty(),
         "modules / Go",
-        chain.median() / executed.median(),
-        Target.atMost(1));
+        chain.medianMillis() / executed.medianMillis(),
+        Goal.atMost(1));
   }
 
   /** One process for each container, and then they are detached. */
-  private Timing timed(Network network, Timing.Work work) throws Exception {
-    Timing timing = Timing.measure(SAMPLES, work);
+  private Timings measure(Network network, Timings.Operation work) throws Exception {
+    Timings timing = Timings.measure(SAMPLES, work);
     detach(network, SAMPLES);
     return timing;
   }
 
   private void detach(Network network, int containers) throws Exception {
-    Crowd.run(containers, containers, i -> network.delete(lab.attachment(i)));
+    ParallelRun.run(containers, containers, i -> network.delete(lab.attachment(i)));
   }
 
-  private void firstAdd(Network network) throws Exception {
+  private void measureFirstAdd(Network network) throws Exception {
     String directory = lab.directory(network).toString();
-    Timing timing =
-        timed(
+    Timings timing =
+        measure(
             network,
             i -> {
               Attachment attachment = lab.attachment(i);
               String namespace = lab.namespaces().get(i).toString();
-              Program.java(FirstAdd.class, List.of())
-                  .with(directory, network.name(), attachment.containerId(), namespace)
+              ExternalCommand.javaProgram(FirstAddProgram.class, List.of())
+                  .withArguments(directory, network.name(), attachment.containerId(), namespace)
                   .run();
             });
-    report.add(
+    table.addRow(
         "first ADD of a process with the library",
-        Report.millis(timing.median()),
+        ComparisonTable.millis(timing.medianMillis()),
         Optional.empty(),
         Optional.empty(),
         "ms",
-        timing.median(),
-        Target.atMost(150));
+        timing.medianMillis(),
+        Goal.atMost(150));
   }
 
   /** The image's command, which serves the whole chain in one process. */
-  private Timing command(Network network) throws Exception {
+  private Timings command(Network network) throws Exception {
     String directory = lab.directory(network).toString();
-    return timed(
+    return measure(
         network,
         i -> {
           Attachment attachment = lab.attachment(i);
-          Program.of(command.toString(), "add", "--networks", directory, "--cache", directory)
-              .with("--container-id", attachment.containerId())
-              .with(network.name(), lab.namespaces().get(i).toString())
-              .in(Map.of("CAP_ARGS", lab.capabilityArgs(i)))
+          ExternalCommand.of(
+                  command.toString(), "add", "--networks", directory, "--cache", directory)
+              .withArguments("--container-id", attachment.containerId())
+              .withArguments(network.name(), lab.namespaces().get(i).toString())
+              .withEnvironment(Map.of("CAP_ARGS", lab.capabilityArgs(i)))
               .run();
         });
   }
 
   /** As a runtime runs a plugin: one process, and another one for what it delegates to. */
-  private void executable(Network network) throws Exception {
+  private void measureExecutable(Network network) throws Exception {
     Path installed = lab.directory().resolve("bin");
-    Program.of(command.toString(), "install", "--dir", installed.toString()).run();
-    Timing modules = executable(network, installed);
-    Timing reference = executable(network, executables);
-    report.add(
+    ExternalCommand.of(command.toString(), "install", "--dir", installed.toString()).run();
+    Timings modules = measureExecutable(network, installed);
+    Timings reference = measureExecutable(network, executables);
+    table.addRow(
         "bridge as an executable",
-        Report.millis(modules.median()),
-        Optional.of(Report.millis(reference.median())));
+        ComparisonTable.millis(modules.medianMillis()),
+        Optional.of(ComparisonTable.millis(reference.medianMillis())));
   }
 
-  private Timing executable(Network network, Path directory) throws Exception {
+  private Timings measureExecutable(Network network, Path directory) throws Exception {
     String configuration =
         network
             .config()
@@ -118,7 +123,7 @@ final class ProcessComparison {
             .forRequest(network.name(), network.version(), Map.of())
             .json()
             .toString();
-    return timed(
+    return measure(
         network,
         i -> {
           Map<String, String> environment = new java.util.HashMap<>();
@@ -127,9 +132,9 @@ final class ProcessComparison {
           environment.put("CNI_NETNS", lab.namespaces().get(i).toString());
           environment.put("CNI_IFNAME", "eth0");
           environment.put("CNI_PATH", directory.toString());
-          Program.of(directory.resolve("bridge").toString())
-              .in(environment)
-              .reading(configuration)
+          ExternalCommand.of(directory.resolve("bridge").toString())
+              .withEnvironment(environment)
+              .withInput(configuration)
               .run();
         });
   }

@@ -1,9 +1,9 @@
 package cni.bench;
 
 import cni.api.CniException;
-import cni.bench.Lab.Chain;
-import cni.bench.Lab.Contender;
-import cni.bench.Report.Target;
+import cni.bench.BenchNetworks.Chain;
+import cni.bench.BenchNetworks.Implementation;
+import cni.bench.ComparisonTable.Goal;
 import cni.runtime.Network;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -11,19 +11,19 @@ import java.util.Optional;
 /** One operation after the other, in a process that has been running for a while. */
 final class SerialComparison {
   /** How often every container is attached before anything counts. */
-  private static final int WARM_UP = 80;
+  private static final int WARM_UP_ROUNDS = 80;
 
   private static final int ROUNDS = 4;
   private static final long SETTLE_MILLIS = 3_000;
 
-  private final Lab lab;
-  private final Path floorProgram;
-  private final Report report;
+  private final BenchNetworks lab;
+  private final Path baselineProgram;
+  private final ComparisonTable table;
 
-  SerialComparison(Lab lab, Path floorProgram, Report report) {
+  SerialComparison(BenchNetworks lab, Path floorProgram, ComparisonTable report) {
     this.lab = lab;
-    this.floorProgram = floorProgram;
-    this.report = report;
+    this.baselineProgram = floorProgram;
+    this.table = report;
   }
 
   /**
@@ -31,116 +31,117 @@ final class SerialComparison {
    *
    * @param check absent if it fails
    */
-  private record Verbs(Timing add, Optional<Timing> check, Timing delete) {
-    Verbs and(Verbs other) {
-      Optional<Timing> checks = check.flatMap(it -> other.check.map(it::plus));
-      return new Verbs(add.plus(other.add), checks, delete.plus(other.delete));
+  private record VerbTimings(Timings add, Optional<Timings> check, Timings delete) {
+    VerbTimings plus(VerbTimings other) {
+      Optional<Timings> checks = check.flatMap(it -> other.check.map(it::concat));
+      return new VerbTimings(add.concat(other.add), checks, delete.concat(other.delete));
     }
   }
 
   /** Measures both chains, and returns the floor of the first one. */
-  Floor run() throws Exception {
-    Network bridge = lab.network(Contender.MODULES, Chain.BRIDGE);
+  KernelBaseline run() throws Exception {
+    Network bridge = lab.network(Implementation.MODULES, Chain.BRIDGE);
     warmUp(bridge);
-    Floor floor = floor();
-    Verbs modules = measure(bridge, lab.size());
+    KernelBaseline floor = measureBaseline();
+    VerbTimings modules = measure(bridge, lab.containerCount());
     for (int i = 1; i < ROUNDS; i++) {
-      floor = floor.and(floor());
-      modules = modules.and(measure(bridge, lab.size()));
+      floor = floor.averageWith(measureBaseline());
+      modules = modules.plus(measure(bridge, lab.containerCount()));
     }
-    Verbs executables = measure(lab.network(Contender.EXECUTABLES, Chain.BRIDGE), 20);
-    reportFloor(floor, modules);
-    reportVerbs(Chain.BRIDGE, modules, executables, 40, 40);
+    VerbTimings executables = measure(lab.network(Implementation.EXECUTABLES, Chain.BRIDGE), 20);
+    addBaselineRows(floor, modules);
+    addVerbRows(Chain.BRIDGE, modules, executables, 40, 40);
 
-    Network rules = lab.network(Contender.MODULES, Chain.RULES);
+    Network rules = lab.network(Implementation.MODULES, Chain.RULES);
     warmUp(rules);
-    modules = measure(rules, lab.size());
-    executables = measure(lab.network(Contender.EXECUTABLES, Chain.RULES), 8);
-    reportVerbs(Chain.RULES, modules, executables, 50, 40);
+    modules = measure(rules, lab.containerCount());
+    executables = measure(lab.network(Implementation.EXECUTABLES, Chain.RULES), 8);
+    addVerbRows(Chain.RULES, modules, executables, 50, 40);
     return floor;
   }
 
   /** And waits until the kernel has done away with the namespaces that the program has left. */
-  private Floor floor() throws Exception {
-    Floor floor = Floor.measure(floorProgram);
+  private KernelBaseline measureBaseline() throws Exception {
+    KernelBaseline floor = KernelBaseline.measure(baselineProgram);
     Thread.sleep(SETTLE_MILLIS);
     return floor;
   }
 
   private void warmUp(Network network) throws Exception {
-    for (int i = 0; i < WARM_UP; i++) {
-      for (int container = 0; container < lab.size(); container++) {
+    for (int i = 0; i < WARM_UP_ROUNDS; i++) {
+      for (int container = 0; container < lab.containerCount(); container++) {
         network.add(lab.attachment(container));
         network.check(lab.attachment(container));
       }
-      Crowd.run(lab.size(), lab.size(), it -> network.delete(lab.attachment(it)));
+      ParallelRun.run(
+          lab.containerCount(), lab.containerCount(), it -> network.delete(lab.attachment(it)));
     }
-    measure(network, lab.size() / 4);
+    measure(network, lab.containerCount() / 4);
   }
 
-  private Verbs measure(Network network, int containers) throws Exception {
-    return new Verbs(
-        Timing.measure(containers, i -> network.add(lab.attachment(i))),
+  private VerbTimings measure(Network network, int containers) throws Exception {
+    return new VerbTimings(
+        Timings.measure(containers, i -> network.add(lab.attachment(i))),
         measureCheck(network, containers),
-        Timing.measure(containers, i -> network.delete(lab.attachment(i))));
+        Timings.measure(containers, i -> network.delete(lab.attachment(i))));
   }
 
   /**
    * Old executables cannot check what they have made: portmap 1.1.1, which Debian 12 has, looks for
    * rules of IPv6 even for a container that has no such address.
    */
-  private Optional<Timing> measureCheck(Network network, int containers) throws Exception {
+  private Optional<Timings> measureCheck(Network network, int containers) throws Exception {
     try {
-      return Optional.of(Timing.measure(containers, i -> network.check(lab.attachment(i))));
+      return Optional.of(Timings.measure(containers, i -> network.check(lab.attachment(i))));
     } catch (CniException e) {
       System.err.println("CHECK is not compared: " + e.getMessage());
       return Optional.empty();
     }
   }
 
-  private void reportFloor(Floor floor, Verbs modules) {
-    addFloor("ADD", modules.add, floor.add(), 1.5);
-    addFloor("DEL", modules.delete, floor.delete(), 1.15);
+  private void addBaselineRows(KernelBaseline floor, VerbTimings modules) {
+    addBaselineRow("ADD", modules.add, floor.add(), 1.5);
+    addBaselineRow("DEL", modules.delete, floor.delete(), 1.15);
   }
 
-  private void addFloor(String verb, Timing modules, double floor, double target) {
-    report.add(
+  private void addBaselineRow(String verb, Timings modules, double floor, double target) {
+    table.addRow(
         verb + ", " + Chain.BRIDGE.title,
-        Report.millis(modules.median()),
+        ComparisonTable.millis(modules.medianMillis()),
         Optional.empty(),
-        Optional.of(Report.millis(floor)),
+        Optional.of(ComparisonTable.millis(floor)),
         "modules / floor",
-        modules.median() / floor,
-        Target.atMost(target));
+        modules.medianMillis() / floor,
+        Goal.atMost(target));
   }
 
-  private void reportVerbs(
-      Chain chain, Verbs modules, Verbs executables, double add, double check) {
-    addVerb("ADD, " + chain.title, modules.add, executables.add, Target.atLeast(add));
-    addCheck("CHECK, " + chain.title, modules, executables, Target.atLeast(check));
-    report.add(
+  private void addVerbRows(
+      Chain chain, VerbTimings modules, VerbTimings executables, double add, double check) {
+    addRatioRow("ADD, " + chain.title, modules.add, executables.add, Goal.atLeast(add));
+    addCheckRow("CHECK, " + chain.title, modules, executables, Goal.atLeast(check));
+    table.addRow(
         "DEL, " + chain.title,
-        Report.millis(modules.delete.median()),
-        Optional.of(Report.millis(executables.delete.median())));
+        ComparisonTable.millis(modules.delete.medianMillis()),
+        Optional.of(ComparisonTable.millis(executables.delete.medianMillis())));
   }
 
-  private void addCheck(String what, Verbs modules, Verbs executables, Target target) {
-    Timing own = modules.check.orElseThrow();
+  private void addCheckRow(String what, VerbTimings modules, VerbTimings executables, Goal target) {
+    Timings own = modules.check.orElseThrow();
     if (executables.check.isPresent()) {
-      addVerb(what, own, executables.check.get(), target);
+      addRatioRow(what, own, executables.check.get(), target);
     } else {
-      report.add(what, Report.millis(own.median()), Optional.of("fails"));
+      table.addRow(what, ComparisonTable.millis(own.medianMillis()), Optional.of("fails"));
     }
   }
 
-  private void addVerb(String what, Timing modules, Timing executables, Target target) {
-    report.add(
+  private void addRatioRow(String what, Timings modules, Timings executables, Goal target) {
+    table.addRow(
         what,
-        Report.millis(modules.median()),
-        Optional.of(Report.millis(executables.median())),
+        ComparisonTable.millis(modules.medianMillis()),
+        Optional.of(ComparisonTable.millis(executables.medianMillis())),
         Optional.empty(),
         "Go / modules",
-        executables.median() / modules.median(),
+        executables.medianMillis() / modules.medianMillis(),
         target);
   }
 }

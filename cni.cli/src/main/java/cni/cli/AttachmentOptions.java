@@ -2,8 +2,8 @@ package cni.cli;
 
 import cni.api.Attachment;
 import cni.api.AttachmentId;
+import cni.api.CniArgs;
 import cni.api.CniException;
-import cni.api.GenericArgs;
 import cni.api.Json;
 import cni.runtime.Cni;
 import cni.runtime.Network;
@@ -27,20 +27,20 @@ import tools.jackson.databind.JsonNode;
 final class AttachmentOptions {
   private static final int CONTAINER_ID_BYTES = 10;
 
-  private final HostOptions host;
+  private final HostOptions hostOptions;
 
   private final PositionalParamSpec network =
-      Subcommand.word(0, "NETWORK").description("The network's name.").build();
+      Subcommand.requiredParameter(0, "NETWORK").description("The network's name.").build();
 
   private final PositionalParamSpec namespace =
-      Subcommand.word(1, "NETNS")
+      Subcommand.requiredParameter(1, "NETNS")
           .description("The container's namespace: a path, or a name that \"ip netns\" knows.")
           .build();
 
   private final OptionSpec interfaceName =
       OptionSpec.builder("-i", "--ifname")
           .type(String.class)
-          .initialValue(Environment.get("CNI_IFNAME").orElse("eth0"))
+          .initialValue(EnvironmentVariables.get("CNI_IFNAME").orElse("eth0"))
           .paramLabel("NAME")
           .description("The interface in the container; CNI_IFNAME, or eth0.")
           .build();
@@ -55,7 +55,7 @@ final class AttachmentOptions {
   private final OptionSpec args =
       OptionSpec.builder("--args")
           .type(String.class)
-          .initialValue(Environment.get("CNI_ARGS").orElse(""))
+          .initialValue(EnvironmentVariables.get("CNI_ARGS").orElse(""))
           .paramLabel("K=V;...")
           .description("Arguments for the plugins; CNI_ARGS.")
           .build();
@@ -63,14 +63,14 @@ final class AttachmentOptions {
   private final OptionSpec capabilityArgs =
       OptionSpec.builder("--capability-args")
           .type(String.class)
-          .initialValue(Environment.get("CAP_ARGS").orElse(""))
+          .initialValue(EnvironmentVariables.get("CAP_ARGS").orElse(""))
           .paramLabel("JSON")
           .description("Arguments for capabilities, an object by capability; CAP_ARGS.")
           .build();
 
   /** Options of a command. */
   AttachmentOptions(CommandSpec command) {
-    host = new HostOptions(command);
+    hostOptions = new HostOptions(command);
     List.of(network, namespace).forEach(command::addPositional);
     List.of(interfaceName, containerId, args, capabilityArgs).forEach(command::addOption);
   }
@@ -82,7 +82,7 @@ final class AttachmentOptions {
 
   /** Does it. */
   void apply(Action action) throws CniException {
-    try (Cni cni = host.open()) {
+    try (Cni cni = hostOptions.open()) {
       action.apply(cni.network(network.<String>getValue()), attachment());
     }
   }
@@ -90,7 +90,7 @@ final class AttachmentOptions {
   private Attachment attachment() throws CniException {
     Path path = NamespacePaths.resolve(namespace.getValue());
     @Nullable String given = containerId.getValue();
-    String id = given == null ? containerIdOf(path) : given;
+    String id = given == null ? cnitoolContainerId(path) : given;
     String forCapabilities = capabilityArgs.getValue();
     Map<String, JsonNode> capabilities = new LinkedHashMap<>();
     if (!forCapabilities.isEmpty()) {
@@ -99,11 +99,11 @@ final class AttachmentOptions {
     }
     var attachmentId = new AttachmentId(id, interfaceName.getValue());
     return new Attachment(
-        attachmentId, Optional.of(path), GenericArgs.parse(args.getValue()), capabilities);
+        attachmentId, Optional.of(path), CniArgs.parse(args.getValue()), capabilities);
   }
 
   /** cnitool's, so that either can delete what the other added. */
-  private static String containerIdOf(Path path) {
+  private static String cnitoolContainerId(Path path) {
     try {
       byte[] digest =
           MessageDigest.getInstance("SHA-512")

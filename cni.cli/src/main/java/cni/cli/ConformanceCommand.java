@@ -5,11 +5,11 @@ import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.NetworkPlugin;
 import cni.conformance.Conformance;
-import cni.conformance.ExecutableSubject;
-import cni.conformance.ModuleSubject;
-import cni.conformance.Report;
-import cni.conformance.Setting;
-import cni.conformance.Subject;
+import cni.conformance.ConformanceReport;
+import cni.conformance.ExecutableUnderTest;
+import cni.conformance.ModuleUnderTest;
+import cni.conformance.PluginUnderTest;
+import cni.conformance.SubjectConfig;
 import cni.exec.PluginPath;
 import cni.runtime.Cni;
 import java.io.IOException;
@@ -40,7 +40,7 @@ final class ConformanceCommand extends Subcommand {
           .paramLabel("FORMAT")
           .description("text, json, or junit for XML that build servers read; ${DEFAULT-VALUE}.")
           .build();
-  private final OptionSpec patience =
+  private final OptionSpec callTimeout =
       OptionSpec.builder("--patience")
           .type(int.class)
           .defaultValue("30")
@@ -48,7 +48,7 @@ final class ConformanceCommand extends Subcommand {
           .description("How long a call of the plugin may take; ${DEFAULT-VALUE}.")
           .build();
   private final PositionalParamSpec plugins =
-      allWords(1, "TYPE|PATH").description("The plugins.").build();
+      parameters(1, "TYPE|PATH").description("The plugins.").build();
 
   ConformanceCommand() {
     super(
@@ -57,7 +57,7 @@ final class ConformanceCommand extends Subcommand {
         "A plugin is named by its type, as in a network's configuration, or by the path of an"
             + " executable, which may be written in any language.",
         "The exit status is 1 if a check failed.");
-    spec().addOption(config).addOption(format).addOption(patience).addPositional(plugins);
+    spec().addOption(config).addOption(format).addOption(callTimeout).addPositional(plugins);
   }
 
   @Override
@@ -70,7 +70,7 @@ final class ConformanceCommand extends Subcommand {
     boolean passed = true;
     try (Cni cni = host.open()) {
       for (String plugin : plugins.<List<String>>getValue()) {
-        Report report = examine(plugin, cni);
+        ConformanceReport report = examine(plugin, cni);
         print(report, form);
         passed &= report.passed();
       }
@@ -78,12 +78,12 @@ final class ConformanceCommand extends Subcommand {
     return passed ? 0 : 1;
   }
 
-  private Report examine(String plugin, Cni cni) throws CniException, IOException {
+  private ConformanceReport examine(String plugin, Cni cni) throws CniException, IOException {
     boolean isPath = plugin.contains("/");
     Path file = Path.of(plugin).toAbsolutePath();
     String type = isPath ? String.valueOf(file.getFileName()) : plugin;
     List<Path> pluginPath = new ArrayList<>(host.executables());
-    Subject subject;
+    PluginUnderTest subject;
     if (isPath) {
       if (!Files.isExecutable(file)) {
         throw new CniException(
@@ -93,20 +93,20 @@ final class ConformanceCommand extends Subcommand {
       if (directory != null) {
         pluginPath.addFirst(directory); // its delegates are usually beside it
       }
-      subject = new ExecutableSubject(file, patience());
+      subject = new ExecutableUnderTest(file, callTimeout());
     } else {
       subject = subject(type, cni, pluginPath);
     }
-    return new Conformance(subject, setting(type), pluginPath).run();
+    return new Conformance(subject, subjectConfig(type), pluginPath).run();
   }
 
-  private Subject subject(String type, Cni cni, List<Path> pluginPath) throws CniException {
-    Duration time = patience();
-    var module = cni.plugins().module(type);
+  private PluginUnderTest subject(String type, Cni cni, List<Path> pluginPath) throws CniException {
+    Duration time = callTimeout();
+    var module = cni.plugins().findInProcess(type);
     if (module.isPresent()) {
       NetworkPlugin plugin = module.get();
       pluginPath.clear(); // so that its delegates are modules, too
-      return new ModuleSubject(plugin, cni.plugins(), time);
+      return new ModuleUnderTest(plugin, cni.plugins(), time);
     }
     Path file =
         new PluginPath(pluginPath)
@@ -116,21 +116,21 @@ final class ConformanceCommand extends Subcommand {
                     new CniException(
                         ErrorCode.INVALID_PARAMETER,
                         "there is no plugin of type " + type + "; \"cni plugins\" lists them"));
-    return new ExecutableSubject(file, time);
+    return new ExecutableUnderTest(file, time);
   }
 
-  private Duration patience() {
-    return Duration.ofSeconds(patience.<Integer>getValue());
+  private Duration callTimeout() {
+    return Duration.ofSeconds(callTimeout.<Integer>getValue());
   }
 
-  private Setting setting(String type) throws CniException, IOException {
+  private SubjectConfig subjectConfig(String type) throws CniException, IOException {
     @Nullable Path file = config.getValue();
     return file == null
-        ? Setting.of(type)
-        : Setting.parse(Json.parse(Files.readAllBytes(file), file.toString()));
+        ? SubjectConfig.of(type)
+        : SubjectConfig.parse(Json.parse(Files.readAllBytes(file), file.toString()));
   }
 
-  private static void print(Report report, String form) {
+  private static void print(ConformanceReport report, String form) {
     System.out.println(
         switch (form) {
           case "json" -> Json.pretty(report.json());

@@ -3,12 +3,12 @@ package cni.cli;
 import cni.api.Attachment;
 import cni.api.CniException;
 import cni.api.ErrorCode;
-import cni.api.Ip;
+import cni.api.InetAddresses;
 import cni.api.Result;
 import cni.api.Rollback;
-import cni.netlink.ffm.NetNs;
+import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.Link;
-import cni.netlink.ffm.route.Rtnetlink;
+import cni.netlink.ffm.route.RouteSocket;
 import cni.runtime.Cni;
 import cni.runtime.Network;
 import java.io.IOException;
@@ -49,10 +49,10 @@ final class DemoCommand extends Subcommand {
     try {
       show();
     } catch (CniException | IOException | RuntimeException e) {
-      cleanup.after(e);
+      cleanup.undoAfter(e);
       throw e;
     }
-    IOException failure = cleanup.after(new IOException("not everything could be removed"));
+    IOException failure = cleanup.undoAfter(new IOException("not everything could be removed"));
     if (failure.getSuppressed().length > 0) {
       throw failure;
     }
@@ -64,7 +64,7 @@ final class DemoCommand extends Subcommand {
     Path directory = Files.createTempDirectory("cni-demo-");
     cleanup.add(() -> deleteTree(directory));
     Path journal = directory.resolve("journal.log");
-    writeFiles(directory, journal);
+    writeConfiguration(directory, journal);
     NetNs host = namespace("host");
     List<NetNs> containers = List.of(namespace("a"), namespace("b"));
     try (Cni cni =
@@ -157,7 +157,7 @@ final class DemoCommand extends Subcommand {
       throws CniException, IOException {
     // As root this sends an ICMP echo request; the socket is opened where the thread is.
     boolean answered = from.<Boolean, IOException>call(() -> address.isReachable(PING_MILLIS));
-    String line = "%-26s-> %-20s %s".formatted(name(from), whom, Ip.format(address));
+    String line = "%-26s-> %-20s %s".formatted(name(from), whom, InetAddresses.format(address));
     if (!answered) {
       throw new CniException(ErrorCode.INTERNAL, "no answer to a ping: " + line);
     }
@@ -179,7 +179,7 @@ final class DemoCommand extends Subcommand {
     return Objects.requireNonNull(netns.path().getFileName()).toString();
   }
 
-  private static void writeFiles(Path directory, Path journal) throws IOException {
+  private static void writeConfiguration(Path directory, Path journal) throws IOException {
     Path networks = Files.createDirectory(directory.resolve("net.d"));
     Path executables = Files.createDirectory(directory.resolve("bin"));
     Files.writeString(
@@ -215,7 +215,7 @@ final class DemoCommand extends Subcommand {
   private static void requireNothingLeft(NetNs host, Path directory)
       throws CniException, IOException {
     List<String> left = new ArrayList<>();
-    try (Rtnetlink routing = Rtnetlink.open(host)) {
+    try (RouteSocket routing = RouteSocket.open(host)) {
       routing.links().stream()
           .filter(link -> link.isKind("veth"))
           .map(Link::name)

@@ -7,7 +7,7 @@ import picocli.CommandLine.ParameterException;
 /** {@code cni dhcp daemon}. */
 final class DhcpCommand extends Subcommand {
   private final PositionalParamSpec arguments =
-      allWords(0, "daemon [OPTION]...")
+      parameters(0, "daemon [OPTION]...")
           .hideParamSyntax(true)
           .description("The word daemon and its options.")
           .build();
@@ -29,6 +29,6 @@ final class DhcpCommand extends Subcommand {
     if (words.isEmpty() || !words.getFirst().equals("daemon")) {
       throw new ParameterException(spec().commandLine(), "Say \"daemon\".");
     }
-    return DaemonRun.run("dhcp", words.subList(1, words.size()));
+    return DaemonRunner.run("dhcp", words.subList(1, words.size()));
   }
 }

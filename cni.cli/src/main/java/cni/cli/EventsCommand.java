@@ -20,7 +20,7 @@ final class EventsCommand extends Subcommand {
   private final HostOptions host = new HostOptions(spec());
   private final OptionSpec json = flag("--json", "Print a line of JSON for each.");
   private final OptionSpec networks =
-      words("-n", "--network")
+      listOption("-n", "--network")
           .paramLabel("NETWORK")
           .description("Only those of these networks.")
           .build();

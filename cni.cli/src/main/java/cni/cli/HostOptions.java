@@ -2,8 +2,8 @@ package cni.cli;
 
 import cni.api.CniException;
 import cni.api.ErrorCode;
-import cni.exec.Diagnostics;
 import cni.exec.PluginPath;
+import cni.exec.StderrHandler;
 import cni.runtime.Cni;
 import cni.runtime.PluginSource;
 import java.nio.file.Path;
@@ -21,7 +21,8 @@ final class HostOptions {
   private final OptionSpec networks =
       OptionSpec.builder("--networks")
           .type(Path.class)
-          .initialValue(Environment.get("NETCONFPATH").map(Path::of).orElse(Cni.DEFAULT_NETWORKS))
+          .initialValue(
+              EnvironmentVariables.get("NETCONFPATH").map(Path::of).orElse(Cni.DEFAULT_NETWORKS))
           .paramLabel("DIR")
           .description("Network configurations; NETCONFPATH, or /etc/cni/net.d.")
           .build();
@@ -29,7 +30,8 @@ final class HostOptions {
   private final OptionSpec path =
       OptionSpec.builder("--path")
           .type(String.class)
-          .initialValue(Environment.get("CNI_PATH").orElseGet(Cni.DEFAULT_EXECUTABLES::toString))
+          .initialValue(
+              EnvironmentVariables.get("CNI_PATH").orElseGet(Cni.DEFAULT_EXECUTABLES::toString))
           .paramLabel("DIRS")
           .description("Plugin executables, separated by colons; CNI_PATH, or /opt/cni/bin.")
           .build();
@@ -37,7 +39,7 @@ final class HostOptions {
   private final OptionSpec modules =
       OptionSpec.builder("--modules")
           .type(String.class)
-          .initialValue(PluginPlaces.modulePath())
+          .initialValue(PluginLocations.modulePath())
           .paramLabel("DIRS")
           .description(
               "Directories with a directory of modules for each plugin, separated by colons;"
@@ -45,18 +47,18 @@ final class HostOptions {
           .build();
 
   private final OptionSpec nativeAccess =
-      Subcommand.words("--native-access")
-          .initialValue(PluginPlaces.nativeAccess())
+      Subcommand.listOption("--native-access")
+          .initialValue(PluginLocations.nativeAccess())
           .splitRegex(",")
           .paramLabel("NAME")
           .description(
               "Let the plugin in this directory of modules call native code; CNI_NATIVE_ACCESS.")
           .build();
 
-  private final OptionSpec order =
-      Subcommand.words("--order")
+  private final OptionSpec searchOrder =
+      Subcommand.listOption("--order")
           .auxiliaryTypes(PluginSource.class)
-          .converters(PluginPlaces::read)
+          .converters(PluginLocations::parseSource)
           .splitRegex(",")
           .paramLabel("PLACE")
           .description(
@@ -80,7 +82,7 @@ final class HostOptions {
           .build();
 
   private final OptionSpec preferExecutables =
-      Subcommand.words("--executable")
+      Subcommand.listOption("--executable")
           .paramLabel("TYPE")
           .description("Have the executable serve this type even where there is a module.")
           .build();
@@ -100,7 +102,7 @@ final class HostOptions {
             path,
             modules,
             nativeAccess,
-            order,
+            searchOrder,
             cache,
             hostNamespace,
             preferExecutables,
@@ -130,15 +132,17 @@ final class HostOptions {
         Cni.builder()
             .networks(networks.getValue())
             .executables(executables())
-            .pluginDirectories(PluginPlaces.directories(modules.getValue()))
+            .pluginDirectories(PluginLocations.directories(modules.getValue()))
             .nativeAccess(mayBeNative.toArray(String[]::new))
-            .order(PluginPlaces.order(order.getValue()))
+            .searchOrder(PluginLocations.order(searchOrder.getValue()))
             .cache(cache.getValue())
             .timeout(parse(timeout.getValue()))
             .preferExecutables(executable.toArray(String[]::new))
-            .diagnostics(Diagnostics.STANDARD_ERROR);
-    if (Environment.get("CNI_NETNS_OVERRIDE").filter(it -> it.matches("(?i)1|true")).isPresent()) {
-      builder.sameNamespace();
+            .stderrHandler(StderrHandler.TO_STDERR);
+    if (EnvironmentVariables.get("CNI_NETNS_OVERRIDE")
+        .filter(it -> it.matches("(?i)1|true"))
+        .isPresent()) {
+      builder.allowHostNamespace();
     }
     @Nullable Path host = hostNamespace.getValue();
     if (host != null) {

@@ -3,7 +3,7 @@ package cni.cli;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.runtime.Cni;
-import cni.runtime.Plugins;
+import cni.runtime.PluginRegistry;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -27,7 +27,7 @@ final class InstallCommand extends Subcommand {
       flag("--force", "Replace files that are not links to this image.");
   private final OptionSpec remove = flag("--remove", "Remove the links again, and nothing else.");
   private final PositionalParamSpec types =
-      allWords(0, "TYPE").description("The plugins; by default all that the image has.").build();
+      parameters(0, "TYPE").description("The plugins; by default all that the image has.").build();
 
   InstallCommand() {
     super(
@@ -45,12 +45,12 @@ final class InstallCommand extends Subcommand {
           Image.launcher() + " does not exist: this command is not running from its image");
     }
     Path target = directory.getValue();
-    List<Path> all = chosen().stream().map(target::resolve).toList();
+    List<Path> all = selectedTypes().stream().map(target::resolve).toList();
     Files.createDirectories(target);
     boolean removal = remove.getValue();
     boolean replaces = force.getValue();
     if (!removal && !replaces) {
-      requireNobodysElse(all);
+      requireNoForeignFiles(all);
     }
     for (Path file : all) {
       if (removal) {
@@ -62,7 +62,7 @@ final class InstallCommand extends Subcommand {
     return 0;
   }
 
-  private static void requireNobodysElse(List<Path> all) throws CniException {
+  private static void requireNoForeignFiles(List<Path> all) throws CniException {
     List<Path> others =
         all.stream()
             .filter(file -> Files.exists(file, LinkOption.NOFOLLOW_LINKS))
@@ -75,14 +75,15 @@ final class InstallCommand extends Subcommand {
     }
   }
 
-  private List<String> chosen() throws CniException {
-    Plugins plugins = PluginPlaces.addTo(Cni.builder().executables()).build().plugins();
+  private List<String> selectedTypes() throws CniException {
+    PluginRegistry plugins =
+        PluginLocations.configure(Cni.builder().executables()).build().plugins();
     List<String> named = types.getValue();
     if (named.isEmpty()) {
-      return plugins.list().stream().map(Plugins.Available::type).distinct().toList();
+      return plugins.list().stream().map(PluginRegistry.AvailablePlugin::type).distinct().toList();
     }
     for (String type : named) {
-      if (plugins.module(type).isEmpty()) {
+      if (plugins.findInProcess(type).isEmpty()) {
         throw new CniException(
             ErrorCode.INVALID_PARAMETER,
             "this image has no plugin of type " + type + ", nor has a directory of modules");

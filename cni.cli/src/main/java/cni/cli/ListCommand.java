@@ -53,7 +53,7 @@ final class ListCommand extends Subcommand {
       found.forEach(it -> array.add(json(it)));
       System.out.println(Json.pretty(array));
     } else {
-      var table = new Table();
+      var table = new TextTable();
       table.row("NETWORK", "CONTAINER", "INTERFACE", "ADDRESSES", "NETNS");
       found.forEach(it -> table.row(cells(it)));
       table.print(System.out);

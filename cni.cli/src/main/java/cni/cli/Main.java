@@ -14,7 +14,7 @@ public final class Main implements Runnable {
   private static final String COMPLETION = "completion";
 
   /** Those that are in a hurry to go to the kernel. */
-  private static final Set<String> ATTACHING = Set.of("add", "check", "del", "run");
+  private static final Set<String> KERNEL_COMMANDS = Set.of("add", "check", "del", "run");
 
   /** In the order in which the help names them. */
   private static final Map<String, Supplier<Subcommand>> COMMANDS = commands();
@@ -47,8 +47,8 @@ public final class Main implements Runnable {
   }
 
   static int execute(String... args) {
-    if (args.length > 0 && ATTACHING.contains(args[0])) {
-      HeadStart.kernel();
+    if (args.length > 0 && KERNEL_COMMANDS.contains(args[0])) {
+      Warmup.kernel();
     }
     CommandSpec spec = new Main().spec;
     // Each takes a while to be set up, and who says which one wants no other.
@@ -60,7 +60,7 @@ public final class Main implements Runnable {
           }
         });
     return new CommandLine(spec)
-        .setExecutionExceptionHandler((e, command, parsed) -> Failures.report(e))
+        .setExecutionExceptionHandler((e, command, parsed) -> ErrorReporter.report(e))
         .execute(args);
   }
 
@@ -69,7 +69,7 @@ public final class Main implements Runnable {
     commands.put("add", AddCommand::new);
     commands.put("check", CheckCommand::new);
     commands.put("del", DeleteCommand::new);
-    commands.put("gc", CollectCommand::new);
+    commands.put("gc", GcCommand::new);
     commands.put("status", StatusCommand::new);
     commands.put("run", RunCommand::new);
     commands.put("events", EventsCommand::new);

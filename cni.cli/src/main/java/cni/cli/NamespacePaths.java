@@ -3,7 +3,7 @@ package cni.cli;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.netlink.ffm.KernelException;
-import cni.netlink.ffm.NetNs;
+import cni.netlink.ffm.netns.NetNs;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
@@ -22,7 +22,7 @@ final class NamespacePaths {
     if (!plainName || argument.isEmpty()) {
       return path;
     }
-    Path named = NetNs.named(argument);
+    Path named = NetNs.pathOf(argument);
     return Files.notExists(named) && isNamespace(path) ? path : named;
   }
 
@@ -53,7 +53,7 @@ final class NamespacePaths {
   }
 
   /** Ends every process that is in a namespace. */
-  static void killAll(NetNs.Identity namespace) {
+  static void killProcessesIn(NetNs.Identity namespace) {
     ProcessHandle.allProcesses()
         .filter(process -> isIn(process, namespace))
         .forEach(ProcessHandle::destroyForcibly);

@@ -8,20 +8,20 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** What says which network is meant. */
 final class NetworkOptions {
-  private final HostOptions host;
+  private final HostOptions hostOptions;
   private final PositionalParamSpec network =
-      Subcommand.word(0, "NETWORK").description("The network's name.").build();
+      Subcommand.requiredParameter(0, "NETWORK").description("The network's name.").build();
 
   /** Options of a command. */
   NetworkOptions(CommandSpec command) {
-    host = new HostOptions(command);
+    hostOptions = new HostOptions(command);
     command.addPositional(network);
   }
 
   /** Has the command take the namespace, too, that cnitool wants even where it is of no use. */
   static void addUnusedNamespace(CommandSpec command) {
     command.addPositional(
-        Subcommand.word(1, "NETNS")
+        Subcommand.requiredParameter(1, "NETNS")
             .arity("0..1")
             .required(false)
             .description("Not used: here because cnitool wants one.")
@@ -35,7 +35,7 @@ final class NetworkOptions {
 
   /** Does it. */
   void apply(Action action) throws CniException {
-    try (Cni cni = host.open()) {
+    try (Cni cni = hostOptions.open()) {
       action.apply(cni.network(network.<String>getValue()), cni);
     }
   }

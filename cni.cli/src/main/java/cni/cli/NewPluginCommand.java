@@ -17,7 +17,7 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 /** {@code cni new-plugin}. */
 final class NewPluginCommand extends Subcommand {
   /** The archetype's files; those of sources go into the package's directory. */
-  private static final List<String> FILES =
+  private static final List<String> TEMPLATE_FILES =
       List.of(
           "pom.xml",
           "README.md",
@@ -30,7 +30,7 @@ final class NewPluginCommand extends Subcommand {
           "src/test/resources/setting.json");
 
   private final PositionalParamSpec type =
-      word(0, "NAME").description("The plugin's type, such as vxlan.").build();
+      requiredParameter(0, "NAME").description("The plugin's type, such as vxlan.").build();
   private final OptionSpec javaPackage =
       OptionSpec.builder("--package")
           .type(String.class)
@@ -55,9 +55,9 @@ final class NewPluginCommand extends Subcommand {
   @Override
   public Integer call() throws CniException, IOException {
     String name = type.getValue();
-    Names.plugin(name);
+    Names.requirePluginType(name);
     @Nullable String given = javaPackage.getValue();
-    String own = given == null ? "com.example." + javaWord(name) : given;
+    String own = given == null ? "com.example." + packageSegment(name) : given;
     requirePackage(own);
     @Nullable Path chosen = directory.getValue();
     Path project = chosen == null ? Path.of(name) : chosen;
@@ -65,8 +65,8 @@ final class NewPluginCommand extends Subcommand {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER, project + " exists; choose another with --dir");
     }
-    for (String file : FILES) {
-      Path target = project.resolve(place(file, own));
+    for (String file : TEMPLATE_FILES) {
+      Path target = project.resolve(targetPath(file, own));
       Path parent = target.getParent();
       if (parent != null) {
         Files.createDirectories(parent);
@@ -78,7 +78,7 @@ final class NewPluginCommand extends Subcommand {
   }
 
   /** A name that Java takes. */
-  private static String javaWord(String name) {
+  private static String packageSegment(String name) {
     String word = name.toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9]", "");
     return Character.isJavaIdentifierStart(word.isEmpty() ? '0' : word.charAt(0))
         ? word
@@ -93,7 +93,7 @@ final class NewPluginCommand extends Subcommand {
     }
   }
 
-  private static String place(String file, String own) {
+  private static String targetPath(String file, String own) {
     boolean inPackage = file.endsWith(".java") && !file.endsWith("module-info.java");
     int slash = file.lastIndexOf('/') + 1;
     return inPackage

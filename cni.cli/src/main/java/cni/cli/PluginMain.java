@@ -6,11 +6,11 @@ import cni.api.Json;
 import cni.api.NetworkPlugin;
 import cni.api.SpecVersion;
 import cni.api.Verb;
-import cni.exec.Diagnostics;
 import cni.exec.PluginPath;
 import cni.exec.ServedPlugin;
+import cni.exec.StderrHandler;
 import cni.runtime.Cni;
-import cni.runtime.Plugins;
+import cni.runtime.PluginRegistry;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -21,12 +21,12 @@ import java.util.Optional;
  */
 public final class PluginMain {
   private final Cni.Builder builder =
-      Cni.builder().oneShot().diagnostics(Diagnostics.STANDARD_ERROR);
+      Cni.builder().oneShot().stderrHandler(StderrHandler.TO_STDERR);
 
-  private final PluginPath path = PluginPath.parse(Environment.get("CNI_PATH").orElse(""));
+  private final PluginPath path = PluginPath.parse(EnvironmentVariables.get("CNI_PATH").orElse(""));
 
   private PluginMain() {
-    PluginPlaces.addTo(builder.executables(path.directories()));
+    PluginLocations.configure(builder.executables(path.directories()));
   }
 
   /**
@@ -37,16 +37,16 @@ public final class PluginMain {
     boolean daemon = args.length > 1 && args[1].equals("daemon");
     System.exit(
         daemon
-            ? DaemonRun.run(args[0], List.of(args).subList(2, args.length))
+            ? DaemonRunner.run(args[0], List.of(args).subList(2, args.length))
             : serveOnce(args.length == 0 ? "" : args[0]));
   }
 
   /** Serves the request of this process; returns its exit status. */
   static int serveOnce(String type) {
-    if (Environment.get("CNI_COMMAND").equals(Optional.of(Verb.VERSION.name()))) {
-      HeadStart.json();
+    if (EnvironmentVariables.get("CNI_COMMAND").equals(Optional.of(Verb.VERSION.name()))) {
+      Warmup.json();
     } else {
-      HeadStart.kernel();
+      Warmup.kernel();
     }
     return new PluginMain().serve(type);
   }
@@ -65,9 +65,9 @@ public final class PluginMain {
   }
 
   private NetworkPlugin module(String type) throws CniException {
-    Plugins plugins = builder.build().plugins();
+    PluginRegistry plugins = builder.build().plugins();
     return plugins
-        .module(type)
+        .findInProcess(type)
         .orElseThrow(
             () ->
                 new CniException(
@@ -75,11 +75,11 @@ public final class PluginMain {
                     "this image has no plugin of type "
                         + Json.quote(type)
                         + "; \"cni plugins\" lists them"
-                        + disabled(plugins)));
+                        + describeDisabled(plugins)));
   }
 
-  private static String disabled(Plugins plugins) {
-    List<Plugins.Disabled> disabled = plugins.disabled();
+  private static String describeDisabled(PluginRegistry plugins) {
+    List<PluginRegistry.DisabledPlugin> disabled = plugins.disabled();
     return disabled.isEmpty() ? "" : "; " + disabled;
   }
 

@@ -3,8 +3,8 @@ package cni.cli;
 import cni.api.CniException;
 import cni.api.Json;
 import cni.runtime.Cni;
+import cni.runtime.PluginRegistry;
 import cni.runtime.PluginSource;
-import cni.runtime.Plugins;
 import java.util.HashSet;
 import java.util.List;
 import picocli.CommandLine.Model.OptionSpec;
@@ -25,8 +25,8 @@ final class PluginsCommand extends Subcommand {
 
   @Override
   public Integer call() throws CniException {
-    List<Plugins.Available> found;
-    List<Plugins.Disabled> disabled;
+    List<PluginRegistry.AvailablePlugin> found;
+    List<PluginRegistry.DisabledPlugin> disabled;
     try (Cni cni = host.open()) {
       found = cni.plugins().list();
       disabled = cni.plugins().disabled();
@@ -40,24 +40,26 @@ final class PluginsCommand extends Subcommand {
     return 0;
   }
 
-  private static void printTable(List<Plugins.Available> found, List<Plugins.Disabled> disabled) {
-    var table = new Table();
+  private static void printTable(
+      List<PluginRegistry.AvailablePlugin> found, List<PluginRegistry.DisabledPlugin> disabled) {
+    var table = new TextTable();
     table.row("TYPE", "ORIGIN");
     var served = new HashSet<String>();
-    for (Plugins.Available it : found) {
+    for (PluginRegistry.AvailablePlugin it : found) {
       String used = served.add(it.type()) ? "" : "(not used: see above)";
       table.row(it.type(), it.origin().toString(), used);
     }
     table.print(System.out);
-    for (Plugins.Disabled it : disabled) {
+    for (PluginRegistry.DisabledPlugin it : disabled) {
       System.out.println(it);
     }
   }
 
-  private static void printJson(List<Plugins.Available> found, List<Plugins.Disabled> disabled) {
+  private static void printJson(
+      List<PluginRegistry.AvailablePlugin> found, List<PluginRegistry.DisabledPlugin> disabled) {
     ArrayNode array = JsonNodeFactory.instance.arrayNode();
     var served = new HashSet<String>();
-    for (Plugins.Available it : found) {
+    for (PluginRegistry.AvailablePlugin it : found) {
       boolean executable = it.origin().source() == PluginSource.EXECUTABLE;
       array
           .addObject()
@@ -67,14 +69,14 @@ final class PluginsCommand extends Subcommand {
           .put("place", it.origin().source().toString())
           .put("used", served.add(it.type()));
     }
-    for (Plugins.Disabled it : disabled) {
+    for (PluginRegistry.DisabledPlugin it : disabled) {
       array
           .addObject()
           .put("type", it.name())
-          .put("origin", it.where())
+          .put("origin", it.location())
           .put("kind", "module")
           .put("used", false)
-          .put("disabled", it.why());
+          .put("disabled", it.reason());
     }
     System.out.println(Json.pretty(array));
   }

@@ -3,12 +3,12 @@ package cni.cli;
 import cni.api.Attachment;
 import cni.api.CniException;
 import cni.api.Rollback;
-import cni.netlink.ffm.ChildEnvironment;
-import cni.netlink.ffm.ChildProcess;
 import cni.netlink.ffm.KernelException;
-import cni.netlink.ffm.NetNs;
+import cni.netlink.ffm.netns.NetNs;
+import cni.netlink.ffm.process.ChildEnvironment;
+import cni.netlink.ffm.process.ChildProcess;
 import cni.netlink.ffm.route.LinkRequests;
-import cni.netlink.ffm.route.Rtnetlink;
+import cni.netlink.ffm.route.RouteSocket;
 import cni.runtime.Cni;
 import cni.runtime.Network;
 import java.io.IOException;
@@ -25,18 +25,18 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code cni run}: what CNI's priv-net-run.sh and docker-run.sh do. */
 final class RunCommand extends Subcommand {
-  private static final int CANNOT_START = 126;
-  private static final int SIGNALLED = 128;
-  private static final Duration A_WHILE = Duration.ofHours(1);
-  private static final int PATIENCE_SECONDS = 5;
+  private static final int EXIT_CANNOT_START = 126;
+  private static final int EXIT_SIGNAL_BASE = 128;
+  private static final Duration POLL_TIMEOUT = Duration.ofHours(1);
+  private static final int TERMINATE_TIMEOUT_SECONDS = 5;
 
   private final HostOptions host = new HostOptions(spec());
-  private final OptionSpec names =
-      words("-n", "--network")
+  private final OptionSpec networkNames =
+      listOption("-n", "--network")
           .paramLabel("NAME")
           .description("A network to join; may be repeated. By default all that are configured.")
           .build();
-  private final OptionSpec with =
+  private final OptionSpec existingNamespace =
       OptionSpec.builder("--with")
           .type(String.class)
           .paramLabel("PID|NAME|PATH")
@@ -45,21 +45,21 @@ final class RunCommand extends Subcommand {
                   + " of making one.")
           .build();
   private final PositionalParamSpec command =
-      allWords(1, "COMMAND")
+      parameters(1, "COMMAND")
           .description("The command and its arguments, best after \"--\".")
           .build();
 
   private final Rollback cleanup = new Rollback();
-  private final CountDownLatch ended = new CountDownLatch(1);
+  private final CountDownLatch processEnded = new CountDownLatch(1);
   private final Thread main = Thread.currentThread();
   private @Nullable ChildProcess process;
 
   /** Guards what the main thread is doing; this itself guards what has to be cleaned up. */
-  private final Object phase = new Object();
+  private final Object stateLock = new Object();
 
   private boolean working = true;
-  private volatile boolean over;
-  private boolean cleaned;
+  private volatile boolean interrupted;
+  private boolean cleanedUp;
 
   RunCommand() {
     super(
@@ -67,7 +67,7 @@ final class RunCommand extends Subcommand {
             + " networks.",
         "The first network is eth0 there, the next eth1, and so on. What this made is removed when"
             + " the command ends or is interrupted.");
-    spec().addOption(names).addOption(with).addPositional(command);
+    spec().addOption(networkNames).addOption(existingNamespace).addPositional(command);
     // What follows the command to run belongs to it, options included.
     spec().parser().stopAtPositional(true);
     spec()
@@ -81,20 +81,20 @@ final class RunCommand extends Subcommand {
   @Override
   public Integer call() throws Exception {
     // A signal ends the JVM: the hook does the cleaning up then.
-    var hook = new Thread(this::interrupt, "cni-run-cleanup");
+    var hook = new Thread(this::onShutdown, "cni-run-cleanup");
     Runtime.getRuntime().addShutdownHook(hook);
     try {
       return runInNamespace();
     } finally {
       stopWorking();
-      end();
+      cleanUp();
     }
   }
 
   private int runInNamespace() throws CniException, IOException, InterruptedException {
     String id = "cni-run-%08x".formatted(ThreadLocalRandom.current().nextInt());
     Cni cni = open();
-    @Nullable String existing = with.getValue();
+    @Nullable String existing = existingNamespace.getValue();
     try (NetNs netns = existing == null ? createNamespace(id) : NamespacePaths.open(existing)) {
       setLoopbackUp(netns);
       List<Network> networks = networks(cni);
@@ -102,35 +102,35 @@ final class RunCommand extends Subcommand {
         join(networks.get(i), Attachment.of(id, netns.path(), "eth" + i));
       }
       ChildProcess started = start(netns);
-      return started == null ? CANNOT_START : await(started);
+      return started == null ? EXIT_CANNOT_START : await(started);
     }
   }
 
   private synchronized Cni open() throws CniException, IOException {
-    requireNotOver();
+    requireNotInterrupted();
     Cni cni = host.openResident();
     cleanup.add(cni::close); // at last: what it keeps for the command is given back before
     return cni;
   }
 
   private synchronized NetNs createNamespace(String id) throws IOException {
-    requireNotOver();
+    requireNotInterrupted();
     NetNs netns = NetNs.create(id);
     cleanup.add(() -> NetNs.delete(id));
     // What the command left running would keep the namespace, with no name to find it by.
     NetNs.Identity identity = netns.identity();
-    cleanup.add(() -> NamespacePaths.killAll(identity));
+    cleanup.add(() -> NamespacePaths.killProcessesIn(identity));
     return netns;
   }
 
   private static void setLoopbackUp(NetNs netns) throws IOException {
-    try (Rtnetlink routing = Rtnetlink.open(netns)) {
+    try (RouteSocket routing = RouteSocket.open(netns)) {
       routing.execute(LinkRequests.setUp(routing.links("lo").getFirst().index()));
     }
   }
 
   private List<Network> networks(Cni cni) throws CniException {
-    List<String> chosen = names.getValue();
+    List<String> chosen = networkNames.getValue();
     if (chosen.isEmpty()) {
       return cni.networks();
     }
@@ -143,19 +143,19 @@ final class RunCommand extends Subcommand {
 
   private synchronized void join(Network network, Attachment attachment)
       throws CniException, IOException {
-    requireNotOver();
+    requireNotInterrupted();
     cleanup.add(() -> network.delete(attachment)); // also what an interrupt cut off
     network.add(attachment);
   }
 
   private synchronized @Nullable ChildProcess start(NetNs netns) throws IOException {
-    requireNotOver();
+    requireNotInterrupted();
     ChildEnvironment environment =
         ChildEnvironment.inherited().with(Map.of("CNI_NETNS", netns.path().toString()));
     try {
       ChildProcess started =
-          netns.<ChildProcess, KernelException>callWithSys(
-              () -> ChildProcess.startAttached(command.getValue(), environment));
+          netns.<ChildProcess, KernelException>callWithPrivateSysfs(
+              () -> ChildProcess.startWithInheritedStdio(command.getValue(), environment));
       process = started;
       return started;
     } catch (KernelException e) {
@@ -168,70 +168,70 @@ final class RunCommand extends Subcommand {
     boolean gone = false;
     while (!gone) {
       try {
-        gone = started.pump(A_WHILE);
+        gone = started.communicate(POLL_TIMEOUT);
       } catch (InterruptedException e) {
-        if (!over) {
+        if (!interrupted) {
           throw e;
         }
         // the hook ends the command, and this thread sees it end
       }
     }
-    ended.countDown();
+    processEnded.countDown();
     return started.signal().isPresent()
-        ? SIGNALLED + started.signal().getAsInt()
+        ? EXIT_SIGNAL_BASE + started.signal().getAsInt()
         : started.exitStatus().orElseThrow();
   }
 
-  private void requireNotOver() throws IOException {
-    if (over) {
+  private void requireNotInterrupted() throws IOException {
+    if (interrupted) {
       throw new IOException("interrupted");
     }
   }
 
   /** Ends what is going on, an ADD as well, and takes everything back. */
-  private void interrupt() {
-    synchronized (phase) {
-      over = true;
+  private void onShutdown() {
+    synchronized (stateLock) {
+      interrupted = true;
       if (working) {
         main.interrupt();
       }
     }
-    end();
+    cleanUp();
   }
 
   /** From here on an interrupt would only keep the main thread from cleaning up. */
   private void stopWorking() {
-    synchronized (phase) {
+    synchronized (stateLock) {
       working = false;
-      over |= Thread.interrupted();
+      interrupted |= Thread.interrupted();
     }
   }
 
   /** Ends the command if it still runs, and takes everything back; the second call does nothing. */
-  private synchronized void end() {
-    over = true;
-    if (cleaned) {
+  private synchronized void cleanUp() {
+    interrupted = true;
+    if (cleanedUp) {
       return;
     }
-    cleaned = true;
+    cleanedUp = true;
     if (process != null) {
-      endProcess(process);
+      terminateProcess(process);
     }
-    var failure = cleanup.after(new IOException("cleaning up"));
+    var failure = cleanup.undoAfter(new IOException("cleaning up"));
     for (Throwable also : failure.getSuppressed()) {
       System.err.println("cni: while cleaning up: " + also.getMessage());
     }
   }
 
   /** The thread that waits for the command goes on while the JVM shuts down. */
-  private void endProcess(ChildProcess running) {
+  private void terminateProcess(ChildProcess running) {
     try {
-      if (ended.getCount() > 0) {
+      if (processEnded.getCount() > 0) {
         running.terminate();
       }
-      if (!ended.await(PATIENCE_SECONDS, TimeUnit.SECONDS)) {
+      if (!processEnded.await(TERMINATE_TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
         running.kill();
-        ended.await();
+        processEnded.await();
       }
     } catch (InterruptedException e) {
       running.kill();

@@ -6,7 +6,7 @@ import cni.api.PluginConfig;
 import cni.api.SpecVersion;
 import cni.runtime.Cni;
 import cni.runtime.Network;
-import cni.runtime.Plugins;
+import cni.runtime.PluginRegistry;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
@@ -38,8 +38,8 @@ final class ShowCommand extends Subcommand {
               + (config.disableGc() ? " GC (disableGC)" : ""));
     }
     System.out.println();
-    List<Plugins.Available> available = cni.plugins().list();
-    var table = new Table();
+    List<PluginRegistry.AvailablePlugin> available = cni.plugins().list();
+    var table = new TextTable();
     for (Iterator<PluginConfig> it = config.plugins().iterator(); it.hasNext(); ) {
       PluginConfig plugin = it.next();
       boolean last = !it.hasNext();
@@ -70,15 +70,15 @@ final class ShowCommand extends Subcommand {
   }
 
   private static String[] row(
-      String drawn, String type, List<Plugins.Available> available, String note) {
-    Optional<Plugins.Available> found =
+      String drawn, String type, List<PluginRegistry.AvailablePlugin> available, String note) {
+    Optional<PluginRegistry.AvailablePlugin> found =
         available.stream().filter(it -> it.type().equals(type)).findFirst();
     return found.isEmpty()
         ? new String[] {drawn, "not found, neither a module nor an executable", "", note}
         : new String[] {drawn, found.get().origin().toString(), versions(found.get()), note};
   }
 
-  private static String versions(Plugins.Available plugin) {
+  private static String versions(PluginRegistry.AvailablePlugin plugin) {
     try {
       List<SpecVersion> versions = plugin.plugin().versions().stream().sorted().toList();
       return versions.getFirst() + " to " + versions.getLast();

@@ -55,7 +55,7 @@ abstract class Subcommand implements Callable<Integer> {
   }
 
   /** An option that may be given several times, each time with a word. */
-  static OptionSpec.Builder words(String... names) {
+  static OptionSpec.Builder listOption(String... names) {
     return OptionSpec.builder(names)
         .type(List.class)
         .auxiliaryTypes(String.class)
@@ -63,7 +63,7 @@ abstract class Subcommand implements Callable<Integer> {
   }
 
   /** A word at a place among those that are no options; there has to be one. */
-  static PositionalParamSpec.Builder word(int index, String label) {
+  static PositionalParamSpec.Builder requiredParameter(int index, String label) {
     return PositionalParamSpec.builder()
         .index(String.valueOf(index))
         .required(true)
@@ -72,7 +72,7 @@ abstract class Subcommand implements Callable<Integer> {
   }
 
   /** All words that are no options: that many at least. */
-  static PositionalParamSpec.Builder allWords(int least, String label) {
+  static PositionalParamSpec.Builder parameters(int least, String label) {
     return PositionalParamSpec.builder()
         .index("0..*")
         .arity(least + "..*")

@@ -11,7 +11,7 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 final class ValidateCommand extends Subcommand {
   private final HostOptions host = new HostOptions(spec());
   private final PositionalParamSpec configuration =
-      word(0, "FILE")
+      requiredParameter(0, "FILE")
           .type(Path.class)
           .description("The configuration: .conflist, .conf or .json.")
           .build();

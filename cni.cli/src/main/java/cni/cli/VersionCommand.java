@@ -13,7 +13,7 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 final class VersionCommand extends Subcommand {
   private final HostOptions host = new HostOptions(spec());
   private final PositionalParamSpec type =
-      word(0, "TYPE").description("The plugin's type, such as bridge.").build();
+      requiredParameter(0, "TYPE").description("The plugin's type, such as bridge.").build();
   private final OptionSpec json = flag("--json", "Print JSON, as the plugin itself would.");
 
   VersionCommand() {
@@ -29,7 +29,7 @@ final class VersionCommand extends Subcommand {
     }
     boolean asJson = json.getValue();
     if (asJson) {
-      System.out.println(Json.pretty(ServedPlugin.versionAnswer(versions)));
+      System.out.println(Json.pretty(ServedPlugin.versionResult(versions)));
     } else {
       versions.forEach(System.out::println);
     }

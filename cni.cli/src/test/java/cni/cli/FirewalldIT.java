@@ -4,12 +4,14 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import cni.netlink.ffm.ChildEnvironment;
-import cni.netlink.ffm.ChildProcess;
 import cni.netlink.ffm.KernelException;
-import cni.netlink.ffm.NetNs;
-import cni.netlink.lab.KernelTest;
-import cni.netlink.lab.Lab;
+import cni.netlink.ffm.netns.NetNs;
+import cni.netlink.ffm.process.ChildEnvironment;
+import cni.netlink.ffm.process.ChildProcess;
+import cni.testing.KernelTest;
+import cni.testing.Probe;
+import cni.testing.TestBed;
+import cni.testing.TestHost;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -48,16 +50,16 @@ class FirewalldIT {
     host = new TestHost();
     a = host.container("a");
     host.outside();
-    directory = Files.createDirectories(host.data().resolve("firewalld"));
+    directory = Files.createDirectories(host.ipamData().resolve("firewalld"));
     Path bus = directory.resolve("bus");
     environment = Map.of("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=" + bus);
     Path config = directory.resolve("bus.conf");
     Files.writeString(config, BUS.replace("@BUS@", bus.toString()));
-    daemon("dbus-daemon", "--config-file=" + config, "--nofork");
+    startDaemon("dbus-daemon", "--config-file=" + config, "--nofork");
     await(() -> Files.exists(bus));
     Files.createDirectories(directory.resolve("etc"));
     Files.writeString(directory.resolve("etc/firewalld.conf"), "DefaultZone=block\n");
-    daemon(
+    startDaemon(
         "firewalld",
         "--nofork",
         "--nopid",
@@ -65,11 +67,11 @@ class FirewalldIT {
         directory.resolve("etc").toString(),
         "--log-file",
         directory.resolve("log").toString());
-    await(() -> Lab.run(host.netns(), "nft", "list", "tables").contains("firewalld"));
-    await(() -> query("10.1.2.3/32") == 1);
+    await(() -> TestBed.run(host.netns(), "nft", "list", "tables").contains("firewalld"));
+    await(() -> querySource("10.1.2.3/32") == 1);
   }
 
-  private void daemon(String... command) throws KernelException {
+  private void startDaemon(String... command) throws KernelException {
     Map<String, String> with = environment;
     daemons.push(
         host.netns()
@@ -97,8 +99,8 @@ class FirewalldIT {
   }
 
   /** The status of asking whether zone "trusted" has a source: 0 if so, 1 if not. */
-  private int query(String source) throws IOException {
-    return Lab.attempt(
+  private int querySource(String source) throws IOException {
+    return TestBed.tryRun(
             host.netns(),
             "env",
             "DBUS_SYSTEM_BUS_ADDRESS=" + environment.get("DBUS_SYSTEM_BUS_ADDRESS"),
@@ -116,43 +118,43 @@ class FirewalldIT {
     host.close();
   }
 
-  private ImageRun.Output cni(String verb) throws Exception {
-    return new ImageRun(host).cni(environment, verb, "n", a.path().toString());
+  private ImageRunner.CommandOutput cni(String verb) throws Exception {
+    return new ImageRunner(host).cni(environment, verb, "n", a.path().toString());
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"", ", \"backend\": \"firewalld\""}) // it is found, or asked for
-  void theContainersAddressesAreTrusted(String backend) throws Exception {
+  void containerAddressesAreSourcesOfTheZone(String backend) throws Exception {
     host.network(
         "n",
         "1.1.0",
         TestHost.DUAL_STACK.formatted("\"ipMasq\": true,"),
         "{ \"type\": \"firewall\"" + backend + " }");
-    ImageRun.Output added = cni("add");
+    ImageRunner.CommandOutput added = cni("add");
     assertEquals(0, added.status(), added::err);
-    assertEquals(0, query("10.50.0.2/32"));
-    assertEquals(0, query("fd50::2/128"));
-    assertFalse(Lab.run(host.netns(), "nft", "list", "ruleset").contains("CNI-FORWARD"));
-    assertTrue(Lab.pings(a, TestHost.OUTSIDE_V4));
+    assertEquals(0, querySource("10.50.0.2/32"));
+    assertEquals(0, querySource("fd50::2/128"));
+    assertFalse(TestBed.run(host.netns(), "nft", "list", "ruleset").contains("CNI-FORWARD"));
+    assertTrue(Probe.ping(a, TestHost.OUTSIDE_V4));
     assertEquals(0, cni("check").status());
     assertEquals(0, cni("del").status());
-    assertEquals(1, query("10.50.0.2/32"));
-    assertEquals(1, query("fd50::2/128"));
+    assertEquals(1, querySource("10.50.0.2/32"));
+    assertEquals(1, querySource("fd50::2/128"));
     assertEquals(0, cni("del").status());
   }
 
   @Test
-  void whatFirewalldHasLostIsTold() throws Exception {
+  void checkFailsWhenFirewalldHasLostASource() throws Exception {
     host.network("n", "1.1.0", TestHost.DUAL_STACK.formatted(""), "{ \"type\": \"firewall\" }");
     assertEquals(0, cni("add").status());
-    Lab.run(
+    TestBed.run(
         host.netns(),
         "env",
         "DBUS_SYSTEM_BUS_ADDRESS=" + environment.get("DBUS_SYSTEM_BUS_ADDRESS"),
         "firewall-cmd",
         "--zone=trusted",
         "--remove-source=10.50.0.2/32");
-    ImageRun.Output checked = cni("check");
+    ImageRunner.CommandOutput checked = cni("check");
     assertTrue(checked.status() != 0);
     assertTrue(checked.err().contains("10.50.0.2/32"), checked::err);
   }

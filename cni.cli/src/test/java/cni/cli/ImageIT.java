@@ -4,12 +4,14 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import cni.netlink.ffm.ChildEnvironment;
-import cni.netlink.ffm.ChildProcess;
 import cni.netlink.ffm.KernelException;
-import cni.netlink.ffm.NetNs;
-import cni.netlink.lab.KernelTest;
-import cni.netlink.lab.Lab;
+import cni.netlink.ffm.netns.NetNs;
+import cni.netlink.ffm.process.ChildEnvironment;
+import cni.netlink.ffm.process.ChildProcess;
+import cni.testing.KernelTest;
+import cni.testing.Probe;
+import cni.testing.TestBed;
+import cni.testing.TestHost;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -38,41 +40,42 @@ class ImageIT {
     host.close();
   }
 
-  private ImageRun.Output cni(Map<String, String> more, String... arguments) throws Exception {
-    return new ImageRun(host).cni(more, arguments);
+  private ImageRunner.CommandOutput cni(Map<String, String> more, String... arguments)
+      throws Exception {
+    return new ImageRunner(host).cni(more, arguments);
   }
 
-  private ImageRun.Output cni(String... arguments) throws Exception {
+  private ImageRunner.CommandOutput cni(String... arguments) throws Exception {
     return cni(Map.of(), arguments);
   }
 
   @Test
-  void addCheckAndDeleteAsCnitoolDoes() throws Exception {
+  void addCheckAndDelBehaveLikeCnitool() throws Exception {
     String path = a.path().toString();
-    ImageRun.Output added = cni(Map.of("CNI_IFNAME", "net1"), "add", "n", path);
+    ImageRunner.CommandOutput added = cni(Map.of("CNI_IFNAME", "net1"), "add", "n", path);
     assertEquals(0, added.status(), added::err);
     assertEquals("10.50.0.2/24", added.json().at("/ips/0/address").asString());
     assertEquals("net1", added.json().at("/interfaces/2/name").asString());
     assertTrue(host.results().getFirst().matches("n-cnitool-[0-9a-f]{20}-net1"));
-    assertTrue(Lab.pings(a, "10.50.0.1"));
-    ImageRun.Output checked = cni("check", "n", path, "-i", "net1");
+    assertTrue(Probe.ping(a, "10.50.0.1"));
+    ImageRunner.CommandOutput checked = cni("check", "n", path, "-i", "net1");
     assertEquals(0, checked.status(), checked::err);
     assertEquals("", checked.out());
-    Lab.run(a, "ip", "addr", "del", "10.50.0.2/24", "dev", "net1");
-    ImageRun.Output differs = cni("check", "n", path, "--ifname", "net1");
+    TestBed.run(a, "ip", "addr", "del", "10.50.0.2/24", "dev", "net1");
+    ImageRunner.CommandOutput differs = cni("check", "n", path, "--ifname", "net1");
     assertEquals(1, differs.status());
     assertTrue(differs.err().contains("10.50.0.2/24 is missing"), differs::err);
     assertEquals(999, differs.json().get("code").intValue());
     assertEquals(0, cni("del", "n", path, "-i", "net1").status());
     assertEquals(0, cni("del", "n", path, "-i", "net1").status());
-    host.requireNothingLeft("n", a);
+    host.assertNothingLeft("n", a);
   }
 
   @Test
   void argumentsComeFromTheEnvironmentOrAsOptions() throws Exception {
     String name = String.valueOf(a.path().getFileName()); // as "ip netns" knows it
     host.dualStack("n", "\"capabilities\": { \"ips\": true },");
-    ImageRun.Output added =
+    ImageRunner.CommandOutput added =
         cni(
             Map.of("CAP_ARGS", "{\"ips\":[\"10.50.0.40\"]}", "CNI_ARGS", "MAC=02:aa:00:00:00:07"),
             "add",
@@ -81,32 +84,32 @@ class ImageIT {
     assertEquals("10.50.0.40/24", added.json().at("/ips/0/address").asString(), added::err);
     assertEquals("02:aa:00:00:00:07", added.json().at("/interfaces/2/mac").asString());
     assertEquals(0, cni("del", "n", name).status());
-    ImageRun.Output options =
+    ImageRunner.CommandOutput options =
         cni("add", "n", name, "--args", "IP=10.50.0.41", "--container-id", "mine");
     assertEquals("10.50.0.41/24", options.json().at("/ips/0/address").asString(), options::err);
     assertEquals("n-mine-eth0", host.results().getFirst());
     assertEquals(0, cni("del", "n", name, "--container-id", "mine").status());
-    host.requireNothingLeft("n", a);
+    host.assertNothingLeft("n", a);
   }
 
   @Test
-  void failuresAreToldInWordsAndAsJson() throws Exception {
-    ImageRun.Output unknown = cni("add", "nope", a.path().toString());
+  void failuresArePrintedAsTextAndAsJson() throws Exception {
+    ImageRunner.CommandOutput unknown = cni("add", "nope", a.path().toString());
     assertEquals(1, unknown.status());
     assertEquals(7, unknown.json().get("code").intValue());
     assertTrue(unknown.err().startsWith("cni: no network named \"nope\""), unknown::err);
-    ImageRun.Output missing = cni("add", "n", "/run/netns/no-such");
+    ImageRunner.CommandOutput missing = cni("add", "n", "/run/netns/no-such");
     assertEquals(8, missing.json().get("code").intValue());
-    ImageRun.Output usage = cni("add", "n");
+    ImageRunner.CommandOutput usage = cni("add", "n");
     assertEquals(2, usage.status());
     assertTrue(usage.err().contains("Usage: cni add"), usage::err);
-    ImageRun.Output timeout = cni("add", "n", "x", "--timeout", "soon");
+    ImageRunner.CommandOutput timeout = cni("add", "n", "x", "--timeout", "soon");
     assertTrue(timeout.err().contains("--timeout soon"), timeout::err);
   }
 
   @Test
   void helpVersionAndPlugins() throws Exception {
-    ImageRun.Output help = cni("--help");
+    ImageRunner.CommandOutput help = cni("--help");
     assertEquals(0, help.status());
     for (String command : List.of("add", "check", "del", "run", "plugins", "demo")) {
       assertTrue(help.out().contains("  " + command + " "), help::out);
@@ -117,7 +120,7 @@ class ImageIT {
     String table = cni("plugins").out();
     assertTrue(table.contains("bridge       module cni.plugins.bridge"), table);
     assertTrue(table.contains("host-local   module cni.plugins.ipam"), table);
-    assertTrue(table.contains("loopback     module cni.plugins.link"), table);
+    assertTrue(table.contains("loopback     module cni.plugins.main"), table);
     assertTrue(table.contains("bin/bridge  (not used: see above)"), table);
     String preferred = cni("plugins", "--executable", "bridge", "--json").out();
     assertTrue(
@@ -128,7 +131,7 @@ class ImageIT {
   void runJoinsACommandToNetworksAndCleansUp() throws Exception {
     host.network(
         "m", "1.0.0", TestHost.DUAL_STACK.formatted("").replace("50", "51").replace("br0", "br1"));
-    ImageRun.Output all =
+    ImageRunner.CommandOutput all =
         cni(
             "run",
             "--",
@@ -139,84 +142,86 @@ class ImageIT {
     assertTrue(all.out().contains("10.51.0.2/24") && all.out().contains("fd50::2/64"), all::out);
     assertTrue(all.out().contains("eth1") && all.out().contains("0% packet loss"), all::out);
     assertFalse(all.out().contains("100% packet loss"), all::out);
-    ImageRun.Output one = cni("run", "--network", "n", "ip", "-o", "link");
+    ImageRunner.CommandOutput one = cni("run", "--network", "n", "ip", "-o", "link");
     assertTrue(one.out().contains("eth0") && !one.out().contains("eth1"), one::out);
     assertEquals(126, cni("run", "--", "/no/such/command").status());
     assertEquals(128 + 9, cni("run", "--", "sh", "-c", "kill -9 $$").status());
-    host.requireNothingLeft("n");
-    host.requireNothingLeft("m");
-    assertFalse(Lab.run(host.netns(), "ip", "netns", "list").contains("cni-run-"));
+    host.assertNothingLeft("n");
+    host.assertNothingLeft("m");
+    assertFalse(TestBed.run(host.netns(), "ip", "netns", "list").contains("cni-run-"));
   }
 
   @Test
-  void runCleansUpWhenItIsInterrupted() throws Exception {
+  void interruptedRunCleansUp() throws Exception {
     String cache = host.cache().toString();
     Path ready = host.cache().resolveSibling("ready");
     String script = "touch " + ready + "; exec sleep 100";
     try (ChildProcess process =
-        new ImageRun(host).start(Map.of(), "run", "--cache", cache, "--", "sh", "-c", script)) {
+        new ImageRunner(host).start(Map.of(), "run", "--cache", cache, "--", "sh", "-c", script)) {
       while (!Files.exists(ready)) {
-        assertFalse(process.pump(Duration.ofMillis(20)), process::errors);
+        assertFalse(process.communicate(Duration.ofMillis(20)), process::errorOutput);
       }
       assertEquals(2, host.reservations("n").size());
       process.terminate();
-      assertTrue(process.pump(ImageRun.PATIENCE));
+      assertTrue(process.communicate(ImageRunner.TIMEOUT));
     }
-    host.requireNothingLeft("n");
-    assertFalse(Lab.run(host.netns(), "ip", "netns", "list").contains("cni-run-"));
+    host.assertNothingLeft("n");
+    assertFalse(TestBed.run(host.netns(), "ip", "netns", "list").contains("cni-run-"));
   }
 
   @Test
-  void theDemonstrationShowsItWorkingAndLeavesNothing() throws Exception {
-    String before = Lab.run(host.netns(), "ip", "netns", "list");
-    ImageRun.Output demo = cni("demo");
+  void demoSucceedsAndLeavesNothing() throws Exception {
+    String before = TestBed.run(host.netns(), "ip", "netns", "list");
+    ImageRunner.CommandOutput demo = cni("demo");
     assertEquals(0, demo.status(), demo::err);
     assertEquals(8, demo.out().lines().filter(line -> line.endsWith("answers")).count());
     assertTrue(demo.out().contains("ADD cni-demo-a-"), demo::out); // noted by the executable
-    assertEquals(before, Lab.run(host.netns(), "ip", "netns", "list"));
+    assertEquals(before, TestBed.run(host.netns(), "ip", "netns", "list"));
   }
 
   @Test
-  void runEndsAnAdditionWhenItIsInterrupted() throws Exception {
+  void interruptedRunCancelsAdd() throws Exception {
     Path asleep = host.cache().resolveSibling("asleep");
     host.script("slow", "[ $CNI_COMMAND = ADD ] || exit 0\ntouch " + asleep + "; exec sleep 100");
     host.network("n", "1.0.0", TestHost.DUAL_STACK.formatted(""), "{ \"type\": \"slow\" }");
     String cache = host.cache().toString();
     try (ChildProcess process =
-        new ImageRun(host).start(Map.of(), "run", "--cache", cache, "--", "true")) {
+        new ImageRunner(host).start(Map.of(), "run", "--cache", cache, "--", "true")) {
       while (!Files.exists(asleep)) {
-        assertFalse(process.pump(Duration.ofMillis(20)), process::errors);
+        assertFalse(process.communicate(Duration.ofMillis(20)), process::errorOutput);
       }
       process.terminate();
-      assertTrue(process.pump(Duration.ofSeconds(20)), "it waits for the plugin");
+      assertTrue(process.communicate(Duration.ofSeconds(20)), "it waits for the plugin");
     }
-    host.requireNothingLeft("n");
-    assertFalse(Lab.run(host.netns(), "ip", "netns", "list").contains("cni-run-"));
+    host.assertNothingLeft("n");
+    assertFalse(TestBed.run(host.netns(), "ip", "netns", "list").contains("cni-run-"));
   }
 
   @Test
-  void runJoinsAnExistingNamespaceOrThatOfAProcess() throws Exception {
+  void runJoinsNamedNamespaceOrThatOfAProcess() throws Exception {
     String name = String.valueOf(a.path().getFileName());
-    ImageRun.Output named = cni("run", "--with", name, "--", "ip", "-o", "addr", "show", "eth0");
+    ImageRunner.CommandOutput named =
+        cni("run", "--with", name, "--", "ip", "-o", "addr", "show", "eth0");
     assertTrue(named.out().contains("10.50.0.2/24"), named::err);
-    host.requireNothingLeft("n", a);
+    host.assertNothingLeft("n", a);
     try (ChildProcess sleeper =
         a.<ChildProcess, KernelException>call(
             () ->
                 ChildProcess.start(
                     List.of("sleep", "100"), ChildEnvironment.inherited(), new byte[0], 0))) {
-      String pid = Lab.run(host.netns(), "ip", "netns", "pids", name).strip();
-      ImageRun.Output process = cni("run", "--with", pid, "--", "ping", "-c1", "10.50.0.1");
+      String pid = TestBed.run(host.netns(), "ip", "netns", "pids", name).strip();
+      ImageRunner.CommandOutput process =
+          cni("run", "--with", pid, "--", "ping", "-c1", "10.50.0.1");
       assertTrue(process.out().contains(" 0% packet loss"), process::err);
-      assertFalse(sleeper.pump(Duration.ZERO), "what was there before has been ended");
+      assertFalse(sleeper.communicate(Duration.ZERO), "what was there before has been ended");
     }
-    host.requireNothingLeft("n", a);
-    ImageRun.Output gone = cni("run", "--with", "999999999", "--", "true");
+    host.assertNothingLeft("n", a);
+    ImageRunner.CommandOutput gone = cni("run", "--with", "999999999", "--", "true");
     assertEquals(8, gone.json().get("code").intValue(), gone::err);
   }
 
   @Test
-  void attachmentsAreListedAndCollected() throws Exception {
+  void listAndGcSelectAttachments() throws Exception {
     host.network("n", "1.1.0", TestHost.DUAL_STACK.formatted(""));
     NetNs b = host.container("b");
     assertEquals(0, cni("add", "n", a.path().toString(), "--container-id", "first").status());
@@ -232,9 +237,9 @@ class ImageIT {
     assertEquals(0, cni("gc", "n", a.path().toString(), "--valid", "second/eth0").status());
     assertEquals(List.of("n-second-eth0"), host.results());
     assertEquals(2, host.reservations("n").size());
-    assertTrue(Lab.pings(b, "10.50.0.1"));
+    assertTrue(Probe.ping(b, "10.50.0.1"));
     assertEquals(0, cni("gc", "n").status());
-    host.requireNothingLeft("n", a, b);
+    host.assertNothingLeft("n", a, b);
     assertEquals(4, cni("gc", "n", "--valid", "x").json().get("code").intValue());
     host.network(
         "n",
@@ -248,7 +253,7 @@ class ImageIT {
   }
 
   @Test
-  void chainsAreShownAndValidated() throws Exception {
+  void showAndValidateDescribeTheChain() throws Exception {
     host.script(
         "journal", "echo '{\"cniVersion\":\"1.1.0\",\"supportedVersions\":[\"0.4.0\",\"1.0.0\"]}'");
     host.network(
@@ -280,11 +285,11 @@ class ImageIT {
   }
 
   @Test
-  void wordsAreCompletedByTheShell() throws Exception {
+  void bashCompletionCompletesCommands() throws Exception {
     Path script = host.cache().resolveSibling("completion");
     Files.writeString(script, cni("completion").out());
     String words =
-        Lab.run(
+        TestBed.run(
             a,
             "bash",
             "-c",
@@ -296,13 +301,14 @@ class ImageIT {
   }
 
   @Test
-  void callsAreRecordedByJavaFlightRecorder() throws Exception {
+  void pluginCallsAreRecordedByFlightRecorder() throws Exception {
     Path recording = host.cache().resolveSibling("calls.jfr");
     Map<String, String> options =
         Map.of("JAVA_TOOL_OPTIONS", "-XX:StartFlightRecording=filename=" + recording);
     assertEquals(0, cni(options, "add", "n", a.path().toString()).status());
     String jfr = Path.of(System.getProperty("java.home"), "bin", "jfr").toString();
-    String printed = Lab.run(a, jfr, "print", "--events", "cni.PluginCall", recording.toString());
+    String printed =
+        TestBed.run(a, jfr, "print", "--events", "cni.PluginCall", recording.toString());
     for (String part :
         List.of(
             "verb = \"ADD\"",

@@ -17,19 +17,19 @@ import org.junit.jupiter.params.provider.ValueSource;
 class MainTest {
   private final ByteArrayOutputStream out = new ByteArrayOutputStream();
   private final ByteArrayOutputStream err = new ByteArrayOutputStream();
-  private final PrintStream out0 = System.out;
-  private final PrintStream err0 = System.err;
+  private final PrintStream originalOut = System.out;
+  private final PrintStream originalErr = System.err;
 
   @BeforeEach
-  void listen() {
+  void captureStreams() {
     System.setOut(new PrintStream(out, true, UTF_8));
     System.setErr(new PrintStream(err, true, UTF_8));
   }
 
   @AfterEach
-  void restore() {
-    System.setOut(out0);
-    System.setErr(err0);
+  void restoreStreams() {
+    System.setOut(originalOut);
+    System.setErr(originalErr);
   }
 
   @ParameterizedTest
@@ -54,7 +54,7 @@ class MainTest {
         "completion",
         "demo"
       })
-  void everyCommandTellsItsUsageAndItsVersion(String command) {
+  void everyCommandPrintsUsageAndVersion(String command) {
     assertEquals(0, Main.execute(command, "--help"));
     assertTrue(out.toString(UTF_8).startsWith("Usage: cni " + command + " "), out::toString);
     out.reset();
@@ -89,21 +89,21 @@ class MainTest {
         "add n a --bogus; Unknown option: '--bogus'",
         "frobnicate; Unmatched argument at index 0: 'frobnicate'"
       })
-  void aLineThatMakesNoSenseIsWrongUsage(String line, String why) {
+  void invalidCommandLineIsWrongUsage(String line, String why) {
     assertEquals(2, Main.execute(line.split(" ", -1)));
     assertTrue(err.toString(UTF_8).contains(why), err::toString);
     assertEquals("", out.toString(UTF_8));
   }
 
   @Test
-  void withoutAWordItTellsWhatThereIs() {
+  void missingCommandPrintsUsage() {
     assertEquals(2, Main.execute());
     assertTrue(err.toString(UTF_8).contains("Say what to do"), err::toString);
     assertTrue(err.toString(UTF_8).contains("Examples:"), err::toString);
   }
 
   @Test
-  void listsCanBeGivenInOneWordOrInSeveral() {
+  void listOptionsAcceptCommasAndRepetition() {
     assertEquals(1, Main.execute("list", "--order", "built-in,directory", "--timeout", "3x"));
     assertTrue(err.toString(UTF_8).contains("--timeout 3x is not a time"), err::toString);
     err.reset();

@@ -5,9 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import cni.api.Attachment;
 import cni.api.CniException;
 import cni.api.Result;
-import cni.netlink.ffm.NetNs;
-import cni.netlink.lab.KernelTest;
+import cni.netlink.ffm.netns.NetNs;
 import cni.runtime.Cni;
+import cni.testing.KernelTest;
+import cni.testing.TestHost;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,7 +17,7 @@ import org.junit.jupiter.api.Test;
 /** The README's code is compiled here, and the same in both places. */
 class ReadmeTest {
   private static final Path README = Path.of("..", "README.md");
-  private static final Path THIS = Path.of("src/test/java/cni/cli/ReadmeTest.java");
+  private static final Path THIS_FILE = Path.of("src/test/java/cni/cli/ReadmeTest.java");
 
   /**
    * What stands between the marks is the README's code; it would work on this machine's networks.
@@ -39,8 +40,8 @@ class ReadmeTest {
   }
 
   @Test
-  void theReadmeHasTheCodeThatIsCompiled() throws IOException {
-    String source = Files.readString(THIS);
+  void readmeContainsTheCompiledCode() throws IOException {
+    String source = Files.readString(THIS_FILE);
     int begin = source.indexOf("    // begin\n") + "    // begin\n".length();
     String code = source.substring(begin, source.indexOf("// end\n")).stripIndent();
     assertTrue(Files.readString(README).contains("```java\n" + code + "```"), code);
@@ -48,18 +49,18 @@ class ReadmeTest {
 
   @Test
   @KernelTest
-  void theSameWorksInALab() throws Exception {
+  void readmeCodeAttachesAndDetaches() throws Exception {
     try (TestHost host = new TestHost()) {
       host.dualStack("mynet", "");
       NetNs container = host.container("container-1");
-      try (Cni cni = host.open()) {
+      try (Cni cni = host.openCni()) {
         Attachment attachment = TestHost.attachment(container);
         Result result = cni.network("mynet").add(attachment);
         assertTrue(result.ips().size() == 2);
         cni.network("mynet").check(attachment);
         cni.network("mynet").delete(attachment);
       }
-      host.requireNothingLeft("mynet", container);
+      host.assertNothingLeft("mynet", container);
     }
   }
 }

@@ -2,9 +2,10 @@ package cni.conformance;
 
 import cni.api.CniException;
 import cni.api.SpecVersion;
-import cni.conformance.Report.Finding;
-import cni.conformance.Report.Outcome;
-import cni.netlink.ffm.NetNs;
+import cni.conformance.ConformanceReport.Finding;
+import cni.conformance.ConformanceReport.Outcome;
+import cni.netlink.ffm.netns.NetNs;
+import cni.testing.NetNsSnapshot;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,31 +25,31 @@ import java.util.stream.Stream;
  * }</pre>
  */
 public final class Conformance {
-  private static final String NOTHING_LEFT = "LEAK-1";
-  private static final String NO_PROCESS_LEFT = "LEAK-2";
-  private static final String NO_DESCRIPTOR_LEFT = "LEAK-3";
-  private static final String UNDO =
+  private static final String STATE_LEAK_ID = "LEAK-1";
+  private static final String PROCESS_LEAK_ID = "LEAK-2";
+  private static final String DESCRIPTOR_LEAK_ID = "LEAK-3";
+  private static final String UNDO_TEXT =
       "The container runtime must ensure that add is eventually followed by a corresponding delete."
           + " [Plugins should] undo any modifications applied in the plugin's ADD functionality";
 
   /** Sockets may be kept for the next call for a while. */
-  private static final Duration CLOSING = Duration.ofSeconds(5);
+  private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(5);
 
   /** Descriptors come and go with threads and classes; each case may leak only its own. */
-  private static final int DESCRIPTORS_IN_PASSING = 16;
+  private static final int DESCRIPTOR_TOLERANCE = 16;
 
-  private final Subject subject;
-  private final Setting setting;
+  private final PluginUnderTest subject;
+  private final SubjectConfig subjectConfig;
   private final List<Path> pluginPath;
-  private final List<String> leaks = new ArrayList<>();
-  private final List<String> processes = new ArrayList<>();
+  private final List<String> stateLeaks = new ArrayList<>();
+  private final List<String> processLeaks = new ArrayList<>();
 
   /**
    * An examination of a plugin whose delegates are modules.
    *
    * @param setting what it is examined with
    */
-  public Conformance(Subject subject, Setting setting) {
+  public Conformance(PluginUnderTest subject, SubjectConfig setting) {
     this(subject, setting, List.of());
   }
 
@@ -58,9 +59,9 @@ public final class Conformance {
    * @param setting what it is examined with
    * @param pluginPath directories with executables that it may delegate to
    */
-  public Conformance(Subject subject, Setting setting, List<Path> pluginPath) {
+  public Conformance(PluginUnderTest subject, SubjectConfig setting, List<Path> pluginPath) {
     this.subject = subject;
-    this.setting = setting;
+    this.subjectConfig = setting;
     this.pluginPath = List.copyOf(pluginPath);
   }
 
@@ -68,11 +69,11 @@ public final class Conformance {
   static List<Requirement> requirements() {
     return Stream.of(
             ProtocolRequirements.LIST,
-            AttachmentRequirements.LIST,
-            RemovalRequirements.LIST,
-            ProbeRequirements.LIST,
+            AddRequirements.LIST,
+            DelGcRequirements.LIST,
+            CheckStatusRequirements.LIST,
             DelegationRequirements.LIST,
-            HostileRequirements.LIST)
+            MalformedInputRequirements.LIST)
         .flatMap(List::stream)
         .toList();
   }
@@ -83,7 +84,7 @@ public final class Conformance {
    * @throws CniException code 5 if nothing can be examined here, code 7 if the plugin does not work
    *     in this setting at all
    */
-  public Report run() throws CniException {
+  public ConformanceReport run() throws CniException {
     return run(finding -> {});
   }
 
@@ -94,50 +95,51 @@ public final class Conformance {
    * @throws CniException code 5 if nothing can be examined here, code 7 if the plugin does not work
    *     in this setting at all
    */
-  public Report run(Consumer<Finding> listener) throws CniException {
-    List<SpecVersion> supported = Capability.versions(subject, setting, pluginPath);
+  public ConformanceReport run(Consumer<Finding> listener) throws CniException {
+    List<SpecVersion> supported = Preflight.supportedVersions(subject, subjectConfig, pluginPath);
     SpecVersion version = supported.getLast();
-    Capability.requireAdd(subject, setting, version, pluginPath);
+    Preflight.requireWorkingAdd(subject, subjectConfig, version, pluginPath);
     List<Finding> findings = new ArrayList<>();
     Consumer<Finding> taker = findings::add;
     taker = taker.andThen(listener);
-    long descriptors = descriptors();
+    long descriptors = countDescriptors();
     for (Requirement requirement : requirements()) {
-      if (requirement.roles().contains(setting.role())) {
+      if (requirement.roles().contains(subjectConfig.role())) {
         taker.accept(examine(requirement, version, supported));
       }
     }
-    addLeaks(taker, descriptors);
-    return new Report(subject.describe(), version.toString(), List.copyOf(findings));
+    addLeakFindings(taker, descriptors);
+    return new ConformanceReport(subject.describe(), version.toString(), List.copyOf(findings));
   }
 
-  private void addLeaks(Consumer<Finding> taker, long descriptors) {
+  private void addLeakFindings(Consumer<Finding> taker, long descriptors) {
     taker.accept(
-        leak(NOTHING_LEFT, "no check leaves links, addresses, routes, rules or files", leaks));
-    taker.accept(leak(NO_PROCESS_LEFT, "no check leaves a process", processes));
-    if (subject.inProcess()) {
-      long more = descriptors() - descriptors;
-      for (long end = System.nanoTime() + CLOSING.toNanos();
-          more > DESCRIPTORS_IN_PASSING && System.nanoTime() < end; ) {
-        Trial.pause();
-        more = descriptors() - descriptors;
+        leakFinding(
+            STATE_LEAK_ID, "no check leaves links, addresses, routes, rules or files", stateLeaks));
+    taker.accept(leakFinding(PROCESS_LEAK_ID, "no check leaves a process", processLeaks));
+    if (subject.isInProcess()) {
+      long more = countDescriptors() - descriptors;
+      for (long end = System.nanoTime() + CLOSE_TIMEOUT.toNanos();
+          more > DESCRIPTOR_TOLERANCE && System.nanoTime() < end; ) {
+        CheckContext.pause();
+        more = countDescriptors() - descriptors;
       }
       taker.accept(
-          leak(
-              NO_DESCRIPTOR_LEFT,
+          leakFinding(
+              DESCRIPTOR_LEAK_ID,
               "the checks leave no descriptors open",
-              more <= DESCRIPTORS_IN_PASSING
+              more <= DESCRIPTOR_TOLERANCE
                   ? List.of()
                   : List.of(more + " more are open than before")));
     }
   }
 
-  private static Finding leak(String id, String title, List<String> seen) {
+  private static Finding leakFinding(String id, String title, List<String> seen) {
     return new Finding(
         id,
         title,
         "3, Lifecycle & Ordering",
-        UNDO,
+        UNDO_TEXT,
         seen.isEmpty() ? Outcome.PASSED : Outcome.FAILED,
         String.join("; ", seen),
         Duration.ZERO);
@@ -148,10 +150,10 @@ public final class Conformance {
     long begin = System.nanoTime();
     Outcome outcome = Outcome.PASSED;
     String seen = "";
-    try (var stage = new Stage(subject, setting, version, pluginPath)) {
-      Trial trial = Trial.begin(stage, supported);
+    try (var stage = new CheckHost(subject, subjectConfig, version, pluginPath)) {
+      CheckContext trial = CheckContext.create(stage, supported);
       try {
-        requirement.body().run(trial);
+        requirement.check().run(trial);
       } catch (CheckFailure e) {
         outcome = Outcome.FAILED;
         seen = String.valueOf(e.getMessage());
@@ -163,29 +165,29 @@ public final class Conformance {
         seen = String.valueOf(e.getMessage());
       }
       if (outcome == Outcome.PASSED && !trial.isTampered()) {
-        noteLeaks(requirement.id(), trial);
+        recordLeaks(requirement.id(), trial);
       }
     } catch (IOException e) {
-      throw Stage.notPossible(e);
+      throw CheckHost.setUpFailure(e);
     }
     return new Finding(
         requirement.id(),
         requirement.title(),
         requirement.section(),
-        requirement.sentence(),
+        requirement.specText(),
         outcome,
         seen,
         Duration.ofNanos(System.nanoTime() - begin));
   }
 
-  private void noteLeaks(String id, Trial trial) throws CniException, IOException {
-    for (NetNs netns : trial.stage().namespaces()) {
-      processesIn(netns).ifPresent(it -> processes.add(id + ": " + it));
+  private void recordLeaks(String id, CheckContext trial) throws CniException, IOException {
+    for (NetNs netns : trial.testBed().namespaces()) {
+      processesIn(netns).ifPresent(it -> processLeaks.add(id + ": " + it));
     }
     trial.cleanUp();
-    State left = trial.leftOver();
+    NetNsSnapshot left = trial.leftovers();
     if (!left.isEmpty()) {
-      leaks.add(id + ": " + left);
+      stateLeaks.add(id + ": " + left);
     }
   }
 
@@ -195,13 +197,13 @@ public final class Conformance {
     String link = "net:[" + identity.inode() + "]";
     try (Stream<Path> all = Files.list(Path.of("/proc"))) {
       return all.filter(it -> it.getFileName().toString().matches("\\d+"))
-          .filter(it -> isIn(it, link))
+          .filter(it -> isInNamespace(it, link))
           .map(it -> "process " + it.getFileName() + " " + command(it))
           .findFirst();
     }
   }
 
-  private static boolean isIn(Path process, String link) {
+  private static boolean isInNamespace(Path process, String link) {
     try {
       return Files.readSymbolicLink(process.resolve("ns/net")).toString().equals(link);
     } catch (IOException e) {
@@ -217,7 +219,7 @@ public final class Conformance {
     }
   }
 
-  private static long descriptors() {
+  private static long countDescriptors() {
     try (Stream<Path> all = Files.list(Path.of("/proc/self/fd"))) {
       return all.count();
     } catch (IOException e) {

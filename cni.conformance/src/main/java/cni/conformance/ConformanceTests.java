@@ -1,7 +1,7 @@
 package cni.conformance;
 
 import cni.api.CniException;
-import cni.conformance.Report.Finding;
+import cni.conformance.ConformanceReport.Finding;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
@@ -32,15 +32,15 @@ public final class ConformanceTests {
   public static Stream<DynamicTest> of(Conformance conformance) throws CniException {
     List<DynamicTest> tests = new ArrayList<>();
     for (Finding it : conformance.run().findings()) {
-      tests.add(DynamicTest.dynamicTest(it.id() + " " + it.title(), () -> tell(it)));
+      tests.add(DynamicTest.dynamicTest(it.id() + " " + it.title(), () -> report(it)));
     }
     return tests.stream();
   }
 
-  private static void tell(Finding it) {
+  private static void report(Finding it) {
     switch (it.outcome()) {
-      case FAILED -> Assertions.fail(it.seen() + "; asked: " + it.sentence());
-      case SKIPPED -> Assumptions.abort(it.seen());
+      case FAILED -> Assertions.fail(it.observed() + "; asked: " + it.specText());
+      case SKIPPED -> Assumptions.abort(it.observed());
       case PASSED -> {}
     }
   }

@@ -6,8 +6,8 @@ import cni.api.CniException;
 import cni.api.Json;
 import cni.api.SpecVersion;
 import cni.api.Verb;
-import cni.conformance.Stage.Container;
-import cni.conformance.Subject.Answer;
+import cni.conformance.CheckHost.Container;
+import cni.conformance.PluginUnderTest.Response;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -21,8 +21,8 @@ import tools.jackson.databind.node.ObjectNode;
 
 /** Delegation: an ipam plugin of the kit's own notes how it is called, and fails when told to. */
 final class DelegationRequirements {
-  private static final String IPAM = "kit-ipam";
-  private static final String ALSO =
+  private static final String DELEGATE_TYPE = "kit-ipam";
+  private static final String DELEGATE_TEXT =
       "If a plugin is executed with CNI_COMMAND=CHECK, DEL, or GC, it must also execute any"
           + " delegated plugins. If any of the delegated plugins return error, error should be"
           + " returned by the upper plugin.";
@@ -37,21 +37,21 @@ final class DelegationRequirements {
                   + " in to the CNI plugin. Delegated plugins are provided the complete network"
                   + " configuration passed to the \"upper\" plugin.",
               INTERFACE,
-              DelegationRequirements::same),
+              DelegationRequirements::delegateGetsSameInput),
           new Requirement(
               "DELEGATE-2",
               "the delegate is called for DEL, CHECK and GC",
               "4, Delegated plugin execution procedure",
-              ALSO,
+              DELEGATE_TEXT,
               INTERFACE,
-              DelegationRequirements::also),
+              DelegationRequirements::delegateIsCalled),
           new Requirement(
               "DELEGATE-3",
               "the delegate's errors are passed on",
               "4, Delegated plugin execution procedure",
-              ALSO,
+              DELEGATE_TEXT,
               INTERFACE,
-              DelegationRequirements::errors),
+              DelegationRequirements::delegateErrorsArePassedOn),
           new Requirement(
               "DELEGATE-4",
               "a delegate whose ADD fails gets a DEL",
@@ -59,7 +59,7 @@ final class DelegationRequirements {
               "If, on ADD, a delegated plugin fails, the \"upper\" plugin should execute again with"
                   + " DEL before returning failure.",
               INTERFACE,
-              DelegationRequirements::failedAdd),
+              DelegationRequirements::failedDelegateGetsDel),
           new Requirement(
               "STATUS-2",
               "the delegate's status counts",
@@ -69,20 +69,20 @@ final class DelegationRequirements {
                   + " for itself. If the delegated plugin return an error result, the executing"
                   + " plugin should return an error result.",
               INTERFACE,
-              DelegationRequirements::status));
+              DelegationRequirements::delegateStatusCounts));
 
   private DelegationRequirements() {}
 
   /** The kit's own ipam plugin. */
-  private record Recorder(Trial trial) {
-    static Recorder install(Trial trial) throws NotApplicable, IOException {
-      trial.onlyIf(trial.setting().delegate().isPresent(), "it delegates to nobody");
-      Files.createDirectory(trial.stage().bin().resolve("calls"));
-      String version = trial.stage().version().toString();
+  private record RecordingDelegate(CheckContext trial) {
+    static RecordingDelegate install(CheckContext trial) throws NotApplicable, IOException {
+      trial.assume(trial.subjectConfig().ipamType().isPresent(), "it delegates to nobody");
+      Files.createDirectory(trial.testBed().binDirectory().resolve("calls"));
+      String version = trial.testBed().version().toString();
       trial
-          .stage()
-          .script(
-              IPAM,
+          .testBed()
+          .installScript(
+              DELEGATE_TYPE,
               """
               here=${0%%/*}
               n=$here/calls/$(ls "$here/calls" | wc -l)-$CNI_COMMAND
@@ -98,13 +98,13 @@ final class DelegationRequirements {
               esac
               """
                   .formatted(version, version, addresses(trial), version, version));
-      return new Recorder(trial);
+      return new RecordingDelegate(trial);
     }
 
     /** Those that the first container had, so that what it left on the host suits them. */
-    private static ArrayNode addresses(Trial trial) {
+    private static ArrayNode addresses(CheckContext trial) {
       ArrayNode ips = Json.object().arrayNode();
-      for (JsonNode it : trial.example().path("ips")) {
+      for (JsonNode it : trial.exampleResult().path("ips")) {
         ObjectNode ip = Json.object();
         ip.setAll((ObjectNode) it);
         ip.remove("interface");
@@ -113,20 +113,20 @@ final class DelegationRequirements {
       return ips;
     }
 
-    Request delegating(Request request) {
-      return request.key("ipam", Json.object().put("type", IPAM).put("kit", "mark"));
+    ExecRequest redirect(ExecRequest request) {
+      return request.withKey("ipam", Json.object().put("type", DELEGATE_TYPE).put("kit", "mark"));
     }
 
     void failAt(Verb verb) throws IOException {
-      Files.createFile(trial.stage().bin().resolve("fail-" + verb));
+      Files.createFile(trial.testBed().binDirectory().resolve("fail-" + verb));
     }
 
     void succeedAt(Verb verb) throws IOException {
-      Files.delete(trial.stage().bin().resolve("fail-" + verb));
+      Files.delete(trial.testBed().binDirectory().resolve("fail-" + verb));
     }
 
     private Path calls() {
-      return trial.stage().bin().resolve("calls");
+      return trial.testBed().binDirectory().resolve("calls");
     }
 
     /** The names of the files that hold the inputs of calls, oldest first. */
@@ -137,21 +137,22 @@ final class DelegationRequirements {
     }
   }
 
-  private static ObjectNode attach(Trial trial, Recorder recorder, Container container)
+  private static ObjectNode attach(
+      CheckContext trial, RecordingDelegate recorder, Container container)
       throws CheckFailure, CniException {
-    Request add = recorder.delegating(trial.add(container));
-    Answer answer = trial.succeed(add, "with an ipam plugin of the kit's");
-    ObjectNode result = trial.result(answer, "ADD");
-    trial.remember(container, result);
+    ExecRequest add = recorder.redirect(trial.addRequest(container));
+    Response answer = trial.requireSuccess(add, "with an ipam plugin of the kit's");
+    ObjectNode result = trial.parseResult(answer, "ADD");
+    trial.recordResult(container, result);
     return result;
   }
 
-  private static void same(Trial trial)
+  private static void delegateGetsSameInput(CheckContext trial)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    Recorder recorder = Recorder.install(trial);
-    Container container = trial.container();
+    RecordingDelegate recorder = RecordingDelegate.install(trial);
+    Container container = trial.createContainer();
     ObjectNode result = attach(trial, recorder, container);
-    Request request = recorder.delegating(trial.add(container));
+    ExecRequest request = recorder.redirect(trial.addRequest(container));
     List<Path> inputs = recorder.inputs(Verb.ADD);
     trial.require(!inputs.isEmpty(), "the delegate was not called for ADD: " + result);
     Path input = inputs.getFirst();
@@ -169,44 +170,46 @@ final class DelegationRequirements {
       trial.require(
           List.of(environment.split("\n", -1)).contains(line), "the delegate did not get " + line);
     }
-    trial.succeed(recorder.delegating(trial.delete(container)), "with an ipam plugin of the kit's");
+    trial.requireSuccess(
+        recorder.redirect(trial.deleteRequest(container)), "with an ipam plugin of the kit's");
   }
 
-  private static List<Verb> verbs(Trial trial) {
+  private static List<Verb> verbs(CheckContext trial) {
     List<Verb> verbs = new ArrayList<>();
     for (Verb verb : List.of(Verb.CHECK, Verb.GC, Verb.DEL)) {
-      if (verb.isIn(trial.stage().version())) {
+      if (verb.isDefinedIn(trial.testBed().version())) {
         verbs.add(verb);
       }
     }
     return verbs;
   }
 
-  private static Request request(Trial trial, Recorder recorder, Verb verb, Container container) {
-    Request request =
+  private static ExecRequest request(
+      CheckContext trial, RecordingDelegate recorder, Verb verb, Container container) {
+    ExecRequest request =
         switch (verb) {
-          case CHECK -> trial.check(container);
-          case DEL -> trial.delete(container);
+          case CHECK -> trial.checkRequest(container);
+          case DEL -> trial.deleteRequest(container);
           default ->
               trial
-                  .stage()
+                  .testBed()
                   .request(verb)
-                  .key(
+                  .withKey(
                       "cni.dev/valid-attachments",
                       Json.object()
                           .arrayNode()
                           .add(
                               Json.object()
                                   .put("containerID", container.id())
-                                  .put("ifname", container.ifName())));
+                                  .put("ifname", container.interfaceName())));
         };
-    return recorder.delegating(request);
+    return recorder.redirect(request);
   }
 
-  private static void also(Trial trial)
+  private static void delegateIsCalled(CheckContext trial)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    Recorder recorder = Recorder.install(trial);
-    Container container = trial.container();
+    RecordingDelegate recorder = RecordingDelegate.install(trial);
+    Container container = trial.createContainer();
     attach(trial, recorder, container);
     for (Verb verb : verbs(trial)) {
       trial.call(request(trial, recorder, verb, container));
@@ -214,39 +217,41 @@ final class DelegationRequirements {
     }
   }
 
-  private static void errors(Trial trial)
+  private static void delegateErrorsArePassedOn(CheckContext trial)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    Recorder recorder = Recorder.install(trial);
-    Container container = trial.container();
+    RecordingDelegate recorder = RecordingDelegate.install(trial);
+    Container container = trial.createContainer();
     attach(trial, recorder, container);
     for (Verb verb : verbs(trial)) {
       recorder.failAt(verb);
-      trial.fail(request(trial, recorder, verb, container), "while its delegate fails");
+      trial.requireFailure(request(trial, recorder, verb, container), "while its delegate fails");
       recorder.succeedAt(verb);
     }
-    trial.succeed(request(trial, recorder, Verb.DEL, container), "after its delegate had failed");
+    trial.requireSuccess(
+        request(trial, recorder, Verb.DEL, container), "after its delegate had failed");
   }
 
-  private static void failedAdd(Trial trial)
+  private static void failedDelegateGetsDel(CheckContext trial)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    Recorder recorder = Recorder.install(trial);
-    Container container = trial.container();
+    RecordingDelegate recorder = RecordingDelegate.install(trial);
+    Container container = trial.createContainer();
     recorder.failAt(Verb.ADD);
-    trial.fail(recorder.delegating(trial.add(container)), "while its delegate fails");
+    trial.requireFailure(
+        recorder.redirect(trial.addRequest(container)), "while its delegate fails");
     trial.require(
         !recorder.inputs(Verb.DEL).isEmpty(), "the delegate, whose ADD failed, got no DEL");
     trial.requireBaseline("after an ADD whose delegate failed");
   }
 
-  private static void status(Trial trial)
+  private static void delegateStatusCounts(CheckContext trial)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    trial.onlySince(SpecVersion.V1_1_0);
-    Recorder recorder = Recorder.install(trial);
-    Request status = recorder.delegating(trial.stage().request(Verb.STATUS));
-    trial.succeed(status, "while its delegate is ready");
+    trial.assumeVersion(SpecVersion.V1_1_0);
+    RecordingDelegate recorder = RecordingDelegate.install(trial);
+    ExecRequest status = recorder.redirect(trial.testBed().request(Verb.STATUS));
+    trial.requireSuccess(status, "while its delegate is ready");
     trial.require(
         !recorder.inputs(Verb.STATUS).isEmpty(), "the delegate was not called for STATUS");
     recorder.failAt(Verb.STATUS);
-    trial.fail(status, "while its delegate is not ready");
+    trial.requireFailure(status, "while its delegate is not ready");
   }
 }

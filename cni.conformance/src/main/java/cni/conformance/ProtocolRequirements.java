@@ -7,7 +7,7 @@ import cni.api.Json;
 import cni.api.ResultJson;
 import cni.api.SpecVersion;
 import cni.api.Verb;
-import cni.conformance.Stage.Container;
+import cni.conformance.CheckHost.Container;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,8 +17,8 @@ import tools.jackson.databind.node.ObjectNode;
 
 /** How a plugin is called and answers: versions, parameters, configuration, errors. */
 final class ProtocolRequirements {
-  private static final String REQUIRED = "Required environment parameters: ";
-  private static final String CODE_4 =
+  private static final String REQUIRED_TEXT = "Required environment parameters: ";
+  private static final String CODE_4_TEXT =
       "Invalid necessary environment variables, like CNI_COMMAND, CNI_CONTAINERID, etc. The error"
           + " message must contain the names of invalid variables.";
 
@@ -31,14 +31,14 @@ final class ProtocolRequirements {
               "Plugins must output a JSON object with the following keys upon a VERSION operation:"
                   + " cniVersion, supportedVersions: A list of supported specification versions",
               ALL,
-              ProtocolRequirements::versions),
+              ProtocolRequirements::versionListsVersions),
           new Requirement(
               "VERSION-2",
               "each listed version is spoken",
               "5, ADD Success",
               "cniVersion: The same version supplied on input",
               ALL,
-              ProtocolRequirements::eachVersion),
+              ProtocolRequirements::eachListedVersionWorks),
           new Requirement(
               "VERSION-3",
               "another version is refused",
@@ -46,41 +46,43 @@ final class ProtocolRequirements {
               "1: Incompatible CNI version",
               ALL,
               trial ->
-                  trial.failWith(
+                  trial.requireErrorCode(
                       1,
-                      trial.add(trial.container()).key("cniVersion", "99.0.0"),
+                      trial.addRequest(trial.createContainer()).withKey("cniVersion", "99.0.0"),
                       "with cniVersion 99.0.0")),
           new Requirement(
               "PARAM-1",
               "CNI_CONTAINERID is required",
               "2, Parameters",
-              REQUIRED + "CNI_COMMAND, CNI_CONTAINERID, ... " + CODE_4,
+              REQUIRED_TEXT + "CNI_COMMAND, CNI_CONTAINERID, ... " + CODE_4_TEXT,
               ALL,
               trial -> requireVariable(trial, "CNI_CONTAINERID", Verb.ADD, Verb.CHECK, Verb.DEL)),
           new Requirement(
               "PARAM-2",
               "CNI_NETNS is required",
               "2, ADD",
-              REQUIRED + "CNI_COMMAND, CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME. " + CODE_4,
+              REQUIRED_TEXT + "CNI_COMMAND, CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME. " + CODE_4_TEXT,
               ALL,
               trial -> requireVariable(trial, "CNI_NETNS", Verb.ADD, Verb.CHECK)),
           new Requirement(
               "PARAM-3",
               "CNI_IFNAME is required",
               "2, DEL",
-              REQUIRED + "CNI_COMMAND, CNI_CONTAINERID, CNI_IFNAME. " + CODE_4,
+              REQUIRED_TEXT + "CNI_COMMAND, CNI_CONTAINERID, CNI_IFNAME. " + CODE_4_TEXT,
               ALL,
               trial -> requireVariable(trial, "CNI_IFNAME", Verb.ADD, Verb.CHECK, Verb.DEL)),
           new Requirement(
               "PARAM-4",
               "an unknown CNI_COMMAND is refused",
               "5, Error",
-              "4: " + CODE_4,
+              "4: " + CODE_4_TEXT,
               ALL,
               trial ->
-                  trial.failWith(
+                  trial.requireErrorCode(
                       4,
-                      trial.add(trial.container()).with("CNI_COMMAND", "FROBNICATE"),
+                      trial
+                          .addRequest(trial.createContainer())
+                          .withVariable("CNI_COMMAND", "FROBNICATE"),
                       "(unknown)")),
           new Requirement(
               "PARAM-5",
@@ -114,13 +116,14 @@ final class ProtocolRequirements {
               "6: Failed to decode content. For example, failed to unmarshal network config from"
                   + " bytes or failed to decode version info from string.",
               ALL,
-              ProtocolRequirements::undecodable));
+              ProtocolRequirements::undecodableInput));
 
   private ProtocolRequirements() {}
 
-  private static void versions(Trial trial) throws CheckFailure, CniException {
-    Request request = trial.stage().request(Verb.VERSION);
-    ObjectNode answer = trial.result(trial.succeed(request, "was asked and"), "VERSION");
+  private static void versionListsVersions(CheckContext trial) throws CheckFailure, CniException {
+    ExecRequest request = trial.testBed().request(Verb.VERSION);
+    ObjectNode answer =
+        trial.parseResult(trial.requireSuccess(request, "was asked and"), "VERSION");
     trial.require(answer.path("cniVersion").isString(), "no cniVersion: " + answer);
     JsonNode list = answer.path("supportedVersions");
     trial.require(
@@ -128,88 +131,94 @@ final class ProtocolRequirements {
         "no supportedVersions: " + answer);
   }
 
-  private static void eachVersion(Trial trial) throws CheckFailure, CniException, IOException {
+  private static void eachListedVersionWorks(CheckContext trial)
+      throws CheckFailure, CniException, IOException {
     for (SpecVersion version : trial.supported()) {
-      Container container = trial.container();
-      Request add = trial.add(container).version(version);
-      if (container.previous().isPresent()) {
-        ObjectNode previous = container.previous().get();
-        add = add.key("prevResult", ResultJson.write(trial.read(previous), version));
+      Container container = trial.createContainer();
+      ExecRequest add = trial.addRequest(container).withVersion(version);
+      if (container.prevResult().isPresent()) {
+        ObjectNode previous = container.prevResult().get();
+        add = add.withKey("prevResult", ResultJson.write(trial.readResult(previous), version));
       }
       ObjectNode result =
-          trial.result(trial.succeed(add, "in version " + version), "ADD in " + version);
+          trial.parseResult(
+              trial.requireSuccess(add, "in version " + version), "ADD in " + version);
       String said = result.path("cniVersion").asString("0.1.0");
       boolean same = said.equals(version.toString());
       // Before 0.3.0 results had one shape, and their versions were not told apart.
       boolean old = !version.atLeast(SpecVersion.V0_3_0) && said.startsWith("0.");
       trial.require(same || old, "in version " + version + " the result says " + said);
-      Request delete = trial.stage().request(Verb.DEL, container, Optional.of(result));
-      trial.succeed(delete.version(version), "in version " + version);
+      ExecRequest delete = trial.testBed().request(Verb.DEL, container, Optional.of(result));
+      trial.requireSuccess(delete.withVersion(version), "in version " + version);
     }
   }
 
-  private static void requireVariable(Trial trial, String variable, Verb... verbs)
+  private static void requireVariable(CheckContext trial, String variable, Verb... verbs)
       throws CheckFailure, CniException, IOException {
-    Container container = trial.container();
+    Container container = trial.createContainer();
     trial.attach(container);
     for (Verb verb : verbs) {
-      Request request =
+      ExecRequest request =
           switch (verb) {
-            case ADD -> trial.add(container);
-            case CHECK -> trial.check(container);
-            default -> trial.delete(container);
+            case ADD -> trial.addRequest(container);
+            case CHECK -> trial.checkRequest(container);
+            default -> trial.deleteRequest(container);
           };
-      if (verb == Verb.CHECK && !Verb.CHECK.isIn(trial.stage().version())) {
+      if (verb == Verb.CHECK && !Verb.CHECK.isDefinedIn(trial.testBed().version())) {
         continue;
       }
       String when = "without " + variable;
-      ObjectNode error = trial.fail(request.without(variable), when);
+      ObjectNode error = trial.requireFailure(request.withoutVariable(variable), when);
       trial.require(
           error.path("code").asInt() == 4 && error.toString().contains(variable),
           verb + " " + when + ": " + error);
     }
   }
 
-  private static void malformedContainerId(Trial trial)
+  private static void malformedContainerId(CheckContext trial)
       throws CheckFailure, CniException, IOException {
-    Container container = trial.container();
+    Container container = trial.createContainer();
     for (String id : List.of("-begins", "../../escape", "with space", "sla/sh", "semi;colon")) {
-      trial.failWith(
+      trial.requireErrorCode(
           4,
-          trial.add(container).with("CNI_CONTAINERID", id),
+          trial.addRequest(container).withVariable("CNI_CONTAINERID", id),
           "with CNI_CONTAINERID \"" + id + "\"");
     }
     trial.requireBaseline("after ADD with malformed ids");
   }
 
-  private static void malformedInterface(Trial trial)
+  private static void malformedInterface(CheckContext trial)
       throws CheckFailure, CniException, IOException {
-    Container container = trial.container();
+    Container container = trial.createContainer();
     List<String> names = new ArrayList<>(List.of(".", "..", "a/b", "a b", "a:b"));
     names.add("sixteen-letters-");
     for (String name : names) {
-      trial.fail(trial.add(container).with("CNI_IFNAME", name), "with CNI_IFNAME \"" + name + "\"");
+      trial.requireFailure(
+          trial.addRequest(container).withVariable("CNI_IFNAME", name),
+          "with CNI_IFNAME \"" + name + "\"");
     }
   }
 
-  private static void errorShape(Trial trial) throws CheckFailure, CniException, IOException {
-    Request request = trial.add(trial.container()).key("cniVersion", "99.0.0");
-    ObjectNode error = trial.fail(request, "with cniVersion 99.0.0");
+  private static void errorShape(CheckContext trial)
+      throws CheckFailure, CniException, IOException {
+    ExecRequest request = trial.addRequest(trial.createContainer()).withKey("cniVersion", "99.0.0");
+    ObjectNode error = trial.requireFailure(request, "with cniVersion 99.0.0");
     trial.require(error.path("cniVersion").isString(), "no cniVersion: " + error);
     trial.require(!error.path("msg").asString("").isBlank(), "no msg: " + error);
     trial.require(error.path("code").asInt() > 0, "no code: " + error);
   }
 
-  private static void undecodable(Trial trial) throws CheckFailure, CniException, IOException {
-    Request request = trial.add(trial.container());
+  private static void undecodableInput(CheckContext trial)
+      throws CheckFailure, CniException, IOException {
+    ExecRequest request = trial.addRequest(trial.createContainer());
     for (String input : List.of("", "hello", "{\"cniVersion\": \"1.0.0\", ", "[1, 2]", "7")) {
       String when = "with \"" + input + "\" for a configuration";
-      int code = trial.fail(request.input(input), when).path("code").asInt();
+      int code = trial.requireFailure(request.withRawInput(input), when).path("code").asInt();
       boolean unread = input.isEmpty() && code == 5;
       trial.require(code == 6 || unread, "ADD " + when + " failed with code " + code);
     }
     ObjectNode number = Json.object().put("cniVersion", 7);
-    trial.failWith(
-        6, request.key("cniVersion", number.get("cniVersion")), "with a number as cniVersion");
+    trial.requireErrorCode(
+        6, request.withKey("cniVersion", number.get("cniVersion")), "with a number as cniVersion");
   }
 }

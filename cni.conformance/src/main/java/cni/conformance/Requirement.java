@@ -11,20 +11,25 @@ import java.util.Set;
  * @param id by which it is known, for ever
  * @param title what is looked at, in a few words
  * @param section where it stands in SPEC.md, version 1.1.0
- * @param sentence its words there
+ * @param specText its words there
  * @param roles which plugins it is asked of
- * @param body looks at it
+ * @param check looks at it
  */
 record Requirement(
-    String id, String title, String section, String sentence, Set<Setting.Role> roles, Body body) {
-  static final Set<Setting.Role> ALL = EnumSet.allOf(Setting.Role.class);
-  static final Set<Setting.Role> INTERFACE = EnumSet.of(Setting.Role.INTERFACE);
-  static final Set<Setting.Role> CHAINED = EnumSet.of(Setting.Role.CHAINED);
-  static final Set<Setting.Role> IPAM = EnumSet.of(Setting.Role.IPAM);
+    String id,
+    String title,
+    String section,
+    String specText,
+    Set<SubjectConfig.Role> roles,
+    Check check) {
+  static final Set<SubjectConfig.Role> ALL = EnumSet.allOf(SubjectConfig.Role.class);
+  static final Set<SubjectConfig.Role> INTERFACE = EnumSet.of(SubjectConfig.Role.INTERFACE);
+  static final Set<SubjectConfig.Role> CHAINED = EnumSet.of(SubjectConfig.Role.CHAINED);
+  static final Set<SubjectConfig.Role> IPAM = EnumSet.of(SubjectConfig.Role.IPAM);
 
   /** Looks whether a plugin does what is asked. */
   @FunctionalInterface
-  interface Body {
-    void run(Trial trial) throws CheckFailure, NotApplicable, CniException, IOException;
+  interface Check {
+    void run(CheckContext trial) throws CheckFailure, NotApplicable, CniException, IOException;
   }
 }

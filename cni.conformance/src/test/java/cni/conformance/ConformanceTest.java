@@ -5,12 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.CniException;
-import cni.conformance.FaultySubject.Fault;
-import cni.conformance.Report.Finding;
-import cni.conformance.Report.Outcome;
-import cni.netlink.lab.KernelTest;
+import cni.conformance.ConformanceReport.Finding;
+import cni.conformance.ConformanceReport.Outcome;
+import cni.conformance.FaultyPlugin.Fault;
 import cni.runtime.Cni;
-import cni.runtime.Plugins;
+import cni.runtime.PluginRegistry;
+import cni.testing.KernelTest;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -37,9 +37,9 @@ import org.junit.jupiter.api.io.TempDir;
 @KernelTest
 class ConformanceTest {
   /** Most of the time is waiting. */
-  private static final int AT_ONCE = 8;
+  private static final int PARALLELISM = 8;
 
-  private static final List<String> OURS =
+  private static final List<String> OUR_PLUGINS =
       List.of(
           "bridge",
           "ptp",
@@ -56,7 +56,7 @@ class ConformanceTest {
           "sbr",
           "debug");
 
-  private static final Duration PATIENCE = Duration.ofSeconds(30);
+  private static final Duration TIMEOUT = Duration.ofSeconds(30);
 
   @TempDir private Path cache;
   private Cni cni;
@@ -72,22 +72,23 @@ class ConformanceTest {
     Faults.release();
   }
 
-  private Subject module(String type) {
-    Plugins plugins = cni.plugins();
-    return new ModuleSubject(plugins.module(type).orElseThrow(), plugins, PATIENCE);
+  private PluginUnderTest moduleUnderTest(String type) {
+    PluginRegistry plugins = cni.plugins();
+    return new ModuleUnderTest(plugins.findInProcess(type).orElseThrow(), plugins, TIMEOUT);
   }
 
   @Test
   void ourPluginsPass() throws Exception {
-    Map<String, Future<Report>> reports = new LinkedHashMap<>();
-    try (ExecutorService threads = Executors.newFixedThreadPool(AT_ONCE)) {
-      for (String type : OURS) {
-        Subject apart = new FaultySubject(module(type), FaultySubject::right);
-        Setting setting = Setting.of(type);
+    Map<String, Future<ConformanceReport>> reports = new LinkedHashMap<>();
+    try (ExecutorService threads = Executors.newFixedThreadPool(PARALLELISM)) {
+      for (String type : OUR_PLUGINS) {
+        PluginUnderTest apart =
+            new FaultyPlugin(moduleUnderTest(type), FaultyPlugin::answerCorrectly);
+        SubjectConfig setting = SubjectConfig.of(type);
         reports.put(type, threads.submit(() -> new Conformance(apart, setting).run()));
       }
-      for (Future<Report> it : reports.values()) {
-        Report report = it.get();
+      for (Future<ConformanceReport> it : reports.values()) {
+        ConformanceReport report = it.get();
         assertTrue(report.passed(), report::text);
         assertTrue(report.count(Outcome.PASSED) > 25, report::text);
       }
@@ -95,8 +96,9 @@ class ConformanceTest {
   }
 
   @Test
-  void theBridgeLeavesNothingOpen() throws CniException {
-    Report report = new Conformance(module("bridge"), Setting.of("bridge")).run();
+  void bridgeLeaksNoDescriptors() throws CniException {
+    ConformanceReport report =
+        new Conformance(moduleUnderTest("bridge"), SubjectConfig.of("bridge")).run();
     assertTrue(report.passed(), report::text);
     assertTrue(report.findings().getLast().id().equals("LEAK-3"), report::text);
   }
@@ -104,15 +106,15 @@ class ConformanceTest {
   @Test
   void eachFaultIsFoundByExactlyItsCheck() throws Exception {
     Map<String, Callable<List<String>>> runs = new LinkedHashMap<>();
-    Faults.ofInterfaces().forEach((id, fault) -> runs.put(id, () -> failed("bridge", fault)));
-    Faults.ofChained().forEach((id, fault) -> runs.put(id, () -> failed("firewall", fault)));
-    Faults.ofIpam().forEach((id, fault) -> runs.put(id, () -> failed("host-local", fault)));
+    Faults.ofInterfaces().forEach((id, fault) -> runs.put(id, () -> failedChecks("bridge", fault)));
+    Faults.ofChained().forEach((id, fault) -> runs.put(id, () -> failedChecks("firewall", fault)));
+    Faults.ofIpam().forEach((id, fault) -> runs.put(id, () -> failedChecks("host-local", fault)));
     var missing = new TreeSet<String>();
     Conformance.requirements().forEach(it -> missing.add(it.id()));
     missing.removeAll(runs.keySet());
     assertEquals(List.of(), List.copyOf(missing), "checks without a fault");
     List<String> wrong = new ArrayList<>();
-    try (ExecutorService threads = Executors.newFixedThreadPool(AT_ONCE)) {
+    try (ExecutorService threads = Executors.newFixedThreadPool(PARALLELISM)) {
       Map<String, Future<List<String>>> found = new LinkedHashMap<>();
       runs.forEach((id, run) -> found.put(id, threads.submit(run)));
       for (Map.Entry<String, Future<List<String>>> it : found.entrySet()) {
@@ -125,28 +127,30 @@ class ConformanceTest {
     assertEquals(List.of(), wrong, () -> String.join("\n", wrong));
   }
 
-  private List<String> failed(String type, Fault fault) throws CniException {
-    return failed(new FaultySubject(module(type), fault), type);
+  private List<String> failedChecks(String type, Fault fault) throws CniException {
+    return failedChecks(new FaultyPlugin(moduleUnderTest(type), fault), type);
   }
 
-  private static List<String> failed(Subject subject, String type) throws CniException {
-    return new Conformance(subject, Setting.of(type))
+  private static List<String> failedChecks(PluginUnderTest subject, String type)
+      throws CniException {
+    return new Conformance(subject, SubjectConfig.of(type))
         .run().findings().stream()
             .filter(it -> it.outcome() == Outcome.FAILED)
-            .map(it -> it.id() + " (" + it.seen() + ")")
+            .map(it -> it.id() + " (" + it.observed() + ")")
             .toList();
   }
 
   @Test
-  void descriptorsThatStayOpenAreFound() throws CniException {
-    var leaking = new FaultySubject(module("host-local"), Faults.leakingDescriptors(), true);
-    List<String> failed = failed(leaking, "host-local");
+  void leakedDescriptorsAreFound() throws CniException {
+    var leaking =
+        new FaultyPlugin(moduleUnderTest("host-local"), Faults.leakingDescriptors(), true);
+    List<String> failed = failedChecks(leaking, "host-local");
     assertEquals(1, failed.size(), failed::toString);
     assertTrue(failed.getFirst().startsWith("LEAK-3"), failed::toString);
   }
 
   @Test
-  void anExecutableThatOnlySaysYesIsCaught(@TempDir Path directory) throws Exception {
+  void executableThatAlwaysSucceedsFailsTheChecks(@TempDir Path directory) throws Exception {
     Path file = directory.resolve("yes");
     Files.writeString(
         file,
@@ -159,8 +163,8 @@ class ConformanceTest {
         esac
         """);
     Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwxr-xr-x"));
-    Report report =
-        new Conformance(new ExecutableSubject(file, PATIENCE), Setting.of("bridge")).run();
+    ConformanceReport report =
+        new Conformance(new ExecutableUnderTest(file, TIMEOUT), SubjectConfig.of("bridge")).run();
     List<String> failed =
         report.findings().stream()
             .filter(it -> it.outcome() == Outcome.FAILED)
@@ -175,13 +179,14 @@ class ConformanceTest {
 
   @TestFactory
   Stream<DynamicTest> checksAsTests() throws CniException {
-    return ConformanceTests.of(new Conformance(module("static"), Setting.of("static")));
+    return ConformanceTests.of(
+        new Conformance(moduleUnderTest("static"), SubjectConfig.of("static")));
   }
 
   @Test
-  void aSettingThatDoesNotWorkIsSaid() throws CniException, IOException {
-    var json = Setting.of("macvlan").config().put("master", "no-such-link");
-    var conformance = new Conformance(module("macvlan"), Setting.parse(json));
+  void unusableConfigurationIsReported() throws CniException, IOException {
+    var json = SubjectConfig.of("macvlan").config().put("master", "no-such-link");
+    var conformance = new Conformance(moduleUnderTest("macvlan"), SubjectConfig.parse(json));
     CniException e = assertThrows(CniException.class, conformance::run);
     assertTrue(e.getMessage().contains("no-such-link"), e::getMessage);
   }

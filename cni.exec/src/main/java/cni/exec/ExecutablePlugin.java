@@ -4,12 +4,12 @@ import cni.api.Attachment;
 import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
+import cni.api.CniArgs;
 import cni.api.CniException;
-import cni.api.CollectRequest;
 import cni.api.ConfigObject;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
-import cni.api.GenericArgs;
+import cni.api.GcRequest;
 import cni.api.Json;
 import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
@@ -33,19 +33,19 @@ import tools.jackson.databind.node.ObjectNode;
  * is run in the host namespace of the request.
  */
 public final class ExecutablePlugin implements NetworkPlugin {
-  private static final Duration VERSION_PATIENCE = Duration.ofSeconds(10);
+  private static final Duration VERSION_TIMEOUT = Duration.ofSeconds(10);
 
   /** Plugins of version 0.1.0 look for these before they say that they do not know VERSION. */
-  private static final Map<String, String> UNUSED_VARIABLES =
+  private static final Map<String, String> PLACEHOLDER_VARIABLES =
       Map.of("CNI_CONTAINERID", "dummy", "CNI_NETNS", "dummy", "CNI_IFNAME", "dummy");
 
   /** How much of something unintelligible is shown. */
-  private static final int EXCERPT = 400;
+  private static final int MAX_EXCERPT_LENGTH = 400;
 
   private final String type;
   private final Path executable;
   private final PluginPath path;
-  private final Diagnostics diagnostics;
+  private final StderrHandler stderr;
 
   /**
    * A plugin that is the executable.
@@ -55,11 +55,12 @@ public final class ExecutablePlugin implements NetworkPlugin {
    * @param path where it finds those that it delegates to
    * @param diagnostics takes what it writes to its standard error
    */
-  public ExecutablePlugin(String type, Path executable, PluginPath path, Diagnostics diagnostics) {
+  public ExecutablePlugin(
+      String type, Path executable, PluginPath path, StderrHandler diagnostics) {
     this.type = type;
     this.executable = executable;
     this.path = path;
-    this.diagnostics = diagnostics;
+    this.stderr = diagnostics;
   }
 
   @Override
@@ -80,12 +81,12 @@ public final class ExecutablePlugin implements NetworkPlugin {
   @Override
   public Set<SpecVersion> versions() throws CniException {
     ObjectNode input = Json.object().put("cniVersion", SpecVersion.CURRENT.toString());
-    Map<String, String> environment = new HashMap<>(UNUSED_VARIABLES);
+    Map<String, String> environment = new HashMap<>(PLACEHOLDER_VARIABLES);
     environment.put("CNI_COMMAND", Verb.VERSION.name());
     environment.put("CNI_PATH", path.toString());
-    PluginProcess.Outcome outcome;
+    PluginProcess.ExitResult outcome;
     try {
-      outcome = run(environment, input, Optional.empty(), Deadline.after(VERSION_PATIENCE));
+      outcome = run(environment, input, Optional.empty(), Deadline.after(VERSION_TIMEOUT));
     } catch (CniException e) {
       if (e.getMessage().contains("unknown CNI_COMMAND")) {
         return Set.of(SpecVersion.V0_1_0);
@@ -97,7 +98,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
     } catch (CniException e) {
       throw new CniException(
           ErrorCode.DECODING_FAILURE,
-          describe() + " answered VERSION with what is none: " + e.getMessage(),
+          description() + " answered VERSION with what is none: " + e.getMessage(),
           e);
     }
   }
@@ -105,7 +106,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
   private static Set<SpecVersion> supportedVersions(ConfigObject answer) throws CniException {
     Set<SpecVersion> versions = new LinkedHashSet<>();
     for (String text : answer.texts("supportedVersions")) {
-      known(text).ifPresent(versions::add);
+      parseVersion(text).ifPresent(versions::add);
     }
     if (!versions.isEmpty()) {
       return versions;
@@ -118,7 +119,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
   }
 
   /** What is no version to us is one that nobody can offer here. */
-  private static Optional<SpecVersion> known(String text) {
+  private static Optional<SpecVersion> parseVersion(String text) {
     try {
       return Optional.of(SpecVersion.parse(text));
     } catch (IllegalArgumentException e) {
@@ -128,12 +129,12 @@ public final class ExecutablePlugin implements NetworkPlugin {
 
   @Override
   public Result add(AttachmentRequest request) throws CniException {
-    PluginProcess.Outcome outcome = call(Verb.ADD, request);
+    PluginProcess.ExitResult outcome = call(Verb.ADD, request);
     ObjectNode json = parse(outcome);
     try {
       return ResultJson.read(json, request.config().version());
     } catch (CniException e) {
-      throw e.in(describe());
+      throw e.withContext(description());
     }
   }
 
@@ -148,14 +149,14 @@ public final class ExecutablePlugin implements NetworkPlugin {
   }
 
   @Override
-  public void collect(CollectRequest request) throws CniException {
+  public void gc(GcRequest request) throws CniException {
     ObjectNode input = Json.object();
     input.setAll(request.config().json());
     ArrayNode valid = Json.object().arrayNode();
     for (AttachmentId id : request.valid()) {
       valid.addObject().put("containerID", id.containerId()).put("ifname", id.interfaceName());
     }
-    for (String key : CollectRequest.VALID_ATTACHMENTS) {
+    for (String key : GcRequest.VALID_ATTACHMENTS) {
       input.set(key, valid);
     }
     call(Verb.GC, request, input, Map.of());
@@ -166,7 +167,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
     call(Verb.STATUS, request, request.config().json(), Map.of());
   }
 
-  private PluginProcess.Outcome call(Verb verb, AttachmentRequest request) throws CniException {
+  private PluginProcess.ExitResult call(Verb verb, AttachmentRequest request) throws CniException {
     ObjectNode input = Json.object();
     input.setAll(request.config().json());
     if (request.prevResult().isPresent()) {
@@ -179,11 +180,11 @@ public final class ExecutablePlugin implements NetworkPlugin {
             "CNI_CONTAINERID", attachment.containerId(),
             "CNI_NETNS", attachment.sandbox(),
             "CNI_IFNAME", attachment.interfaceName(),
-            "CNI_ARGS", GenericArgs.format(attachment.args()));
+            "CNI_ARGS", CniArgs.format(attachment.args()));
     return call(verb, request, input, variables);
   }
 
-  private PluginProcess.Outcome call(
+  private PluginProcess.ExitResult call(
       Verb verb, PluginRequest request, ObjectNode input, Map<String, String> variables)
       throws CniException {
     CallContext context = request.context();
@@ -191,79 +192,79 @@ public final class ExecutablePlugin implements NetworkPlugin {
     environment.putAll(context.trace().variables());
     environment.put("CNI_COMMAND", verb.name());
     environment.put("CNI_PATH", path.toString());
-    if (context.sameNamespace()) {
+    if (context.allowsHostNamespace()) {
       environment.put("CNI_NETNS_OVERRIDE", "1");
     }
     return run(environment, input, context.hostNamespace(), context.deadline());
   }
 
-  private PluginProcess.Outcome run(
+  private PluginProcess.ExitResult run(
       Map<String, String> environment,
       ObjectNode input,
       Optional<Path> namespace,
       Deadline deadline)
       throws CniException {
-    PluginProcess.Outcome outcome =
+    PluginProcess.ExitResult outcome =
         PluginProcess.run(executable, environment, Json.bytes(input), namespace, deadline);
-    if (!outcome.diagnostics().isEmpty()) {
-      diagnostics.written(type, outcome.diagnostics());
+    if (!outcome.stderr().isEmpty()) {
+      stderr.handle(type, outcome.stderr());
     }
-    if (!outcome.success()) {
-      throw failure(outcome);
+    if (!outcome.succeeded()) {
+      throw failureOf(outcome);
     }
     return outcome;
   }
 
   /** The object on standard output, which must not be an error: the status said success. */
-  private ObjectNode parse(PluginProcess.Outcome outcome) throws CniException {
-    if (outcome.output().isBlank()) {
+  private ObjectNode parse(PluginProcess.ExitResult outcome) throws CniException {
+    if (outcome.stdout().isBlank()) {
       throw new CniException(
-          ErrorCode.DECODING_FAILURE, describe() + " ended with success but printed no result");
+          ErrorCode.DECODING_FAILURE, description() + " ended with success but printed no result");
     }
-    if (outcome.output().strip().equals("null")) {
+    if (outcome.stdout().strip().equals("null")) {
       return Json.object(); // as for Go programs
     }
     ObjectNode json;
     try {
-      json = Json.parse(outcome.output(), "what " + describe() + " printed");
+      json = Json.parse(outcome.stdout(), "what " + description() + " printed");
     } catch (CniException e) {
-      throw new CniException(e.code(), e.getMessage() + ": " + excerpt(outcome.output()), "", e);
+      throw new CniException(e.code(), e.getMessage() + ": " + excerpt(outcome.stdout()), "", e);
     }
     if (isError(json)) {
-      throw error(json);
+      throw errorOf(json);
     }
     return json;
   }
 
   /** SPEC section 5, "Error"; and something sensible for a plugin that gave none. */
-  private CniException failure(PluginProcess.Outcome outcome) {
-    String words = outcome.diagnostics().strip();
-    if (outcome.output().isBlank()) {
+  private CniException failureOf(PluginProcess.ExitResult outcome) {
+    String words = outcome.stderr().strip();
+    if (outcome.stdout().isBlank()) {
       return new CniException(
           ErrorCode.INTERNAL.value(),
-          describe()
+          description()
               + " "
-              + outcome.ending()
+              + outcome.exitDescription()
               + " and printed no error"
               + (words.isEmpty() ? "" : "; on standard error: " + shorten(words)),
           words,
           null);
     }
     try {
-      ObjectNode json = Json.parse(outcome.output(), describe());
+      ObjectNode json = Json.parse(outcome.stdout(), description());
       if (isError(json) || json.path("msg").isString()) {
-        return error(json);
+        return errorOf(json);
       }
     } catch (CniException e) {
       // told below, with what it printed
     }
     return new CniException(
         ErrorCode.INTERNAL.value(),
-        describe()
+        description()
             + " "
-            + outcome.ending()
+            + outcome.exitDescription()
             + " and printed no error but: "
-            + excerpt(outcome.output()),
+            + excerpt(outcome.stdout()),
         words,
         null);
   }
@@ -272,7 +273,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
     return json.path("code").isNumber() && json.path("code").asDouble() != 0;
   }
 
-  private CniException error(ObjectNode json) {
+  private CniException errorOf(ObjectNode json) {
     int code = json.path("code").asInt(0);
     return new CniException(
         code == 0 ? ErrorCode.INTERNAL.value() : code,
@@ -281,7 +282,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
         null);
   }
 
-  private String describe() {
+  private String description() {
     return type + " (" + executable + ")";
   }
 
@@ -290,6 +291,8 @@ public final class ExecutablePlugin implements NetworkPlugin {
   }
 
   private static String shorten(String text) {
-    return text.length() <= EXCERPT ? text : text.substring(0, EXCERPT) + "...";
+    return text.length() <= MAX_EXCERPT_LENGTH
+        ? text
+        : text.substring(0, MAX_EXCERPT_LENGTH) + "...";
   }
 }

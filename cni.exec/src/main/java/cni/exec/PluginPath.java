@@ -43,7 +43,7 @@ public record PluginPath(List<Path> directories) {
    * @throws CniException code 7 if the type is not a plain file name
    */
   public Optional<Path> find(String type) throws CniException {
-    String name = Names.plugin(type);
+    String name = Names.requirePluginType(type);
     try {
       return directories.stream()
           .map(directory -> directory.resolve(name))
@@ -60,7 +60,8 @@ public record PluginPath(List<Path> directories) {
    * @param diagnostics takes what it writes to its standard error
    * @throws CniException code 7 if the type is not a plain file name
    */
-  public Optional<NetworkPlugin> plugin(String type, Diagnostics diagnostics) throws CniException {
+  public Optional<NetworkPlugin> findPlugin(String type, StderrHandler diagnostics)
+      throws CniException {
     return find(type).map(file -> new ExecutablePlugin(type, file, this, diagnostics));
   }
 

@@ -4,11 +4,11 @@ import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.TraceContext;
-import cni.netlink.ffm.ChildEnvironment;
-import cni.netlink.ffm.ChildProcess;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
-import cni.netlink.ffm.NetNs;
+import cni.netlink.ffm.netns.NetNs;
+import cni.netlink.ffm.process.ChildEnvironment;
+import cni.netlink.ffm.process.ChildProcess;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -25,15 +25,15 @@ import java.util.OptionalInt;
  */
 final class PluginProcess {
   /** A result takes a few kilobytes; a plugin that prints more than this is broken. */
-  private static final int LONGEST_OUTPUT = 16 * 1024 * 1024;
+  private static final int MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
   /** While someone is writing the executable. The Go library waits five seconds too. */
-  private static final Duration BUSY_PATIENCE = Duration.ofSeconds(5);
+  private static final Duration BUSY_TIMEOUT = Duration.ofSeconds(5);
 
-  private static final long BUSY_PAUSE_MILLIS = 20;
+  private static final long BUSY_RETRY_MILLIS = 20;
 
   /** The variables of a call, which this process may have of the call that it serves itself. */
-  private static final List<String> OF_CALLS =
+  private static final List<String> CALL_VARIABLES =
       List.of(
           "CNI_COMMAND",
           "CNI_CONTAINERID",
@@ -49,21 +49,21 @@ final class PluginProcess {
 
   private PluginProcess(Path executable, Map<String, String> environment, byte[] input) {
     this.executable = executable;
-    this.environment = inherited(environment).with(environment);
+    this.environment = inheritedEnvironment(environment).with(environment);
     this.input = input;
   }
 
   /**
    * What is said of the call's trace or the call itself replaces all that this process was told.
    */
-  private static ChildEnvironment inherited(Map<String, String> environment) {
+  private static ChildEnvironment inheritedEnvironment(Map<String, String> environment) {
     ChildEnvironment inherited = ChildEnvironment.inherited();
-    for (String name : OF_CALLS) {
-      inherited = inherited.without(name + "=");
+    for (String name : CALL_VARIABLES) {
+      inherited = inherited.withoutPrefix(name + "=");
     }
     if (!Collections.disjoint(environment.keySet(), TraceContext.NAMES)) {
       for (String name : TraceContext.NAMES) {
-        inherited = inherited.without(name + "=");
+        inherited = inherited.withoutPrefix(name + "=");
       }
     }
     return inherited;
@@ -72,10 +72,10 @@ final class PluginProcess {
   /**
    * What came of a run.
    *
-   * @param success whether it ended with status 0
-   * @param ending how it ended, in words that follow its name
+   * @param succeeded whether it ended with status 0
+   * @param exitDescription how it ended, in words that follow its name
    */
-  record Outcome(boolean success, String ending, String output, String diagnostics) {}
+  record ExitResult(boolean succeeded, String exitDescription, String stdout, String stderr) {}
 
   /**
    * Runs an executable to its end.
@@ -86,7 +86,7 @@ final class PluginProcess {
    * @throws CniException code 11 if it is not done by the deadline or the thread is interrupted,
    *     code 5 if it cannot be started. Nothing of it is left running.
    */
-  static Outcome run(
+  static ExitResult run(
       Path executable,
       Map<String, String> environment,
       byte[] input,
@@ -95,31 +95,32 @@ final class PluginProcess {
       throws CniException {
     deadline.check("running " + executable);
     var run = new PluginProcess(executable, environment, input);
-    try (Host host = Host.open(namespace);
+    try (HostNetNs host = HostNetNs.open(namespace);
         ChildProcess process = run.start(host, deadline)) {
-      run.await(process, deadline);
+      run.communicate(process, deadline);
       boolean success = process.exitStatus().equals(OptionalInt.of(0));
-      return new Outcome(success, ending(process), process.output(), process.errors());
+      return new ExitResult(
+          success, describeExit(process), process.output(), process.errorOutput());
     } catch (KernelException e) {
       throw new CniException(
           ErrorCode.IO_FAILURE, executable + ": reading its output: " + e.getMessage(), e);
     }
   }
 
-  private static String ending(ChildProcess process) {
+  private static String describeExit(ChildProcess process) {
     return process.signal().isPresent()
         ? "was ended by signal " + process.signal().getAsInt()
         : "ended with status " + process.exitStatus().orElseThrow();
   }
 
-  private ChildProcess start(Host host, Deadline deadline) throws CniException {
-    Deadline patience = Deadline.after(BUSY_PATIENCE);
+  private ChildProcess start(HostNetNs host, Deadline deadline) throws CniException {
+    Deadline patience = Deadline.after(BUSY_TIMEOUT);
     while (true) {
       try {
         return startIn(host);
       } catch (KernelException e) {
         if (!e.is(Errno.ETXTBSY) || patience.remaining().isZero()) {
-          throw new CniException(ErrorCode.IO_FAILURE, describe(e), e);
+          throw new CniException(ErrorCode.IO_FAILURE, describeStartFailure(e), e);
         }
       }
       deadline.check("running " + executable + ", which someone is writing");
@@ -128,7 +129,7 @@ final class PluginProcess {
   }
 
   /** For a script whose interpreter is missing the kernel says the same as for a missing file. */
-  private String describe(IOException e) {
+  private String describeStartFailure(IOException e) {
     return e.getMessage()
         + (Files.exists(executable)
             ? "; the file exists, so look at its first line or its format"
@@ -137,25 +138,26 @@ final class PluginProcess {
 
   private void pause() throws CniException {
     try {
-      Thread.sleep(BUSY_PAUSE_MILLIS);
+      Thread.sleep(BUSY_RETRY_MILLIS);
     } catch (InterruptedException e) {
       throw CniException.interrupted("waiting for " + executable + ", which someone is writing");
     }
   }
 
   /** A process is in the namespace of the thread that starts it. */
-  private ChildProcess startIn(Host host) throws KernelException {
+  private ChildProcess startIn(HostNetNs host) throws KernelException {
     List<String> command = List.of(executable.toString());
     NetNs.Task<ChildProcess, KernelException> task =
-        () -> ChildProcess.start(command, environment, input, LONGEST_OUTPUT);
+        () -> ChildProcess.start(command, environment, input, MAX_OUTPUT_BYTES);
     return host.netns().isPresent() ? host.netns().get().call(task) : task.run();
   }
 
   /** The namespace in which it runs, if that is not this process's own. */
-  private record Host(Optional<NetNs> netns) implements AutoCloseable {
-    static Host open(Optional<Path> path) throws CniException {
+  private record HostNetNs(Optional<NetNs> netns) implements AutoCloseable {
+    static HostNetNs open(Optional<Path> path) throws CniException {
       try {
-        return new Host(path.isEmpty() ? Optional.empty() : Optional.of(NetNs.open(path.get())));
+        return new HostNetNs(
+            path.isEmpty() ? Optional.empty() : Optional.of(NetNs.open(path.get())));
       } catch (KernelException e) {
         throw new CniException(
             ErrorCode.INVALID_NAMESPACE,
@@ -170,10 +172,11 @@ final class PluginProcess {
     }
   }
 
-  private void await(ChildProcess process, Deadline deadline) throws CniException, KernelException {
+  private void communicate(ChildProcess process, Deadline deadline)
+      throws CniException, KernelException {
     boolean ended;
     try {
-      ended = process.pump(deadline.remaining());
+      ended = process.communicate(deadline.remaining());
     } catch (InterruptedException e) {
       throw CniException.interrupted("running " + executable + ", which has been killed");
     }
@@ -181,13 +184,13 @@ final class PluginProcess {
       throw new CniException(
           ErrorCode.TRY_AGAIN_LATER.value(),
           executable + " did not end by the deadline and has been killed",
-          process.errors().strip(),
+          process.errorOutput().strip(),
           null);
     }
-    if (process.overflown()) {
+    if (process.isOutputTruncated()) {
       throw new CniException(
           ErrorCode.DECODING_FAILURE,
-          executable + " printed more than " + LONGEST_OUTPUT + " bytes");
+          executable + " printed more than " + MAX_OUTPUT_BYTES + " bytes");
     }
   }
 }

@@ -4,13 +4,13 @@ import cni.api.Attachment;
 import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
+import cni.api.CniArgs;
 import cni.api.CniException;
-import cni.api.CollectRequest;
 import cni.api.ConfigObject;
 import cni.api.Deadline;
 import cni.api.Delegates;
 import cni.api.ErrorCode;
-import cni.api.GenericArgs;
+import cni.api.GcRequest;
 import cni.api.Json;
 import cni.api.Names;
 import cni.api.NetworkPlugin;
@@ -22,7 +22,7 @@ import cni.api.SpecVersion;
 import cni.api.TraceContext;
 import cni.api.Verb;
 import cni.netlink.ffm.KernelException;
-import cni.netlink.ffm.NetNs;
+import cni.netlink.ffm.netns.NetNs;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintStream;
@@ -43,13 +43,13 @@ import tools.jackson.databind.node.ObjectNode;
  */
 public final class ServedPlugin {
   /** A configuration takes a few kilobytes; whoever sends more than this means no good. */
-  static final int LONGEST_INPUT = 8 * 1024 * 1024;
+  static final int MAX_INPUT_BYTES = 8 * 1024 * 1024;
 
   private static final int SUCCESS = 0;
   private static final int FAILURE = 1;
 
   private final NetworkPlugin plugin;
-  private final String about;
+  private final String description;
   private final Delegates delegates;
   private final Optional<Path> hostNamespace;
 
@@ -71,7 +71,7 @@ public final class ServedPlugin {
   public ServedPlugin(
       NetworkPlugin plugin, String about, Delegates delegates, Optional<Path> hostNamespace) {
     this.plugin = plugin;
-    this.about = about;
+    this.description = about;
     this.delegates = delegates;
     this.hostNamespace = hostNamespace;
   }
@@ -86,7 +86,7 @@ public final class ServedPlugin {
     PluginPath path = PluginPath.parse(System.getenv().getOrDefault("CNI_PATH", ""));
     Delegates onPath =
         type ->
-            path.plugin(type, Diagnostics.STANDARD_ERROR)
+            path.findPlugin(type, StderrHandler.TO_STDERR)
                 .orElseThrow(
                     () ->
                         new CniException(
@@ -108,14 +108,14 @@ public final class ServedPlugin {
     try {
       String command = environment.getOrDefault("CNI_COMMAND", "");
       if (command.isEmpty()) {
-        err.println(about);
+        err.println(description);
         err.println("CNI protocol versions supported: " + join(supported()));
         return SUCCESS;
       }
       var variables = new Variables(environment, verb(command), hostNamespace);
       if (variables.verb() == Verb.VERSION) {
         // Whoever asks need not close our input, so it is not waited for, as by skel.
-        out.println(Json.pretty(versionAnswer(supported())));
+        out.println(Json.pretty(versionResult(supported())));
         return SUCCESS;
       }
       variables.require();
@@ -158,7 +158,7 @@ public final class ServedPlugin {
   }
 
   /** What a plugin that supports these versions answers to VERSION (SPEC section 5). */
-  public static ObjectNode versionAnswer(List<SpecVersion> supported) {
+  public static ObjectNode versionResult(List<SpecVersion> supported) {
     ObjectNode answer = Json.object().put("cniVersion", SpecVersion.CURRENT.toString());
     ArrayNode versions = answer.putArray("supportedVersions");
     supported.forEach(version -> versions.add(version.toString()));
@@ -167,7 +167,7 @@ public final class ServedPlugin {
 
   private static SpecVersion versionOf(ObjectNode config, SpecVersion otherwise)
       throws CniException {
-    return wantedVersion(config).filter(SpecVersion::known).orElse(otherwise);
+    return wantedVersion(config).filter(SpecVersion::isKnown).orElse(otherwise);
   }
 
   /** SPEC section 5, code 6: "failed to decode version info". */
@@ -182,14 +182,14 @@ public final class ServedPlugin {
   private static byte[] read(InputStream in) throws CniException {
     byte[] bytes;
     try {
-      bytes = in.readNBytes(LONGEST_INPUT + 1);
+      bytes = in.readNBytes(MAX_INPUT_BYTES + 1);
     } catch (IOException e) {
       throw new CniException(ErrorCode.IO_FAILURE, "standard input cannot be read: " + e, e);
     }
-    if (bytes.length > LONGEST_INPUT) {
+    if (bytes.length > MAX_INPUT_BYTES) {
       throw new CniException(
           ErrorCode.IO_FAILURE,
-          "standard input is longer than " + LONGEST_INPUT + " bytes, which no configuration is");
+          "standard input is longer than " + MAX_INPUT_BYTES + " bytes, which no configuration is");
     }
     return bytes;
   }
@@ -203,7 +203,7 @@ public final class ServedPlugin {
     }
     ObjectNode config = Json.parse(bytes, "the configuration on standard input");
     var view = new ConfigObject(config, "");
-    Names.network(
+    Names.requireNetworkName(
         view.text("name")
             .orElseThrow(() -> view.invalid("name", "is missing: the name of the network")));
     return config;
@@ -217,7 +217,7 @@ public final class ServedPlugin {
           "incompatible CNI versions: config is %s, plugin %s supports %s"
               .formatted(wanted, plugin.type(), join(supported())));
     }
-    verb.requireIn(wanted);
+    verb.requireDefinedIn(wanted);
   }
 
   /**
@@ -229,17 +229,17 @@ public final class ServedPlugin {
     PluginConfig config = ownConfig(json);
     CallContext context = variables.context(delegates);
     switch (verb) {
-      case GC -> plugin.collect(new CollectRequest(config, validAttachments(json), context));
+      case GC -> plugin.gc(new GcRequest(config, validAttachments(json), context));
       case STATUS -> plugin.status(new NetworkRequest(config, context));
       case VERSION -> throw new IllegalStateException("has been answered");
       case ADD, DEL, CHECK -> {
         if (verb != Verb.CHECK) {
           variables.requireOtherNamespace(context);
         }
-        Optional<Result> previous = unlessDelete(verb, err, () -> previousResult(json));
+        Optional<Result> previous = readUnlessDelete(verb, err, () -> previousResult(json));
         Optional<Map<String, String>> args =
-            unlessDelete(
-                verb, err, () -> Optional.of(GenericArgs.parse(variables.get("CNI_ARGS"))));
+            readUnlessDelete(
+                verb, err, () -> Optional.of(CniArgs.parse(variables.get("CNI_ARGS"))));
         Attachment attachment = variables.attachment(args.orElse(Map.of()));
         return call(verb, new AttachmentRequest(config, attachment, previous, context));
       }
@@ -261,12 +261,12 @@ public final class ServedPlugin {
   }
 
   /** A part of a request that can be read or not. */
-  private interface Part<T> {
+  private interface RequestPart<T> {
     Optional<T> read() throws CniException;
   }
 
   /** What DEL does not need must not keep it from its work. */
-  private <T> Optional<T> unlessDelete(Verb verb, PrintStream err, Part<T> part)
+  private <T> Optional<T> readUnlessDelete(Verb verb, PrintStream err, RequestPart<T> part)
       throws CniException {
     try {
       return part.read();
@@ -284,7 +284,7 @@ public final class ServedPlugin {
     ObjectNode own = Json.object();
     own.setAll(json);
     own.remove("prevResult");
-    CollectRequest.VALID_ATTACHMENTS.forEach(own::remove);
+    GcRequest.VALID_ATTACHMENTS.forEach(own::remove);
     try {
       // Where this is a delegate, the type is that of the plugin that calls it.
       return PluginConfig.of(new ConfigObject(own, ""));
@@ -307,14 +307,14 @@ public final class ServedPlugin {
     try {
       return Optional.of(ResultJson.read(previous.get().json(), assumed));
     } catch (CniException e) {
-      throw e.in("prevResult");
+      throw e.withContext("prevResult");
     }
   }
 
   private static Set<AttachmentId> validAttachments(ObjectNode json) throws CniException {
     var view = new ConfigObject(json, "");
     Set<AttachmentId> valid = new HashSet<>();
-    for (String key : CollectRequest.VALID_ATTACHMENTS) {
+    for (String key : GcRequest.VALID_ATTACHMENTS) {
       for (ConfigObject it : view.objects(key)) {
         valid.add(
             new AttachmentId(it.text("containerID").orElse(""), it.text("ifname").orElse("")));
@@ -348,8 +348,8 @@ public final class ServedPlugin {
             "required env variables [" + missing + "] missing for " + verb);
       }
       if (isOfAttachment()) {
-        Names.container(get("CNI_CONTAINERID"));
-        Names.networkInterface(get("CNI_IFNAME"));
+        Names.requireContainerId(get("CNI_CONTAINERID"));
+        Names.requireInterfaceName(get("CNI_IFNAME"));
       }
     }
 
@@ -374,7 +374,7 @@ public final class ServedPlugin {
      * As the Go library does; whether there is a namespace at all is for the plugin to find out.
      */
     void requireOtherNamespace(CallContext context) throws CniException {
-      if (context.sameNamespace() || get("CNI_NETNS").isEmpty()) {
+      if (context.allowsHostNamespace() || get("CNI_NETNS").isEmpty()) {
         return;
       }
       boolean same;
@@ -395,7 +395,7 @@ public final class ServedPlugin {
 
     private NetNs.Identity hostIdentity() throws KernelException {
       if (hostNamespace.isEmpty()) {
-        return NetNs.own();
+        return NetNs.ownIdentity();
       }
       try (NetNs host = NetNs.open(hostNamespace.get())) {
         return host.identity();

@@ -10,10 +10,10 @@ import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
 import cni.api.CniException;
-import cni.api.CollectRequest;
 import cni.api.ConfigObject;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
+import cni.api.GcRequest;
 import cni.api.Json;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
@@ -38,10 +38,10 @@ import org.junit.jupiter.api.io.TempDir;
 class ExecutablePluginTest {
   private static final String RESULT =
       "{\"cniVersion\":\"1.1.0\",\"interfaces\":[{\"name\":\"eth0\",\"sandbox\":\"/n\"}]}";
-  private static final Duration LONG = Duration.ofSeconds(50);
+  private static final Duration TIMEOUT = Duration.ofSeconds(50);
 
   @TempDir private Path directory;
-  private final List<String> diagnostics = new CopyOnWriteArrayList<>();
+  private final List<String> stderr = new CopyOnWriteArrayList<>();
 
   private ExecutablePlugin script(String body) throws IOException {
     Path file = directory.resolve("sample");
@@ -49,7 +49,7 @@ class ExecutablePluginTest {
     Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwxr-xr-x"));
     var path = new PluginPath(List.of(directory, Path.of("/nowhere")));
     return new ExecutablePlugin(
-        "sample", file, path, (type, text) -> diagnostics.add(type + ": " + text));
+        "sample", file, path, (type, text) -> stderr.add(type + ": " + text));
   }
 
   private static PluginConfig config(String more) throws CniException {
@@ -70,7 +70,7 @@ class ExecutablePluginTest {
   }
 
   private static AttachmentRequest request() throws CniException {
-    return request(LONG, Optional.empty());
+    return request(TIMEOUT, Optional.empty());
   }
 
   private static CallContext context(Duration time) {
@@ -89,7 +89,7 @@ class ExecutablePluginTest {
   }
 
   @Test
-  void passesEnvironmentAndConfigurationAndReadsTheResult() throws Exception {
+  void addPassesEnvironmentAndConfigurationAndReadsTheResult() throws Exception {
     ExecutablePlugin plugin =
         script(
             """
@@ -100,7 +100,7 @@ class ExecutablePluginTest {
             """
                 .formatted(directory, RESULT));
     Result previous = Result.EMPTY.withInterfaces(List.of(new Result.Interface("v0", "", 0, "")));
-    Result result = plugin.add(request(LONG, Optional.of(previous)));
+    Result result = plugin.add(request(TIMEOUT, Optional.of(previous)));
     assertEquals("eth0", result.interfaces().getFirst().name());
     assertEquals(
         """
@@ -121,18 +121,18 @@ class ExecutablePluginTest {
             """,
             "expected"),
         Json.parse(Files.readAllBytes(directory.resolve("stdin")), "stdin"));
-    assertEquals(List.of("sample: noted\n"), diagnostics);
+    assertEquals(List.of("sample: noted\n"), stderr);
   }
 
   @Test
-  void everyVerbIsCalledByItsName() throws Exception {
+  void eachVerbIsPassedAsCniCommand() throws Exception {
     ExecutablePlugin plugin =
         script("cat > %1$s/$CNI_COMMAND.in\necho $CNI_COMMAND >> %1$s/verbs".formatted(directory));
     plugin.check(request());
     plugin.delete(request());
     var valid = Set.of(new AttachmentId("c1", "eth0"));
-    plugin.collect(new CollectRequest(config(""), valid, context(LONG)));
-    plugin.status(new NetworkRequest(config(""), context(LONG)));
+    plugin.gc(new GcRequest(config(""), valid, context(TIMEOUT)));
+    plugin.status(new NetworkRequest(config(""), context(TIMEOUT)));
     assertEquals(
         List.of("CHECK", "DEL", "GC", "STATUS"), Files.readAllLines(directory.resolve("verbs")));
     assertEquals(
@@ -143,7 +143,7 @@ class ExecutablePluginTest {
   }
 
   @Test
-  void versionsAreThoseThatItNames() throws Exception {
+  void versionsAreThoseListedByTheExecutable() throws Exception {
     ExecutablePlugin plugin =
         script("echo '{\"cniVersion\":\"1.0.0\",\"supportedVersions\":[\"0.4.0\",\"1.0.0\"]}'");
     assertEquals(Set.of(SpecVersion.V0_4_0, SpecVersion.V1_0_0), plugin.versions());
@@ -153,7 +153,7 @@ class ExecutablePluginTest {
   }
 
   @Test
-  void itsErrorBecomesTheException() throws Exception {
+  void errorObjectBecomesTheException() throws Exception {
     CniException e =
         failure(
             """
@@ -166,12 +166,12 @@ class ExecutablePluginTest {
   }
 
   @Test
-  void anErrorWithStatusZeroIsAnErrorToo() throws Exception {
+  void errorObjectWithExitStatusZeroIsAnError() throws Exception {
     assertEquals(7, failure("echo '{\"code\":7,\"msg\":\"no luck\"}'").code());
   }
 
   @Test
-  void withoutAnErrorItsStatusAndWordsAreTold() throws Exception {
+  void failureWithoutErrorObjectReportsStatusAndStderr() throws Exception {
     CniException e = failure("echo broken pipe dream >&2; exit 3");
     assertEquals(999, e.code());
     assertTrue(e.getMessage().contains("ended with status 3"), e::getMessage);
@@ -179,13 +179,13 @@ class ExecutablePluginTest {
   }
 
   @Test
-  void aSignalIsTold() throws Exception {
+  void terminationBySignalIsReported() throws Exception {
     CniException e = failure("kill -9 $$");
     assertTrue(e.getMessage().contains("ended by signal 9"), e::getMessage);
   }
 
   @Test
-  void garbageIsQuoted() throws Exception {
+  void malformedOutputIsQuotedInTheError() throws Exception {
     CniException e = failure("echo '{ \"cniVersion\": oops'");
     assertEquals(ErrorCode.DECODING_FAILURE.value(), e.code());
     assertTrue(e.getMessage().contains("oops"), e::getMessage);
@@ -196,7 +196,7 @@ class ExecutablePluginTest {
   }
 
   @Test
-  void oneThatHangsIsKilledWithItsChildren() throws Exception {
+  void hangingExecutableIsKilledWithItsChildren() throws Exception {
     ExecutablePlugin plugin =
         script(
             "echo started >&2\necho $$ > %1$s/pid\nsleep 300 & \necho $! >> %1$s/pid\nwait"
@@ -218,7 +218,7 @@ class ExecutablePluginTest {
   }
 
   @Test
-  void aGrandchildThatKeepsThePipesDoesNotHoldItBack() throws Exception {
+  void grandchildHoldingThePipesDoesNotDelayTheResult() throws Exception {
     ExecutablePlugin plugin =
         script("sleep 20 &\necho $! > %s/pid\necho '%s'".formatted(directory, RESULT));
     long start = System.nanoTime();
@@ -229,7 +229,7 @@ class ExecutablePluginTest {
   }
 
   @Test
-  void anInterruptEndsTheCall() throws Exception {
+  void interruptEndsTheCall() throws Exception {
     ExecutablePlugin plugin = script("exec sleep 300");
     AttachmentRequest request = request();
     Thread caller = Thread.currentThread();
@@ -247,20 +247,20 @@ class ExecutablePluginTest {
   }
 
   @Test
-  void inputThatNobodyReadsAndOutputLongerThanAPipe() throws Exception {
+  void unreadInputAndOutputLongerThanAPipeDoNotBlock() throws Exception {
     Result previous =
         Result.EMPTY.withInterfaces(
             Stream.generate(() -> new Result.Interface("x".repeat(99), "", 0, ""))
                 .limit(5000)
                 .toList());
     ExecutablePlugin unread = script("echo '" + RESULT + "'");
-    assertEquals(1, unread.add(request(LONG, Optional.of(previous))).interfaces().size());
+    assertEquals(1, unread.add(request(TIMEOUT, Optional.of(previous))).interfaces().size());
     ExecutablePlugin echo = script("sed 's/.*\"prevResult\"://; s/}$//'");
-    assertEquals(previous, echo.add(request(LONG, Optional.of(previous))));
+    assertEquals(previous, echo.add(request(TIMEOUT, Optional.of(previous))));
   }
 
   @Test
-  void whatCannotBeRunIsToldAndNothingIsLeftOpen() throws Exception {
+  void executableThatCannotStartIsReportedAndLeaksNoDescriptor() throws Exception {
     ExecutablePlugin plugin = script("exit 0");
     Files.writeString(plugin.executable(), "#!/no/such/interpreter\n");
     AttachmentRequest request = request();

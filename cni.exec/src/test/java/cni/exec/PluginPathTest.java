@@ -17,7 +17,7 @@ class PluginPathTest {
   @TempDir private Path directory;
 
   @Test
-  void theFirstDirectoryThatHasOneWins() throws Exception {
+  void firstDirectoryWithTheExecutableWins() throws Exception {
     Path first = Files.createDirectory(directory.resolve("first"));
     Path second = Files.createDirectory(directory.resolve("second"));
     Path inFirst = executable(first.resolve("a"));
@@ -34,7 +34,7 @@ class PluginPathTest {
   }
 
   @Test
-  void aTypeIsNeverAPath() {
+  void typeThatIsAPathIsRefused() {
     PluginPath path = new PluginPath(List.of(directory));
     for (String type : List.of("../x", "/bin/sh", "", "..", "a/b", "a\0b")) {
       CniException e = assertThrows(CniException.class, () -> path.find(type), type);

@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
-import cni.api.CollectRequest;
+import cni.api.GcRequest;
 import cni.api.Json;
 import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
@@ -34,7 +34,7 @@ class ServedPluginTest {
   private static final String CONFIG =
       "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"type\": \"upper\", \"key\": [1], %s }";
 
-  private final Noting plugin = new Noting();
+  private final RecordingPlugin plugin = new RecordingPlugin();
   private final Map<String, String> environment =
       new HashMap<>(
           Map.of(
@@ -47,7 +47,7 @@ class ServedPluginTest {
   private String err = "";
 
   /** Does nothing but note its requests. */
-  private static final class Noting implements NetworkPlugin {
+  private static final class RecordingPlugin implements NetworkPlugin {
     private final List<PluginRequest> requests = new ArrayList<>();
     private String verb = "";
 
@@ -63,31 +63,31 @@ class ServedPluginTest {
 
     @Override
     public Result add(AttachmentRequest request) throws CniException {
-      note("ADD", request);
+      record("ADD", request);
       return request.prevResult().orElse(Result.EMPTY);
     }
 
     @Override
     public void check(AttachmentRequest request) throws CniException {
-      note("CHECK", request);
+      record("CHECK", request);
     }
 
     @Override
     public void delete(AttachmentRequest request) throws CniException {
-      note("DEL", request);
+      record("DEL", request);
     }
 
     @Override
-    public void collect(CollectRequest request) throws CniException {
-      note("GC", request);
+    public void gc(GcRequest request) throws CniException {
+      record("GC", request);
     }
 
     @Override
     public void status(NetworkRequest request) throws CniException {
-      note("STATUS", request);
+      record("STATUS", request);
     }
 
-    private void note(String called, PluginRequest request) throws CniException {
+    private void record(String called, PluginRequest request) throws CniException {
       requests.add(request);
       verb = called;
       switch (request.config().view().text("do").orElse("")) {
@@ -123,14 +123,14 @@ class ServedPluginTest {
     return Json.parse(out, "standard output");
   }
 
-  private void refused(int code, String part) throws CniException {
+  private void assertError(int code, String part) throws CniException {
     assertEquals(code, json().get("code").intValue(), out);
     assertTrue(json().get("msg").asString().contains(part), out);
     assertTrue(json().has("cniVersion"), out);
   }
 
   @Test
-  void aRequestIsWhatTheEnvironmentAndTheInputSay() throws Exception {
+  void requestIsBuiltFromEnvironmentAndInput() throws Exception {
     environment.put("CNI_ARGS", "IgnoreUnknown=1;K=V");
     environment.put("TRACEPARENT", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     String previous =
@@ -155,13 +155,13 @@ class ServedPluginTest {
   }
 
   @Test
-  void garbageIsCollectedUnderEitherKey() {
+  void gcAcceptsEitherKeyForValidAttachments() {
     environment.keySet().retainAll(Set.of("CNI_PATH"));
     environment.put("CNI_COMMAND", "GC");
     for (String key : List.of("cni.dev/valid-attachments", "cni.dev/attachments")) {
       String valid = "\"%s\": [{ \"containerID\": \"c1\", \"ifname\": \"eth0\" }]".formatted(key);
       assertEquals(0, serve(CONFIG.formatted(valid)), () -> out);
-      var request = (CollectRequest) plugin.requests.getLast();
+      var request = (GcRequest) plugin.requests.getLast();
       assertEquals(Set.of(new AttachmentId("c1", "eth0")), request.valid());
       assertFalse(request.config().json().has(key));
     }
@@ -180,11 +180,11 @@ class ServedPluginTest {
         "GC|CNI_PATH",
         "STATUS|CNI_PATH"
       })
-  void variablesThatAreMissing(String verb, String missing) throws Exception {
+  void missingVariablesAreNamed(String verb, String missing) throws Exception {
     environment.clear();
     environment.put("CNI_COMMAND", verb);
     assertEquals(1, serve(CONFIG.formatted("\"a\": 1")));
-    refused(4, "[" + missing + "] missing");
+    assertError(4, "[" + missing + "] missing");
   }
 
   @ParameterizedTest
@@ -198,20 +198,21 @@ class ServedPluginTest {
         "CNI_ARGS|novalue|4|CNI_ARGS",
         "CNI_NETNS|/proc/self/ns/net|8|is the namespace that this plugin runs in"
       })
-  void variablesThatAreWrong(String name, String value, int code, String part) throws Exception {
+  void invalidVariablesAreRefused(String name, String value, int code, String part)
+      throws Exception {
     environment.put(name, value);
     assertEquals(1, serve(CONFIG.formatted("\"a\": 1")));
-    refused(code, part);
+    assertError(code, part);
     assertEquals("", plugin.verb);
   }
 
   @Test
-  void theOwnNamespaceMayBeMeant() {
+  void overrideAllowsTheHostNamespace() {
     environment.put("CNI_NETNS", "/proc/self/ns/net");
     for (String override : List.of("1", "TRUE", "true")) {
       environment.put("CNI_NETNS_OVERRIDE", override);
       assertEquals(0, serve(CONFIG.formatted("\"a\": 1")), () -> out);
-      assertTrue(plugin.requests.getLast().context().sameNamespace());
+      assertTrue(plugin.requests.getLast().context().allowsHostNamespace());
     }
   }
 
@@ -233,32 +234,32 @@ class ServedPluginTest {
         "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"do\": \"fail\" }|107|as told",
         "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"do\": \"mistake\" }|999|oops"
       })
-  void inputThatIsWrong(String input, int code, String part) throws Exception {
+  void invalidInputIsRefused(String input, int code, String part) throws Exception {
     assertEquals(1, serve(input));
-    refused(code, part);
+    assertError(code, part);
   }
 
   @Test
-  void verbsThatTheConfigurationsVersionDoesNotHave() throws Exception {
+  void verbsNewerThanTheConfigurationAreRefused() throws Exception {
     String old = "{ \"cniVersion\": \"%s\", \"name\": \"n\" }";
     environment.put("CNI_COMMAND", "CHECK");
     assertEquals(1, serve(old.formatted("0.3.1")));
-    refused(1, "CHECK exists since 0.4.0");
+    assertError(1, "CHECK exists since 0.4.0");
     for (String verb : List.of("GC", "STATUS")) {
       environment.put("CNI_COMMAND", verb);
       assertEquals(1, serve(old.formatted("0.4.0")));
-      refused(1, verb + " exists since 1.1.0");
+      assertError(1, verb + " exists since 1.1.0");
     }
   }
 
   @Test
-  void inputHasALimit() throws Exception {
-    assertEquals(1, serve(new Endless()));
-    refused(5, "longer than");
+  void inputBeyondTheLimitIsRefused() throws Exception {
+    assertEquals(1, serve(new EndlessInput()));
+    assertError(5, "longer than");
   }
 
   /** Never ends. */
-  private static final class Endless extends InputStream {
+  private static final class EndlessInput extends InputStream {
     @Override
     public int read() {
       return ' ';
@@ -272,7 +273,7 @@ class ServedPluginTest {
   }
 
   /** Has nothing, and no end. */
-  private static final class Unclosed extends InputStream {
+  private static final class UnreadableInput extends InputStream {
     @Override
     public int read() {
       throw new AssertionError("it is waited for");
@@ -285,7 +286,7 @@ class ServedPluginTest {
   }
 
   @Test
-  void whatDeleteDoesNotNeedDoesNotKeepItFromItsWork() {
+  void delIgnoresMalformedOptionalParts() {
     environment.put("CNI_COMMAND", "DEL");
     environment.put("CNI_ARGS", "novalue");
     for (String previous : List.of("1", "{ \"cniVersion\": \"9.0.0\" }", "{ \"ips\": [{}] }")) {
@@ -297,7 +298,7 @@ class ServedPluginTest {
   }
 
   @Test
-  void versionIsToldWithAndWithoutInput() throws Exception {
+  void versionIsPrintedWithAndWithoutInput() throws Exception {
     environment.clear();
     environment.put("CNI_COMMAND", "VERSION");
     assertEquals(0, serve(""));
@@ -306,11 +307,11 @@ class ServedPluginTest {
             "{\"cniVersion\":\"1.1.0\",\"supportedVersions\":[\"0.3.1\",\"0.4.0\",\"1.1.0\"]}",
             "expected"),
         json());
-    assertEquals(0, serve(new Unclosed())); // nobody need close it
+    assertEquals(0, serve(new UnreadableInput())); // nobody need close it
   }
 
   @Test
-  void byHandItSaysWhatItIs() {
+  void withoutCommandItPrintsItsDescription() {
     environment.remove("CNI_COMMAND");
     assertEquals(0, serve(""));
     assertEquals("", out);
@@ -318,7 +319,7 @@ class ServedPluginTest {
   }
 
   @Test
-  void detailsAreTold() throws Exception {
+  void errorDetailsArePrinted() throws Exception {
     serve("{ \"cniVersion\": \"0.4.0\", \"name\": \"n\", \"do\": \"fail\" }");
     assertEquals("in detail", json().get("details").asString());
     assertEquals("0.4.0", json().get("cniVersion").asString());

@@ -19,10 +19,10 @@ import java.util.TreeMap;
  */
 final class BuiltInPlugins {
   /** A loader that finds nothing but mistakes has to end some time. */
-  private static final int MOST_MISTAKES = 100;
+  private static final int MAX_FAILURES = 100;
 
-  private final Map<String, Plugins.Available> byType = new TreeMap<>();
-  private final List<Plugins.Disabled> disabled = new ArrayList<>();
+  private final Map<String, PluginRegistry.AvailablePlugin> byType = new TreeMap<>();
+  private final List<PluginRegistry.DisabledPlugin> disabled = new ArrayList<>();
 
   private BuiltInPlugins() {}
 
@@ -30,7 +30,7 @@ final class BuiltInPlugins {
   static BuiltInPlugins load(ServiceLoader<NetworkPlugin> loader) {
     var plugins = new BuiltInPlugins();
     Iterator<NetworkPlugin> iterator = loader.iterator();
-    while (plugins.disabled.size() < MOST_MISTAKES) {
+    while (plugins.disabled.size() < MAX_FAILURES) {
       try {
         if (!iterator.hasNext()) {
           break;
@@ -48,9 +48,10 @@ final class BuiltInPlugins {
     PluginOrigin origin = PluginOrigin.BuiltIn.of(plugin);
     try {
       NetworkPlugin usable =
-          ContainedPlugin.isNeededFor(plugin) ? ContainedPlugin.of(plugin) : plugin;
-      String type = Names.plugin(usable.type());
-      var first = byType.putIfAbsent(type, new Plugins.Available(type, origin, usable));
+          IsolatedPlugin.isNeededFor(plugin) ? IsolatedPlugin.of(plugin) : plugin;
+      String type = Names.requirePluginType(usable.type());
+      var first =
+          byType.putIfAbsent(type, new PluginRegistry.AvailablePlugin(type, origin, usable));
       if (first != null) {
         disable(
             type, origin.toString(), "type " + type + " is already provided by " + first.origin());
@@ -61,21 +62,21 @@ final class BuiltInPlugins {
   }
 
   private void disable(String name, String where, String why) {
-    var it = new Plugins.Disabled(name, where, why);
+    var it = new PluginRegistry.DisabledPlugin(name, where, why);
     disabled.add(it);
     LOG.log(System.Logger.Level.WARNING, it.toString());
   }
 
-  Optional<Plugins.Available> find(String type) {
+  Optional<PluginRegistry.AvailablePlugin> find(String type) {
     return Optional.ofNullable(byType.get(type));
   }
 
   /** By type, in alphabetical order. */
-  Map<String, Plugins.Available> all() {
+  Map<String, PluginRegistry.AvailablePlugin> all() {
     return byType;
   }
 
-  List<Plugins.Disabled> disabled() {
+  List<PluginRegistry.DisabledPlugin> disabled() {
     return disabled;
   }
 }

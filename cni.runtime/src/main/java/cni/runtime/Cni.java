@@ -6,10 +6,10 @@ import cni.api.Deadline;
 import cni.api.Names;
 import cni.api.NetworkConfig;
 import cni.api.PluginEvent;
-import cni.api.SpareFiles;
 import cni.api.TraceContext;
-import cni.exec.Diagnostics;
+import cni.api.internal.FileRecycler;
 import cni.exec.PluginPath;
+import cni.exec.StderrHandler;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -44,19 +44,19 @@ public final class Cni implements AutoCloseable {
   public static final Path DEFAULT_EXECUTABLES = Path.of("/opt/cni/bin");
 
   /** Where directories of plugins that are modules are by default. */
-  public static final Path DEFAULT_PLUGIN_DIRECTORIES = Path.of("/opt/cni/modules");
+  public static final Path DEFAULT_PLUGIN_DIRECTORY = Path.of("/opt/cni/modules");
 
   /** Where the results of attachments are kept by default: the directory of libcni. */
   public static final Path DEFAULT_CACHE = Path.of("/var/lib/cni");
 
   /** As many containers as may come and go at once. */
-  private static final int SPARES = 64;
+  private static final int MAX_RECYCLED_FILES = 64;
 
-  private final NetworkDirectory networks;
-  private final Plugins plugins;
-  private final SpareFiles spares;
+  private final NetworkConfigDirectory networks;
+  private final PluginRegistry plugins;
+  private final FileRecycler recycler;
   private final ResultCache cache;
-  private final ResultCache begun;
+  private final ResultCache journal;
   private final Optional<Path> hostNamespace;
   private final boolean sameNamespace;
   private final Duration timeout;
@@ -66,20 +66,20 @@ public final class Cni implements AutoCloseable {
   private final ContainerLocks locks = new ContainerLocks();
 
   private Cni(Builder builder) {
-    this.networks = new NetworkDirectory(builder.networks);
+    this.networks = new NetworkConfigDirectory(builder.networks);
     this.plugins =
-        new Plugins(
-            builder.modules(),
+        new PluginRegistry(
+            builder.pluginLoader(),
             new PluginDirectories(builder.pluginDirectories, builder.nativeAccess),
             new PluginPath(builder.executables),
-            builder.order,
-            builder.wanted,
-            builder.diagnostics);
-    this.spares = ResultCache.spares(builder.cache, builder.oneShot ? 0 : SPARES);
-    this.cache = ResultCache.of(builder.cache, spares);
-    this.begun = ResultCache.ofBegun(builder.cache, spares);
+            builder.searchOrder,
+            builder.forced,
+            builder.stderrHandler);
+    this.recycler = ResultCache.spares(builder.cache, builder.oneShot ? 0 : MAX_RECYCLED_FILES);
+    this.cache = ResultCache.of(builder.cache, recycler);
+    this.journal = ResultCache.ofBegun(builder.cache, recycler);
     this.hostNamespace = builder.hostNamespace;
-    this.sameNamespace = builder.sameNamespace;
+    this.sameNamespace = builder.allowHostNamespace;
     this.timeout = builder.timeout;
     this.trace = builder.trace;
     this.networkLock = new NetworkLock(builder.cache);
@@ -115,7 +115,7 @@ public final class Cni implements AutoCloseable {
    * @throws CniException what is wrong with the configuration
    */
   public Network network(Path file) throws CniException {
-    return network(NetworkDirectory.read(file));
+    return network(NetworkConfigDirectory.read(file));
   }
 
   /**
@@ -132,7 +132,7 @@ public final class Cni implements AutoCloseable {
   }
 
   /** The plugins that can be had. */
-  public Plugins plugins() {
+  public PluginRegistry plugins() {
     return plugins;
   }
 
@@ -151,7 +151,7 @@ public final class Cni implements AutoCloseable {
    * @throws CniException code 4 if the id is malformed, code 5 if the cache cannot be read
    */
   public List<CachedAttachment> attachments(String containerId) throws CniException {
-    return cache.list(Optional.of(Names.container(containerId)));
+    return cache.list(Optional.of(Names.requireContainerId(containerId)));
   }
 
   /**
@@ -170,8 +170,8 @@ public final class Cni implements AutoCloseable {
     return cache;
   }
 
-  ResultCache begun() {
-    return begun;
+  ResultCache journal() {
+    return journal;
   }
 
   NetworkLock networkLock() {
@@ -196,7 +196,7 @@ public final class Cni implements AutoCloseable {
   public void close() {
     events.close();
     plugins.stop();
-    spares.close();
+    recycler.close();
   }
 
   /** Collects what a {@link Cni} is made from. */
@@ -205,16 +205,16 @@ public final class Cni implements AutoCloseable {
     private List<Path> executables = List.of(DEFAULT_EXECUTABLES);
     private Path cache = DEFAULT_CACHE;
     private Optional<Path> hostNamespace = Optional.empty();
-    private boolean sameNamespace;
+    private boolean allowHostNamespace;
     private boolean oneShot;
     private Duration timeout = Duration.ofMinutes(2);
     private TraceContext trace = TraceContext.NONE;
-    private @Nullable ServiceLoader<cni.api.NetworkPlugin> modules;
-    private List<Path> pluginDirectories = List.of(DEFAULT_PLUGIN_DIRECTORIES);
+    private @Nullable ServiceLoader<cni.api.NetworkPlugin> pluginLoader;
+    private List<Path> pluginDirectories = List.of(DEFAULT_PLUGIN_DIRECTORY);
     private Set<String> nativeAccess = Set.of();
-    private List<PluginSource> order = PluginSource.DEFAULT_ORDER;
-    private final Map<String, PluginSource> wanted = new HashMap<>();
-    private Diagnostics diagnostics = Diagnostics.LOG;
+    private List<PluginSource> searchOrder = PluginSource.DEFAULT_ORDER;
+    private final Map<String, PluginSource> forced = new HashMap<>();
+    private StderrHandler stderrHandler = StderrHandler.TO_LOG;
 
     private Builder() {}
 
@@ -254,8 +254,8 @@ public final class Cni implements AutoCloseable {
      * Lets a container's namespace be the host's, which is otherwise taken for a mistake
      * (CNI_NETNS_OVERRIDE).
      */
-    public Builder sameNamespace() {
-      sameNamespace = true;
+    public Builder allowHostNamespace() {
+      allowHostNamespace = true;
       return this;
     }
 
@@ -284,16 +284,16 @@ public final class Cni implements AutoCloseable {
     }
 
     /** Where plugin modules are found; by default with the loader of this class. */
-    public Builder modules(ServiceLoader<cni.api.NetworkPlugin> loader) {
-      modules = loader;
+    public Builder pluginLoader(ServiceLoader<cni.api.NetworkPlugin> loader) {
+      pluginLoader = loader;
       return this;
     }
 
     /** Every {@link Cni} has plugins of its own, as they may have work of their own. */
-    private ServiceLoader<cni.api.NetworkPlugin> modules() {
-      return modules == null
+    private ServiceLoader<cni.api.NetworkPlugin> pluginLoader() {
+      return pluginLoader == null
           ? ServiceLoader.load(cni.api.NetworkPlugin.class, Cni.class.getClassLoader())
-          : modules;
+          : pluginLoader;
     }
 
     /**
@@ -323,27 +323,27 @@ public final class Cni implements AutoCloseable {
      * Where a plugin is looked for first, second, third; by default {@link
      * PluginSource#DEFAULT_ORDER}. Places that are left out are not searched.
      */
-    public Builder order(PluginSource... sources) {
-      order = List.of(sources);
+    public Builder searchOrder(PluginSource... sources) {
+      searchOrder = List.of(sources);
       return this;
     }
 
     /** Has these types served from that place and no other. */
-    public Builder only(PluginSource source, String... types) {
+    public Builder forceSource(PluginSource source, String... types) {
       for (String type : types) {
-        wanted.put(type, source);
+        forced.put(type, source);
       }
       return this;
     }
 
     /** Has executables serve these types even where there is a module. */
     public Builder preferExecutables(String... types) {
-      return only(PluginSource.EXECUTABLE, types);
+      return forceSource(PluginSource.EXECUTABLE, types);
     }
 
     /** What becomes of the standard error of executables; by default it is logged. */
-    public Builder diagnostics(Diagnostics taker) {
-      diagnostics = taker;
+    public Builder stderrHandler(StderrHandler taker) {
+      stderrHandler = taker;
       return this;
     }
 

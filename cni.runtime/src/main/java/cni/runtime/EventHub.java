@@ -25,7 +25,7 @@ import java.util.function.Consumer;
  */
 final class EventHub implements PluginHost {
   /** As many as a listener may be late with before it misses some. */
-  private static final int LONGEST_QUEUE = 4096;
+  private static final int QUEUE_CAPACITY = 4096;
 
   private final Path state;
   private final Optional<Path> hostNamespace;
@@ -33,7 +33,7 @@ final class EventHub implements PluginHost {
   private final List<Listener> listeners = new CopyOnWriteArrayList<>();
 
   /** Those that run; guarded by this. */
-  private final List<Closeable> open = new ArrayList<>();
+  private final List<Closeable> openSources = new ArrayList<>();
 
   EventHub(Path state, Optional<Path> hostNamespace, ResultCache cache) {
     this.state = state;
@@ -42,7 +42,7 @@ final class EventHub implements PluginHost {
   }
 
   @Override
-  public Path state() {
+  public Path stateDirectory() {
     return state;
   }
 
@@ -57,10 +57,10 @@ final class EventHub implements PluginHost {
   }
 
   @Override
-  public List<KeptAttachment> attachments() throws CniException {
-    List<KeptAttachment> kept = new ArrayList<>();
+  public List<ActiveAttachment> attachments() throws CniException {
+    List<ActiveAttachment> kept = new ArrayList<>();
     for (CachedAttachment it : cache.list(Optional.empty())) {
-      kept.add(new KeptAttachment(it.network(), it.attachment(), it.result()));
+      kept.add(new ActiveAttachment(it.network(), it.attachment(), it.result()));
     }
     return kept;
   }
@@ -70,14 +70,15 @@ final class EventHub implements PluginHost {
     var listener = new Listener(consumer);
     listeners.add(listener);
     if (listeners.size() == 1) {
-      ServiceLoader.load(EventSource.class, EventHub.class.getClassLoader()).forEach(this::open);
+      ServiceLoader.load(EventSource.class, EventHub.class.getClassLoader())
+          .forEach(this::openSources);
     }
     return listener;
   }
 
-  private void open(EventSource source) {
+  private void openSources(EventSource source) {
     try {
-      open.add(source.open(this));
+      openSources.add(source.open(this));
     } catch (CniException | RuntimeException e) {
       LOG.log(System.Logger.Level.WARNING, "events are missing: " + e.getMessage(), e);
     }
@@ -90,20 +91,20 @@ final class EventHub implements PluginHost {
 
   private synchronized void unsubscribe(Listener listener) {
     if (listeners.remove(listener) && listeners.isEmpty()) {
-      for (Closeable it : open) {
+      for (Closeable it : openSources) {
         try {
           it.close();
         } catch (IOException e) {
           LOG.log(System.Logger.Level.WARNING, "a source of events does not end well", e);
         }
       }
-      open.clear();
+      openSources.clear();
     }
   }
 
   private final class Listener implements Subscription {
     private final Consumer<PluginEvent> consumer;
-    private final BlockingQueue<PluginEvent> queue = new LinkedBlockingQueue<>(LONGEST_QUEUE);
+    private final BlockingQueue<PluginEvent> queue = new LinkedBlockingQueue<>(QUEUE_CAPACITY);
     private final AtomicLong missed = new AtomicLong();
     private final Thread thread;
 

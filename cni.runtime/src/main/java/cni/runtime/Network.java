@@ -7,8 +7,8 @@ import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
 import cni.api.CniException;
-import cni.api.CollectRequest;
 import cni.api.ErrorCode;
+import cni.api.GcRequest;
 import cni.api.NetworkConfig;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
@@ -33,7 +33,7 @@ import java.util.concurrent.Future;
  */
 public final class Network {
   /** How many stale attachments are deleted at a time. */
-  private static final int AT_ONCE = 16;
+  private static final int GC_PARALLELISM = 16;
 
   private final NetworkConfig config;
   private final Cni cni;
@@ -56,7 +56,7 @@ public final class Network {
   }
 
   /** The same network, whose operations belong to a trace: executables are told of it. */
-  public Network tracedBy(TraceContext context) {
+  public Network withTrace(TraceContext context) {
     return new Network(config, cni, context);
   }
 
@@ -67,7 +67,7 @@ public final class Network {
    * @throws CniException code 1 if there is none, code 7 if a plugin does not exist
    */
   public SpecVersion version() throws CniException {
-    return new VersionChoice(config, cni.plugins()).require();
+    return new VersionNegotiation(config, cni.plugins()).negotiate();
   }
 
   /**
@@ -87,7 +87,7 @@ public final class Network {
     CallContext context = cni.context(trace);
     try (var _ = cni.networkLock().shared(name(), context.deadline());
         var _ = cni.locks().acquire(attachment.containerId(), context.deadline())) {
-      return new Addition(cni, config, attachment, context).run();
+      return new AddOperation(cni, config, attachment, context).run();
     }
   }
 
@@ -100,20 +100,20 @@ public final class Network {
    */
   public void check(Attachment attachment) throws CniException {
     attachment.requireValid();
-    Verb.CHECK.requireIn(config.version());
+    Verb.CHECK.requireDefinedIn(config.version());
     if (config.disableCheck()) {
       return;
     }
     CallContext context = cni.context(trace);
     try (var _ = cni.locks().acquire(attachment.containerId(), context.deadline())) {
       SpecVersion version = version();
-      Verb.CHECK.requireIn(version);
+      Verb.CHECK.requireDefinedIn(version);
       Optional<Result> previous = cni.cache().result(name(), attachment.id(), version);
       for (PluginConfig plugin : config.plugins()) {
         context.deadline().check("CHECK by " + plugin.type());
         var derived = plugin.forRequest(name(), version, attachment.capabilityArgs());
         var request = new AttachmentRequest(derived, attachment, previous, context);
-        step(plugin, Verb.CHECK).take(() -> cni.plugins().find(plugin.type()).check(request));
+        step(plugin, Verb.CHECK).run(() -> cni.plugins().find(plugin.type()).check(request));
       }
     }
   }
@@ -147,13 +147,13 @@ public final class Network {
 
   private void delete(Attachment attachment, CallContext context) throws CniException {
     try (var _ = cni.locks().acquire(attachment.containerId(), context.deadline())) {
-      SpecVersion version = new VersionChoice(config, cni.plugins()).orNewest();
+      SpecVersion version = new VersionNegotiation(config, cni.plugins()).negotiateOrNewest();
       Optional<Result> previous = previousForDelete(attachment, version);
       for (PluginConfig plugin : config.plugins().reversed()) {
         context.deadline().check("DEL by " + plugin.type());
         var derived = plugin.forRequest(name(), version, attachment.capabilityArgs());
         var request = new AttachmentRequest(derived, attachment, previous, context);
-        step(plugin, Verb.DEL).take(() -> cni.plugins().find(plugin.type()).delete(request));
+        step(plugin, Verb.DEL).run(() -> cni.plugins().find(plugin.type()).delete(request));
       }
       forget(attachment);
     }
@@ -161,7 +161,7 @@ public final class Network {
 
   /** Everything has been deleted: that it is still noted is no reason to try for ever. */
   private void forget(Attachment attachment) {
-    for (ResultCache kept : List.of(cni.cache(), cni.begun())) {
+    for (ResultCache kept : List.of(cni.cache(), cni.journal())) {
       try {
         kept.remove(name(), attachment.id());
       } catch (CniException e) {
@@ -193,15 +193,15 @@ public final class Network {
    * @throws CniException what went wrong, all of it, with the code of the first; everything else
    *     has been done
    */
-  public void collect(Set<AttachmentId> valid) throws CniException {
+  public void gc(Set<AttachmentId> valid) throws CniException {
     if (config.disableGc()) {
       return;
     }
     CallContext context = cni.context(trace);
     try (var _ = cni.networkLock().exclusive(name(), context.deadline())) {
-      var failures = new Failures("GC of network " + name());
+      var failures = new FailureCollector("GC of network " + name());
       List<CachedAttachment> kept = new ArrayList<>(cni.cache().list(Optional.empty()));
-      kept.addAll(cni.begun().list(Optional.empty())); // nobody is adding now: those have died
+      kept.addAll(cni.journal().list(Optional.empty())); // nobody is adding now: those have died
       List<Attachment> stale =
           kept.stream()
               .filter(it -> it.network().equals(name()))
@@ -209,24 +209,24 @@ public final class Network {
               .filter(it -> !valid.contains(it.id()))
               .toList();
       deleteAll(stale, context, failures);
-      SpecVersion version = new VersionChoice(config, cni.plugins()).orNewest();
-      if (Verb.GC.isIn(version)) {
+      SpecVersion version = new VersionNegotiation(config, cni.plugins()).negotiateOrNewest();
+      if (Verb.GC.isDefinedIn(version)) {
         for (PluginConfig plugin : config.plugins()) {
-          failures.guard(() -> collect(plugin, version, valid, context));
+          failures.collect(() -> gc(plugin, version, valid, context));
         }
       }
-      failures.guard(cni.begun()::sweep);
+      failures.collect(cni.journal()::sweep);
       failures.throwIfAny();
     }
   }
 
   /** Several at once: the kernel lets them wait together until their links are out of use. */
-  private void deleteAll(List<Attachment> stale, CallContext context, Failures failures) {
+  private void deleteAll(List<Attachment> stale, CallContext context, FailureCollector failures) {
     if (stale.isEmpty()) {
       return;
     }
     var threads = Thread.ofPlatform().daemon().name("cni-gc-", 0).factory();
-    int count = Math.min(stale.size(), AT_ONCE);
+    int count = Math.min(stale.size(), GC_PARALLELISM);
     try (ExecutorService executor = Executors.newFixedThreadPool(count, threads)) {
       List<Future<Boolean>> ends = new ArrayList<>();
       for (Attachment attachment : stale) {
@@ -237,7 +237,7 @@ public final class Network {
                   return true;
                 }));
       }
-      ends.forEach(end -> failures.guard(() -> await(end)));
+      ends.forEach(end -> failures.collect(() -> await(end)));
     }
   }
 
@@ -256,12 +256,12 @@ public final class Network {
     }
   }
 
-  private void collect(
+  private void gc(
       PluginConfig plugin, SpecVersion version, Set<AttachmentId> valid, CallContext context)
       throws CniException {
     context.deadline().check("GC by " + plugin.type());
-    var request = new CollectRequest(plugin.forRequest(name(), version, Map.of()), valid, context);
-    step(plugin, Verb.GC).take(() -> cni.plugins().find(plugin.type()).collect(request));
+    var request = new GcRequest(plugin.forRequest(name(), version, Map.of()), valid, context);
+    step(plugin, Verb.GC).run(() -> cni.plugins().find(plugin.type()).gc(request));
   }
 
   /**
@@ -271,18 +271,18 @@ public final class Network {
    * @throws CniException the first plugin's reason why not, with its code: 50 or 51
    */
   public void status() throws CniException {
-    if (!Verb.STATUS.isIn(config.version())) {
+    if (!Verb.STATUS.isDefinedIn(config.version())) {
       return;
     }
     CallContext context = cni.context(trace);
     SpecVersion version = availableVersion();
-    if (!Verb.STATUS.isIn(version)) {
+    if (!Verb.STATUS.isDefinedIn(version)) {
       return;
     }
     for (PluginConfig plugin : config.plugins()) {
       context.deadline().check("STATUS of " + plugin.type());
       var request = new NetworkRequest(plugin.forRequest(name(), version, Map.of()), context);
-      step(plugin, Verb.STATUS).take(() -> cni.plugins().find(plugin.type()).status(request));
+      step(plugin, Verb.STATUS).run(() -> cni.plugins().find(plugin.type()).status(request));
     }
   }
 
@@ -307,11 +307,11 @@ public final class Network {
    *     not exist, 1 for one that supports no version
    */
   public List<String> validate() throws CniException {
-    var failures = new Failures("network " + name());
+    var failures = new FailureCollector("network " + name());
     var capabilities = new TreeSet<String>();
     for (PluginConfig plugin : config.plugins()) {
-      failures.guard(() -> requireSupport(plugin.type()));
-      failures.guard(() -> capabilities.addAll(plugin.capabilities()));
+      failures.collect(() -> requireSupport(plugin.type()));
+      failures.collect(() -> capabilities.addAll(plugin.capabilities()));
     }
     failures.throwIfAny();
     version();
@@ -334,7 +334,7 @@ public final class Network {
    *
    * @throws CniException code 5 or 6 if what was kept cannot be read
    */
-  public Optional<CachedAttachment> cached(AttachmentId id) throws CniException {
+  public Optional<CachedAttachment> cachedAttachment(AttachmentId id) throws CniException {
     Attachment.requireValid(id);
     return cni.cache().get(name(), id);
   }
@@ -349,7 +349,7 @@ public final class Network {
     return cni.cache().result(name(), id, config.version());
   }
 
-  private Step step(PluginConfig plugin, Verb verb) {
-    return new Step(name(), verb, plugin.type());
+  private PluginCall step(PluginConfig plugin, Verb verb) {
+    return new PluginCall(name(), verb, plugin.type());
   }
 }

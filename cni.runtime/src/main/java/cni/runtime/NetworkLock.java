@@ -3,10 +3,10 @@ package cni.runtime;
 import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
-import cni.api.WholeFile;
+import cni.api.internal.AtomicFiles;
 import cni.netlink.ffm.Errno;
-import cni.netlink.ffm.Flock;
 import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.file.Flock;
 import java.io.IOException;
 import java.nio.file.FileSystems;
 import java.nio.file.Path;
@@ -123,7 +123,7 @@ final class NetworkLock {
       if (!e.is(Errno.ENOENT)) {
         throw e;
       }
-      WholeFile.prepare(parent);
+      AtomicFiles.createDirectories(parent);
       return fileLock.acquire(parent.resolve(network), deadline.remaining());
     }
   }

@@ -56,23 +56,24 @@ final class PluginDirectories {
   }
 
   /** What serves a type now. */
-  Optional<Plugins.Available> find(String type) {
-    return Optional.ofNullable(current().byType().get(type)).map(PluginLayer.Found::available);
+  Optional<PluginRegistry.AvailablePlugin> find(String type) {
+    return Optional.ofNullable(current().byType().get(type))
+        .map(PluginLayer.LoadedPlugin::available);
   }
 
   /** All that can be had, in order of precedence. */
-  List<Plugins.Available> list() {
-    return current().found().stream().map(PluginLayer.Found::available).toList();
+  List<PluginRegistry.AvailablePlugin> list() {
+    return current().found().stream().map(PluginLayer.LoadedPlugin::available).toList();
   }
 
   /** What cannot be had, and why. */
-  List<Plugins.Disabled> disabled() {
+  List<PluginRegistry.DisabledPlugin> disabled() {
     return current().disabled();
   }
 
   /** Has plugins that have work between calls begin with it, those to come included. */
   synchronized void start(PluginHost newHost) {
-    List<PluginLayer.Found> there = current().found();
+    List<PluginLayer.LoadedPlugin> there = current().found();
     host = Optional.of(newHost); // from now on, those that come are started when they do
     there.forEach(this::start);
   }
@@ -85,8 +86,8 @@ final class PluginDirectories {
     last.found().forEach(found -> found.plugin().retire());
   }
 
-  private void start(PluginLayer.Found found) {
-    host.ifPresent(it -> Plugins.start(found.plugin(), it));
+  private void start(PluginLayer.LoadedPlugin found) {
+    host.ifPresent(it -> PluginRegistry.start(found.plugin(), it));
   }
 
   private Snapshot current() {
@@ -97,7 +98,7 @@ final class PluginDirectories {
     synchronized (this) {
       if (!snapshot.isCurrent(roots)) {
         // Otherwise an interrupt of whoever wants a plugin would make it look broken.
-        replace(Apart.get("cni plugin directories", () -> read(snapshot)));
+        replace(Uninterruptibly.get("cni plugin directories", () -> read(snapshot)));
       }
       return snapshot;
     }
@@ -106,12 +107,12 @@ final class PluginDirectories {
   private void replace(Snapshot now) {
     Snapshot before = snapshot;
     snapshot = now;
-    Set<PluginLayer.Found> kept = new HashSet<>(now.found());
-    Set<PluginLayer.Found> known = new HashSet<>(before.found());
+    Set<PluginLayer.LoadedPlugin> kept = new HashSet<>(now.found());
+    Set<PluginLayer.LoadedPlugin> known = new HashSet<>(before.found());
     before.found().stream().filter(it -> !kept.contains(it)).forEach(PluginDirectories::retire);
     now.found().stream().filter(it -> !known.contains(it)).forEach(this::start);
-    Set<Plugins.Disabled> told = new HashSet<>(before.disabled());
-    for (Plugins.Disabled it : now.disabled()) {
+    Set<PluginRegistry.DisabledPlugin> told = new HashSet<>(before.disabled());
+    for (PluginRegistry.DisabledPlugin it : now.disabled()) {
       if (told.add(it)) {
         LOG.log(System.Logger.Level.WARNING, it.toString());
       }
@@ -119,8 +120,8 @@ final class PluginDirectories {
   }
 
   /** Nobody waits for what a plugin does at its end. */
-  private static void retire(PluginLayer.Found found) {
-    ContainedPlugin plugin = found.plugin();
+  private static void retire(PluginLayer.LoadedPlugin found) {
+    IsolatedPlugin plugin = found.plugin();
     Thread.ofPlatform().daemon().name("cni " + plugin.type() + " ends").start(plugin::retire);
   }
 
@@ -158,14 +159,14 @@ final class PluginDirectories {
   private Contents read(Path directory, Stamp stamp, @Nullable Contents before) {
     try {
       boolean mayUseNative = nativeAccess.contains(directory.getFileName().toString());
-      List<PluginLayer.Found> found = PluginLayer.load(directory, mayUseNative);
+      List<PluginLayer.LoadedPlugin> found = PluginLayer.load(directory, mayUseNative);
       Stamp after = Stamp.of(directory);
       // Replaced while it was read: it may be something of both.
       return after.equals(stamp)
           ? new Contents(stamp, found, Optional.empty())
           : read(directory, after, before);
     } catch (CniException e) {
-      List<PluginLayer.Found> instead = before == null ? List.of() : before.found();
+      List<PluginLayer.LoadedPlugin> instead = before == null ? List.of() : before.found();
       String then = instead.isEmpty() ? "" : "; the version before it stays in its place";
       return new Contents(stamp, instead, Optional.of(e.getMessage() + then));
     }
@@ -206,7 +207,8 @@ final class PluginDirectories {
    *
    * @param failure why it cannot be used as it is
    */
-  private record Contents(Stamp stamp, List<PluginLayer.Found> found, Optional<String> failure) {}
+  private record Contents(
+      Stamp stamp, List<PluginLayer.LoadedPlugin> found, Optional<String> failure) {}
 
   /**
    * What all of them hold.
@@ -218,29 +220,31 @@ final class PluginDirectories {
   private record Snapshot(
       Map<Path, Stamp> stamps,
       Map<Path, Contents> contents,
-      List<PluginLayer.Found> found,
-      Map<String, PluginLayer.Found> byType,
-      List<Plugins.Disabled> disabled) {
+      List<PluginLayer.LoadedPlugin> found,
+      Map<String, PluginLayer.LoadedPlugin> byType,
+      List<PluginRegistry.DisabledPlugin> disabled) {
     static Snapshot nothing() {
       return new Snapshot(Map.of(), Map.of(), List.of(), Map.of(), List.of());
     }
 
     static Snapshot of(Map<Path, Stamp> stamps, Map<Path, Contents> contents) {
-      List<PluginLayer.Found> found = new ArrayList<>();
-      Map<String, PluginLayer.Found> byType = new HashMap<>();
-      List<Plugins.Disabled> disabled = new ArrayList<>();
+      List<PluginLayer.LoadedPlugin> found = new ArrayList<>();
+      Map<String, PluginLayer.LoadedPlugin> byType = new HashMap<>();
+      List<PluginRegistry.DisabledPlugin> disabled = new ArrayList<>();
       contents.forEach(
           (directory, it) -> {
             String name = directory.getFileName().toString();
             it.failure()
                 .ifPresent(
-                    why -> disabled.add(new Plugins.Disabled(name, directory.toString(), why)));
-            for (PluginLayer.Found plugin : it.found()) {
+                    why ->
+                        disabled.add(
+                            new PluginRegistry.DisabledPlugin(name, directory.toString(), why)));
+            for (PluginLayer.LoadedPlugin plugin : it.found()) {
               String type = plugin.plugin().type();
-              PluginLayer.Found first = byType.putIfAbsent(type, plugin);
+              PluginLayer.LoadedPlugin first = byType.putIfAbsent(type, plugin);
               if (first != null && sameRoot(first, plugin)) {
                 disabled.add(
-                    new Plugins.Disabled(
+                    new PluginRegistry.DisabledPlugin(
                         type,
                         directory.toString(),
                         "type " + type + " is already provided by " + first.origin()));
@@ -252,7 +256,7 @@ final class PluginDirectories {
       return new Snapshot(stamps, contents, found, byType, disabled);
     }
 
-    private static boolean sameRoot(PluginLayer.Found a, PluginLayer.Found b) {
+    private static boolean sameRoot(PluginLayer.LoadedPlugin a, PluginLayer.LoadedPlugin b) {
       Path parent = a.origin().path().getParent();
       return parent != null && parent.equals(b.origin().path().getParent());
     }

@@ -42,11 +42,11 @@ final class PluginLayer {
   private static final String SERVICE = NetworkPlugin.class.getName();
 
   /** What is told of a module descriptor of a later release. */
-  private static final Pattern LATER_RELEASE =
+  private static final Pattern UNSUPPORTED_VERSION =
       Pattern.compile("Unsupported major\\.minor version (\\d+)");
 
   /** Class files of Java N have the version N + 44. */
-  private static final int FIRST_RELEASE = 44;
+  private static final int CLASS_FILE_VERSION_OFFSET = 44;
 
   private final Path directory;
   private final List<ModuleReference> modules;
@@ -57,9 +57,9 @@ final class PluginLayer {
   }
 
   /** A plugin and where it was found. */
-  record Found(ContainedPlugin plugin, PluginOrigin.Directory origin) {
-    Plugins.Available available() {
-      return new Plugins.Available(plugin.type(), origin, plugin);
+  record LoadedPlugin(IsolatedPlugin plugin, PluginOrigin.Directory origin) {
+    PluginRegistry.AvailablePlugin available() {
+      return new PluginRegistry.AvailablePlugin(plugin.type(), origin, plugin);
     }
   }
 
@@ -69,9 +69,9 @@ final class PluginLayer {
    * @param nativeAccess whether they may call native code
    * @throws CniException what is wrong with it, whatever that is
    */
-  static List<Found> load(Path directory, boolean nativeAccess) throws CniException {
+  static List<LoadedPlugin> load(Path directory, boolean nativeAccess) throws CniException {
     try {
-      Set<String> hosts = modulesOfHost();
+      Set<String> hosts = sharedModules();
       List<ModuleReference> own =
           ModuleFinder.of(directory).findAll().stream()
               .filter(module -> !hosts.contains(module.descriptor().name()))
@@ -80,7 +80,7 @@ final class PluginLayer {
       var layer = new PluginLayer(directory, own);
       layer.requireProvider();
       if (!nativeAccess) {
-        layer.requireNoNativeUse();
+        layer.requireNoNativeAccess();
       }
       return layer.plugins(nativeAccess);
     } catch (IOException | RuntimeException | LinkageError e) {
@@ -97,12 +97,13 @@ final class PluginLayer {
     List<String> reasons = new ArrayList<>();
     for (Throwable t = e; t != null; t = t.getCause()) {
       String text = t.getMessage() == null ? t.toString() : t.getMessage();
-      Matcher later = LATER_RELEASE.matcher(text);
+      Matcher later = UNSUPPORTED_VERSION.matcher(text);
       if (later.find()) {
         text =
             "it is compiled for Java %d, and this is Java %d"
                 .formatted(
-                    Integer.parseInt(later.group(1)) - FIRST_RELEASE, Runtime.version().feature());
+                    Integer.parseInt(later.group(1)) - CLASS_FILE_VERSION_OFFSET,
+                    Runtime.version().feature());
       }
       boolean told = t instanceof LinkageError && !text.contains(" ");
       reasons.add(told ? t.toString() : text); // a missing class's name alone says little
@@ -122,9 +123,9 @@ final class PluginLayer {
     }
   }
 
-  private void requireNoNativeUse() throws CniException, IOException {
+  private void requireNoNativeAccess() throws CniException, IOException {
     for (ModuleReference module : modules) {
-      Optional<String> use = NativeUse.of(module);
+      Optional<String> use = NativeAccessScan.firstUse(module);
       if (use.isPresent()) {
         throw broken(
             "native access is not granted to it, and in module %s %s; the host grants it by the name"
@@ -163,10 +164,10 @@ final class PluginLayer {
     return providers;
   }
 
-  private List<Found> plugins(boolean nativeAccess) throws CniException, IOException {
+  private List<LoadedPlugin> plugins(boolean nativeAccess) throws CniException, IOException {
     Module host = PluginLayer.class.getModule();
     ClassLoader loader =
-        host.isNamed() ? layer(host.getLayer(), nativeAccess) : onClassPath(directory, modules);
+        host.isNamed() ? layer(host.getLayer(), nativeAccess) : classPathLoader(directory, modules);
     try {
       return plugins(loader);
     } catch (CniException | RuntimeException | Error e) {
@@ -177,23 +178,23 @@ final class PluginLayer {
     }
   }
 
-  private List<Found> plugins(ClassLoader loader) throws CniException {
-    List<Found> found = new ArrayList<>();
+  private List<LoadedPlugin> plugins(ClassLoader loader) throws CniException {
+    List<LoadedPlugin> found = new ArrayList<>();
     Set<String> types = new HashSet<>();
     for (Provider provider : providers()) {
       NetworkPlugin made =
-          ContainedPlugin.onThreadOfItsOwn(
+          IsolatedPlugin.callOnNewThread(
               provider.className(),
               loader,
-              Deadline.after(ContainedPlugin.PATIENCE),
+              Deadline.after(IsolatedPlugin.SETUP_TIMEOUT),
               () -> make(loader, provider.className()));
-      ContainedPlugin plugin = ContainedPlugin.of(made);
-      Names.plugin(plugin.type());
+      IsolatedPlugin plugin = IsolatedPlugin.of(made);
+      Names.requirePluginType(plugin.type());
       if (!types.add(plugin.type())) {
         throw broken("it provides type " + plugin.type() + " twice", null);
       }
       String module = provider.module().toNameAndVersion();
-      found.add(new Found(plugin, new PluginOrigin.Directory(directory, module)));
+      found.add(new LoadedPlugin(plugin, new PluginOrigin.Directory(directory, module)));
     }
     return found;
   }
@@ -264,7 +265,7 @@ final class PluginLayer {
     }
   }
 
-  private static ClassLoader onClassPath(Path directory, List<ModuleReference> modules)
+  private static ClassLoader classPathLoader(Path directory, List<ModuleReference> modules)
       throws IOException {
     List<URL> jars = new ArrayList<>();
     for (ModuleReference module : modules) {
@@ -282,7 +283,7 @@ final class PluginLayer {
   /**
    * Those that the host shares with plugins; none on the class path, where the parent comes first.
    */
-  private static Set<String> modulesOfHost() {
+  private static Set<String> sharedModules() {
     Module runtime = PluginLayer.class.getModule();
     Set<String> shared = new HashSet<>();
     if (runtime.isNamed()) {

@@ -6,9 +6,9 @@ import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.Result;
 import cni.api.ResultJson;
-import cni.api.SpareFiles;
 import cni.api.SpecVersion;
-import cni.api.WholeFile;
+import cni.api.internal.AtomicFiles;
+import cni.api.internal.FileRecycler;
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.charset.StandardCharsets;
@@ -39,22 +39,22 @@ import tools.jackson.databind.node.ObjectNode;
  */
 final class ResultCache {
   /** In bytes: the least that any machine has. */
-  private static final int PAGE = 4096;
+  private static final int PAGE_SIZE = 4096;
 
   /** NAME_MAX of Linux, in bytes. */
-  private static final int LONGEST_NAME = 255;
+  private static final int NAME_MAX = 255;
 
   /** What has not been finished after this time was abandoned. */
-  private static final Duration ABANDONED = Duration.ofHours(1);
+  private static final Duration ABANDONED_AGE = Duration.ofHours(1);
 
   private final Path directory;
 
   /** Where files are written before they get their names: libcni reads all that is in the other. */
   private final Path unfinished;
 
-  private final SpareFiles spares;
+  private final FileRecycler spares;
 
-  private ResultCache(Path directory, Path cache, SpareFiles spares) {
+  private ResultCache(Path directory, Path cache, FileRecycler spares) {
     this.directory = directory;
     this.unfinished = unfinished(cache);
     this.spares = spares;
@@ -67,12 +67,12 @@ final class ResultCache {
   /**
    * The files of forgotten results, to be reused. They look like unfinished ones, and are swept.
    */
-  static SpareFiles spares(Path cache, int most) {
-    return new SpareFiles(unfinished(cache), "spare.", most);
+  static FileRecycler spares(Path cache, int most) {
+    return new FileRecycler(unfinished(cache), "spare.", most);
   }
 
   /** The results that are kept in a cache. */
-  static ResultCache of(Path cache, SpareFiles spares) {
+  static ResultCache of(Path cache, FileRecycler spares) {
     return new ResultCache(cache.resolve("results"), cache, spares);
   }
 
@@ -80,7 +80,7 @@ final class ResultCache {
    * The attachments that were begun and neither finished nor taken back: if no ADD of theirs is
    * under way, the process has died in the middle. libcni does not look here.
    */
-  static ResultCache ofBegun(Path cache, SpareFiles spares) {
+  static ResultCache ofBegun(Path cache, FileRecycler spares) {
     return new ResultCache(cache.resolve("begun"), cache, spares);
   }
 
@@ -100,7 +100,7 @@ final class ResultCache {
                         ErrorCode.INVALID_PARAMETER,
                         ("the names of network, container (CNI_CONTAINERID) and interface"
                                 + " (CNI_IFNAME) must make a file name of at most %d bytes: %s")
-                            .formatted(LONGEST_NAME, name(network, id))));
+                            .formatted(NAME_MAX, name(network, id))));
     if (!Files.exists(file)) {
       return false;
     }
@@ -129,7 +129,7 @@ final class ResultCache {
    *
    * @throws CniException code 5 if it cannot be written
    */
-  void note(CacheEntry entry) throws CniException {
+  void addPending(ResultCacheEntry entry) throws CniException {
     Path file = file(entry);
     try {
       writeNote(file, entry.bytes());
@@ -141,11 +141,11 @@ final class ResultCache {
   private void writeNote(Path file, byte[] bytes) throws IOException {
     try {
       if (!spares.reuse(file, bytes)) {
-        WholeFile.overwrite(file, bytes);
+        AtomicFiles.writeUnpublished(file, bytes);
       }
     } catch (NoSuchFileException e) {
-      WholeFile.prepare(directory);
-      WholeFile.overwrite(file, bytes);
+      AtomicFiles.createDirectories(directory);
+      AtomicFiles.writeUnpublished(file, bytes);
     }
   }
 
@@ -155,7 +155,7 @@ final class ResultCache {
    * @param begun where its note is, if there is one: that file itself then becomes the entry's
    * @throws CniException code 5 if it cannot be written
    */
-  void put(CacheEntry entry, Optional<ResultCache> begun) throws CniException {
+  void put(ResultCacheEntry entry, Optional<ResultCache> begun) throws CniException {
     Path file = file(entry);
     try {
       byte[] bytes = entry.bytes();
@@ -177,12 +177,12 @@ final class ResultCache {
    *     killed meanwhile, and somebody may have removed the note or never made the directory
    */
   private static boolean complete(Path note, byte[] bytes, Path file) throws IOException {
-    if (bytes.length > PAGE) {
+    if (bytes.length > PAGE_SIZE) {
       return false;
     }
     try {
-      WholeFile.extend(note, bytes);
-      WholeFile.rename(note, file);
+      AtomicFiles.extend(note, bytes);
+      AtomicFiles.rename(note, file);
       return true;
     } catch (NoSuchFileException e) {
       return false;
@@ -190,13 +190,13 @@ final class ResultCache {
   }
 
   private void write(Path file, byte[] bytes) throws IOException {
-    WholeFile.prepare(directory);
-    WholeFile.prepare(unfinished);
+    AtomicFiles.createDirectories(directory);
+    AtomicFiles.createDirectories(unfinished);
     String name = "%016x".formatted(ThreadLocalRandom.current().nextLong());
-    WholeFile.write(file, unfinished.resolve(name), bytes);
+    AtomicFiles.write(file, unfinished.resolve(name), bytes);
   }
 
-  private Path file(CacheEntry entry) {
+  private Path file(ResultCacheEntry entry) {
     return directory.resolve(name(entry.network(), entry.attachment().id()));
   }
 
@@ -220,7 +220,7 @@ final class ResultCache {
       return Optional.empty();
     }
     ObjectNode json = kept.get();
-    if (CacheEntry.isEntry(json)) {
+    if (ResultCacheEntry.isEntry(json)) {
       if (!(json.get("result") instanceof ObjectNode result)) {
         return Optional.empty();
       }
@@ -241,7 +241,7 @@ final class ResultCache {
    */
   Optional<CachedAttachment> get(String network, AttachmentId id) throws CniException {
     Optional<ObjectNode> json = read(network, id);
-    return json.isPresent() ? CacheEntry.read(json.get()) : Optional.empty();
+    return json.isPresent() ? ResultCacheEntry.read(json.get()) : Optional.empty();
   }
 
   /**
@@ -257,7 +257,7 @@ final class ResultCache {
       Optional<CachedAttachment> entry;
       try {
         Optional<ObjectNode> json = read(file);
-        entry = json.isPresent() ? CacheEntry.read(json.get()) : Optional.empty();
+        entry = json.isPresent() ? ResultCacheEntry.read(json.get()) : Optional.empty();
       } catch (CniException e) {
         continue;
       }
@@ -305,8 +305,8 @@ final class ResultCache {
   /** Whether it is an entry of an attachment whose file has the same name. */
   private static boolean isOthers(ObjectNode json, String network, AttachmentId id) {
     String itsNetwork = json.path("networkName").asString(network);
-    AttachmentId its = CacheEntry.idOf(json);
-    return CacheEntry.isEntry(json)
+    AttachmentId its = ResultCacheEntry.idOf(json);
+    return ResultCacheEntry.isEntry(json)
         && !(itsNetwork.equals(network) && its.equals(id))
         && name(itsNetwork, its).equals(name(network, id));
   }
@@ -335,7 +335,7 @@ final class ResultCache {
       return;
     }
     try {
-      spares.retire(file.get());
+      spares.recycle(file.get());
     } catch (IOException e) {
       throw new CniException(ErrorCode.IO_FAILURE, file.get() + " cannot be removed: " + e, e);
     }
@@ -357,7 +357,7 @@ final class ResultCache {
 
   private static void sweep(Path directory, Condition condition) throws CniException {
     try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
-      Instant before = Instant.now().minus(ABANDONED);
+      Instant before = Instant.now().minus(ABANDONED_AGE);
       for (Path file : files) {
         if (Files.getLastModifiedTime(file).toInstant().isBefore(before) && condition.holds(file)) {
           Files.deleteIfExists(file);
@@ -377,7 +377,7 @@ final class ResultCache {
   /** The attachment's file, if there can be one. The parts have been checked: no separators. */
   private Optional<Path> file(String network, AttachmentId id) {
     String name = name(network, id);
-    if (name.getBytes(StandardCharsets.UTF_8).length > LONGEST_NAME) {
+    if (name.getBytes(StandardCharsets.UTF_8).length > NAME_MAX) {
       return Optional.empty();
     }
     try {

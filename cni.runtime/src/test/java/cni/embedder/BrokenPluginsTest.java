@@ -1,7 +1,7 @@
 package cni.embedder;
 
-import static cni.embedder.PluginSources.answering;
-import static cni.embedder.PluginSources.plugin;
+import static cni.embedder.PluginCompiler.sourceAnswering;
+import static cni.embedder.PluginCompiler.sourceOf;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -16,14 +16,15 @@ import java.time.Duration;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Plugins that cannot be loaded, and such that do what no plugin may. */
-class BrokenPluginsTest extends WithPluginDirectory {
+class BrokenPluginsTest extends PluginDirectoryTestBase {
   @BeforeEach
-  void putSoundOne() throws IOException {
-    put("sound", answering("sound", "sound"));
+  void deployWorkingPlugin() throws IOException {
+    deploy("sound", sourceAnswering("sound", "sound"));
   }
 
   @Override
@@ -38,7 +39,7 @@ class BrokenPluginsTest extends WithPluginDirectory {
   }
 
   /** Says why in all places, and disables nothing else. */
-  private void assertBroken(String name, String why) throws Exception {
+  private void assertDisabled(String name, String why) throws Exception {
     CniException e = failure(cni, "sound", name);
     assertEquals(7, e.code());
     assertTrue(e.getMessage().contains(why), e::getMessage);
@@ -51,10 +52,10 @@ class BrokenPluginsTest extends WithPluginDirectory {
   }
 
   @Test
-  void aDependencyIsMissing() throws Exception {
+  void missingDependencyDisablesThePlugin() throws Exception {
     Path made = Files.createTempDirectory(workshop, "broken");
     Path library =
-        sources.jar(
+        compiler.jar(
             made,
             "library",
             Map.of(
@@ -62,23 +63,24 @@ class BrokenPluginsTest extends WithPluginDirectory {
                 "module library { exports library; }",
                 "Library.java",
                 "package library; public class Library {}"));
-    sources.jar(
+    compiler.jar(
         made,
         "1",
         Map.of(
             "module-info.java",
-            PluginSources.MODULE.replace(
+            PluginCompiler.MODULE.replace(
                 "requires cni.api;", "requires cni.api; requires library;"),
             "Demo.java",
-            plugin("broken", "return \"\";", "private final Object it = new library.Library();")));
+            sourceOf(
+                "broken", "return \"\";", "private final Object it = new library.Library();")));
     Files.delete(library);
-    PluginSources.putInPlace(made, root.resolve("broken"));
-    assertBroken("broken", "library");
+    PluginCompiler.deploy(made, root.resolve("broken"));
+    assertDisabled("broken", "library");
   }
 
   @Test
-  void itIsOfALaterJava() throws Exception {
-    Path made = sources.plugin("1", answering("broken", ""));
+  void laterClassFileVersionDisablesThePlugin() throws Exception {
+    Path made = compiler.sourceOf("1", sourceAnswering("broken", ""));
     // The release stands in bytes 6 and 7 of every class file: Java 31 has 75.
     Path jar = made.resolve("1.jar");
     try (var files = java.nio.file.FileSystems.newFileSystem(jar)) {
@@ -88,77 +90,77 @@ class BrokenPluginsTest extends WithPluginDirectory {
         Files.write(files.getPath(name), bytes);
       }
     }
-    PluginSources.putInPlace(made, root.resolve("broken"));
-    assertBroken("broken", "it is compiled for Java 31");
+    PluginCompiler.deploy(made, root.resolve("broken"));
+    assertDisabled("broken", "it is compiled for Java 31");
   }
 
   @Test
-  void itsConstructorThrows() throws Exception {
-    put(
+  void throwingConstructorDisablesThePlugin() throws Exception {
+    deploy(
         "broken",
-        plugin(
+        sourceOf(
             "broken", "return \"\";", "{ if (true) throw new IllegalStateException(\"oops\"); }"));
-    assertBroken("broken", "oops");
+    assertDisabled("broken", "oops");
   }
 
   @Test
-  void itsClassCannotBeInitialised() throws Exception {
-    put(
+  void failingStaticInitializerDisablesThePlugin() throws Exception {
+    deploy(
         "broken",
-        plugin("broken", "return \"\";", "static final int X = Integer.parseInt(\"x\");"));
-    assertBroken("broken", "NumberFormatException");
+        sourceOf("broken", "return \"\";", "static final int X = Integer.parseInt(\"x\");"));
+    assertDisabled("broken", "NumberFormatException");
   }
 
   @Test
-  void itProvidesNoPlugin() throws Exception {
+  void moduleWithoutProviderIsDisabled() throws Exception {
     Path made = Files.createTempDirectory(workshop, "broken");
-    sources.jar(
+    compiler.jar(
         made,
         "1",
         Map.of(
             "module-info.java",
             "module demo { requires cni.api; }",
             "Demo.java",
-            answering("broken", "")));
-    PluginSources.putInPlace(made, root.resolve("broken"));
-    assertBroken("broken", "provides a plugin");
+            sourceAnswering("broken", "")));
+    PluginCompiler.deploy(made, root.resolve("broken"));
+    assertDisabled("broken", "provides a plugin");
   }
 
   @Test
-  void thereIsNothingInIt() throws Exception {
-    PluginSources.putInPlace(Files.createTempDirectory(workshop, "broken"), root.resolve("broken"));
-    assertBroken("broken", "no module");
+  void emptyDirectoryIsDisabled() throws Exception {
+    PluginCompiler.deploy(Files.createTempDirectory(workshop, "broken"), root.resolve("broken"));
+    assertDisabled("broken", "no module");
   }
 
   @Test
-  void itIsNoJar() throws Exception {
+  void fileThatIsNotAJarIsDisabled() throws Exception {
     Path made = Files.createTempDirectory(workshop, "broken");
     Files.writeString(made.resolve("x.jar"), "no jar");
-    PluginSources.putInPlace(made, root.resolve("broken"));
-    assertBroken("broken", "x.jar");
+    PluginCompiler.deploy(made, root.resolve("broken"));
+    assertDisabled("broken", "x.jar");
   }
 
   @Test
-  void itsTypeIsNone() throws Exception {
-    put("broken", answering("../broken", ""));
-    assertBroken("broken", "../broken");
+  void invalidPluginTypeIsDisabled() throws Exception {
+    deploy("broken", sourceAnswering("../broken", ""));
+    assertDisabled("broken", "../broken");
   }
 
   @Test
-  void twoProvideOneType() throws Exception {
-    put("a", answering("same", "a"));
-    put("b", answering("same", "b"));
+  void secondProviderOfATypeIsDisabled() throws Exception {
+    deploy("a", sourceAnswering("same", "a"));
+    deploy("b", sourceAnswering("same", "b"));
     assertEquals("same", cni.plugins().find("same").type());
     String disabled = cni.plugins().disabled().toString();
     assertTrue(disabled.contains(root.resolve("b") + " is disabled: type same"), disabled);
   }
 
   @Test
-  void theVersionBeforeStaysInPlaceOfABrokenOne() throws Exception {
+  void previousVersionStaysWhenItsReplacementIsBroken() throws Exception {
     assertEquals("sound", cni.plugins().find("sound").type());
-    put(
+    deploy(
         "sound",
-        plugin(
+        sourceOf(
             "sound", "return \"\";", "{ if (true) throw new IllegalStateException(\"oops\"); }"));
     assertEquals("sound", cni.plugins().find("sound").type());
     String disabled = cni.plugins().disabled().toString();
@@ -166,9 +168,9 @@ class BrokenPluginsTest extends WithPluginDirectory {
   }
 
   @Test
-  void nativeAccessIsTheHostsToGrant() throws Exception {
+  void nativeAccessMustBeGrantedByTheHost() throws Exception {
     String source =
-        plugin(
+        sourceOf(
             "broken",
             """
             try {
@@ -180,8 +182,8 @@ class BrokenPluginsTest extends WithPluginDirectory {
             } catch (Throwable e) { throw new IllegalStateException(e); }
             """,
             "");
-    put("broken", source);
-    assertBroken("broken", "--native-access broken");
+    deploy("broken", source);
+    assertDisabled("broken", "--native-access broken");
     try (Cni granting = builder().nativeAccess("broken").build()) {
       var attachment = Attachment.of("c", Path.of("/run/netns/none"), "eth0");
       assertEquals("sound pid", granting.network("n").add(attachment).dns().domain());
@@ -199,9 +201,9 @@ class BrokenPluginsTest extends WithPluginDirectory {
         "while (true) { Thread.onSpinWait(); }                    | 11  | deadline",
         "request = null; return request.toString();               | 999 | NullPointerException",
       })
-  void whateverItDoesIsAnErrorOfTheSpecification(String add, int code, String words)
+  void misbehaviourBecomesAnErrorOfTheSpecification(String add, int code, String words)
       throws Exception {
-    put("broken", plugin("broken", add, ""));
+    deploy("broken", sourceOf("broken", add, ""));
     CniException e = failure(cni, "sound", "broken");
     assertEquals(code, e.code(), e::getMessage);
     assertTrue(e.getMessage().contains(words), e::getMessage);
@@ -218,11 +220,11 @@ class BrokenPluginsTest extends WithPluginDirectory {
         "new Result(List.of(), List.of(new Result.IpConfig(Cidr.parse(\"10.1.0.2/24\"), Optional.empty(), OptionalInt.of(1))), List.of(), Dns.NONE) | interface 1",
         "new Result(List.of(), List.of(), List.of(), null) | cannot be written",
       })
-  void aResultThatIsNoneIsAnError(String result, String words) throws Exception {
+  void invalidResultIsAnError(String result, String words) throws Exception {
     String source =
-        answering("broken", "")
+        sourceAnswering("broken", "")
             .replaceFirst("return new Result\\(.*", "return " + result.replace("$", "\\$") + ";");
-    put("broken", source);
+    deploy("broken", source);
     CniException e = failure(cni, "sound", "broken");
     assertEquals(999, e.code());
     assertTrue(e.getMessage().contains(words), e::getMessage);
@@ -230,11 +232,11 @@ class BrokenPluginsTest extends WithPluginDirectory {
   }
 
   @Test
-  @cni.netlink.lab.KernelTest
-  void aThreadLeftInAnotherNamespaceIsNotUsedAgain() throws Exception {
-    put(
+  @EnabledIf("isRoot")
+  void threadLeftInAnotherNamespaceIsNotReused() throws Exception {
+    deploy(
         "broken",
-        plugin(
+        sourceOf(
             "broken",
             """
             try {
@@ -256,6 +258,10 @@ class BrokenPluginsTest extends WithPluginDirectory {
       assertEquals(before, namespace());
       assertEquals(0, threadsElsewhere(before));
     }
+  }
+
+  static boolean isRoot() throws IOException {
+    return Files.getAttribute(Path.of("/proc/self"), "unix:uid").equals(0);
   }
 
   private static String namespace() throws IOException {

@@ -1,7 +1,7 @@
 package cni.embedder;
 
-import static cni.embedder.PluginSources.answering;
-import static cni.embedder.PluginSources.plugin;
+import static cni.embedder.PluginCompiler.sourceAnswering;
+import static cni.embedder.PluginCompiler.sourceOf;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -11,8 +11,8 @@ import cni.api.Attachment;
 import cni.api.CniException;
 import cni.api.PluginEvent;
 import cni.runtime.Cni;
+import cni.runtime.PluginRegistry;
 import cni.runtime.PluginSource;
-import cni.runtime.Plugins;
 import java.lang.ref.WeakReference;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -33,7 +33,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** What a host does with directories of plugins; runs on the class path and on the module path. */
-class PluginDirectoriesTest extends WithPluginDirectory {
+class PluginDirectoriesTest extends PluginDirectoryTestBase {
   private String add(Cni host, String container) throws CniException {
     var attachment = Attachment.of(container, Path.of("/run/netns/none"), "eth0");
     String domain = host.network("n").add(attachment).dns().domain();
@@ -46,28 +46,28 @@ class PluginDirectoriesTest extends WithPluginDirectory {
   }
 
   @Test
-  void aPluginDroppedIntoARunningHostServes() throws Exception {
+  void pluginAddedToARunningHostIsUsed() throws Exception {
     network("demo");
     assertTrue(failure().getMessage().contains(root.toString()), "where it was looked for");
-    put("demo", answering("demo", "one"));
+    deploy("demo", sourceAnswering("demo", "one"));
     assertEquals("one", add(cni, "c"));
-    Plugins.Available it = cni.plugins().list().getFirst();
+    PluginRegistry.AvailablePlugin it = cni.plugins().list().getFirst();
     assertEquals("module demo@1 in " + root.resolve("demo"), it.origin().toString());
     Files.delete(root.resolve("demo"));
     assertEquals(7, failure().code());
   }
 
   @Test
-  void aNewVersionIsUsedAndTheOldOneIsCollected() throws Exception {
+  void newVersionIsUsedAndTheOldClassLoaderIsCollected() throws Exception {
     network("demo");
     String remember =
         "{ System.getProperties().putIfAbsent(\"cni.test.loader\","
             + " new java.lang.ref.WeakReference<>(Demo.class.getClassLoader())); }";
-    put("demo", plugin("demo", "return \"one\";", remember));
+    deploy("demo", sourceOf("demo", "return \"one\";", remember));
     assertEquals("one", add(cni, "c"));
     var loader =
         (WeakReference<?>) Objects.requireNonNull(System.getProperties().get("cni.test.loader"));
-    put("demo", answering("demo", "two"));
+    deploy("demo", sourceAnswering("demo", "two"));
     assertEquals("two", add(cni, "c"));
     for (int i = 0; i < 100 && loader.get() != null; i++) {
       System.gc();
@@ -86,15 +86,15 @@ class PluginDirectoriesTest extends WithPluginDirectory {
           "try { Thread.sleep(3); } catch (InterruptedException e) { throw new"
               + " IllegalStateException(e); } return \"v%d \" + Later.word();".formatted(i);
       String later = "static class Later { static String word() { return \"v%d\"; } }".formatted(i);
-      versions[i] = sources.plugin(String.valueOf(i), plugin("demo", add, later));
+      versions[i] = compiler.sourceOf(String.valueOf(i), sourceOf("demo", add, later));
     }
-    PluginSources.putInPlace(versions[0], root.resolve("demo"));
+    PluginCompiler.deploy(versions[0], root.resolve("demo"));
     var end = new AtomicBoolean();
     try (ExecutorService threads = Executors.newFixedThreadPool(8)) {
       List<Future<Integer>> loads =
           IntStream.range(0, 8).mapToObj(i -> threads.submit(load("c" + i, end))).toList();
       for (int i = 0; i < 40; i++) {
-        PluginSources.putInPlace(versions[i % versions.length], root.resolve("demo"));
+        PluginCompiler.deploy(versions[i % versions.length], root.resolve("demo"));
         Thread.sleep(25);
       }
       end.set(true);
@@ -125,7 +125,7 @@ class PluginDirectoriesTest extends WithPluginDirectory {
   void pluginsWithConflictingLibrariesShareAChain() throws Exception {
     for (String version : List.of("1", "2")) {
       Path made = Files.createTempDirectory(workshop, "library");
-      sources.jar(
+      compiler.jar(
           made,
           "0." + version,
           Map.of(
@@ -135,33 +135,33 @@ class PluginDirectoriesTest extends WithPluginDirectory {
               "package library; public class Library { public static String version() { return \""
                   + version
                   + "\"; } }"));
-      sources.jar(
+      compiler.jar(
           made,
           version,
           Map.of(
               "module-info.java",
-              PluginSources.MODULE.replace(
+              PluginCompiler.MODULE.replace(
                   "requires cni.api;", "requires cni.api; requires library;"),
               "Demo.java",
-              plugin("demo" + version, "return library.Library.version();", "")));
-      PluginSources.putInPlace(made, root.resolve("demo" + version));
+              sourceOf("demo" + version, "return library.Library.version();", "")));
+      PluginCompiler.deploy(made, root.resolve("demo" + version));
     }
     network("demo1", "demo2");
     assertEquals("1 2", add(cni, "c"));
   }
 
   @Test
-  void theOrderOfPlacesIsTheHosts() throws Exception {
+  void hostDefinesTheSearchOrder() throws Exception {
     network("first"); // which the test's class path provides as well, in package cni.runtime
-    put("first", answering("first", "directory"));
+    deploy("first", sourceAnswering("first", "directory"));
     Path other = Files.createDirectory(workshop.resolve("other"));
-    PluginSources.putInPlace(
-        sources.plugin("2", answering("first", "other")), other.resolve("first"));
+    PluginCompiler.deploy(
+        compiler.sourceOf("2", sourceAnswering("first", "other")), other.resolve("first"));
     Path executables = Files.createDirectory(workshop.resolve("bin"));
     try (Cni host =
         builder()
             .pluginDirectories(other, root)
-            .order(PluginSource.DIRECTORY, PluginSource.BUILT_IN)
+            .searchOrder(PluginSource.DIRECTORY, PluginSource.BUILT_IN)
             .build()) {
       assertEquals("other", add(host, "c"));
       List<String> origins =
@@ -173,30 +173,30 @@ class PluginDirectoriesTest extends WithPluginDirectory {
       assertTrue(origins.get(1).endsWith(root + "/first"), origins::toString);
     }
     try (Cni host =
-        builder().executables(executables).only(PluginSource.EXECUTABLE, "first").build()) {
+        builder().executables(executables).forceSource(PluginSource.EXECUTABLE, "first").build()) {
       CniException e = assertThrows(CniException.class, () -> add(host, "c"));
       assertTrue(e.getMessage().contains(executables.toString()), e::getMessage);
     }
   }
 
   @Test
-  void oneThatWorksBetweenCallsStartsAndStopsWithItsVersion() throws Exception {
+  void residentPluginStartsAndStopsWithItsVersion() throws Exception {
     network("demo");
-    put("demo", resident("one"));
+    deploy("demo", resident("one"));
     var events = new LinkedBlockingQueue<PluginEvent>();
     cni.onEvent(events::add);
     assertEquals("one", add(cni, "c"));
     assertEquals("one begins", next(events));
-    put("demo", resident("two"));
+    deploy("demo", resident("two"));
     assertEquals("two", add(cni, "c"));
     assertEquals(
         List.of("one ends", "two begins"), Stream.of(next(events), next(events)).sorted().toList());
   }
 
   @Test
-  void oneThatIsThereBeforeTheHostIsStartedOnce() throws Exception {
+  void residentPluginPresentBeforeTheHostIsStartedOnce() throws Exception {
     String counting = resident("one").replace("tell(\"one", "count(\"one");
-    put("demo", counting.replace("private void tell", COUNT + "private void tell"));
+    deploy("demo", counting.replace("private void tell", COUNT + "private void tell"));
     try (Cni host = builder().build()) {
       assertEquals(
           1, host.plugins().list().stream().filter(it -> it.type().equals("demo")).count());
@@ -219,7 +219,7 @@ class PluginDirectoriesTest extends WithPluginDirectory {
   }
 
   private static String resident(String version) {
-    return plugin(
+    return sourceOf(
             "demo",
             "return \"" + version + "\";",
             """
@@ -235,9 +235,9 @@ class PluginDirectoriesTest extends WithPluginDirectory {
   }
 
   @Test
-  void anInterruptWhileItIsLoadedDoesNotDisableAPlugin() throws Exception {
+  void interruptWhileLoadingDoesNotDisableThePlugin() throws Exception {
     network("demo");
-    put("demo", answering("demo", "one"));
+    deploy("demo", sourceAnswering("demo", "one"));
     Thread.currentThread().interrupt();
     assertEquals("demo", cni.plugins().find("demo").type());
     assertTrue(Thread.interrupted(), "the interrupt is lost");
@@ -245,11 +245,11 @@ class PluginDirectoriesTest extends WithPluginDirectory {
   }
 
   @Test
-  void anInterruptReachesThePlugin() throws Exception {
+  void interruptReachesThePlugin() throws Exception {
     network("demo");
-    put(
+    deploy(
         "demo",
-        plugin(
+        sourceOf(
             "demo",
             "System.setProperty(\"cni.test.waits\", \"\"); synchronized (this) { while (true) { try { wait(); } catch"
                 + " (InterruptedException e) { throw CniException.interrupted(\"waiting\"); } } }",

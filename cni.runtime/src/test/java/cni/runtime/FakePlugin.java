@@ -3,8 +3,8 @@ package cni.runtime;
 import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
-import cni.api.CollectRequest;
 import cni.api.ErrorCode;
+import cni.api.GcRequest;
 import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.PluginRequest;
@@ -79,7 +79,7 @@ public abstract class FakePlugin implements NetworkPlugin {
   }
 
   @Override
-  public void collect(CollectRequest request) throws CniException {
+  public void gc(GcRequest request) throws CniException {
     CALLS.add(
         "GC "
             + type

@@ -42,12 +42,12 @@ class NetworkLockTest {
   }
 
   @Test
-  void collectionWaitsForAnAdditionElsewhere() throws Exception {
+  void gcWaitsForAddInAnotherProcess() throws Exception {
     Process other = start("ADD");
     try (BufferedReader out = other.inputReader()) {
       moment(out, "begun");
       FakePlugin.CALLS.clear();
-      OtherProcess.network(cache).collect(Set.of()); // what has been added by then goes, too
+      OtherProcess.network(cache).gc(Set.of()); // what has been added by then goes, too
       long collected = System.nanoTime();
       assertTrue(moment(out, "ended") < collected);
     }
@@ -56,7 +56,7 @@ class NetworkLockTest {
   }
 
   @Test
-  void anAdditionWaitsForACollectionElsewhere() throws Exception {
+  void addWaitsForGcInAnotherProcess() throws Exception {
     Process other = start("GC");
     try (BufferedReader out = other.inputReader()) {
       moment(out, "begun");
@@ -74,7 +74,7 @@ class NetworkLockTest {
   }
 
   @Test
-  void aStreamOfAdditionsDoesNotHoldACollectionUp() throws Exception {
+  void waitingGcIsNotStarvedByNewAdds() throws Exception {
     var lock = new NetworkLock(cache);
     var elsewhere = new NetworkLock(cache); // as another process has it
     Deadline deadline = Deadline.after(Duration.ofSeconds(10));
@@ -89,7 +89,7 @@ class NetworkLockTest {
                   throw new IllegalStateException(e);
                 }
               });
-      while (canEnter()) {
+      while (canAcquireShared()) {
         Thread.sleep(1);
       }
       assertTrue(!collected.isDone());
@@ -101,7 +101,7 @@ class NetworkLockTest {
   }
 
   /** Whether one more could begin. */
-  private boolean canEnter() {
+  private boolean canAcquireShared() {
     try (var _ = new NetworkLock(cache).shared("n", Deadline.after(Duration.ofMillis(20)))) {
       return true;
     } catch (CniException e) {
@@ -111,7 +111,7 @@ class NetworkLockTest {
   }
 
   @Test
-  void otherNetworksGoOn() throws Exception {
+  void locksOfDifferentNetworksAreIndependent() throws Exception {
     var lock = new NetworkLock(cache);
     Deadline soon = Deadline.after(Duration.ofMillis(200));
     try (var _ = lock.exclusive("n", soon);

@@ -83,7 +83,7 @@ class NetworkTest {
   }
 
   @Test
-  void verbsGoThroughTheChainInTheirOrder() throws Exception {
+  void addAndCheckRunInChainOrderAndDelInReverse() throws Exception {
     chain("", "");
     Result result = network().add(ATTACHMENT);
     assertEquals(2, result.interfaces().size());
@@ -104,7 +104,7 @@ class NetworkTest {
   }
 
   @Test
-  void resultsAreKeptAsLibcniKeepsThem() throws Exception {
+  void cacheFileHasTheFormatOfLibcni() throws Exception {
     chain("", "");
     network().add(ATTACHMENT);
     ObjectNode json = Json.parse(Files.readAllBytes(cached()), "cache");
@@ -135,7 +135,7 @@ class NetworkTest {
   }
 
   @Test
-  void aBrokenOrOldResultIsNoObstacle() throws Exception {
+  void unreadableResultFailsCheckButNotDelete() throws Exception {
     chain("", "");
     Files.createDirectories(cached().getParent());
     Files.writeString(cached(), "{ broken");
@@ -149,7 +149,7 @@ class NetworkTest {
   }
 
   @Test
-  void whatSucceededIsTakenBackAndTheFailedModuleIsNot() throws Exception {
+  void failedAddRollsBackEarlierPluginsButNotTheFailedModule() throws Exception {
     chain("", ", \"ADD\": \"fail\"");
     CniException e = failure();
     assertEquals(107, e.code());
@@ -160,7 +160,7 @@ class NetworkTest {
   }
 
   @Test
-  void aMistakeOfAModuleIsContainedAndTakenBack() throws Exception {
+  void unexpectedExceptionOfAModuleIsReportedAndRolledBack() throws Exception {
     chain(", \"DEL\": \"fail\"", ", \"ADD\": \"mistake\"");
     CniException e = failure();
     assertEquals(999, e.code());
@@ -172,7 +172,7 @@ class NetworkTest {
   }
 
   @Test
-  void aFailedSecondAddLeavesTheFirstAlone() throws Exception {
+  void failedRepeatedAddLeavesTheExistingAttachment() throws Exception {
     chain("", "");
     network().add(ATTACHMENT);
     chain(", \"ADD\": \"fail\"", "");
@@ -185,7 +185,7 @@ class NetworkTest {
   }
 
   @Test
-  void aFailedDeleteKeepsTheResult() throws Exception {
+  void failedDeleteKeepsTheResult() throws Exception {
     chain(", \"DEL\": \"fail\"", "");
     network().add(ATTACHMENT);
     assertThrows(CniException.class, () -> network().delete(ATTACHMENT));
@@ -193,7 +193,7 @@ class NetworkTest {
   }
 
   @Test
-  void theDeadlineEndsAChainAndIsNotThatOfCleaningUp() throws Exception {
+  void deadlineStopsTheChainButNotItsRollback() throws Exception {
     chain("", ", \"ADD\": \"slow\"");
     Network network = builder().timeout(Duration.ofMillis(100)).build().network("n");
     CniException e = assertThrows(CniException.class, () -> network.add(ATTACHMENT));
@@ -202,7 +202,7 @@ class NetworkTest {
   }
 
   @Test
-  void operationsOnOneContainerTakeTurns() throws Exception {
+  void operationsOnOneContainerAreSerialized() throws Exception {
     chain(", \"ADD\": \"slow\"", "");
     Cni cni = builder().build();
     Network network = cni.network("n");
@@ -234,7 +234,7 @@ class NetworkTest {
   }
 
   @Test
-  void versionsAreAgreedOn() throws Exception {
+  void unsupportedVersionIsRefusedAndOldVersionsHaveNoCheck() throws Exception {
     file(
         "n.conflist",
         "{ \"cniVersion\": \"0.3.0\", \"name\": \"n\", \"plugins\": [ { \"type\": \"first\" } ] }");
@@ -253,7 +253,7 @@ class NetworkTest {
   }
 
   @Test
-  void filesAreReadInLibcnisOrder() throws Exception {
+  void configurationFilesAreReadInTheOrderOfLibcni() throws Exception {
     file("10-a.conf", "{ \"name\": \"n\", \"type\": \"second\" }");
     file("20-b.json", "{ \"name\": \"m\", \"type\": \"second\" }");
     file("99-z.conflist", "{ \"name\": \"n\", \"plugins\": [ { \"type\": \"first\" } ] }");
@@ -276,7 +276,7 @@ class NetworkTest {
   }
 
   @Test
-  void aModuleWinsUnlessAnExecutableIsPreferred() throws Exception {
+  void moduleWinsUnlessExecutableIsPreferred() throws Exception {
     Path file = executables.resolve("first");
     Files.writeString(
         file, "#!/bin/sh\necho '{\"cniVersion\":\"1.0.0\",\"dns\":{\"domain\":\"exec\"}}'\n");
@@ -287,9 +287,10 @@ class NetworkTest {
     assertEquals(1, network().add(ATTACHMENT).interfaces().size());
     Cni preferring = builder().preferExecutables("first", "second").build();
     assertEquals("exec", preferring.network("n").add(ATTACHMENT).dns().domain());
-    List<Plugins.Available> list = preferring.plugins().list();
+    List<PluginRegistry.AvailablePlugin> list = preferring.plugins().list();
     assertEquals(
-        List.of("first", "first", "second"), list.stream().map(Plugins.Available::type).toList());
+        List.of("first", "first", "second"),
+        list.stream().map(PluginRegistry.AvailablePlugin::type).toList());
     assertEquals(file.toString(), list.getFirst().origin().toString());
     CniException e = assertThrows(CniException.class, () -> preferring.plugins().find("second"));
     assertTrue(e.getMessage().contains("only executable plugins are wanted"), e::getMessage);

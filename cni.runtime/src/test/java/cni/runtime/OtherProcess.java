@@ -30,7 +30,7 @@ final class OtherProcess {
     if (args[1].equals("ADD")) {
       network.add(Attachment.of("other", Path.of("/run/netns/other"), "eth0"));
     } else {
-      network.collect(Set.of());
+      network.gc(Set.of());
     }
     System.out.println("ended " + System.nanoTime());
   }

@@ -111,7 +111,7 @@ class SpecExamplesTest {
   }
 
   @Test
-  void forModules() throws Exception {
+  void modulesReceiveTheRequestsOfTheSpecification() throws Exception {
     Path services = Files.createDirectories(directory.resolve("META-INF/services"));
     Files.writeString(
         services.resolve(NetworkPlugin.class.getName()),
@@ -127,7 +127,7 @@ class SpecExamplesTest {
       run(
           Cni.builder()
               .cache(directory.resolve("cache"))
-              .modules(ServiceLoader.load(NetworkPlugin.class, loader)));
+              .pluginLoader(ServiceLoader.load(NetworkPlugin.class, loader)));
     }
     assertEquals(EXPECTED, SpecPlugin.REQUESTS.stream().map(SpecPlugin.Request::call).toList());
     for (SpecPlugin.Request request : SpecPlugin.REQUESTS) {
@@ -136,7 +136,7 @@ class SpecExamplesTest {
   }
 
   @Test
-  void forExecutables() throws Exception {
+  void executablesReceiveTheRequestsOfTheSpecification() throws Exception {
     Path calls = directory.resolve("calls");
     for (String type : List.of("bridge", "host-local", "tuning", "portmap")) {
       String result = directory.resolve("result-" + type).toString();

@@ -31,30 +31,30 @@ public final class Attributes {
    */
   public static Attributes read(ByteBuffer buffer) throws MalformedMessageException {
     var attributes = new Attributes(buffer.slice().order(buffer.order()));
-    for (int at = 0; attributes.isAttribute(at); at = attributes.next(at)) {
-      int length = attributes.length(at);
-      if (length < Netlink.NLA_HDRLEN || length > attributes.buffer.limit() - at) {
+    for (int at = 0; attributes.hasAttributeAt(at); at = attributes.offsetAfter(at)) {
+      int length = attributes.lengthAt(at);
+      if (length < NetlinkConstants.NLA_HDRLEN || length > attributes.buffer.limit() - at) {
         throw new MalformedMessageException(
-            "attribute " + attributes.type(at) + " has length " + length);
+            "attribute " + attributes.typeAt(at) + " has length " + length);
       }
     }
     return attributes;
   }
 
-  private boolean isAttribute(int at) {
-    return buffer.limit() - at >= Netlink.NLA_HDRLEN;
+  private boolean hasAttributeAt(int at) {
+    return buffer.limit() - at >= NetlinkConstants.NLA_HDRLEN;
   }
 
-  private int length(int at) {
+  private int lengthAt(int at) {
     return Short.toUnsignedInt(buffer.getShort(at));
   }
 
-  private int type(int at) {
-    return Short.toUnsignedInt(buffer.getShort(at + 2)) & Netlink.NLA_TYPE_MASK;
+  private int typeAt(int at) {
+    return Short.toUnsignedInt(buffer.getShort(at + 2)) & NetlinkConstants.NLA_TYPE_MASK;
   }
 
-  private int next(int at) {
-    return at + Netlink.align(length(at));
+  private int offsetAfter(int at) {
+    return at + NetlinkConstants.align(lengthAt(at));
   }
 
   /** Whether the attribute is there. */
@@ -157,8 +157,8 @@ public final class Attributes {
   /** The bytes of each attribute of that type, for those that occur more than once. */
   public List<ByteBuffer> all(int attribute) {
     List<ByteBuffer> found = new ArrayList<>(1);
-    for (int at = 0; isAttribute(at); at = next(at)) {
-      if (type(at) == attribute) {
+    for (int at = 0; hasAttributeAt(at); at = offsetAfter(at)) {
+      if (typeAt(at) == attribute) {
         found.add(valueAt(at));
       }
     }
@@ -168,8 +168,8 @@ public final class Attributes {
   /** As the kernel does where an attribute occurs twice, the last one counts. */
   private Optional<ByteBuffer> value(int attribute) {
     int last = -1;
-    for (int at = 0; isAttribute(at); at = next(at)) {
-      if (type(at) == attribute) {
+    for (int at = 0; hasAttributeAt(at); at = offsetAfter(at)) {
+      if (typeAt(at) == attribute) {
         last = at;
       }
     }
@@ -178,7 +178,7 @@ public final class Attributes {
 
   private ByteBuffer valueAt(int at) {
     return buffer
-        .slice(at + Netlink.NLA_HDRLEN, length(at) - Netlink.NLA_HDRLEN)
+        .slice(at + NetlinkConstants.NLA_HDRLEN, lengthAt(at) - NetlinkConstants.NLA_HDRLEN)
         .order(buffer.order());
   }
 

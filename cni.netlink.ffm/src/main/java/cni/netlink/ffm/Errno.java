@@ -1,5 +1,7 @@
 package cni.netlink.ffm;
 
+import cni.netlink.ffm.libc.Libc;
+
 /** The error numbers that callers tell apart (asm-generic/errno-base.h and errno.h). */
 public final class Errno {
   public static final int ENOENT = 2;

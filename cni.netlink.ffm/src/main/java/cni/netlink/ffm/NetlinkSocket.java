@@ -4,6 +4,9 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
+import cni.netlink.ffm.libc.Descriptor;
+import cni.netlink.ffm.libc.Libc;
+import cni.netlink.ffm.netns.NetNs;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -28,11 +31,11 @@ public final class NetlinkSocket implements AutoCloseable {
   private static final int SO_SNDBUFFORCE = 32;
 
   /** What fits without asking, in bytes: half of the usual net.core.wmem_default. */
-  private static final int USUAL_SEND_BUFFER = 96 * 1024;
+  private static final int DEFAULT_SEND_BUFFER = 96 * 1024;
 
   private static final int MSG_TRUNC = 0x20;
   private static final int MSG_DONTWAIT = 0x40;
-  private static final int NOTHING_LEFT = -1;
+  private static final int QUEUE_EMPTY = -1;
 
   /** sizeof(struct sockaddr_nl): family u16, pad u16, port u32, groups u32. */
   private static final int SOCKADDR_NL = 12;
@@ -43,25 +46,25 @@ public final class NetlinkSocket implements AutoCloseable {
   /** For anything else. A link takes some 1500 bytes; what takes more is asked for once more. */
   private static final int RECEIVE_BUFFER = 8 * 1024;
 
-  private static final int LARGEST_RECEIVE_BUFFER = 4 * 1024 * 1024;
+  private static final int MAX_RECEIVE_BUFFER = 4 * 1024 * 1024;
 
   /**
    * All answers to a batch wait in the socket until the last request has been treated, and the
    * kernel drops what does not fit: some 250 refusals or 48 links fill the usual buffer of 208 KiB.
    */
-  private static final int LARGEST_BATCH = 32;
+  private static final int MAX_BATCH = 32;
 
   /** How often a dump is begun again because the kernel's tables changed meanwhile. */
   private static final int DUMP_ATTEMPTS = 20;
 
   /** The pause after the first of them; each one is longer by as much. */
-  private static final long DUMP_PAUSE_NANOS = 500_000;
+  private static final long DUMP_BACKOFF_NANOS = 500_000;
 
-  private final ReentrantLock turn = new ReentrantLock();
+  private final ReentrantLock lock = new ReentrantLock();
   private final Descriptor descriptor;
   private final int port;
   private int sequence = 1;
-  private int sendBuffer = USUAL_SEND_BUFFER;
+  private int sendBuffer = DEFAULT_SEND_BUFFER;
 
   /** Whether an exchange is under way, or has ended before its end; guarded by the turn. */
   private boolean open;
@@ -74,26 +77,27 @@ public final class NetlinkSocket implements AutoCloseable {
   /**
    * Opens a socket in the network namespace of the calling thread.
    *
-   * @param protocol such as {@link Netlink#NETLINK_ROUTE}
+   * @param protocol such as {@link NetlinkConstants#NETLINK_ROUTE}
    * @param patience how long the kernel may take to answer; it answers at once, unless the machine
    *     is in trouble
    * @throws KernelException if it cannot be opened
    */
   public static NetlinkSocket open(int protocol, Duration patience) throws KernelException {
-    var descriptor = new Descriptor(Libc.socket(Netlink.AF_NETLINK, SOCK_RAW_CLOEXEC, protocol));
+    var descriptor =
+        new Descriptor(Libc.socket(NetlinkConstants.AF_NETLINK, SOCK_RAW_CLOEXEC, protocol));
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment address = arena.allocate(SOCKADDR_NL, 4);
-      address.set(JAVA_SHORT, 0, (short) Netlink.AF_NETLINK);
-      Libc.bind(descriptor.number(), address);
-      Libc.getsockname(descriptor.number(), address);
+      address.set(JAVA_SHORT, 0, (short) NetlinkConstants.AF_NETLINK);
+      Libc.bind(descriptor.fd(), address);
+      Libc.getsockname(descriptor.fd(), address);
       MemorySegment on = arena.allocateFrom(JAVA_INT, 1);
-      int level = Netlink.SOL_NETLINK;
-      Libc.setsockopt(descriptor.number(), level, Netlink.NETLINK_EXT_ACK, on);
-      Libc.setsockopt(descriptor.number(), level, Netlink.NETLINK_CAP_ACK, on);
+      int level = NetlinkConstants.SOL_NETLINK;
+      Libc.setsockopt(descriptor.fd(), level, NetlinkConstants.NETLINK_EXT_ACK, on);
+      Libc.setsockopt(descriptor.fd(), level, NetlinkConstants.NETLINK_CAP_ACK, on);
       setStrictChecking(descriptor, on);
       long micros = Math.max(1, patience.toNanos() / 1000);
       MemorySegment timeval = arena.allocateFrom(JAVA_LONG, micros / 1_000_000, micros % 1_000_000);
-      Libc.setsockopt(descriptor.number(), SOL_SOCKET, SO_RCVTIMEO, timeval);
+      Libc.setsockopt(descriptor.fd(), SOL_SOCKET, SO_RCVTIMEO, timeval);
       return new NetlinkSocket(descriptor, address.get(JAVA_INT, 4));
     } catch (KernelException | RuntimeException e) {
       descriptor.close();
@@ -105,7 +109,11 @@ public final class NetlinkSocket implements AutoCloseable {
   private static void setStrictChecking(Descriptor descriptor, MemorySegment on)
       throws KernelException {
     try {
-      Libc.setsockopt(descriptor.number(), Netlink.SOL_NETLINK, Netlink.NETLINK_GET_STRICT_CHK, on);
+      Libc.setsockopt(
+          descriptor.fd(),
+          NetlinkConstants.SOL_NETLINK,
+          NetlinkConstants.NETLINK_GET_STRICT_CHK,
+          on);
     } catch (KernelException e) {
       if (!e.is(Errno.ENOPROTOOPT)) {
         throw e;
@@ -130,7 +138,7 @@ public final class NetlinkSocket implements AutoCloseable {
    * @throws NetlinkException if it refuses
    * @throws IOException if it cannot be asked
    */
-  public List<ByteBuffer> execute(NetlinkMessage request) throws IOException {
+  public List<ByteBuffer> execute(NetlinkRequest request) throws IOException {
     return request.isDump() ? dump(request) : exchange(List.of(request)).getFirst().orThrow();
   }
 
@@ -141,16 +149,16 @@ public final class NetlinkSocket implements AutoCloseable {
    * @return the answers, in the order of the requests
    * @throws IOException if the kernel cannot be asked
    */
-  public List<NetlinkAnswer> exchange(List<NetlinkMessage> requests) throws IOException {
-    for (NetlinkMessage request : requests) {
+  public List<NetlinkResponse> exchange(List<NetlinkRequest> requests) throws IOException {
+    for (NetlinkRequest request : requests) {
       if (request.isDump()) {
         throw new IllegalArgumentException("a dump cannot be one of several requests");
       }
     }
-    List<NetlinkAnswer> answers = new ArrayList<>(requests.size());
-    for (int i = 0; i < requests.size(); i += LARGEST_BATCH) {
-      int end = Math.min(requests.size(), i + LARGEST_BATCH);
-      answers.addAll(receiveAll(requests.subList(i, end)).answers());
+    List<NetlinkResponse> answers = new ArrayList<>(requests.size());
+    for (int i = 0; i < requests.size(); i += MAX_BATCH) {
+      int end = Math.min(requests.size(), i + MAX_BATCH);
+      answers.addAll(receiveAll(requests.subList(i, end)).responses());
     }
     return answers;
   }
@@ -163,11 +171,11 @@ public final class NetlinkSocket implements AutoCloseable {
    * @throws NetlinkException the first refusal, that of the request that caused it
    * @throws IOException if the kernel cannot be asked
    */
-  public void transact(List<NetlinkMessage> batch) throws IOException {
-    turn.lock();
+  public void transact(List<NetlinkRequest> batch) throws IOException {
+    lock.lock();
     try {
       open = true;
-      NetlinkReception reception = sendAll(batch, true);
+      ResponseCollector reception = sendAll(batch, true);
       if (receive(reception, RECEIVE_BUFFER) > RECEIVE_BUFFER) {
         throw new MalformedMessageException(reception.description() + ": an answer was cut");
       }
@@ -177,67 +185,67 @@ public final class NetlinkSocket implements AutoCloseable {
         throw error.get();
       }
     } finally {
-      turn.unlock();
+      lock.unlock();
     }
   }
 
-  private NetlinkReception sendAll(List<NetlinkMessage> requests, boolean batch)
+  private ResponseCollector sendAll(List<NetlinkRequest> requests, boolean batch)
       throws KernelException {
-    var reception = new NetlinkReception(requests, batch, port, sequence);
+    var reception = new ResponseCollector(requests, batch, port, sequence);
     sequence += requests.size();
     send(reception);
     return reception;
   }
 
   /** A list may change while the kernel tells it; it says so, and the list is asked for again. */
-  private List<ByteBuffer> dump(NetlinkMessage request) throws IOException {
+  private List<ByteBuffer> dump(NetlinkRequest request) throws IOException {
     for (int attempt = 1; attempt <= DUMP_ATTEMPTS; attempt++) {
-      NetlinkReception reception = receiveAll(List.of(request));
-      if (!reception.interrupted()) {
-        return reception.answers().getFirst().orThrow();
+      ResponseCollector reception = receiveAll(List.of(request));
+      if (!reception.isInterrupted()) {
+        return reception.responses().getFirst().orThrow();
       }
-      LockSupport.parkNanos(attempt * DUMP_PAUSE_NANOS);
+      LockSupport.parkNanos(attempt * DUMP_BACKOFF_NANOS);
     }
     throw new KernelException(
         Errno.EAGAIN, request.description() + ": it changed during each of 20 attempts");
   }
 
-  private NetlinkReception receiveAll(List<NetlinkMessage> requests) throws IOException {
-    turn.lock();
+  private ResponseCollector receiveAll(List<NetlinkRequest> requests) throws IOException {
+    lock.lock();
     try {
       int size = requests.getFirst().isDump() ? DUMP_BUFFER : RECEIVE_BUFFER;
       open = true;
       while (true) {
-        NetlinkReception reception = sendAll(requests, false);
+        ResponseCollector reception = sendAll(requests, false);
         int needed = receive(reception, size);
         if (needed <= size) {
           open = false;
           return reception;
         }
-        if (needed > LARGEST_RECEIVE_BUFFER || !reception.repeatable()) {
+        if (needed > MAX_RECEIVE_BUFFER || !reception.isRepeatable()) {
           throw new MalformedMessageException(
               requests.getFirst().description() + ": an answer of " + needed + " bytes was cut");
         }
         size = Math.max(needed, 2 * size);
       }
     } finally {
-      turn.unlock();
+      lock.unlock();
     }
   }
 
-  private void send(NetlinkReception reception) throws KernelException {
+  private void send(ResponseCollector reception) throws KernelException {
     byte[] bytes = reception.encode();
     try (Arena arena = Arena.ofConfined()) {
       if (bytes.length > sendBuffer) {
         // Beyond net.core.wmem_max, as nft does it: a transaction cannot be sent in parts.
         MemorySegment size = arena.allocateFrom(JAVA_INT, bytes.length);
-        Libc.setsockopt(descriptor.number(), SOL_SOCKET, SO_SNDBUFFORCE, size);
+        Libc.setsockopt(descriptor.fd(), SOL_SOCKET, SO_SNDBUFFORCE, size);
         sendBuffer = bytes.length;
       }
       MemorySegment data = arena.allocateFrom(ValueLayout.JAVA_BYTE, bytes);
       while (true) {
         try {
-          long sent = Libc.send(descriptor.number(), data);
+          long sent = Libc.sendto(descriptor.fd(), data);
           if (sent != bytes.length) {
             throw new KernelException(Errno.ENOBUFS, "send: only " + sent + " bytes were taken");
           }
@@ -256,15 +264,15 @@ public final class NetlinkSocket implements AutoCloseable {
    *
    * @return the length of the longest datagram; if it is more than {@code size}, that one was cut
    */
-  private int receive(NetlinkReception reception, int size) throws IOException {
+  private int receive(ResponseCollector reception, int size) throws IOException {
     int longest = 0;
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment buffer = arena.allocate(size, 8);
       MemorySegment sender = arena.allocate(SOCKADDR_NL, 4);
-      while (!reception.complete()) {
+      while (!reception.isComplete()) {
         boolean cut = longest > size;
         int length = receiveOne(buffer, sender, cut, reception);
-        if (length == NOTHING_LEFT) {
+        if (length == QUEUE_EMPTY) {
           break;
         }
         longest = Math.max(longest, length);
@@ -283,18 +291,18 @@ public final class NetlinkSocket implements AutoCloseable {
    * part of an answer before it hands out the one before, so that an empty queue is the end.
    */
   private int receiveOne(
-      MemorySegment buffer, MemorySegment sender, boolean draining, NetlinkReception reception)
+      MemorySegment buffer, MemorySegment sender, boolean draining, ResponseCollector reception)
       throws KernelException {
     int flags = draining ? MSG_TRUNC | MSG_DONTWAIT : MSG_TRUNC;
     while (true) {
       try {
-        return (int) Libc.receive(descriptor.number(), buffer, flags, sender);
+        return (int) Libc.recvfrom(descriptor.fd(), buffer, flags, sender);
       } catch (KernelException e) {
         if (e.is(Errno.EAGAIN) && draining) {
-          return NOTHING_LEFT;
+          return QUEUE_EMPTY;
         }
         if (e.is(Errno.ENOBUFS)) {
-          discardAll(buffer, sender); // until it is empty the kernel drops more
+          drain(buffer, sender); // until it is empty the kernel drops more
         }
         if (!e.is(Errno.EINTR)) {
           throw e.is(Errno.EAGAIN)
@@ -305,9 +313,9 @@ public final class NetlinkSocket implements AutoCloseable {
     }
   }
 
-  private void discardAll(MemorySegment buffer, MemorySegment sender) {
+  private void drain(MemorySegment buffer, MemorySegment sender) {
     try {
-      while (Libc.receive(descriptor.number(), buffer, MSG_DONTWAIT, sender) >= 0) {}
+      while (Libc.recvfrom(descriptor.fd(), buffer, MSG_DONTWAIT, sender) >= 0) {}
     } catch (KernelException e) {
       return; // EAGAIN: it is empty
     }
@@ -317,12 +325,12 @@ public final class NetlinkSocket implements AutoCloseable {
    * Whether every exchange so far has been received to its end. After one that has not, the kernel
    * may still be busy with it, and the socket should not be used for others.
    */
-  public boolean isWhole() {
-    turn.lock();
+  public boolean isReusable() {
+    lock.lock();
     try {
       return !open;
     } finally {
-      turn.unlock();
+      lock.unlock();
     }
   }
 

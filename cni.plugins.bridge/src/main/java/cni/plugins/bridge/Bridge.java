@@ -3,23 +3,23 @@ package cni.plugins.bridge;
 import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.ErrorCode;
-import cni.api.Ip;
+import cni.api.InetAddresses;
 import cni.api.Names;
 import cni.api.Result;
 import cni.netlink.ffm.Errno;
-import cni.netlink.ffm.NetlinkAnswer;
 import cni.netlink.ffm.NetlinkException;
-import cni.netlink.ffm.NetlinkMessage;
-import cni.netlink.ffm.route.IfLink;
+import cni.netlink.ffm.NetlinkRequest;
+import cni.netlink.ffm.NetlinkResponse;
 import cni.netlink.ffm.route.InterfaceAddress;
 import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.LinkConstants;
 import cni.netlink.ffm.route.LinkRequests;
-import cni.netlink.ffm.route.NewLink;
-import cni.netlink.ffm.route.RtNetlink;
-import cni.netlink.ffm.route.Rtnetlink;
-import cni.sandbox.Forwarding;
-import cni.sandbox.Namespace;
-import cni.sandbox.VethPair;
+import cni.netlink.ffm.route.LinkSpec;
+import cni.netlink.ffm.route.RouteSocket;
+import cni.netlink.ffm.route.RtnetlinkConstants;
+import cni.plugins.support.Forwarding;
+import cni.plugins.support.NetNsSession;
+import cni.plugins.support.VethPair;
 import java.io.IOException;
 import java.math.BigInteger;
 import java.net.InetAddress;
@@ -30,10 +30,10 @@ import java.util.concurrent.ThreadLocalRandom;
 
 /** The bridge on the host: made when first needed, shared by all attachments, never removed. */
 final class Bridge {
-  private final Namespace host;
+  private final NetNsSession host;
   private final BridgeConfig config;
 
-  Bridge(Namespace host, BridgeConfig config) {
+  Bridge(NetNsSession host, BridgeConfig config) {
     this.host = host;
     this.config = config;
   }
@@ -47,7 +47,7 @@ final class Bridge {
     try {
       return createOrAdjust();
     } catch (NetlinkException e) {
-      if (e.is(Errno.EOPNOTSUPP) && config.vlans().any()) {
+      if (e.is(Errno.EOPNOTSUPP) && config.vlans().isFiltering()) {
         throw new CniException(
             ErrorCode.INVALID_CONFIG,
             "vlan and vlanTrunk need a kernel whose bridges can tell VLANs apart"
@@ -59,7 +59,7 @@ final class Bridge {
   }
 
   private Link createOrAdjust() throws CniException, IOException {
-    Rtnetlink routing = host.routing();
+    RouteSocket routing = host.rtnetlink();
     Optional<Link> found = routing.link(config.bridge());
     Link bridge = found.isPresent() ? found.get() : create(routing);
     if (!bridge.isKind("bridge")) {
@@ -73,14 +73,14 @@ final class Bridge {
     return bridge;
   }
 
-  private Link create(Rtnetlink routing) throws IOException {
+  private Link create(RouteSocket routing) throws IOException {
     // An address of its own from the start. Otherwise the bridge takes the lowest one of its ports,
     // and that changes as they come and go.
-    NewLink link = NewLink.bridge(config.bridge()).mtu(config.mtu()).mac(randomMac());
-    if (config.vlans().any()) {
+    LinkSpec link = LinkSpec.bridge(config.bridge()).mtu(config.mtu()).mac(randomMac());
+    if (config.vlans().isFiltering()) {
       link.vlanFiltering();
     }
-    routing.executeUnless(link.request(), Errno.EEXIST); // another attachment made it just now
+    routing.executeIgnoring(link.request(), Errno.EEXIST); // another attachment made it just now
     return routing.links(config.bridge()).getFirst();
   }
 
@@ -92,17 +92,17 @@ final class Bridge {
     return mac;
   }
 
-  private void adjust(Rtnetlink routing, Link bridge) throws IOException {
-    Forwarding.refuseAdvertisements(host, bridge);
-    List<NetlinkMessage> requests = new ArrayList<>();
+  private void adjust(RouteSocket routing, Link bridge) throws IOException {
+    Forwarding.disableAcceptRa(host, bridge);
+    List<NetlinkRequest> requests = new ArrayList<>();
     if (!bridge.isUp()) {
       requests.add(LinkRequests.setUp(bridge.index()));
     }
-    if (config.promiscuous() && (bridge.flags() & IfLink.IFF_PROMISC) == 0) {
+    if (config.promiscMode() && (bridge.flags() & LinkConstants.IFF_PROMISC) == 0) {
       requests.add(LinkRequests.setPromiscuous(bridge.index()));
     }
-    if (config.vlans().any()) {
-      requests.add(LinkRequests.setVlanFiltering(bridge.index()));
+    if (config.vlans().isFiltering()) {
+      requests.add(LinkRequests.enableVlanFiltering(bridge.index()));
     }
     routing.execute(requests);
   }
@@ -114,7 +114,7 @@ final class Bridge {
    * @throws CniException code 7 if there is another address that may not give way
    */
   Optional<Link> ensureGateways(Link bridge, List<Cidr> gateways) throws CniException, IOException {
-    if (config.vlans().own() == 0) {
+    if (config.vlans().pvid() == 0) {
       ensureAddresses(bridge, gateways);
       return Optional.empty();
     }
@@ -124,11 +124,11 @@ final class Bridge {
   }
 
   private void ensureAddresses(Link link, List<Cidr> wanted) throws CniException, IOException {
-    Rtnetlink routing = host.routing();
+    RouteSocket routing = host.rtnetlink();
     List<InterfaceAddress> there = routing.addresses(link.index());
     List<Cidr> present = there.stream().map(Bridge::cidr).toList();
-    List<NetlinkMessage> deletions = new ArrayList<>();
-    List<NetlinkMessage> requests = new ArrayList<>();
+    List<NetlinkRequest> deletions = new ArrayList<>();
+    List<NetlinkRequest> requests = new ArrayList<>();
     for (Cidr gateway : wanted) {
       if (present.contains(gateway)) {
         continue;
@@ -140,7 +140,7 @@ final class Bridge {
         }
       }
       // Nobody else has the gateway's address, and the first container wants to use it at once.
-      int flags = config.dad() || gateway.isV4() ? 0 : RtNetlink.IFA_F_NODAD;
+      int flags = config.dad() || gateway.isV4() ? 0 : RtnetlinkConstants.IFA_F_NODAD;
       requests.add(
           new InterfaceAddress(link.index(), gateway.address(), gateway.prefix(), flags)
               .addRequest());
@@ -155,12 +155,12 @@ final class Bridge {
   }
 
   /** A refusal with this number means that another attachment has done the same just now. */
-  private static void executeUnless(Rtnetlink routing, List<NetlinkMessage> requests, int done)
+  private static void executeUnless(RouteSocket routing, List<NetlinkRequest> requests, int done)
       throws IOException {
     if (requests.isEmpty()) {
       return;
     }
-    for (NetlinkAnswer answer : routing.exchange(requests)) {
+    for (NetlinkResponse answer : routing.exchange(requests)) {
       if (answer.error().isPresent() && !answer.error().get().is(done)) {
         throw answer.error().get();
       }
@@ -190,26 +190,27 @@ final class Bridge {
 
   /** The interface by which the host itself takes part in the VLAN: one end of a veth. */
   private Link ensureVlanInterface(Link bridge) throws CniException, IOException {
-    Rtnetlink routing = host.routing();
-    String name = bridge.name() + "." + config.vlans().own();
-    if (!Names.isInterface(name)) {
+    RouteSocket routing = host.rtnetlink();
+    String name = bridge.name() + "." + config.vlans().pvid();
+    if (!Names.isInterfaceName(name)) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
           "bridge name " + bridge.name() + " is too long: with the VLAN it becomes " + name);
     }
     Optional<Link> found = routing.link(name);
     if (found.isEmpty()) {
-      NewLink peer = NewLink.peer(name).mtu(bridge.mtu());
-      NewLink veth = NewLink.veth(VethPair.randomName(), peer).mtu(bridge.mtu());
-      NetlinkMessage request = veth.master(bridge.index()).up().request();
+      LinkSpec peer = LinkSpec.peer(name).mtu(bridge.mtu());
+      LinkSpec veth = LinkSpec.veth(VethPair.randomName(), peer).mtu(bridge.mtu());
+      NetlinkRequest request = veth.master(bridge.index()).up().request();
       executeUnless(routing, List.of(request), Errno.EEXIST);
       found = routing.link(name);
     }
     Link link = found.orElseThrow(() -> new IOException(name + " vanished from the host"));
     if (!link.isUp()) { // going up is the last thing: one that is down was not finished
       var ownOnly =
-          new BridgeConfig.PortVlans(config.vlans().own(), List.of(), config.vlans().keepDefault());
-      BridgePort.setVlans(routing, link.peer(), ownOnly);
+          new BridgeConfig.PortVlans(
+              config.vlans().pvid(), List.of(), config.vlans().keepDefault());
+      BridgePort.setVlans(routing, link.linkedIndex(), ownOnly);
       routing.execute(LinkRequests.setUp(link.index()));
     }
     return link;
@@ -224,8 +225,10 @@ final class Bridge {
   }
 
   /** The first address of a network, by custom its gateway. */
-  static InetAddress firstOf(Cidr network) {
+  static InetAddress firstAddress(Cidr network) {
     Cidr base = network.network();
-    return Ip.fromNumber(Ip.toNumber(base.address()).add(BigInteger.ONE), Ip.bits(base.address()));
+    return InetAddresses.fromNumber(
+        InetAddresses.toNumber(base.address()).add(BigInteger.ONE),
+        InetAddresses.bits(base.address()));
   }
 }

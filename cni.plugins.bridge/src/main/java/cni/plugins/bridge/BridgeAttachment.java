@@ -9,15 +9,15 @@ import cni.api.Rollback;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
-import cni.sandbox.Attempt;
-import cni.sandbox.Backoff;
-import cni.sandbox.Forwarding;
-import cni.sandbox.InterfaceSetup;
-import cni.sandbox.Ipam;
-import cni.sandbox.Masquerade;
-import cni.sandbox.Namespace;
-import cni.sandbox.RuleBackend;
-import cni.sandbox.VethPair;
+import cni.plugins.support.Attempt;
+import cni.plugins.support.Backoff;
+import cni.plugins.support.Forwarding;
+import cni.plugins.support.InterfaceConfigurator;
+import cni.plugins.support.Ipam;
+import cni.plugins.support.Masquerade;
+import cni.plugins.support.NetNsSession;
+import cni.plugins.support.RuleBackend;
+import cni.plugins.support.VethPair;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.time.Duration;
@@ -28,20 +28,20 @@ import java.util.Optional;
 /** One ADD: a container's interface becomes a port of the bridge. */
 final class BridgeAttachment {
   /** As long as the reference plugin waits for the port. */
-  private static final Duration PORT_PATIENCE = Duration.ofMillis(2550);
+  private static final Duration PORT_TIMEOUT = Duration.ofMillis(2550);
 
   private final AttachmentRequest request;
   private final BridgeConfig config;
-  private final Namespace host;
-  private final Namespace sandbox;
+  private final NetNsSession host;
+  private final NetNsSession sandbox;
   private final Bridge bridge;
   private final Rollback rollback = new Rollback();
 
   /** Takes the container's interface off the bridge. */
-  private Ipam.Disconnection disconnection = () -> {};
+  private Ipam.Detach detach = () -> {};
 
   BridgeAttachment(
-      AttachmentRequest request, BridgeConfig config, Namespace host, Namespace sandbox) {
+      AttachmentRequest request, BridgeConfig config, NetNsSession host, NetNsSession sandbox) {
     this.request = request;
     this.config = config;
     this.host = host;
@@ -56,53 +56,52 @@ final class BridgeAttachment {
    */
   Result attach() throws CniException {
     return Attempt.orTakeBack(
-        "attaching " + sandboxPath() + " to bridge " + config.bridge(),
-        rollback,
-        this::attachOrThrow);
+        "attaching " + sandboxPath() + " to bridge " + config.bridge(), rollback, this::doAttach);
   }
 
-  private Result attachOrThrow() throws CniException, IOException {
+  private Result doAttach() throws CniException, IOException {
     Link bridgeLink = bridge.ensure();
     Result previous = request.prevResult().orElse(Result.EMPTY);
-    Optional<Result.Interface> adopted = BridgePlugin.madeBefore(previous, config.bridge());
+    Optional<Result.Interface> adopted =
+        BridgePlugin.hostInterfaceBefore(previous, config.bridge());
     return adopted.isPresent()
-        ? adopt(bridgeLink, previous, adopted.get())
-        : connect(bridgeLink, previous);
+        ? attachExisting(bridgeLink, previous, adopted.get())
+        : attachVeth(bridgeLink, previous);
   }
 
   /** Makes a veth of which one end is in the container, and the other a port of the bridge. */
-  private Result connect(Link bridgeLink, Result previous) throws CniException, IOException {
+  private Result attachVeth(Link bridgeLink, Result previous) throws CniException, IOException {
     String port =
         VethPair.create(request, host, sandbox, config.mtu(), bridgeLink.index(), config.mac());
-    disconnection = () -> host.routing().executeUnless(LinkRequests.delete(port), Errno.ENODEV);
-    rollback.add(disconnection::disconnect);
-    Optional<InterfaceSetup> setup = beginSetup();
-    BridgePort.configure(host.routing(), port, config);
-    Optional<Result> assigned = assign(previous.interfaces().size() + 2);
+    detach = () -> host.rtnetlink().executeIgnoring(LinkRequests.delete(port), Errno.ENODEV);
+    rollback.add(detach::detach);
+    Optional<InterfaceConfigurator> setup = startConfigurator();
+    BridgePort.configure(host.rtnetlink(), port, config);
+    Optional<Result> assigned = assignAddresses(previous.interfaces().size() + 2);
     Link container = containerLink();
     if (config.spoofCheck()) { // before it can send anything
-      refuseOtherMacs(port, container);
+      addSpoofCheck(port, container);
     }
     List<Link> vlan = List.of();
     if (assigned.isPresent()) {
-      vlan = address(bridgeLink, container, setup.orElseThrow(), assigned.get());
-    } else if (config.containerInterface()) {
-      sandbox.routing().execute(LinkRequests.setUp(container.index()));
+      vlan = configureAddresses(bridgeLink, container, setup.orElseThrow(), assigned.get());
+    } else if (config.containerInterfaceUp()) {
+      sandbox.rtnetlink().execute(LinkRequests.setUp(container.index()));
     }
     // Hardware addresses as they are in the end: joining and leaving may have changed the bridge's.
-    List<Link> ends = config.containerInterface() ? awaitPort(port) : onHost(port);
+    List<Link> ends = config.containerInterfaceUp() ? awaitPortUp(port) : hostLinks(port);
     List<Result.Interface> interfaces = new ArrayList<>(previous.interfaces());
-    ends.forEach(link -> interfaces.add(describe(link, "")));
-    interfaces.add(describe(container, sandboxPath()));
-    vlan.forEach(link -> interfaces.add(describe(link, "")));
-    return complete(previous, interfaces, assigned);
+    ends.forEach(link -> interfaces.add(toInterface(link, "")));
+    interfaces.add(toInterface(container, sandboxPath()));
+    vlan.forEach(link -> interfaces.add(toInterface(link, "")));
+    return buildResult(previous, interfaces, assigned);
   }
 
   /** Makes the host's end of what an earlier plugin created a port (CONVENTIONS, "Chained"). */
-  private Result adopt(Link bridgeLink, Result previous, Result.Interface port)
+  private Result attachExisting(Link bridgeLink, Result previous, Result.Interface port)
       throws CniException, IOException {
     Link link =
-        host.routing()
+        host.rtnetlink()
             .link(port.name())
             .orElseThrow(
                 () ->
@@ -117,33 +116,33 @@ final class BridgeAttachment {
           "interface " + port.name() + " of prevResult already belongs to another bridge");
     }
     int before = link.master();
-    disconnection = () -> host.routing().execute(LinkRequests.setMaster(link.index(), before));
-    rollback.add(disconnection::disconnect);
-    host.routing()
+    detach = () -> host.rtnetlink().execute(LinkRequests.setMaster(link.index(), before));
+    rollback.add(detach::detach);
+    host.rtnetlink()
         .execute(
             List.of(
                 LinkRequests.setMaster(link.index(), bridgeLink.index()),
                 LinkRequests.setUp(link.index())));
-    Optional<InterfaceSetup> setup = beginSetup();
-    BridgePort.configure(host.routing(), port.name(), config);
+    Optional<InterfaceConfigurator> setup = startConfigurator();
+    BridgePort.configure(host.rtnetlink(), port.name(), config);
     Optional<Result> assigned =
-        config.ipam().isPresent() ? assign(containerIndex(previous)) : Optional.empty();
+        config.ipam().isPresent() ? assignAddresses(containerIndex(previous)) : Optional.empty();
     if (config.spoofCheck()) {
-      refuseOtherMacs(port.name(), containerLink());
+      addSpoofCheck(port.name(), containerLink());
     }
     List<Link> vlan = List.of();
     if (assigned.isPresent()) {
-      vlan = address(bridgeLink, containerLink(), setup.orElseThrow(), assigned.get());
+      vlan = configureAddresses(bridgeLink, containerLink(), setup.orElseThrow(), assigned.get());
     }
     // A tap that was adopted has no carrier before somebody uses it, so it is not waited for.
-    List<Link> ends = onHost(port.name());
+    List<Link> ends = hostLinks(port.name());
     List<Result.Interface> interfaces = new ArrayList<>();
     for (Result.Interface it : previous.interfaces()) {
-      interfaces.add(it.equals(port) ? describe(ends.getLast(), "") : it);
+      interfaces.add(it.equals(port) ? toInterface(ends.getLast(), "") : it);
     }
-    interfaces.add(describe(ends.getFirst(), ""));
-    vlan.forEach(it -> interfaces.add(describe(it, "")));
-    return complete(previous, interfaces, assigned);
+    interfaces.add(toInterface(ends.getFirst(), ""));
+    vlan.forEach(it -> interfaces.add(toInterface(it, "")));
+    return buildResult(previous, interfaces, assigned);
   }
 
   private int containerIndex(Result previous) throws CniException {
@@ -160,9 +159,9 @@ final class BridgeAttachment {
   }
 
   /** Without addresses the container's interface stays as it is. */
-  private Optional<InterfaceSetup> beginSetup() {
+  private Optional<InterfaceConfigurator> startConfigurator() {
     return config.ipam().isPresent()
-        ? Optional.of(InterfaceSetup.begin(sandbox, ifName(), config.dad()))
+        ? Optional.of(InterfaceConfigurator.start(sandbox, ifName(), config.dad()))
         : Optional.empty();
   }
 
@@ -171,8 +170,8 @@ final class BridgeAttachment {
    *
    * @param index where the container's interface will stand in the result
    */
-  private Optional<Result> assign(int index) throws CniException {
-    return Ipam.add(request, rollback, () -> disconnection.disconnect())
+  private Optional<Result> assignAddresses(int index) throws CniException {
+    return Ipam.add(request, rollback, () -> detach.detach())
         .map(assigned -> withGateways(assigned, index));
   }
 
@@ -181,34 +180,35 @@ final class BridgeAttachment {
    *
    * @return the bridge's interface in the VLAN, if there is one
    */
-  private List<Link> address(Link bridgeLink, Link container, InterfaceSetup setup, Result assigned)
+  private List<Link> configureAddresses(
+      Link bridgeLink, Link container, InterfaceConfigurator setup, Result assigned)
       throws CniException, IOException {
     int index = assigned.ips().getFirst().interfaceIndex().orElseThrow();
     setup.apply(container.index(), assigned, index, request.context().deadline());
     Optional<Link> vlan = Optional.empty();
-    if (config.gateway()) {
+    if (config.isGateway()) {
       vlan = bridge.ensureGateways(bridgeLink, Bridge.gateways(assigned.ips()));
       Forwarding.enable(host, assigned.ips());
     }
-    if (config.masquerade().isPresent()) {
-      masquerade(config.masquerade().get(), assigned.ips());
+    if (config.masqueradeBackend().isPresent()) {
+      addMasquerade(config.masqueradeBackend().get(), assigned.ips());
     }
     return vlan.stream().toList();
   }
 
-  private Result complete(
+  private Result buildResult(
       Result previous, List<Result.Interface> interfaces, Optional<Result> assigned) {
     Result added = assigned.orElse(Result.EMPTY).withInterfaces(interfaces);
-    return previous.withInterfaces(List.of()).plus(added).withDns(config.dns());
+    return previous.withInterfaces(List.of()).merge(added).withDns(config.dns());
   }
 
-  private void refuseOtherMacs(String port, Link container) throws CniException, IOException {
-    var check = new SpoofCheck(host, request.config().network(), request.attachment().id());
+  private void addSpoofCheck(String port, Link container) throws CniException, IOException {
+    var check = new MacSpoofCheck(host, request.config().network(), request.attachment().id());
     check.add(port, container.mac());
     rollback.add(check::delete);
   }
 
-  private void masquerade(RuleBackend backend, List<Result.IpConfig> ips) throws CniException {
+  private void addMasquerade(RuleBackend backend, List<Result.IpConfig> ips) throws CniException {
     var masquerade = new Masquerade(host, request.config().network(), request.attachment().id());
     masquerade.add(backend, ips.stream().map(Result.IpConfig::address).toList());
     rollback.add(masquerade::delete);
@@ -219,12 +219,12 @@ final class BridgeAttachment {
     List<Result.IpConfig> ips = new ArrayList<>();
     List<Result.Route> routes = new ArrayList<>(assigned.routes());
     for (Result.IpConfig answered : assigned.ips()) {
-      Result.IpConfig ip = answered.onInterface(index);
-      if (ip.gateway().isEmpty() && config.gateway()) {
-        ip = ip.via(Bridge.firstOf(ip.address()));
+      Result.IpConfig ip = answered.withInterface(index);
+      if (ip.gateway().isEmpty() && config.isGateway()) {
+        ip = ip.withGateway(Bridge.firstAddress(ip.address()));
       }
       ips.add(ip);
-      if (config.defaultGateway()) {
+      if (config.isDefaultGateway()) {
         addDefaultRoute(ip, routes);
       }
     }
@@ -233,22 +233,24 @@ final class BridgeAttachment {
 
   private static void addDefaultRoute(Result.IpConfig ip, List<Result.Route> routes) {
     InetAddress gateway = ip.gateway().orElseThrow();
-    Cidr everything = Cidr.everything(gateway);
+    Cidr everything = Cidr.defaultRoute(gateway);
     if (routes.stream().noneMatch(route -> route.destination().equals(everything))) {
       routes.add(new Result.Route(everything, ip.gateway()));
     }
   }
 
   /** The bridge and its port. */
-  private List<Link> onHost(String port) throws IOException {
-    return host.routing().links(config.bridge(), port);
+  private List<Link> hostLinks(String port) throws IOException {
+    return host.rtnetlink().links(config.bridge(), port);
   }
 
-  /** As {@link #onHost}, when the bridge passes the port's packets on: usually it does at once. */
-  private List<Link> awaitPort(String port) throws CniException, IOException {
-    var patience = new Backoff(PORT_PATIENCE);
+  /**
+   * As {@link #hostLinks}, when the bridge passes the port's packets on: usually it does at once.
+   */
+  private List<Link> awaitPortUp(String port) throws CniException, IOException {
+    var patience = new Backoff(PORT_TIMEOUT);
     while (true) {
-      List<Link> links = onHost(port);
+      List<Link> links = hostLinks(port);
       Link.OperState state = links.getLast().operState();
       if (state == Link.OperState.UP || state == Link.OperState.UNKNOWN) {
         return links;
@@ -257,14 +259,14 @@ final class BridgeAttachment {
         throw new CniException(
             ErrorCode.TRY_AGAIN_LATER,
             "port %s of bridge %s is %s instead of UP after %d ms"
-                .formatted(port, config.bridge(), state, PORT_PATIENCE.toMillis()));
+                .formatted(port, config.bridge(), state, PORT_TIMEOUT.toMillis()));
       }
     }
   }
 
   private Link containerLink() throws CniException, IOException {
     return sandbox
-        .routing()
+        .rtnetlink()
         .link(ifName())
         .orElseThrow(
             () ->
@@ -273,7 +275,7 @@ final class BridgeAttachment {
                     "interface " + ifName() + " vanished from " + sandboxPath()));
   }
 
-  private static Result.Interface describe(Link link, String sandboxPath) {
+  private static Result.Interface toInterface(Link link, String sandboxPath) {
     return new Result.Interface(link.name(), link.mac(), 0, sandboxPath);
   }
 

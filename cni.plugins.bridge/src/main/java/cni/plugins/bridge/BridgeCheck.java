@@ -1,6 +1,6 @@
 package cni.plugins.bridge;
 
-import static cni.sandbox.AttachmentCheck.differs;
+import static cni.plugins.support.AttachmentCheck.mismatch;
 
 import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
@@ -8,12 +8,12 @@ import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Result;
-import cni.netlink.ffm.route.IfLink;
 import cni.netlink.ffm.route.InterfaceAddress;
 import cni.netlink.ffm.route.Link;
-import cni.sandbox.AttachmentCheck;
-import cni.sandbox.Masquerade;
-import cni.sandbox.Namespace;
+import cni.netlink.ffm.route.LinkConstants;
+import cni.plugins.support.AttachmentCheck;
+import cni.plugins.support.Masquerade;
+import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
@@ -24,11 +24,12 @@ final class BridgeCheck {
 
   private final AttachmentRequest request;
   private final BridgeConfig config;
-  private final Namespace host;
-  private final Namespace sandbox;
+  private final NetNsSession host;
+  private final NetNsSession sandbox;
   private final Result result;
 
-  BridgeCheck(AttachmentRequest request, BridgeConfig config, Namespace host, Namespace sandbox)
+  BridgeCheck(
+      AttachmentRequest request, BridgeConfig config, NetNsSession host, NetNsSession sandbox)
       throws CniException {
     this.request = request;
     this.config = config;
@@ -43,7 +44,7 @@ final class BridgeCheck {
     Result.Interface expected = result.interfaces().get(index);
     String where = "the container (" + expected.sandbox() + ")";
     Link container = AttachmentCheck.requireLink(sandbox, expected, where);
-    Optional<Result.Interface> adopted = BridgePlugin.adopted(result, config.bridge());
+    Optional<Result.Interface> adopted = BridgePlugin.adoptedInterface(result, config.bridge());
     if (adopted.isPresent()) {
       Link port = AttachmentCheck.requireLink(host, adopted.get(), HOST);
       requireMaster(port, bridge);
@@ -55,7 +56,7 @@ final class BridgeCheck {
     AttachmentCheck.requireAddresses(sandbox, container, result.ipsOf(index));
     AttachmentCheck.requireRoutes(sandbox, result.routes());
     // With forceAddress another network may have taken the bridge's address, as it is meant to.
-    if (config.gateway() && !config.forceAddress() && config.vlans().own() == 0) {
+    if (config.isGateway() && !config.forceAddress() && config.vlans().pvid() == 0) {
       checkGateways(bridge, index);
     }
   }
@@ -63,14 +64,14 @@ final class BridgeCheck {
   private void checkRules(Link container, int index) throws CniException {
     String network = request.config().network();
     AttachmentId id = request.attachment().id();
-    if (config.masquerade().isPresent() && config.ipam().isPresent()) {
+    if (config.masqueradeBackend().isPresent() && config.ipam().isPresent()) {
       new Masquerade(host, network, id)
           .check(
-              config.masquerade().get(),
+              config.masqueradeBackend().get(),
               result.ipsOf(index).stream().map(Result.IpConfig::address).toList());
     }
     if (config.spoofCheck()) {
-      new SpoofCheck(host, network, id).check(container.mac());
+      new MacSpoofCheck(host, network, id).check(container.mac());
     }
   }
 
@@ -82,11 +83,11 @@ final class BridgeCheck {
                 () -> invalid("prevResult has no interface " + config.bridge() + " on the host"));
     Link bridge = AttachmentCheck.requireLink(host, expected, HOST);
     AttachmentCheck.requireKind(bridge, "bridge", HOST);
-    boolean promiscuous = (bridge.flags() & IfLink.IFF_PROMISC) != 0;
-    if (promiscuous != config.promiscuous()) {
-      throw differs(
+    boolean promiscuous = (bridge.flags() & LinkConstants.IFF_PROMISC) != 0;
+    if (promiscuous != config.promiscMode()) {
+      throw mismatch(
           "bridge %s has promiscuous mode %s, promiscMode in the configuration is %s"
-              .formatted(bridge.name(), promiscuous ? "on" : "off", config.promiscuous()));
+              .formatted(bridge.name(), promiscuous ? "on" : "off", config.promiscMode()));
     }
     return bridge;
   }
@@ -94,28 +95,28 @@ final class BridgeCheck {
   /** The end on the host is known by its peer; its name may stand in the result or not. */
   private void checkVeth(Link bridge, Link container) throws CniException {
     for (Result.Interface expected : result.interfaces()) {
-      if (!expected.onHost() || expected.name().equals(config.bridge())) {
+      if (!expected.isOnHost() || expected.name().equals(config.bridge())) {
         continue;
       }
       Link end = AttachmentCheck.requireLink(host, expected, HOST);
-      if (end.isKind("veth") && end.index() == container.peer()) {
-        if (end.peer() != container.index()) {
-          throw differs(
+      if (end.isKind("veth") && end.index() == container.linkedIndex()) {
+        if (end.linkedIndex() != container.index()) {
+          throw mismatch(
               "the peer of %s is interface %d, expected %d, which is %s in the container"
-                  .formatted(end.name(), end.peer(), container.index(), container.name()));
+                  .formatted(end.name(), end.linkedIndex(), container.index(), container.name()));
         }
         requireMaster(end, bridge);
         return;
       }
     }
-    throw differs(
+    throw mismatch(
         "the peer of %s in the container is interface %d of the host, which prevResult does not name"
-            .formatted(container.name(), container.peer()));
+            .formatted(container.name(), container.linkedIndex()));
   }
 
   private void requireMaster(Link port, Link bridge) throws CniException {
     if (port.master() != bridge.index()) {
-      throw differs(
+      throw mismatch(
           port.master() == 0
               ? "interface %s is not a port of bridge %s".formatted(port.name(), bridge.name())
               : "interface %s is a port of interface %d, expected bridge %s"
@@ -127,15 +128,15 @@ final class BridgeCheck {
     List<Cidr> there;
     try {
       there =
-          host.routing().addresses(bridge.index()).stream()
+          host.rtnetlink().addresses(bridge.index()).stream()
               .map((InterfaceAddress it) -> new Cidr(it.address(), it.prefix()))
               .toList();
     } catch (IOException e) {
-      throw Namespace.failure("listing the addresses of " + bridge.name(), e);
+      throw NetNsSession.failure("listing the addresses of " + bridge.name(), e);
     }
     for (Cidr gateway : Bridge.gateways(result.ipsOf(index))) {
       if (!there.contains(gateway)) {
-        throw differs(
+        throw mismatch(
             "bridge %s does not have the gateway's address %s; it has %s"
                 .formatted(bridge.name(), gateway, there));
       }

@@ -3,19 +3,19 @@ package cni.plugins.bridge;
 import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
-import cni.api.CollectRequest;
 import cni.api.ConfigObject;
+import cni.api.GcRequest;
 import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.Result;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
-import cni.sandbox.Ipam;
-import cni.sandbox.LinkRemoval;
-import cni.sandbox.Masquerade;
-import cni.sandbox.Namespace;
-import cni.sandbox.VethPair;
+import cni.plugins.support.BatchedLinkDeletion;
+import cni.plugins.support.Ipam;
+import cni.plugins.support.Masquerade;
+import cni.plugins.support.NetNsSession;
+import cni.plugins.support.VethPair;
 import java.io.IOException;
 import java.util.List;
 import java.util.Map;
@@ -37,9 +37,9 @@ public final class BridgePlugin implements NetworkPlugin {
   @Override
   public Result add(AttachmentRequest request) throws CniException {
     BridgeConfig config = config(request);
-    config.requireFeasible(request.config().view());
-    try (Namespace host = Namespace.ofHost(request.context());
-        Namespace sandbox = Namespace.ofContainer(request, host)) {
+    config.requireConsistent(request.config().view());
+    try (NetNsSession host = NetNsSession.openHost(request.context());
+        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
       return new BridgeAttachment(request, config, host, sandbox).attach();
     }
   }
@@ -48,8 +48,8 @@ public final class BridgePlugin implements NetworkPlugin {
   public void check(AttachmentRequest request) throws CniException {
     BridgeConfig config = config(request);
     Ipam.check(request);
-    try (Namespace host = Namespace.ofHost(request.context());
-        Namespace sandbox = Namespace.ofContainer(request, host)) {
+    try (NetNsSession host = NetNsSession.openHost(request.context());
+        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
       new BridgeCheck(request, config, host, sandbox).check();
     }
   }
@@ -64,10 +64,10 @@ public final class BridgePlugin implements NetworkPlugin {
   public void delete(AttachmentRequest request) throws CniException {
     String bridge = BridgeConfig.bridgeName(request.config().view());
     try {
-      Ipam.delete(request, () -> disconnect(request, bridge));
+      Ipam.delete(request, () -> detach(request, bridge));
     } catch (IOException e) {
       String name = request.attachment().interfaceName();
-      throw Namespace.failure("disconnecting " + name + " from bridge " + bridge, e);
+      throw NetNsSession.failure("disconnecting " + name + " from bridge " + bridge, e);
     } finally {
       removeRules(request);
     }
@@ -78,46 +78,46 @@ public final class BridgePlugin implements NetworkPlugin {
     String network = request.config().network();
     AttachmentId id = request.attachment().id();
     if (view.bool("ipMasq") || view.bool("macspoofchk")) {
-      try (Namespace host = Namespace.ofHost(request.context())) {
+      try (NetNsSession host = NetNsSession.openHost(request.context())) {
         if (view.bool("ipMasq")) {
           new Masquerade(host, network, id).delete();
         }
         if (view.bool("macspoofchk")) {
-          new SpoofCheck(host, network, id).delete();
+          new MacSpoofCheck(host, network, id).delete();
         }
       }
     }
   }
 
-  private static void disconnect(AttachmentRequest request, String bridge)
+  private static void detach(AttachmentRequest request, String bridge)
       throws CniException, IOException {
     Result previous = request.prevResult().orElse(Result.EMPTY);
-    Optional<Result.Interface> adopted = adopted(previous, bridge);
-    try (Namespace host = Namespace.ofHost(request.context())) {
+    Optional<Result.Interface> adopted = adoptedInterface(previous, bridge);
+    try (NetNsSession host = NetNsSession.openHost(request.context())) {
       if (adopted.isPresent()) {
-        release(host, adopted.get(), bridge);
+        detachAdopted(host, adopted.get(), bridge);
         return;
       }
       if (!deleteContainerEnd(request, host)) {
-        deleteHostEnd(host, previous, bridge);
+        deleteByHostEnd(host, previous, bridge);
       }
     }
   }
 
   /** Whether there was an interface of this attachment in its namespace, which is gone now. */
-  private static boolean deleteContainerEnd(AttachmentRequest request, Namespace host)
+  private static boolean deleteContainerEnd(AttachmentRequest request, NetNsSession host)
       throws CniException, IOException {
-    Optional<Namespace> there = Namespace.ofContainerIfPresent(request, host);
+    Optional<NetNsSession> there = NetNsSession.openContainerIfPresent(request, host);
     if (there.isEmpty()) {
       return false;
     }
-    try (Namespace sandbox = there.get()) {
+    try (NetNsSession sandbox = there.get()) {
       String name = request.attachment().interfaceName();
-      return LinkRemoval.delete(
+      return BatchedLinkDeletion.delete(
           host,
           sandbox,
           () -> {
-            Optional<Link> link = sandbox.routing().link(name);
+            Optional<Link> link = sandbox.rtnetlink().link(name);
             boolean gone = link.isEmpty() || isAnothers(link.get(), request, host);
             return gone ? Optional.empty() : link;
           });
@@ -129,7 +129,7 @@ public final class BridgePlugin implements NetworkPlugin {
    * namespace at the same path: it has another hardware address than this one had, and its peer is
    * not the end that this one had on the host.
    */
-  private static boolean isAnothers(Link link, AttachmentRequest request, Namespace host)
+  private static boolean isAnothers(Link link, AttachmentRequest request, NetNsSession host)
       throws IOException {
     Result previous = request.prevResult().orElse(Result.EMPTY);
     Optional<Result.Interface> was = previous.find(link.name(), request.attachment().sandbox());
@@ -139,8 +139,11 @@ public final class BridgePlugin implements NetworkPlugin {
       return false;
     }
     for (Result.Interface end : previous.interfaces()) {
-      if (end.onHost()
-          && host.routing().link(end.name()).filter(it -> it.index() == link.peer()).isPresent()) {
+      if (end.isOnHost()
+          && host.rtnetlink()
+              .link(end.name())
+              .filter(it -> it.index() == link.linkedIndex())
+              .isPresent()) {
         return false; // somebody changed its address
       }
     }
@@ -148,12 +151,12 @@ public final class BridgePlugin implements NetworkPlugin {
   }
 
   /** The interface is the earlier plugin's, which deletes it; the bridge only lets it go. */
-  private static void release(Namespace host, Result.Interface port, String bridge)
+  private static void detachAdopted(NetNsSession host, Result.Interface port, String bridge)
       throws IOException {
-    Optional<Link> link = host.routing().link(port.name());
-    Optional<Link> master = host.routing().link(bridge);
+    Optional<Link> link = host.rtnetlink().link(port.name());
+    Optional<Link> master = host.rtnetlink().link(bridge);
     if (link.isPresent() && master.isPresent() && link.get().master() == master.get().index()) {
-      host.routing().executeUnless(LinkRequests.setMaster(link.get().index(), 0), Errno.ENODEV);
+      host.rtnetlink().executeIgnoring(LinkRequests.setMaster(link.get().index(), 0), Errno.ENODEV);
     }
   }
 
@@ -162,32 +165,32 @@ public final class BridgePlugin implements NetworkPlugin {
    * path) the veth can still be deleted by the end on the host. It usually went with the namespace;
    * by now another one may have its name.
    */
-  private static void deleteHostEnd(Namespace host, Result previous, String bridge)
+  private static void deleteByHostEnd(NetNsSession host, Result previous, String bridge)
       throws IOException {
     int index = previous.indexOf(bridge, "").orElse(-1);
     if (index < 0 || index + 1 >= previous.interfaces().size()) {
       return;
     }
-    VethPair.deleteHostEnd(host, previous.interfaces().get(index + 1));
+    VethPair.deleteByHostEnd(host, previous.interfaces().get(index + 1));
   }
 
   @Override
-  public void collect(CollectRequest request) throws CniException {
+  public void gc(GcRequest request) throws CniException {
     BridgeConfig config = BridgeConfig.parse(request.config(), Map.of());
-    Ipam.collect(request);
-    if (config.masquerade().isEmpty() && !config.spoofCheck()) {
+    Ipam.gc(request);
+    if (config.masqueradeBackend().isEmpty() && !config.spoofCheck()) {
       return; // nothing to look for, and perhaps a kernel without nf_tables
     }
-    try (Namespace host = Namespace.ofHost(request.context())) {
-      Masquerade.collect(host, request.config().network(), request.valid());
-      SpoofCheck.collect(host, request.config().network(), request.valid());
+    try (NetNsSession host = NetNsSession.openHost(request.context())) {
+      Masquerade.gc(host, request.config().network(), request.valid());
+      MacSpoofCheck.gc(host, request.config().network(), request.valid());
     }
   }
 
   @Override
   public void status(NetworkRequest request) throws CniException {
     BridgeConfig config = BridgeConfig.parse(request.config(), Map.of());
-    config.requireFeasible(request.config().view());
+    config.requireConsistent(request.config().view());
     Ipam.status(request);
   }
 
@@ -196,17 +199,19 @@ public final class BridgePlugin implements NetworkPlugin {
   }
 
   /** The first interface on the host that stands before the bridge, if that is there yet. */
-  static Optional<Result.Interface> madeBefore(Result result, String bridge) {
+  static Optional<Result.Interface> hostInterfaceBefore(Result result, String bridge) {
     List<Result.Interface> interfaces = result.interfaces();
     int end = result.indexOf(bridge, "").orElse(interfaces.size());
-    return interfaces.subList(0, end).stream().filter(Result.Interface::onHost).findFirst();
+    return interfaces.subList(0, end).stream().filter(Result.Interface::isOnHost).findFirst();
   }
 
   /**
    * The interface of an earlier plugin that was made a port of the bridge. In the result it stands
    * before the bridge; an interface that this plugin made itself stands after it.
    */
-  static Optional<Result.Interface> adopted(Result result, String bridge) {
-    return result.indexOf(bridge, "").isPresent() ? madeBefore(result, bridge) : Optional.empty();
+  static Optional<Result.Interface> adoptedInterface(Result result, String bridge) {
+    return result.indexOf(bridge, "").isPresent()
+        ? hostInterfaceBefore(result, bridge)
+        : Optional.empty();
   }
 }

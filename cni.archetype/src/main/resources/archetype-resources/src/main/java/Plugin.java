@@ -8,7 +8,7 @@ import cni.api.PluginConfig;
 import cni.api.Result;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
-import cni.sandbox.Namespace;
+import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.util.Optional;
 

@@ -2,7 +2,7 @@
 module ${package} {
   requires cni.api;
   requires cni.exec;
-  requires cni.sandbox;
+  requires cni.plugins.support;
 
   provides cni.api.NetworkPlugin with
       ${package}.Plugin;

@@ -1,12 +1,12 @@
 package cni.netlink.ffm.route;
 
-import static cni.netlink.ffm.Netlink.NLM_F_CREATE;
-import static cni.netlink.ffm.Netlink.NLM_F_DUMP;
-import static cni.netlink.ffm.Netlink.NLM_F_REPLACE;
+import static cni.netlink.ffm.NetlinkConstants.NLM_F_CREATE;
+import static cni.netlink.ffm.NetlinkConstants.NLM_F_DUMP;
+import static cni.netlink.ffm.NetlinkConstants.NLM_F_REPLACE;
 
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
-import cni.netlink.ffm.NetlinkMessage;
+import cni.netlink.ffm.NetlinkRequest;
 import java.net.InetAddress;
 import java.nio.ByteBuffer;
 
@@ -24,32 +24,32 @@ public record Neighbour(int link, InetAddress address, String mac, int state) {
   private static final int NDMSG = 12;
 
   /** The request that has the link know it, in place of what it knew before. */
-  public NetlinkMessage setRequest() {
-    return request("set", RtNetlink.RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE)
-        .bytes(RtNetlink.NDA_LLADDR, Mac.parse(mac));
+  public NetlinkRequest replaceRequest() {
+    return request("set", RtnetlinkConstants.RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE)
+        .bytes(RtnetlinkConstants.NDA_LLADDR, Mac.parse(mac));
   }
 
   /** The request that has the link forget it; ENOENT if it does not know it. */
-  public NetlinkMessage deleteRequest() {
-    return request("delete", RtNetlink.RTM_DELNEIGH, 0);
+  public NetlinkRequest deleteRequest() {
+    return request("delete", RtnetlinkConstants.RTM_DELNEIGH, 0);
   }
 
-  private NetlinkMessage request(String verb, int type, int flags) {
+  private NetlinkRequest request(String verb, int type, int flags) {
     String what = verb + " neighbour " + address.getHostAddress() + " of link " + link;
-    return new NetlinkMessage(what, type, flags)
-        .u8(Messages.family(address))
+    return new NetlinkRequest(what, type, flags)
+        .u8(RouteMessages.family(address))
         .u8(0)
         .u16(0)
         .u32(link)
         .u16(state)
         .u8(0)
         .u8(0)
-        .bytes(RtNetlink.NDA_DST, address.getAddress());
+        .bytes(RtnetlinkConstants.NDA_DST, address.getAddress());
   }
 
   /** Asks for the neighbours of a family that all links know. */
-  static NetlinkMessage listRequest(int family) {
-    return new NetlinkMessage("list neighbours", RtNetlink.RTM_GETNEIGH, NLM_F_DUMP)
+  static NetlinkRequest listRequest(int family) {
+    return new NetlinkRequest("list neighbours", RtnetlinkConstants.RTM_GETNEIGH, NLM_F_DUMP)
         .u8(family)
         .u8(0)
         .u16(0)
@@ -60,15 +60,15 @@ public record Neighbour(int link, InetAddress address, String mac, int state) {
   }
 
   static Neighbour read(ByteBuffer message) throws MalformedMessageException {
-    Attributes attributes = Messages.attributes(message, NDMSG);
+    Attributes attributes = RouteMessages.attributes(message, NDMSG);
     byte[] address =
         attributes
-            .bytes(RtNetlink.NDA_DST)
+            .bytes(RtnetlinkConstants.NDA_DST)
             .orElseThrow(() -> new MalformedMessageException("a neighbour without address"));
     return new Neighbour(
         message.getInt(4),
-        Messages.address(address),
-        attributes.bytes(RtNetlink.NDA_LLADDR).map(Mac::format).orElse(""),
+        RouteMessages.address(address),
+        attributes.bytes(RtnetlinkConstants.NDA_LLADDR).map(Mac::format).orElse(""),
         Short.toUnsignedInt(message.getShort(8)));
   }
 }

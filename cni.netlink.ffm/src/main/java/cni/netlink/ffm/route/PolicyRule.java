@@ -2,8 +2,8 @@ package cni.netlink.ffm.route;
 
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
-import cni.netlink.ffm.Netlink;
-import cni.netlink.ffm.NetlinkMessage;
+import cni.netlink.ffm.NetlinkConstants;
+import cni.netlink.ffm.NetlinkRequest;
 import java.net.InetAddress;
 import java.nio.ByteBuffer;
 import java.util.List;
@@ -17,7 +17,7 @@ import java.util.Optional;
  * @param sourcePrefix the length of the source's prefix, in bits
  * @param table the routing table
  * @param priority lower comes first; 0 for one below the lowest of those that were added
- * @param isPlain whether nothing but the source matters
+ * @param matchesSourceOnly whether nothing but the source matters
  */
 public record PolicyRule(
     int family,
@@ -25,7 +25,7 @@ public record PolicyRule(
     int sourcePrefix,
     int table,
     int priority,
-    boolean isPlain) {
+    boolean matchesSourceOnly) {
   /** FRA_DST, _IIFNAME, _FWMARK, _OIFNAME, _L3MDEV, _UID_RANGE, _IP_PROTO, _SPORT and _DPORT. */
   private static final List<Integer> SELECTORS = List.of(1, 3, 10, 17, 19, 20, 22, 23, 24);
 
@@ -38,24 +38,27 @@ public record PolicyRule(
   private static final int FIB_RULE_HDR = 12;
 
   /** The rule for packets from one address. */
-  public static PolicyRule from(InetAddress source, int table) {
+  public static PolicyRule fromSource(InetAddress source, int table) {
     int bits = 8 * source.getAddress().length;
-    return new PolicyRule(Messages.family(source), Optional.of(source), bits, table, 0, true);
+    return new PolicyRule(RouteMessages.family(source), Optional.of(source), bits, table, 0, true);
   }
 
   /** The request that adds it; EEXIST if there is the very same. */
-  public NetlinkMessage addRequest() {
-    return request("add", RtNetlink.RTM_NEWRULE, Netlink.NLM_F_CREATE | Netlink.NLM_F_EXCL);
+  public NetlinkRequest addRequest() {
+    return request(
+        "add",
+        RtnetlinkConstants.RTM_NEWRULE,
+        NetlinkConstants.NLM_F_CREATE | NetlinkConstants.NLM_F_EXCL);
   }
 
   /** The request that deletes it; ENOENT if there is none. */
-  public NetlinkMessage deleteRequest() {
-    return request("delete", RtNetlink.RTM_DELRULE, 0);
+  public NetlinkRequest deleteRequest() {
+    return request("delete", RtnetlinkConstants.RTM_DELRULE, 0);
   }
 
-  private NetlinkMessage request(String verb, int type, int flags) {
+  private NetlinkRequest request(String verb, int type, int flags) {
     String from = source.map(address -> " from " + address.getHostAddress()).orElse("");
-    var message = new NetlinkMessage(verb + " rule" + from + " table " + table, type, flags);
+    var message = new NetlinkRequest(verb + " rule" + from + " table " + table, type, flags);
     int shortTable = table > 0 && table < 256 ? table : 0; // a longer number has its attribute
     message.u8(family).u8(0).u8(sourcePrefix).u8(0);
     message.u8(shortTable).u8(0).u8(0).u8(FR_ACT_TO_TBL).u32(0);
@@ -70,17 +73,19 @@ public record PolicyRule(
   }
 
   /** Asks for the rules of a family. */
-  static NetlinkMessage listRequest(int family) {
-    var message = new NetlinkMessage("list rules", RtNetlink.RTM_GETRULE, Netlink.NLM_F_DUMP);
+  static NetlinkRequest listRequest(int family) {
+    var message =
+        new NetlinkRequest(
+            "list rules", RtnetlinkConstants.RTM_GETRULE, NetlinkConstants.NLM_F_DUMP);
     return message.u8(family).u8(0).u8(0).u8(0).u8(0).u8(0).u8(0).u8(0).u32(0);
   }
 
   static PolicyRule read(ByteBuffer message) throws MalformedMessageException {
-    Attributes attributes = Messages.attributes(message, FIB_RULE_HDR);
+    Attributes attributes = RouteMessages.attributes(message, FIB_RULE_HDR);
     Optional<byte[]> source = attributes.bytes(FRA_SRC);
     return new PolicyRule(
         Byte.toUnsignedInt(message.get(0)),
-        source.isEmpty() ? Optional.empty() : Optional.of(Messages.address(source.get())),
+        source.isEmpty() ? Optional.empty() : Optional.of(RouteMessages.address(source.get())),
         Byte.toUnsignedInt(message.get(2)),
         attributes.u32(FRA_TABLE).orElse(Byte.toUnsignedInt(message.get(4))),
         attributes.u32(FRA_PRIORITY).orElse(0),

@@ -1,13 +1,13 @@
 package cni.netlink.ffm.route;
 
-import static cni.netlink.ffm.Netlink.NLM_F_CREATE;
-import static cni.netlink.ffm.Netlink.NLM_F_DUMP;
-import static cni.netlink.ffm.Netlink.NLM_F_REPLACE;
+import static cni.netlink.ffm.NetlinkConstants.NLM_F_CREATE;
+import static cni.netlink.ffm.NetlinkConstants.NLM_F_DUMP;
+import static cni.netlink.ffm.NetlinkConstants.NLM_F_REPLACE;
 
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
-import cni.netlink.ffm.Netlink;
-import cni.netlink.ffm.NetlinkMessage;
+import cni.netlink.ffm.NetlinkConstants;
+import cni.netlink.ffm.NetlinkRequest;
 import java.net.Inet4Address;
 import java.net.InetAddress;
 import java.nio.ByteBuffer;
@@ -65,24 +65,27 @@ public record Route(
 
   /** A unicast route of the main table. */
   public static Route unicast(InetAddress destination, int prefix, Hop hop) {
-    int scope = hop.gateway().isPresent() ? RtNetlink.RT_SCOPE_UNIVERSE : RtNetlink.RT_SCOPE_LINK;
+    int scope =
+        hop.gateway().isPresent()
+            ? RtnetlinkConstants.RT_SCOPE_UNIVERSE
+            : RtnetlinkConstants.RT_SCOPE_LINK;
     return new Route(
         destination,
         prefix,
         List.of(hop),
         0,
-        RtNetlink.RT_TABLE_MAIN,
+        RtnetlinkConstants.RT_TABLE_MAIN,
         scope,
-        RtNetlink.RTN_UNICAST,
+        RtnetlinkConstants.RTN_UNICAST,
         0,
         0,
         0,
-        RtNetlink.RTPROT_BOOT,
+        RtnetlinkConstants.RTPROT_BOOT,
         Optional.empty());
   }
 
   /** The same with these attributes; see the record's components. */
-  public Route with(int newPriority, int newTable, int newScope, int newMtu, int newMss) {
+  public Route withAttributes(int newPriority, int newTable, int newScope, int newMtu, int newMss) {
     return new Route(
         destination,
         prefix,
@@ -102,7 +105,7 @@ public record Route(
    * The same in another table, without flags: of those that are there some only the kernel sets.
    */
   public Route inTable(int newTable) {
-    return with(hops, newTable, 0, source);
+    return withAttributes(hops, newTable, 0, source);
   }
 
   /**
@@ -110,22 +113,22 @@ public record Route(
    * out of those that differ in nothing else, and takes apart again what is deleted. One for IPv4
    * is a whole, which none of its links owns.
    */
-  public List<Route> through(int link) {
+  public List<Route> partsThrough(int link) {
     if (hops.size() > 1 && destination instanceof Inet4Address) {
       return List.of();
     }
     return hops.stream()
         .filter(hop -> hop.link() == link)
-        .map(hop -> with(List.of(hop), table, flags, source))
+        .map(hop -> withAttributes(List.of(hop), table, flags, source))
         .toList();
   }
 
   /** The same with the address that is taken for packets that have none yet. */
-  public Route from(InetAddress newSource) {
-    return with(hops, table, flags, Optional.of(newSource));
+  public Route withSource(InetAddress newSource) {
+    return withAttributes(hops, table, flags, Optional.of(newSource));
   }
 
-  private Route with(
+  private Route withAttributes(
       List<Hop> newHops, int newTable, int newFlags, Optional<InetAddress> newSource) {
     return new Route(
         destination,
@@ -144,29 +147,29 @@ public record Route(
 
   /** Whether the kernel made it from another one for a single destination. */
   public boolean isCached() {
-    return (flags & RtNetlink.RTM_F_CLONED) != 0;
+    return (flags & RtnetlinkConstants.RTM_F_CLONED) != 0;
   }
 
   /**
    * The request that adds it, beside routes to the same destination that differ in their way out.
    * EEXIST if there is the very same.
    */
-  public NetlinkMessage addRequest() {
-    return request("add", RtNetlink.RTM_NEWROUTE, NLM_F_CREATE);
+  public NetlinkRequest addRequest() {
+    return request("add", RtnetlinkConstants.RTM_NEWROUTE, NLM_F_CREATE);
   }
 
   /** The request that sets it in place of one to the same destination with the same metric. */
-  public NetlinkMessage replaceRequest() {
-    return request("set", RtNetlink.RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
+  public NetlinkRequest replaceRequest() {
+    return request("set", RtnetlinkConstants.RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
   }
 
   /** The request that deletes it; ESRCH if there is none. */
-  public NetlinkMessage deleteRequest() {
-    return request("delete", RtNetlink.RTM_DELROUTE, 0);
+  public NetlinkRequest deleteRequest() {
+    return request("delete", RtnetlinkConstants.RTM_DELROUTE, 0);
   }
 
   /** The request that deletes the one that the kernel made for an address; ESRCH if it did not. */
-  public NetlinkMessage deleteKernelsRequest() {
+  public NetlinkRequest deleteKernelRouteRequest() {
     return new Route(
             destination,
             prefix,
@@ -178,20 +181,20 @@ public record Route(
             0,
             0,
             0,
-            RtNetlink.RTPROT_KERNEL,
+            RtnetlinkConstants.RTPROT_KERNEL,
             Optional.empty())
         .deleteRequest();
   }
 
   /** Asks for the route that a packet to an address would take. */
-  static NetlinkMessage getRequest(InetAddress destination) {
+  static NetlinkRequest getRequest(InetAddress destination) {
     byte[] address = destination.getAddress();
     var message =
-        new NetlinkMessage(
-            "get the route to " + destination.getHostAddress(), RtNetlink.RTM_GETROUTE, 0);
-    message.u8(Messages.family(destination)).u8(8 * address.length).u8(0).u8(0);
+        new NetlinkRequest(
+            "get the route to " + destination.getHostAddress(), RtnetlinkConstants.RTM_GETROUTE, 0);
+    message.u8(RouteMessages.family(destination)).u8(8 * address.length).u8(0).u8(0);
     message.u8(0).u8(0).u8(0).u8(0).u32(0);
-    return message.bytes(RtNetlink.RTA_DST, address);
+    return message.bytes(RtnetlinkConstants.RTA_DST, address);
   }
 
   /**
@@ -199,81 +202,85 @@ public record Route(
    *
    * @param family AF_INET or AF_INET6
    */
-  public static NetlinkMessage listRequest(int family) {
-    var message = new NetlinkMessage("list routes", RtNetlink.RTM_GETROUTE, NLM_F_DUMP);
+  public static NetlinkRequest listRequest(int family) {
+    var message = new NetlinkRequest("list routes", RtnetlinkConstants.RTM_GETROUTE, NLM_F_DUMP);
     return message.u8(family).u8(0).u8(0).u8(0).u8(0).u8(0).u8(0).u8(0).u32(0);
   }
 
-  private NetlinkMessage request(String verb, int messageType, int requestFlags) {
+  private NetlinkRequest request(String verb, int messageType, int requestFlags) {
     Hop hop = hops.getFirst();
     String via = hop.gateway().map(gateway -> " via " + gateway.getHostAddress()).orElse("");
     var message =
-        new NetlinkMessage(
+        new NetlinkRequest(
             verb + " route " + destination.getHostAddress() + "/" + prefix + via,
             messageType,
             requestFlags);
     int shortTable =
         table >= 0 && table < 256 ? table : 0; // a longer number stands in RTA_TABLE alone
-    message.u8(Messages.family(destination)).u8(prefix).u8(0).u8(0);
+    message.u8(RouteMessages.family(destination)).u8(prefix).u8(0).u8(0);
     message.u8(shortTable).u8(protocol).u8(scope).u8(type);
-    message.u32(flags & RtNetlink.RTNH_F_ONLINK); // the others only the kernel may say
+    message.u32(flags & RtnetlinkConstants.RTNH_F_ONLINK); // the others only the kernel may say
     if (prefix > 0) {
-      message.bytes(RtNetlink.RTA_DST, destination.getAddress());
+      message.bytes(RtnetlinkConstants.RTA_DST, destination.getAddress());
     }
-    hop.gateway().ifPresent(gateway -> message.bytes(RtNetlink.RTA_GATEWAY, gateway.getAddress()));
-    source.ifPresent(address -> message.bytes(RtNetlink.RTA_PREFSRC, address.getAddress()));
-    message.u32(RtNetlink.RTA_OIF, hop.link());
+    hop.gateway()
+        .ifPresent(gateway -> message.bytes(RtnetlinkConstants.RTA_GATEWAY, gateway.getAddress()));
+    source.ifPresent(
+        address -> message.bytes(RtnetlinkConstants.RTA_PREFSRC, address.getAddress()));
+    message.u32(RtnetlinkConstants.RTA_OIF, hop.link());
     if (priority != 0) {
-      message.u32(RtNetlink.RTA_PRIORITY, priority);
+      message.u32(RtnetlinkConstants.RTA_PRIORITY, priority);
     }
     if (shortTable != table) {
-      message.u32(RtNetlink.RTA_TABLE, table);
+      message.u32(RtnetlinkConstants.RTA_TABLE, table);
     }
     if (mtu != 0 || advertisedMss != 0) {
-      message.nest(RtNetlink.RTA_METRICS, this::metrics);
+      message.nest(RtnetlinkConstants.RTA_METRICS, this::metrics);
     }
     return message;
   }
 
-  private void metrics(NetlinkMessage message) {
+  private void metrics(NetlinkRequest message) {
     if (mtu != 0) {
-      message.u32(RtNetlink.RTAX_MTU, mtu);
+      message.u32(RtnetlinkConstants.RTAX_MTU, mtu);
     }
     if (advertisedMss != 0) {
-      message.u32(RtNetlink.RTAX_ADVMSS, advertisedMss);
+      message.u32(RtnetlinkConstants.RTAX_ADVMSS, advertisedMss);
     }
   }
 
   static Route read(ByteBuffer message) throws MalformedMessageException {
-    Attributes attributes = Messages.attributes(message, RTMSG);
-    boolean v4 = message.get(0) == RtNetlink.AF_INET;
+    Attributes attributes = RouteMessages.attributes(message, RTMSG);
+    boolean v4 = message.get(0) == RtnetlinkConstants.AF_INET;
     Attributes metrics =
-        attributes.nested(RtNetlink.RTA_METRICS).orElse(Attributes.read(ByteBuffer.allocate(0)));
-    byte[] destination = attributes.bytes(RtNetlink.RTA_DST).orElse(new byte[v4 ? 4 : 16]);
+        attributes
+            .nested(RtnetlinkConstants.RTA_METRICS)
+            .orElse(Attributes.read(ByteBuffer.allocate(0)));
+    byte[] destination = attributes.bytes(RtnetlinkConstants.RTA_DST).orElse(new byte[v4 ? 4 : 16]);
     return new Route(
-        Messages.address(destination),
+        RouteMessages.address(destination),
         Byte.toUnsignedInt(message.get(1)),
         readHops(attributes),
-        attributes.u32(RtNetlink.RTA_PRIORITY).orElse(0),
-        attributes.u32(RtNetlink.RTA_TABLE).orElse(Byte.toUnsignedInt(message.get(4))),
+        attributes.u32(RtnetlinkConstants.RTA_PRIORITY).orElse(0),
+        attributes.u32(RtnetlinkConstants.RTA_TABLE).orElse(Byte.toUnsignedInt(message.get(4))),
         Byte.toUnsignedInt(message.get(6)),
         Byte.toUnsignedInt(message.get(7)),
         message.getInt(8),
-        metrics.u32(RtNetlink.RTAX_MTU).orElse(0),
-        metrics.u32(RtNetlink.RTAX_ADVMSS).orElse(0),
+        metrics.u32(RtnetlinkConstants.RTAX_MTU).orElse(0),
+        metrics.u32(RtnetlinkConstants.RTAX_ADVMSS).orElse(0),
         Byte.toUnsignedInt(message.get(5)),
         readSource(attributes));
   }
 
   private static Optional<InetAddress> readSource(Attributes attributes)
       throws MalformedMessageException {
-    Optional<byte[]> source = attributes.bytes(RtNetlink.RTA_PREFSRC);
-    return source.isEmpty() ? Optional.empty() : Optional.of(Messages.address(source.get()));
+    Optional<byte[]> source = attributes.bytes(RtnetlinkConstants.RTA_PREFSRC);
+    return source.isEmpty() ? Optional.empty() : Optional.of(RouteMessages.address(source.get()));
   }
 
   private static List<Hop> readHops(Attributes attributes) throws MalformedMessageException {
     List<Hop> hops = new ArrayList<>(1);
-    for (ByteBuffer multipath : attributes.all(RtNetlink.RTA_MULTIPATH)) {
+    for (ByteBuffer multipath : attributes.all(RtnetlinkConstants.RTA_MULTIPATH)) {
       int at = 0;
       while (multipath.limit() - at >= RTNEXTHOP) {
         int length = Short.toUnsignedInt(multipath.getShort(at));
@@ -281,25 +288,25 @@ public record Route(
           throw new MalformedMessageException("a next hop of length " + length);
         }
         ByteBuffer hop = multipath.slice(at, length).order(multipath.order());
-        hops.add(readHop(hop.getInt(4), Messages.attributes(hop, RTNEXTHOP)));
-        at += Netlink.align(length);
+        hops.add(readHop(hop.getInt(4), RouteMessages.attributes(hop, RTNEXTHOP)));
+        at += NetlinkConstants.align(length);
       }
     }
     if (hops.isEmpty()) {
-      hops.add(readHop(attributes.u32(RtNetlink.RTA_OIF).orElse(0), attributes));
+      hops.add(readHop(attributes.u32(RtnetlinkConstants.RTA_OIF).orElse(0), attributes));
     }
     return hops;
   }
 
   private static Hop readHop(int link, Attributes attributes) throws MalformedMessageException {
-    Optional<byte[]> gateway = attributes.bytes(RtNetlink.RTA_GATEWAY);
+    Optional<byte[]> gateway = attributes.bytes(RtnetlinkConstants.RTA_GATEWAY);
     return gateway.isEmpty()
         ? new Hop(link, Optional.empty())
-        : new Hop(link, Optional.of(Messages.address(gateway.get())));
+        : new Hop(link, Optional.of(RouteMessages.address(gateway.get())));
   }
 
   /** Whether it leads to that network. */
-  public boolean leadsTo(InetAddress network, int networkPrefix) {
+  public boolean hasDestination(InetAddress network, int networkPrefix) {
     return prefix == networkPrefix
         && (destination instanceof Inet4Address) == (network instanceof Inet4Address)
         && destination.equals(network);

@@ -1,6 +1,6 @@
 package cni.netlink.ffm.tc;
 
-import cni.netlink.ffm.NetlinkMessage;
+import cni.netlink.ffm.NetlinkRequest;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
@@ -21,26 +21,26 @@ public record HtbClass(int handle, long rate, long burst) {
   private static final int TC_HTB_OPT = 44;
 
   /** How many bytes go before another class has its turn, at most that of the kernel. */
-  private static final long LARGEST_QUANTUM = 200_000;
+  private static final long MAX_QUANTUM_BYTES = 200_000;
 
-  private static final long SMALLEST_QUANTUM = 1514;
+  private static final long MIN_QUANTUM_BYTES = 1514;
 
   /** The request that adds it to a qdisc. */
-  public NetlinkMessage addRequest(int link, int qdisc) {
+  public NetlinkRequest addRequest(int link, int qdisc) {
     ByteBuffer options = ByteBuffer.allocate(TC_HTB_OPT).order(ByteOrder.nativeOrder());
-    Tc.writeRate(options, TC_LINKLAYER_ETHERNET, rate);
-    Tc.writeRate(options, TC_LINKLAYER_ETHERNET, rate);
+    TcConstants.writeRate(options, TC_LINKLAYER_ETHERNET, rate);
+    TcConstants.writeRate(options, TC_LINKLAYER_ETHERNET, rate);
     int buffer = burst == 0 ? 0 : TokenBucket.ticks(rate, burst);
-    long quantum = Math.clamp(rate / 10, SMALLEST_QUANTUM, LARGEST_QUANTUM);
+    long quantum = Math.clamp(rate / 10, MIN_QUANTUM_BYTES, MAX_QUANTUM_BYTES);
     options.putInt(buffer).putInt(buffer).putInt((int) quantum);
     String what = "add htb class to link " + link;
-    return Tc.create(what, Tc.RTM_NEWTCLASS, link, handle, qdisc, 0)
-        .string(Tc.TCA_KIND, "htb")
+    return TcConstants.createRequest(what, TcConstants.RTM_NEWTCLASS, link, handle, qdisc, 0)
+        .string(TcConstants.TCA_KIND, "htb")
         .nest(
-            Tc.TCA_OPTIONS,
+            TcConstants.TCA_OPTIONS,
             nested -> {
               nested.bytes(TCA_HTB_PARMS, options.array());
-              if (Tc.isLong(rate)) {
+              if (TcConstants.exceeds32Bits(rate)) {
                 nested.u64(TCA_HTB_RATE64, rate).u64(TCA_HTB_CEIL64, rate);
               }
             });

@@ -2,9 +2,9 @@ package cni.netlink.ffm.tc;
 
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
-import cni.netlink.ffm.Netlink;
-import cni.netlink.ffm.NetlinkMessage;
-import cni.netlink.ffm.route.Rtnetlink;
+import cni.netlink.ffm.NetlinkConstants;
+import cni.netlink.ffm.NetlinkRequest;
+import cni.netlink.ffm.route.RouteSocket;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -18,7 +18,8 @@ import java.util.Optional;
  * @param link the link's index
  * @param kind such as {@code tbf}
  * @param handle the number by which classes and filters refer to it
- * @param parent what it belongs to: a class, or {@link Tc#ROOT} or {@link Tc#INGRESS}
+ * @param parent what it belongs to: a class, or {@link TcConstants#ROOT} or {@link
+ *     TcConstants#INGRESS}
  * @param bucket how fast it sends, if it is a tbf
  */
 public record Qdisc(int link, String kind, int handle, int parent, Optional<TokenBucket> bucket) {
@@ -35,28 +36,28 @@ public record Qdisc(int link, String kind, int handle, int parent, Optional<Toke
   private static final int HTB_RATE_TO_QUANTUM = 10;
 
   /** A request for one that needs no options: {@code ingress}, {@code clsact}, {@code noqueue}. */
-  public static NetlinkMessage add(int link, String kind, int handle, int parent) {
-    return create(link, kind, handle, parent).bytes(Tc.TCA_OPTIONS, new byte[0]);
+  public static NetlinkRequest add(int link, String kind, int handle, int parent) {
+    return create(link, kind, handle, parent).bytes(TcConstants.TCA_OPTIONS, new byte[0]);
   }
 
-  private static NetlinkMessage create(int link, String kind, int handle, int parent) {
+  private static NetlinkRequest create(int link, String kind, int handle, int parent) {
     String what = "add qdisc " + kind + " to link " + link;
-    return Tc.create(what, Tc.RTM_NEWQDISC, link, handle, parent, 0).string(Tc.TCA_KIND, kind);
+    return TcConstants.createRequest(what, TcConstants.RTM_NEWQDISC, link, handle, parent, 0)
+        .string(TcConstants.TCA_KIND, kind);
   }
 
   /** A request for a token bucket filter, tc-tbf(8). */
-  public static NetlinkMessage addTokenBucket(
-      int link, int handle, int parent, TokenBucket bucket) {
+  public static NetlinkRequest addTbf(int link, int handle, int parent, TokenBucket bucket) {
     ByteBuffer options = ByteBuffer.allocate(TC_TBF_QOPT).order(ByteOrder.nativeOrder());
-    Tc.writeRate(options, 0, bucket.rate());
-    Tc.writeRate(options, 0, 0);
+    TcConstants.writeRate(options, 0, bucket.rate());
+    TcConstants.writeRate(options, 0, 0);
     options.putInt(bucket.limit()).putInt(bucket.buffer()).putInt(0);
     return create(link, "tbf", handle, parent)
         .nest(
-            Tc.TCA_OPTIONS,
+            TcConstants.TCA_OPTIONS,
             nested -> {
               nested.bytes(TCA_TBF_PARMS, options.array());
-              if (Tc.isLong(bucket.rate())) {
+              if (TcConstants.exceeds32Bits(bucket.rate())) {
                 nested.u64(TCA_TBF_RATE64, bucket.rate());
               }
             });
@@ -67,17 +68,17 @@ public record Qdisc(int link, String kind, int handle, int parent, Optional<Toke
    *
    * @param defaultClass the minor number of the class for what no filter knows
    */
-  public static NetlinkMessage addHierarchy(int link, int handle, int parent, int defaultClass) {
+  public static NetlinkRequest addHtb(int link, int handle, int parent, int defaultClass) {
     ByteBuffer global = ByteBuffer.allocate(20).order(ByteOrder.nativeOrder()); // tc_htb_glob
     global.putInt(HTB_VERSION).putInt(HTB_RATE_TO_QUANTUM).putInt(defaultClass);
     return create(link, "htb", handle, parent)
-        .nest(Tc.TCA_OPTIONS, nested -> nested.bytes(TCA_HTB_INIT, global.array()));
+        .nest(TcConstants.TCA_OPTIONS, nested -> nested.bytes(TCA_HTB_INIT, global.array()));
   }
 
   /** A request that removes a link's qdisc with all its classes and filters. */
-  public static NetlinkMessage delete(int link, int handle, int parent) {
-    var message = new NetlinkMessage("delete qdisc of link " + link, Tc.RTM_DELQDISC, 0);
-    return Tc.header(message, link, handle, parent, 0);
+  public static NetlinkRequest delete(int link, int handle, int parent) {
+    var message = new NetlinkRequest("delete qdisc of link " + link, TcConstants.RTM_DELQDISC, 0);
+    return TcConstants.header(message, link, handle, parent, 0);
   }
 
   /**
@@ -85,11 +86,12 @@ public record Qdisc(int link, String kind, int handle, int parent, Optional<Toke
    *
    * @throws IOException if the kernel cannot be asked
    */
-  public static List<Qdisc> list(Rtnetlink routing, int link) throws IOException {
+  public static List<Qdisc> list(RouteSocket routing, int link) throws IOException {
     var request =
-        new NetlinkMessage("list qdiscs of link " + link, Tc.RTM_GETQDISC, Netlink.NLM_F_DUMP);
+        new NetlinkRequest(
+            "list qdiscs of link " + link, TcConstants.RTM_GETQDISC, NetlinkConstants.NLM_F_DUMP);
     List<Qdisc> qdiscs = new ArrayList<>();
-    for (ByteBuffer message : routing.list(Tc.header(request, link, 0, 0, 0))) {
+    for (ByteBuffer message : routing.query(TcConstants.header(request, link, 0, 0, 0))) {
       Qdisc qdisc = read(message);
       if (qdisc.link() == link) {
         qdiscs.add(qdisc);
@@ -99,10 +101,10 @@ public record Qdisc(int link, String kind, int handle, int parent, Optional<Toke
   }
 
   private static Qdisc read(ByteBuffer message) throws MalformedMessageException {
-    Attributes attributes = Tc.attributes(message);
-    String kind = attributes.string(Tc.TCA_KIND).orElse("");
+    Attributes attributes = TcConstants.attributes(message);
+    String kind = attributes.string(TcConstants.TCA_KIND).orElse("");
     Optional<Attributes> options =
-        kind.equals("tbf") ? attributes.nested(Tc.TCA_OPTIONS) : Optional.empty();
+        kind.equals("tbf") ? attributes.nested(TcConstants.TCA_OPTIONS) : Optional.empty();
     return new Qdisc(
         message.getInt(4),
         kind,

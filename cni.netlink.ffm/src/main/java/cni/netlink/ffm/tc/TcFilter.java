@@ -2,9 +2,9 @@ package cni.netlink.ffm.tc;
 
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
-import cni.netlink.ffm.Netlink;
-import cni.netlink.ffm.NetlinkMessage;
-import cni.netlink.ffm.route.Rtnetlink;
+import cni.netlink.ffm.NetlinkConstants;
+import cni.netlink.ffm.NetlinkRequest;
+import cni.netlink.ffm.route.RouteSocket;
 import java.io.IOException;
 import java.net.Inet4Address;
 import java.net.InetAddress;
@@ -63,14 +63,14 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
    *
    * @param priority lower comes first
    */
-  public static NetlinkMessage redirectIncoming(int link, int priority, int target) {
-    int parent = Tc.INGRESS_HANDLE;
-    return add("u32", link, parent, priority, Tc.ALL_PROTOCOLS)
+  public static NetlinkRequest redirectIngress(int link, int priority, int target) {
+    int parent = TcConstants.INGRESS_HANDLE;
+    return add("u32", link, parent, priority, TcConstants.ALL_PROTOCOLS)
         .nest(
-            Tc.TCA_OPTIONS,
+            TcConstants.TCA_OPTIONS,
             u32 ->
-                u32.bytes(TCA_U32_SEL, selector(List.of(new Key(0, 0, 0))))
-                    .u32(TCA_U32_CLASSID, Tc.handle(1, 1))
+                u32.bytes(TCA_U32_SEL, selector(List.of(new U32Key(0, 0, 0))))
+                    .u32(TCA_U32_CLASSID, TcConstants.handle(1, 1))
                     .nest(
                         TCA_U32_ACT,
                         actions ->
@@ -80,10 +80,10 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
   }
 
   /** A request for the same with a filter that has no more to it, tc-matchall(8). */
-  public static NetlinkMessage redirectAll(int link, int parent, int priority, int target) {
-    return add("matchall", link, parent, priority, Tc.ALL_PROTOCOLS)
+  public static NetlinkRequest redirectAll(int link, int parent, int priority, int target) {
+    return add("matchall", link, parent, priority, TcConstants.ALL_PROTOCOLS)
         .nest(
-            Tc.TCA_OPTIONS,
+            TcConstants.TCA_OPTIONS,
             matchall ->
                 matchall.nest(
                     TCA_MATCHALL_ACT,
@@ -91,13 +91,13 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
   }
 
   /** A request for a filter that sends packets to an address out by another link, tc-flower(8). */
-  public static NetlinkMessage redirectTo(
+  public static NetlinkRequest redirectDestination(
       int link, int parent, int priority, InetAddress destination, int target) {
     boolean v4 = destination instanceof Inet4Address;
-    int protocol = v4 ? Tc.IPV4 : Tc.IPV6;
+    int protocol = v4 ? TcConstants.IPV4 : TcConstants.IPV6;
     return add("flower", link, parent, priority, protocol)
         .nest(
-            Tc.TCA_OPTIONS,
+            TcConstants.TCA_OPTIONS,
             flower ->
                 flower
                     .nest(
@@ -115,7 +115,7 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
    * @param source whether the network is where they come from
    * @param flow the class
    */
-  public static NetlinkMessage classify(
+  public static NetlinkRequest classify(
       int link,
       int parent,
       int priority,
@@ -125,30 +125,30 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
       int flow) {
     boolean v4 = network instanceof Inet4Address;
     int offset = v4 ? (source ? V4_SOURCE : V4_DESTINATION) : source ? V6_SOURCE : V6_DESTINATION;
-    List<Key> keys = new ArrayList<>();
+    List<U32Key> keys = new ArrayList<>();
     ByteBuffer address = ByteBuffer.wrap(network.getAddress());
     for (int at = 0; at < address.limit() && 8 * at < prefix; at += 4) {
       int bits = Math.min(32, prefix - 8 * at);
       int mask = -1 << (32 - bits);
-      keys.add(new Key(mask, address.getInt(at) & mask, offset + at));
+      keys.add(new U32Key(mask, address.getInt(at) & mask, offset + at));
     }
     if (keys.isEmpty()) {
-      keys.add(new Key(0, 0, 0));
+      keys.add(new U32Key(0, 0, 0));
     }
-    return add("u32", link, parent, priority, v4 ? Tc.IPV4 : Tc.IPV6)
+    return add("u32", link, parent, priority, v4 ? TcConstants.IPV4 : TcConstants.IPV6)
         .nest(
-            Tc.TCA_OPTIONS,
+            TcConstants.TCA_OPTIONS,
             u32 -> u32.bytes(TCA_U32_SEL, selector(keys)).u32(TCA_U32_CLASSID, flow));
   }
 
   /** A word of the packet that is compared: mask and value as numbers, offset in bytes. */
-  private record Key(int mask, int value, int offset) {}
+  private record U32Key(int mask, int value, int offset) {}
 
-  private static byte[] selector(List<Key> keys) {
+  private static byte[] selector(List<U32Key> keys) {
     // struct tc_u32_sel: flags, offshift, nkeys u8, offmask be16, off u16, offoff, hoff s16, hmask
     ByteBuffer selector = ByteBuffer.allocate(16 + 16 * keys.size());
     selector.put(0, TC_U32_TERMINAL).put(2, (byte) keys.size()).position(16);
-    for (Key key : keys) {
+    for (U32Key key : keys) {
       selector.putInt(key.mask()).putInt(key.value());
       selector.order(ByteOrder.nativeOrder()).putInt(key.offset()).putInt(0);
       selector.order(ByteOrder.BIG_ENDIAN);
@@ -156,7 +156,7 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
     return selector.array();
   }
 
-  private static void redirect(NetlinkMessage action, int verdict, int target) {
+  private static void redirect(NetlinkRequest action, int verdict, int target) {
     ByteBuffer mirred = ByteBuffer.allocate(TC_MIRRED).order(ByteOrder.nativeOrder());
     mirred.putInt(8, verdict).putInt(20, TCA_EGRESS_REDIR).putInt(24, target);
     action
@@ -164,10 +164,11 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
         .nest(TCA_ACT_OPTIONS, options -> options.bytes(TCA_MIRRED_PARMS, mirred.array()));
   }
 
-  private static NetlinkMessage add(String kind, int link, int parent, int priority, int protocol) {
+  private static NetlinkRequest add(String kind, int link, int parent, int priority, int protocol) {
     int info = priority << 16 | Short.toUnsignedInt(networkOrder(protocol));
     String what = "add filter " + kind + " to link " + link;
-    return Tc.create(what, Tc.RTM_NEWTFILTER, link, 0, parent, info).string(Tc.TCA_KIND, kind);
+    return TcConstants.createRequest(what, TcConstants.RTM_NEWTFILTER, link, 0, parent, info)
+        .string(TcConstants.TCA_KIND, kind);
   }
 
   private static short networkOrder(int number) {
@@ -181,21 +182,24 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
    *
    * @throws IOException if the kernel cannot be asked
    */
-  public static List<TcFilter> list(Rtnetlink routing, int link, int parent) throws IOException {
+  public static List<TcFilter> list(RouteSocket routing, int link, int parent) throws IOException {
     var request =
-        new NetlinkMessage("list filters of link " + link, Tc.RTM_GETTFILTER, Netlink.NLM_F_DUMP);
+        new NetlinkRequest(
+            "list filters of link " + link,
+            TcConstants.RTM_GETTFILTER,
+            NetlinkConstants.NLM_F_DUMP);
     List<TcFilter> filters = new ArrayList<>();
-    for (ByteBuffer message : routing.list(Tc.header(request, link, 0, parent, 0))) {
+    for (ByteBuffer message : routing.query(TcConstants.header(request, link, 0, parent, 0))) {
       filters.add(read(message));
     }
     return filters;
   }
 
   private static TcFilter read(ByteBuffer message) throws MalformedMessageException {
-    Attributes attributes = Tc.attributes(message);
+    Attributes attributes = TcConstants.attributes(message);
     int info = message.getInt(16);
-    String kind = attributes.string(Tc.TCA_KIND).orElse("");
-    Optional<Attributes> options = attributes.nested(Tc.TCA_OPTIONS);
+    String kind = attributes.string(TcConstants.TCA_KIND).orElse("");
+    Optional<Attributes> options = attributes.nested(TcConstants.TCA_OPTIONS);
     int attribute =
         switch (kind) {
           case "u32" -> TCA_U32_ACT;

@@ -14,7 +14,7 @@ public record TokenBucket(long rate, int limit, int buffer) {
   private static final double MICROS_PER_SECOND = 1_000_000;
 
   /** How long a packet may wait, in microseconds. */
-  private static final double LATENCY = 25_000;
+  private static final double LATENCY_MICROS = 25_000;
 
   /**
    * The bucket for a rate and a burst, computed as the reference plugin computes it: what is more
@@ -28,7 +28,9 @@ public record TokenBucket(long rate, int limit, int buffer) {
     long rate = rateBits / 8;
     long burst = burstBits / 8;
     return new TokenBucket(
-        rate, (int) (long) (rate * LATENCY / MICROS_PER_SECOND) + (int) burst, ticks(rate, burst));
+        rate,
+        (int) (long) (rate * LATENCY_MICROS / MICROS_PER_SECOND) + (int) burst,
+        ticks(rate, burst));
   }
 
   /** The time that so many bytes take at a rate, in ticks. */

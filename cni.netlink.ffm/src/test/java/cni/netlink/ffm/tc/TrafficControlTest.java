@@ -6,11 +6,11 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
-import cni.netlink.ffm.NetlinkMessage;
-import cni.netlink.ffm.route.NewLink;
-import cni.netlink.ffm.route.Rtnetlink;
-import cni.netlink.lab.KernelTest;
-import cni.netlink.lab.Lab;
+import cni.netlink.ffm.NetlinkRequest;
+import cni.netlink.ffm.route.LinkSpec;
+import cni.netlink.ffm.route.RouteSocket;
+import cni.testing.KernelTest;
+import cni.testing.TestBed;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.util.List;
@@ -21,17 +21,17 @@ import org.junit.jupiter.api.Test;
 /** Queueing disciplines, classes and filters as tc shows them. */
 @KernelTest(commands = {"tc"})
 class TrafficControlTest {
-  private Lab lab;
-  private Rtnetlink routing;
+  private TestBed bed;
+  private RouteSocket routing;
   private int link;
   private int other;
 
   @BeforeEach
   void open() throws IOException {
-    lab = new Lab();
-    routing = Rtnetlink.open(lab.host());
-    routing.execute(NewLink.of("ifb", "ifb7").up().request());
-    routing.execute(NewLink.of("ifb", "ifb8").up().request());
+    bed = new TestBed();
+    routing = RouteSocket.open(bed.netns());
+    routing.execute(LinkSpec.of("ifb", "ifb7").up().request());
+    routing.execute(LinkSpec.of("ifb", "ifb8").up().request());
     link = routing.link("ifb7").orElseThrow().index();
     other = routing.link("ifb8").orElseThrow().index();
   }
@@ -39,34 +39,35 @@ class TrafficControlTest {
   @AfterEach
   void close() throws IOException {
     routing.close();
-    lab.close();
+    bed.close();
   }
 
   private String tc(String arguments) throws IOException {
-    return Lab.run(lab.host(), ("tc " + arguments).split(" ", -1));
+    return TestBed.run(bed.netns(), ("tc " + arguments).split(" ", -1));
   }
 
   @Test
-  void aTokenBucketComesBackAsItWasSet() throws IOException {
+  void tokenBucketIsReadBackUnchanged() throws IOException {
     for (long rate : List.of(8L, 10_000_000L, 500_000_000L, 80_000_000_000L)) {
       TokenBucket bucket = TokenBucket.of(rate, 1_000_000);
-      routing.execute(Qdisc.addTokenBucket(link, Tc.handle(1, 0), Tc.ROOT, bucket));
+      routing.execute(Qdisc.addTbf(link, TcConstants.handle(1, 0), TcConstants.ROOT, bucket));
       Qdisc listed = Qdisc.list(routing, link).getFirst();
       assertEquals("tbf", listed.kind());
       assertEquals(rate / 8, listed.bucket().orElseThrow().rate());
       assertEquals(bucket, listed.bucket().orElseThrow());
-      routing.execute(Qdisc.delete(link, Tc.handle(1, 0), Tc.ROOT));
+      routing.execute(Qdisc.delete(link, TcConstants.handle(1, 0), TcConstants.ROOT));
     }
   }
 
   @Test
-  void classesAndTheirFiltersAreShownByTc() throws IOException {
-    int qdisc = Tc.handle(1, 0);
-    routing.execute(Qdisc.addHierarchy(link, qdisc, Tc.ROOT, 0x30));
-    routing.execute(new HtbClass(Tc.handle(1, 0x30), 1_250_000, 12_500).addRequest(link, qdisc));
+  void tcShowsClassesAndFiltersAsRequested() throws IOException {
+    int qdisc = TcConstants.handle(1, 0);
+    routing.execute(Qdisc.addHtb(link, qdisc, TcConstants.ROOT, 0x30));
+    routing.execute(
+        new HtbClass(TcConstants.handle(1, 0x30), 1_250_000, 12_500).addRequest(link, qdisc));
     InetAddress v4 = InetAddress.ofLiteral("10.1.0.0");
     InetAddress v6 = InetAddress.ofLiteral("fd00:1:2::");
-    int flow = Tc.handle(1, 0x30);
+    int flow = TcConstants.handle(1, 0x30);
     routing.execute(TcFilter.classify(link, qdisc, 16, v4, 20, false, flow));
     routing.execute(TcFilter.classify(link, qdisc, 15, v6, 48, true, flow));
     routing.execute(TcFilter.classify(link, qdisc, 14, v4, 0, true, flow));
@@ -83,25 +84,25 @@ class TrafficControlTest {
   }
 
   @Test
-  void redirectionsAreRead() throws IOException {
-    routing.execute(Qdisc.add(link, "ingress", Tc.INGRESS_HANDLE, Tc.INGRESS));
-    routing.execute(TcFilter.redirectIncoming(link, 1, other));
-    List<TcFilter> filters = TcFilter.list(routing, link, Tc.INGRESS_HANDLE);
+  void redirectOfU32FilterIsRead() throws IOException {
+    routing.execute(Qdisc.add(link, "ingress", TcConstants.INGRESS_HANDLE, TcConstants.INGRESS));
+    routing.execute(TcFilter.redirectIngress(link, 1, other));
+    List<TcFilter> filters = TcFilter.list(routing, link, TcConstants.INGRESS_HANDLE);
     assertEquals(other, filters.getLast().redirect());
     assertEquals("u32", filters.getLast().kind());
     assertEquals(1, filters.getLast().priority());
-    assertEquals(Tc.ALL_PROTOCOLS, filters.getLast().protocol());
-    routing.execute(Qdisc.add(other, "noqueue", 0, Tc.ROOT));
+    assertEquals(TcConstants.ALL_PROTOCOLS, filters.getLast().protocol());
+    routing.execute(Qdisc.add(other, "noqueue", 0, TcConstants.ROOT));
     assertTrue(tc("qdisc show dev ifb8").contains("noqueue"));
   }
 
   @Test
-  void otherFiltersRedirectToo() throws IOException {
+  void redirectOfMatchallAndFlowerFiltersIsRead() throws IOException {
     int ingress = 0xffff_fff2; // of clsact
-    routing.execute(Qdisc.add(link, "clsact", Tc.INGRESS_HANDLE, Tc.INGRESS));
+    routing.execute(Qdisc.add(link, "clsact", TcConstants.INGRESS_HANDLE, TcConstants.INGRESS));
     addIfSupported(TcFilter.redirectAll(link, ingress, 7, other), "cls_matchall");
     addIfSupported(
-        TcFilter.redirectTo(link, ingress, 8, InetAddress.ofLiteral("fd00::1"), other),
+        TcFilter.redirectDestination(link, ingress, 8, InetAddress.ofLiteral("fd00::1"), other),
         "cls_flower");
     List<TcFilter> filters = TcFilter.list(routing, link, ingress);
     assertTrue(
@@ -111,7 +112,7 @@ class TrafficControlTest {
     assertTrue(tc("filter show dev ifb7 ingress").contains("dst_ip fd00::1"));
   }
 
-  private void addIfSupported(NetlinkMessage request, String module) throws IOException {
+  private void addIfSupported(NetlinkRequest request, String module) throws IOException {
     try {
       routing.execute(request);
     } catch (NetlinkException e) {

@@ -16,7 +16,7 @@ import tools.jackson.databind.node.ObjectNode;
  *
  * @param result addresses, routes and resolvers
  * @param server who granted it: the server's IPv4 address, or its DUID in hexadecimal
- * @param boot which start of the machine {@code obtained} counts from
+ * @param bootId which start of the machine {@code obtained} counts from
  * @param obtained when, on the {@link BootClock}
  * @param renewAfter when that server is asked for more time (T1)
  * @param rebindAfter when any server is asked (T2)
@@ -25,7 +25,7 @@ import tools.jackson.databind.node.ObjectNode;
 record Binding(
     Result result,
     String server,
-    String boot,
+    String bootId,
     Duration obtained,
     Duration renewAfter,
     Duration rebindAfter,
@@ -50,12 +50,12 @@ record Binding(
     boolean firstIsSound = t1 > 0 && first.compareTo(rebind) <= 0;
     Duration half = whole.dividedBy(2);
     Duration renew = firstIsSound ? first : half.compareTo(rebind) < 0 ? half : rebind;
-    return new Binding(result, server, BootClock.boot(), BootClock.now(), renew, rebind, whole);
+    return new Binding(result, server, BootClock.bootId(), BootClock.now(), renew, rebind, whole);
   }
 
   /** No binding yet. */
   static Binding none() {
-    return of(Result.EMPTY, "", 0, 0, 0).over();
+    return of(Result.EMPTY, "", 0, 0, 0).ended();
   }
 
   /** Negative once it should have been asked for. */
@@ -72,17 +72,17 @@ record Binding(
   }
 
   private Duration until(Duration after) {
-    boolean thisBoot = boot.equals(BootClock.boot());
+    boolean thisBoot = bootId.equals(BootClock.bootId());
     return thisBoot ? obtained.plus(after).minus(BootClock.now()) : Duration.ofSeconds(-1);
   }
 
   /** The same, but over, and nobody uses the addresses any more. */
-  Binding over() {
+  Binding ended() {
     Duration zero = Duration.ZERO;
-    return new Binding(result, server, boot, obtained, zero, zero, zero);
+    return new Binding(result, server, bootId, obtained, zero, zero, zero);
   }
 
-  /** Whether it has been ended by {@link #over}. */
+  /** Whether it has been ended by {@link #ended}. */
   boolean isEnded() {
     return validFor.isZero();
   }
@@ -95,7 +95,7 @@ record Binding(
     ObjectNode json = Json.object();
     json.set("result", ResultJson.write(result, SpecVersion.CURRENT));
     json.put("server", server);
-    json.put("boot", boot);
+    json.put("boot", bootId);
     json.put("obtained", obtained.toMillis());
     json.put("renewAfter", renewAfter.toMillis());
     json.put("rebindAfter", rebindAfter.toMillis());
@@ -120,6 +120,6 @@ record Binding(
   }
 
   private static Duration millis(ConfigObject json, String key) throws CniException {
-    return Duration.ofMillis(json.whole(key, 0, Long.MAX_VALUE).orElse(0));
+    return Duration.ofMillis(json.longInteger(key, 0, Long.MAX_VALUE).orElse(0));
   }
 }

@@ -15,7 +15,7 @@ final class BootClock {
   private static final Path UPTIME = Path.of("/proc/uptime");
 
   /** As long as a process runs, it is the same. */
-  private static final String BOOT = read(Path.of("/proc/sys/kernel/random/boot_id")).strip();
+  private static final String BOOT_ID = read(Path.of("/proc/sys/kernel/random/boot_id")).strip();
 
   private BootClock() {}
 
@@ -26,8 +26,8 @@ final class BootClock {
   }
 
   /** What tells this start of the machine from others. */
-  static String boot() {
-    return BOOT;
+  static String bootId() {
+    return BOOT_ID;
   }
 
   private static String read(Path file) {

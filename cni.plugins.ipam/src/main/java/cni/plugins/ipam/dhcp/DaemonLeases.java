@@ -4,11 +4,11 @@ import static cni.plugins.ipam.Log.LOG;
 
 import cni.api.Attachment;
 import cni.api.AttachmentRequest;
+import cni.api.CniArgs;
 import cni.api.CniException;
-import cni.api.CollectRequest;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
-import cni.api.GenericArgs;
+import cni.api.GcRequest;
 import cni.api.Json;
 import cni.api.Result;
 import java.io.IOException;
@@ -40,14 +40,14 @@ record DaemonLeases(Path socket) implements Leases {
   /** Known to the daemons of this project alone. */
   static final String COLLECT = "DHCP.Collect";
 
-  static final String GREETING = "CONNECT /_goRPC_ HTTP/1.0";
-  static final String WELCOME = "HTTP/1.0 200 Connected to Go RPC";
+  static final String CONNECT_REQUEST = "CONNECT /_goRPC_ HTTP/1.0";
+  static final String CONNECT_RESPONSE = "HTTP/1.0 200 Connected to Go RPC";
 
   /** How long DEL waits for the daemon: as long as it may take to tell the server. */
-  private static final Duration FAREWELL = Duration.ofSeconds(20);
+  private static final Duration RELEASE_TIMEOUT = Duration.ofSeconds(20);
 
   /** No line of the beginning is longer. */
-  private static final int LONGEST_LINE = 1024;
+  private static final int MAX_LINE_LENGTH = 1024;
 
   @Override
   public Result allocate(AttachmentRequest request) throws CniException {
@@ -56,7 +56,7 @@ record DaemonLeases(Path socket) implements Leases {
       return GobResult.read(
           call(
               ALLOCATE,
-              arguments(request.attachment(), request.config().json()),
+              cmdArgs(request.attachment(), request.config().json()),
               request.context().deadline()));
     } catch (IOException e) {
       throw unreachable(e);
@@ -87,8 +87,8 @@ record DaemonLeases(Path socket) implements Leases {
   @Override
   public boolean release(AttachmentRequest request) throws CniException {
     try {
-      Deadline deadline = Deadline.after(FAREWELL);
-      call(RELEASE, arguments(request.attachment(), request.config().json()), deadline);
+      Deadline deadline = Deadline.after(RELEASE_TIMEOUT);
+      call(RELEASE, cmdArgs(request.attachment(), request.config().json()), deadline);
       return true;
     } catch (IOException e) {
       LOG.log(
@@ -99,10 +99,10 @@ record DaemonLeases(Path socket) implements Leases {
   }
 
   @Override
-  public void collect(CollectRequest request) throws CniException {
+  public void collect(GcRequest request) throws CniException {
     ObjectNode config = Json.object();
     config.setAll(request.config().json());
-    ArrayNode valid = config.putArray(CollectRequest.VALID_ATTACHMENTS.getFirst());
+    ArrayNode valid = config.putArray(GcRequest.VALID_ATTACHMENTS.getFirst());
     request
         .valid()
         .forEach(
@@ -135,7 +135,7 @@ record DaemonLeases(Path socket) implements Leases {
   }
 
   /** Whether somebody listens. */
-  boolean answers() {
+  boolean isReachable() {
     if (Files.notExists(socket)) {
       return false;
     }
@@ -146,14 +146,14 @@ record DaemonLeases(Path socket) implements Leases {
     }
   }
 
-  private static Map<String, Object> arguments(Attachment attachment, ObjectNode config)
+  private static Map<String, Object> cmdArgs(Attachment attachment, ObjectNode config)
       throws CniException {
     Map<String, Object> arguments = new LinkedHashMap<>();
     arguments.put("ContainerID", attachment.containerId());
     arguments.put(
         "Netns", attachment.namespace().map(it -> it.toAbsolutePath().toString()).orElse(""));
     arguments.put("IfName", attachment.interfaceName());
-    arguments.put("Args", GenericArgs.format(attachment.args()));
+    arguments.put("Args", CniArgs.format(attachment.args()));
     arguments.put("StdinData", Json.bytes(config));
     return arguments;
   }
@@ -173,7 +173,7 @@ record DaemonLeases(Path socket) implements Leases {
   private Map<String, Object> call(String method, Map<String, Object> arguments, Deadline deadline)
       throws CniException, IOException {
     try (SocketChannel channel = connect()) {
-      Thread watch = Thread.ofVirtual().start(() -> hangUp(channel, deadline));
+      Thread watch = Thread.ofVirtual().start(() -> closeAtDeadline(channel, deadline));
       try {
         return call(method, arguments, channel);
       } finally {
@@ -183,7 +183,7 @@ record DaemonLeases(Path socket) implements Leases {
   }
 
   /** A daemon that does not answer in time is left alone: what waits for it then fails. */
-  private static void hangUp(SocketChannel channel, Deadline deadline) {
+  private static void closeAtDeadline(SocketChannel channel, Deadline deadline) {
     try {
       Thread.sleep(deadline.remaining());
       channel.close();
@@ -199,14 +199,14 @@ record DaemonLeases(Path socket) implements Leases {
       throws CniException, IOException {
     InputStream in = Channels.newInputStream(channel);
     OutputStream out = Channels.newOutputStream(channel);
-    out.write((GREETING + "\n\n").getBytes(StandardCharsets.US_ASCII));
-    String welcome = line(in);
-    if (!welcome.equals(WELCOME) || !line(in).isEmpty()) {
+    out.write((CONNECT_REQUEST + "\n\n").getBytes(StandardCharsets.US_ASCII));
+    String welcome = readLine(in);
+    if (!welcome.equals(CONNECT_RESPONSE) || !readLine(in).isEmpty()) {
       throw new IOException(socket + " is not the socket of a dhcp daemon: " + welcome);
     }
     var writer = new GobWriter(out);
     writer.write(GobSchema.REQUEST, Map.of("ServiceMethod", method, "Seq", 1L));
-    writer.write(GobSchema.ARGUMENTS, arguments);
+    writer.write(GobSchema.CMD_ARGS, arguments);
     var reader = new GobReader(in);
     Object error = reader.read().getOrDefault("Error", "");
     Map<String, Object> answer = reader.read();
@@ -218,10 +218,10 @@ record DaemonLeases(Path socket) implements Leases {
   }
 
   /** A line of the beginning, without what ends it. */
-  static String line(InputStream in) throws IOException {
+  static String readLine(InputStream in) throws IOException {
     var line = new StringBuilder();
     int c = in.read();
-    while (c != '\n' && c >= 0 && line.length() < LONGEST_LINE) {
+    while (c != '\n' && c >= 0 && line.length() < MAX_LINE_LENGTH) {
       line.append((char) c);
       c = in.read();
     }

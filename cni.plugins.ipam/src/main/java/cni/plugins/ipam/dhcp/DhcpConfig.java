@@ -15,7 +15,7 @@ import java.util.Optional;
  * @param families the protocols, in the order of the result
  * @param priority the metric of the routes, 0 for the kernel's default
  */
-record DhcpConfig(Optional<Path> socket, List<Family> families, long priority) {
+record DhcpConfig(Optional<Path> socket, List<DhcpFamily> families, long priority) {
   /** Where the reference daemon listens. */
   static final Path DEFAULT_SOCKET = Path.of("/run/cni/dhcp.sock");
 
@@ -26,11 +26,11 @@ record DhcpConfig(Optional<Path> socket, List<Family> families, long priority) {
    */
   static DhcpConfig parse(PluginConfig config) throws CniException {
     ConfigObject ipam = config.requireIpam("dhcp");
-    List<Family> families = ipam.parsedList("families", Family::parse);
+    List<DhcpFamily> families = ipam.parsedList("families", DhcpFamily::parse);
     return new DhcpConfig(
         socket(config),
-        families.isEmpty() ? List.of(Family.IPV4) : families.stream().distinct().toList(),
-        ipam.whole("priority", 0, 0xffff_ffffL).orElse(0));
+        families.isEmpty() ? List.of(DhcpFamily.IPV4) : families.stream().distinct().toList(),
+        ipam.longInteger("priority", 0, 0xffff_ffffL).orElse(0));
   }
 
   /**
@@ -47,7 +47,8 @@ record DhcpConfig(Optional<Path> socket, List<Family> families, long priority) {
    *
    * @throws CniException code 7 if they make no sense
    */
-  static ClientOptions options(AttachmentRequest request) throws CniException {
-    return ClientOptions.parse(request.config().requireIpam("dhcp"), request.attachment().args());
+  static DhcpClientOptions options(AttachmentRequest request) throws CniException {
+    return DhcpClientOptions.parse(
+        request.config().requireIpam("dhcp"), request.attachment().args());
   }
 }

@@ -3,8 +3,8 @@ package cni.plugins.ipam.dhcp;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.PluginDaemon;
-import cni.api.WholeFile;
-import cni.netlink.ffm.InheritedSocket;
+import cni.api.internal.AtomicFiles;
+import cni.netlink.ffm.process.SystemdSocket;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
@@ -27,23 +27,23 @@ public final class DhcpDaemon implements PluginDaemon {
 
   @Override
   public String usage() {
-    return DaemonOptions.USAGE;
+    return DhcpDaemonOptions.USAGE;
   }
 
   @Override
   public void run(List<String> arguments) throws CniException {
-    DaemonOptions options = DaemonOptions.parse(arguments);
+    DhcpDaemonOptions options = DhcpDaemonOptions.parse(arguments);
     Path socket = options.socket();
-    try (var keeper = new LeaseKeeper(new LeaseDirectory(options.leases()), event -> {});
+    try (var keeper = new LeaseManager(new LeaseDirectory(options.leases()), event -> {});
         Listener open = listen(socket)) {
       ServerSocketChannel listener = open.channel();
       try {
         keeper.adopt();
         writePid(options);
         var leases =
-            new OwnLeases(
+            new LocalLeases(
                 keeper, options.resendTimeout(), options.resendMax(), options.hostPrefix());
-        new DaemonServer(leases).serve(listener);
+        new DhcpRpcServer(leases).serve(listener);
       } finally {
         if (options.pidFile().isPresent()) {
           Files.deleteIfExists(options.pidFile().get());
@@ -52,11 +52,11 @@ public final class DhcpDaemon implements PluginDaemon {
     } catch (ClosedByInterruptException e) {
       return; // it was told to end
     } catch (IOException e) {
-      throw LeaseDirectory.failure("the dhcp daemon at " + socket, e);
+      throw LeaseDirectory.ioFailure("the dhcp daemon at " + socket, e);
     }
   }
 
-  private static void writePid(DaemonOptions options) throws IOException {
+  private static void writePid(DhcpDaemonOptions options) throws IOException {
     Optional<Path> file = options.pidFile();
     if (file.isPresent()) {
       Files.writeString(file.get(), "" + ProcessHandle.current().pid());
@@ -65,16 +65,16 @@ public final class DhcpDaemon implements PluginDaemon {
 
   /** What the service manager has opened, or a new one in place of what a dead daemon left. */
   private static Listener listen(Path socket) throws CniException, IOException {
-    Optional<ServerSocketChannel> inherited = InheritedSocket.listener();
+    Optional<ServerSocketChannel> inherited = SystemdSocket.listener();
     if (inherited.isPresent()) {
       return new Listener(inherited.get(), Optional.empty());
     }
     Path directory = socket.toAbsolutePath().getParent();
     if (directory != null) {
-      WholeFile.prepare(directory);
+      AtomicFiles.createDirectories(directory);
     }
     if (Files.exists(socket)) {
-      if (new DaemonLeases(socket).answers()) {
+      if (new DaemonLeases(socket).isReachable()) {
         throw new CniException(
             ErrorCode.INVALID_PARAMETER, "another dhcp daemon answers at " + socket);
       }

@@ -2,8 +2,8 @@ package cni.plugins.ipam.dhcp;
 
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
-import cni.api.CollectRequest;
 import cni.api.ErrorCode;
+import cni.api.GcRequest;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.PluginHost;
@@ -23,7 +23,7 @@ import org.jspecify.annotations.Nullable;
 public final class DhcpPlugin implements ResidentPlugin {
   private static final String DIRECTORY = "dhcp";
 
-  private volatile @Nullable LeaseKeeper keeper;
+  private volatile @Nullable LeaseManager leaseManager;
 
   /** The plugin as the runtime makes it. */
   public DhcpPlugin() {}
@@ -35,16 +35,16 @@ public final class DhcpPlugin implements ResidentPlugin {
 
   @Override
   public void start(PluginHost host) throws CniException {
-    var directory = new LeaseDirectory(host.state().resolve(DIRECTORY));
-    var started = new LeaseKeeper(directory, host::publish);
-    keeper = started;
+    var directory = new LeaseDirectory(host.stateDirectory().resolve(DIRECTORY));
+    var started = new LeaseManager(directory, host::publish);
+    leaseManager = started;
     started.adopt();
   }
 
   @Override
   public void stop() {
-    LeaseKeeper running = keeper;
-    keeper = null;
+    LeaseManager running = leaseManager;
+    leaseManager = null;
     if (running != null) {
       running.close();
     }
@@ -53,9 +53,9 @@ public final class DhcpPlugin implements ResidentPlugin {
   /** A daemon where the configuration names one or nobody else stays, otherwise this process. */
   private Leases leases(PluginConfig config) throws CniException {
     Optional<Path> socket = DhcpConfig.socket(config);
-    LeaseKeeper own = keeper;
+    LeaseManager own = leaseManager;
     return own != null && socket.isEmpty()
-        ? new OwnLeases(own)
+        ? new LocalLeases(own)
         : new DaemonLeases(socket.orElse(DhcpConfig.DEFAULT_SOCKET));
   }
 
@@ -68,35 +68,35 @@ public final class DhcpPlugin implements ResidentPlugin {
 
   @Override
   public void check(AttachmentRequest request) throws CniException {
-    otherwiseDaemon(request).check(request);
+    leasesOfExisting(request).check(request);
   }
 
   /** Where an executable made the attachment, its daemon has the lease. */
-  private Leases otherwiseDaemon(AttachmentRequest request) throws CniException {
+  private Leases leasesOfExisting(AttachmentRequest request) throws CniException {
     Leases leases = leases(request.config());
-    LeaseKeeper own = keeper;
+    LeaseManager own = leaseManager;
     boolean isElsewhere =
         own != null
-            && leases instanceof OwnLeases
-            && own.all().stream().noneMatch(it -> it.id().equals(request.attachment().id()))
+            && leases instanceof LocalLeases
+            && own.leases().stream().noneMatch(it -> it.id().equals(request.attachment().id()))
             && Files.exists(DhcpConfig.DEFAULT_SOCKET);
     return isElsewhere ? new DaemonLeases(DhcpConfig.DEFAULT_SOCKET) : leases;
   }
 
   @Override
   public void delete(AttachmentRequest request) throws CniException {
-    otherwiseDaemon(request).release(request);
+    leasesOfExisting(request).release(request);
   }
 
   @Override
-  public void collect(CollectRequest request) throws CniException {
+  public void gc(GcRequest request) throws CniException {
     leases(request.config()).collect(request);
   }
 
   @Override
   public void status(NetworkRequest request) throws CniException {
     DhcpConfig.parse(request.config());
-    if (leases(request.config()) instanceof DaemonLeases daemon && !daemon.answers()) {
+    if (leases(request.config()) instanceof DaemonLeases daemon && !daemon.isReachable()) {
       throw new CniException(
           ErrorCode.NOT_AVAILABLE,
           "no dhcp daemon answers at " + daemon.socket() + "; start \"cni dhcp daemon\"");

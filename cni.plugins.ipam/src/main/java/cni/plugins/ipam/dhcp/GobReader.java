@@ -14,11 +14,11 @@ import java.util.Map;
 
 /** Reads values of gob, of whatever types the sender defines. */
 final class GobReader {
-  private static final int LONGEST_MESSAGE = 16 * 1024 * 1024;
-  private static final int DEEPEST = 32;
+  private static final int MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
+  private static final int MAX_DEPTH = 32;
 
   private final InputStream in;
-  private final Map<Integer, GobType> defined = new HashMap<>();
+  private final Map<Integer, GobType> definedTypes = new HashMap<>();
 
   GobReader(InputStream in) {
     this.in = in;
@@ -33,27 +33,27 @@ final class GobReader {
    */
   Map<String, Object> read() throws IOException {
     while (true) {
-      ByteBuffer message = message();
+      ByteBuffer message = readMessage();
       try {
         long number = signed(message);
         if (number < 0) {
-          define((int) -number, fields(value(message, GobSchema.DEFINITION, 0)));
+          define((int) -number, fields(readValue(message, GobSchema.WIRE_TYPE, 0)));
           continue;
         }
-        GobType type = type((int) number);
+        GobType type = typeById((int) number);
         if (!(type instanceof GobType.Struct)) {
           throw new IOException("gob: a struct was expected, not " + type);
         }
-        return fields(value(message, type, 0));
+        return fields(readValue(message, type, 0));
       } catch (BufferUnderflowException e) {
         throw new IOException("gob: a message is shorter than what is in it", e);
       }
     }
   }
 
-  private ByteBuffer message() throws IOException {
-    long length = length();
-    if (length < 0 || length > LONGEST_MESSAGE) {
+  private ByteBuffer readMessage() throws IOException {
+    long length = readLength();
+    if (length < 0 || length > MAX_MESSAGE_BYTES) {
       throw new IOException("gob: a message of " + length + " bytes");
     }
     byte[] bytes = in.readNBytes((int) length);
@@ -63,7 +63,7 @@ final class GobReader {
     return ByteBuffer.wrap(bytes);
   }
 
-  private long length() throws IOException {
+  private long readLength() throws IOException {
     int first = in.read();
     if (first < 0) {
       throw new EOFException("gob: the other side has hung up");
@@ -104,13 +104,13 @@ final class GobReader {
     return (value & 1) == 0 ? value >>> 1 : ~(value >>> 1);
   }
 
-  private GobType type(int number) throws IOException {
+  private GobType typeById(int number) throws IOException {
     for (GobType.Basic basic : GobType.Basic.values()) {
-      if (basic.number() == number) {
+      if (basic.id() == number) {
         return basic;
       }
     }
-    GobType type = defined.get(number);
+    GobType type = definedTypes.get(number);
     if (type == null) {
       throw new IOException("gob: type " + number + " has not been defined");
     }
@@ -125,7 +125,7 @@ final class GobReader {
   private void define(int number, Map<String, Object> definition) throws IOException {
     for (Map.Entry<String, Object> entry : definition.entrySet()) {
       Map<String, Object> of = fields(entry.getValue());
-      defined.put(
+      definedTypes.put(
           number,
           switch (entry.getKey()) {
             case "ArrayT", "SliceT" -> new GobType.Slice(reference(of, "Elem"));
@@ -156,27 +156,27 @@ final class GobReader {
     return new GobType.Struct("", fields);
   }
 
-  private Object value(ByteBuffer in, GobType type, int depth) throws IOException {
-    if (depth > DEEPEST) {
+  private Object readValue(ByteBuffer in, GobType type, int depth) throws IOException {
+    if (depth > MAX_DEPTH) {
       throw new IOException("gob: nested too deep");
     }
     return switch (type) {
-      case GobType.Basic basic -> basic(in, basic);
-      case GobType.Opaque _ -> bytes(in);
-      case GobType.Reference(int number) -> value(in, type(number), depth + 1);
+      case GobType.Basic basic -> readBasic(in, basic);
+      case GobType.Opaque _ -> readBytes(in);
+      case GobType.Reference(int number) -> readValue(in, typeById(number), depth + 1);
       case GobType.Slice(GobType element) -> {
-        long count = count(in);
+        long count = readCount(in);
         List<Object> elements = new ArrayList<>();
         for (long i = 0; i < count; i++) {
-          elements.add(value(in, element, depth + 1));
+          elements.add(readValue(in, element, depth + 1));
         }
         yield elements;
       }
       case GobType.Mapping(GobType key, GobType value) -> {
-        long count = count(in);
+        long count = readCount(in);
         Map<Object, Object> entries = new LinkedHashMap<>();
         for (long i = 0; i < count; i++) {
-          entries.put(value(in, key, depth + 1), value(in, value, depth + 1));
+          entries.put(readValue(in, key, depth + 1), readValue(in, value, depth + 1));
         }
         yield entries;
       }
@@ -185,7 +185,7 @@ final class GobReader {
   }
 
   /** Each element takes a byte at least. */
-  private static long count(ByteBuffer in) throws IOException {
+  private static long readCount(ByteBuffer in) throws IOException {
     long count = unsigned(in);
     if (count < 0 || count > in.remaining()) {
       throw new IOException("gob: more elements than bytes");
@@ -204,25 +204,25 @@ final class GobReader {
         throw new IOException("gob: a field that the struct does not have");
       }
       GobType.Field field = fields.get((int) at);
-      values.put(field.name(), value(in, field.type(), depth + 1));
+      values.put(field.name(), readValue(in, field.type(), depth + 1));
       delta = unsigned(in);
     }
     return values;
   }
 
-  private static Object basic(ByteBuffer in, GobType.Basic type) throws IOException {
+  private static Object readBasic(ByteBuffer in, GobType.Basic type) throws IOException {
     return switch (type) {
       case BOOL -> unsigned(in) != 0;
       case INT -> signed(in);
       case UINT, FLOAT -> unsigned(in);
       case COMPLEX -> List.of(unsigned(in), unsigned(in));
-      case BYTES -> bytes(in);
-      case STRING -> new String(bytes(in), StandardCharsets.UTF_8);
+      case BYTES -> readBytes(in);
+      case STRING -> new String(readBytes(in), StandardCharsets.UTF_8);
     };
   }
 
-  private static byte[] bytes(ByteBuffer in) throws IOException {
-    byte[] bytes = new byte[(int) count(in)];
+  private static byte[] readBytes(ByteBuffer in) throws IOException {
+    byte[] bytes = new byte[(int) readCount(in)];
     in.get(bytes);
     return bytes;
   }

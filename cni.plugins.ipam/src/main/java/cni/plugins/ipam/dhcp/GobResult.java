@@ -2,7 +2,7 @@ package cni.plugins.ipam.dhcp;
 
 import cni.api.Cidr;
 import cni.api.Dns;
-import cni.api.Ip;
+import cni.api.InetAddresses;
 import cni.api.Result;
 import cni.api.SpecVersion;
 import java.io.IOException;
@@ -58,7 +58,7 @@ final class GobResult {
   }
 
   private static Map<String, Object> network(Cidr cidr) {
-    byte[] mask = new byte[Ip.bits(cidr.address()) / 8];
+    byte[] mask = new byte[InetAddresses.bits(cidr.address()) / 8];
     for (int i = 0; i < cidr.prefix(); i++) {
       mask[i / 8] |= (byte) (0x80 >> (i % 8));
     }
@@ -104,13 +104,13 @@ final class GobResult {
       return Dns.NONE;
     }
     return new Dns(
-        texts(map.get("Nameservers")),
+        strings(map.get("Nameservers")),
         map.get("Domain") instanceof String domain ? domain : "",
-        texts(map.get("Search")),
-        texts(map.get("Options")));
+        strings(map.get("Search")),
+        strings(map.get("Options")));
   }
 
-  private static List<String> texts(@Nullable Object list) {
+  private static List<String> strings(@Nullable Object list) {
     return list instanceof List<?> texts ? texts.stream().map(String::valueOf).toList() : List.of();
   }
 
@@ -122,7 +122,7 @@ final class GobResult {
         prefix += Integer.bitCount(Byte.toUnsignedInt(b));
       }
       if (address.isPresent()) {
-        boolean mapped = mask.length == V6_BYTES && Ip.isV4(address.get());
+        boolean mapped = mask.length == V6_BYTES && InetAddresses.isV4(address.get());
         return new Cidr(address.get(), mapped ? prefix - 8 * (V6_BYTES - V4_BYTES) : prefix);
       }
     }
@@ -137,7 +137,7 @@ final class GobResult {
     byte[] head = Arrays.copyOf(it, V6_BYTES - V4_BYTES);
     byte[] mapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1};
     return it.length == V6_BYTES && Arrays.equals(head, mapped)
-        ? Optional.of(Ip.of(Arrays.copyOfRange(it, head.length, V6_BYTES)))
-        : Optional.of(Ip.of(it));
+        ? Optional.of(InetAddresses.of(Arrays.copyOfRange(it, head.length, V6_BYTES)))
+        : Optional.of(InetAddresses.of(it));
   }
 }

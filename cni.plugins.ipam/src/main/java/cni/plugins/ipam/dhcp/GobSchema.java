@@ -12,37 +12,38 @@ import cni.plugins.ipam.dhcp.GobType.Struct;
  * net/rpc, and of the CNI library. Either side takes the fields that it knows by their names.
  */
 final class GobSchema {
-  private static final Struct COMMON =
+  private static final Struct COMMON_TYPE =
       struct("CommonType", field("Name", Basic.STRING), field("Id", Basic.INT));
-  private static final Struct OF_ELEMENTS =
+  private static final Struct ARRAY_TYPE =
       struct(
           "ArrayType",
-          field("CommonType", COMMON),
+          field("CommonType", COMMON_TYPE),
           field("Elem", Basic.INT),
           field("Len", Basic.INT));
-  private static final Struct MEMBER =
+  private static final Struct FIELD_TYPE =
       struct("FieldType", field("Name", Basic.STRING), field("Id", Basic.INT));
-  private static final Struct OF_FIELDS =
-      struct("StructType", field("CommonType", COMMON), field("Field", new Slice(MEMBER)));
-  private static final Struct OF_ENTRIES =
+  private static final Struct STRUCT_TYPE =
+      struct("StructType", field("CommonType", COMMON_TYPE), field("Field", new Slice(FIELD_TYPE)));
+  private static final Struct MAP_TYPE =
       struct(
           "MapType",
-          field("CommonType", COMMON),
+          field("CommonType", COMMON_TYPE),
           field("Key", Basic.INT),
           field("Elem", Basic.INT));
-  private static final Struct ENCODER = struct("GobEncoderType", field("CommonType", COMMON));
+  private static final Struct GOB_ENCODER_TYPE =
+      struct("GobEncoderType", field("CommonType", COMMON_TYPE));
 
   /** How gob defines a type. */
-  static final Struct DEFINITION =
+  static final Struct WIRE_TYPE =
       struct(
           "WireType",
-          field("ArrayT", OF_ELEMENTS),
-          field("SliceT", OF_ELEMENTS),
-          field("StructT", OF_FIELDS),
-          field("MapT", OF_ENTRIES),
-          field("GobEncoderT", ENCODER),
-          field("BinaryMarshalerT", ENCODER),
-          field("TextMarshalerT", ENCODER));
+          field("ArrayT", ARRAY_TYPE),
+          field("SliceT", ARRAY_TYPE),
+          field("StructT", STRUCT_TYPE),
+          field("MapT", MAP_TYPE),
+          field("GobEncoderT", GOB_ENCODER_TYPE),
+          field("BinaryMarshalerT", GOB_ENCODER_TYPE),
+          field("TextMarshalerT", GOB_ENCODER_TYPE));
 
   /** What stands before the argument of a call. */
   static final Struct REQUEST =
@@ -57,10 +58,10 @@ final class GobSchema {
           field("Error", Basic.STRING));
 
   /** What stands for a result where there is none. */
-  static final Struct NOTHING = struct("");
+  static final Struct EMPTY = struct("");
 
   /** The argument of every call: skel.CmdArgs. */
-  static final Struct ARGUMENTS =
+  static final Struct CMD_ARGS =
       struct(
           "CmdArgs",
           field("ContainerID", Basic.STRING),
@@ -71,18 +72,18 @@ final class GobSchema {
           field("NetnsOverride", Basic.STRING),
           field("StdinData", Basic.BYTES));
 
-  private static final Struct NETWORK =
+  private static final Struct IP_NET =
       struct("IPNet", field("IP", Basic.BYTES), field("Mask", Basic.BYTES));
-  private static final Struct ADDRESS =
+  private static final Struct IP_CONFIG =
       struct(
           "IPConfig",
           field("Interface", Basic.INT),
-          field("Address", NETWORK),
+          field("Address", IP_NET),
           field("Gateway", Basic.BYTES));
   private static final Struct ROUTE =
       struct(
           "Route",
-          field("Dst", NETWORK),
+          field("Dst", IP_NET),
           field("GW", Basic.BYTES),
           field("MTU", Basic.INT),
           field("AdvMSS", Basic.INT),
@@ -103,7 +104,7 @@ final class GobSchema {
       struct(
           "Result",
           field("CNIVersion", Basic.STRING),
-          field("IPs", new Slice(ADDRESS)),
+          field("IPs", new Slice(IP_CONFIG)),
           field("Routes", new Slice(ROUTE)),
           field("DNS", DNS));
 

@@ -18,14 +18,14 @@ sealed interface GobType {
     STRING(6),
     COMPLEX(7);
 
-    private final int number;
+    private final int id;
 
     Basic(int number) {
-      this.number = number;
+      this.id = number;
     }
 
-    int number() {
-      return number;
+    int id() {
+      return id;
     }
   }
 
@@ -42,7 +42,7 @@ sealed interface GobType {
   record Opaque() implements GobType {}
 
   /** A type that the sender defined, by its number. */
-  record Reference(int number) implements GobType {}
+  record Reference(int id) implements GobType {}
 
   /** A field of a struct. */
   record Field(String name, GobType type) {}

@@ -12,10 +12,10 @@ import java.util.Map;
 /** Writes values as gob: each with the definitions of those of its types that are new. */
 final class GobWriter {
   /** The first number that a sender may give. */
-  private static final int FIRST = 65;
+  private static final int FIRST_USER_TYPE_ID = 65;
 
   private final OutputStream out;
-  private final Map<GobType, Integer> numbers = new HashMap<>();
+  private final Map<GobType, Integer> typeIds = new HashMap<>();
 
   GobWriter(OutputStream out) {
     this.out = out;
@@ -27,7 +27,7 @@ final class GobWriter {
    * @throws IOException if it cannot be sent
    */
   void write(GobType.Struct type, Map<String, ?> value) throws IOException {
-    int number = number(type);
+    int number = typeId(type);
     var message = new ByteArrayOutputStream();
     signed(message, number);
     value(message, type, value);
@@ -43,20 +43,20 @@ final class GobWriter {
   }
 
   /** The number of a type, which is defined first if it is new. */
-  private int number(GobType type) throws IOException {
+  private int typeId(GobType type) throws IOException {
     if (type instanceof GobType.Basic basic) {
-      return basic.number();
+      return basic.id();
     }
-    Integer known = numbers.get(type);
+    Integer known = typeIds.get(type);
     if (known != null) {
       return known;
     }
-    int number = FIRST + numbers.size();
-    numbers.put(type, number);
+    int number = FIRST_USER_TYPE_ID + typeIds.size();
+    typeIds.put(type, number);
     Map<String, Object> definition =
         switch (type) {
           case GobType.Slice(GobType element) -> {
-            int elementNumber = number(element);
+            int elementNumber = typeId(element);
             yield Map.of(
                 "SliceT",
                 Map.of("CommonType", Map.of("Id", (long) number), "Elem", (long) elementNumber));
@@ -64,7 +64,7 @@ final class GobWriter {
           case GobType.Struct struct -> {
             List<Map<String, Object>> fields = new ArrayList<>();
             for (GobType.Field field : struct.fields()) {
-              fields.add(Map.of("Name", field.name(), "Id", (long) number(field.type())));
+              fields.add(Map.of("Name", field.name(), "Id", (long) typeId(field.type())));
             }
             yield Map.of(
                 "StructT",
@@ -78,7 +78,7 @@ final class GobWriter {
         };
     var message = new ByteArrayOutputStream();
     signed(message, -number);
-    value(message, GobSchema.DEFINITION, definition);
+    value(message, GobSchema.WIRE_TYPE, definition);
     send(message);
     return number;
   }

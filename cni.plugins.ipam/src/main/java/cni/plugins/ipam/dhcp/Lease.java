@@ -17,23 +17,23 @@ import tools.jackson.databind.node.ObjectNode;
  * @param id the container and its interface
  * @param family the protocol
  * @param namespace the path of the container's namespace
- * @param link what tells the interface from others that may have its place later
+ * @param linkIdentity what tells the interface from others that may have its place later
  * @param options what the client sends and asks for
- * @param longestPause between two tries of the client
- * @param keeper who extends it
+ * @param maxRetransmitDelay between two tries of the client
+ * @param owner who extends it
  * @param binding what was granted
  */
 record Lease(
     String network,
     AttachmentId id,
-    Family family,
+    DhcpFamily family,
     Path namespace,
-    String link,
-    ClientOptions options,
-    Duration longestPause,
-    String keeper,
+    String linkIdentity,
+    DhcpClientOptions options,
+    Duration maxRetransmitDelay,
+    String owner,
     Binding binding) {
-  private static final int LONGEST_CLIENT_ID = 254;
+  private static final int MAX_CLIENT_ID_LENGTH = 254;
 
   /** What servers know the client by: as the reference plugin makes it up. */
   String clientId() {
@@ -42,25 +42,33 @@ record Lease(
 
   static String clientId(String network, AttachmentId id) {
     String text = id.containerId() + "/" + network + "/" + id.interfaceName();
-    return text.substring(0, Math.min(text.length(), LONGEST_CLIENT_ID));
+    return text.substring(0, Math.min(text.length(), MAX_CLIENT_ID_LENGTH));
   }
 
   /** The same with another binding and keeper, on that link. */
   Lease with(Binding newBinding, String newKeeper, String newLink) {
     return new Lease(
-        network, id, family, namespace, newLink, options, longestPause, newKeeper, newBinding);
+        network,
+        id,
+        family,
+        namespace,
+        newLink,
+        options,
+        maxRetransmitDelay,
+        newKeeper,
+        newBinding);
   }
 
   /** The same with another binding. */
   Lease with(Binding newBinding) {
-    return with(newBinding, keeper, link);
+    return with(newBinding, owner, linkIdentity);
   }
 
-  boolean hasSameKeeper(Lease other) {
-    return keeper.equals(other.keeper);
+  boolean hasSameOwner(Lease other) {
+    return owner.equals(other.owner);
   }
 
-  boolean isOver() {
+  boolean isExpired() {
     return !binding.untilExpiry().isPositive();
   }
 
@@ -71,10 +79,10 @@ record Lease(
     json.put("ifName", id.interfaceName());
     json.put("family", family.text());
     json.put("netns", namespace.toString());
-    json.put("link", link);
+    json.put("link", linkIdentity);
     json.set("options", options.toJson());
-    json.put("longestPause", longestPause.toMillis());
-    json.put("keeper", keeper);
+    json.put("longestPause", maxRetransmitDelay.toMillis());
+    json.put("keeper", owner);
     json.set("binding", binding.toJson());
     return json;
   }
@@ -91,15 +99,15 @@ record Lease(
       throw json.invalid("binding", "is missing, or options is");
     }
     return new Lease(
-        Names.network(json.text("network").orElse("")),
+        Names.requireNetworkName(json.text("network").orElse("")),
         new AttachmentId(
-            Names.container(json.text("containerId").orElse("")),
-            Names.networkInterface(json.text("ifName").orElse(""))),
-        json.parsed("family", Family::parse).orElse(Family.IPV4),
+            Names.requireContainerId(json.text("containerId").orElse("")),
+            Names.requireInterfaceName(json.text("ifName").orElse(""))),
+        json.parsed("family", DhcpFamily::parse).orElse(DhcpFamily.IPV4),
         Path.of(json.text("netns").orElse("")),
         json.text("link").orElse(""),
-        ClientOptions.read(options.get()),
-        Duration.ofMillis(json.whole("longestPause", 0, Long.MAX_VALUE).orElse(0)),
+        DhcpClientOptions.read(options.get()),
+        Duration.ofMillis(json.longInteger("longestPause", 0, Long.MAX_VALUE).orElse(0)),
         json.text("keeper").orElse(""),
         Binding.read(binding.get()));
   }

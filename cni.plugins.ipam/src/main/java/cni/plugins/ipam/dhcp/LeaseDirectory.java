@@ -7,8 +7,8 @@ import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.ErrorCode;
 import cni.api.Json;
-import cni.api.WholeFile;
-import cni.netlink.ffm.Flock;
+import cni.api.internal.AtomicFiles;
+import cni.netlink.ffm.file.Flock;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
@@ -33,10 +33,10 @@ import java.util.function.Predicate;
 record LeaseDirectory(Path path) {
   private static final String SUFFIX = ".lease";
   private static final int NAME_BYTES = 16;
-  private static final Duration PATIENCE = Duration.ofSeconds(10);
+  private static final Duration LOCK_TIMEOUT = Duration.ofSeconds(10);
 
   /** The file of a lease: names may hold what file names cannot. */
-  Path file(String network, AttachmentId id, Family family) {
+  Path file(String network, AttachmentId id, DhcpFamily family) {
     try {
       byte[] digest =
           MessageDigest.getInstance("SHA-256")
@@ -64,7 +64,7 @@ record LeaseDirectory(Path path) {
     } catch (NoSuchFileException e) {
       return Optional.empty();
     } catch (IOException e) {
-      throw failure("reading " + file, e);
+      throw ioFailure("reading " + file, e);
     } catch (CniException e) {
       LOG.log(System.Logger.Level.WARNING, "passed over: " + file + ": " + e.getMessage());
       return Optional.empty();
@@ -76,7 +76,7 @@ record LeaseDirectory(Path path) {
    *
    * @throws CniException code 5 if the directory cannot be read
    */
-  List<Lease> all() throws CniException {
+  List<Lease> readAll() throws CniException {
     List<Lease> leases = new ArrayList<>();
     if (!Files.isDirectory(path)) {
       return leases;
@@ -86,7 +86,7 @@ record LeaseDirectory(Path path) {
         read(file).ifPresent(leases::add);
       }
     } catch (IOException e) {
-      throw failure("listing " + path, e);
+      throw ioFailure("listing " + path, e);
     }
     return leases;
   }
@@ -101,17 +101,17 @@ record LeaseDirectory(Path path) {
   boolean write(Lease lease, Predicate<Optional<Lease>> condition) throws CniException {
     Path file = file(lease);
     try {
-      WholeFile.prepare(path);
+      AtomicFiles.createDirectories(path);
       try (Flock _ = lock()) {
         boolean holds = condition.test(read(file));
         if (holds) {
           Path unfinished = path.resolve(file.getFileName() + ".unfinished");
-          WholeFile.write(file, unfinished, Json.bytes(lease.toJson()));
+          AtomicFiles.write(file, unfinished, Json.bytes(lease.toJson()));
         }
         return holds;
       }
     } catch (IOException e) {
-      throw failure("writing " + file, e);
+      throw ioFailure("writing " + file, e);
     }
   }
 
@@ -130,19 +130,19 @@ record LeaseDirectory(Path path) {
       Files.deleteIfExists(file);
       return there;
     } catch (IOException e) {
-      throw failure("deleting " + file, e);
+      throw ioFailure("deleting " + file, e);
     }
   }
 
   private Flock lock() throws CniException, IOException {
     try {
-      return Flock.acquire(path, PATIENCE);
+      return Flock.acquire(path, LOCK_TIMEOUT);
     } catch (InterruptedException e) {
       throw CniException.interrupted("locking " + path);
     }
   }
 
-  static CniException failure(String what, IOException e) {
+  static CniException ioFailure(String what, IOException e) {
     return new CniException(ErrorCode.IO_FAILURE, what + ": " + e, e);
   }
 }

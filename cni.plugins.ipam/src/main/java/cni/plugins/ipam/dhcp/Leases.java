@@ -2,7 +2,7 @@ package cni.plugins.ipam.dhcp;
 
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
-import cni.api.CollectRequest;
+import cni.api.GcRequest;
 import cni.api.Result;
 
 /** Those who have leases: this process, or a daemon. */
@@ -34,5 +34,5 @@ interface Leases {
    *
    * @throws CniException if something is left
    */
-  void collect(CollectRequest request) throws CniException;
+  void collect(GcRequest request) throws CniException;
 }

@@ -8,7 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.Cidr;
 import cni.api.Dns;
-import cni.api.Ip;
+import cni.api.InetAddresses;
 import cni.api.Result;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -31,7 +31,7 @@ class GobTest {
       struct("Point", field("X", GobType.Basic.INT), field("Y", GobType.Basic.INT));
 
   @Test
-  void theExampleOfGo() throws IOException {
+  void encodesAndDecodesTheExampleOfTheGoDocumentation() throws IOException {
     var out = new ByteArrayOutputStream();
     new GobWriter(out).write(TYPE, Map.of("X", 22L, "Y", 33L));
     assertEquals(POINT, HexFormat.of().formatHex(out.toByteArray()));
@@ -40,7 +40,7 @@ class GobTest {
   }
 
   @Test
-  void numbersOfEveryLength() throws IOException {
+  void roundTripsIntegersOfEveryLength() throws IOException {
     long[] numbers = {1, -1, 63, -64, 64, 127, 128, -129, 1L << 31, Long.MAX_VALUE, Long.MIN_VALUE};
     var out = new ByteArrayOutputStream();
     var writer = new GobWriter(out);
@@ -55,19 +55,20 @@ class GobTest {
   }
 
   @Test
-  void results() throws IOException {
+  void roundTripsResults() throws IOException {
     var result =
         new Result(
             List.of(),
             List.of(
                 new Result.IpConfig(
                     Cidr.parse("10.1.0.5/16"),
-                    Optional.of(Ip.parse("10.1.0.1")),
+                    Optional.of(InetAddresses.parse("10.1.0.1")),
                     OptionalInt.empty()),
                 new Result.IpConfig(
                     Cidr.parse("fd00::5/128"), Optional.empty(), OptionalInt.empty())),
             List.of(
-                new Result.Route(Cidr.parse("0.0.0.0/0"), Optional.of(Ip.parse("10.1.0.1"))),
+                new Result.Route(
+                    Cidr.parse("0.0.0.0/0"), Optional.of(InetAddresses.parse("10.1.0.1"))),
                 new Result.Route(
                     Cidr.parse("10.9.0.0/17"),
                     Optional.empty(),
@@ -85,7 +86,7 @@ class GobTest {
 
   /** Whatever comes, the reader ends with an IOException or with a value. */
   @Test
-  void hostileBytes() {
+  void corruptInputIsReadOrRefusedWithIoException() {
     var random = new Random(5);
     byte[] good = HexFormat.of().parseHex(POINT);
     int refused = 0;

@@ -1,0 +1,56 @@
+package cni.api;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.stream.Collectors;
+
+/** CNI_ARGS: {@code KEY=VALUE} pairs separated by semicolons. */
+public final class CniArgs {
+  private CniArgs() {}
+
+  /**
+   * Reads the pairs.
+   *
+   * @throws CniException code 4 if a pair is not of the form KEY=VALUE
+   */
+  public static Map<String, String> parse(String text) throws CniException {
+    Map<String, String> args = new LinkedHashMap<>();
+    for (String pair : text.split(";", -1)) {
+      if (pair.isEmpty()) {
+        continue;
+      }
+      int equals = pair.indexOf('=');
+      if (equals <= 0) {
+        throw new CniException(
+            ErrorCode.INVALID_PARAMETER,
+            "CNI_ARGS: " + Json.quote(pair) + " must be of the form KEY=VALUE");
+      }
+      args.put(pair.substring(0, equals), pair.substring(equals + 1));
+    }
+    return args;
+  }
+
+  /**
+   * The text that stands for the pairs.
+   *
+   * @throws CniException code 4 if a key or value would be read as something else
+   */
+  public static String format(Map<String, String> args) throws CniException {
+    for (Map.Entry<String, String> entry : args.entrySet()) {
+      if (entry.getKey().isEmpty()
+          || entry.getKey().indexOf('=') >= 0
+          || (entry.getKey() + entry.getValue()).matches("(?s).*[;\0].*")) {
+        throw new CniException(
+            ErrorCode.INVALID_PARAMETER,
+            "CNI_ARGS: key "
+                + Json.quote(entry.getKey())
+                + " and value "
+                + Json.quote(entry.getValue())
+                + " must hold no ';', and the key no '='");
+      }
+    }
+    return args.entrySet().stream()
+        .map(entry -> entry.getKey() + "=" + entry.getValue())
+        .collect(Collectors.joining(";"));
+  }
+}

@@ -1,0 +1,121 @@
+package cni.api;
+
+import java.math.BigInteger;
+import java.net.Inet4Address;
+import java.net.Inet6Address;
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+import java.util.regex.Pattern;
+
+/**
+ * IP addresses as text and as numbers. Text is read strictly (never a host name, no IPv4 shorthand,
+ * no zone) and written as RFC 5952 says, the form that the Go plugins use for file names.
+ */
+public final class InetAddresses {
+  private static final Pattern IPV4 =
+      Pattern.compile(
+          "(0|[1-9]\\d{0,2})\\.(0|[1-9]\\d{0,2})\\.(0|[1-9]\\d{0,2})\\.(0|[1-9]\\d{0,2})");
+
+  private InetAddresses() {}
+
+  /**
+   * Reads an address. An IPv4-mapped IPv6 address gives the IPv4 address.
+   *
+   * @throws IllegalArgumentException if it is not an address
+   */
+  public static InetAddress parse(String text) {
+    boolean v6 = text.indexOf(':') >= 0;
+    if (v6 ? text.indexOf('%') >= 0 : !IPV4.matcher(text).matches()) {
+      throw new IllegalArgumentException("is not an IP address");
+    }
+    try {
+      return InetAddress.ofLiteral(text);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException("is not an IP address", e);
+    }
+  }
+
+  /** The address of 4 or 16 bytes in network order. 16 bytes stay IPv6, even when IPv4-mapped. */
+  public static InetAddress of(byte[] bytes) {
+    try {
+      return bytes.length == 4
+          ? InetAddress.getByAddress(bytes)
+          : Inet6Address.getByAddress(null, bytes, -1);
+    } catch (UnknownHostException e) {
+      throw new IllegalArgumentException("an address has 4 or 16 bytes, not " + bytes.length, e);
+    }
+  }
+
+  /** The canonical text: {@code 10.1.2.3}, {@code fd00::1}. */
+  public static String format(InetAddress address) {
+    return address instanceof Inet4Address
+        ? String.valueOf(address.getHostAddress())
+        : formatV6(address.getAddress());
+  }
+
+  /** RFC 5952, section 4: lower case, no leading zeros, the longest run of zeros (two or more). */
+  private static String formatV6(byte[] bytes) {
+    int[] groups = new int[8];
+    for (int i = 0; i < 8; i++) {
+      groups[i] = (bytes[2 * i] & 0xff) << 8 | (bytes[2 * i + 1] & 0xff);
+    }
+    int runStart = -1;
+    int runLength = 1;
+    for (int i = 0; i < 8; i++) {
+      int end = i;
+      while (end < 8 && groups[end] == 0) {
+        end++;
+      }
+      if (end - i > runLength) {
+        runStart = i;
+        runLength = end - i;
+      }
+      i = Math.max(i, end - 1);
+    }
+    var text = new StringBuilder(39);
+    for (int i = 0; i < 8; i++) {
+      if (i == runStart) {
+        text.append("::");
+        i += runLength - 1;
+        continue;
+      }
+      if (i > 0 && i != runStart + runLength) {
+        text.append(':');
+      }
+      text.append(Integer.toHexString(groups[i]));
+    }
+    return text.toString();
+  }
+
+  /** Whether the address is IPv4. */
+  public static boolean isV4(InetAddress address) {
+    return address instanceof Inet4Address;
+  }
+
+  /** 32 or 128. */
+  public static int bits(InetAddress address) {
+    return isV4(address) ? 32 : 128;
+  }
+
+  /** The address as an unsigned number. */
+  public static BigInteger toNumber(InetAddress address) {
+    return new BigInteger(1, address.getAddress());
+  }
+
+  /**
+   * The address with that number.
+   *
+   * @param bits 32 or 128
+   * @throws IllegalArgumentException if the number does not fit
+   */
+  public static InetAddress fromNumber(BigInteger number, int bits) {
+    if (number.signum() < 0 || number.bitLength() > bits) {
+      throw new IllegalArgumentException("outside the address space");
+    }
+    byte[] magnitude = number.toByteArray();
+    byte[] bytes = new byte[bits / 8];
+    int length = Math.min(magnitude.length, bytes.length);
+    System.arraycopy(magnitude, magnitude.length - length, bytes, bytes.length - length, length);
+    return of(bytes);
+  }
+}

@@ -1,0 +1,112 @@
+package cni.api;
+
+import java.util.Map;
+import tools.jackson.core.JsonGenerator;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.JsonToken;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.BinaryNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.MissingNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Trees to and from the tokens of the JSON library. Its ObjectMapper does the same for trees and
+ * for every class besides, and takes as long to be set up as all the rest of a process's first ADD.
+ */
+final class JsonTreeCodec {
+  private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
+
+  private JsonTreeCodec() {}
+
+  /** The value that begins with the next token; what the parser throws says what is wrong. */
+  static JsonNode read(JsonParser parser) {
+    JsonToken token = parser.nextToken();
+    return token == null ? MissingNode.getInstance() : value(parser, token);
+  }
+
+  private static JsonNode value(JsonParser parser, JsonToken token) {
+    return switch (token) {
+      case START_OBJECT -> object(parser);
+      case START_ARRAY -> array(parser);
+      case VALUE_STRING -> NODES.stringNode(parser.getString());
+      case VALUE_NUMBER_INT -> integer(parser);
+      case VALUE_NUMBER_FLOAT -> NODES.numberNode(parser.getDecimalValue());
+      case VALUE_TRUE -> NODES.booleanNode(true);
+      case VALUE_FALSE -> NODES.booleanNode(false);
+      case VALUE_NULL -> NODES.nullNode();
+      default -> throw new IllegalStateException("no value begins with " + token);
+    };
+  }
+
+  /** As for Go, the last of several equal keys counts. */
+  private static ObjectNode object(JsonParser parser) {
+    ObjectNode object = NODES.objectNode();
+    while (parser.nextToken() != JsonToken.END_OBJECT) {
+      String name = parser.currentName();
+      object.set(name, value(parser, parser.nextToken()));
+    }
+    return object;
+  }
+
+  private static ArrayNode array(JsonParser parser) {
+    ArrayNode array = NODES.arrayNode();
+    JsonToken token = parser.nextToken();
+    while (token != JsonToken.END_ARRAY) {
+      array.add(value(parser, token));
+      token = parser.nextToken();
+    }
+    return array;
+  }
+
+  private static JsonNode integer(JsonParser parser) {
+    return switch (parser.getNumberType()) {
+      case INT -> NODES.numberNode(parser.getIntValue());
+      case LONG -> NODES.numberNode(parser.getLongValue());
+      default -> NODES.numberNode(parser.getBigIntegerValue());
+    };
+  }
+
+  /** Writes a tree. */
+  static void write(JsonGenerator out, JsonNode node) {
+    if (node instanceof ObjectNode object) {
+      out.writeStartObject();
+      for (Map.Entry<String, JsonNode> property : object.properties()) {
+        out.writeName(property.getKey());
+        write(out, property.getValue());
+      }
+      out.writeEndObject();
+    } else if (node instanceof ArrayNode array) {
+      out.writeStartArray();
+      for (JsonNode element : array) {
+        write(out, element);
+      }
+      out.writeEndArray();
+    } else if (node instanceof BinaryNode binary) {
+      out.writeBinary(binary.binaryValue());
+    } else {
+      writeScalar(out, node);
+    }
+  }
+
+  private static void writeScalar(JsonGenerator out, JsonNode node) {
+    switch (node.getNodeType()) {
+      case STRING -> out.writeString(node.stringValue());
+      case BOOLEAN -> out.writeBoolean(node.booleanValue());
+      case NULL -> out.writeNull();
+      case NUMBER -> writeNumber(out, node);
+      default -> throw new IllegalArgumentException("no JSON: " + node.getNodeType());
+    }
+  }
+
+  private static void writeNumber(JsonGenerator out, JsonNode node) {
+    switch (node.numberType()) {
+      case INT -> out.writeNumber(node.intValue());
+      case LONG -> out.writeNumber(node.longValue());
+      case BIG_INTEGER -> out.writeNumber(node.bigIntegerValue());
+      case FLOAT, DOUBLE -> out.writeNumber(node.doubleValue());
+      default -> out.writeNumber(node.decimalValue());
+    }
+  }
+}

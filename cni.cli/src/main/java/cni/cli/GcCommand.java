@@ -1,0 +1,52 @@
+package cni.cli;
+
+import cni.api.Attachment;
+import cni.api.AttachmentId;
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.Json;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import picocli.CommandLine.Model.OptionSpec;
+
+/** {@code cni gc}. */
+final class GcCommand extends Subcommand {
+  private final NetworkOptions options = new NetworkOptions(spec());
+  private final OptionSpec valid =
+      listOption("--valid")
+          .paramLabel("ID/IFNAME")
+          .description("An attachment that exists: container's id and interface; may be repeated.")
+          .build();
+
+  GcCommand() {
+    super(
+        "Removes what belongs to attachments of a network that do not exist any more.",
+        "Those that exist are named by --valid; without it none does, as for cnitool, and everything"
+            + " is removed.");
+    NetworkOptions.addUnusedNamespace(spec());
+    spec().addOption(valid);
+  }
+
+  @Override
+  public Integer call() throws CniException {
+    Set<AttachmentId> ids = new HashSet<>();
+    for (String text : valid.<List<String>>getValue()) {
+      ids.add(parse(text));
+    }
+    options.apply((network, cni) -> network.gc(ids));
+    return 0;
+  }
+
+  private static AttachmentId parse(String text) throws CniException {
+    int slash = text.indexOf('/');
+    if (slash < 0) {
+      throw new CniException(
+          ErrorCode.INVALID_PARAMETER,
+          "--valid " + Json.quote(text) + " must be a container's id and an interface: ID/IFNAME");
+    }
+    var id = new AttachmentId(text.substring(0, slash), text.substring(slash + 1));
+    Attachment.requireValid(id);
+    return id;
+  }
+}

@@ -1,0 +1,85 @@
+package cni.cli;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.api.CniException;
+import cni.api.Json;
+import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.process.ChildEnvironment;
+import cni.netlink.ffm.process.ChildProcess;
+import cni.testing.TestHost;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Runs of what the image has, in the host's namespace and with an environment that knows of no
+ * Java.
+ */
+record ImageRunner(TestHost host) {
+  static final Path IMAGE = Path.of("target", "image").toAbsolutePath();
+  static final Duration TIMEOUT = Duration.ofMinutes(3);
+
+  /** What a run printed. */
+  record CommandOutput(int status, String out, String err) {
+    ObjectNode json() throws CniException {
+      return Json.parse(out, "standard output");
+    }
+  }
+
+  /** Starts the command. */
+  ChildProcess start(Map<String, String> more, String... arguments) throws KernelException {
+    return start(IMAGE.resolve("bin/cni"), more, "", arguments);
+  }
+
+  private ChildProcess start(
+      Path program, Map<String, String> more, String input, String... arguments)
+      throws KernelException {
+    List<String> command = new ArrayList<>(List.of(program.toString()));
+    command.addAll(List.of(arguments));
+    Map<String, String> environment = new HashMap<>();
+    environment.put("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    environment.put("NETCONFPATH", host.networks().toString());
+    environment.put("CNI_PATH", host.executables().toString());
+    environment.putAll(more);
+    return host.netns()
+        .<ChildProcess, KernelException>call(
+            () ->
+                ChildProcess.start(
+                    command,
+                    ChildEnvironment.empty().with(environment),
+                    input.getBytes(StandardCharsets.UTF_8),
+                    1 << 20));
+  }
+
+  CommandOutput cni(Map<String, String> more, String... arguments) throws Exception {
+    List<String> all = new ArrayList<>(List.of(arguments));
+    if (!List.of("--help", "--version", "demo", "completion", "install", "new-plugin")
+        .contains(arguments[0])) {
+      all.addAll(1, List.of("--cache", host.cache().toString()));
+    }
+    try (ChildProcess process = start(more, all.toArray(String[]::new))) {
+      return awaitExit(process, all.toString());
+    }
+  }
+
+  /** Runs a plugin as a runtime does. */
+  CommandOutput plugin(Path executable, Map<String, String> environment, String input)
+      throws Exception {
+    try (ChildProcess process = start(executable, environment, input)) {
+      return awaitExit(process, executable.toString());
+    }
+  }
+
+  private static CommandOutput awaitExit(ChildProcess process, String what) throws Exception {
+    assertTrue(
+        process.communicate(TIMEOUT), () -> what + " does not end: " + process.errorOutput());
+    return new CommandOutput(
+        process.exitStatus().orElse(-1), process.output(), process.errorOutput());
+  }
+}

@@ -1,0 +1,139 @@
+package cni.conformance;
+
+import cni.api.Json;
+import java.time.Duration;
+import java.util.List;
+import java.util.Locale;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * What came of an examination.
+ *
+ * @param subject what was examined
+ * @param version the version of the specification that was spoken
+ * @param findings one for each check, in order
+ */
+public record ConformanceReport(String subject, String version, List<Finding> findings) {
+  /** What came of a check. */
+  public enum Outcome {
+    /** The plugin does what is asked. */
+    PASSED,
+    /** It does something else. */
+    FAILED,
+    /** It is not asked of this plugin in this setting. */
+    SKIPPED
+  }
+
+  /**
+   * What came of one check.
+   *
+   * @param id the check's, for ever the same
+   * @param title what was looked at
+   * @param section where the requirement stands in SPEC.md
+   * @param specText the requirement, in the specification's words
+   * @param observed what was seen instead, or why it was skipped; empty if it passed
+   * @param time that it took
+   */
+  public record Finding(
+      String id,
+      String title,
+      String section,
+      String specText,
+      Outcome outcome,
+      String observed,
+      Duration time) {}
+
+  /** How many have that outcome. */
+  public long count(Outcome outcome) {
+    return findings.stream().filter(it -> it.outcome() == outcome).count();
+  }
+
+  /** Whether nothing failed. */
+  public boolean passed() {
+    return count(Outcome.FAILED) == 0;
+  }
+
+  /** For people: a line for each check, and for those that failed the requirement and what was. */
+  public String text() {
+    var text = new StringBuilder();
+    text.append(subject).append(", CNI ").append(version).append("\n\n");
+    for (Finding it : findings) {
+      String mark =
+          switch (it.outcome()) {
+            case PASSED -> "ok  ";
+            case FAILED -> "FAIL";
+            case SKIPPED -> "-   ";
+          };
+      text.append("%s  %-13s %s%n".formatted(mark, it.id(), it.title()));
+      if (it.outcome() == Outcome.FAILED) {
+        text.append("        asked: ").append(it.specText());
+        text.append(" (section ").append(it.section()).append(")\n");
+        text.append("        seen:  ").append(it.observed()).append('\n');
+      } else if (it.outcome() == Outcome.SKIPPED) {
+        text.append("        ").append(it.observed()).append('\n');
+      }
+    }
+    return text.append(
+            "%n%d passed, %d failed, %d not asked of it%n"
+                .formatted(count(Outcome.PASSED), count(Outcome.FAILED), count(Outcome.SKIPPED)))
+        .toString();
+  }
+
+  /** For programs: an object with {@code subject}, {@code version} and {@code checks}. */
+  public ObjectNode json() {
+    ObjectNode json = Json.object().put("subject", subject).put("version", version);
+    json.put("passed", count(Outcome.PASSED))
+        .put("failed", count(Outcome.FAILED))
+        .put("skipped", count(Outcome.SKIPPED));
+    ArrayNode checks = json.putArray("checks");
+    for (Finding it : findings) {
+      checks
+          .addObject()
+          .put("id", it.id())
+          .put("title", it.title())
+          .put("outcome", it.outcome().name().toLowerCase(Locale.ROOT))
+          .put("section", it.section())
+          .put("sentence", it.specText())
+          .put("seen", it.observed())
+          .put("millis", it.time().toMillis());
+    }
+    return json;
+  }
+
+  /** For build servers: a test suite in JUnit's XML. */
+  public String xml() {
+    var xml = new StringBuilder("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    xml.append(
+        "<testsuite name=\"%s\" tests=\"%d\" failures=\"%d\" errors=\"0\" skipped=\"%d\">%n"
+            .formatted(
+                escape("CNI conformance of " + subject),
+                findings.size(),
+                count(Outcome.FAILED),
+                count(Outcome.SKIPPED)));
+    for (Finding it : findings) {
+      xml.append(
+          "  <testcase classname=\"cni.conformance\" name=\"%s\" time=\"%s\">"
+              .formatted(escape(it.id() + " " + it.title()), it.time().toMillis() / 1000.0));
+      switch (it.outcome()) {
+        case FAILED ->
+            xml.append(
+                "<failure message=\"%s\">%s</failure>"
+                    .formatted(escape(it.observed()), escape("asked: " + it.specText())));
+        case SKIPPED -> xml.append("<skipped message=\"%s\"/>".formatted(escape(it.observed())));
+        case PASSED -> {}
+      }
+      xml.append("</testcase>\n");
+    }
+    return xml.append("</testsuite>\n").toString();
+  }
+
+  /** What XML 1.0 cannot hold becomes a question mark. */
+  private static String escape(String text) {
+    return text.replaceAll("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f]", "?")
+        .replace("&", "&amp;")
+        .replace("<", "&lt;")
+        .replace(">", "&gt;")
+        .replace("\"", "&quot;");
+  }
+}

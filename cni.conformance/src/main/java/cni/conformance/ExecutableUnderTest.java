@@ -1,0 +1,48 @@
+package cni.conformance;
+
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.netns.NetNs;
+import cni.netlink.ffm.process.ChildEnvironment;
+import cni.netlink.ffm.process.ChildProcess;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * An executable, in whichever language.
+ *
+ * @param file that is run
+ * @param timeout how long one call may take
+ */
+public record ExecutableUnderTest(Path file, Duration timeout) implements PluginUnderTest {
+  private static final int MAX_OUTPUT_BYTES = 1 << 20;
+
+  @Override
+  public String describe() {
+    return file.toString();
+  }
+
+  @Override
+  public Response call(Map<String, String> environment, byte[] input, Path hostNamespace)
+      throws CniException {
+    ChildEnvironment all = ChildEnvironment.inherited().withoutPrefix("CNI_").with(environment);
+    try (NetNs host = NetNs.open(hostNamespace);
+        ChildProcess process =
+            host.<ChildProcess, KernelException>call(
+                () -> ChildProcess.start(List.of(file.toString()), all, input, MAX_OUTPUT_BYTES))) {
+      boolean ended = process.communicate(timeout);
+      int status =
+          ended
+              ? process.exitStatus().orElseGet(() -> -process.signal().orElse(1))
+              : Response.TIMED_OUT;
+      return new Response(status, process.output(), process.errorOutput());
+    } catch (KernelException e) {
+      throw new CniException(ErrorCode.IO_FAILURE, file + " cannot be run: " + e.getMessage(), e);
+    } catch (InterruptedException e) {
+      throw CniException.interrupted("running " + file);
+    }
+  }
+}

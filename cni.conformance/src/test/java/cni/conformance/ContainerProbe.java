@@ -1,0 +1,109 @@
+package cni.conformance;
+
+import cni.api.Cidr;
+import cni.conformance.FaultyPlugin.Call;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.netns.NetNs;
+import cni.netlink.ffm.nftables.InstalledChain;
+import cni.netlink.ffm.nftables.NftablesSocket;
+import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.LinkRequests;
+import cni.netlink.ffm.route.Route;
+import cni.netlink.ffm.route.RouteSocket;
+import cni.netlink.ffm.route.RtnetlinkConstants;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+import tools.jackson.databind.JsonNode;
+
+/** What faults need to know of the kernel, or do to it: that of the containers of calls. */
+final class ContainerProbe {
+  private ContainerProbe() {}
+
+  static void addLoopback(Path netns) throws IOException {
+    if (!Files.exists(netns)) {
+      return;
+    }
+    try (NetNs open = NetNs.open(netns);
+        RouteSocket routing = RouteSocket.open(open)) {
+      Cidr address = Cidr.parse("127.0.0.9/8");
+      routing.executeIgnoring(
+          new InterfaceAddress(1, address.address(), address.prefix()).addRequest(), Errno.EEXIST);
+    }
+  }
+
+  static void deleteInterface(Call attachment) throws IOException {
+    if (!Files.exists(Path.of(attachment.get("CNI_NETNS")))) {
+      return;
+    }
+    try (NetNs netns = NetNs.open(Path.of(attachment.get("CNI_NETNS")));
+        RouteSocket routing = RouteSocket.open(netns)) {
+      routing.executeIgnoring(LinkRequests.delete(attachment.get("CNI_IFNAME")), Errno.ENODEV);
+    }
+  }
+
+  static Optional<Link> link(Call call) throws IOException {
+    try (NetNs netns = NetNs.open(Path.of(call.get("CNI_NETNS")));
+        RouteSocket routing = RouteSocket.open(netns)) {
+      return routing.link(call.get("CNI_IFNAME"));
+    }
+  }
+
+  static boolean hasAddresses(Call call) throws IOException {
+    try (NetNs netns = NetNs.open(Path.of(call.get("CNI_NETNS")));
+        RouteSocket routing = RouteSocket.open(netns)) {
+      Link link = routing.links(call.get("CNI_IFNAME")).getFirst();
+      List<Cidr> there =
+          routing.addresses(link.index()).stream()
+              .map((InterfaceAddress it) -> new Cidr(it.address(), it.prefix()))
+              .toList();
+      for (JsonNode ip : call.config().path("prevResult").path("ips")) {
+        if (!there.contains(Cidr.parse(ip.path("address").asString("")))) {
+          return false;
+        }
+      }
+      return true;
+    }
+  }
+
+  static boolean hasRoutes(Call call) throws IOException {
+    try (NetNs netns = NetNs.open(Path.of(call.get("CNI_NETNS")));
+        RouteSocket routing = RouteSocket.open(netns)) {
+      for (JsonNode route : call.config().path("prevResult").path("routes")) {
+        Cidr wanted = Cidr.parse(route.path("dst").asString(""));
+        int family = wanted.isV4() ? RtnetlinkConstants.AF_INET : RtnetlinkConstants.AF_INET6;
+        if (routing.routes(family).stream()
+            .noneMatch((Route it) -> it.hasDestination(wanted.address(), wanted.prefix()))) {
+          return false;
+        }
+      }
+      return true;
+    }
+  }
+
+  static boolean hasRules(Call call) throws IOException {
+    try (NetNs host = NetNs.open(call.host());
+        NftablesSocket nftables = NftablesSocket.open(host)) {
+      for (InstalledChain chain : nftables.chains()) {
+        if (!nftables.rules(chain.chain()).isEmpty()) {
+          return true;
+        }
+      }
+      return false;
+    }
+  }
+
+  static boolean hasReservations(Call call) throws IOException {
+    String directory = call.config().path("ipam").path("dataDir").asString("");
+    if (directory.isEmpty()) {
+      return true; // of the kit's own delegate
+    }
+    try (Stream<Path> files = Files.walk(Path.of(directory))) {
+      return files.anyMatch(it -> it.getFileName().toString().matches("10\\.77\\..*"));
+    }
+  }
+}

@@ -1,0 +1,144 @@
+package cni.embedded;
+
+import static cni.testing.TestHost.attachment;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.api.CniException;
+import cni.api.PluginEvent;
+import cni.api.PluginEvent.Kind;
+import cni.netlink.ffm.netns.NetNs;
+import cni.runtime.Cni;
+import cni.runtime.Subscription;
+import cni.testing.KernelTest;
+import cni.testing.TestBed;
+import cni.testing.TestHost;
+import java.io.IOException;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** What a host is told of its attachments between operations. */
+@KernelTest(reference = true)
+class AttachmentEventsTest {
+  private final BlockingQueue<PluginEvent> events = new LinkedBlockingQueue<>();
+  private TestHost host;
+  private NetNs a;
+  private Cni cni;
+
+  @BeforeEach
+  void open() throws IOException, CniException {
+    host = new TestHost();
+    a = host.container("a");
+    host.dualStack("n", "");
+    cni = host.builder().build();
+  }
+
+  @AfterEach
+  void close() throws IOException {
+    cni.close();
+    host.close();
+  }
+
+  private void assertNext(Kind kind, String words) throws InterruptedException {
+    PluginEvent event = events.poll(10, TimeUnit.SECONDS);
+    assertTrue(event != null, "nothing was told of " + words);
+    assertEquals(kind, event.kind(), event::message);
+    assertTrue(event.message().contains(words), event::message);
+    assertEquals("n", event.network());
+    assertEquals(attachment(a).id(), event.attachment().orElseThrow());
+  }
+
+  private void assertNothing() throws InterruptedException {
+    PluginEvent event = events.poll(2500, TimeUnit.MILLISECONDS);
+    assertTrue(event == null, () -> String.valueOf(event));
+  }
+
+  @Test
+  void interfaceAndAddressChangesAreReported() throws Exception {
+    try (Subscription _ = cni.onEvent(events::add)) {
+      cni.network("n").add(attachment(a));
+      assertNothing();
+      TestBed.run(a, "ip", "link", "set", "eth0", "down");
+      assertNext(Kind.INTERFACE_DOWN, "interface eth0 in " + a.path());
+      assertNext(Kind.INTERFACE_DOWN, "on the host"); // the port has no carrier
+      TestBed.run(a, "ip", "link", "set", "eth0", "up");
+      assertNext(Kind.INTERFACE_UP, "eth0");
+      assertNext(Kind.INTERFACE_UP, "on the host");
+      TestBed.run(a, "ip", "addr", "del", "10.50.0.2/24", "dev", "eth0");
+      assertNext(Kind.ADDRESS_GONE, "address 10.50.0.2/24 of eth0");
+      TestBed.run(a, "ip", "link", "del", "eth0");
+      assertNext(Kind.INTERFACE_GONE, "eth0");
+      assertNext(Kind.INTERFACE_GONE, "on the host");
+      assertNothing();
+    }
+  }
+
+  @Test
+  void deleteIsNotReported() throws Exception {
+    cni.network("n").add(attachment(a));
+    try (Subscription _ = cni.onEvent(events::add)) {
+      cni.network("n").delete(attachment(a));
+      assertNothing();
+    }
+  }
+
+  @Test
+  void attachmentsOfExecutablesAreWatched() throws Exception {
+    try (Subscription _ = cni.onEvent(events::add)) {
+      try (Cni other = host.withReference("bridge", "host-local")) {
+        other.network("n").add(attachment(a));
+      }
+      TestBed.run(a, "ip", "link", "del", "eth0");
+      PluginEvent event = events.poll(10, TimeUnit.SECONDS);
+      assertTrue(event != null && event.kind() == Kind.INTERFACE_GONE, () -> event + "");
+    }
+  }
+
+  @Test
+  void deletedNamespaceReportsInterfacesGone() throws Exception {
+    try (Subscription _ = cni.onEvent(events::add)) {
+      cni.network("n").add(attachment(a));
+      TestBed.run(host.netns(), "ip", "netns", "del", String.valueOf(a.path().getFileName()));
+      a.close();
+      assertNext(Kind.INTERFACE_GONE, "eth0");
+      assertNext(Kind.INTERFACE_GONE, "on the host");
+    }
+  }
+
+  @Test
+  void duplicateAddressIsReportedAsConflict() throws Exception {
+    NetNs b = host.container("b");
+    cni.network("n").add(attachment(b));
+    cni.network("n").add(attachment(a));
+    try (Subscription _ = cni.onEvent(events::add)) {
+      String address = "fd50::3/64"; // that of a; detection finds that b has it
+      TestBed.run(b, "ip", "addr", "add", address, "dev", "eth0", "nodad");
+      TestBed.run(a, "sysctl", "-q", "-w", "net.ipv6.conf.eth0.accept_dad=1");
+      TestBed.run(a, "ip", "addr", "del", address, "dev", "eth0");
+      TestBed.run(a, "ip", "addr", "add", address, "dev", "eth0");
+      assertNext(Kind.ADDRESS_CONFLICT, address);
+    }
+  }
+
+  @Test
+  void exhaustedRangeIsReported() throws Exception {
+    host.network(
+        "n",
+        "1.1.0",
+        """
+        { "type": "bridge", "bridge": "br0",
+          "ipam": { "type": "host-local", "dataDir": "@DATA@", "subnet": "10.50.0.0/30",
+                    "rangeStart": "10.50.0.2", "rangeEnd": "10.50.0.2" } }
+        """);
+    cni.network("n").add(attachment(host.container("b")));
+    try (Subscription _ = cni.onEvent(events::add)) {
+      assertThrows(CniException.class, () -> cni.network("n").add(attachment(a)));
+      assertNext(Kind.RESOURCE_EXHAUSTED, "no address is free");
+    }
+  }
+}

@@ -1,0 +1,154 @@
+package cni.embedded;
+
+import static cni.testing.TestHost.attachment;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.api.Attachment;
+import cni.api.CniException;
+import cni.api.Result;
+import cni.netlink.ffm.netns.NetNs;
+import cni.runtime.Cni;
+import cni.runtime.Network;
+import cni.testing.KernelTest;
+import cni.testing.TestBed;
+import cni.testing.TestHost;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** DELs of many containers at once: the kernel deletes them together, and nothing else. */
+@KernelTest
+class ConcurrentDeleteTest {
+  private static final int CONTAINERS = 24;
+
+  private static final String IPAM =
+      """
+      "ipam": { "type": "host-local", "dataDir": "@DATA@",
+                "ranges": [[{ "subnet": "10.61.0.0/24" }], [{ "subnet": "fd61::/64" }]] }
+      """;
+
+  private TestHost host;
+  private final List<NetNs> containers = new ArrayList<>();
+
+  @BeforeEach
+  void open() throws IOException {
+    host = new TestHost();
+    for (int i = 0; i < CONTAINERS; i++) {
+      containers.add(host.container("c" + i));
+    }
+  }
+
+  @AfterEach
+  void close() throws IOException {
+    host.close();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"bridge", "ptp"})
+  void concurrentDeletesAreGroupedAndKeepOtherLinks(String type) throws Exception {
+    host.network("n", "1.1.0", "{ \"type\": \"%s\", %s }".formatted(type, IPAM));
+    NetNs stranger = host.container("stranger");
+    TestBed.run(host.netns(), "ip", "link", "add", "bridge7", "type", "bridge");
+    TestBed.run(host.netns(), "ip", "link", "add", "other7", "type", "veth", "peer", "other8");
+    Path told = host.cache().resolveSibling("told");
+    Process monitor = monitor(told);
+    try (Cni cni = host.openCni()) {
+      Network network = cni.network("n");
+      for (NetNs container : containers) {
+        network.add(attachment(container));
+      }
+      // One's end on the host was taken elsewhere, and another one's namespace is gone.
+      TestBed.run(host.netns(), "ip", "link", "set", hostEnd(network, 3), "netns", name(stranger));
+      NetNs.delete(name(containers.get(5)));
+      deleteAll(network);
+      awaitGroupDeletion(told);
+      TestBed.run(host.netns(), "ip", "link", "delete", "other7");
+      NetNs[] left =
+          containers.stream().filter(it -> it != containers.get(5)).toArray(NetNs[]::new);
+      host.assertNothingLeft("n", left);
+      assertEquals(List.of(), TestBed.linkNames(stranger, "veth"));
+      deleteAll(network);
+    } finally {
+      monitor.destroy();
+    }
+    assertEquals(
+        List.of("bridge7"),
+        TestBed.linkNames(host.netns(), "bridge").stream().filter(it -> it.endsWith("7")).toList());
+  }
+
+  private static String name(NetNs namespace) {
+    return String.valueOf(namespace.path().getFileName());
+  }
+
+  private String hostEnd(Network network, int container) throws CniException {
+    return network
+        .cachedResult(attachment(containers.get(container)).id())
+        .orElseThrow()
+        .interfaces()
+        .stream()
+        .map(Result.Interface::name)
+        .filter(name -> name.startsWith("veth"))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  /** Writes down what the kernel tells of the host's links. */
+  private Process monitor(Path file) throws Exception {
+    Process monitor =
+        new ProcessBuilder("ip", "netns", "exec", name(host.netns()), "ip", "monitor", "link")
+            .redirectErrorStream(true)
+            .redirectOutput(file.toFile())
+            .start();
+    for (int i = 0; Files.size(file) == 0; i++) { // until it has seen a change
+      assertTrue(i < 100, "ip monitor says nothing");
+      TestBed.run(host.netns(), "ip", "link", "set", "bridge7", "mtu", String.valueOf(1400 + i));
+      Thread.sleep(50);
+    }
+    return monitor;
+  }
+
+  /** Most of them have been deleted as members of a group. */
+  private static void awaitGroupDeletion(Path told) throws Exception {
+    long together = 0;
+    for (int i = 0; i < 100 && together < CONTAINERS / 2; i++) {
+      Thread.sleep(50);
+      together =
+          Files.readAllLines(told).stream()
+              .filter(line -> line.matches("Deleted .*veth.* group \\d{10} .*"))
+              .count();
+    }
+    assertTrue(together >= CONTAINERS / 2, together + " together:\n" + Files.readString(told));
+  }
+
+  private void deleteAll(Network network) throws Exception {
+    var start = new CountDownLatch(1);
+    try (ExecutorService executor = Executors.newFixedThreadPool(CONTAINERS)) {
+      List<Future<?>> ends = new ArrayList<>();
+      for (NetNs container : containers) {
+        Attachment attachment = attachment(container);
+        ends.add(
+            executor.submit(
+                () -> {
+                  start.await();
+                  network.delete(attachment);
+                  return true;
+                }));
+      }
+      start.countDown();
+      for (Future<?> end : ends) {
+        end.get();
+      }
+    }
+  }
+}

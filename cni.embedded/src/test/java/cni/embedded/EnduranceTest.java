@@ -1,0 +1,65 @@
+package cni.embedded;
+
+import static cni.testing.TestHost.attachment;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.netlink.ffm.netns.NetNs;
+import cni.runtime.Cni;
+import cni.runtime.Network;
+import cni.testing.KernelTest;
+import cni.testing.TestHost;
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+
+/** A process that attaches and detaches for a long time holds no more than at the beginning. */
+@KernelTest
+class EnduranceTest {
+  private static final int CYCLES = 1000;
+  private static final int WARM_UP = 100;
+  private static final long HEAP_SLACK = 2 * 1024 * 1024;
+
+  @Test
+  void descriptorsThreadsAndMemoryStayFlat() throws Exception {
+    try (TestHost host = new TestHost();
+        Cni cni = host.openCni()) {
+      host.dualStack("n", "");
+      NetNs a = host.container("a");
+      Network network = cni.network("n");
+      cycle(network, a, WARM_UP);
+      Usage before = Usage.now();
+      cycle(network, a, CYCLES);
+      Usage after = Usage.now();
+      assertTrue(after.descriptors() <= before.descriptors(), () -> before + " " + after);
+      assertTrue(after.threads() <= before.threads() + 1, () -> before + " " + after);
+      assertTrue(after.heap() <= before.heap() + HEAP_SLACK, () -> before + " " + after);
+      host.assertNothingLeft("n", a);
+    }
+  }
+
+  private static void cycle(Network network, NetNs container, int times) throws Exception {
+    for (int i = 0; i < times; i++) {
+      network.add(attachment(container));
+      network.delete(attachment(container));
+    }
+  }
+
+  /** What the process holds. */
+  private record Usage(long descriptors, int threads, long heap) {
+    static Usage now() throws IOException, InterruptedException {
+      for (int i = 0; i < 3; i++) {
+        System.gc();
+        Thread.sleep(50);
+      }
+      try (Stream<Path> open = Files.list(Path.of("/proc/self/fd"))) {
+        return new Usage(
+            open.count(),
+            ManagementFactory.getThreadMXBean().getThreadCount(),
+            ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed());
+      }
+    }
+  }
+}

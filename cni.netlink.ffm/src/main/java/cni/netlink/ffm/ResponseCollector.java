@@ -1,0 +1,173 @@
+package cni.netlink.ffm;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Requests that were sent together, and what has been received in answer to them so far.
+ *
+ * <p>The kernel treats them in their order and tells every refusal. So only the last one has to be
+ * answered in any case: whatever answers it says that those before it are done as well.
+ */
+final class ResponseCollector {
+  private final List<NetlinkRequest> requests;
+  private final int port;
+  private final int firstSequence;
+  private final List<List<ByteBuffer>> payloads = new ArrayList<>();
+  private final @Nullable NetlinkException[] errors;
+  private final boolean[] finished;
+  private final boolean batch;
+  private int pending;
+  private boolean isInterrupted;
+
+  /**
+   * Begins with nothing received.
+   *
+   * @param batch whether the requests are a batch of netfilter's: framed by a begin and an end, all
+   *     or none done, and only the last of them acknowledged
+   */
+  ResponseCollector(List<NetlinkRequest> requests, boolean batch, int port, int firstSequence) {
+    this.requests = requests;
+    this.batch = batch;
+    this.port = port;
+    this.firstSequence = firstSequence;
+    this.errors = new NetlinkException[requests.size()];
+    this.finished = new boolean[requests.size()];
+    this.pending = requests.size();
+    requests.forEach(request -> payloads.add(new ArrayList<>(1)));
+  }
+
+  String description() {
+    return requests.getFirst().description();
+  }
+
+  byte[] encode() {
+    var bytes = new ByteArrayOutputStream();
+    int last = batch ? lastIndexOfBatch() : requests.size() - 1;
+    for (int i = 0; i < requests.size(); i++) {
+      boolean acknowledged = i == last && !requests.get(i).hasSingleResponse();
+      bytes.writeBytes(requests.get(i).encode(firstSequence + i, port, acknowledged));
+    }
+    return bytes.toByteArray();
+  }
+
+  /**
+   * Whether everything has been answered. What stands for a whole batch is the acknowledgement of
+   * its last request, which comes after every refusal, or a refusal of its begin.
+   */
+  boolean isComplete() {
+    return batch ? finished[0] || finished[lastIndexOfBatch()] : pending == 0;
+  }
+
+  private int lastIndexOfBatch() {
+    return requests.size() - 2; // before the end
+  }
+
+  /** The first refusal, if there was one: that of a batch as a whole counts before all others. */
+  Optional<NetlinkException> firstError() {
+    return Arrays.stream(errors).filter(Objects::nonNull).findFirst();
+  }
+
+  /** Whether the kernel said that a list changed while it told it. */
+  boolean isInterrupted() {
+    return isInterrupted;
+  }
+
+  /** Whether asking again changes nothing: true of what only gets. */
+  boolean isRepeatable() {
+    return requests.stream().allMatch(NetlinkRequest::isQuery);
+  }
+
+  List<NetlinkResponse> responses() {
+    List<NetlinkResponse> answers = new ArrayList<>(requests.size());
+    for (int i = 0; i < requests.size(); i++) {
+      answers.add(new NetlinkResponse(payloads.get(i), Optional.ofNullable(errors[i])));
+    }
+    return answers;
+  }
+
+  /** Takes a datagram, which holds one message or several. */
+  void accept(ByteBuffer datagram) throws IOException {
+    int at = 0;
+    while (datagram.limit() - at >= NetlinkConstants.NLMSG_HDRLEN) {
+      int length = datagram.getInt(at);
+      if (length < NetlinkConstants.NLMSG_HDRLEN || length > datagram.limit() - at) {
+        throw new MalformedMessageException(description() + ": message of length " + length);
+      }
+      int payload = at + NetlinkConstants.NLMSG_HDRLEN;
+      acceptMessage(
+          Short.toUnsignedInt(datagram.getShort(at + 4)),
+          Short.toUnsignedInt(datagram.getShort(at + 6)),
+          datagram.getInt(at + 8) - firstSequence,
+          datagram.getInt(at + 12),
+          datagram.slice(payload, length - NetlinkConstants.NLMSG_HDRLEN).order(datagram.order()));
+      at += NetlinkConstants.align(length);
+    }
+  }
+
+  private void acceptMessage(int type, int flags, int index, int toPort, ByteBuffer payload)
+      throws IOException {
+    if (index < 0 || index >= finished.length || finished[index] || toPort != port) {
+      return; // the late answer to a request that was given up
+    }
+    isInterrupted |= (flags & NetlinkConstants.NLM_F_DUMP_INTR) != 0;
+    switch (type) {
+      case NetlinkConstants.NLMSG_NOOP -> {}
+      case NetlinkConstants.NLMSG_OVERRUN ->
+          throw new KernelException(Errno.ENOBUFS, requests.get(index).description());
+      case NetlinkConstants.NLMSG_ERROR, NetlinkConstants.NLMSG_DONE ->
+          finish(type, flags, index, payload);
+      default -> {
+        payloads.get(index).add(payload);
+        if (requests.get(index).hasSingleResponse()) {
+          finish(index);
+        }
+      }
+    }
+  }
+
+  private void finish(int index) {
+    for (int i = batch ? index : 0; i <= index; i++) {
+      pending -= finished[i] ? 0 : 1;
+      finished[i] = true;
+    }
+  }
+
+  /** struct nlmsgerr: error s32, then the header of the request; NLMSG_DONE has the error alone. */
+  private void finish(int type, int flags, int index, ByteBuffer payload) throws IOException {
+    boolean done = type == NetlinkConstants.NLMSG_DONE;
+    if (payload.remaining() < 4 && !done) {
+      throw new MalformedMessageException(
+          "an acknowledgement of " + payload.remaining() + " bytes");
+    }
+    int error = payload.remaining() >= 4 ? payload.getInt(0) : 0;
+    if (error < 0) {
+      String words = extendedAck(flags, done ? 4 : 4 + NetlinkConstants.NLMSG_HDRLEN, payload);
+      errors[index] = new NetlinkException(-error, requests.get(index).description(), words);
+    }
+    finish(index);
+  }
+
+  private static String extendedAck(int flags, int start, ByteBuffer payload)
+      throws MalformedMessageException {
+    if ((flags & NetlinkConstants.NLM_F_ACK_TLVS) == 0) {
+      return "";
+    }
+    int from = start;
+    if (start > 4 && (flags & NetlinkConstants.NLM_F_CAPPED) == 0) {
+      from = 4 + NetlinkConstants.align(payload.getInt(4)); // the request is echoed whole
+    }
+    if (from < 0 || from > payload.remaining()) {
+      throw new MalformedMessageException("an acknowledgement that ends too early");
+    }
+    ByteBuffer tlvs = payload.slice(from, payload.remaining() - from).order(payload.order());
+    return Attributes.read(tlvs).string(NetlinkConstants.NLMSGERR_ATTR_MSG).orElse("");
+  }
+}

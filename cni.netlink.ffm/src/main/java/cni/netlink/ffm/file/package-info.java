@@ -1,0 +1,5 @@
+/** Files that the kernel gives a meaning: flock(2), inotify(7) and sysctls. */
+@NullMarked
+package cni.netlink.ffm.file;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,35 @@
+package cni.netlink.ffm.libc;
+
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** An open file descriptor, closed at most once. */
+public final class Descriptor implements AutoCloseable {
+  private static final int CLOSED = -1;
+
+  private final AtomicInteger fd;
+
+  public Descriptor(int fd) {
+    this.fd = new AtomicInteger(fd);
+  }
+
+  /**
+   * The number.
+   *
+   * @throws IllegalStateException once it has been closed
+   */
+  public int fd() {
+    int number = fd.get();
+    if (number == CLOSED) {
+      throw new IllegalStateException("the descriptor has been closed");
+    }
+    return number;
+  }
+
+  @Override
+  public void close() {
+    int number = fd.getAndSet(CLOSED);
+    if (number != CLOSED) {
+      Libc.close(number);
+    }
+  }
+}

@@ -1,5 +1,0 @@
-/** Netfilter over NETLINK_NETFILTER: nf_tables, its iptables layer, and connection tracking. */
-@NullMarked
-package cni.netlink.ffm.netfilter;
-
-import org.jspecify.annotations.NullMarked;

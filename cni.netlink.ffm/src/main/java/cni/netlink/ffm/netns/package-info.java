@@ -1,0 +1,5 @@
+/** Network namespaces: opening, creating and entering them. */
+@NullMarked
+package cni.netlink.ffm.netns;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,217 @@
+package cni.netlink.ffm.nftables;
+
+import static cni.netlink.ffm.nftables.NftablesConstants.NFT_REG_1;
+
+import cni.netlink.ffm.nftables.Expression.Compare;
+import cni.netlink.ffm.nftables.Expression.Meta;
+import cni.netlink.ffm.nftables.Expression.XtMatch;
+import cni.netlink.ffm.nftables.Expression.XtTarget;
+import java.net.Inet4Address;
+import java.net.InetAddress;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Makes rules of the very expressions that the nf_tables variant of iptables(8), version 1.8.9,
+ * makes of its options, so that {@code iptables -S} shows them and {@code iptables -D} finds them.
+ * iptables orders them: interfaces, protocol, addresses, matches; so must the calls here be.
+ */
+public final class IptablesRuleBuilder {
+  /** XT_ALIGN of linux/netfilter/x_tables.h. */
+  private static final int ALIGNMENT = 8;
+
+  private static final int COMMENT_LENGTH = 256;
+
+  /** XT_ADDRTYPE_LOCAL of linux/netfilter/xt_addrtype.h. */
+  private static final short ADDRESS_TYPE_LOCAL = 1 << 2;
+
+  /** A chain's name: XT_EXTENSION_MAXNAMELEN of linux/netfilter/x_tables.h, less the zero. */
+  public static final int MAX_CHAIN_NAME_LENGTH = 28;
+
+  /** A multiport match takes no more. */
+  public static final int MAX_PORTS = 15;
+
+  private final TableFamily family;
+  private final RuleBuilder builder;
+
+  private IptablesRuleBuilder(TableFamily family) {
+    this.family = family;
+    this.builder = RuleBuilder.forFamily(family);
+  }
+
+  /**
+   * A rule for a table of that family.
+   *
+   * @param family IP or IP6
+   */
+  public static IptablesRuleBuilder forFamily(TableFamily family) {
+    return new IptablesRuleBuilder(family);
+  }
+
+  /** {@code -i}: packets that came in by an interface, or with NOT_EQUAL by another. */
+  public IptablesRuleBuilder inputInterface(int operator, String name) {
+    return interfaceName(Meta.INPUT_NAME, operator, name);
+  }
+
+  /** {@code -o}: packets that leave by an interface, or with NOT_EQUAL by another. */
+  public IptablesRuleBuilder outputInterface(int operator, String name) {
+    return interfaceName(Meta.OUTPUT_NAME, operator, name);
+  }
+
+  /** {@code -i NAME+}: packets that came in by an interface whose name begins so, or not. */
+  public IptablesRuleBuilder inputInterfacePrefix(int operator, String beginning) {
+    Bytes data = Bytes.of(beginning.getBytes(StandardCharsets.UTF_8));
+    builder
+        .append(new Meta(Meta.INPUT_NAME, NFT_REG_1))
+        .append(new Compare(operator, NFT_REG_1, data));
+    return this;
+  }
+
+  private IptablesRuleBuilder interfaceName(int key, int operator, String name) {
+    byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
+    Bytes data = RuleBuilder.interfaceName(name).first(bytes.length + 1); // with its zero
+    builder.append(new Meta(key, NFT_REG_1)).append(new Compare(operator, NFT_REG_1, data));
+    return this;
+  }
+
+  /** {@code -p}. */
+  public IptablesRuleBuilder protocol(int protocol) {
+    builder.protocol(protocol);
+    return this;
+  }
+
+  /** {@code -s}: packets from a network, or with NOT_EQUAL from any other. */
+  public IptablesRuleBuilder source(int operator, InetAddress network, int prefix) {
+    if (prefix > 0 || operator != Compare.EQUAL) {
+      builder.source(operator, network, prefix);
+    }
+    return this;
+  }
+
+  /** {@code -d}: packets to a network, or with NOT_EQUAL to any other. */
+  public IptablesRuleBuilder destination(int operator, InetAddress network, int prefix) {
+    if (prefix > 0 || operator != Compare.EQUAL) {
+      builder.destination(operator, network, prefix);
+    }
+    return this;
+  }
+
+  /** {@code --dport}; for SCTP iptables has no expression and matches otherwise. */
+  public IptablesRuleBuilder destinationPort(int protocol, int port) {
+    if (protocol != RuleBuilder.SCTP) {
+      builder.destinationPort(protocol, port);
+      return this;
+    }
+    // struct xt_sctp_info: dpts u16[2], spts u16[2], chunkmap u32[64], chunk_match_type u32, then
+    // four times type u8, flag u8 and mask u8, flag_count s32, flags u32, invflags u32
+    ByteBuffer info = info(292);
+    info.putShort((short) port).putShort((short) port);
+    for (int at = 268; at < 280; at += 3) {
+      info.put(at, (byte) -1);
+    }
+    info.putInt(284, 2); // XT_SCTP_DEST_PORTS
+    return match("sctp", 0, info);
+  }
+
+  /** {@code -m comment}. */
+  public IptablesRuleBuilder comment(String text) {
+    byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+    ByteBuffer info = info(COMMENT_LENGTH);
+    info.put(bytes, 0, Math.min(bytes.length, COMMENT_LENGTH - 1));
+    return match("comment", 0, info);
+  }
+
+  /** {@code -m conntrack --ctstate}: struct xt_conntrack_mtinfo3. */
+  public IptablesRuleBuilder connectionState(int states) {
+    ByteBuffer info = info(164);
+    info.putShort(146, (short) 1); // match_flags: XT_CONNTRACK_STATE
+    info.putShort(150, (short) states); // the bits are those of nf_tables
+    return match("conntrack", 3, info);
+  }
+
+  /** {@code -m addrtype --dst-type LOCAL}: struct xt_addrtype_info_v1. */
+  public IptablesRuleBuilder toLocalAddress() {
+    ByteBuffer info = info(8);
+    info.putShort(2, ADDRESS_TYPE_LOCAL);
+    return match("addrtype", 1, info);
+  }
+
+  /** {@code -m multiport --destination-ports}, at most 15: struct xt_multiport_v1. */
+  public IptablesRuleBuilder destinationPorts(List<Integer> ports) {
+    ByteBuffer info = info(48);
+    info.put((byte) 1).put((byte) ports.size()); // XT_MULTIPORT_DESTINATION
+    ports.forEach(port -> info.putShort(port.shortValue()));
+    return match("multiport", 1, info);
+  }
+
+  /** {@code -m mark --mark value/mask}. */
+  public IptablesRuleBuilder mark(int value, int mask) {
+    builder.mark(Compare.EQUAL, mask, value);
+    return this;
+  }
+
+  private IptablesRuleBuilder match(String name, int revision, ByteBuffer info) {
+    builder.append(new XtMatch(name, revision, Bytes.of(info)));
+    return this;
+  }
+
+  /** {@code -j}: what the rule does, ACCEPT, DROP, RETURN or the jump to a chain. */
+  public Rule verdict(Expression.Verdict verdict) {
+    return builder.append(new Expression.Counter()).append(verdict).build();
+  }
+
+  /** {@code -j DNAT --to-destination}: struct nf_nat_range2. */
+  public Rule destinationNat(InetAddress address, int port) {
+    ByteBuffer info = info(44);
+    info.putInt(Expression.Nat.MAP_IPS | Expression.Nat.PROTO_SPECIFIED);
+    info.put(4, address.getAddress()).put(20, address.getAddress());
+    for (int at = 36; at < 40; at += 2) {
+      info.put(at, (byte) (port >>> 8)).put(at + 1, (byte) port);
+    }
+    return target("DNAT", 2, info);
+  }
+
+  /** {@code -j MARK --set-xmark bits/bits}: struct xt_mark_tginfo2. */
+  public Rule setMark(int bits) {
+    return target("MARK", 2, info(8).putInt(bits).putInt(bits));
+  }
+
+  /** {@code -j MASQUERADE}: struct nf_nat_ipv4_multi_range_compat or nf_nat_range. */
+  public Rule masquerade() {
+    boolean v4 = family == TableFamily.IP;
+    return target("MASQUERADE", 0, v4 ? info(20).putInt(1) : info(40));
+  }
+
+  private Rule target(String name, int revision, ByteBuffer info) {
+    builder.append(new Expression.Counter());
+    return builder.append(new XtTarget(name, revision, Bytes.of(info))).build();
+  }
+
+  private static ByteBuffer info(int length) {
+    int aligned = (length + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return ByteBuffer.allocate(aligned).order(ByteOrder.nativeOrder());
+  }
+
+  /**
+   * What {@code -m comment} says in a rule, as versions of iptables write it one way or another.
+   */
+  public static Optional<String> commentOf(Rule rule) {
+    for (Expression expression : rule.expressions()) {
+      if (expression instanceof XtMatch(String name, int revision, Bytes info)
+          && name.equals("comment")) {
+        String text = new String(info.toArray(), StandardCharsets.UTF_8);
+        int end = text.indexOf('\0');
+        return Optional.of(end < 0 ? text : text.substring(0, end));
+      }
+    }
+    return rule.userdata().comment();
+  }
+
+  /** The family that an address belongs to. */
+  public static TableFamily familyOf(InetAddress address) {
+    return address instanceof Inet4Address ? TableFamily.IP : TableFamily.IP6;
+  }
+}

@@ -1,0 +1,121 @@
+package cni.netlink.ffm.nftables;
+
+import cni.netlink.ffm.Attributes;
+import cni.netlink.ffm.MalformedMessageException;
+import cni.netlink.ffm.NetlinkRequest;
+import java.nio.ByteBuffer;
+
+/** Constants of linux/netfilter/nfnetlink.h and nf_tables.h, and the header of the messages. */
+final class NftablesConstants {
+  // nlmsg_type
+  static final int NFNL_MSG_BATCH_BEGIN = 0x10;
+  static final int NFNL_MSG_BATCH_END = 0x11;
+  static final int NFNL_SUBSYS_NFTABLES = 10;
+  static final int NFT_MSG_NEWTABLE = 0;
+  static final int NFT_MSG_GETTABLE = 1;
+  static final int NFT_MSG_NEWCHAIN = 3;
+  static final int NFT_MSG_GETCHAIN = 4;
+  static final int NFT_MSG_DELCHAIN = 5;
+  static final int NFT_MSG_NEWRULE = 6;
+  static final int NFT_MSG_GETRULE = 7;
+  static final int NFT_MSG_DELRULE = 8;
+  static final int NFT_MSG_NEWSET = 9;
+  static final int NFT_MSG_NEWSETELEM = 12;
+  static final int NFT_MSG_GETGEN = 16;
+
+  static final int NFNL_BATCH_GENID = 1;
+  static final int NFTA_GEN_ID = 1;
+
+  // tables
+  static final int NFTA_TABLE_NAME = 1;
+  static final int NFTA_TABLE_FLAGS = 2;
+  static final int NFTA_TABLE_USERDATA = 6;
+  static final int NFT_TABLE_F_DORMANT = 0x1;
+  static final int NFT_TABLE_F_OWNER = 0x2;
+
+  // chains
+  static final int NFTA_CHAIN_TABLE = 1;
+  static final int NFTA_CHAIN_NAME = 3;
+  static final int NFTA_CHAIN_HOOK = 4;
+  static final int NFTA_CHAIN_POLICY = 5;
+  static final int NFTA_CHAIN_TYPE = 7;
+  static final int NFTA_CHAIN_USERDATA = 12;
+  static final int NFTA_HOOK_HOOKNUM = 1;
+  static final int NFTA_HOOK_PRIORITY = 2;
+
+  // rules
+  static final int NFTA_RULE_TABLE = 1;
+  static final int NFTA_RULE_CHAIN = 2;
+  static final int NFTA_RULE_HANDLE = 3;
+  static final int NFTA_RULE_EXPRESSIONS = 4;
+  static final int NFTA_RULE_COMPAT = 5;
+  static final int NFTA_RULE_USERDATA = 7;
+  static final int NFTA_RULE_COMPAT_PROTO = 1;
+  static final int NFTA_RULE_COMPAT_FLAGS = 2;
+  static final int NFTA_LIST_ELEM = 1;
+  static final int NFTA_EXPR_NAME = 1;
+  static final int NFTA_EXPR_DATA = 2;
+
+  // values
+  static final int NFTA_DATA_VALUE = 1;
+  static final int NFTA_DATA_VERDICT = 2;
+  static final int NFTA_VERDICT_CODE = 1;
+  static final int NFTA_VERDICT_CHAIN = 2;
+
+  // sets
+  static final int NFTA_SET_TABLE = 1;
+  static final int NFTA_SET_NAME = 2;
+  static final int NFTA_SET_FLAGS = 3;
+  static final int NFTA_SET_KEY_TYPE = 4;
+  static final int NFTA_SET_KEY_LEN = 5;
+  static final int NFTA_SET_DESC = 9;
+  static final int NFTA_SET_ID = 10;
+  static final int NFTA_SET_USERDATA = 13;
+  static final int NFTA_SET_DESC_SIZE = 1;
+  static final int NFT_SET_ANONYMOUS = 0x1;
+  static final int NFT_SET_CONSTANT = 0x2;
+  static final int NFT_SET_INTERVAL = 0x4;
+  static final int NFTA_SET_ELEM_LIST_TABLE = 1;
+  static final int NFTA_SET_ELEM_LIST_SET = 2;
+  static final int NFTA_SET_ELEM_LIST_ELEMENTS = 3;
+  static final int NFTA_SET_ELEM_LIST_SET_ID = 4;
+  static final int NFTA_SET_ELEM_KEY = 1;
+  static final int NFTA_SET_ELEM_FLAGS = 3;
+  static final int NFT_SET_ELEM_INTERVAL_END = 0x1;
+
+  // verdicts (linux/netfilter.h and enum nft_verdicts)
+  static final int NF_DROP = 0;
+  static final int NF_ACCEPT = 1;
+  static final int NFT_RETURN = -5;
+  static final int NFT_JUMP = -3;
+  static final int NFT_GOTO = -4;
+
+  // registers
+  static final int NFT_REG_VERDICT = 0;
+  static final int NFT_REG_1 = 1;
+  static final int NFT_REG_2 = 2;
+
+  /** sizeof(struct nfgenmsg): family u8, version u8, resource be16. */
+  private static final int NFGENMSG = 4;
+
+  private NftablesConstants() {}
+
+  /** Begins a message of nf_tables. */
+  static NetlinkRequest message(String what, int type, int flags, TableFamily family) {
+    return header(
+        new NetlinkRequest(what, NFNL_SUBSYS_NFTABLES << 8 | type, flags), family.number());
+  }
+
+  static NetlinkRequest header(NetlinkRequest message, int family) {
+    return message.u8(family).u8(0).u8(0).u8(0);
+  }
+
+  /** The attributes that follow the header. */
+  static Attributes attributes(ByteBuffer message) throws MalformedMessageException {
+    if (message.limit() < NFGENMSG) {
+      throw new MalformedMessageException("a netfilter message of " + message.limit() + " bytes");
+    }
+    return Attributes.read(
+        message.slice(NFGENMSG, message.limit() - NFGENMSG).order(message.order()));
+  }
+}

@@ -1,0 +1,5 @@
+/** Packet sockets, packet(7). */
+@NullMarked
+package cni.netlink.ffm.packet;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,101 @@
+package cni.netlink.ffm.nftables;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+/** When two rules, or two names, count as the same. */
+class RuleTest {
+  private static final Expression PROTOCOL = new Expression.Meta(16, 1);
+  private static final Expression TCP = new Expression.Compare(0, 1, Bytes.of((byte) 6));
+
+  private static Rule rule(Expression... expressions) {
+    return new Rule(List.of(expressions), Userdata.NONE);
+  }
+
+  @Test
+  void rulesAreEqualIfExpressionsAndUserdataAreEqual() {
+    Rule rule = rule(PROTOCOL, TCP, Expression.Verdict.ACCEPT);
+    Rule again = rule(new Expression.Meta(16, 1), TCP, new Expression.Verdict(1, ""));
+    assertEquals(rule, again);
+    assertEquals(rule.hashCode(), again.hashCode());
+    assertNotEquals(rule, again.withComment("mine"));
+    assertEquals(rule.withComment("mine"), again.withComment("mine"));
+    assertNotEquals(rule.withComment("mine"), again.withOwner("mine"));
+    assertTrue(rule.isEquivalentTo(again.withOwner("me").withComment("mine")));
+  }
+
+  @Test
+  void rulesDifferIfAnyValueOrTheOrderDiffers() {
+    Rule rule = rule(PROTOCOL, TCP);
+    for (Rule other :
+        List.of(
+            rule(PROTOCOL),
+            rule(TCP, PROTOCOL),
+            rule(PROTOCOL, TCP, TCP),
+            rule(new Expression.Meta(16, 2), TCP),
+            rule(new Expression.Payload(16, 1, 1, 1), TCP),
+            rule(PROTOCOL, new Expression.Compare(1, 1, Bytes.of((byte) 6))),
+            rule(PROTOCOL, new Expression.Compare(0, 1, Bytes.of((byte) 6, (byte) 0))),
+            rule(PROTOCOL, new Expression.Immediate(1, Bytes.of((byte) 6))))) {
+      assertNotEquals(rule, other);
+      assertFalse(rule.isEquivalentTo(other), other::toString);
+      assertFalse(other.isEquivalentTo(rule), other::toString);
+    }
+  }
+
+  @Test
+  void valuesNotSentToTheKernelDoNotMatter() {
+    Rule reset = rule(new Expression.Reject(Expression.Reject.TCP_RESET, 0));
+    Rule again = rule(new Expression.Reject(Expression.Reject.TCP_RESET, 3));
+    assertEquals(reset, again);
+    assertEquals(reset.hashCode(), again.hashCode());
+    assertNotEquals(reset, rule(new Expression.Reject(0, 0)));
+  }
+
+  @Test
+  void unparsedExpressionsEqualNothing() {
+    assertNotEquals(rule(new Expression.Unparsed("quota")), rule(new Expression.Unparsed("quota")));
+    assertFalse(
+        rule(new Expression.Unparsed("quota"))
+            .isEquivalentTo(rule(new Expression.Unparsed("quota"))));
+  }
+
+  @Test
+  void setElementsMatterForEqualityButNotForEquivalence() {
+    Rule tcp = rule(Expression.Lookup.ofSet(ports(1), 1, false));
+    assertEquals(tcp, rule(Expression.Lookup.ofSet(ports(1), 1, false)));
+    Rule other = rule(Expression.Lookup.ofSet(ports(2), 1, false));
+    assertNotEquals(tcp, other);
+    assertTrue(tcp.isEquivalentTo(other));
+    assertTrue(
+        tcp.isEquivalentTo(rule(new Expression.Lookup("__set7", Optional.empty(), 1, false))));
+    assertFalse(tcp.isEquivalentTo(rule(Expression.Lookup.ofSet(ports(1), 1, true))));
+    assertFalse(tcp.isEquivalentTo(rule(Expression.Lookup.ofSet(ports(1), 2, false))));
+  }
+
+  private static AnonymousSet ports(int port) {
+    return new AnonymousSet(
+        AnonymousSet.Type.PORT, false, List.of(new AnonymousSet.Element(Bytes.be16(port), false)));
+  }
+
+  @Test
+  void tablesChainsAndUserdataAreComparedByValue() {
+    var table = new Table(TableFamily.IP, "nat");
+    Map<Chain, String> chains = new HashMap<>(Map.of(table.chain("a"), "a"));
+    assertEquals("a", chains.get(new Table(TableFamily.IP, "nat").chain("a")));
+    assertNotEquals(table, new Table(TableFamily.IP6, "nat"));
+    assertNotEquals(table, new Table(TableFamily.IP, "filter"));
+    assertNotEquals(table.chain("a"), table.chain("b"));
+    assertNotEquals(table.chain("a"), new Table(TableFamily.IP6, "nat").chain("a"));
+    assertEquals(Userdata.comment("a"), new Userdata(Optional.of("a"), Optional.empty()));
+    assertNotEquals(Userdata.comment("a"), Userdata.NONE.withOwner("a"));
+  }
+}

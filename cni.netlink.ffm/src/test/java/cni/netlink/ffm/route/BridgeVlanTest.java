@@ -1,0 +1,74 @@
+package cni.netlink.ffm.route;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.NetlinkException;
+import cni.netlink.ffm.netns.NetNs;
+import cni.testing.KernelTest;
+import cni.testing.NetlinkTrace;
+import cni.testing.TestBed;
+import java.io.IOException;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/** VLANs of bridges: the bytes are those that iproute2 sends; where the kernel can, they work. */
+@KernelTest(commands = {"strace", "bridge"})
+class BridgeVlanTest {
+  @Test
+  void requestsEqualThoseOfIproute2() throws IOException {
+    try (TestBed bed = new TestBed();
+        RouteSocket routing = RouteSocket.open(bed.netns())) {
+      routing.execute(LinkSpec.bridge("br0").up().request());
+      int bridge = routing.link("br0").orElseThrow().index();
+      routing.execute(LinkSpec.veth("v0", LinkSpec.peer("v1")).master(bridge).request());
+      int port = routing.link("v0").orElseThrow().index();
+      NetNs host = bed.netns();
+      assertArrayEquals(
+          NetlinkTrace.lastMessage(
+              host, words("bridge vlan add dev v0 vid 5 pvid untagged master")),
+          LinkRequests.addVlan(port, 5, true).payload());
+      assertArrayEquals(
+          NetlinkTrace.lastMessage(host, words("bridge vlan add dev v0 vid 6 master")),
+          LinkRequests.addVlan(port, 6, false).payload());
+      assertArrayEquals(
+          NetlinkTrace.lastMessage(host, words("bridge vlan del dev v0 vid 6 master")),
+          LinkRequests.deleteVlan(port, 6).payload());
+      assertArrayEquals(
+          NetlinkTrace.lastMessage(host, words("ip link set br0 type bridge vlan_filtering 1")),
+          LinkRequests.enableVlanFiltering(bridge).payload());
+      assertArrayEquals(
+          NetlinkTrace.lastMessage(host, words("ip link add br1 type bridge vlan_filtering 1")),
+          LinkSpec.bridge("br1").vlanFiltering().request().payload());
+    }
+  }
+
+  @Test
+  void addedAndDeletedVlansAreListedForPort() throws IOException {
+    try (TestBed bed = new TestBed();
+        RouteSocket routing = RouteSocket.open(bed.netns())) {
+      try {
+        routing.execute(LinkSpec.bridge("br0").vlanFiltering().up().request());
+      } catch (NetlinkException e) {
+        assumeTrue(!e.is(Errno.EOPNOTSUPP), "kernel lacks vlan_filtering of bridges");
+        throw e;
+      }
+      int bridge = routing.link("br0").orElseThrow().index();
+      routing.execute(LinkSpec.veth("v0", LinkSpec.peer("v1")).master(bridge).request());
+      int port = routing.link("v0").orElseThrow().index();
+      assertEquals(List.of(1), routing.bridgeVlans(port));
+      routing.execute(
+          List.of(
+              LinkRequests.deleteVlan(port, 1),
+              LinkRequests.addVlan(port, 5, true),
+              LinkRequests.addVlan(port, 6, false)));
+      assertEquals(List.of(5, 6), routing.bridgeVlans(port));
+    }
+  }
+
+  private static String[] words(String command) {
+    return command.split(" ", -1);
+  }
+}

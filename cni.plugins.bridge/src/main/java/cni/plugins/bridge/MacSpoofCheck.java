@@ -1,0 +1,170 @@
+package cni.plugins.bridge;
+
+import static cni.netlink.ffm.nftables.Expression.Compare.EQUAL;
+
+import cni.api.AttachmentId;
+import cni.api.CniException;
+import cni.netlink.ffm.nftables.Chain;
+import cni.netlink.ffm.nftables.Expression.Verdict;
+import cni.netlink.ffm.nftables.Hook;
+import cni.netlink.ffm.nftables.InstalledRule;
+import cni.netlink.ffm.nftables.Rule;
+import cni.netlink.ffm.nftables.RuleBuilder;
+import cni.netlink.ffm.nftables.RulesetReconciler;
+import cni.netlink.ffm.nftables.Table;
+import cni.netlink.ffm.nftables.TableFamily;
+import cni.netlink.ffm.nftables.Transaction;
+import cni.netlink.ffm.nftables.Userdata;
+import cni.netlink.ffm.route.Mac;
+import cni.plugins.support.AttachmentCheck;
+import cni.plugins.support.NetNsSession;
+import cni.plugins.support.RuleOwner;
+import java.io.IOException;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Predicate;
+
+/**
+ * Drops frames that a port sends from another hardware address than its own ({@code macspoofchk}),
+ * by the rules of the reference plugin: two chains for each port in the table {@code bridge nat}.
+ */
+final class MacSpoofCheck {
+  private static final Table TABLE = new Table(TableFamily.BRIDGE, "nat");
+  private static final Chain PREROUTING = TABLE.chain("PREROUTING");
+  private static final Hook HOOK = new Hook("filter", Hook.PREROUTING, -300);
+  private static final String CHAIN = "cni-br-iface-";
+  private static final String MAC_CHAIN = "-mac";
+  private static final String COMMENT = "macspoofchk-";
+
+  private final NetNsSession host;
+  private final String owner;
+  private final String comment;
+  private final Chain portChain;
+  private final Chain macChain;
+
+  MacSpoofCheck(NetNsSession host, String network, AttachmentId id) {
+    String reference = id.containerId() + "-" + id.interfaceName();
+    this.host = host;
+    this.owner = RuleOwner.of(network, id);
+    this.comment = Userdata.truncateComment(COMMENT + reference);
+    this.portChain = TABLE.chain(CHAIN + reference);
+    this.macChain = TABLE.chain(CHAIN + reference + MAC_CHAIN);
+  }
+
+  /** Lets a port send from that address only. */
+  void add(String port, String mac) throws CniException {
+    try {
+      host.nftables()
+          .update(
+              there -> {
+                var transaction =
+                    new Transaction()
+                        .add(TABLE)
+                        .add(PREROUTING, HOOK)
+                        .add(portChain)
+                        .add(macChain)
+                        .flush(portChain)
+                        .flush(macChain);
+                ownedRules(there.rules(PREROUTING)).forEach(transaction::delete);
+                return transaction
+                    .append(PREROUTING, portJumpRule(port))
+                    .append(portChain, tagged(rule().append(Verdict.jump(macChain.name()))))
+                    .append(macChain, ownMacRule(mac))
+                    .append(macChain, tagged(rule().append(Verdict.DROP)));
+              });
+    } catch (IOException e) {
+      throw NetNsSession.failure("checking the hardware address behind port " + port, e);
+    }
+  }
+
+  private static RuleBuilder rule() {
+    return RuleBuilder.forFamily(TableFamily.BRIDGE);
+  }
+
+  private Rule tagged(RuleBuilder rule) {
+    return rule.build().withComment(comment).withOwner(owner);
+  }
+
+  private Rule portJumpRule(String port) {
+    return tagged(rule().inputInterface(EQUAL, port).append(Verdict.jump(portChain.name())));
+  }
+
+  private Rule ownMacRule(String mac) {
+    return tagged(rule().etherSource(Mac.parse(mac)).append(Verdict.RETURN));
+  }
+
+  /** Those that lead to this attachment's chain, and those of its comment. */
+  private List<InstalledRule> ownedRules(List<InstalledRule> rules) {
+    return rules.stream()
+        .filter(
+            it ->
+                it.rule().jumpsTo(portChain.name())
+                    || it.rule().userdata().comment().filter(comment::equals).isPresent())
+        .toList();
+  }
+
+  void check(String mac) throws CniException {
+    List<InstalledRule> there;
+    try {
+      there = host.nftables().rules(TABLE);
+    } catch (IOException e) {
+      throw NetNsSession.failure("listing table \"" + TABLE + "\"", e);
+    }
+    boolean entered =
+        there.stream()
+            .anyMatch(it -> it.chain().equals(PREROUTING) && it.rule().jumpsTo(portChain.name()));
+    List<Rule> macRules = rules(there, macChain);
+    boolean drops =
+        macRules.size() == 2
+            && macRules.getFirst().isEquivalentTo(ownMacRule(mac))
+            && macRules.getLast().verdict().filter(Verdict.DROP::equals).isPresent();
+    boolean linked = rules(there, portChain).stream().anyMatch(it -> it.jumpsTo(macChain.name()));
+    if (!entered || !linked || !drops) {
+      throw AttachmentCheck.mismatch(
+          "other hardware addresses than %s are not refused (macspoofchk): rules of chain \"%s\" are missing"
+              .formatted(mac, portChain));
+    }
+  }
+
+  private static List<Rule> rules(List<InstalledRule> there, Chain chain) {
+    return there.stream().filter(it -> it.chain().equals(chain)).map(InstalledRule::rule).toList();
+  }
+
+  void delete() throws CniException {
+    try {
+      host.nftables()
+          .update(there -> remove(new RulesetReconciler(there), portChain, macChain).transaction());
+    } catch (IOException e) {
+      throw NetNsSession.failure("removing chain \"" + portChain + "\"", e);
+    }
+  }
+
+  private static RulesetReconciler remove(RulesetReconciler change, Chain port, Chain mac)
+      throws IOException {
+    return change.remove(port).remove(mac);
+  }
+
+  /** Removes the chains of attachments to a network that are not valid. */
+  static void gc(NetNsSession host, String network, Set<AttachmentId> valid) throws CniException {
+    Predicate<String> stale = RuleOwner.stale(network, valid);
+    try {
+      host.nftables()
+          .update(
+              there -> {
+                var change = new RulesetReconciler(there);
+                for (InstalledRule rule : change.rules(PREROUTING)) {
+                  Optional<String> owner = rule.rule().userdata().owner().filter(stale);
+                  Optional<Verdict> verdict = rule.rule().verdict();
+                  if (owner.isPresent() && verdict.isPresent()) {
+                    String chain = verdict.get().chain();
+                    remove(change, TABLE.chain(chain), TABLE.chain(chain + MAC_CHAIN));
+                  }
+                }
+                return change.transaction();
+              });
+    } catch (IOException e) {
+      throw NetNsSession.failure("removing stale chains of table \"" + TABLE + "\"", e);
+    }
+  }
+}

@@ -1,0 +1,135 @@
+package cni.plugins.ipam.dhcp;
+
+import cni.api.CniException;
+import cni.api.ConfigObject;
+import cni.api.Json;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Options of DHCP that a configuration has a client send and ask for (RFC 2132).
+ *
+ * @param provided their values, by number
+ * @param requested their numbers
+ */
+record DhcpClientOptions(Map<Integer, byte[]> provided, List<Integer> requested) {
+  static final int SUBNET_MASK = 1;
+  static final int ROUTERS = 3;
+  static final int DNS_SERVERS = 6;
+  static final int HOST_NAME = 12;
+  static final int DOMAIN_NAME = 15;
+  static final int STATIC_ROUTES = 33;
+  static final int CLASS_IDENTIFIER = 60;
+  static final int CLIENT_IDENTIFIER = 61;
+  static final int USER_CLASS = 77;
+  static final int DOMAIN_SEARCH = 119;
+  static final int CLASSLESS_ROUTES = 121;
+
+  /** What is asked for unless the configuration says otherwise; 121 has to come before 3. */
+  private static final List<Integer> DEFAULT_REQUEST =
+      List.of(SUBNET_MASK, CLASSLESS_ROUTES, ROUTERS, STATIC_ROUTES, DNS_SERVERS, DOMAIN_NAME);
+
+  private static final int MAX_VALUE_BYTES = 255;
+
+  /** The names that the reference plugin knows, those of dhcp-options(5). */
+  private static final Map<String, Integer> NAMES =
+      Map.of(
+          "dhcp-client-identifier", CLIENT_IDENTIFIER,
+          "subnet-mask", SUBNET_MASK,
+          "routers", ROUTERS,
+          "host-name", HOST_NAME,
+          "user-class", USER_CLASS,
+          "vendor-class-identifier", CLASS_IDENTIFIER);
+
+  DhcpClientOptions {
+    provided = new LinkedHashMap<>(provided);
+    requested = List.copyOf(requested);
+  }
+
+  /**
+   * Reads {@code provide} and {@code request}.
+   *
+   * @param args CNI_ARGS, which {@code fromArg} refers to
+   * @throws CniException code 7 if an option is not known or a value too long
+   */
+  static DhcpClientOptions parse(ConfigObject ipam, Map<String, String> args) throws CniException {
+    Map<Integer, byte[]> provided = new LinkedHashMap<>();
+    for (ConfigObject it : ipam.objects("provide")) {
+      int option =
+          it.parsed("option", DhcpClientOptions::number)
+              .orElseThrow(() -> it.invalid("option", "is missing: a number or a name"));
+      Optional<String> value = it.nonEmpty("value");
+      String argument = args.get(it.text("fromArg").orElse(""));
+      if (argument != null) {
+        value = Optional.of(argument);
+      }
+      if (value.isPresent()) {
+        byte[] bytes = value.get().getBytes(StandardCharsets.UTF_8);
+        if (bytes.length > MAX_VALUE_BYTES) {
+          throw it.invalid("value", "has more than 255 bytes, which no option can");
+        }
+        provided.put(option, bytes);
+      }
+    }
+    List<Integer> requested = new ArrayList<>();
+    boolean skipDefault = false;
+    for (ConfigObject it : ipam.objects("request")) {
+      skipDefault |= it.bool("skipDefault");
+      it.parsed("option", DhcpClientOptions::number).ifPresent(requested::add);
+    }
+    if (!skipDefault) {
+      requested.addAll(DEFAULT_REQUEST);
+    }
+    return new DhcpClientOptions(provided, requested.stream().distinct().toList());
+  }
+
+  private static int number(String text) {
+    Integer named = NAMES.get(text);
+    if (named != null) {
+      return named;
+    }
+    int number = text.matches("\\d{1,3}") ? Integer.parseInt(text) : 0;
+    if (number < 1 || number > 254) {
+      throw new IllegalArgumentException(
+          "is neither a number from 1 to 254 nor one of "
+              + NAMES.keySet().stream().sorted().toList());
+    }
+    return number;
+  }
+
+  ObjectNode toJson() {
+    ObjectNode json = Json.object();
+    ObjectNode values = json.putObject("provided");
+    provided.forEach((option, value) -> values.put("" + option, HexFormat.of().formatHex(value)));
+    var list = json.putArray("requested");
+    requested.forEach(list::add);
+    return json;
+  }
+
+  /**
+   * Reads what {@link #toJson} wrote.
+   *
+   * @throws CniException code 7 if it is something else
+   */
+  static DhcpClientOptions read(ConfigObject json) throws CniException {
+    Map<Integer, byte[]> provided = new LinkedHashMap<>();
+    Optional<ConfigObject> values = json.object("provided");
+    if (values.isPresent()) {
+      for (String option : values.get().keys()) {
+        values
+            .get()
+            .parsed(option, HexFormat.of()::parseHex)
+            .ifPresent(value -> provided.put(Integer.parseInt(option), value));
+      }
+    }
+    List<Integer> requested = new ArrayList<>();
+    json.json().path("requested").forEach(it -> requested.add(it.asInt(0)));
+    return new DhcpClientOptions(provided, requested);
+  }
+}

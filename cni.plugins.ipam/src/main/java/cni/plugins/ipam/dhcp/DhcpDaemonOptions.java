@@ -1,0 +1,106 @@
+package cni.plugins.ipam.dhcp;
+
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.format.DateTimeParseException;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * The command line of the daemon, which is the reference daemon's: {@code -name value}, {@code
+ * -name=value}, or with two hyphens.
+ *
+ * @param socket where it listens
+ * @param pidFile where its process number is written
+ * @param hostPrefix what stands before the paths of namespaces
+ * @param leases the directory that leases are kept in
+ * @param resendMax between two tries at most
+ * @param resendTimeout how long servers are tried at most
+ */
+record DhcpDaemonOptions(
+    Path socket,
+    Optional<Path> pidFile,
+    String hostPrefix,
+    Path leases,
+    Duration resendMax,
+    Duration resendTimeout) {
+  static final String USAGE =
+      """
+      Usage: dhcp daemon [OPTION VALUE]...
+      Keeps the leases of containers whose dhcp plugin is an executable.
+
+        -socketpath PATH      where to listen; /run/cni/dhcp.sock
+        -pidfile PATH         write the process number there
+        -hostprefix PATH      where the host's root is: stands before the paths of the socket
+                              and of namespaces
+        -leases DIR           keep the leases there, for the next daemon; /run/cni/dhcp
+        -resendmax TIME       the longest pause between two tries, such as 10s; 62s
+        -resendtimeout TIME   how long to try in all; 208s
+        -timeout TIME, -broadcast
+                              taken for the sake of the reference daemon: tries have
+                              pauses, and who needs a broadcast asks for it
+      """;
+
+  private static final Set<String> WITH_VALUE =
+      Set.of(
+          "socketpath", "pidfile", "hostprefix", "leases", "resendmax", "resendtimeout", "timeout");
+  private static final Set<String> FLAGS = Set.of("broadcast");
+
+  /**
+   * Reads the arguments.
+   *
+   * @throws CniException code 4 if one is not known or its value is wrong
+   */
+  static DhcpDaemonOptions parse(List<String> arguments) throws CniException {
+    Map<String, String> values = new HashMap<>();
+    for (int i = 0; i < arguments.size(); i++) {
+      String word = arguments.get(i).replaceFirst("^--?", "");
+      int equals = word.indexOf('=');
+      String name = equals < 0 ? word : word.substring(0, equals);
+      boolean option = arguments.get(i).startsWith("-");
+      if (option && FLAGS.contains(name)) {
+        values.put(name, "true");
+      } else if (option && WITH_VALUE.contains(name) && (equals >= 0 || i + 1 < arguments.size())) {
+        values.put(name, equals >= 0 ? word.substring(equals + 1) : arguments.get(++i));
+      } else {
+        throw new CniException(
+            ErrorCode.INVALID_PARAMETER,
+            "dhcp daemon: " + arguments.get(i) + " is not an option with its value\n" + USAGE);
+      }
+    }
+    String prefix = values.getOrDefault("hostprefix", "");
+    Optional<Path> pidFile = Optional.ofNullable(values.get("pidfile")).map(Path::of);
+    if (pidFile.isPresent() && !pidFile.get().isAbsolute()) {
+      throw new CniException(
+          ErrorCode.INVALID_PARAMETER, "-pidfile " + pidFile.get() + " is not an absolute path");
+    }
+    String socket = values.getOrDefault("socketpath", DhcpConfig.DEFAULT_SOCKET.toString());
+    return new DhcpDaemonOptions(
+        Path.of(prefix + socket),
+        pidFile,
+        prefix,
+        Path.of(values.getOrDefault("leases", "/run/cni/dhcp")),
+        duration(values, "resendmax", "62s"),
+        duration(values, "resendtimeout", "208s"));
+  }
+
+  /** As Go writes them: {@code 1m30s}, {@code 500ms}. */
+  private static Duration duration(Map<String, String> values, String name, String otherwise)
+      throws CniException {
+    String text = values.getOrDefault(name, otherwise);
+    try {
+      return text.matches("\\d+ms")
+          ? Duration.ofMillis(Long.parseLong(text.substring(0, text.length() - 2)))
+          : Duration.parse("PT" + text.toUpperCase(Locale.ROOT));
+    } catch (DateTimeParseException | NumberFormatException e) {
+      throw new CniException(
+          ErrorCode.INVALID_PARAMETER, "-" + name + " " + text + " is not a time like 10s", e);
+    }
+  }
+}

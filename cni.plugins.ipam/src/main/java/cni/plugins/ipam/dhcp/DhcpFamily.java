@@ -1,0 +1,49 @@
+package cni.plugins.ipam.dhcp;
+
+import cni.api.CniException;
+import cni.api.Deadline;
+import java.io.IOException;
+
+/** The two protocols. */
+enum DhcpFamily {
+  IPV4("ipv4") {
+    @Override
+    DhcpClient open(ContainerLink link, Lease lease, Deadline deadline) throws IOException {
+      link.bringUp(false);
+      return new Dhcpv4Client(link, lease.clientId(), lease.options(), lease.maxRetransmitDelay());
+    }
+  },
+  IPV6("ipv6") {
+    @Override
+    DhcpClient open(ContainerLink link, Lease lease, Deadline deadline)
+        throws CniException, IOException {
+      link.bringUp(true);
+      return new Dhcpv6Client(
+          link, link.awaitLinkLocal(deadline), lease.clientId(), lease.maxRetransmitDelay());
+    }
+  };
+
+  private final String text;
+
+  DhcpFamily(String text) {
+    this.text = text;
+  }
+
+  /** A client that can speak: the interface is up. */
+  abstract DhcpClient open(ContainerLink link, Lease lease, Deadline deadline)
+      throws CniException, IOException;
+
+  /** As configurations name it. */
+  String text() {
+    return text;
+  }
+
+  static DhcpFamily parse(String text) {
+    for (DhcpFamily family : values()) {
+      if (family.text.equals(text)) {
+        return family;
+      }
+    }
+    throw new IllegalArgumentException("is neither ipv4 nor ipv6");
+  }
+}

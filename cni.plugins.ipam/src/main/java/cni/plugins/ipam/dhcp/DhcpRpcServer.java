@@ -1,0 +1,165 @@
+package cni.plugins.ipam.dhcp;
+
+import static cni.plugins.ipam.Log.LOG;
+
+import cni.api.Attachment;
+import cni.api.AttachmentId;
+import cni.api.AttachmentRequest;
+import cni.api.CallContext;
+import cni.api.CniArgs;
+import cni.api.CniException;
+import cni.api.ConfigObject;
+import cni.api.Deadline;
+import cni.api.ErrorCode;
+import cni.api.GcRequest;
+import cni.api.Json;
+import cni.api.PluginConfig;
+import java.io.EOFException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.channels.Channels;
+import java.nio.channels.ClosedChannelException;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * Serves one-shot executables, of this project or the reference's, on a unix socket.
+ *
+ * @param leases those that are kept here
+ */
+record DhcpRpcServer(LocalLeases leases) {
+  private static final long PAUSE_NANOS = 1_000_000_000;
+
+  /**
+   * Serves until the thread is interrupted, which closes the listener.
+   *
+   * @throws IOException if nobody can be accepted any more
+   */
+  void serve(ServerSocketChannel listener) throws IOException {
+    while (true) {
+      try {
+        SocketChannel peer = listener.accept();
+        Thread.ofPlatform().daemon().name("cni-dhcp-client").start(() -> serve(peer));
+      } catch (ClosedChannelException e) {
+        throw e; // also by an interrupt
+      } catch (IOException e) { // such as too many open files, which pass
+        LOG.log(System.Logger.Level.WARNING, "a client of the dhcp daemon is not served", e);
+        LockSupport.parkNanos(PAUSE_NANOS);
+      }
+    }
+  }
+
+  private void serve(SocketChannel peer) {
+    try (peer) {
+      InputStream in = Channels.newInputStream(peer);
+      OutputStream out = Channels.newOutputStream(peer);
+      boolean greeted = DaemonLeases.readLine(in).startsWith("CONNECT /_goRPC_ HTTP/");
+      String header = DaemonLeases.readLine(in);
+      while (!header.isEmpty()) {
+        header = DaemonLeases.readLine(in);
+      }
+      if (!greeted) {
+        out.write("HTTP/1.0 405 must CONNECT\n\n".getBytes(StandardCharsets.US_ASCII));
+        return;
+      }
+      out.write((DaemonLeases.CONNECT_RESPONSE + "\n\n").getBytes(StandardCharsets.US_ASCII));
+      var reader = new GobReader(in);
+      var writer = new GobWriter(out);
+      while (true) {
+        answer(reader.read(), reader.read(), writer);
+      }
+    } catch (EOFException e) {
+      LOG.log(System.Logger.Level.TRACE, "a client has hung up");
+    } catch (IOException | RuntimeException e) {
+      LOG.log(System.Logger.Level.WARNING, "a client of the dhcp daemon: " + e, e);
+    }
+  }
+
+  private void answer(Map<String, Object> head, Map<String, Object> arguments, GobWriter writer)
+      throws IOException {
+    String method = String.valueOf(head.getOrDefault("ServiceMethod", ""));
+    long number = head.get("Seq") instanceof Long it ? it : 0;
+    GobType.Struct type = GobSchema.EMPTY;
+    Map<String, Object> answer = Map.of();
+    String error = "";
+    try {
+      switch (method) {
+        case DaemonLeases.ALLOCATE -> {
+          answer = GobResult.write(leases.allocate(allocation(arguments)));
+          type = GobSchema.RESULT;
+        }
+        case DaemonLeases.RELEASE -> leases.release(release(arguments));
+        case DaemonLeases.COLLECT -> leases.collect(collection(arguments));
+        default -> error = "rpc: can't find method " + method;
+      }
+    } catch (CniException e) {
+      error = e.getMessage();
+    } catch (RuntimeException e) {
+      LOG.log(System.Logger.Level.ERROR, "serving " + method, e);
+      error = "unexpected " + e;
+    }
+    writer.write(
+        GobSchema.RESPONSE, Map.of("ServiceMethod", method, "Seq", number, "Error", error));
+    writer.write(type, answer);
+  }
+
+  /** What a release does not need must not keep it from its work. */
+  private static AttachmentRequest release(Map<String, Object> arguments) throws CniException {
+    return request(arguments, Map.of());
+  }
+
+  private static AttachmentRequest allocation(Map<String, Object> arguments) throws CniException {
+    return request(arguments, CniArgs.parse(text(arguments, "Args")));
+  }
+
+  private static AttachmentRequest request(Map<String, Object> arguments, Map<String, String> args)
+      throws CniException {
+    var id = new AttachmentId(text(arguments, "ContainerID"), text(arguments, "IfName"));
+    Attachment.requireValid(id);
+    String namespace = text(arguments, "Netns");
+    return new AttachmentRequest(
+        config(arguments),
+        new Attachment(
+            id,
+            namespace.isEmpty() ? Optional.empty() : Optional.of(Path.of(namespace)),
+            args,
+            Map.of()),
+        Optional.empty(),
+        context());
+  }
+
+  private static GcRequest collection(Map<String, Object> arguments) throws CniException {
+    PluginConfig config = config(arguments);
+    Set<AttachmentId> valid = new HashSet<>();
+    for (ConfigObject it : config.view().objects(GcRequest.VALID_ATTACHMENTS.getFirst())) {
+      valid.add(new AttachmentId(it.text("containerID").orElse(""), it.text("ifname").orElse("")));
+    }
+    return new GcRequest(config, valid, context());
+  }
+
+  private static CallContext context() {
+    return new CallContext(
+        Optional.empty(),
+        Deadline.none(),
+        type -> {
+          throw new CniException(ErrorCode.INTERNAL, "dhcp has no delegates");
+        });
+  }
+
+  private static PluginConfig config(Map<String, Object> arguments) throws CniException {
+    byte[] json = arguments.get("StdinData") instanceof byte[] it ? it : new byte[0];
+    return PluginConfig.of(new ConfigObject(Json.parse(json, "StdinData"), ""));
+  }
+
+  private static String text(Map<String, Object> arguments, String key) {
+    return String.valueOf(arguments.getOrDefault(key, ""));
+  }
+}

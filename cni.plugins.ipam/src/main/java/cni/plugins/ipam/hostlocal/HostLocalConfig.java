@@ -1,0 +1,129 @@
+package cni.plugins.ipam.hostlocal;
+
+import cni.api.Cidr;
+import cni.api.CniException;
+import cni.api.ConfigObject;
+import cni.api.ErrorCode;
+import cni.api.InetAddresses;
+import cni.api.Json;
+import cni.api.PluginConfig;
+import cni.api.Result;
+import cni.api.SpecVersion;
+import java.net.InetAddress;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * The configuration of host-local: its {@code ipam} section, and what the runtime and the user ask
+ * for.
+ *
+ * @param rangeSets an address is given out of each
+ * @param routes for the result
+ * @param resolvConf the file that resolver settings are taken from
+ */
+record HostLocalConfig(
+    List<RangeSet> rangeSets, List<Result.Route> routes, Optional<String> resolvConf) {
+  private static final String DEFAULT_DATA_DIR = "/var/lib/cni/networks";
+
+  HostLocalConfig {
+    rangeSets = List.copyOf(rangeSets);
+    routes = List.copyOf(routes);
+  }
+
+  /**
+   * Reads the configuration.
+   *
+   * @throws CniException code 7 if it makes no sense
+   */
+  static HostLocalConfig parse(PluginConfig config) throws CniException {
+    ConfigObject ipam = config.requireIpam("host-local");
+    List<RangeSet> sets = new ArrayList<>();
+    Optional<ConfigObject> runtime = config.runtimeConfig();
+    if (runtime.isPresent()) {
+      addRangeSets(runtime.get(), "ipRanges", sets);
+    }
+    if (ipam.has("subnet")) {
+      sets.add(RangeSet.parse(List.of(ipam), ipam.path("subnet")));
+    }
+    addRangeSets(ipam, "ranges", sets);
+    validate(sets, ipam, config.version());
+    List<Result.Route> routes = new ArrayList<>();
+    for (ConfigObject route : ipam.objects("routes")) {
+      routes.add(Result.Route.parse(route));
+    }
+    return new HostLocalConfig(sets, routes, ipam.nonEmpty("resolvConf"));
+  }
+
+  /**
+   * The directory that the directories of networks are in.
+   *
+   * @throws CniException code 7 if {@code ipam.dataDir} is not a string
+   */
+  static String dataDir(PluginConfig config) throws CniException {
+    return config.requireIpam("host-local").nonEmpty("dataDir").orElse(DEFAULT_DATA_DIR);
+  }
+
+  private static void addRangeSets(ConfigObject config, String key, List<RangeSet> sets)
+      throws CniException {
+    int index = 0;
+    for (List<ConfigObject> ranges : config.objectLists(key)) {
+      sets.add(RangeSet.parse(ranges, config.path(key) + "[" + index++ + "]"));
+    }
+  }
+
+  private static void validate(List<RangeSet> sets, ConfigObject ipam, SpecVersion version)
+      throws CniException {
+    if (sets.isEmpty()) {
+      throw ipam.invalid("ranges", "must list a range to give addresses out of (or set subnet)");
+    }
+    for (int i = 0; i < sets.size(); i++) {
+      for (int j = i + 1; j < sets.size(); j++) {
+        if (sets.get(i).overlaps(sets.get(j))) {
+          throw ipam.invalid("ranges", "overlap: " + sets.get(i) + " with " + sets.get(j));
+        }
+      }
+    }
+    long v4 = sets.stream().filter(RangeSet::isV4).count();
+    if ((v4 > 1 || sets.size() - v4 > 1) && !version.atLeast(SpecVersion.V0_3_0)) {
+      throw ipam.invalid(
+          "ranges",
+          "would give out several addresses of one family, which version "
+              + version
+              + " cannot tell; use cniVersion 0.3.0 or newer");
+    }
+  }
+
+  /**
+   * The addresses that are asked for: by CNI_ARGS, by {@code args.cni.ips}, by the capability
+   * {@code ips}. A prefix that one has is left out: that of its range counts.
+   *
+   * @throws CniException code 4 or 7 if one is not an address
+   */
+  static List<InetAddress> requestedAddresses(PluginConfig config, Map<String, String> genericArgs)
+      throws CniException {
+    List<InetAddress> requested = new ArrayList<>();
+    String argument = genericArgs.getOrDefault("IP", "");
+    if (!argument.isEmpty()) {
+      try {
+        requested.add(parseRequested(argument));
+      } catch (IllegalArgumentException e) {
+        throw new CniException(
+            ErrorCode.INVALID_PARAMETER,
+            "CNI_ARGS: IP=" + Json.quote(argument) + " " + e.getMessage(),
+            e);
+      }
+    }
+    for (Optional<ConfigObject> section : List.of(config.args(), config.runtimeConfig())) {
+      if (section.isPresent()) {
+        requested.addAll(section.get().parsedList("ips", HostLocalConfig::parseRequested));
+      }
+    }
+    return requested.stream().distinct().toList();
+  }
+
+  private static InetAddress parseRequested(String text) {
+    return text.indexOf('/') < 0 ? InetAddresses.parse(text) : Cidr.parse(text).address();
+  }
+}

@@ -1,0 +1,54 @@
+package cni.plugins.ipam.hostlocal;
+
+import cni.api.CniException;
+import cni.api.Dns;
+import cni.api.ErrorCode;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/** Resolver settings as resolv.conf(5) writes them. */
+final class ResolvConf {
+  private ResolvConf() {}
+
+  /**
+   * Reads a file.
+   *
+   * @throws CniException code 5 if it cannot be read
+   */
+  static Dns read(Path file) throws CniException {
+    try {
+      return parse(Files.readAllLines(file, StandardCharsets.ISO_8859_1));
+    } catch (IOException e) {
+      throw new CniException(
+          ErrorCode.IO_FAILURE, "ipam.resolvConf " + file + " cannot be read: " + e, e);
+    }
+  }
+
+  /** Reads lines. What is not a setting is passed over. */
+  static Dns parse(List<String> lines) {
+    List<String> nameservers = new ArrayList<>();
+    List<String> search = new ArrayList<>();
+    List<String> options = new ArrayList<>();
+    String domain = "";
+    for (String line : lines) {
+      List<String> words = Arrays.asList(line.strip().split("\\s+", -1));
+      if (words.size() < 2 || line.strip().startsWith("#") || line.strip().startsWith(";")) {
+        continue;
+      }
+      List<String> values = words.subList(1, words.size());
+      switch (words.getFirst()) {
+        case "nameserver" -> nameservers.add(values.getFirst());
+        case "domain" -> domain = values.getFirst();
+        case "search" -> search.addAll(values);
+        case "options" -> options.addAll(values);
+        default -> {} // sortlist, or a word of the future
+      }
+    }
+    return new Dns(nameservers, domain, search, options);
+  }
+}

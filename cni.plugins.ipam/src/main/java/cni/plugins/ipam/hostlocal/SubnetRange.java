@@ -1,0 +1,94 @@
+package cni.plugins.ipam.hostlocal;
+
+import cni.api.Cidr;
+import cni.api.CniException;
+import cni.api.ConfigObject;
+import cni.api.InetAddresses;
+import java.math.BigInteger;
+import java.net.InetAddress;
+import java.util.Optional;
+
+/**
+ * Addresses of a subnet that may be given out: those from first to last, both included, but for the
+ * gateway.
+ */
+record SubnetRange(Cidr subnet, InetAddress first, InetAddress last, InetAddress gateway) {
+  /** A network needs this many host bits to have an address beside its own and the gateway's. */
+  private static final int MIN_HOST_BITS = 2;
+
+  /**
+   * Reads {@code subnet}, {@code rangeStart}, {@code rangeEnd} and {@code gateway}.
+   *
+   * @throws CniException code 7 if they do not fit together
+   */
+  static SubnetRange parse(ConfigObject config) throws CniException {
+    Cidr subnet =
+        config
+            .parsed("subnet", Cidr::parse)
+            .orElseThrow(
+                () -> config.invalid("subnet", "is missing: give a network, such as 10.1.0.0/16"));
+    if (!subnet.equals(subnet.network())) {
+      throw config.invalid("subnet", "has bits set after the prefix; use " + subnet.network());
+    }
+    int bits = InetAddresses.bits(subnet.address());
+    if (subnet.prefix() > bits - MIN_HOST_BITS) {
+      throw config.invalid(
+          "subnet",
+          "is too small to give out addresses; its prefix must be at most /"
+              + (bits - MIN_HOST_BITS));
+    }
+    InetAddress second = offset(subnet.address(), 1);
+    InetAddress end = subnet.isV4() ? offset(subnet.lastAddress(), -1) : subnet.lastAddress();
+    InetAddress first = parseInSubnet(config, subnet, "rangeStart").orElse(second);
+    InetAddress last = parseInSubnet(config, subnet, "rangeEnd").orElse(end);
+    InetAddress gateway = config.parsed("gateway", InetAddresses::parse).orElse(second);
+    if (InetAddresses.toNumber(first).compareTo(InetAddresses.toNumber(last)) > 0) {
+      throw config.invalid("rangeStart", "is after the range's end, " + InetAddresses.format(last));
+    }
+    if (InetAddresses.isV4(gateway) != subnet.isV4()) {
+      throw config.invalid("gateway", "is of another family than the subnet " + subnet);
+    }
+    return new SubnetRange(subnet, first, last, gateway);
+  }
+
+  private static Optional<InetAddress> parseInSubnet(ConfigObject config, Cidr subnet, String key)
+      throws CniException {
+    Optional<InetAddress> address = config.parsed(key, InetAddresses::parse);
+    if (address.isPresent() && !subnet.contains(address.get())) {
+      throw config.invalid(key, "is not in the subnet " + subnet);
+    }
+    return address;
+  }
+
+  private static InetAddress offset(InetAddress address, int by) {
+    return InetAddresses.fromNumber(
+        InetAddresses.toNumber(address).add(BigInteger.valueOf(by)), InetAddresses.bits(address));
+  }
+
+  boolean isV4() {
+    return subnet.isV4();
+  }
+
+  /** Whether the address lies between first and last; the gateway may. */
+  boolean contains(InetAddress address) {
+    return subnet.contains(address)
+        && InetAddresses.toNumber(address).compareTo(InetAddresses.toNumber(first)) >= 0
+        && InetAddresses.toNumber(address).compareTo(InetAddresses.toNumber(last)) <= 0;
+  }
+
+  boolean overlaps(SubnetRange other) {
+    return contains(other.first) || contains(other.last) || other.contains(first);
+  }
+
+  /** How many addresses it can give out. */
+  BigInteger size() {
+    BigInteger all =
+        InetAddresses.toNumber(last).subtract(InetAddresses.toNumber(first)).add(BigInteger.ONE);
+    return contains(gateway) ? all.subtract(BigInteger.ONE) : all;
+  }
+
+  @Override
+  public String toString() {
+    return InetAddresses.format(first) + "-" + InetAddresses.format(last);
+  }
+}

@@ -1,0 +1,153 @@
+package cni.plugins.ipam.staticip;
+
+import cni.api.AttachmentRequest;
+import cni.api.Cidr;
+import cni.api.CniException;
+import cni.api.ConfigObject;
+import cni.api.Dns;
+import cni.api.ErrorCode;
+import cni.api.InetAddresses;
+import cni.api.Json;
+import cni.api.NetworkPlugin;
+import cni.api.NetworkRequest;
+import cni.api.PluginConfig;
+import cni.api.Result;
+import cni.api.SpecVersion;
+import java.net.InetAddress;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.function.Function;
+
+/**
+ * Gives every container the addresses that the configuration lists, or that are asked for. It keeps
+ * account of nothing.
+ */
+public final class StaticPlugin implements NetworkPlugin {
+  /** The plugin as the runtime makes it. */
+  public StaticPlugin() {}
+
+  @Override
+  public String type() {
+    return "static";
+  }
+
+  @Override
+  public Result add(AttachmentRequest request) throws CniException {
+    ConfigObject ipam = request.config().requireIpam("static");
+    List<Result.IpConfig> ips = addresses(request.config(), request.attachment().args());
+    List<Result.Route> routes = new ArrayList<>();
+    for (ConfigObject route : ipam.objects("routes")) {
+      routes.add(Result.Route.parse(route));
+    }
+    Optional<ConfigObject> dns = ipam.object("dns");
+    return new Result(List.of(), ips, routes, dns.isPresent() ? Dns.parse(dns.get()) : Dns.NONE);
+  }
+
+  /**
+   * Those of the capability {@code ips}; otherwise of {@code args.cni.ips}; otherwise of the
+   * configuration and of IP in CNI_ARGS.
+   */
+  private static List<Result.IpConfig> addresses(PluginConfig config, Map<String, String> args)
+      throws CniException {
+    for (Optional<ConfigObject> section : List.of(config.runtimeConfig(), config.args())) {
+      if (section.isPresent() && !section.get().texts("ips").isEmpty()) {
+        return requireRepresentable(
+            withoutGateway(section.get().parsedList("ips", Cidr::parse)), config);
+      }
+    }
+    List<Result.IpConfig> ips = new ArrayList<>();
+    for (ConfigObject it : config.requireIpam("static").objects("addresses")) {
+      Cidr address =
+          it.parsed("address", Cidr::parse)
+              .orElseThrow(() -> it.invalid("address", "is missing: such as 10.1.0.5/16"));
+      ips.add(
+          new Result.IpConfig(
+              address, it.parsed("gateway", InetAddresses::parse), OptionalInt.empty()));
+    }
+    ips.addAll(withoutGateway(parseArgList(args, "IP", Cidr::parse)));
+    List<InetAddress> gateways = parseArgList(args, "GATEWAY", InetAddresses::parse);
+    return requireRepresentable(ips.stream().map(ip -> withGateway(ip, gateways)).toList(), config);
+  }
+
+  private static List<Result.IpConfig> withoutGateway(List<Cidr> addresses) {
+    return addresses.stream()
+        .map(it -> new Result.IpConfig(it, Optional.empty(), OptionalInt.empty()))
+        .toList();
+  }
+
+  /** The last of the gateways that is in the address's network. */
+  private static Result.IpConfig withGateway(Result.IpConfig ip, List<InetAddress> gateways) {
+    return gateways.stream()
+        .filter(ip.address()::contains)
+        .reduce((one, other) -> other)
+        .map(ip::withGateway)
+        .orElse(ip);
+  }
+
+  /** What CNI_ARGS lists for a key, separated by commas. */
+  private static <T> List<T> parseArgList(
+      Map<String, String> args, String key, Function<String, T> parser) throws CniException {
+    List<T> values = new ArrayList<>();
+    String text = args.getOrDefault(key, "");
+    for (String item : text.isEmpty() ? List.<String>of() : List.of(text.split(",", -1))) {
+      try {
+        values.add(parser.apply(item.strip()));
+      } catch (IllegalArgumentException e) {
+        throw new CniException(
+            ErrorCode.INVALID_PARAMETER,
+            "CNI_ARGS: " + key + "=" + Json.quote(item) + " " + e.getMessage(),
+            e);
+      }
+    }
+    return values;
+  }
+
+  private static List<Result.IpConfig> requireRepresentable(
+      List<Result.IpConfig> ips, PluginConfig config) throws CniException {
+    long v4 = ips.stream().filter(ip -> ip.address().isV4()).count();
+    if ((v4 > 1 || ips.size() - v4 > 1) && !config.version().atLeast(SpecVersion.V0_3_0)) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "version "
+              + config.version()
+              + " cannot tell more than one address of a family; use cniVersion 0.3.0 or newer");
+    }
+    return ips;
+  }
+
+  /** Compares the addresses and gateways that the configuration lists with the previous result. */
+  @Override
+  public void check(AttachmentRequest request) throws CniException {
+    List<Result.IpConfig> expected = addresses(request.config(), request.attachment().args());
+    Result result = request.requirePrevResult();
+    for (Result.IpConfig ip : expected) {
+      boolean there =
+          result.ips().stream()
+              .anyMatch(
+                  it ->
+                      it.address().equals(ip.address())
+                          && (ip.gateway().isEmpty() || ip.gateway().equals(it.gateway())));
+      if (!there) {
+        throw new CniException(
+            ErrorCode.INTERNAL,
+            "address %s%s of the configuration is not in prevResult"
+                .formatted(
+                    ip.address(),
+                    ip.gateway()
+                        .map(it -> " with gateway " + InetAddresses.format(it))
+                        .orElse("")));
+      }
+    }
+  }
+
+  @Override
+  public void delete(AttachmentRequest request) {}
+
+  @Override
+  public void status(NetworkRequest request) throws CniException {
+    addresses(request.config(), Map.of());
+  }
+}

@@ -1,0 +1,5 @@
+/** The static plugin: addresses that the configuration lists. */
+@NullMarked
+package cni.plugins.ipam.staticip;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,73 @@
+package cni.plugins.ipam.hostlocal;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.api.AttachmentRequest;
+import cni.api.PluginConfig;
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Random;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Processes that are killed at any instant leave whole reservations or none. */
+class CrashConsistencyTest {
+  private static final int KILLS = 12;
+  private static final Pattern RESERVATION = Pattern.compile("p\\d+-\\d+\r\neth0");
+
+  @TempDir private Path directory;
+
+  @Test
+  void killedProcessLeavesNoIncompleteReservation() throws Exception {
+    var random = new Random(7);
+    for (int kill = 0; kill < KILLS; kill++) {
+      Process process = start("p" + kill + "-");
+      assertEquals('r', process.getInputStream().read());
+      Thread.sleep(random.nextInt(60));
+      process.destroyForcibly().waitFor();
+      assertEquals(128 + 9, process.exitValue(), "it must have run until it was killed");
+      requireComplete();
+    }
+    // What is left can be released, and the next one goes on from there.
+    var plugin = new HostLocalPlugin();
+    PluginConfig config = AllocationLoop.config(directory.toString());
+    AttachmentRequest request = AllocationLoop.request(config, "after");
+    plugin.add(request);
+    plugin.check(request);
+    plugin.delete(request);
+  }
+
+  private Process start(String prefix) throws IOException {
+    List<String> command =
+        List.of(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "--enable-native-access=ALL-UNNAMED",
+            "-XX:TieredStopAtLevel=1",
+            "-cp",
+            System.getProperty("java.class.path", "").replace("::", File.pathSeparator),
+            AllocationLoop.class.getName(),
+            directory.toString(),
+            prefix);
+    return new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+  }
+
+  private void requireComplete() throws IOException {
+    int reservations = 0;
+    try (Stream<Path> files = Files.list(directory.resolve("n"))) {
+      for (Path file : files.toList()) {
+        if (file.getFileName().toString().startsWith("10.")) {
+          String content = Files.readString(file);
+          assertTrue(RESERVATION.matcher(content).matches(), () -> file + ": " + content);
+          reservations++;
+        }
+      }
+    }
+    assertTrue(reservations > 0);
+  }
+}

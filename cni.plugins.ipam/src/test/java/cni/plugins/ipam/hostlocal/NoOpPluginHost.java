@@ -1,0 +1,23 @@
+package cni.plugins.ipam.hostlocal;
+
+import cni.api.PluginEvent;
+import cni.api.PluginHost;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/** A host to which nobody listens. */
+record NoOpPluginHost(Path stateDirectory) implements PluginHost {
+  @Override
+  public Optional<Path> hostNamespace() {
+    return Optional.empty();
+  }
+
+  @Override
+  public void publish(PluginEvent event) {}
+
+  @Override
+  public List<ActiveAttachment> attachments() {
+    return List.of();
+  }
+}

@@ -1,0 +1,156 @@
+package cni.plugins.ipam.hostlocal;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.api.AttachmentRequest;
+import cni.api.CniException;
+import cni.api.InetAddresses;
+import cni.api.PluginConfig;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A plugin that remembers a directory sees what others do there. */
+class ReservationCacheTest {
+  @TempDir private Path data;
+
+  private final HostLocalPlugin plugin = new HostLocalPlugin();
+  private Path directory;
+  private PluginConfig config;
+
+  @BeforeEach
+  void start() throws CniException {
+    config = AllocationLoop.config(data.toString());
+    directory = data.resolve("n");
+    plugin.start(new NoOpPluginHost(data));
+    assertEquals("10.7.0.2", add("known"));
+  }
+
+  @AfterEach
+  void stop() {
+    plugin.stop();
+  }
+
+  private AttachmentRequest request(String container) {
+    return AllocationLoop.request(config, container);
+  }
+
+  private String add(String container) throws CniException {
+    return InetAddresses.format(
+        plugin.add(request(container)).ips().getFirst().address().address());
+  }
+
+  @Test
+  void addressesReservedByOthersAreTaken() throws Exception {
+    for (int i = 3; i < 40; i++) {
+      Files.writeString(directory.resolve("10.7.0." + i), "others" + i + "\r\neth0");
+    }
+    assertEquals("10.7.0.40", add("next"));
+    plugin.check(request("others20"));
+    plugin.delete(request("others20"));
+    assertFalse(Files.exists(directory.resolve("10.7.0.20")));
+    CniException twice = assertThrows(CniException.class, () -> add("others21"));
+    assertEquals(4, twice.code(), twice.getMessage());
+  }
+
+  @Test
+  void interruptedAllocationLeaksNoAddress() throws Exception {
+    for (int i = 0; i < 5; i++) {
+      Thread.currentThread().interrupt();
+      CniException e = assertThrows(CniException.class, () -> add("interrupted"));
+      assertTrue(Thread.interrupted(), e::getMessage);
+    }
+    for (int i = 3; i < 8; i++) {
+      assertEquals("10.7.0." + i, add("next" + i));
+    }
+  }
+
+  @Test
+  void recycledFilesOfADeadProcessAreRemoved() throws Exception {
+    plugin.stop();
+    Files.writeString(directory.resolve(".unnamed.0123.1"), "dead\r\neth0");
+    plugin.start(new NoOpPluginHost(data));
+    assertEquals("10.7.0.3", add("next"));
+    assertFalse(Files.exists(directory.resolve(".unnamed.0123.1")));
+  }
+
+  @Test
+  void addressesReleasedByOthersAreFree() throws Exception {
+    Files.delete(directory.resolve("10.7.0.2"));
+    Files.writeString(directory.resolve("last_reserved_ip.0"), "10.7.0.1");
+    assertThrows(CniException.class, () -> plugin.check(request("known")));
+    assertEquals("10.7.0.2", add("next"));
+  }
+
+  @Test
+  void fileRewrittenByOthersIsReread() throws Exception {
+    Files.writeString(directory.resolve("10.7.0.2"), "somebody\r\neth0");
+    assertThrows(CniException.class, () -> plugin.check(request("known")));
+    plugin.delete(request("known"));
+    assertEquals("somebody\r\neth0", Files.readString(directory.resolve("10.7.0.2")));
+    assertEquals("10.7.0.3", add("known"));
+    Files.writeString(directory.resolve("10.7.0.3"), ""); // torn: free
+    Files.writeString(directory.resolve("last_reserved_ip.0"), "10.7.0.2");
+    assertEquals("10.7.0.3", add("next"));
+  }
+
+  @Test
+  void renamedFileIsNoticed() throws Exception {
+    Files.move(directory.resolve("10.7.0.2"), directory.resolve("10.7.0.3"));
+    plugin.check(request("known"));
+    assertEquals("10.7.0.4", add("next"));
+    plugin.delete(request("known"));
+    assertFalse(Files.exists(directory.resolve("10.7.0.3")));
+  }
+
+  @Test
+  void replacedDirectoryIsReread() throws Exception {
+    Files.move(directory, data.resolve("before"));
+    Files.createDirectory(directory);
+    assertEquals("10.7.0.2", add("other"));
+    deleteAll(directory);
+    assertEquals("10.7.0.2", add("third"));
+    Path away = data.resolveSibling(data.getFileName() + "-away");
+    Files.move(data, away); // nothing is told of what happens further up
+    Files.createDirectories(directory);
+    assertEquals("10.7.0.2", add("fourth"));
+    deleteAll(away.resolve("n"));
+    deleteAll(away.resolve("before"));
+    Files.delete(away);
+  }
+
+  @Test
+  void inotifyQueueOverflowCausesReread() throws Exception {
+    Path file = directory.resolve("10.7.0.9");
+    for (int i = 0; i < 20_000; i++) { // the queue holds 16384, and joins equal neighbours
+      Files.writeString(directory.resolve(".noise" + i % 2), "x");
+    }
+    Files.writeString(file, "late\r\neth0");
+    plugin.check(request("late"));
+    assertEquals("10.7.0.3", add("next"));
+  }
+
+  @Test
+  void restartedPluginRereadsTheDirectory() throws Exception {
+    plugin.stop();
+    plugin.start(new NoOpPluginHost(data));
+    plugin.check(request("known"));
+    assertEquals("10.7.0.3", add("next"));
+  }
+
+  private static void deleteAll(Path directory) throws IOException {
+    try (var files = Files.list(directory)) {
+      for (Path file : files.toList()) {
+        Files.delete(file);
+      }
+    }
+    Files.delete(directory);
+  }
+}

@@ -1,0 +1,45 @@
+package cni.plugins.main.dummy;
+
+import cni.api.AttachmentRequest;
+import cni.api.CniException;
+import cni.api.PluginConfig;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.NetlinkException;
+import cni.netlink.ffm.route.LinkSpec;
+import cni.plugins.main.InterfacePlugin;
+import cni.plugins.support.DuplicateInterfaceName;
+import cni.plugins.support.NetNsSession;
+import java.io.IOException;
+
+/** Gives a container an interface that leads nowhere, to carry addresses. */
+public final class DummyPlugin extends InterfacePlugin {
+  private static final String DUMMY = "dummy";
+
+  /** The plugin as the runtime makes it. */
+  public DummyPlugin() {
+    super(DUMMY);
+  }
+
+  @Override
+  protected void validate(PluginConfig config) throws CniException {
+    if (config.ipamType().isEmpty()) {
+      throw config
+          .view()
+          .invalid("ipam", "is missing: an interface that leads nowhere is of use for addresses");
+    }
+  }
+
+  @Override
+  protected void create(AttachmentRequest request, NetNsSession host, NetNsSession sandbox)
+      throws CniException, IOException {
+    try {
+      LinkSpec link = LinkSpec.of(DUMMY, request.attachment().interfaceName());
+      sandbox.rtnetlink().execute(link.request());
+    } catch (NetlinkException e) {
+      if (e.is(Errno.EEXIST)) {
+        throw DuplicateInterfaceName.error(request.attachment(), e);
+      }
+      throw e;
+    }
+  }
+}

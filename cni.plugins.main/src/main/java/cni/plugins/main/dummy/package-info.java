@@ -1,0 +1,5 @@
+/** The dummy plugin. */
+@NullMarked
+package cni.plugins.main.dummy;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,5 @@
+/** The ipvlan plugin. */
+@NullMarked
+package cni.plugins.main.ipvlan;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,5 @@
+/** The loopback plugin. */
+@NullMarked
+package cni.plugins.main.loopback;
+
+import org.jspecify.annotations.NullMarked;

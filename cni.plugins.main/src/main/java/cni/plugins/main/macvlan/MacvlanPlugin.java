@@ -1,0 +1,78 @@
+package cni.plugins.main.macvlan;
+
+import cni.api.AttachmentRequest;
+import cni.api.CniException;
+import cni.api.ConfigObject;
+import cni.api.NetworkRequest;
+import cni.api.PluginConfig;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.LinkConstants;
+import cni.netlink.ffm.route.LinkSpec;
+import cni.netlink.ffm.route.Mac;
+import cni.plugins.main.InterfacePlugin;
+import cni.plugins.main.LinkModes;
+import cni.plugins.main.ParentLink;
+import cni.plugins.support.NetNsSession;
+import cni.plugins.support.RequestedMac;
+import java.io.IOException;
+import java.util.Map;
+import java.util.Optional;
+
+/** Gives a container an interface with a hardware address of its own on a link of the host. */
+public final class MacvlanPlugin extends InterfacePlugin {
+  private static final Map<String, Integer> MODES =
+      Map.of(
+          "bridge", LinkConstants.MACVLAN_MODE_BRIDGE,
+          "private", LinkConstants.MACVLAN_MODE_PRIVATE,
+          "vepa", LinkConstants.MACVLAN_MODE_VEPA,
+          "passthru", LinkConstants.MACVLAN_MODE_PASSTHRU);
+
+  private static final int MAX_QUEUE_LENGTH = Integer.MAX_VALUE;
+
+  /** The plugin as the runtime makes it. */
+  public MacvlanPlugin() {
+    super("macvlan");
+  }
+
+  @Override
+  protected void validate(PluginConfig config) throws CniException {
+    mode(config.view());
+    broadcastQueueLength(config.view());
+  }
+
+  private static int mode(ConfigObject view) throws CniException {
+    return LinkModes.parse(view, MODES, "bridge");
+  }
+
+  private static int broadcastQueueLength(ConfigObject view) throws CniException {
+    return view.integer("bcqueuelen", 0, MAX_QUEUE_LENGTH).orElse(0);
+  }
+
+  @Override
+  protected void create(AttachmentRequest request, NetNsSession host, NetNsSession sandbox)
+      throws CniException, IOException {
+    ConfigObject view = request.config().view();
+    Optional<String> mac = RequestedMac.of(request);
+    ParentLink master = ParentLink.find(view, host, sandbox);
+    String name = request.attachment().interfaceName();
+    LinkSpec link =
+        LinkSpec.macvlan(name, master.link().index(), mode(view), broadcastQueueLength(view))
+            .mtu(master.requestedMtu(view));
+    mac.ifPresent(address -> link.mac(Mac.parse(address)));
+    master.createUpper(link, request, host, sandbox);
+  }
+
+  @Override
+  protected void checkLink(
+      AttachmentRequest request, Link link, NetNsSession host, NetNsSession sandbox)
+      throws CniException, IOException {
+    ConfigObject view = request.config().view();
+    LinkModes.requireMode(link, MODES, mode(view));
+    ParentLink.requireParent(link, view, host, sandbox);
+  }
+
+  @Override
+  protected void requireReady(NetworkRequest request) throws CniException {
+    ParentLink.requirePresent(request);
+  }
+}

@@ -1,0 +1,154 @@
+package cni.plugins.main.ptp;
+
+import cni.api.AttachmentRequest;
+import cni.api.CniException;
+import cni.api.GcRequest;
+import cni.api.NetworkPlugin;
+import cni.api.NetworkRequest;
+import cni.api.PluginConfig;
+import cni.api.Result;
+import cni.api.Rollback;
+import cni.netlink.ffm.route.Link;
+import cni.plugins.main.InterfacePlugin;
+import cni.plugins.support.AttachmentCheck;
+import cni.plugins.support.Attempt;
+import cni.plugins.support.Ipam;
+import cni.plugins.support.Masquerade;
+import cni.plugins.support.NetNsSession;
+import cni.plugins.support.RuleBackend;
+import cni.plugins.support.VethPair;
+import java.io.IOException;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Connects a container to the host by a veth of its own, whose end on the host has the gateway's
+ * address: whatever the container sends, the host routes.
+ */
+public final class PtpPlugin implements NetworkPlugin {
+  private static final String VETH = "veth";
+  private static final int MAX_MTU = 65535;
+
+  /** The plugin as the runtime makes it. */
+  public PtpPlugin() {}
+
+  @Override
+  public String type() {
+    return "ptp";
+  }
+
+  private static int mtu(PluginConfig config) throws CniException {
+    return config.view().integer("mtu", 0, MAX_MTU).orElse(0);
+  }
+
+  private static void requireIpam(PluginConfig config) throws CniException {
+    if (config.ipamType().isEmpty()) {
+      throw config.view().invalid("ipam", "is missing: ptp needs addresses for both ends");
+    }
+  }
+
+  @Override
+  public Result add(AttachmentRequest request) throws CniException {
+    requireIpam(request.config());
+    int mtu = mtu(request.config());
+    Optional<RuleBackend> masquerade = Masquerade.requestedBackend(request.config().view());
+    var rollback = new Rollback();
+    try (NetNsSession host = NetNsSession.openHost(request.context());
+        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
+      return Attempt.orTakeBack(
+          "attaching " + request.attachment().sandbox() + " by ptp",
+          rollback,
+          () -> {
+            var pair = new PointToPointLink(request, host, sandbox);
+            Result result = pair.create(mtu, rollback);
+            if (masquerade.isPresent()) {
+              var rules = masqueradeOf(request, host);
+              rules.add(masquerade.get(), result.ips().stream().map(it -> it.address()).toList());
+              rollback.add(rules::delete);
+            }
+            Result whole = request.prevResult().orElse(Result.EMPTY).merge(result);
+            return whole.withDns(request.config().dns());
+          });
+    }
+  }
+
+  private static Masquerade masqueradeOf(AttachmentRequest request, NetNsSession host)
+      throws CniException {
+    return new Masquerade(host, request.config().network(), request.attachment().id());
+  }
+
+  @Override
+  public void check(AttachmentRequest request) throws CniException {
+    Ipam.check(request);
+    Optional<RuleBackend> masquerade = Masquerade.requestedBackend(request.config().view());
+    try (NetNsSession host = NetNsSession.openHost(request.context());
+        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
+      Link link = InterfacePlugin.checkInterface(request, sandbox, VETH);
+      Result result = request.requirePrevResult();
+      List<Result.IpConfig> ips = result.ipsOf(AttachmentCheck.requireIndex(request, result));
+      new PointToPointLink(request, host, sandbox).check(link, result, ips);
+      if (masquerade.isPresent()) {
+        masqueradeOf(request, host)
+            .check(masquerade.get(), ips.stream().map(Result.IpConfig::address).toList());
+      }
+    } catch (IOException e) {
+      throw NetNsSession.failure("checking " + request.attachment().interfaceName(), e);
+    }
+  }
+
+  @Override
+  public void delete(AttachmentRequest request) throws CniException {
+    try {
+      Ipam.delete(request, () -> deletePair(request));
+    } catch (IOException e) {
+      throw NetNsSession.failure("deleting " + request.attachment().interfaceName(), e);
+    } finally {
+      if (request.config().view().bool("ipMasq")) {
+        try (NetNsSession host = NetNsSession.openHost(request.context())) {
+          masqueradeOf(request, host).delete();
+        }
+      }
+    }
+  }
+
+  /** By its end in the container; where that is not found, by the one on the host. */
+  private static void deletePair(AttachmentRequest request) throws CniException, IOException {
+    if (!InterfacePlugin.deleteInterface(request, VETH)) {
+      try (NetNsSession host = NetNsSession.openHost(request.context())) {
+        for (Result.Interface end : request.prevResult().orElse(Result.EMPTY).interfaces()) {
+          VethPair.deleteByHostEnd(host, end);
+        }
+      }
+    }
+  }
+
+  @Override
+  public void gc(GcRequest request) throws CniException {
+    try {
+      Ipam.gc(request);
+    } finally {
+      gcRules(request);
+    }
+  }
+
+  private static void gcRules(GcRequest request) throws CniException {
+    if (request.config().view().bool("ipMasq")) {
+      try (NetNsSession host = NetNsSession.openHost(request.context())) {
+        Masquerade.gc(host, request.config().network(), request.valid());
+      }
+    }
+  }
+
+  @Override
+  public void status(NetworkRequest request) throws CniException {
+    mtu(request.config());
+    boolean rules = Masquerade.requestedBackend(request.config().view()).isPresent();
+    requireIpam(request.config());
+    Ipam.status(request);
+    if (rules) {
+      try (NetNsSession host = NetNsSession.openHost(request.context())) {
+        host.requireNftables();
+      }
+    }
+  }
+}

@@ -1,0 +1,157 @@
+package cni.plugins.main.tap;
+
+import cni.api.AttachmentRequest;
+import cni.api.CniException;
+import cni.api.ConfigObject;
+import cni.api.ErrorCode;
+import cni.api.PluginConfig;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.LinkRequests;
+import cni.netlink.ffm.route.LinkUpdate;
+import cni.netlink.ffm.route.Mac;
+import cni.netlink.ffm.route.TapSpec;
+import cni.plugins.main.InterfacePlugin;
+import cni.plugins.support.AttachmentCheck;
+import cni.plugins.support.DuplicateInterfaceName;
+import cni.plugins.support.NetNsSession;
+import cni.plugins.support.RequestedMac;
+import java.io.IOException;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+
+/**
+ * Gives a container a tap device, whose packets a program reads and writes: a virtual machine in
+ * the container.
+ */
+public final class TapPlugin extends InterfacePlugin {
+  private static final int MAX_MTU = 65535;
+
+  /** The plugin as the runtime makes it. */
+  public TapPlugin() {
+    super("tun"); // the kernel's name for both kinds
+  }
+
+  @Override
+  public String type() {
+    return "tap";
+  }
+
+  /** Nobody answers before a program has opened it, so that detection would not come to an end. */
+  @Override
+  protected boolean usesDad() {
+    return false;
+  }
+
+  @Override
+  protected void validate(PluginConfig config) throws CniException {
+    ConfigObject view = config.view();
+    view.bool("multiQueue");
+    mtu(view);
+    idOrEmpty(view, "owner");
+    idOrEmpty(view, "group");
+    RequestedMac.parse(view);
+    bridge(view);
+    selinuxContext(view);
+  }
+
+  private static int mtu(ConfigObject view) throws CniException {
+    return view.integer("mtu", 0, MAX_MTU).orElse(0);
+  }
+
+  private static OptionalInt idOrEmpty(ConfigObject view, String key) throws CniException {
+    OptionalLong id = view.uint32(key);
+    return id.isEmpty() ? OptionalInt.empty() : OptionalInt.of((int) id.getAsLong());
+  }
+
+  private static Optional<String> bridge(ConfigObject view) throws CniException {
+    return view.nonEmpty("bridge");
+  }
+
+  private static Optional<String> selinuxContext(ConfigObject view) throws CniException {
+    return view.nonEmpty("selinuxContext");
+  }
+
+  @Override
+  protected void create(AttachmentRequest request, NetNsSession host, NetNsSession sandbox)
+      throws CniException, IOException {
+    ConfigObject view = request.config().view();
+    Optional<String> mac = RequestedMac.of(request);
+    String name = request.attachment().interfaceName();
+    if (sandbox.rtnetlink().link(name).isPresent()) {
+      throw DuplicateInterfaceName.error(request.attachment(), new IOException("File exists"));
+    }
+    var tap =
+        new TapSpec(
+            name, view.bool("multiQueue"), idOrEmpty(view, "owner"), idOrEmpty(view, "group"));
+    Optional<String> context = selinuxContext(view);
+    if (context.isPresent()) {
+      SelinuxTap.create(tap, context.get(), sandbox);
+    } else {
+      create(tap, sandbox);
+    }
+    try {
+      configure(sandbox, sandbox.rtnetlink().links(name).getFirst(), view, mac);
+    } catch (CniException | IOException | RuntimeException e) {
+      sandbox.rtnetlink().executeIgnoring(LinkRequests.delete(name), Errno.ENODEV);
+      throw e;
+    }
+  }
+
+  private static void create(TapSpec tap, NetNsSession sandbox) throws CniException, IOException {
+    try {
+      sandbox.<Boolean, KernelException>callInside(
+          () -> {
+            tap.create();
+            return true;
+          });
+    } catch (KernelException e) {
+      if (e.is(Errno.ENOENT) || e.is(Errno.ENODEV)) {
+        throw new CniException(
+            ErrorCode.INTERNAL,
+            "there are no tap devices here: /dev/net/tun is missing (modprobe tun): "
+                + e.getMessage(),
+            e);
+      }
+      throw e;
+    }
+  }
+
+  /** The bridge, too, is in the container's namespace. */
+  private static void configure(
+      NetNsSession sandbox, Link tap, ConfigObject view, Optional<String> mac)
+      throws CniException, IOException {
+    var change = new LinkUpdate(tap.index());
+    mac.ifPresent(address -> change.mac(Mac.parse(address)));
+    if (mtu(view) != 0) {
+      change.mtu(mtu(view));
+    }
+    Optional<String> bridge = bridge(view);
+    if (bridge.isPresent()) {
+      Optional<Link> master = sandbox.rtnetlink().link(bridge.get());
+      if (master.filter(it -> it.isKind("bridge")).isEmpty()) {
+        throw view.invalid("bridge", "is not a bridge in the container's namespace");
+      }
+      change.master(master.get().index());
+    }
+    if (!change.isEmpty()) {
+      sandbox.rtnetlink().execute(change.request());
+    }
+  }
+
+  @Override
+  protected void checkLink(
+      AttachmentRequest request, Link link, NetNsSession host, NetNsSession sandbox)
+      throws CniException, IOException {
+    Optional<String> bridge = bridge(request.config().view());
+    if (bridge.isPresent()) {
+      Optional<Link> master = sandbox.rtnetlink().link(bridge.get());
+      if (master.isEmpty() || link.master() != master.get().index()) {
+        throw AttachmentCheck.mismatch(
+            "interface " + link.name() + " is not a port of bridge " + bridge.get());
+      }
+    }
+  }
+}

@@ -1,0 +1,5 @@
+/** The vlan plugin. */
+@NullMarked
+package cni.plugins.main.vlan;
+
+import org.jspecify.annotations.NullMarked;

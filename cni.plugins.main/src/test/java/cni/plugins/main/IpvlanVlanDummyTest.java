@@ -1,0 +1,164 @@
+package cni.plugins.main;
+
+import static cni.testing.TestHost.attachment;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.Result;
+import cni.netlink.ffm.netns.NetNs;
+import cni.runtime.Cni;
+import cni.testing.KernelTest;
+import cni.testing.Probe;
+import cni.testing.TestBed;
+import cni.testing.TestHost;
+import java.io.IOException;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** ipvlan, vlan and dummy: for real where the kernel has them, a clear error where it has not. */
+@KernelTest(reference = true)
+class IpvlanVlanDummyTest {
+  private static final Map<String, String> OPTIONS =
+      Map.of(
+          "ipvlan", "\"master\": \"up0\", \"mode\": \"l2\",",
+          "vlan", "\"master\": \"up0\", \"vlanId\": 7,",
+          "dummy", "");
+
+  private TestHost host;
+  private NetNs a;
+  private NetNs outside;
+
+  @BeforeEach
+  void open() throws IOException {
+    host = new TestHost();
+    a = host.container("a");
+    outside = host.outside();
+  }
+
+  @AfterEach
+  void close() throws IOException {
+    host.close();
+  }
+
+  private void network(String type, String options) throws IOException {
+    host.network(
+        "n",
+        "1.1.0",
+        """
+        { "type": "%s", %s
+          "ipam": { "type": "static", "addresses": [
+            { "address": "192.0.2.10/24", "gateway": "192.0.2.2" },
+            { "address": "2001:db8::10/64", "gateway": "2001:db8::2" }] } }
+        """
+            .formatted(type, options));
+  }
+
+  private boolean kernelSupports(String type) throws IOException {
+    String stands = type.equals("dummy") ? "" : "link up0 ";
+    String id = type.equals("vlan") ? " id 7" : "";
+    String add = "ip link add " + stands + "name probe type " + type + id;
+    boolean there = TestBed.tryRun(host.netns(), add.split(" ", -1)).status() == 0;
+    if (there) {
+      TestBed.run(host.netns(), "ip", "link", "del", "probe");
+    }
+    return there;
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"ipvlan", "vlan", "dummy"})
+  void interfaceWorksAndInteroperatesWithReference(String type) throws Exception {
+    assumeTrue(kernelSupports(type), "kernel lacks " + type);
+    network(type, OPTIONS.getOrDefault(type, ""));
+    if (type.equals("vlan")) {
+      String on = "ip link add link up1 name v7 type vlan id 7";
+      TestBed.run(outside, on.split(" ", -1));
+      TestBed.run(outside, "ip", "addr", "flush", "dev", "up1");
+      TestBed.run(outside, "ip", "addr", "add", "192.0.2.2/24", "dev", "v7");
+      TestBed.run(outside, "ip", "addr", "add", "2001:db8::2/64", "dev", "v7", "nodad");
+      TestBed.run(outside, "ip", "link", "set", "v7", "up");
+    }
+    Cni reference = host.withReference(type, "static");
+    for (Cni adds : new Cni[] {host.openCni(), reference}) {
+      adds.network("n").add(attachment(a));
+      assertTrue(Probe.ping(a, type.equals("dummy") ? "192.0.2.10" : TestHost.OUTSIDE_V4));
+      assertTrue(Probe.ping(a, type.equals("dummy") ? "2001:db8::10" : TestHost.OUTSIDE_V6));
+      host.openCni().network("n").check(attachment(a));
+      reference.network("n").check(attachment(a));
+      Cni deletes = adds.equals(reference) ? host.openCni() : reference;
+      deletes.network("n").delete(attachment(a));
+      host.openCni().network("n").delete(attachment(a));
+      assertEquals("", TestBed.run(a, "ip", "link", "show", "type", type));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"ipvlan", "vlan", "dummy"})
+  void missingKernelSupportIsReportedAndLeavesNothing(String type) throws Exception {
+    assumeTrue(!kernelSupports(type), "kernel has " + type);
+    network(type, OPTIONS.getOrDefault(type, ""));
+    CniException e =
+        assertThrows(CniException.class, () -> host.openCni().network("n").add(attachment(a)));
+    assertEquals(ErrorCode.NOT_AVAILABLE.value(), e.code(), e.getMessage());
+    assertTrue(String.valueOf(e.getMessage()).contains("the kernel lacks " + type), e::getMessage);
+    host.openCni().network("n").delete(attachment(a));
+    host.assertNothingLeft("n", a);
+  }
+
+  /** The interface and the addresses of the plugin before it; where the kernel lets us see. */
+  @Test
+  void chainedIpvlanUsesInterfaceAndAddressesOfPrevResult() throws Exception {
+    String one =
+        "{\"cniVersion\":\"1.0.0\",\"interfaces\":[{\"name\":\"up0\"}],"
+            + "\"ips\":[{\"address\":\"192.0.2.10/24\"}]}";
+    host.script("before", "[ $CNI_COMMAND != ADD ] || echo '" + one + "'\n");
+    host.network("n", "1.0.0", "{\"type\":\"before\"}", "{\"type\":\"ipvlan\"}");
+    if (kernelSupports("ipvlan")) {
+      Result result = host.openCni().network("n").add(attachment(a));
+      assertEquals(1, result.interfaces().size());
+      assertTrue(Probe.ping(a, TestHost.OUTSIDE_V4));
+      host.openCni().network("n").delete(attachment(a));
+    } else {
+      CniException e =
+          assertThrows(CniException.class, () -> host.openCni().network("n").add(attachment(a)));
+      assertTrue(String.valueOf(e.getMessage()).contains("the kernel lacks"), e::getMessage);
+    }
+    String two = one.replace("[{\"name\":\"up0\"}]", "[{\"name\":\"up0\"},{\"name\":\"up1\"}]");
+    host.script("before", "[ $CNI_COMMAND != ADD ] || echo '" + two + "'\n");
+    CniException e =
+        assertThrows(CniException.class, () -> host.openCni().network("n").add(attachment(a)));
+    assertTrue(String.valueOf(e.getMessage()).contains("[up0, up1]"), e::getMessage);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "ipvlan;\"master\": \"up0\", \"mode\": \"l4\",;[l2, l3, l3s]",
+        "ipvlan;\"master\": \"up9\",;up9",
+        "ipvlan;;no default route",
+        "vlan;\"vlanId\": 7,;master",
+        "vlan;\"master\": \"up0\", \"vlanId\": 4095,;between 0 and 4094",
+        "vlan;\"master\": \"up0\", \"mtu\": 1501,;between 0 and 1500",
+        "dummy;\"ipam\": {},;ipam"
+      })
+  void invalidConfigurationIsRejected(String line) throws Exception {
+    String[] parts = line.split(";", -1);
+    if (parts[0].equals("dummy")) {
+      host.network("n", "1.1.0", "{\"type\":\"dummy\",\"ipam\":{}}");
+    } else {
+      network(parts[0], parts[1]);
+    }
+    CniException e =
+        assertThrows(CniException.class, () -> host.openCni().network("n").add(attachment(a)));
+    assertEquals(ErrorCode.INVALID_CONFIG.value(), e.code(), e.getMessage());
+    assertTrue(String.valueOf(e.getMessage()).contains(parts[2]), e::getMessage);
+    host.openCni().network("n").delete(attachment(a));
+  }
+}

@@ -1,0 +1,73 @@
+package cni.plugins.main.loopback;
+
+import static cni.testing.TestHost.attachment;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.api.CniException;
+import cni.api.Result;
+import cni.netlink.ffm.netns.NetNs;
+import cni.runtime.Network;
+import cni.testing.KernelTest;
+import cni.testing.Probe;
+import cni.testing.TestBed;
+import cni.testing.TestHost;
+import java.io.IOException;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** The loopback interface of containers. */
+@KernelTest
+class LoopbackTest {
+  private TestHost host;
+  private NetNs a;
+  private NetNs b;
+
+  @BeforeEach
+  void open() throws IOException {
+    host = new TestHost();
+    a = host.container("a");
+    b = host.container("b");
+  }
+
+  @AfterEach
+  void close() throws IOException {
+    host.close();
+  }
+
+  private Network network() throws CniException {
+    return host.openCni().network("n");
+  }
+
+  @Test
+  void addSetsLoopbackUpAndPassesPrevResultOn() throws Exception {
+    host.network("n", "1.0.0", "{ \"type\": \"loopback\" }");
+    Result result = network().add(attachment(a));
+    assertEquals("lo", result.interfaces().getFirst().name());
+    assertEquals("127.0.0.1/8", result.ips().getFirst().address().toString());
+    assertTrue(Probe.ping(a, "127.0.0.1") && Probe.ping(a, "::1"));
+    network().check(attachment(a));
+    TestBed.run(a, "ip", "link", "set", "lo", "down");
+    CniException e = assertThrows(CniException.class, () -> network().check(attachment(a)));
+    assertTrue(e.getMessage().contains("lo is down"), e::getMessage);
+    network().delete(attachment(a));
+    host.network("n", "1.0.0", TestHost.DUAL_STACK.formatted(""), "{ \"type\": \"loopback\" }");
+    assertEquals(3, network().add(attachment(b)).interfaces().size());
+    network().check(attachment(b));
+    assertTrue(Probe.ping(b, "127.0.0.1"));
+    network().delete(attachment(b));
+    assertFalse(TestBed.run(b, "ip", "link", "show", "lo").contains("UP"));
+  }
+
+  @Test
+  void failedAddLeavesLoopbackDown() throws Exception {
+    host.network("n", "1.0.0", "{ \"type\": \"loopback\" }");
+    TestBed.run(a, "ip", "addr", "add", "10.60.0.1/32", "dev", "lo");
+    CniException e = assertThrows(CniException.class, () -> network().add(attachment(a)));
+    assertTrue(e.getMessage().contains("10.60.0.1/32"), e::getMessage);
+    assertFalse(TestBed.run(a, "ip", "link", "show", "lo").contains("UP"));
+  }
+}

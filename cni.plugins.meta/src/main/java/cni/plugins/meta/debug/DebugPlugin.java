@@ -1,0 +1,182 @@
+package cni.plugins.meta.debug;
+
+import static cni.plugins.meta.Log.LOG;
+import static java.nio.file.StandardOpenOption.APPEND;
+import static java.nio.file.StandardOpenOption.CREATE;
+
+import cni.api.AttachmentRequest;
+import cni.api.CniArgs;
+import cni.api.CniException;
+import cni.api.ConfigObject;
+import cni.api.ErrorCode;
+import cni.api.GcRequest;
+import cni.api.Json;
+import cni.api.NetworkPlugin;
+import cni.api.NetworkRequest;
+import cni.api.PluginRequest;
+import cni.api.Result;
+import cni.api.ResultJson;
+import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.process.ChildEnvironment;
+import cni.netlink.ffm.process.ChildProcess;
+import cni.plugins.support.NetNsSession;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Changes nothing and records every call in the file {@code cniOutput}, in the format of
+ * plugins/debug of containernetworking/cni; runs the commands of {@code addHooks}, {@code delHooks}
+ * and {@code checkHooks} in the container's namespace. For tests of chains and runtimes.
+ */
+public final class DebugPlugin implements NetworkPlugin {
+  private static final int MAX_OUTPUT_BYTES = 64 * 1024;
+
+  /** The plugin as the runtime makes it. */
+  public DebugPlugin() {}
+
+  @Override
+  public String type() {
+    return "debug";
+  }
+
+  @Override
+  public Result add(AttachmentRequest request) throws CniException {
+    recordCall("CmdAdd", request);
+    runHooks("addHooks", request);
+    return request.prevResult().orElse(Result.EMPTY);
+  }
+
+  @Override
+  public void check(AttachmentRequest request) throws CniException {
+    recordCall("CmdCheck", request);
+    runHooks("checkHooks", request);
+  }
+
+  @Override
+  public void delete(AttachmentRequest request) throws CniException {
+    recordCall("CmdDel", request);
+    runHooks("delHooks", request);
+  }
+
+  @Override
+  public void gc(GcRequest request) throws CniException {
+    recordCall("CmdGC", request, "", "", "", "", request.config().json());
+  }
+
+  @Override
+  public void status(NetworkRequest request) throws CniException {
+    recordCall("CmdStatus", request, "", "", "", "", request.config().json());
+  }
+
+  private static void recordCall(String what, AttachmentRequest request) throws CniException {
+    ObjectNode input = Json.object();
+    input.setAll(request.config().json());
+    if (request.prevResult().isPresent()) {
+      input.set(
+          "prevResult", ResultJson.write(request.prevResult().get(), request.config().version()));
+    }
+    recordCall(
+        what,
+        request,
+        request.attachment().containerId(),
+        request.attachment().sandbox(),
+        request.attachment().interfaceName(),
+        CniArgs.format(request.attachment().args()),
+        input);
+  }
+
+  private static void recordCall(
+      String what,
+      PluginRequest request,
+      String containerId,
+      String netns,
+      String ifName,
+      String args,
+      ObjectNode input)
+      throws CniException {
+    Optional<String> file = request.config().view().nonEmpty("cniOutput");
+    if (file.isEmpty()) {
+      return;
+    }
+    String text =
+        """
+        %s
+        ContainerID: %s
+        Netns: %s
+        IfName: %s
+        Args: %s
+        Path:\s
+        StdinData: %s
+        ----------------------
+        """
+            .formatted(what, containerId, netns, ifName, args, input);
+    try {
+      byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+      Files.write(Path.of(file.get()), bytes, CREATE, APPEND);
+    } catch (IOException | InvalidPathException e) {
+      throw new CniException(
+          ErrorCode.IO_FAILURE, "cniOutput " + file.get() + " cannot be written: " + e, e);
+    }
+  }
+
+  /** A hook that fails, or a namespace that is gone, is no failure of the plugin. */
+  private static void runHooks(String key, AttachmentRequest request) throws CniException {
+    ConfigObject config = request.config().view();
+    if (!config.has(key)) {
+      return;
+    }
+    List<List<String>> hooks = parseCommands(config, key);
+    try (NetNsSession host = NetNsSession.openHost(request.context())) {
+      Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
+      if (open.isPresent()) {
+        try (NetNsSession sandbox = open.get()) {
+          for (List<String> command : hooks) {
+            runHook(command, sandbox, request.context().deadline().remaining());
+          }
+        }
+      }
+    }
+  }
+
+  private static List<List<String>> parseCommands(ConfigObject config, String key)
+      throws CniException {
+    JsonNode lists = config.json().get(key);
+    if (lists == null
+        || !lists.isArray()
+        || lists.valueStream().anyMatch(it -> !it.isArray() || it.isEmpty())) {
+      throw config.invalid(key, "must be a list of commands, each a list of words");
+    }
+    return lists
+        .valueStream()
+        .map(list -> list.valueStream().map(word -> word.asString("")).toList())
+        .toList();
+  }
+
+  private static void runHook(List<String> command, NetNsSession sandbox, Duration patience)
+      throws CniException {
+    try (ChildProcess process =
+        sandbox.<ChildProcess, KernelException>callInside(
+            () ->
+                ChildProcess.start(
+                    command, ChildEnvironment.inherited(), new byte[0], MAX_OUTPUT_BYTES))) {
+      boolean ended = process.communicate(patience);
+      if (!ended || process.exitStatus().orElse(1) != 0) {
+        LOG.log(
+            System.Logger.Level.WARNING,
+            "hook " + command + " failed: " + process.output() + process.errorOutput());
+      }
+    } catch (KernelException e) {
+      LOG.log(System.Logger.Level.WARNING, "hook " + command + ": " + e.getMessage());
+    } catch (InterruptedException e) {
+      throw CniException.interrupted("running hook " + command);
+    }
+  }
+}

@@ -1,0 +1,5 @@
+/** The portmap plugin: DNAT from ports of the host to containers. */
+@NullMarked
+package cni.plugins.meta.portmap;
+
+import org.jspecify.annotations.NullMarked;

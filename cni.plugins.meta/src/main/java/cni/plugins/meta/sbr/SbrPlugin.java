@@ -1,0 +1,312 @@
+package cni.plugins.meta.sbr;
+
+import static cni.plugins.meta.Log.LOG;
+import static java.util.Comparator.comparing;
+
+import cni.api.AttachmentRequest;
+import cni.api.Cidr;
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.InetAddresses;
+import cni.api.NetworkPlugin;
+import cni.api.NetworkRequest;
+import cni.api.Result;
+import cni.api.Rollback;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.NetlinkException;
+import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.PolicyRule;
+import cni.netlink.ffm.route.Route;
+import cni.netlink.ffm.route.RouteSocket;
+import cni.netlink.ffm.route.RtnetlinkConstants;
+import cni.plugins.meta.PreviousResult;
+import cni.plugins.support.AttachmentCheck;
+import cni.plugins.support.Attempt;
+import cni.plugins.support.NetNsSession;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+
+/**
+ * Source-based routing: has what comes from the interface's addresses leave by the interface,
+ * whatever else the container is attached to. Each address gets a rule that leads to a table with
+ * the interface's routes.
+ */
+public final class SbrPlugin implements NetworkPlugin {
+  private static final int FIRST_TABLE = 100;
+  private static final List<Integer> FAMILIES =
+      List.of(RtnetlinkConstants.AF_INET, RtnetlinkConstants.AF_INET6);
+
+  /** The plugin as the runtime makes it. */
+  public SbrPlugin() {}
+
+  @Override
+  public String type() {
+    return "sbr";
+  }
+
+  @Override
+  public Result add(AttachmentRequest request) throws CniException {
+    SbrConfig config = SbrConfig.parse(request.config());
+    Result previous = PreviousResult.require(request);
+    List<Result.IpConfig> ips = addresses(request, previous);
+    var rollback = new Rollback();
+    try (NetNsSession host = NetNsSession.openHost(request.context());
+        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
+      return Attempt.orTakeBack(
+          "routing " + request.attachment().interfaceName() + " apart",
+          rollback,
+          () -> {
+            RouteSocket routing = sandbox.rtnetlink();
+            if (config.table().isPresent()) {
+              for (Result.IpConfig ip : ips) {
+                addRule(routing, ip.address(), config.table().getAsInt(), rollback);
+              }
+            } else {
+              Link link = AttachmentCheck.requireInterface(request, sandbox);
+              moveRoutes(routing, link, ips, config, rollback);
+            }
+            return previous;
+          });
+    }
+  }
+
+  private static List<Result.IpConfig> addresses(AttachmentRequest request, Result previous)
+      throws CniException {
+    List<Result.IpConfig> ips = PreviousResult.containerIps(request, previous);
+    if (ips.isEmpty()) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "prevResult has no addresses: sbr must follow a plugin that gives "
+              + request.attachment().interfaceName()
+              + " some");
+    }
+    return ips;
+  }
+
+  private static void addRule(RouteSocket routing, Cidr address, int table, Rollback rollback)
+      throws IOException {
+    PolicyRule rule = PolicyRule.fromSource(address.address(), table);
+    // EEXIST: an ADD that was killed has left it
+    if (routing.executeIgnoring(rule.addRequest(), Errno.EEXIST)) {
+      rollback.add(() -> routing.execute(rule.deleteRequest()));
+    }
+  }
+
+  /** Moves the interface's routes to tables of its addresses. */
+  private static void moveRoutes(
+      RouteSocket routing,
+      Link link,
+      List<Result.IpConfig> ips,
+      SbrConfig config,
+      Rollback rollback)
+      throws IOException {
+    List<Route> all = new ArrayList<>();
+    Set<Integer> taken = new HashSet<>();
+    for (int family : FAMILIES) {
+      all.addAll(routing.routes(family));
+      routing.policyRules(family).forEach(rule -> taken.add(rule.table()));
+    }
+    all.forEach(route -> taken.add(route.table()));
+    List<Route> moved =
+        all.stream()
+            .filter(route -> route.table() == RtnetlinkConstants.RT_TABLE_MAIN)
+            .flatMap(route -> route.partsThrough(link.index()).stream())
+            .toList();
+    int table = FIRST_TABLE;
+    for (Result.IpConfig ip : ips) {
+      while (taken.contains(table)) {
+        table++;
+      }
+      taken.add(table);
+      addRule(routing, ip.address(), table, rollback);
+      fillTable(routing, link, ip, config, moved, table, rollback);
+    }
+    if (config.addSourceHints()) {
+      for (Result.IpConfig ip : ips) {
+        try {
+          routing.execute(sourceHintRoute(link, ip.address()).replaceRequest());
+        } catch (NetlinkException e) { // packets find their way without it
+          LOG.log(System.Logger.Level.WARNING, "no source hint: " + e.getMessage());
+        }
+      }
+    }
+    for (Route route : moved) {
+      boolean stays = config.addSourceHints() && route.scope() == RtnetlinkConstants.RT_SCOPE_LINK;
+      if (!stays) {
+        routing.executeIgnoring(route.deleteRequest(), Errno.ESRCH);
+        rollback.add(() -> routing.execute(route.replaceRequest()));
+      }
+    }
+  }
+
+  /** The table's default route, and those of the interface that have to do with the address. */
+  private static void fillTable(
+      RouteSocket routing,
+      Link link,
+      Result.IpConfig ip,
+      SbrConfig config,
+      List<Route> routes,
+      int table,
+      Rollback rollback)
+      throws IOException {
+    Cidr address = ip.address();
+    Optional<InetAddress> gateway = config.gateway(address.isV4()).or(ip::gateway);
+    List<Route> wanted = new ArrayList<>();
+    if (gateway.isPresent()) {
+      Cidr everything = Cidr.defaultRoute(gateway.get());
+      var hop = new Route.Hop(link.index(), gateway);
+      wanted.add(Route.unicast(everything.address(), 0, hop).inTable(table));
+    }
+    for (Route route : routes) {
+      Optional<InetAddress> via = route.hops().getFirst().gateway();
+      boolean plain = via.isEmpty() && route.source().isEmpty();
+      if (plain
+          || via.filter(address::contains).isPresent()
+          || route.source().filter(address::contains).isPresent()) {
+        wanted.add(route.inTable(table));
+      }
+    }
+    for (Route route : wanted) {
+      routing.execute(route.replaceRequest());
+      rollback.add(() -> routing.executeIgnoring(route.deleteRequest(), Errno.ESRCH));
+    }
+  }
+
+  private static Route sourceHintRoute(Link link, Cidr address) {
+    Cidr net = address.network();
+    return Route.unicast(net.address(), net.prefix(), new Route.Hop(link.index(), Optional.empty()))
+        .withSource(address.address());
+  }
+
+  /** {@inheritDoc} The reference plugin does not check anything. */
+  @Override
+  public void check(AttachmentRequest request) throws CniException {
+    SbrConfig config = SbrConfig.parse(request.config());
+    List<Result.IpConfig> ips = addresses(request, request.requirePrevResult());
+    try (NetNsSession host = NetNsSession.openHost(request.context());
+        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
+      Link link = AttachmentCheck.requireInterface(request, sandbox);
+      for (Result.IpConfig ip : ips) {
+        Optional<InetAddress> gateway = config.gateway(ip.address().isV4()).or(ip::gateway);
+        check(sandbox.rtnetlink(), link, ip.address(), gateway, config);
+      }
+    } catch (IOException e) {
+      throw NetNsSession.failure("checking routes", e);
+    }
+  }
+
+  private static void check(
+      RouteSocket routing, Link link, Cidr address, Optional<InetAddress> gateway, SbrConfig config)
+      throws CniException, IOException {
+    int family = address.isV4() ? RtnetlinkConstants.AF_INET : RtnetlinkConstants.AF_INET6;
+    Optional<PolicyRule> rule =
+        routing.policyRules(family).stream()
+            .filter(it -> it.source().filter(address.address()::equals).isPresent())
+            .filter(it -> it.sourcePrefix() == InetAddresses.bits(address.address()))
+            .findFirst();
+    if (rule.isEmpty()
+        || (config.table().isPresent() && rule.get().table() != config.table().getAsInt())) {
+      throw AttachmentCheck.mismatch(
+          "no rule has packets from %s routed by %s"
+              .formatted(
+                  InetAddresses.format(address.address()),
+                  config.table().isPresent()
+                      ? "table " + config.table().getAsInt()
+                      : "a table of their own"));
+    }
+    boolean routed =
+        routing.routes(family).stream()
+            .anyMatch(
+                route ->
+                    route.table() == rule.get().table()
+                        && route.hops().getFirst().link() == link.index());
+    boolean wanted = config.table().isEmpty() && gateway.isPresent();
+    if (wanted && !routed) {
+      throw AttachmentCheck.mismatch(
+          "table %d, which packets from %s are routed by, has no route by %s"
+              .formatted(rule.get().table(), InetAddresses.format(address.address()), link.name()));
+    }
+  }
+
+  /** {@inheritDoc} Rules are removed, and the interface's routes go back to the main table. */
+  @Override
+  public void delete(AttachmentRequest request) throws CniException {
+    try (NetNsSession host = NetNsSession.openHost(request.context())) {
+      Optional<NetNsSession> there = NetNsSession.openContainerIfPresent(request, host);
+      if (there.isPresent()) {
+        try (NetNsSession sandbox = there.get()) {
+          deleteRules(request, sandbox.rtnetlink());
+        }
+      }
+    } catch (IOException e) {
+      throw NetNsSession.failure("removing rules", e);
+    }
+  }
+
+  private static void deleteRules(AttachmentRequest request, RouteSocket routing)
+      throws CniException, IOException {
+    OptionalInt table = SbrConfig.table(request.config().view());
+    Set<InetAddress> sources = new HashSet<>();
+    PreviousResult.containerIps(request, request.prevResult().orElse(Result.EMPTY))
+        .forEach(ip -> sources.add(ip.address().address()));
+    Optional<Link> link = routing.link(request.attachment().interfaceName());
+    if (link.isPresent()) {
+      for (InterfaceAddress address : routing.addresses(link.get().index())) {
+        sources.add(address.address());
+      }
+    }
+    Set<Integer> tables = new HashSet<>();
+    for (int family : FAMILIES) {
+      for (PolicyRule rule : routing.policyRules(family)) {
+        boolean ours =
+            rule.matchesSourceOnly() && rule.source().filter(sources::contains).isPresent();
+        if (ours && (table.isEmpty() || table.getAsInt() == rule.table())) {
+          tables.add(rule.table());
+          routing.executeIgnoring(rule.deleteRequest(), Errno.ENOENT);
+        }
+      }
+    }
+    if (link.isPresent() && table.isEmpty()) {
+      moveRoutesBack(routing, link.get(), tables, request.prevResult().orElse(Result.EMPTY));
+    }
+  }
+
+  /** Undoes what {@link #moveRoutes} did. */
+  private static void moveRoutesBack(
+      RouteSocket routing, Link link, Set<Integer> tables, Result previous) throws IOException {
+    for (int family : FAMILIES) {
+      List<Route> apart =
+          routing.routes(family).stream()
+              .filter(route -> tables.contains(route.table()))
+              .flatMap(route -> route.partsThrough(link.index()).stream())
+              .sorted(comparing(route -> route.hops().getFirst().gateway().isPresent()))
+              .toList(); // those to gateways before those by them
+      for (Route route : apart) {
+        if (route.prefix() > 0 || isInResult(route, previous)) {
+          Route back = route.inTable(RtnetlinkConstants.RT_TABLE_MAIN);
+          routing.executeIgnoring(back.addRequest(), Errno.EEXIST);
+        }
+        routing.executeIgnoring(route.deleteRequest(), Errno.ESRCH);
+      }
+    }
+  }
+
+  /** Whether a default route was there before, rather than made for the table. */
+  private static boolean isInResult(Route route, Result previous) {
+    return previous.routes().stream()
+        .anyMatch(
+            it -> route.hasDestination(it.destination().address(), it.destination().prefix()));
+  }
+
+  @Override
+  public void status(NetworkRequest request) throws CniException {
+    SbrConfig.parse(request.config());
+  }
+}

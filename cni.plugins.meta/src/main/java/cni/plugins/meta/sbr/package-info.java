@@ -1,0 +1,5 @@
+/** The sbr plugin: source-based routing. */
+@NullMarked
+package cni.plugins.meta.sbr;
+
+import org.jspecify.annotations.NullMarked;

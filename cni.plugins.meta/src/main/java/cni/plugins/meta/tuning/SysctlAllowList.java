@@ -1,0 +1,88 @@
+package cni.plugins.meta.tuning;
+
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.Json;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
+
+/**
+ * The file in which a host's administrator says which kernel parameters networks may set: a regular
+ * expression a line, one of which must match somewhere in the key. Without the file all may be set.
+ *
+ * @param file /etc/cni/tuning/allowlist.conf
+ */
+record SysctlAllowList(Path file) {
+  private static final Pattern POSIX_CLASS = Pattern.compile("\\[:([a-z]+):]");
+
+  /**
+   * Requires that every key may be set.
+   *
+   * @throws CniException code 7 if one may not, code 5 if the file cannot be read
+   */
+  void requireAllowed(Set<String> keys) throws CniException {
+    List<String> lines;
+    try {
+      lines =
+          Files.readAllLines(file).stream().map(String::strip).filter(it -> !it.isEmpty()).toList();
+    } catch (NoSuchFileException e) {
+      return;
+    } catch (IOException e) {
+      throw new CniException(ErrorCode.IO_FAILURE, file + " cannot be read: " + e, e);
+    }
+    for (String key : keys) {
+      if (!matches(lines, key)) {
+        throw new CniException(
+            ErrorCode.INVALID_CONFIG,
+            "sysctl "
+                + Json.quote(key)
+                + " is not allowed on this host; "
+                + file
+                + " allows "
+                + lines);
+      }
+    }
+  }
+
+  /** Go writes two things otherwise that such files may have: named groups, POSIX's classes. */
+  private static String toJavaSyntax(String expression) {
+    return POSIX_CLASS
+        .matcher(expression.replace("(?P<", "(?<"))
+        .replaceAll(
+            found -> Matcher.quoteReplacement("\\p{" + javaClassName(found.group(1)) + "}"));
+  }
+
+  private static String javaClassName(String posix) {
+    return posix.equals("xdigit")
+        ? "XDigit"
+        : posix.substring(0, 1).toUpperCase(Locale.ROOT) + posix.substring(1);
+  }
+
+  private boolean matches(List<String> lines, String key) throws CniException {
+    for (String line : lines) {
+      try {
+        if (Pattern.compile(toJavaSyntax(line)).matcher(key).find()) {
+          return true;
+        }
+      } catch (PatternSyntaxException e) {
+        throw new CniException(
+            ErrorCode.INVALID_CONFIG,
+            file
+                + " has "
+                + Json.quote(line)
+                + ", which is no regular expression: "
+                + e.getDescription(),
+            e);
+      }
+    }
+    return false;
+  }
+}

@@ -1,0 +1,253 @@
+package cni.plugins.meta.vrf;
+
+import cni.api.AttachmentRequest;
+import cni.api.CniException;
+import cni.api.ConfigObject;
+import cni.api.ErrorCode;
+import cni.api.Names;
+import cni.api.NetworkPlugin;
+import cni.api.NetworkRequest;
+import cni.api.PluginConfig;
+import cni.api.Result;
+import cni.api.Rollback;
+import cni.api.SpecVersion;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.NetlinkException;
+import cni.netlink.ffm.NetlinkRequest;
+import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.LinkRequests;
+import cni.netlink.ffm.route.LinkSpec;
+import cni.netlink.ffm.route.Route;
+import cni.netlink.ffm.route.RouteSocket;
+import cni.netlink.ffm.route.RtnetlinkConstants;
+import cni.plugins.meta.PreviousResult;
+import cni.plugins.support.AttachmentCheck;
+import cni.plugins.support.Attempt;
+import cni.plugins.support.NetNsSession;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/**
+ * Puts the container's interface into a VRF, a device of the container that stands for a routing
+ * table of its own. The VRF is made if it is not there, and goes with the last of its interfaces.
+ */
+public final class VrfPlugin implements NetworkPlugin {
+  private static final String KIND = "vrf";
+
+  /** The plugin as the runtime makes it. */
+  public VrfPlugin() {}
+
+  /**
+   * The configuration.
+   *
+   * @param name of the VRF ({@code vrfname})
+   * @param table its routing table; 0 for one that no other VRF has
+   */
+  private record Config(String name, int table) {
+    static Config parse(PluginConfig config) throws CniException {
+      ConfigObject view = config.view();
+      String name = view.text("vrfname").orElse("");
+      if (!Names.isInterfaceName(name)) {
+        throw view.invalid(
+            "vrfname",
+            name.isEmpty() ? "is missing: name the VRF" : Names.INTERFACE_NAME_RULES.strip());
+      }
+      return new Config(name, (int) view.uint32("table").orElse(0));
+    }
+  }
+
+  @Override
+  public String type() {
+    return "vrf";
+  }
+
+  /** {@inheritDoc} As the reference plugin, those from 0.3.1 on. */
+  @Override
+  public Set<SpecVersion> versions() {
+    return SpecVersion.ALL.stream()
+        .filter(version -> version.compareTo(SpecVersion.V0_3_1) >= 0)
+        .collect(Collectors.toUnmodifiableSet());
+  }
+
+  @Override
+  public Result add(AttachmentRequest request) throws CniException {
+    Config config = Config.parse(request.config());
+    Result previous = PreviousResult.require(request);
+    var rollback = new Rollback();
+    try (NetNsSession host = NetNsSession.openHost(request.context());
+        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
+      return Attempt.orTakeBack(
+          "joining VRF " + config.name(),
+          rollback,
+          () -> {
+            Link vrf = ensureVrf(sandbox.rtnetlink(), config, rollback);
+            enslave(
+                sandbox.rtnetlink(),
+                AttachmentCheck.requireInterface(request, sandbox),
+                vrf,
+                rollback);
+            return previous;
+          });
+    }
+  }
+
+  private static Link ensureVrf(RouteSocket routing, Config config, Rollback rollback)
+      throws CniException, IOException {
+    Optional<Link> there = routing.link(config.name());
+    if (there.isEmpty()) {
+      createVrf(routing, config, rollback);
+      return routing.links(config.name()).getFirst();
+    }
+    AttachmentCheck.requireKind(there.get(), KIND, "the container");
+    if (config.table() != 0 && tableOf(there.get()) != config.table()) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "VRF %s exists with routing table %s, the configuration wants %s"
+              .formatted(
+                  config.name(),
+                  Integer.toUnsignedString(tableOf(there.get())),
+                  Integer.toUnsignedString(config.table())));
+    }
+    return there.get();
+  }
+
+  private static void createVrf(RouteSocket routing, Config config, Rollback rollback)
+      throws CniException, IOException {
+    int table = config.table() == 0 ? freeTable(routing) : config.table();
+    try {
+      routing.execute(LinkSpec.vrf(config.name(), table).up().request());
+    } catch (NetlinkException e) {
+      if (e.is(Errno.EOPNOTSUPP)) {
+        throw new CniException(
+            ErrorCode.NOT_AVAILABLE,
+            "the kernel lacks vrf devices (CONFIG_NET_VRF): " + e.getMessage(),
+            e);
+      }
+      throw e;
+    }
+    rollback.add(() -> routing.execute(LinkRequests.delete(config.name())));
+  }
+
+  private static int freeTable(RouteSocket routing) throws IOException {
+    Set<Integer> taken =
+        routing.links().stream()
+            .filter(link -> link.isKind(KIND))
+            .map(VrfPlugin::tableOf)
+            .collect(Collectors.toUnmodifiableSet());
+    int table = 1;
+    while (taken.contains(table)) {
+      table++;
+    }
+    return table;
+  }
+
+  /** An interface that changes its master loses its IPv6 addresses and all its routes. */
+  private static void enslave(RouteSocket routing, Link link, Link vrf, Rollback rollback)
+      throws CniException, IOException {
+    if (link.master() != 0 && link.master() != vrf.index()) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "interface %s already belongs to interface %d, so it cannot join VRF %s"
+              .formatted(link.name(), link.master(), vrf.name()));
+    }
+    if (link.master() == vrf.index()) {
+      return;
+    }
+    List<InterfaceAddress> before = routing.addresses(link.index());
+    List<Route> routes = new ArrayList<>();
+    for (int family : List.of(RtnetlinkConstants.AF_INET, RtnetlinkConstants.AF_INET6)) {
+      routing.routes(family).stream()
+          .filter(route -> route.table() == RtnetlinkConstants.RT_TABLE_MAIN)
+          .flatMap(route -> route.partsThrough(link.index()).stream())
+          .filter(route -> route.protocol() != RtnetlinkConstants.RTPROT_KERNEL)
+          .forEach(routes::add);
+    }
+    rollback.add(() -> routing.execute(LinkRequests.setMaster(link.index(), 0)));
+    routing.execute(LinkRequests.setMaster(link.index(), vrf.index()));
+    List<InterfaceAddress> after = routing.addresses(link.index());
+    List<NetlinkRequest> requests = new ArrayList<>();
+    for (InterfaceAddress address : before) {
+      boolean lost = after.stream().noneMatch(it -> it.address().equals(address.address()));
+      if (lost && !address.address().isLinkLocalAddress()) {
+        requests.add(
+            new InterfaceAddress(
+                    link.index(),
+                    address.address(),
+                    address.prefix(),
+                    RtnetlinkConstants.IFA_F_NODAD)
+                .addRequest());
+      }
+    }
+    routes.forEach(route -> requests.add(route.inTable(tableOf(vrf)).replaceRequest()));
+    routing.execute(requests);
+  }
+
+  @Override
+  public void check(AttachmentRequest request) throws CniException {
+    Config config = Config.parse(request.config());
+    request.requirePrevResult();
+    try (NetNsSession host = NetNsSession.openHost(request.context());
+        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
+      Optional<Link> vrf = sandbox.rtnetlink().link(config.name());
+      if (vrf.isEmpty()) {
+        throw AttachmentCheck.mismatch("VRF " + config.name() + " is missing from the container");
+      }
+      AttachmentCheck.requireKind(vrf.get(), KIND, "the container");
+      Link link = AttachmentCheck.requireInterface(request, sandbox);
+      if (link.master() != vrf.get().index()) {
+        throw AttachmentCheck.mismatch(
+            "interface " + link.name() + " does not belong to VRF " + config.name());
+      }
+    } catch (IOException e) {
+      throw NetNsSession.failure("checking VRF " + config.name(), e);
+    }
+  }
+
+  /** {@inheritDoc} A configuration without a name has never joined anything. */
+  @Override
+  public void delete(AttachmentRequest request) throws CniException {
+    Optional<String> name = request.config().view().text("vrfname").filter(Names::isInterfaceName);
+    if (name.isEmpty()) {
+      return;
+    }
+    try (NetNsSession host = NetNsSession.openHost(request.context())) {
+      Optional<NetNsSession> there = NetNsSession.openContainerIfPresent(request, host);
+      if (there.isPresent()) {
+        try (NetNsSession sandbox = there.get()) {
+          leaveVrf(sandbox.rtnetlink(), request.attachment().interfaceName(), name.get());
+        }
+      }
+    } catch (IOException e) {
+      throw NetNsSession.failure("leaving VRF " + name.get(), e);
+    }
+  }
+
+  private static void leaveVrf(RouteSocket routing, String name, String vrfName)
+      throws IOException {
+    Optional<Link> vrf = routing.link(vrfName).filter(link -> link.isKind(KIND));
+    if (vrf.isEmpty()) {
+      return;
+    }
+    Optional<Link> link = routing.link(name);
+    if (link.filter(it -> it.master() == vrf.get().index()).isPresent()) {
+      routing.execute(LinkRequests.setMaster(link.get().index(), 0));
+    }
+    if (routing.links().stream().noneMatch(it -> it.master() == vrf.get().index())) {
+      routing.execute(LinkRequests.delete(vrf.get().index()));
+    }
+  }
+
+  @Override
+  public void status(NetworkRequest request) throws CniException {
+    Config.parse(request.config());
+  }
+
+  private static int tableOf(Link link) {
+    return link.kindData() instanceof Link.Vrf(int table) ? table : 0;
+  }
+}

@@ -1,0 +1,14 @@
+/** The plugins that adjust an interface made by another. */
+module cni.plugins.meta {
+  requires cni.api;
+  requires cni.plugins.support;
+
+  provides cni.api.NetworkPlugin with
+      cni.plugins.meta.bandwidth.BandwidthPlugin,
+      cni.plugins.meta.debug.DebugPlugin,
+      cni.plugins.meta.firewall.FirewallPlugin,
+      cni.plugins.meta.portmap.PortMapPlugin,
+      cni.plugins.meta.sbr.SbrPlugin,
+      cni.plugins.meta.tuning.TuningPlugin,
+      cni.plugins.meta.vrf.VrfPlugin;
+}

@@ -1,0 +1,94 @@
+package cni.plugins.meta.vrf;
+
+import static cni.testing.TestHost.attachment;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.netlink.ffm.netns.NetNs;
+import cni.runtime.Cni;
+import cni.testing.KernelTest;
+import cni.testing.TestBed;
+import cni.testing.TestHost;
+import java.io.IOException;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** The vrf plugin, for real where the kernel has such devices. */
+@KernelTest
+class VrfTest {
+  private TestHost host;
+  private NetNs a;
+
+  @BeforeEach
+  void open() throws IOException {
+    host = new TestHost();
+    a = host.container("a");
+  }
+
+  @AfterEach
+  void close() throws IOException {
+    host.close();
+  }
+
+  private Cni cni() {
+    return host.openCni();
+  }
+
+  private void network(String options) throws IOException {
+    host.network(
+        "n", "1.1.0", TestHost.DUAL_STACK.formatted(""), "{ \"type\": \"vrf\"" + options + " }");
+  }
+
+  private boolean hasVrf() throws IOException {
+    boolean there =
+        TestBed.tryRun(a, "ip", "link", "add", "probe", "type", "vrf", "table", "9").status() == 0;
+    if (there) {
+      TestBed.run(a, "ip", "link", "del", "probe");
+    }
+    return there;
+  }
+
+  @Test
+  void interfaceJoinsTheVrfAndItsTable() throws Exception {
+    assumeTrue(hasVrf(), "kernel lacks vrf");
+    network(", \"vrfname\": \"red\", \"table\": 77");
+    cni().network("n").add(attachment(a));
+    assertTrue(TestBed.run(a, "ip", "link", "show", "eth0").contains("master red"));
+    for (String family : new String[] {"-4", "-6"}) {
+      String routes = TestBed.run(a, "ip", family, "route", "show", "table", "77");
+      assertTrue(routes.contains("default via"), routes);
+    }
+    TestBed.run(a, "ping", "-c1", "-W2", "-I", "red", "10.50.0.1");
+    cni().network("n").check(attachment(a));
+    cni().network("n").delete(attachment(a));
+    assertEquals("", TestBed.run(a, "ip", "link", "show", "type", "vrf"));
+    host.assertNothingLeft("n", a);
+  }
+
+  @Test
+  void addFailsWithCode50WithoutKernelSupport() throws Exception {
+    assumeTrue(!hasVrf(), "kernel has vrf");
+    network(", \"vrfname\": \"red\"");
+    CniException e = assertThrows(CniException.class, () -> cni().network("n").add(attachment(a)));
+    assertTrue(String.valueOf(e.getMessage()).contains("the kernel lacks vrf"), e::getMessage);
+    assertEquals(ErrorCode.NOT_AVAILABLE.value(), e.code());
+    host.assertNothingLeft("n", a);
+    cni().network("n").delete(attachment(a));
+  }
+
+  @Test
+  void missingNameOrNameOfAnotherDeviceIsRefused() throws Exception {
+    network("");
+    CniException e = assertThrows(CniException.class, () -> cni().network("n").add(attachment(a)));
+    assertTrue(String.valueOf(e.getMessage()).contains("vrfname"), e::getMessage);
+    network(", \"vrfname\": \"lo\"");
+    e = assertThrows(CniException.class, () -> cni().network("n").add(attachment(a)));
+    assertTrue(String.valueOf(e.getMessage()).contains("lo"), e::getMessage);
+    host.assertNothingLeft("n", a);
+  }
+}

@@ -1,0 +1,46 @@
+package cni.plugins.support;
+
+import cni.api.CniException;
+import cni.api.Result;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.RtnetlinkConstants;
+import java.io.IOException;
+import java.util.List;
+
+/** Has the host pass on packets between its interfaces. */
+public final class Forwarding {
+  private Forwarding() {}
+
+  /**
+   * Switches forwarding on for the families that the addresses belong to.
+   *
+   * @throws CniException code 999 if the kernel parameter cannot be set
+   */
+  public static void enable(NetNsSession host, List<Result.IpConfig> ips) throws CniException {
+    boolean v4 = ips.stream().anyMatch(ip -> ip.address().isV4());
+    boolean v6 = ips.stream().anyMatch(ip -> !ip.address().isV4());
+    try {
+      if (v4 && !host.rtnetlink().isForwarding(RtnetlinkConstants.AF_INET)) {
+        host.runSysctl(sysctl -> sysctl.set("net/ipv4/ip_forward", "1"));
+      }
+      if (v6 && !host.rtnetlink().isForwarding(RtnetlinkConstants.AF_INET6)) {
+        host.runSysctl(sysctl -> sysctl.set("net/ipv6/conf/all/forwarding", "1"));
+      }
+    } catch (IOException e) {
+      throw NetNsSession.failure("enabling forwarding on the host", e);
+    }
+  }
+
+  /**
+   * Has the host take no router advertisements from an interface: its routes are ours, and no
+   * container may announce any to the host.
+   *
+   * @throws IOException if the kernel parameter cannot be set
+   */
+  public static void disableAcceptRa(NetNsSession host, Link link) throws IOException {
+    if (link.acceptRa() > 0) {
+      String key = "net/ipv6/conf/" + link.name() + "/accept_ra";
+      host.runSysctl(sysctl -> sysctl.set(key, "0"));
+    }
+  }
+}

@@ -1,0 +1,156 @@
+package cni.plugins.support;
+
+import static cni.netlink.ffm.nftables.Expression.Compare.EQUAL;
+import static cni.netlink.ffm.nftables.Expression.Compare.NOT_EQUAL;
+
+import cni.api.AttachmentId;
+import cni.api.Cidr;
+import cni.api.CniException;
+import cni.api.InetAddresses;
+import cni.netlink.ffm.nftables.Chain;
+import cni.netlink.ffm.nftables.Expression.Verdict;
+import cni.netlink.ffm.nftables.InstalledChain;
+import cni.netlink.ffm.nftables.InstalledRule;
+import cni.netlink.ffm.nftables.IptablesRuleBuilder;
+import cni.netlink.ffm.nftables.Rule;
+import cni.netlink.ffm.nftables.RulesetReconciler;
+import cni.netlink.ffm.nftables.Table;
+import cni.netlink.ffm.nftables.TableFamily;
+import java.io.IOException;
+import java.util.List;
+import java.util.Set;
+import java.util.function.Predicate;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+
+/**
+ * Masquerading in the {@code nat} tables that iptables keeps: a chain for each container, as the
+ * reference plugins' iptables backend makes it.
+ */
+final class IptablesMasquerade {
+  private static final String PREFIX = "CNI-";
+  private static final Pattern CHAIN = Pattern.compile("CNI-[0-9a-f]{24}");
+  private static final Pattern COMMENT = Pattern.compile("name: \"(.*)\" id: \"(.*)\"");
+
+  private final NetNsSession host;
+  private final String comment;
+  private final String chain;
+
+  IptablesMasquerade(NetNsSession host, String network, AttachmentId id) {
+    this.host = host;
+    this.comment = "name: \"%s\" id: \"%s\"".formatted(network, id.containerId());
+    this.chain =
+        RuleOwner.hashedName(
+            IptablesRuleBuilder.MAX_CHAIN_NAME_LENGTH, PREFIX, network + id.containerId());
+  }
+
+  void add(List<Cidr> addresses) throws IOException {
+    host.nftables()
+        .update(
+            there -> {
+              var change = new RulesetReconciler(there);
+              for (Cidr address : addresses) {
+                Chain own = nat(address).chain(chain);
+                Chain postrouting = nat(address).chain("POSTROUTING");
+                change.ensure(own).ensure(postrouting);
+                change.append(own, acceptRule(address)).append(own, masqueradeRule(address));
+                change.append(postrouting, jumpRule(address));
+              }
+              return change.transaction();
+            });
+  }
+
+  /** What stays in the network is not translated. */
+  private Rule acceptRule(Cidr address) {
+    Cidr net = address.network();
+    return IptablesRuleBuilder.forFamily(family(address))
+        .destination(EQUAL, net.address(), net.prefix())
+        .comment(comment)
+        .verdict(Verdict.ACCEPT);
+  }
+
+  /** Multicast neither. */
+  private Rule masqueradeRule(Cidr address) {
+    Cidr multicast = Cidr.parse(address.isV4() ? "224.0.0.0/4" : "ff00::/8");
+    return IptablesRuleBuilder.forFamily(family(address))
+        .destination(NOT_EQUAL, multicast.address(), multicast.prefix())
+        .comment(comment)
+        .masquerade();
+  }
+
+  private Rule jumpRule(Cidr address) {
+    return IptablesRuleBuilder.forFamily(family(address))
+        .source(EQUAL, address.address(), InetAddresses.bits(address.address()))
+        .comment(comment)
+        .verdict(Verdict.jump(chain));
+  }
+
+  void check(List<Cidr> addresses) throws IOException, CniException {
+    for (Cidr address : addresses) {
+      List<InstalledRule> there = host.nftables().rules(nat(address));
+      for (Rule wanted : List.of(acceptRule(address), masqueradeRule(address), jumpRule(address))) {
+        Masquerade.requireRule(
+            there.stream().anyMatch(it -> it.rule().isEquivalentTo(wanted)),
+            "address %s is not masqueraded: a rule of chain %s is missing from table \"%s\""
+                .formatted(address, chain, nat(address)));
+      }
+    }
+  }
+
+  void delete(RulesetReconciler change) throws IOException {
+    for (TableFamily family : List.of(TableFamily.IP, TableFamily.IP6)) {
+      change.remove(nat(family).chain(chain));
+    }
+  }
+
+  /** Deletes it from the tables of the legacy variant of iptables. */
+  void deleteLegacy() throws IOException {
+    LegacyIptables.SYSTEM.removeChains(host, "nat", rules -> Set.of(chain));
+  }
+
+  /** Removes the chains of containers that are not valid on the network. */
+  static void gc(RulesetReconciler change, String network, Set<AttachmentId> valid)
+      throws IOException {
+    Predicate<String> stale = RuleOwner.staleContainer(COMMENT, network, valid);
+    for (InstalledChain listed : change.chains()) {
+      Chain chain = listed.chain();
+      if (isNat(chain.table())
+          && CHAIN.matcher(chain.name()).matches()
+          && change.rules(chain).stream()
+              .anyMatch(it -> IptablesRuleBuilder.commentOf(it.rule()).filter(stale).isPresent())) {
+        change.remove(chain);
+      }
+    }
+  }
+
+  /** Removes such chains from the tables of the legacy variant of iptables. */
+  static void gcLegacy(NetNsSession host, String network, Set<AttachmentId> valid)
+      throws IOException {
+    Predicate<String> stale = RuleOwner.staleContainer(COMMENT, network, valid);
+    LegacyIptables.SYSTEM.removeChains(
+        host,
+        "nat",
+        rules ->
+            rules.stream()
+                .filter(rule -> CHAIN.matcher(rule.chain()).matches())
+                .filter(rule -> rule.value("--comment").filter(stale).isPresent())
+                .map(LegacyIptables.LegacyRule::chain)
+                .collect(Collectors.toUnmodifiableSet()));
+  }
+
+  private static boolean isNat(Table table) {
+    return table.equals(nat(TableFamily.IP)) || table.equals(nat(TableFamily.IP6));
+  }
+
+  private static Table nat(Cidr address) {
+    return nat(family(address));
+  }
+
+  private static Table nat(TableFamily family) {
+    return new Table(family, "nat");
+  }
+
+  private static TableFamily family(Cidr address) {
+    return IptablesRuleBuilder.familyOf(address.address());
+  }
+}

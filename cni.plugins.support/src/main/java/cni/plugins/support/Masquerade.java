@@ -1,0 +1,219 @@
+package cni.plugins.support;
+
+import static cni.netlink.ffm.nftables.Expression.Compare.EQUAL;
+import static cni.netlink.ffm.nftables.Expression.Compare.NOT_EQUAL;
+
+import cni.api.AttachmentId;
+import cni.api.Cidr;
+import cni.api.CniException;
+import cni.api.ConfigObject;
+import cni.api.InetAddresses;
+import cni.netlink.ffm.nftables.Chain;
+import cni.netlink.ffm.nftables.Expression.Verdict;
+import cni.netlink.ffm.nftables.Hook;
+import cni.netlink.ffm.nftables.InstalledRule;
+import cni.netlink.ffm.nftables.Rule;
+import cni.netlink.ffm.nftables.RuleBuilder;
+import cni.netlink.ffm.nftables.RulesetReconciler;
+import cni.netlink.ffm.nftables.Table;
+import cni.netlink.ffm.nftables.TableFamily;
+import cni.netlink.ffm.nftables.Transaction;
+import cni.netlink.ffm.nftables.Userdata;
+import java.io.IOException;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Predicate;
+
+/**
+ * Gives packets of an attachment that leave its network the host's address ({@code ipMasq}). Table,
+ * chains and comments are those of the reference plugins 1.9.1, each of whose two backends is kept:
+ * what either side has made, the other deletes.
+ */
+public final class Masquerade {
+  private static final Table TABLE = new Table(TableFamily.INET, "cni_plugins_masquerade");
+  private static final Chain CHECKS = TABLE.chain("masq_checks");
+  private static final Chain POSTROUTING = TABLE.chain("postrouting");
+
+  private static final Userdata TABLE_COMMENT =
+      Userdata.comment("Masquerading for plugins from github.com/containernetworking/plugins");
+  private static final Userdata CHECKS_COMMENT =
+      Userdata.comment(
+          "Masquerade traffic from certain IPs to any (non-multicast) IP outside their subnet");
+
+  /** What the postrouting chain consists of: multicast passes, the rest goes to the checks. */
+  private static final List<Rule> POSTROUTING_RULES =
+      List.of(
+          RuleBuilder.forFamily(TableFamily.INET)
+              .destination(EQUAL, InetAddresses.parse("224.0.0.0"), 4)
+              .append(Verdict.RETURN)
+              .build(),
+          RuleBuilder.forFamily(TableFamily.INET)
+              .destination(EQUAL, InetAddresses.parse("ff00::"), 8)
+              .append(Verdict.RETURN)
+              .build(),
+          RuleBuilder.forFamily(TableFamily.INET).append(Verdict.goTo(CHECKS.name())).build());
+
+  private final NetNsSession host;
+  private final String network;
+  private final AttachmentId id;
+  private final String owner;
+
+  /** The masquerading of an attachment to a network. */
+  public Masquerade(NetNsSession host, String network, AttachmentId id) {
+    this.host = host;
+    this.network = network;
+    this.id = id;
+    this.owner = RuleOwner.of(network, id);
+  }
+
+  /**
+   * Masquerades what comes from the addresses and goes out of their networks. Rules that an earlier
+   * ADD has left are replaced.
+   *
+   * @throws CniException code 999 with the kernel's words if it refuses
+   */
+  public void add(RuleBackend backend, List<Cidr> addresses) throws CniException {
+    try {
+      if (backend == RuleBackend.IPTABLES) {
+        new IptablesMasquerade(host, network, id).add(addresses);
+        return;
+      }
+      host.nftables().update(there -> addTransaction(there.rules(TABLE), addresses));
+    } catch (IOException e) {
+      throw NetNsSession.failure("masquerading " + addresses, e);
+    }
+  }
+
+  private Transaction addTransaction(List<InstalledRule> there, List<Cidr> addresses) {
+    var transaction = new Transaction();
+    List<Rule> entry =
+        there.stream()
+            .filter(rule -> rule.chain().equals(POSTROUTING))
+            .map(InstalledRule::rule)
+            .toList();
+    if (!entry.equals(POSTROUTING_RULES)) {
+      transaction.add(TABLE, TABLE_COMMENT).add(CHECKS, CHECKS_COMMENT);
+      transaction.add(POSTROUTING, Hook.SOURCE_NAT).flush(POSTROUTING);
+      POSTROUTING_RULES.forEach(rule -> transaction.append(POSTROUTING, rule));
+    }
+    there.stream().filter(this::isOurs).forEach(transaction::delete);
+    addresses.forEach(address -> transaction.append(CHECKS, rule(address)));
+    return transaction;
+  }
+
+  private Rule rule(Cidr address) {
+    Cidr net = address.network();
+    return RuleBuilder.forFamily(TableFamily.INET)
+        .source(EQUAL, address.address(), InetAddresses.bits(address.address()))
+        .destination(NOT_EQUAL, net.address(), net.prefix())
+        .masquerade()
+        .build()
+        .withComment(
+            Userdata.truncateComment(
+                "%s, net: %s, if: %s, id: %s"
+                    .formatted(
+                        owner, network, id.interfaceName().replace("\"", ""), id.containerId())));
+  }
+
+  private boolean isOurs(InstalledRule rule) {
+    return rule.chain().equals(CHECKS) && rule.rule().commentStartsWith(owner);
+  }
+
+  /**
+   * Whether a configuration wants it ({@code ipMasq}), and by what ({@code ipMasqBackend}).
+   *
+   * @throws CniException code 7 if it makes no sense
+   */
+  public static Optional<RuleBackend> requestedBackend(ConfigObject view) throws CniException {
+    return view.bool("ipMasq")
+        ? RuleBackend.parse(view, "ipMasqBackend").or(() -> Optional.of(RuleBackend.NFTABLES))
+        : Optional.empty();
+  }
+
+  /**
+   * Checks that what comes from the addresses is masqueraded.
+   *
+   * @throws CniException naming the first that is not
+   */
+  public void check(RuleBackend backend, List<Cidr> addresses) throws CniException {
+    try {
+      if (backend == RuleBackend.IPTABLES) {
+        new IptablesMasquerade(host, network, id).check(addresses);
+        return;
+      }
+      List<InstalledRule> there = host.nftables().rules(TABLE);
+      for (Rule rule : POSTROUTING_RULES) {
+        requireRule(
+            there.stream().anyMatch(it -> it.chain().equals(POSTROUTING) && it.rule().equals(rule)),
+            "chain \"" + POSTROUTING + "\" is not as ipMasq needs it: a rule is missing");
+      }
+      for (Cidr address : addresses) {
+        Rule wanted = rule(address);
+        requireRule(
+            there.stream().anyMatch(it -> isOurs(it) && it.rule().isEquivalentTo(wanted)),
+            "address "
+                + address
+                + " is not masqueraded: its rule is missing from chain \""
+                + CHECKS
+                + "\"");
+      }
+    } catch (IOException e) {
+      throw NetNsSession.failure("listing chain \"" + CHECKS + "\"", e);
+    }
+  }
+
+  static void requireRule(boolean there, String otherwise) throws CniException {
+    if (!there) {
+      throw AttachmentCheck.mismatch(otherwise);
+    }
+  }
+
+  /**
+   * Stops masquerading, whichever backend did it.
+   *
+   * @throws CniException code 999 with the kernel's words if it refuses
+   */
+  public void delete() throws CniException {
+    try {
+      var iptables = new IptablesMasquerade(host, network, id);
+      host.nftables()
+          .update(
+              there -> {
+                var change = new RulesetReconciler(there);
+                change.rules(CHECKS).stream().filter(this::isOurs).forEach(change::delete);
+                iptables.delete(change);
+                return change.transaction();
+              });
+      iptables.deleteLegacy();
+    } catch (IOException e) {
+      throw NetNsSession.failure("removing the masquerading of " + id.containerId(), e);
+    }
+  }
+
+  /**
+   * Stops masquerading for the attachments to a network that are not valid, whichever backend did
+   * it.
+   *
+   * @throws CniException code 999 with the kernel's words if it refuses
+   */
+  public static void gc(NetNsSession host, String network, Set<AttachmentId> valid)
+      throws CniException {
+    Predicate<String> stale = RuleOwner.stale(network, valid);
+    try {
+      host.nftables()
+          .update(
+              there -> {
+                var change = new RulesetReconciler(there);
+                change.rules(CHECKS).stream()
+                    .filter(rule -> rule.rule().userdata().comment().filter(stale).isPresent())
+                    .forEach(change::delete);
+                IptablesMasquerade.gc(change, network, valid);
+                return change.transaction();
+              });
+      IptablesMasquerade.gcLegacy(host, network, valid);
+    } catch (IOException e) {
+      throw NetNsSession.failure("removing stale masquerading of network " + network, e);
+    }
+  }
+}

@@ -1,0 +1,10 @@
+/** What several plugins do to the namespaces of an attachment. */
+module cni.plugins.support {
+  requires transitive cni.api;
+  requires transitive cni.netlink.ffm;
+
+  exports cni.plugins.support;
+
+  provides cni.api.EventSource with
+      cni.plugins.support.AttachmentEventSource;
+}

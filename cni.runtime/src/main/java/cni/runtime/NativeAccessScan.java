@@ -1,0 +1,78 @@
+package cni.runtime;
+
+import java.io.IOException;
+import java.lang.classfile.ClassFile;
+import java.lang.classfile.ClassModel;
+import java.lang.classfile.constantpool.MemberRefEntry;
+import java.lang.classfile.constantpool.PoolEntry;
+import java.lang.module.ModuleReader;
+import java.lang.module.ModuleReference;
+import java.lang.reflect.AccessFlag;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Stream;
+
+/**
+ * Finds out whether a module calls native code by itself. The virtual machine only refuses that
+ * when it comes to it, and by default does no more than warn; here it is known before the module is
+ * used. What a module does by reflection is left to the virtual machine.
+ */
+final class NativeAccessScan {
+  /** The restricted methods of the Java API, "Restricted methods" in its list, release 25. */
+  private static final Set<String> RESTRICTED =
+      Set.of(
+          "java/lang/System.load",
+          "java/lang/System.loadLibrary",
+          "java/lang/Runtime.load",
+          "java/lang/Runtime.loadLibrary",
+          "java/lang/ModuleLayer$Controller.enableNativeAccess",
+          "java/lang/foreign/AddressLayout.withTargetLayout",
+          "java/lang/foreign/Linker.downcallHandle",
+          "java/lang/foreign/Linker.upcallStub",
+          "java/lang/foreign/MemorySegment.reinterpret",
+          "java/lang/foreign/SymbolLookup.libraryLookup");
+
+  private NativeAccessScan() {}
+
+  /**
+   * The first use of native code in a module, in words; absent if there is none.
+   *
+   * @throws IOException if the module cannot be read
+   */
+  static Optional<String> firstUse(ModuleReference module) throws IOException {
+    try (ModuleReader reader = module.open();
+        Stream<String> names = reader.list()) {
+      for (String name : (Iterable<String>) names::iterator) {
+        if (name.endsWith(".class")) {
+          byte[] bytes = reader.open(name).orElseThrow(() -> new IOException(name)).readAllBytes();
+          Optional<String> use = firstUse(bytes);
+          if (use.isPresent()) {
+            return use;
+          }
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
+  private static Optional<String> firstUse(byte[] bytes) throws IOException {
+    try {
+      ClassModel model = ClassFile.of().parse(bytes);
+      String name = model.thisClass().asInternalName().replace('/', '.');
+      for (PoolEntry entry : model.constantPool()) {
+        if (entry instanceof MemberRefEntry member) {
+          String called = member.owner().asInternalName() + "." + member.name().stringValue();
+          if (RESTRICTED.contains(called)) {
+            return Optional.of(name + " calls " + called.replace('/', '.'));
+          }
+        }
+      }
+      return model.methods().stream()
+          .filter(method -> method.flags().has(AccessFlag.NATIVE))
+          .findFirst()
+          .map(method -> name + " has the native method " + method.methodName().stringValue());
+    } catch (IllegalArgumentException e) { // what is no class file is told when it is loaded
+      return Optional.empty();
+    }
+  }
+}

@@ -1,0 +1,136 @@
+package cni.runtime;
+
+import cni.api.Attachment;
+import cni.api.AttachmentId;
+import cni.api.CniException;
+import cni.api.Json;
+import cni.api.Names;
+import cni.api.NetworkConfig;
+import cni.api.Result;
+import cni.api.ResultJson;
+import cni.api.SpecVersion;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.Base64;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * What is kept of an attachment, in libcni's form: kind {@code cniCacheV1}.
+ *
+ * @param network the network's name
+ * @param attachment which
+ * @param json the form
+ */
+record ResultCacheEntry(String network, Attachment attachment, ObjectNode json) {
+  private static final String KIND = "cniCacheV1";
+
+  /** An entry without result. */
+  static ResultCacheEntry of(NetworkConfig network, Attachment attachment) {
+    ObjectNode json = Json.object();
+    json.put("kind", KIND);
+    json.put("containerId", attachment.containerId());
+    json.put("config", Json.bytes(network.json())); // Jackson writes bytes as base64, as Go does
+    json.put("ifName", attachment.interfaceName());
+    json.put("networkName", network.name());
+    attachment.namespace().ifPresent(path -> json.put("netns", path.toString()));
+    if (!attachment.args().isEmpty()) {
+      ArrayNode args = json.putArray("cniArgs");
+      attachment.args().forEach((key, value) -> args.addArray().add(key).add(value));
+    }
+    if (!attachment.capabilityArgs().isEmpty()) {
+      json.putObject("capabilityArgs").setAll(attachment.capabilityArgs());
+    }
+    return new ResultCacheEntry(network.name(), attachment, json);
+  }
+
+  /**
+   * The same with a result.
+   *
+   * @param version of the result, which is that of the ADD
+   * @throws CniException if the result cannot be told in that version
+   */
+  ResultCacheEntry with(Result result, SpecVersion version) throws CniException {
+    ObjectNode complete = json.deepCopy();
+    complete.set("result", ResultJson.write(result, version));
+    return new ResultCacheEntry(network, attachment, complete);
+  }
+
+  /** As it stands in the file. */
+  byte[] bytes() {
+    return Json.bytes(json);
+  }
+
+  static boolean isEntry(ObjectNode json) {
+    return json.path("kind").asString("").equals(KIND);
+  }
+
+  /** The entry that a file holds; absent if it lacks what names the attachment. */
+  static Optional<CachedAttachment> read(ObjectNode json) {
+    String network = json.path("networkName").asString("");
+    AttachmentId id = idOf(json);
+    if (!isEntry(json)
+        || !Names.isIdentifier(network)
+        || !Names.isIdentifier(id.containerId())
+        || !Names.isInterfaceName(id.interfaceName())) {
+      return Optional.empty();
+    }
+    var attachment =
+        new Attachment(
+            id,
+            namespace(json, id),
+            args(json.path("cniArgs")),
+            capabilityArgs(json.path("capabilityArgs")));
+    ObjectNode result = json.get("result") instanceof ObjectNode object ? object : Json.object();
+    return Optional.of(
+        new CachedAttachment(network, attachment, decode(json.path("config")), result));
+  }
+
+  static AttachmentId idOf(ObjectNode json) {
+    return new AttachmentId(
+        json.path("containerId").asString(""), json.path("ifName").asString(""));
+  }
+
+  /** Before 1.2 libcni did not keep the path, but the result of most plugins has it. */
+  private static Optional<Path> namespace(ObjectNode json, AttachmentId id) {
+    String path = json.path("netns").asString("");
+    for (JsonNode it : json.path("result").path("interfaces")) {
+      if (path.isEmpty() && it.path("name").asString("").equals(id.interfaceName())) {
+        path = it.path("sandbox").asString("");
+      }
+    }
+    try {
+      return path.isEmpty() ? Optional.empty() : Optional.of(Path.of(path));
+    } catch (InvalidPathException e) {
+      return Optional.empty(); // it leads nowhere
+    }
+  }
+
+  private static Map<String, String> args(JsonNode pairs) {
+    Map<String, String> args = new LinkedHashMap<>();
+    for (JsonNode pair : pairs) {
+      args.put(pair.path(0).asString(""), pair.path(1).asString(""));
+    }
+    return args;
+  }
+
+  private static Map<String, JsonNode> capabilityArgs(JsonNode object) {
+    Map<String, JsonNode> args = new LinkedHashMap<>();
+    object.properties().forEach(entry -> args.put(entry.getKey(), entry.getValue()));
+    return args;
+  }
+
+  private static String decode(JsonNode base64) {
+    try {
+      byte[] bytes = Base64.getDecoder().decode(base64.asString(""));
+      return new String(bytes, StandardCharsets.UTF_8);
+    } catch (IllegalArgumentException e) {
+      return "";
+    }
+  }
+}

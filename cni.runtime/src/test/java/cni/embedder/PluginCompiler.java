@@ -1,0 +1,136 @@
+package cni.embedder;
+
+import java.io.IOException;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.stream.Stream;
+import javax.tools.JavaCompiler;
+import javax.tools.StandardJavaFileManager;
+import javax.tools.ToolProvider;
+
+/** Plugins that are compiled from source while a test runs: modules in a directory. */
+final class PluginCompiler {
+  /** Where they are made before they are put in place. */
+  private final Path workshop;
+
+  PluginCompiler(Path workshop) {
+    this.workshop = workshop;
+  }
+
+  /**
+   * A class that is a plugin; its ADD runs {@code add}, which gives a String: the result's domain.
+   */
+  static String sourceOf(String type, String add, String more) {
+    return """
+        package demo;
+        import cni.api.*;
+        import java.util.*;
+        public final class Demo implements NetworkPlugin {
+          public String type() { return "%s"; }
+          public Result add(AttachmentRequest request) throws CniException {
+            String domain = request.prevResult().map(it -> it.dns().domain() + " ").orElse("") + answer(request);
+            return new Result(List.of(), List.of(), List.of(), new Dns(List.of(), domain, List.of(), List.of()));
+          }
+          private String answer(AttachmentRequest request) throws CniException { %s }
+          public void check(AttachmentRequest request) throws CniException {}
+          public void delete(AttachmentRequest request) throws CniException {
+            System.getProperties().merge("cni.test.deleted", type(), (a, b) -> a + " " + b);
+          }
+          %s
+        }
+        """
+        .formatted(type, add, more);
+  }
+
+  /** One that answers with these words. */
+  static String sourceAnswering(String type, String words) {
+    return sourceOf(type, "return \"" + words + "\";", "");
+  }
+
+  static final String MODULE =
+      "module demo { requires cni.api; provides cni.api.NetworkPlugin with demo.Demo; }";
+
+  /**
+   * Compiles a module into a jar of the directory.
+   *
+   * @param sources by path; all of one module
+   */
+  Path jar(Path directory, String name, Map<String, String> sources) throws IOException {
+    Files.createDirectories(directory);
+    Path classes = Files.createTempDirectory(workshop, "classes");
+    List<Path> files = new ArrayList<>();
+    for (Map.Entry<String, String> source : sources.entrySet()) {
+      Path file = Files.createTempDirectory(workshop, "source").resolve(source.getKey());
+      Files.writeString(file, source.getValue());
+      files.add(file);
+    }
+    compile(files, classes, directory);
+    Path jar = directory.resolve(name + ".jar");
+    String version = name.replaceFirst("^[^0-9]*$", "1");
+    run("jar", "--create", "--file=" + jar, "--module-version=" + version, "-C", classes + "", ".");
+    return jar;
+  }
+
+  private static void compile(List<Path> files, Path classes, Path directory) throws IOException {
+    JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
+    var messages = new StringWriter();
+    try (StandardJavaFileManager manager = compiler.getStandardFileManager(null, null, null)) {
+      var task =
+          compiler.getTask(
+              messages,
+              manager,
+              null,
+              List.of("-d", classes.toString(), "-p", modulePath() + ":" + directory),
+              null,
+              manager.getJavaFileObjectsFromPaths(files));
+      if (!task.call()) {
+        throw new IOException(messages.toString());
+      }
+    }
+  }
+
+  private static String modulePath() {
+    try (Stream<String> entries =
+        Stream.of(
+            (System.getProperty("java.class.path")
+                    + ":"
+                    + System.getProperty("jdk.module.path", ""))
+                .split(":", -1))) {
+      return String.join(
+          ":", entries.filter(it -> !it.isEmpty() && !it.contains("test-classes")).toList());
+    }
+  }
+
+  private static void run(String tool, String... arguments) throws IOException {
+    var out = new StringWriter();
+    try (var writer = new java.io.PrintWriter(out)) {
+      int status =
+          java.util.spi.ToolProvider.findFirst(tool).orElseThrow().run(writer, writer, arguments);
+      if (status != 0) {
+        throw new IOException(tool + ": " + out);
+      }
+    }
+  }
+
+  /** A directory with a plugin of one module, made aside; see {@link #deploy}. */
+  Path sourceOf(String version, String source) throws IOException {
+    Path directory = Files.createTempDirectory(workshop, "plugin");
+    jar(directory, version, Map.of("module-info.java", MODULE, "Demo.java", source));
+    return directory;
+  }
+
+  /** Has a directory take the place of what is there, at once. */
+  static void deploy(Path made, Path place) throws IOException {
+    Files.createDirectories(Objects.requireNonNull(place.getParent()));
+    // Directories cannot be replaced by renaming, but a link to one can.
+    Path link = place.resolveSibling("." + place.getFileName() + ".new");
+    Files.createSymbolicLink(link, made);
+    Files.move(link, place, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+  }
+}

@@ -1,0 +1,137 @@
+package cni.runtime;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.api.Attachment;
+import cni.api.CniException;
+import com.google.common.jimfs.Configuration;
+import com.google.common.jimfs.Jimfs;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.FileSystem;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** An ADD leaves word of itself before it does anything, and that becomes the result. */
+class InterruptedAddTest {
+  private static final Attachment ATTACHMENT =
+      Attachment.of("c1", Path.of("/run/netns/c1"), "eth0");
+
+  private FileSystem files;
+  private Path journalFile;
+  private Path resultFile;
+  private boolean journaled;
+
+  @BeforeEach
+  void open() throws IOException {
+    files =
+        Jimfs.newFileSystem(
+            Configuration.unix().toBuilder().setAttributeViews("basic", "posix").build());
+    Files.createDirectories(files.getPath("/net.d"));
+    journalFile = files.getPath("/cache/begun/n-c1-eth0");
+    resultFile = files.getPath("/cache/results/n-c1-eth0");
+    FakePlugin.CALLS.clear();
+    FakePlugin.onCall = () -> journaled = Files.exists(journalFile);
+  }
+
+  @AfterEach
+  void close() throws IOException {
+    FakePlugin.onCall = () -> {};
+    files.close();
+  }
+
+  private Network network(String more) throws IOException, CniException {
+    Files.writeString(
+        files.getPath("/net.d/n.conflist"),
+        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"plugins\": [{ \"type\": \"first\"%s }] }"
+            .formatted(more));
+    return Cni.builder()
+        .networks(files.getPath("/net.d"))
+        .cache(files.getPath("/cache"))
+        .build()
+        .network("n");
+  }
+
+  private List<String> left(String directory) throws IOException {
+    Path path = files.getPath("/cache").resolve(directory);
+    if (!Files.exists(path)) {
+      return List.of();
+    }
+    try (Stream<Path> stream = Files.list(path)) {
+      return stream.map(file -> file.getFileName().toString()).toList();
+    }
+  }
+
+  private void assertCompleted() throws Exception {
+    assertTrue(journaled);
+    assertEquals(1, network("").cachedResult(ATTACHMENT.id()).orElseThrow().interfaces().size());
+    assertEquals(List.of(), left("begun"));
+    assertEquals(List.of(), left("unfinished"));
+    assertEquals(List.of("n-c1-eth0"), left("results"));
+  }
+
+  @Test
+  void journalEntryBecomesTheResult() throws Exception {
+    network("").add(ATTACHMENT);
+    assertCompleted();
+    network("").add(Attachment.of("c1", Path.of("/run/netns/c1"), "eth0"));
+    assertFalse(journaled); // there is a result already
+    journaled = true;
+    assertCompleted();
+  }
+
+  @Test
+  void resultLargerThanAPageIsWrittenToANewFile() throws Exception {
+    network(", \"comment\": \"" + "x".repeat(5000) + "\"").add(ATTACHMENT);
+    assertCompleted();
+  }
+
+  @Test
+  void addSucceedsWhenItsJournalEntryIsRemovedMeanwhile() throws Exception {
+    FakePlugin.onCall =
+        () -> {
+          try {
+            journaled = Files.deleteIfExists(journalFile);
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+        };
+    network("").add(ATTACHMENT);
+    assertCompleted();
+  }
+
+  @Test
+  void rolledBackAddLeavesNoFiles() throws Exception {
+    assertThrows(CniException.class, () -> network(", \"ADD\": \"fail\"").add(ATTACHMENT));
+    assertTrue(journaled);
+    assertEquals(List.of(), left("begun"));
+    assertEquals(List.of(), left("results"));
+  }
+
+  @Test
+  void gcDeletesAttachmentsOfAProcessThatDied() throws Exception {
+    network("").add(ATTACHMENT);
+    Files.createDirectories(journalFile.getParent());
+    Files.move(resultFile, journalFile); // as if it had died before the last step
+    Path empty = journalFile.resolveSibling("n-c2-eth0"); // or before the first
+    Files.createFile(empty);
+    Path young = journalFile.resolveSibling("n-c3-eth0");
+    Files.createFile(young);
+    Files.setLastModifiedTime(empty, FileTime.from(Instant.now().minus(Duration.ofHours(2))));
+    network("").gc(Set.of());
+    assertEquals("DEL first", FakePlugin.CALLS.get(1));
+    assertEquals(List.of("n-c3-eth0"), left("begun"));
+  }
+}

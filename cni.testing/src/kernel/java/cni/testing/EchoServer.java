@@ -1,0 +1,71 @@
+package cni.testing;
+
+import cni.netlink.ffm.netns.NetNs;
+import java.io.IOException;
+import java.net.DatagramPacket;
+import java.net.DatagramSocket;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
+
+/**
+ * A server in a namespace that replies to every client with the source address it sees, over TCP
+ * and UDP, IPv4 and IPv6. {@link Probe} is the client.
+ */
+public final class EchoServer implements AutoCloseable {
+  private final ServerSocket tcp;
+  private final DatagramSocket udp;
+
+  private EchoServer(ServerSocket tcp, DatagramSocket udp) {
+    this.tcp = tcp;
+    this.udp = udp;
+    Thread.ofVirtual().start(this::serveTcp);
+    Thread.ofPlatform().daemon().start(this::serveUdp);
+  }
+
+  /**
+   * Starts a server.
+   *
+   * @param port the port of both protocols
+   * @throws IOException if the port is in use or the namespace cannot be entered
+   */
+  public static EchoServer start(NetNs netns, int port) throws IOException {
+    return netns.<EchoServer, IOException>call(
+        () -> new EchoServer(new ServerSocket(port), new DatagramSocket(port)));
+  }
+
+  private void serveTcp() {
+    while (!tcp.isClosed()) {
+      try (Socket client = tcp.accept()) {
+        client.getOutputStream().write(addressBytes(client.getInetAddress()));
+      } catch (IOException e) {
+        Thread.onSpinWait(); // closed, or the client is gone
+      }
+    }
+  }
+
+  private void serveUdp() {
+    byte[] buffer = new byte[64];
+    while (!udp.isClosed()) {
+      try {
+        var request = new DatagramPacket(buffer, buffer.length);
+        udp.receive(request);
+        byte[] reply = addressBytes(request.getAddress());
+        udp.send(new DatagramPacket(reply, reply.length, request.getSocketAddress()));
+      } catch (IOException e) {
+        Thread.onSpinWait(); // closed, or the client is gone
+      }
+    }
+  }
+
+  private static byte[] addressBytes(InetAddress address) {
+    return address.getHostAddress().getBytes(StandardCharsets.UTF_8);
+  }
+
+  @Override
+  public void close() throws IOException {
+    tcp.close();
+    udp.close();
+  }
+}
