@@ -40,44 +40,43 @@ public final class PacketSocket implements AutoCloseable {
   private final MemorySegment buffer = arena.allocate(MAX_DATAGRAM);
   private final MemorySegment sender = arena.allocate(SOCKADDR_LL, 4);
 
-  private PacketSocket(Descriptor descriptor, int link) {
+  private PacketSocket(Descriptor descriptor, int linkIndex) {
     this.descriptor = descriptor;
-    this.linkIndex = link;
+    this.linkIndex = linkIndex;
   }
 
   /**
    * Opens a socket in a namespace.
    *
-   * @param link the index of a link in the namespace
+   * @param linkIndex the index of a link in the namespace
    * @param port the UDP destination port to receive; the kernel filters out all other datagrams
    * @throws KernelException if the namespace cannot be entered or the socket cannot be opened;
    *     ENODEV if there is no such link
    */
-  public static PacketSocket open(NetNs namespace, int link, int port) throws KernelException {
-    return namespace.call(() -> open(link, port));
+  public static PacketSocket open(NetNs namespace, int linkIndex, int port) throws KernelException {
+    return namespace.call(() -> open(linkIndex, port));
   }
 
-  private static PacketSocket open(int link, int port) throws KernelException {
-    // With protocol 0 the socket receives nothing before it has its filter and is bound to the
-    // link.
+  private static PacketSocket open(int linkIndex, int port) throws KernelException {
+    // With protocol 0 the socket receives nothing before it is bound, when it has its filter.
     int type = Libc.SOCK_DGRAM | Libc.SOCK_CLOEXEC;
     var descriptor = new Descriptor(Libc.socket(AF_PACKET, type, 0));
     try (Arena arena = Arena.ofConfined()) {
       attachFilter(descriptor, port, arena);
-      Libc.bind(descriptor.fd(), address(arena, link));
-      return new PacketSocket(descriptor, link);
+      Libc.bind(descriptor.fd(), address(arena, linkIndex));
+      return new PacketSocket(descriptor, linkIndex);
     } catch (KernelException | RuntimeException e) {
       descriptor.close();
       throw e;
     }
   }
 
-  private static MemorySegment address(Arena arena, int link) {
+  private static MemorySegment address(Arena arena, int linkIndex) {
     MemorySegment address = arena.allocate(SOCKADDR_LL, 4);
     address.set(JAVA_SHORT, 0, (short) AF_PACKET);
     address.set(JAVA_BYTE, 2, (byte) (ETH_P_IP >> 8));
     address.set(JAVA_BYTE, 3, (byte) ETH_P_IP);
-    address.set(JAVA_INT, 4, link);
+    address.set(JAVA_INT, 4, linkIndex);
     return address;
   }
 

@@ -24,9 +24,10 @@ public final class SystemdSocket {
   public static Optional<ServerSocketChannel> listener() throws IOException {
     String count = System.getenv().getOrDefault("LISTEN_FDS", "");
     String process = System.getenv().getOrDefault("LISTEN_PID", "");
-    if (!count.isEmpty() && process.equals("" + ProcessHandle.current().pid())) {
+    if (!count.isEmpty() && process.equals(String.valueOf(ProcessHandle.current().pid()))) {
       if (!count.equals("1")) {
-        throw new IOException("one socket is expected of the service manager, not " + count);
+        throw new IOException(
+            "LISTEN_FDS is " + count + ", but the socket unit must have exactly one ListenStream=");
       }
       // System.inheritedChannel only looks at standard input.
       Libc.dup2(LISTEN_FDS_START, STANDARD_INPUT);
