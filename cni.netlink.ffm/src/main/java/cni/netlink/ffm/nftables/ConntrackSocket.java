@@ -4,15 +4,14 @@ import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.MalformedMessageException;
+import cni.netlink.ffm.NetlinkClient;
 import cni.netlink.ffm.NetlinkConstants;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.NetlinkResponse;
-import cni.netlink.ffm.NetlinkSocket;
 import cni.netlink.ffm.netns.NetNs;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -23,9 +22,7 @@ import java.util.Set;
  * connection that was seen before an address translation came into being goes on without it until
  * it is forgotten.
  */
-public final class ConntrackSocket implements AutoCloseable {
-  private static final Duration TIMEOUT = Duration.ofSeconds(10);
-
+public final class ConntrackSocket extends NetlinkClient {
   private static final int NFNL_SUBSYS_CTNETLINK = 1;
   private static final int IPCTNL_MSG_CT_GET = 1;
   private static final int IPCTNL_MSG_CT_DELETE = 2;
@@ -44,10 +41,8 @@ public final class ConntrackSocket implements AutoCloseable {
   /** The same with CTA_FILTER_F_CTA_PROTO_DST_PORT. */
   private static final int FILTER_PORT = FILTER_PROTOCOL | 1 << 5;
 
-  private final NetlinkSocket socket;
-
-  private ConntrackSocket(NetlinkSocket socket) {
-    this.socket = socket;
+  private ConntrackSocket() throws KernelException {
+    super(NetlinkConstants.NETLINK_NETFILTER);
   }
 
   /**
@@ -56,7 +51,7 @@ public final class ConntrackSocket implements AutoCloseable {
    * @throws KernelException if the socket cannot be opened
    */
   public static ConntrackSocket open() throws KernelException {
-    return new ConntrackSocket(NetlinkSocket.open(NetlinkConstants.NETLINK_NETFILTER, TIMEOUT));
+    return new ConntrackSocket();
   }
 
   /**
@@ -138,10 +133,5 @@ public final class ConntrackSocket implements AutoCloseable {
   private static NetlinkRequest message(int type, int flags, TableFamily family, String what) {
     return NftablesConstants.header(
         new NetlinkRequest(what, NFNL_SUBSYS_CTNETLINK << 8 | type, flags), family.number());
-  }
-
-  @Override
-  public void close() {
-    socket.close();
   }
 }

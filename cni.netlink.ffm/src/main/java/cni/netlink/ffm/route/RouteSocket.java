@@ -3,16 +3,15 @@ package cni.netlink.ffm.route;
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.NetlinkClient;
 import cni.netlink.ffm.NetlinkConstants;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.NetlinkResponse;
-import cni.netlink.ffm.NetlinkSocket;
 import cni.netlink.ffm.netns.NetNs;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.ByteBuffer;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -22,19 +21,15 @@ import java.util.stream.IntStream;
  * The links, addresses, routes and neighbours of one network namespace, rtnetlink(7). Any thread
  * may use it.
  */
-public final class RouteSocket implements AutoCloseable {
-  private static final Duration TIMEOUT = Duration.ofSeconds(10);
-
+public final class RouteSocket extends NetlinkClient {
   /** sizeof(struct netconfmsg), padded. */
   private static final int NETCONFMSG = 4;
 
   /** sizeof(struct rtgenmsg), padded. */
   private static final int RTGENMSG = 4;
 
-  private final NetlinkSocket socket;
-
-  private RouteSocket(NetlinkSocket socket) {
-    this.socket = socket;
+  private RouteSocket() throws KernelException {
+    super(NetlinkConstants.NETLINK_ROUTE);
   }
 
   /**
@@ -43,7 +38,7 @@ public final class RouteSocket implements AutoCloseable {
    * @throws KernelException if the socket cannot be opened
    */
   public static RouteSocket open() throws KernelException {
-    return new RouteSocket(NetlinkSocket.open(NetlinkConstants.NETLINK_ROUTE, TIMEOUT));
+    return new RouteSocket();
   }
 
   /**
@@ -337,15 +332,5 @@ public final class RouteSocket implements AutoCloseable {
         vlans.add(id);
       }
     }
-  }
-
-  /** As {@link NetlinkSocket#isReusable}. */
-  public boolean isReusable() {
-    return socket.isReusable();
-  }
-
-  @Override
-  public void close() {
-    socket.close();
   }
 }
