@@ -1,11 +1,10 @@
 package cni.plugins.support;
 
-import static cni.plugins.support.Log.LOG;
-
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
 import cni.api.CniException;
 import cni.api.ErrorCode;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.file.Sysctl;
@@ -26,6 +25,8 @@ import org.jspecify.annotations.Nullable;
  * and its sockets open until it is closed. For one thread at a time.
  */
 public final class NetNsSession implements AutoCloseable {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.support");
+
   private static final SocketPool<RouteSocket> RTNETLINK_POOL =
       new SocketPool<>(RouteSocket::close);
   private static final SocketPool<NftablesSocket> NFTABLES_POOL =
@@ -317,7 +318,7 @@ public final class NetNsSession implements AutoCloseable {
       try {
         sysctlTask.join().rtnetlink().close();
       } catch (KernelException | RuntimeException | Error e) {
-        LOG.log(System.Logger.Level.DEBUG, "nothing was opened in " + netns(), e);
+        LOG.get().log(System.Logger.Level.DEBUG, "nothing was opened in " + netns(), e);
       }
     }
     if (rtnetlink != null) {

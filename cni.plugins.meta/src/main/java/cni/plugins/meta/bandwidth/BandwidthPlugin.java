@@ -1,7 +1,5 @@
 package cni.plugins.meta.bandwidth;
 
-import static cni.plugins.meta.Log.LOG;
-
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.ErrorCode;
@@ -11,6 +9,7 @@ import cni.api.NetworkRequest;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.SpecVersion;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.route.Link;
@@ -34,6 +33,8 @@ import java.util.stream.Collectors;
  * on an ifb that this goes through first. Names and layout are the reference plugin's.
  */
 public final class BandwidthPlugin implements NetworkPlugin {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
+
   private static final int FILTER_PRIORITY = 1;
 
   /** The plugin as the runtime makes it. */
@@ -205,7 +206,7 @@ public final class BandwidthPlugin implements NetworkPlugin {
     try {
       config = BandwidthConfig.parse(request.config());
     } catch (CniException e) {
-      LOG.log(System.Logger.Level.DEBUG, "with this nothing can have been limited", e);
+      LOG.get().log(System.Logger.Level.DEBUG, "with this nothing can have been limited", e);
       return;
     }
     Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);

@@ -1,7 +1,5 @@
 package cni.plugins.meta.portmap;
 
-import static cni.plugins.meta.Log.LOG;
-
 import cni.api.AttachmentRequest;
 import cni.api.Cidr;
 import cni.api.CniException;
@@ -10,6 +8,7 @@ import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.Result;
 import cni.api.Rollback;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.nftables.ConntrackSocket;
@@ -41,6 +40,8 @@ import java.util.stream.Collectors;
  * way.
  */
 public final class PortMapPlugin implements NetworkPlugin {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
+
   private static final List<Boolean> FAMILIES = List.of(true, false);
 
   /** The plugin as the runtime makes it. */
@@ -159,9 +160,10 @@ public final class PortMapPlugin implements NetworkPlugin {
           udp.stream().map(PortMapping::hostPort).collect(Collectors.toUnmodifiableSet());
       connections.deleteConnections(v4 ? TableFamily.IP : TableFamily.IP6, RuleBuilder.UDP, ports);
     } catch (IOException e) {
-      LOG.log(
-          System.Logger.Level.WARNING,
-          "earlier connections to " + udp + " go on to where they went: " + e.getMessage());
+      LOG.get()
+          .log(
+              System.Logger.Level.WARNING,
+              "earlier connections to " + udp + " go on to where they went: " + e.getMessage());
     }
   }
 
@@ -237,7 +239,7 @@ public final class PortMapPlugin implements NetworkPlugin {
       PortMapConfig config = PortMapConfig.parse(request.config());
       FAMILIES.forEach(v4 -> forgetUdpConnections(host, config, v4));
     } catch (CniException e) {
-      LOG.log(System.Logger.Level.DEBUG, "no connections to forget", e);
+      LOG.get().log(System.Logger.Level.DEBUG, "no connections to forget", e);
     }
   }
 

@@ -1,6 +1,5 @@
 package cni.plugins.meta.sbr;
 
-import static cni.plugins.meta.Log.LOG;
 import static java.util.Comparator.comparing;
 
 import cni.api.AttachmentRequest;
@@ -12,6 +11,7 @@ import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.Result;
 import cni.api.Rollback;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.route.InterfaceAddress;
@@ -39,6 +39,8 @@ import java.util.Set;
  * the interface's routes.
  */
 public final class SbrPlugin implements NetworkPlugin {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
+
   private static final int FIRST_TABLE = 100;
   private static final List<Integer> FAMILIES =
       List.of(RtnetlinkConstants.AF_INET, RtnetlinkConstants.AF_INET6);
@@ -133,7 +135,7 @@ public final class SbrPlugin implements NetworkPlugin {
         try {
           routing.execute(sourceHintRoute(link, ip.address()).replaceRequest());
         } catch (NetlinkException e) { // packets find their way without it
-          LOG.log(System.Logger.Level.WARNING, "no source hint: " + e.getMessage());
+          LOG.get().log(System.Logger.Level.WARNING, "no source hint: " + e.getMessage());
         }
       }
     }

@@ -1,7 +1,5 @@
 package cni.plugins.meta.tuning;
 
-import static cni.plugins.meta.Log.LOG;
-
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.ConfigObject;
@@ -13,6 +11,7 @@ import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.Result;
 import cni.api.Rollback;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.file.Sysctl;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkConstants;
@@ -37,6 +36,8 @@ import tools.jackson.databind.node.ObjectNode;
  * earlier plugin of the chain made. DEL gives the interface the properties that it had before.
  */
 public final class TuningPlugin implements NetworkPlugin {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
+
   private final SysctlAllowList allowList;
 
   /** The plugin as the runtime makes it. */
@@ -318,12 +319,13 @@ public final class TuningPlugin implements NetworkPlugin {
   }
 
   private static void warn(AttachmentRequest request, Exception e) {
-    LOG.log(
-        System.Logger.Level.WARNING,
-        "interface "
-            + request.attachment().interfaceName()
-            + " does not get back what it had before: "
-            + e.getMessage());
+    LOG.get()
+        .log(
+            System.Logger.Level.WARNING,
+            "interface "
+                + request.attachment().interfaceName()
+                + " does not get back what it had before: "
+                + e.getMessage());
   }
 
   @Override
