@@ -19,7 +19,6 @@ import cni.netlink.ffm.tc.TcConstants;
 import cni.netlink.ffm.tc.TcFilter;
 import cni.plugins.meta.PreviousResult;
 import cni.plugins.support.AttachmentCheck;
-import cni.plugins.support.Attempt;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -63,9 +62,8 @@ public final class BandwidthPlugin implements NetworkPlugin {
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context());
         NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
-      return Attempt.orTakeBack(
+      return rollback.guard(
           "limiting " + request.attachment().interfaceName(),
-          rollback,
           () -> {
             Link port = requireHostVeth(request, previous, host, sandbox);
             int index = port.index();

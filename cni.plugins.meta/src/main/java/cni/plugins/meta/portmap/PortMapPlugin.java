@@ -22,7 +22,6 @@ import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.Route;
 import cni.plugins.meta.PreviousResult;
 import cni.plugins.support.AttachmentCheck;
-import cni.plugins.support.Attempt;
 import cni.plugins.support.NetNsSession;
 import cni.plugins.support.RuleBackend;
 import cni.plugins.support.RuleOwner;
@@ -61,9 +60,8 @@ public final class PortMapPlugin implements NetworkPlugin {
     }
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      return Attempt.orTakeBack(
+      return rollback.guard(
           "mapping ports " + config.mappings(),
-          rollback,
           () -> {
             List<Cidr> addresses = PreviousResult.firstAddressPerFamily(request, previous);
             host.nftables().update(there -> planAdd(there, request, config, addresses));
