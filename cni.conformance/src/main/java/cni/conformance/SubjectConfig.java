@@ -4,6 +4,7 @@ import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.ErrorCode;
 import cni.api.Json;
+import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.util.List;
 import java.util.Locale;
@@ -124,7 +125,8 @@ public record SubjectConfig(
         return parse(Json.parse(in.readAllBytes(), name));
       }
     } catch (IOException e) {
-      throw new CniException(ErrorCode.IO_FAILURE, name + " cannot be read: " + e, e);
+      throw new CniException(
+          ErrorCode.IO_FAILURE, name + " cannot be read: " + IoErrors.reason(e), e);
     }
     throw new CniException(
         ErrorCode.INVALID_CONFIG,

@@ -4,11 +4,15 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 
-/** Messages for I/O exceptions. */
+/**
+ * Messages for I/O exceptions. The message of most subclasses of {@link FileSystemException} is
+ * only the name of the file.
+ */
 public final class IoErrors {
   private IoErrors() {}
 
@@ -18,30 +22,40 @@ public final class IoErrors {
    * @param action the action, such as "creating interface eth0"
    */
   public static CniException failure(String action, IOException e) {
-    return new CniException(ErrorCode.INTERNAL, action + ": " + reason(e), e);
+    return new CniException(ErrorCode.INTERNAL, action + ": " + describe(e), e);
   }
 
-  /**
-   * Returns the reason for an exception as text. If a {@link FileSystemException} has no reason,
-   * its message is only the name of the file.
-   */
-  public static String reason(IOException e) {
-    String message = e.getMessage();
-    if (message == null) {
-      return e.toString();
-    }
-    if (!(e instanceof FileSystemException failed) || failed.getReason() != null) {
-      return message;
+  /** Returns the reason of an I/O exception, with the name of the file if that is known. */
+  public static String describe(Exception e) {
+    if (e instanceof DirectoryIteratorException wrapper) {
+      return describe(wrapper.getCause());
     }
     if (e instanceof NoSuchFileException) {
-      return message + " does not exist";
+      return e.getMessage() + " does not exist";
+    }
+    if (e instanceof FileSystemException failed) {
+      return failed.getReason() == null
+          ? failed.getMessage() + ": " + reason(failed)
+          : String.valueOf(failed.getMessage());
+    }
+    return reason(e);
+  }
+
+  /** Returns the reason of an I/O exception, for messages that already name the file. */
+  public static String reason(Exception e) {
+    if (e instanceof DirectoryIteratorException wrapper) {
+      return reason(wrapper.getCause());
+    }
+    if (e instanceof NoSuchFileException) {
+      return "no such file or directory";
     }
     if (e instanceof AccessDeniedException) {
-      return message + ": permission denied";
+      return "permission denied";
     }
     if (e instanceof FileAlreadyExistsException) {
-      return message + " already exists";
+      return "file exists";
     }
-    return e.toString();
+    String reason = e instanceof FileSystemException failed ? failed.getReason() : e.getMessage();
+    return reason == null ? e.getClass().getSimpleName() : reason;
   }
 }
