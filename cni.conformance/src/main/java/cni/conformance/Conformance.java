@@ -21,7 +21,7 @@ import java.util.stream.Stream;
  * network namespaces of its own. Needs root; leaves the machine unchanged.
  *
  * <pre>{@code
- * Report report = new Conformance(subject, Setting.parse(json)).run();
+ * ConformanceReport report = new Conformance(plugin, SubjectConfig.parse(json)).run();
  * }</pre>
  */
 public final class Conformance {

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.DynamicTest;
  * <pre>{@code
  * @TestFactory
  * Stream<DynamicTest> conformance() throws CniException {
- *   return ConformanceTests.of(new Conformance(subject, setting));
+ *   return ConformanceTests.of(new Conformance(plugin, config));
  * }
  * }</pre>
  */

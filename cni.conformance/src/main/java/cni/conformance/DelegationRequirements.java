@@ -65,7 +65,7 @@ final class DelegationRequirements {
               DelegationRequirements::failedDelegateGetsDel),
           new Requirement(
               "STATUS-2",
-              "the delegate's status counts",
+              "STATUS fails if the delegate's STATUS fails",
               "2, STATUS",
               "If a plugin relies on a delegated plugin (e.g. IPAM) to service ADD requests, it must"
                   + " also execute a STATUS request to that plugin when it receives a STATUS request"
@@ -92,7 +92,7 @@ final class DelegationRequirements {
               cat >"$n.json"
               env >"$n.env"
               if [ -e "$here/fail-$CNI_COMMAND" ]; then
-                echo '{ "cniVersion": "%s", "code": 117, "msg": "the delegate was told to fail" }'
+                echo '{ "cniVersion": "%s", "code": 117, "msg": "failure requested by the check" }'
                 exit 1
               fi
               case $CNI_COMMAND in
@@ -144,7 +144,7 @@ final class DelegationRequirements {
       CheckContext context, RecordingDelegate recorder, Container container)
       throws CheckFailure, CniException {
     ExecRequest add = recorder.redirect(context.addRequest(container));
-    Response response = context.requireSuccess(add, "with an ipam plugin of the kit's");
+    Response response = context.requireSuccess(add, "with the kit's IPAM delegate");
     ObjectNode result = context.parseResult(response, "ADD");
     context.recordResult(container, result);
     return result;
@@ -177,7 +177,7 @@ final class DelegationRequirements {
           List.of(environment.split("\n", -1)).contains(line), "the delegate did not get " + line);
     }
     context.requireSuccess(
-        recorder.redirect(context.deleteRequest(container)), "with an ipam plugin of the kit's");
+        recorder.redirect(context.deleteRequest(container)), "with the kit's IPAM delegate");
   }
 
   private static List<Verb> verbs(CheckContext context) {
@@ -235,7 +235,7 @@ final class DelegationRequirements {
       recorder.succeedAt(verb);
     }
     context.requireSuccess(
-        request(context, recorder, Verb.DEL, container), "after its delegate had failed");
+        request(context, recorder, Verb.DEL, container), "after failures of its delegate");
   }
 
   private static void failedDelegateGetsDel(CheckContext context)
@@ -246,7 +246,7 @@ final class DelegationRequirements {
     context.requireFailure(
         recorder.redirect(context.addRequest(container)), "while its delegate fails");
     context.require(
-        !recorder.inputs(Verb.DEL).isEmpty(), "the delegate, whose ADD failed, got no DEL");
+        !recorder.inputs(Verb.DEL).isEmpty(), "the delegate got no DEL after its failed ADD");
     context.requireBaseline("after an ADD whose delegate failed");
   }
 

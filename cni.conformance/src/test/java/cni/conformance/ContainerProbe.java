@@ -20,7 +20,7 @@ import java.util.Optional;
 import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 
-/** What faults need to know of the kernel, or do to it: that of the containers of calls. */
+/** Inspects and changes the kernel's state of the containers of calls, for faults. */
 final class ContainerProbe {
   private ContainerProbe() {}
 
@@ -97,7 +97,7 @@ final class ContainerProbe {
   static boolean hasReservations(Call call) throws IOException {
     String directory = call.config().path("ipam").path("dataDir").asString("");
     if (directory.isEmpty()) {
-      return true; // of the kit's own delegate
+      return true; // the kit's IPAM delegate keeps no files
     }
     try (Stream<Path> files = Files.walk(Path.of(directory))) {
       return files.anyMatch(it -> it.getFileName().toString().matches("10\\.77\\..*"));
