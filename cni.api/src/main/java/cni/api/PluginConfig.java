@@ -38,7 +38,9 @@ public final class PluginConfig {
         config
             .text("type")
             .orElseThrow(
-                () -> config.invalid("type", "is missing: name the plugin, as \"bridge\""));
+                () ->
+                    config.invalid(
+                        "type", "is missing: give the plugin's type, such as \"bridge\""));
     return new PluginConfig(config, Names.requirePluginType(type));
   }
 
