@@ -8,7 +8,7 @@ final class DeleteCommand extends Subcommand {
   private final AttachmentOptions options = new AttachmentOptions(spec());
 
   DeleteCommand() {
-    super("Detaches a namespace from a network; what is gone already is no error.");
+    super("Detach a network namespace from a network; succeeds if it is not attached.");
   }
 
   @Override

@@ -27,7 +27,7 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
-/** {@code cni demo}: the main job from end to end, in namespaces that exist only for it. */
+/** {@code cni demo}: attaches two containers, end to end, in temporary namespaces. */
 final class DemoCommand extends Subcommand {
   private static final int PING_MILLIS = 2000;
   private static final String SUBNET_V4 = "10.88.0.0/24";
@@ -38,10 +38,9 @@ final class DemoCommand extends Subcommand {
 
   DemoCommand() {
     super(
-        "Shows it working: joins two containers to a bridge network, has them ping the gateway and each"
-            + " other over IPv4 and IPv6, checks and removes them.",
-        "Everything happens in namespaces made for it, the host's side included, and is gone"
-            + " afterwards. Needs root.");
+        "Attach two temporary containers to a bridge, ping the gateway and between them over IPv4 and"
+            + " IPv6, check and delete them.",
+        "Everything happens in temporary network namespaces, the host side included. Needs root.");
   }
 
   @Override
@@ -52,11 +51,11 @@ final class DemoCommand extends Subcommand {
       cleanup.undoAfter(e);
       throw e;
     }
-    IOException failure = cleanup.undoAfter(new IOException("not everything could be removed"));
+    IOException failure = cleanup.undoAfter(new IOException("cleaning up failed"));
     if (failure.getSuppressed().length > 0) {
       throw failure;
     }
-    System.out.println("\nEverything is gone again: namespaces, veths, bridge, reservations.");
+    System.out.println("\nRemoved: namespaces, veths, bridge, reservations.");
     return 0;
   }
 
@@ -76,7 +75,7 @@ final class DemoCommand extends Subcommand {
             .build()) {
       show(cni.network("demo"), cni, containers);
     }
-    System.out.println("\nWhat the executable noted:");
+    System.out.println("\nCalls recorded by the executable:");
     Files.readAllLines(journal).forEach(line -> System.out.println("  " + line));
     requireNothingLeft(host, directory);
     containers.forEach(NetNs::close);
@@ -110,7 +109,7 @@ final class DemoCommand extends Subcommand {
     for (NetNs container : containers) {
       long start = System.nanoTime();
       network.check(attachment(container));
-      print("CHECK", container, start, "as it was made");
+      print("CHECK", container, start, "unchanged");
     }
     for (NetNs container : containers) {
       long start = System.nanoTime();
@@ -148,16 +147,16 @@ final class DemoCommand extends Subcommand {
         .collect(Collectors.joining("  "));
   }
 
-  private static void print(String verb, NetNs container, long start, String what) {
+  private static void print(String verb, NetNs container, long start, String outcome) {
     double millis = (System.nanoTime() - start) / 1e6;
-    System.out.printf("%-6s%-20s%8.1f ms  %s%n", verb, name(container), millis, what);
+    System.out.printf("%-6s%-20s%8.1f ms  %s%n", verb, name(container), millis, outcome);
   }
 
-  private static void ping(NetNs from, String whom, InetAddress address)
+  private static void ping(NetNs from, String target, InetAddress address)
       throws CniException, IOException {
-    // As root this sends an ICMP echo request; the socket is opened where the thread is.
+    // As root this sends an ICMP echo request from the namespace of the calling thread.
     boolean answered = from.<Boolean, IOException>call(() -> address.isReachable(PING_MILLIS));
-    String line = "%-26s-> %-20s %s".formatted(name(from), whom, InetAddresses.format(address));
+    String line = "%-26s-> %-20s %s".formatted(name(from), target, InetAddresses.format(address));
     if (!answered) {
       throw new CniException(ErrorCode.INTERNAL, "no answer to a ping: " + line);
     }
@@ -228,7 +227,7 @@ final class DemoCommand extends Subcommand {
           .forEach(left::add);
     }
     if (!left.isEmpty()) {
-      throw new CniException(ErrorCode.INTERNAL, "left over: " + String.join(", ", left));
+      throw new CniException(ErrorCode.INTERNAL, "not removed: " + String.join(", ", left));
     }
   }
 

@@ -13,7 +13,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What the command makes of its line before it does anything. */
+/** Parsing of the command line: usage, versions and errors, before a command does anything. */
 class MainTest {
   private final ByteArrayOutputStream out = new ByteArrayOutputStream();
   private final ByteArrayOutputStream err = new ByteArrayOutputStream();
@@ -82,7 +82,7 @@ class MainTest {
         "conformance; Missing required parameter: 'TYPE|PATH'",
         "conformance bridge --patience soon; 'soon' is not an int",
         "install bridge; Missing required option: '--dir=DIR'",
-        "dhcp; Say \"daemon\".",
+        "dhcp; Missing word \"daemon\"",
         "list n; Unmatched argument at index 1: 'n'",
         "list --timeout; Missing required parameter for option '--timeout' (TIME)",
         "list --order nowhere; nowhere is none of [built-in, directory, executable]",
@@ -98,7 +98,7 @@ class MainTest {
   @Test
   void missingCommandPrintsUsage() {
     assertEquals(2, Main.execute());
-    assertTrue(err.toString(UTF_8).contains("Say what to do"), err::toString);
+    assertTrue(err.toString(UTF_8).contains("Missing command"), err::toString);
     assertTrue(err.toString(UTF_8).contains("Examples:"), err::toString);
   }
 
