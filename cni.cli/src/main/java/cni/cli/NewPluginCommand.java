@@ -27,7 +27,7 @@ final class NewPluginCommand extends Subcommand {
           "src/main/resources/META-INF/services/cni.api.NetworkPlugin",
           "src/test/java/PluginTest.java",
           "src/test/java/PluginKernelTest.java",
-          "src/test/resources/setting.json");
+          "src/test/resources/conformance.json");
 
   private final PositionalParamSpec type =
       requiredParameter(0, "NAME").description("Plugin type, such as vxlan.").build();

@@ -72,7 +72,7 @@ class UserProjectsIT {
               Map.of(),
               "conformance",
               "--config",
-              plugin.resolve("src/test/resources/setting.json").toString(),
+              plugin.resolve("src/test/resources/conformance.json").toString(),
               plugin.resolve("target/image/bin/label-it").toString());
       assertEquals(0, examined.status(), () -> examined.out() + examined.err());
     }
