@@ -9,7 +9,7 @@ final class AddCommand extends Subcommand {
   private final AttachmentOptions options = new AttachmentOptions(spec());
 
   AddCommand() {
-    super("Attach a network namespace to a network and print the result.");
+    super("Attach a network namespace to a network; print the result.");
   }
 
   @Override

@@ -53,10 +53,10 @@ final class ConformanceCommand extends Subcommand {
 
   ConformanceCommand() {
     super(
-        "Check plugins against the CNI specification, in temporary network namespaces. Needs root.",
+        "Check plugins against the CNI specification.",
         "A plugin is given by its type, as in a network configuration, or by the path of an executable"
-            + " written in any language.",
-        "The exit status is 1 if a check failed.");
+            + " written in any language. The checks run in temporary network namespaces and need root. The"
+            + " exit status is 1 if a check failed.");
     spec().addOption(config).addOption(format).addOption(callTimeout).addPositional(plugins);
   }
 

@@ -8,7 +8,9 @@ final class DeleteCommand extends Subcommand {
   private final AttachmentOptions options = new AttachmentOptions(spec());
 
   DeleteCommand() {
-    super("Detach a network namespace from a network; succeeds if it is not attached.");
+    super(
+        "Detach a network namespace from a network.",
+        "Succeeds if the namespace or its interface no longer exists.");
   }
 
   @Override

@@ -38,9 +38,10 @@ final class DemoCommand extends Subcommand {
 
   DemoCommand() {
     super(
-        "Attach two temporary containers to a bridge, ping the gateway and between them over IPv4 and"
-            + " IPv6, check and delete them.",
-        "Everything happens in temporary network namespaces, the host side included. Needs root.");
+        "Attach two temporary containers to a bridge and ping.",
+        "Attaches the containers, pings the gateway and between them over IPv4 and IPv6, checks and"
+            + " deletes the attachments. Everything happens in temporary network namespaces, the host side"
+            + " included. Needs root.");
   }
 
   @Override

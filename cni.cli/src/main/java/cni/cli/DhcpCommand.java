@@ -14,9 +14,10 @@ final class DhcpCommand extends Subcommand {
 
   DhcpCommand() {
     super(
-        "Run the DHCP daemon, which keeps the leases of containers whose dhcp plugin is an executable.",
-        "It speaks the protocol of the reference plugin's \"dhcp daemon\". \"cni dhcp daemon --help\""
-            + " lists its options; examples/systemd has a systemd unit and socket.");
+        "Run the DHCP daemon for dhcp executables.",
+        "The daemon keeps the leases of containers whose dhcp plugin runs as an executable, and speaks the"
+            + " protocol of the reference plugin's \"dhcp daemon\". \"cni dhcp daemon --help\" lists its"
+            + " options; examples/systemd has a systemd unit and socket.");
     spec().addPositional(arguments);
     // Options after "daemon" belong to the daemon.
     spec().parser().stopAtPositional(true).unmatchedOptionsArePositionalParams(true);

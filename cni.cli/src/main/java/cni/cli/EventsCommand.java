@@ -27,10 +27,10 @@ final class EventsCommand extends Subcommand {
 
   EventsCommand() {
     super(
-        "Print events of attachments until interrupted: interfaces deleted or down, addresses deleted or"
-            + " in conflict, leases lost.",
-        "Watches every attachment in --cache, whichever program made it. Events of leases are published"
-            + " only in the process that keeps the leases.");
+        "Print events of attachments until interrupted.",
+        "Reports interfaces that are deleted or down, addresses that are deleted or in conflict, and lost"
+            + " leases, for every attachment in --cache, whichever program made it. Events of leases are"
+            + " published only in the process that keeps the leases.");
     spec().addOption(json).addOption(networks);
   }
 

@@ -21,7 +21,7 @@ final class GcCommand extends Subcommand {
 
   GcCommand() {
     super(
-        "Remove resources of a network's attachments that no longer exist.",
+        "Remove resources of attachments that no longer exist.",
         "--valid names the attachments that still exist. Without it all attachments are removed, as by"
             + " cnitool.");
     NetworkOptions.addUnusedNamespace(spec());

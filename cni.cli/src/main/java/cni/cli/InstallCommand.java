@@ -33,9 +33,9 @@ final class InstallCommand extends Subcommand {
 
   InstallCommand() {
     super(
-        "Install the image's plugins as executables, each a link to the image, for runtimes such as"
-            + " containerd and Podman.",
-        "Files that are not links to this image are replaced only with --force.");
+        "Install the image's plugins as executables.",
+        "Each is a link to the image, for runtimes such as containerd and Podman. Files that are not links"
+            + " to this image are replaced only with --force.");
     spec().addOption(directory).addOption(force).addOption(remove).addPositional(types);
   }
 

@@ -34,7 +34,8 @@ final class ListCommand extends Subcommand {
   private final OptionSpec json = flag("--json", "Print JSON.");
 
   ListCommand() {
-    super("List cached attachments, made by this command, libcni or any runtime that uses it.");
+    super(
+        "List cached attachments.", "Includes attachments made by other programs that use libcni.");
     spec().addOption(containerId).addOption(network).addOption(json);
   }
 

@@ -22,16 +22,14 @@ public final class Main implements Runnable {
   private final CommandSpec spec = CommandSpec.wrapWithoutInspection(this);
 
   private Main() {
-    Subcommand.describe(
-        spec,
-        "Attach network namespaces to networks with CNI plugins, Java modules and executables.");
+    Subcommand.describe(spec, "Attach network namespaces to networks with CNI plugins.");
     spec.name("cni");
     spec.usageMessage()
         .footerHeading("%nExit status:%n")
         .footer(
             "  0  success",
-            "  1  failure: printed as text on standard error, and as the specification's JSON on",
-            "     standard output unless that is a terminal",
+            "  1  failure: printed as text on standard error, and as the specification's",
+            "     JSON on standard output unless that is a terminal",
             "  2  invalid command line",
             "",
             "Examples:",

@@ -46,9 +46,9 @@ final class NewPluginCommand extends Subcommand {
 
   NewPluginCommand() {
     super(
-        "Create a Maven project for a plugin, with tests, which builds a module directory and an"
-            + " executable.",
-        "docs/writing-plugins.md explains the project.");
+        "Create a Maven project for a plugin.",
+        "The project has tests and builds a module directory and an executable;"
+            + " docs/writing-plugins.md explains it.");
     spec().addPositional(type).addOption(javaPackage).addOption(directory);
   }
 

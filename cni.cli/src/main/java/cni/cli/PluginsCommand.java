@@ -17,7 +17,9 @@ final class PluginsCommand extends Subcommand {
   private final OptionSpec json = flag("--json", "Print JSON.");
 
   PluginsCommand() {
-    super("List available plugins and where they come from, and disabled plugins with the reason.");
+    super(
+        "List available plugins and where they come from.",
+        "Also lists plugins that are disabled, with the reason.");
     spec().addOption(json);
   }
 

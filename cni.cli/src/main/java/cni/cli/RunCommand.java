@@ -66,8 +66,8 @@ final class RunCommand extends Subcommand {
 
   RunCommand() {
     super(
-        "Run a command in a new network namespace, or in an existing one, attached to networks.",
-        "The first network becomes eth0, the next eth1, and so on. The attachments and the new namespace"
+        "Run a command in a network namespace attached to networks.",
+        "The namespace is new, or given by --with. The first network becomes eth0, the next eth1, and so on. The attachments and the new namespace"
             + " are removed when the command ends or is interrupted.");
     spec().addOption(networkNames).addOption(existingNamespace).addPositional(command);
     // Everything after the command belongs to it, options included.
@@ -77,7 +77,7 @@ final class RunCommand extends Subcommand {
         .footerHeading("%nExit status:%n")
         .footer(
             "  that of the command; 128 plus the signal number if a signal ended it;",
-            "  1 if the namespace could not be set up; 126 if the command could not be started");
+            "  126 if the command could not be started; 1 if the namespace could not be set up");
   }
 
   @Override

@@ -17,9 +17,9 @@ final class ShowCommand extends Subcommand {
 
   ShowCommand() {
     super(
-        "Show a network's plugin chain: what serves each type, its specification versions, and its ipam"
-            + " plugin.",
-        "ADD and CHECK run from top to bottom, DEL from bottom to top.");
+        "Show a network's plugin chain.",
+        "For each plugin: its origin, its specification versions, its capabilities and its ipam plugin."
+            + " ADD and CHECK run from top to bottom, DEL from bottom to top.");
   }
 
   @Override

@@ -7,7 +7,7 @@ final class StatusCommand extends Subcommand {
   private final NetworkOptions options = new NetworkOptions(spec());
 
   StatusCommand() {
-    super("Check that a network is ready for ADD; prints nothing if it is.");
+    super("Check that a network is ready for ADD.", "Prints nothing if it is.");
     NetworkOptions.addUnusedNamespace(spec());
   }
 

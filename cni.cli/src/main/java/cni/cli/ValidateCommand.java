@@ -18,9 +18,9 @@ final class ValidateCommand extends Subcommand {
 
   ValidateCommand() {
     super(
-        "Validate a network configuration file: its syntax, that its plugins exist, and that they support"
-            + " its version.",
-        "Prints the negotiated version and the capabilities that the configuration declares.");
+        "Validate a network configuration file.",
+        "Checks the syntax, that the plugins exist, and that they support the version. Prints the"
+            + " negotiated version and the capabilities that the configuration declares.");
     spec().addPositional(configuration);
   }
 

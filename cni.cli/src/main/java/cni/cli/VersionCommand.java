@@ -18,7 +18,7 @@ final class VersionCommand extends Subcommand {
       flag("--json", "Print the plugin's own answer to VERSION as JSON.");
 
   VersionCommand() {
-    super("Print the CNI specification versions that a plugin supports.");
+    super("Print the specification versions that a plugin supports.");
     spec().addPositional(type).addOption(json);
   }
 
