@@ -47,7 +47,7 @@ final class DemoCommand extends Subcommand {
   @Override
   public Integer call() throws Exception {
     try {
-      show();
+      run();
     } catch (CniException | IOException | RuntimeException e) {
       cleanup.undoAfter(e);
       throw e;
@@ -60,7 +60,7 @@ final class DemoCommand extends Subcommand {
     return 0;
   }
 
-  private void show() throws CniException, IOException {
+  private void run() throws CniException, IOException {
     Path directory = Files.createTempDirectory("cni-demo-");
     cleanup.add(() -> deleteTree(directory));
     Path journal = directory.resolve("journal.log");
@@ -74,7 +74,7 @@ final class DemoCommand extends Subcommand {
             .cache(directory)
             .hostNamespace(host.path())
             .build()) {
-      show(cni.network("demo"), cni, containers);
+      run(cni.network("demo"), cni, containers);
     }
     System.out.println("\nCalls recorded by the executable:");
     Files.readAllLines(journal).forEach(line -> System.out.println("  " + line));
@@ -83,28 +83,19 @@ final class DemoCommand extends Subcommand {
     host.close();
   }
 
-  private void show(Network network, Cni cni, List<NetNs> containers)
+  private static void run(Network network, Cni cni, List<NetNs> containers)
       throws CniException, IOException {
     System.out.println("Network \"demo\": " + describeChain(network, cni) + "\n");
     Map<NetNs, Result> results = new LinkedHashMap<>();
     for (NetNs container : containers) {
-      Attachment attachment = attachment(container);
       long start = System.nanoTime();
-      Result result = network.add(attachment);
+      Result result = network.add(attachment(container));
       print("ADD", container, start, addresses(result));
       results.put(container, result);
     }
     System.out.println();
     for (NetNs container : containers) {
-      for (Map.Entry<NetNs, Result> other : results.entrySet()) {
-        for (Result.IpConfig ip : other.getValue().ips()) {
-          if (other.getKey() == container) {
-            ping(container, "its gateway", ip.gateway().orElseThrow());
-          } else {
-            ping(container, name(other.getKey()), ip.address().address());
-          }
-        }
-      }
+      pingAll(container, results);
     }
     System.out.println();
     for (NetNs container : containers) {
@@ -116,6 +107,20 @@ final class DemoCommand extends Subcommand {
       long start = System.nanoTime();
       network.delete(attachment(container));
       print("DEL", container, start, "");
+    }
+  }
+
+  /** Pings the container's gateways and the addresses of the other containers. */
+  private static void pingAll(NetNs container, Map<NetNs, Result> results)
+      throws CniException, IOException {
+    for (Map.Entry<NetNs, Result> entry : results.entrySet()) {
+      for (Result.IpConfig ip : entry.getValue().ips()) {
+        if (entry.getKey() == container) {
+          ping(container, "its gateway", ip.gateway().orElseThrow());
+        } else {
+          ping(container, name(entry.getKey()), ip.address().address());
+        }
+      }
     }
   }
 
@@ -214,21 +219,21 @@ final class DemoCommand extends Subcommand {
 
   private static void requireNothingLeft(NetNs host, Path directory)
       throws CniException, IOException {
-    List<String> left = new ArrayList<>();
+    List<String> leftovers = new ArrayList<>();
     try (RouteSocket routing = RouteSocket.open(host)) {
       routing.links().stream()
           .filter(link -> link.isKind("veth"))
           .map(Link::name)
-          .forEach(left::add);
+          .forEach(leftovers::add);
     }
     try (Stream<Path> files = Files.walk(directory)) {
       files
           .map(Path::toString)
           .filter(file -> file.matches(".*/(networks/demo/[0-9a-f.:]+|results/.*)"))
-          .forEach(left::add);
+          .forEach(leftovers::add);
     }
-    if (!left.isEmpty()) {
-      throw new CniException(ErrorCode.INTERNAL, "not removed: " + String.join(", ", left));
+    if (!leftovers.isEmpty()) {
+      throw new CniException(ErrorCode.INTERNAL, "not removed: " + String.join(", ", leftovers));
     }
   }
 
