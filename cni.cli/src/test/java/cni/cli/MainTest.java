@@ -2,13 +2,17 @@ package cni.cli;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -109,5 +113,18 @@ class MainTest {
     err.reset();
     assertEquals(2, Main.execute("list", "--order", "built-in", "--order", "executable,elsewhere"));
     assertTrue(err.toString(UTF_8).contains("elsewhere is none of"), err::toString);
+  }
+
+  @Test
+  void invalidCapabilityArgsAreNamedByTheirOption(@TempDir Path networks) throws Exception {
+    Files.writeString(
+        networks.resolve("n.conflist"),
+        "{\"cniVersion\":\"1.1.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"loopback\"}]}");
+    int status =
+        Main.execute(
+            "add", "--networks", networks.toString(), "--capability-args", "[", "n", "/no/such");
+    assertEquals(1, status);
+    assertTrue(err.toString(UTF_8).contains("--capability-args"), err::toString);
+    assertFalse(err.toString(UTF_8).contains("CAP_ARGS"), err::toString);
   }
 }
