@@ -2,6 +2,7 @@ package cni.runtime;
 
 import cni.api.CniException;
 import cni.api.PluginHost;
+import cni.api.internal.IoErrors;
 import cni.api.internal.LazyLogger;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -153,7 +154,9 @@ final class PluginDirectories {
       return List.of();
     } catch (IOException e) {
       LOG.get()
-          .log(System.Logger.Level.WARNING, "plugin directory " + root + " cannot be read: " + e);
+          .log(
+              System.Logger.Level.WARNING,
+              "plugin directory " + root + " cannot be read: " + IoErrors.reason(e));
       return List.of();
     }
   }

@@ -11,6 +11,7 @@ import cni.api.PluginConfig;
 import cni.api.PluginHost;
 import cni.api.ResidentPlugin;
 import cni.api.SpecVersion;
+import cni.api.internal.IoErrors;
 import cni.api.internal.LazyLogger;
 import cni.exec.ExecutablePlugin;
 import cni.exec.PluginPath;
@@ -249,7 +250,9 @@ public final class PluginRegistry implements Delegates {
       };
     } catch (IOException e) {
       throw new CniException(
-          ErrorCode.IO_FAILURE, "the plugin path " + path + " cannot be read: " + e, e);
+          ErrorCode.IO_FAILURE,
+          "the plugin path " + path + " cannot be read: " + IoErrors.describe(e),
+          e);
     }
   }
 

@@ -4,6 +4,7 @@ import cni.api.AttachmentRequest;
 import cni.api.CallContext;
 import cni.api.CniException;
 import cni.api.ErrorCode;
+import cni.api.internal.IoErrors;
 import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
@@ -14,7 +15,6 @@ import cni.netlink.ffm.nftables.ConntrackSocket;
 import cni.netlink.ffm.nftables.NftablesSocket;
 import cni.netlink.ffm.route.RouteSocket;
 import java.io.IOException;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.function.Consumer;
@@ -150,10 +150,7 @@ public final class NetNsSession implements AutoCloseable {
 
   /** The error for something that the kernel refused to do. */
   public static CniException failure(String what, IOException e) {
-    // An exception of Java's own says in its message no more than the file.
-    String why =
-        e instanceof NoSuchFileException ? e.getMessage() + " does not exist" : e.getMessage();
-    return new CniException(ErrorCode.INTERNAL, what + ": " + why, e);
+    return IoErrors.failure(what, e);
   }
 
   /**

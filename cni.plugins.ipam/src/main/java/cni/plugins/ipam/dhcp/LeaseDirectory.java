@@ -6,6 +6,7 @@ import cni.api.ConfigObject;
 import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.internal.AtomicFiles;
+import cni.api.internal.IoErrors;
 import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.file.Flock;
 import java.io.IOException;
@@ -144,6 +145,6 @@ record LeaseDirectory(Path path) {
   }
 
   static CniException ioFailure(String what, IOException e) {
-    return new CniException(ErrorCode.IO_FAILURE, what + ": " + e, e);
+    return new CniException(ErrorCode.IO_FAILURE, what + ": " + IoErrors.describe(e), e);
   }
 }

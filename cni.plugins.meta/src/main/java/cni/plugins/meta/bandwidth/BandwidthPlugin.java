@@ -19,7 +19,6 @@ import cni.netlink.ffm.tc.TcConstants;
 import cni.netlink.ffm.tc.TcFilter;
 import cni.plugins.meta.PreviousResult;
 import cni.plugins.support.AttachmentCheck;
-import cni.plugins.support.Attempt;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -52,7 +51,7 @@ public final class BandwidthPlugin implements NetworkPlugin {
   @Override
   public Set<SpecVersion> versions() {
     return SpecVersion.ALL.stream()
-        .filter(version -> version.compareTo(SpecVersion.V0_3_0) >= 0)
+        .filter(version -> version.atLeast(SpecVersion.V0_3_0))
         .collect(Collectors.toUnmodifiableSet());
   }
 
@@ -66,9 +65,8 @@ public final class BandwidthPlugin implements NetworkPlugin {
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context());
         NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
-      return Attempt.orTakeBack(
+      return rollback.guard(
           "limiting the bandwidth of " + request.attachment().interfaceName(),
-          rollback,
           () -> {
             Link veth = requireHostVeth(request, previous, host, sandbox);
             int index = veth.index();

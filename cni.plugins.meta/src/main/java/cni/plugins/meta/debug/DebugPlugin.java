@@ -15,6 +15,7 @@ import cni.api.NetworkRequest;
 import cni.api.PluginRequest;
 import cni.api.Result;
 import cni.api.ResultJson;
+import cni.api.internal.IoErrors;
 import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.process.ChildEnvironment;
@@ -126,7 +127,9 @@ public final class DebugPlugin implements NetworkPlugin {
       Files.write(Path.of(file.get()), bytes, CREATE, APPEND);
     } catch (IOException | InvalidPathException e) {
       throw new CniException(
-          ErrorCode.IO_FAILURE, "cniOutput " + file.get() + " cannot be written: " + e, e);
+          ErrorCode.IO_FAILURE,
+          "cniOutput " + file.get() + " cannot be written: " + IoErrors.reason(e),
+          e);
     }
   }
 

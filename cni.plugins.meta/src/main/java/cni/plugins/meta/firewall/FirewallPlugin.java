@@ -2,6 +2,7 @@ package cni.plugins.meta.firewall;
 
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
+import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.GcRequest;
@@ -19,7 +20,6 @@ import cni.netlink.ffm.nftables.Transaction;
 import cni.plugins.meta.PreviousResult;
 import cni.plugins.meta.firewall.FirewallConfig.Backend;
 import cni.plugins.support.AttachmentCheck;
-import cni.plugins.support.Attempt;
 import cni.plugins.support.NetNsSession;
 import cni.plugins.support.RuleOwner;
 import java.io.IOException;
@@ -56,7 +56,7 @@ public final class FirewallPlugin implements NetworkPlugin {
   @Override
   public Set<SpecVersion> versions() {
     return SpecVersion.ALL.stream()
-        .filter(version -> version.compareTo(SpecVersion.V0_4_0) >= 0)
+        .filter(version -> version.atLeast(SpecVersion.V0_4_0))
         .collect(Collectors.toUnmodifiableSet());
   }
 
@@ -84,9 +84,8 @@ public final class FirewallPlugin implements NetworkPlugin {
     Optional<IngressPolicyRules> isolation = isolation(config, previous);
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      return Attempt.orTakeBack(
+      return rollback.guard(
           "accepting forwarded packets",
-          rollback,
           () -> {
             boolean viaFirewalld = usesFirewalld(config.backend(), request.context());
             if (viaFirewalld) {
@@ -197,7 +196,7 @@ public final class FirewallPlugin implements NetworkPlugin {
   private static List<String> sources(Result previous) {
     return previous.ips().stream()
         .map(ip -> ip.address().address())
-        .map(ForwardAcceptRules::hostNetwork)
+        .map(address -> Cidr.ofHost(address).toString())
         .toList();
   }
 

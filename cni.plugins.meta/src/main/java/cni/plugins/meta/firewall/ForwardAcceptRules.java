@@ -1,6 +1,6 @@
 package cni.plugins.meta.firewall;
 
-import cni.api.InetAddresses;
+import cni.api.Cidr;
 import cni.netlink.ffm.nftables.Chain;
 import cni.netlink.ffm.nftables.Expression.Verdict;
 import cni.netlink.ffm.nftables.InstalledChain;
@@ -134,7 +134,7 @@ record ForwardAcceptRules(List<InetAddress> addresses, String owner, String admi
   void deleteLegacy(NetNsSession host) throws IOException {
     Set<String> networks =
         addresses.stream()
-            .map(ForwardAcceptRules::hostNetwork)
+            .map(address -> Cidr.ofHost(address).toString())
             .collect(Collectors.toUnmodifiableSet());
     LegacyIptables.SYSTEM.removeRules(
         host,
@@ -152,11 +152,6 @@ record ForwardAcceptRules(List<InetAddress> addresses, String owner, String admi
   static void deleteStale(RulesetReconciler reconciler, Predicate<String> isStale)
       throws IOException {
     deleteIf(reconciler, (forward, rule) -> rule.userdata().owner().filter(isStale).isPresent());
-  }
-
-  /** Returns the network that has only the address: {@code 10.1.0.2/32}. */
-  static String hostNetwork(InetAddress address) {
-    return InetAddresses.format(address) + "/" + InetAddresses.bits(address);
   }
 
   private static void deleteIf(RulesetReconciler reconciler, BiPredicate<ForwardChain, Rule> filter)

@@ -139,7 +139,7 @@ final class NftablesDnatRules {
       rules.add(labelled(hostPorts, dnatRule(mapping, container)));
     }
     if (config.snat()) {
-      Cidr self = hostNetwork(container);
+      Cidr self = Cidr.ofHost(container.address());
       Cidr source = config.masqueradeAll() ? Cidr.defaultRoute(container.address()) : self;
       rules.add(masqueradeRule(source, self));
       if (family == TableFamily.IP && !config.masqueradeAll()) {
@@ -166,10 +166,6 @@ final class NftablesDnatRules {
             .destination(EQUAL, destination.address(), destination.prefix())
             .masquerade();
     return labelled(masquerading, rule);
-  }
-
-  private static Cidr hostNetwork(Cidr container) {
-    return new Cidr(container.address(), InetAddresses.bits(container.address()));
   }
 
   private InstalledRule labelled(Chain chain, RuleBuilder rule) {

@@ -23,7 +23,6 @@ import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.Route;
 import cni.plugins.meta.PreviousResult;
 import cni.plugins.support.AttachmentCheck;
-import cni.plugins.support.Attempt;
 import cni.plugins.support.NetNsSession;
 import cni.plugins.support.RuleBackend;
 import cni.plugins.support.RuleOwner;
@@ -60,9 +59,8 @@ public final class PortMapPlugin implements NetworkPlugin {
     }
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      return Attempt.orTakeBack(
+      return rollback.guard(
           "mapping ports " + config.mappings(),
-          rollback,
           () -> {
             List<Cidr> addresses = PreviousResult.firstAddressPerFamily(request, previous);
             host.nftables().update(nftables -> planAdd(nftables, request, config, addresses));

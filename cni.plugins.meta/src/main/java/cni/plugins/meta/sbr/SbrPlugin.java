@@ -22,7 +22,6 @@ import cni.netlink.ffm.route.RouteSocket;
 import cni.netlink.ffm.route.RtnetlinkConstants;
 import cni.plugins.meta.PreviousResult;
 import cni.plugins.support.AttachmentCheck;
-import cni.plugins.support.Attempt;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -61,9 +60,8 @@ public final class SbrPlugin implements NetworkPlugin {
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context());
         NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
-      return Attempt.orTakeBack(
+      return rollback.guard(
           "setting up source-based routing for " + request.attachment().interfaceName(),
-          rollback,
           () -> {
             RouteSocket routing = sandbox.rtnetlink();
             if (config.table().isPresent()) {

@@ -19,7 +19,6 @@ import cni.netlink.ffm.route.LinkUpdate;
 import cni.netlink.ffm.route.Mac;
 import cni.plugins.meta.PreviousResult;
 import cni.plugins.support.AttachmentCheck;
-import cni.plugins.support.Attempt;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.nio.file.InvalidPathException;
@@ -62,9 +61,8 @@ public final class TuningPlugin implements NetworkPlugin {
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context());
         NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
-      return Attempt.orTakeBack(
+      return rollback.guard(
           "tuning " + request.attachment().interfaceName(),
-          rollback,
           () -> {
             setSysctls(request, config, sandbox, rollback);
             if (config.changesLink()) {
