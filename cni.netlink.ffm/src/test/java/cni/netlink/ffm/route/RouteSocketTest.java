@@ -21,6 +21,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
+/** Requests of all kinds and what ip(8) lists after them. */
 @KernelTest
 class RouteSocketTest {
   private TestBed bed;
@@ -161,7 +162,7 @@ class RouteSocketTest {
     for (NetlinkResponse answer : answers) {
       assertEquals(Errno.ENODEV, answer.error().orElseThrow().errno());
     }
-    assertTrue(routing.link("lo").isPresent()); // the socket is still good
+    assertTrue(routing.link("lo").isPresent()); // the socket is still usable
   }
 
   @Test
