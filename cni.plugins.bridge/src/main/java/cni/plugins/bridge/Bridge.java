@@ -9,6 +9,7 @@ import cni.api.Result;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.NetlinkRequest;
+import cni.netlink.ffm.NetlinkResponse;
 import cni.netlink.ffm.route.InterfaceAddress;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkConstants;
@@ -148,9 +149,21 @@ final class Bridge {
       // Set to what it is now, the hardware address stays so, whatever ports come and go.
       String mac = routing.links(link.name()).getFirst().mac();
       requests.add(LinkRequests.setMac(link.index(), mac));
-      // The ignored errors mean that another attachment has made the same change just now.
-      routing.executeIgnoring(deletions, Errno.EADDRNOTAVAIL);
-      routing.executeIgnoring(requests, Errno.EEXIST);
+      executeUnless(routing, deletions, Errno.EADDRNOTAVAIL);
+      executeUnless(routing, requests, Errno.EEXIST);
+    }
+  }
+
+  /** A refusal with this number means that another attachment has done the same just now. */
+  private static void executeUnless(RouteSocket routing, List<NetlinkRequest> requests, int done)
+      throws IOException {
+    if (requests.isEmpty()) {
+      return;
+    }
+    for (NetlinkResponse answer : routing.exchange(requests)) {
+      if (answer.error().isPresent() && !answer.error().get().is(done)) {
+        throw answer.error().get();
+      }
     }
   }
 
@@ -189,7 +202,7 @@ final class Bridge {
       LinkSpec peer = LinkSpec.peer(name).mtu(bridge.mtu());
       LinkSpec veth = LinkSpec.veth(VethPair.randomName(), peer).mtu(bridge.mtu());
       NetlinkRequest request = veth.master(bridge.index()).up().request();
-      routing.executeIgnoring(request, Errno.EEXIST);
+      executeUnless(routing, List.of(request), Errno.EEXIST);
       found = routing.link(name);
     }
     Link link = found.orElseThrow(() -> new IOException(name + " vanished from the host"));

@@ -10,7 +10,6 @@ import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.NetlinkResponse;
 import cni.netlink.ffm.NetlinkSocket;
 import cni.netlink.ffm.netns.NetNs;
-import cni.netlink.ffm.route.IpFamily;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.time.Duration;
@@ -75,12 +74,13 @@ public final class ConntrackSocket implements AutoCloseable {
   /**
    * Deletes the entries of connections whose first packet was sent to one of the ports.
    *
+   * @param family {@link TableFamily#IP} or {@link TableFamily#IP6}
    * @param protocol the transport protocol, such as {@link RuleBuilder#UDP}
    * @param ports the destination ports
    * @return the number of matching entries
    * @throws IOException if the kernel refuses, or the socket fails
    */
-  public int deleteConnections(IpFamily family, int protocol, Set<Integer> ports)
+  public int deleteConnections(TableFamily family, int protocol, Set<Integer> ports)
       throws IOException {
     List<NetlinkRequest> deletions = new ArrayList<>();
     for (ByteBuffer message : list(family, protocol, ports)) {
@@ -118,7 +118,7 @@ public final class ConntrackSocket implements AutoCloseable {
    * Lists the connections of a protocol. The kernel filters them by protocol and, if there is only
    * one, by port (CTA_FILTER, Linux 5.8 and later; earlier kernels list all connections).
    */
-  private List<ByteBuffer> list(IpFamily family, int protocol, Set<Integer> ports)
+  private List<ByteBuffer> list(TableFamily family, int protocol, Set<Integer> ports)
       throws IOException {
     boolean single = ports.size() == 1;
     int port = single ? ports.iterator().next() : 0;
@@ -140,10 +140,10 @@ public final class ConntrackSocket implements AutoCloseable {
   }
 
   private static NetlinkRequest request(
-      int message, int flags, IpFamily family, String description) {
+      int message, int flags, TableFamily family, String description) {
     int type = NFNL_SUBSYS_CTNETLINK << 8 | message;
-    int nfproto = TableFamily.of(family).number();
-    return NetfilterMessages.nfgenmsg(new NetlinkRequest(description, type, flags), nfproto, 0);
+    return NetfilterMessages.nfgenmsg(
+        new NetlinkRequest(description, type, flags), family.number(), 0);
   }
 
   @Override

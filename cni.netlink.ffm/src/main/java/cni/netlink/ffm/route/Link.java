@@ -1,5 +1,7 @@
 package cni.netlink.ffm.route;
 
+import static cni.netlink.ffm.route.LinkConstants.*;
+
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
 import java.nio.ByteBuffer;
@@ -85,31 +87,31 @@ public record Link(
 
   static Link read(ByteBuffer message) throws MalformedMessageException {
     Attributes attributes = RouteMessages.attributes(message, IFINFOMSG);
-    Optional<Attributes> info = attributes.nested(LinkConstants.IFLA_LINKINFO);
-    int state = attributes.u8(LinkConstants.IFLA_OPERSTATE).orElse(0);
+    Optional<Attributes> info = attributes.nested(IFLA_LINKINFO);
+    int state = attributes.u8(IFLA_OPERSTATE).orElse(0);
     OperState[] states = OperState.values();
     return new Link(
         message.getInt(4),
-        attributes.string(LinkConstants.IFLA_IFNAME).orElse(""),
-        info.flatMap(i -> i.string(LinkConstants.IFLA_INFO_KIND)).orElse(""),
+        attributes.string(IFLA_IFNAME).orElse(""),
+        info.flatMap(i -> i.string(IFLA_INFO_KIND)).orElse(""),
         message.getInt(8),
-        attributes.u32(LinkConstants.IFLA_MTU).orElse(0),
-        attributes.bytes(LinkConstants.IFLA_ADDRESS).map(Mac::format).orElse(""),
-        attributes.u32(LinkConstants.IFLA_MASTER).orElse(0),
-        attributes.u32(LinkConstants.IFLA_LINK).orElse(0),
-        attributes.u32(LinkConstants.IFLA_LINK_NETNSID).orElse(NSID_NOT_ASSIGNED),
+        attributes.u32(IFLA_MTU).orElse(0),
+        attributes.bytes(IFLA_ADDRESS).map(Mac::format).orElse(""),
+        attributes.u32(IFLA_MASTER).orElse(0),
+        attributes.u32(IFLA_LINK).orElse(0),
+        attributes.u32(IFLA_LINK_NETNSID).orElse(NSID_NOT_ASSIGNED),
         state < states.length ? states[state] : OperState.UNKNOWN,
-        attributes.u32(LinkConstants.IFLA_PROMISCUITY).orElse(0),
-        attributes.u32(LinkConstants.IFLA_TXQLEN).orElse(0),
-        attributes.u32(LinkConstants.IFLA_GROUP).orElse(0),
+        attributes.u32(IFLA_PROMISCUITY).orElse(0),
+        attributes.u32(IFLA_TXQLEN).orElse(0),
+        attributes.u32(IFLA_GROUP).orElse(0),
         readAcceptRa(attributes),
-        attributes.string(LinkConstants.IFLA_IFALIAS).orElse(""),
+        attributes.string(IFLA_IFALIAS).orElse(""),
         info.isEmpty() ? new NoKindData() : readKindData(info.get()));
   }
 
   /** Reads {@code accept_ra} from IFLA_INET6_CONF, an array of s32. */
   private static int readAcceptRa(Attributes link) throws MalformedMessageException {
-    Optional<Attributes> families = link.nested(LinkConstants.IFLA_AF_SPEC);
+    Optional<Attributes> families = link.nested(IFLA_AF_SPEC);
     Optional<Attributes> inet6 =
         families.isPresent()
             ? families.get().nested(RtnetlinkConstants.AF_INET6)
@@ -117,30 +119,30 @@ public record Link(
     if (inet6.isEmpty()) {
       return NO_IPV6;
     }
-    List<ByteBuffer> conf = inet6.get().all(LinkConstants.IFLA_INET6_CONF);
-    int offset = Integer.BYTES * LinkConstants.DEVCONF_ACCEPT_RA;
+    List<ByteBuffer> conf = inet6.get().all(IFLA_INET6_CONF);
+    int offset = Integer.BYTES * DEVCONF_ACCEPT_RA;
     boolean present = !conf.isEmpty() && conf.getLast().remaining() >= offset + Integer.BYTES;
     return present ? conf.getLast().getInt(offset) : NO_IPV6;
   }
 
   private static KindData readKindData(Attributes info) throws MalformedMessageException {
-    Optional<Attributes> found = info.nested(LinkConstants.IFLA_INFO_DATA);
+    Optional<Attributes> found = info.nested(IFLA_INFO_DATA);
     if (found.isEmpty()) {
       return new NoKindData();
     }
     Attributes data = found.get();
-    return switch (info.string(LinkConstants.IFLA_INFO_KIND).orElse("")) {
-      case "vrf" -> new Vrf(data.u32(LinkConstants.IFLA_VRF_TABLE).orElse(0));
-      case "macvlan" -> new Mode(data.u32(LinkConstants.IFLA_MACVLAN_MODE).orElse(0));
-      case "ipvlan" -> new Mode(data.u16(LinkConstants.IFLA_IPVLAN_MODE).orElse(0));
-      case "vlan" -> new Vlan(data.u16(LinkConstants.IFLA_VLAN_ID).orElse(0));
+    return switch (info.string(IFLA_INFO_KIND).orElse("")) {
+      case "vrf" -> new Vrf(data.u32(IFLA_VRF_TABLE).orElse(0));
+      case "macvlan" -> new Mode(data.u32(IFLA_MACVLAN_MODE).orElse(0));
+      case "ipvlan" -> new Mode(data.u16(IFLA_IPVLAN_MODE).orElse(0));
+      case "vlan" -> new Vlan(data.u16(IFLA_VLAN_ID).orElse(0));
       default -> new NoKindData();
     };
   }
 
   /** Returns whether the link is administratively up (IFF_UP), whatever its operational state. */
   public boolean isUp() {
-    return (flags & LinkConstants.IFF_UP) != 0;
+    return (flags & IFF_UP) != 0;
   }
 
   /** Returns whether the link is of the given kind. */

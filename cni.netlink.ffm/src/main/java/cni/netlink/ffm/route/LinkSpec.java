@@ -2,6 +2,7 @@ package cni.netlink.ffm.route;
 
 import static cni.netlink.ffm.NetlinkConstants.NLM_F_CREATE;
 import static cni.netlink.ffm.NetlinkConstants.NLM_F_EXCL;
+import static cni.netlink.ffm.route.LinkConstants.*;
 
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.netns.NetNs;
@@ -50,7 +51,7 @@ public final class LinkSpec {
    */
   public static LinkSpec vrf(String name, int table) {
     var vrf = new LinkSpec(name, "vrf");
-    vrf.data = message -> message.u32(LinkConstants.IFLA_VRF_TABLE, table);
+    vrf.data = message -> message.u32(IFLA_VRF_TABLE, table);
     return vrf;
   }
 
@@ -66,9 +67,9 @@ public final class LinkSpec {
     macvlan.parent = parent;
     macvlan.data =
         message -> {
-          message.u32(LinkConstants.IFLA_MACVLAN_MODE, mode);
+          message.u32(IFLA_MACVLAN_MODE, mode);
           if (broadcastQueue != 0) {
-            message.u32(LinkConstants.IFLA_MACVLAN_BC_QUEUE_LEN, broadcastQueue);
+            message.u32(IFLA_MACVLAN_BC_QUEUE_LEN, broadcastQueue);
           }
         };
     return macvlan;
@@ -86,8 +87,8 @@ public final class LinkSpec {
     ipvlan.data =
         message ->
             message
-                .u16(LinkConstants.IFLA_IPVLAN_MODE, mode)
-                .u16(LinkConstants.IFLA_IPVLAN_FLAGS, 0); // neither private nor vepa
+                .u16(IFLA_IPVLAN_MODE, mode)
+                .u16(IFLA_IPVLAN_FLAGS, 0); // neither private nor vepa
     return ipvlan;
   }
 
@@ -100,7 +101,7 @@ public final class LinkSpec {
   public static LinkSpec vlan(String name, int parent, int id) {
     var vlan = new LinkSpec(name, "vlan");
     vlan.parent = parent;
-    vlan.data = message -> message.u16(LinkConstants.IFLA_VLAN_ID, id);
+    vlan.data = message -> message.u16(IFLA_VLAN_ID, id);
     return vlan;
   }
 
@@ -118,8 +119,7 @@ public final class LinkSpec {
     var veth = new LinkSpec(name, "veth");
     veth.queues = 1;
     peer.queues = 1;
-    veth.data =
-        message -> message.nest(LinkConstants.VETH_INFO_PEER, nested -> peer.attributes(nested, 0));
+    veth.data = message -> message.nest(VETH_INFO_PEER, nested -> peer.attributes(nested, 0));
     return veth;
   }
 
@@ -130,7 +130,7 @@ public final class LinkSpec {
 
   /** Enables VLAN filtering of a bridge. */
   public LinkSpec vlanFiltering() {
-    data = message -> message.u8(LinkConstants.IFLA_BR_VLAN_FILTERING, 1);
+    data = message -> message.u8(IFLA_BR_VLAN_FILTERING, 1);
     return this;
   }
 
@@ -178,7 +178,7 @@ public final class LinkSpec {
 
   /** Creates the link in the up state. */
   public LinkSpec up() {
-    flags |= LinkConstants.IFF_UP;
+    flags |= IFF_UP;
     return this;
   }
 
@@ -201,11 +201,11 @@ public final class LinkSpec {
             NLM_F_CREATE | NLM_F_EXCL);
     attributes(message, flags);
     message.nest(
-        LinkConstants.IFLA_LINKINFO,
+        IFLA_LINKINFO,
         info -> {
-          info.unterminatedString(LinkConstants.IFLA_INFO_KIND, kind);
+          info.unterminatedString(IFLA_INFO_KIND, kind);
           if (data != null) {
-            info.nest(LinkConstants.IFLA_INFO_DATA, data);
+            info.nest(IFLA_INFO_DATA, data);
           }
         });
     return message;
@@ -214,30 +214,30 @@ public final class LinkSpec {
   private void attributes(NetlinkRequest message, int ifiFlags) {
     LinkRequests.ifinfomsg(message, RtnetlinkConstants.AF_UNSPEC, index, ifiFlags, ifiFlags);
     if (parent != 0) {
-      message.u32(LinkConstants.IFLA_LINK, parent);
+      message.u32(IFLA_LINK, parent);
     }
-    message.string(LinkConstants.IFLA_IFNAME, name);
+    message.string(IFLA_IFNAME, name);
     if (mtu != 0) {
-      message.u32(LinkConstants.IFLA_MTU, mtu);
+      message.u32(IFLA_MTU, mtu);
     }
     if (queues != 0) {
-      message.u32(LinkConstants.IFLA_NUM_TX_QUEUES, queues);
-      message.u32(LinkConstants.IFLA_NUM_RX_QUEUES, queues);
+      message.u32(IFLA_NUM_TX_QUEUES, queues);
+      message.u32(IFLA_NUM_RX_QUEUES, queues);
     }
     if (txQueueLength >= 0) {
-      message.u32(LinkConstants.IFLA_TXQLEN, txQueueLength);
+      message.u32(IFLA_TXQLEN, txQueueLength);
     }
     if (mac != null) {
-      message.bytes(LinkConstants.IFLA_ADDRESS, mac);
+      message.bytes(IFLA_ADDRESS, mac);
     }
     if (master != 0) {
-      message.u32(LinkConstants.IFLA_MASTER, master);
+      message.u32(IFLA_MASTER, master);
     }
     if (group != 0) {
-      message.u32(LinkConstants.IFLA_GROUP, group);
+      message.u32(IFLA_GROUP, group);
     }
     if (namespace != null) {
-      message.u32(LinkConstants.IFLA_NET_NS_FD, namespace.fd());
+      message.u32(IFLA_NET_NS_FD, namespace.fd());
     }
   }
 }

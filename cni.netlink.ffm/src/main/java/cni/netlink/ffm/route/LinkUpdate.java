@@ -1,5 +1,7 @@
 package cni.netlink.ffm.route;
 
+import static cni.netlink.ffm.route.LinkConstants.*;
+
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.netns.NetNs;
 import java.util.ArrayList;
@@ -29,31 +31,31 @@ public final class LinkUpdate {
   /** Sets the hardware address. Some drivers require the link to be down. */
   public LinkUpdate mac(byte[] address) {
     byte[] copy = address.clone();
-    attributes.add(message -> message.bytes(LinkConstants.IFLA_ADDRESS, copy));
+    attributes.add(message -> message.bytes(IFLA_ADDRESS, copy));
     return this;
   }
 
   /** Sets the MTU in bytes. */
   public LinkUpdate mtu(int bytes) {
-    attributes.add(message -> message.u32(LinkConstants.IFLA_MTU, bytes));
+    attributes.add(message -> message.u32(IFLA_MTU, bytes));
     return this;
   }
 
   /** Sets the length of the transmit queue in packets. */
   public LinkUpdate txQueueLength(int packets) {
-    attributes.add(message -> message.u32(LinkConstants.IFLA_TXQLEN, packets));
+    attributes.add(message -> message.u32(IFLA_TXQLEN, packets));
     return this;
   }
 
   /** Sets the name. The link has to be down, unless it has that name already. */
   public LinkUpdate name(String name) {
-    attributes.add(message -> message.string(LinkConstants.IFLA_IFNAME, name));
+    attributes.add(message -> message.string(IFLA_IFNAME, name));
     return this;
   }
 
   /** Sets the alias, up to 255 bytes; the empty string removes it. */
   public LinkUpdate alias(String alias) {
-    attributes.add(message -> message.unterminatedString(LinkConstants.IFLA_IFALIAS, alias));
+    attributes.add(message -> message.unterminatedString(IFLA_IFALIAS, alias));
     return this;
   }
 
@@ -61,7 +63,7 @@ public final class LinkUpdate {
    * Adds the link to the bridge, bond or VRF with the given index; 0 removes it from its master.
    */
   public LinkUpdate master(int master) {
-    attributes.add(message -> message.u32(LinkConstants.IFLA_MASTER, master));
+    attributes.add(message -> message.u32(IFLA_MASTER, master));
     return this;
   }
 
@@ -72,23 +74,23 @@ public final class LinkUpdate {
    * @param target the namespace, which has to stay open until the request has been sent
    */
   public LinkUpdate moveTo(NetNs target) {
-    attributes.add(message -> message.u32(LinkConstants.IFLA_NET_NS_FD, target.fd()));
+    attributes.add(message -> message.u32(IFLA_NET_NS_FD, target.fd()));
     return this;
   }
 
   /** Sets the link up or down. */
   public LinkUpdate up(boolean on) {
-    return flag(LinkConstants.IFF_UP, on);
+    return flag(IFF_UP, on);
   }
 
   /** Sets promiscuous mode: whether the link receives every packet. */
   public LinkUpdate promiscuous(boolean on) {
-    return flag(LinkConstants.IFF_PROMISC, on);
+    return flag(IFF_PROMISC, on);
   }
 
   /** Sets whether the link receives every multicast packet. */
   public LinkUpdate allMulticast(boolean on) {
-    return flag(LinkConstants.IFF_ALLMULTI, on);
+    return flag(IFF_ALLMULTI, on);
   }
 
   private LinkUpdate flag(int flag, boolean on) {

@@ -3,6 +3,7 @@ package cni.netlink.ffm.route;
 import static cni.netlink.ffm.NetlinkConstants.NLM_F_CREATE;
 import static cni.netlink.ffm.NetlinkConstants.NLM_F_DUMP;
 import static cni.netlink.ffm.NetlinkConstants.NLM_F_REPLACE;
+import static cni.netlink.ffm.route.RtnetlinkConstants.*;
 
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
@@ -25,28 +26,24 @@ public record Neighbour(int link, InetAddress address, String mac, int state) {
 
   /** Returns a request that adds the entry or replaces the one for the same address. */
   public NetlinkRequest replaceRequest() {
-    return request("set", RtnetlinkConstants.RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE)
-        .bytes(RtnetlinkConstants.NDA_LLADDR, Mac.parse(mac));
+    return request("set", RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE)
+        .bytes(NDA_LLADDR, Mac.parse(mac));
   }
 
   /** Returns a request that deletes the entry. It fails with ENOENT if there is none. */
   public NetlinkRequest deleteRequest() {
-    return request("delete", RtnetlinkConstants.RTM_DELNEIGH, 0);
+    return request("delete", RTM_DELNEIGH, 0);
   }
 
   private NetlinkRequest request(String verb, int type, int flags) {
     String description = verb + " neighbour " + address.getHostAddress() + " of link " + link;
     return ndmsg(new NetlinkRequest(description, type, flags), IpFamily.of(address), link, state)
-        .bytes(RtnetlinkConstants.NDA_DST, address.getAddress());
+        .bytes(NDA_DST, address.getAddress());
   }
 
   /** Returns a request for the entries of a family on all links. */
   static NetlinkRequest listRequest(IpFamily family) {
-    return ndmsg(
-        new NetlinkRequest("list neighbours", RtnetlinkConstants.RTM_GETNEIGH, NLM_F_DUMP),
-        family,
-        0,
-        0);
+    return ndmsg(new NetlinkRequest("list neighbours", RTM_GETNEIGH, NLM_F_DUMP), family, 0, 0);
   }
 
   private static NetlinkRequest ndmsg(
@@ -57,12 +54,12 @@ public record Neighbour(int link, InetAddress address, String mac, int state) {
   static Neighbour read(ByteBuffer message) throws MalformedMessageException {
     Attributes attributes = RouteMessages.attributes(message, NDMSG);
     InetAddress address =
-        RouteMessages.address(attributes, RtnetlinkConstants.NDA_DST)
+        RouteMessages.address(attributes, NDA_DST)
             .orElseThrow(() -> new MalformedMessageException("a neighbour without address"));
     return new Neighbour(
         message.getInt(4),
         address,
-        attributes.bytes(RtnetlinkConstants.NDA_LLADDR).map(Mac::format).orElse(""),
+        attributes.bytes(NDA_LLADDR).map(Mac::format).orElse(""),
         Short.toUnsignedInt(message.getShort(8)));
   }
 }

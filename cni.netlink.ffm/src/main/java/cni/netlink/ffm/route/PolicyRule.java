@@ -1,8 +1,12 @@
 package cni.netlink.ffm.route;
 
+import static cni.netlink.ffm.NetlinkConstants.NLM_F_CREATE;
+import static cni.netlink.ffm.NetlinkConstants.NLM_F_DUMP;
+import static cni.netlink.ffm.NetlinkConstants.NLM_F_EXCL;
+import static cni.netlink.ffm.route.RtnetlinkConstants.*;
+
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
-import cni.netlink.ffm.NetlinkConstants;
 import cni.netlink.ffm.NetlinkRequest;
 import java.net.InetAddress;
 import java.nio.ByteBuffer;
@@ -47,15 +51,12 @@ public record PolicyRule(
 
   /** Returns a request that adds the rule. It fails with EEXIST if there is an identical one. */
   public NetlinkRequest addRequest() {
-    return request(
-        "add",
-        RtnetlinkConstants.RTM_NEWRULE,
-        NetlinkConstants.NLM_F_CREATE | NetlinkConstants.NLM_F_EXCL);
+    return request("add", RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL);
   }
 
   /** Returns a request that deletes the rule. It fails with ENOENT if there is none. */
   public NetlinkRequest deleteRequest() {
-    return request("delete", RtnetlinkConstants.RTM_DELRULE, 0);
+    return request("delete", RTM_DELRULE, 0);
   }
 
   private NetlinkRequest request(String verb, int type, int flags) {
@@ -76,9 +77,7 @@ public record PolicyRule(
 
   /** Returns a request for the rules of a family. */
   static NetlinkRequest listRequest(IpFamily family) {
-    var message =
-        new NetlinkRequest(
-            "list rules", RtnetlinkConstants.RTM_GETRULE, NetlinkConstants.NLM_F_DUMP);
+    var message = new NetlinkRequest("list rules", RTM_GETRULE, NLM_F_DUMP);
     return message.u8(family.number()).u8(0).u8(0).u8(0).u8(0).u8(0).u8(0).u8(0).u32(0);
   }
 

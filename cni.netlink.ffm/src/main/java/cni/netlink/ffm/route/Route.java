@@ -3,6 +3,7 @@ package cni.netlink.ffm.route;
 import static cni.netlink.ffm.NetlinkConstants.NLM_F_CREATE;
 import static cni.netlink.ffm.NetlinkConstants.NLM_F_DUMP;
 import static cni.netlink.ffm.NetlinkConstants.NLM_F_REPLACE;
+import static cni.netlink.ffm.route.RtnetlinkConstants.*;
 
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
@@ -65,22 +66,19 @@ public record Route(
 
   /** Returns a unicast route of the main table. */
   public static Route unicast(InetAddress destination, int prefix, Hop hop) {
-    int scope =
-        hop.gateway().isPresent()
-            ? RtnetlinkConstants.RT_SCOPE_UNIVERSE
-            : RtnetlinkConstants.RT_SCOPE_LINK;
+    int scope = hop.gateway().isPresent() ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
     return new Route(
         destination,
         prefix,
         List.of(hop),
         0,
-        RtnetlinkConstants.RT_TABLE_MAIN,
+        RT_TABLE_MAIN,
         scope,
-        RtnetlinkConstants.RTN_UNICAST,
+        RTN_UNICAST,
         0,
         0,
         0,
-        RtnetlinkConstants.RTPROT_BOOT,
+        RTPROT_BOOT,
         Optional.empty());
   }
 
@@ -152,7 +150,7 @@ public record Route(
 
   /** Returns whether the kernel cloned the route from another for a single destination. */
   public boolean isCached() {
-    return (flags & RtnetlinkConstants.RTM_F_CLONED) != 0;
+    return (flags & RTM_F_CLONED) != 0;
   }
 
   /**
@@ -160,19 +158,19 @@ public record Route(
    * another hop. It fails with EEXIST if there is an identical one.
    */
   public NetlinkRequest addRequest() {
-    return request("add", RtnetlinkConstants.RTM_NEWROUTE, NLM_F_CREATE);
+    return request("add", RTM_NEWROUTE, NLM_F_CREATE);
   }
 
   /**
    * Returns a request that adds the route or replaces the one with the same destination and metric.
    */
   public NetlinkRequest replaceRequest() {
-    return request("set", RtnetlinkConstants.RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
+    return request("set", RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
   }
 
   /** Returns a request that deletes the route. It fails with ESRCH if there is none. */
   public NetlinkRequest deleteRequest() {
-    return request("delete", RtnetlinkConstants.RTM_DELROUTE, 0);
+    return request("delete", RTM_DELROUTE, 0);
   }
 
   /**
@@ -191,7 +189,7 @@ public record Route(
             0,
             0,
             0,
-            RtnetlinkConstants.RTPROT_KERNEL,
+            RTPROT_KERNEL,
             Optional.empty())
         .deleteRequest();
   }
@@ -200,16 +198,15 @@ public record Route(
   static NetlinkRequest getRequest(InetAddress destination) {
     byte[] address = destination.getAddress();
     var message =
-        new NetlinkRequest(
-            "get the route to " + destination.getHostAddress(), RtnetlinkConstants.RTM_GETROUTE, 0);
+        new NetlinkRequest("get the route to " + destination.getHostAddress(), RTM_GETROUTE, 0);
     message.u8(IpFamily.of(destination).number()).u8(8 * address.length).u8(0).u8(0);
     message.u8(0).u8(0).u8(0).u8(0).u32(0);
-    return message.bytes(RtnetlinkConstants.RTA_DST, address);
+    return message.bytes(RTA_DST, address);
   }
 
   /** Returns a request for the routes of a family in all tables. */
   public static NetlinkRequest listRequest(IpFamily family) {
-    var message = new NetlinkRequest("list routes", RtnetlinkConstants.RTM_GETROUTE, NLM_F_DUMP);
+    var message = new NetlinkRequest("list routes", RTM_GETROUTE, NLM_F_DUMP);
     return message.u8(family.number()).u8(0).u8(0).u8(0).u8(0).u8(0).u8(0).u8(0).u32(0);
   }
 
@@ -224,60 +221,57 @@ public record Route(
     int shortTable = table >= 0 && table < 256 ? table : 0; // a longer number needs RTA_TABLE
     message.u8(IpFamily.of(destination).number()).u8(prefix).u8(0).u8(0);
     message.u8(shortTable).u8(protocol).u8(scope).u8(type);
-    message.u32(flags & RtnetlinkConstants.RTNH_F_ONLINK); // only the kernel may set the others
+    message.u32(flags & RTNH_F_ONLINK); // only the kernel may set the others
     if (prefix > 0) {
-      message.bytes(RtnetlinkConstants.RTA_DST, destination.getAddress());
+      message.bytes(RTA_DST, destination.getAddress());
     }
-    hop.gateway()
-        .ifPresent(gateway -> message.bytes(RtnetlinkConstants.RTA_GATEWAY, gateway.getAddress()));
-    source.ifPresent(
-        address -> message.bytes(RtnetlinkConstants.RTA_PREFSRC, address.getAddress()));
-    message.u32(RtnetlinkConstants.RTA_OIF, hop.link());
+    hop.gateway().ifPresent(gateway -> message.bytes(RTA_GATEWAY, gateway.getAddress()));
+    source.ifPresent(address -> message.bytes(RTA_PREFSRC, address.getAddress()));
+    message.u32(RTA_OIF, hop.link());
     if (priority != 0) {
-      message.u32(RtnetlinkConstants.RTA_PRIORITY, priority);
+      message.u32(RTA_PRIORITY, priority);
     }
     if (shortTable != table) {
-      message.u32(RtnetlinkConstants.RTA_TABLE, table);
+      message.u32(RTA_TABLE, table);
     }
     if (mtu != 0 || advertisedMss != 0) {
-      message.nest(RtnetlinkConstants.RTA_METRICS, this::metrics);
+      message.nest(RTA_METRICS, this::metrics);
     }
     return message;
   }
 
   private void metrics(NetlinkRequest message) {
     if (mtu != 0) {
-      message.u32(RtnetlinkConstants.RTAX_MTU, mtu);
+      message.u32(RTAX_MTU, mtu);
     }
     if (advertisedMss != 0) {
-      message.u32(RtnetlinkConstants.RTAX_ADVMSS, advertisedMss);
+      message.u32(RTAX_ADVMSS, advertisedMss);
     }
   }
 
   static Route read(ByteBuffer message) throws MalformedMessageException {
     Attributes attributes = RouteMessages.attributes(message, RTMSG);
-    IpFamily family = message.get(0) == RtnetlinkConstants.AF_INET ? IpFamily.IPV4 : IpFamily.IPV6;
-    Attributes metrics = attributes.nested(RtnetlinkConstants.RTA_METRICS).orElse(Attributes.NONE);
-    byte[] destination =
-        attributes.bytes(RtnetlinkConstants.RTA_DST).orElse(new byte[family.addressLength()]);
+    IpFamily family = message.get(0) == AF_INET ? IpFamily.IPV4 : IpFamily.IPV6;
+    Attributes metrics = attributes.nested(RTA_METRICS).orElse(Attributes.NONE);
+    byte[] destination = attributes.bytes(RTA_DST).orElse(new byte[family.addressLength()]);
     return new Route(
         RouteMessages.address(destination),
         Byte.toUnsignedInt(message.get(1)),
         readHops(attributes),
-        attributes.u32(RtnetlinkConstants.RTA_PRIORITY).orElse(0),
-        attributes.u32(RtnetlinkConstants.RTA_TABLE).orElse(Byte.toUnsignedInt(message.get(4))),
+        attributes.u32(RTA_PRIORITY).orElse(0),
+        attributes.u32(RTA_TABLE).orElse(Byte.toUnsignedInt(message.get(4))),
         Byte.toUnsignedInt(message.get(6)),
         Byte.toUnsignedInt(message.get(7)),
         message.getInt(8),
-        metrics.u32(RtnetlinkConstants.RTAX_MTU).orElse(0),
-        metrics.u32(RtnetlinkConstants.RTAX_ADVMSS).orElse(0),
+        metrics.u32(RTAX_MTU).orElse(0),
+        metrics.u32(RTAX_ADVMSS).orElse(0),
         Byte.toUnsignedInt(message.get(5)),
-        RouteMessages.address(attributes, RtnetlinkConstants.RTA_PREFSRC));
+        RouteMessages.address(attributes, RTA_PREFSRC));
   }
 
   private static List<Hop> readHops(Attributes attributes) throws MalformedMessageException {
     List<Hop> hops = new ArrayList<>(1);
-    for (ByteBuffer multipath : attributes.all(RtnetlinkConstants.RTA_MULTIPATH)) {
+    for (ByteBuffer multipath : attributes.all(RTA_MULTIPATH)) {
       int offset = 0;
       while (multipath.limit() - offset >= RTNEXTHOP) {
         int length = Short.toUnsignedInt(multipath.getShort(offset));
@@ -290,13 +284,13 @@ public record Route(
       }
     }
     if (hops.isEmpty()) {
-      hops.add(readHop(attributes.u32(RtnetlinkConstants.RTA_OIF).orElse(0), attributes));
+      hops.add(readHop(attributes.u32(RTA_OIF).orElse(0), attributes));
     }
     return hops;
   }
 
   private static Hop readHop(int link, Attributes attributes) throws MalformedMessageException {
-    return new Hop(link, RouteMessages.address(attributes, RtnetlinkConstants.RTA_GATEWAY));
+    return new Hop(link, RouteMessages.address(attributes, RTA_GATEWAY));
   }
 
   /** Returns whether a network is the route's destination. */

@@ -95,25 +95,9 @@ public final class RouteSocket implements AutoCloseable {
    * @throws IOException if the socket fails
    */
   public void execute(List<NetlinkRequest> requests) throws IOException {
-    executeIgnoring(requests);
-  }
-
-  /**
-   * Sends several requests in one batch, ignoring errors that mean that there is nothing to do. The
-   * kernel executes all of them, even after one has failed.
-   *
-   * @param errnos the errors to ignore, such as {@link Errno#EEXIST} when addresses are added
-   * @throws NetlinkException the first of the other errors, if there are any
-   * @throws IOException if the socket fails
-   */
-  public void executeIgnoring(List<NetlinkRequest> requests, int... errnos) throws IOException {
-    if (requests.isEmpty()) {
-      return;
-    }
-    for (NetlinkResponse response : socket.exchange(requests)) {
-      Optional<NetlinkException> error = response.error();
-      if (error.isPresent() && IntStream.of(errnos).noneMatch(error.get()::is)) {
-        throw error.get();
+    if (!requests.isEmpty()) {
+      for (NetlinkResponse response : socket.exchange(requests)) {
+        response.orThrow();
       }
     }
   }

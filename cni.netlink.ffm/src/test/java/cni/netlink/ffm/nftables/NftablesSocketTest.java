@@ -190,9 +190,7 @@ class NftablesSocketTest {
     assertEquals(
         List.of(
             new InstalledChain(
-                table.chain("forward"),
-                Optional.of(new Hook("filter", Hook.FORWARD, 5)),
-                true),
+                table.chain("forward"), Optional.of(new Hook("filter", Hook.FORWARD, 5)), true),
             new InstalledChain(table.chain("c"), Optional.empty(), false)),
         chains);
   }

@@ -17,8 +17,8 @@ import cni.netlink.ffm.nftables.InstalledRule;
 import cni.netlink.ffm.nftables.NftablesSocket;
 import cni.netlink.ffm.nftables.RuleBuilder;
 import cni.netlink.ffm.nftables.RulesetReconciler;
+import cni.netlink.ffm.nftables.TableFamily;
 import cni.netlink.ffm.nftables.Transaction;
-import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.Route;
 import cni.plugins.meta.PreviousResult;
@@ -157,7 +157,7 @@ public final class PortMapPlugin implements NetworkPlugin {
     try (ConntrackSocket connections = host.openConntrack()) {
       Set<Integer> ports =
           udp.stream().map(PortMapping::hostPort).collect(Collectors.toUnmodifiableSet());
-      connections.deleteConnections(v4 ? IpFamily.IPV4 : IpFamily.IPV6, RuleBuilder.UDP, ports);
+      connections.deleteConnections(v4 ? TableFamily.IP : TableFamily.IP6, RuleBuilder.UDP, ports);
     } catch (IOException e) {
       LOG.log(
           System.Logger.Level.WARNING,
