@@ -4,15 +4,14 @@ import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.MalformedMessageException;
+import cni.netlink.ffm.NetlinkClient;
 import cni.netlink.ffm.NetlinkConstants;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.NetlinkResponse;
-import cni.netlink.ffm.NetlinkSocket;
 import cni.netlink.ffm.netns.NetNs;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -25,9 +24,7 @@ import java.util.Set;
  * <p>NAT rules are evaluated for the first packet of a connection only. A connection that was
  * tracked before a rule was added continues untranslated until its entry is deleted.
  */
-public final class ConntrackSocket implements AutoCloseable {
-  private static final Duration TIMEOUT = Duration.ofSeconds(10);
-
+public final class ConntrackSocket extends NetlinkClient {
   private static final int NFNL_SUBSYS_CTNETLINK = 1;
   private static final int IPCTNL_MSG_CT_GET = 1;
   private static final int IPCTNL_MSG_CT_DELETE = 2;
@@ -46,10 +43,8 @@ public final class ConntrackSocket implements AutoCloseable {
   /** CTA_FILTER_F_CTA_PROTO_NUM and CTA_FILTER_F_CTA_PROTO_DST_PORT. */
   private static final int FILTER_PORT = FILTER_PROTOCOL | 1 << 5;
 
-  private final NetlinkSocket socket;
-
-  private ConntrackSocket(NetlinkSocket socket) {
-    this.socket = socket;
+  private ConntrackSocket() throws KernelException {
+    super(NetlinkConstants.NETLINK_NETFILTER);
   }
 
   /**
@@ -59,7 +54,7 @@ public final class ConntrackSocket implements AutoCloseable {
    *     netfilter
    */
   public static ConntrackSocket open() throws KernelException {
-    return new ConntrackSocket(NetlinkSocket.open(NetlinkConstants.NETLINK_NETFILTER, TIMEOUT));
+    return new ConntrackSocket();
   }
 
   /**
@@ -144,10 +139,5 @@ public final class ConntrackSocket implements AutoCloseable {
     int type = NFNL_SUBSYS_CTNETLINK << 8 | message;
     return NetfilterMessages.nfgenmsg(
         new NetlinkRequest(description, type, flags), family.number(), 0);
-  }
-
-  @Override
-  public void close() {
-    socket.close();
   }
 }

@@ -4,14 +4,13 @@ import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.MalformedMessageException;
+import cni.netlink.ffm.NetlinkClient;
 import cni.netlink.ffm.NetlinkConstants;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.NetlinkRequest;
-import cni.netlink.ffm.NetlinkSocket;
 import cni.netlink.ffm.netns.NetNs;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -22,9 +21,7 @@ import java.util.concurrent.locks.ReentrantLock;
  * A socket for nf_tables: lists and changes the tables, chains and rules of one network namespace.
  * Safe for use by several threads.
  */
-public final class NftablesSocket implements AutoCloseable {
-  private static final Duration TIMEOUT = Duration.ofSeconds(10);
-
+public final class NftablesSocket extends NetlinkClient {
   /** The number of attempts at a change that conflicts with changes of other processes. */
   private static final int MAX_ATTEMPTS = 200;
 
@@ -34,10 +31,8 @@ public final class NftablesSocket implements AutoCloseable {
    */
   private static final ReentrantLock UPDATE_LOCK = new ReentrantLock();
 
-  private final NetlinkSocket socket;
-
-  private NftablesSocket(NetlinkSocket socket) {
-    this.socket = socket;
+  private NftablesSocket() throws KernelException {
+    super(NetlinkConstants.NETLINK_NETFILTER);
   }
 
   /**
@@ -47,7 +42,7 @@ public final class NftablesSocket implements AutoCloseable {
    *     netfilter
    */
   public static NftablesSocket open() throws KernelException {
-    return new NftablesSocket(NetlinkSocket.open(NetlinkConstants.NETLINK_NETFILTER, TIMEOUT));
+    return new NftablesSocket();
   }
 
   /**
@@ -248,15 +243,5 @@ public final class NftablesSocket implements AutoCloseable {
     } catch (NetlinkException e) {
       return Optional.of("the kernel has no nf_tables: " + e.getMessage());
     }
-  }
-
-  /** Returns whether the socket may be used again, see {@link NetlinkSocket#isReusable}. */
-  public boolean isReusable() {
-    return socket.isReusable();
-  }
-
-  @Override
-  public void close() {
-    socket.close();
   }
 }

@@ -3,16 +3,15 @@ package cni.netlink.ffm.route;
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.NetlinkClient;
 import cni.netlink.ffm.NetlinkConstants;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.NetlinkResponse;
-import cni.netlink.ffm.NetlinkSocket;
 import cni.netlink.ffm.netns.NetNs;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.ByteBuffer;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -27,16 +26,12 @@ import java.util.stream.IntStream;
  * {@link IOException} if the socket fails or the response is malformed or does not come within 10
  * seconds.
  */
-public final class RouteSocket implements AutoCloseable {
-  private static final Duration TIMEOUT = Duration.ofSeconds(10);
-
+public final class RouteSocket extends NetlinkClient {
   /** sizeof(struct netconfmsg), padded. */
   private static final int NETCONFMSG = 4;
 
-  private final NetlinkSocket socket;
-
-  private RouteSocket(NetlinkSocket socket) {
-    this.socket = socket;
+  private RouteSocket() throws KernelException {
+    super(NetlinkConstants.NETLINK_ROUTE);
   }
 
   /**
@@ -45,7 +40,7 @@ public final class RouteSocket implements AutoCloseable {
    * @throws KernelException if the socket cannot be opened
    */
   public static RouteSocket open() throws KernelException {
-    return new RouteSocket(NetlinkSocket.open(NetlinkConstants.NETLINK_ROUTE, TIMEOUT));
+    return new RouteSocket();
   }
 
   /**
@@ -338,15 +333,5 @@ public final class RouteSocket implements AutoCloseable {
         vlans.add(id);
       }
     }
-  }
-
-  /** Returns whether the socket may be used again, see {@link NetlinkSocket#isReusable}. */
-  public boolean isReusable() {
-    return socket.isReusable();
-  }
-
-  @Override
-  public void close() {
-    socket.close();
   }
 }
