@@ -7,6 +7,7 @@ import cni.api.ErrorCode;
 import cni.api.NetworkRequest;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
+import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkSpec;
 import cni.netlink.ffm.route.Route;
@@ -82,7 +83,7 @@ public record ParentLink(Link link, boolean inContainer) {
 
   /** The interface of the best default route: IPv4's, otherwise that of IPv6. */
   private static Optional<Link> byDefaultRoute(RouteSocket routing) throws IOException {
-    for (int family : new int[] {RtnetlinkConstants.AF_INET, RtnetlinkConstants.AF_INET6}) {
+    for (IpFamily family : IpFamily.values()) {
       Optional<Route> best =
           routing.routes(family).stream()
               .filter(ParentLink::isDefaultRoute)

@@ -84,8 +84,7 @@ record ForwardChain(Chain chain, boolean isIptables) {
 
   /** Whether packets of the address pass this chain. */
   boolean carries(InetAddress address) {
-    return chain.family() == TableFamily.INET
-        || chain.family() == IptablesRuleBuilder.familyOf(address);
+    return chain.family() == TableFamily.INET || chain.family() == TableFamily.of(address);
   }
 
   /** Returns another chain of the same table. */
