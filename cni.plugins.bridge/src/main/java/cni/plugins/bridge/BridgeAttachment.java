@@ -160,7 +160,7 @@ final class BridgeAttachment {
         .orElseThrow(
             () ->
                 invalid(
-                    "ipam has no interface for its addresses: the plugin before bridge made no "
+                    "ipam has no interface for its addresses: the plugin before bridge created no "
                         + ifName()
                         + " in "
                         + sandboxPath()));

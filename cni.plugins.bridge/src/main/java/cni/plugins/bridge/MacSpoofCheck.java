@@ -124,7 +124,7 @@ final class MacSpoofCheck {
         rules(installed, portChain).stream().anyMatch(it -> it.jumpsTo(macChain.name()));
     if (!jumps || !linked || !drops) {
       throw AttachmentCheck.mismatch(
-          "other hardware addresses than %s are not refused (macspoofchk): rules of chain \"%s\" are missing"
+          "frames from other hardware addresses than %s are not dropped (macspoofchk): rules of chain \"%s\" are missing"
               .formatted(mac, portChain));
     }
   }

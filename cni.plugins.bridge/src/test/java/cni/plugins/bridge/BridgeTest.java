@@ -213,7 +213,7 @@ class BridgeTest {
         "c|ip addr del 10.50.0.2/24 dev eth0|address 10.50.0.2/24 is missing from interface eth0",
         "c|ip addr flush dev eth0|is missing from interface eth0",
         "c|ip route del default|route 0.0.0.0/0 via 10.50.0.1 is missing",
-        "c|ip route replace default via 10.50.0.9|what leads there goes via 10.50.0.9",
+        "c|ip route replace default via 10.50.0.9|the routes to this destination go via 10.50.0.9",
         "c|ip link set eth0 address 02:00:00:00:00:99|has hardware address 02:00:00:00:00:99",
         "c|ip link del eth0|interface eth0 is missing from the container",
         "h|ip link set VETH nomaster|is not a port of bridge br0",

@@ -241,7 +241,7 @@ public final class AttachmentCheck {
     return routes.stream()
         .flatMap(route -> route.hops().stream())
         .map(hop -> hop.gateway().map(AttachmentCheck::via).orElse("on link " + hop.link()))
-        .collect(Collectors.joining(", ", "; what leads there goes ", ""));
+        .collect(Collectors.joining(", ", "; the routes to this destination go ", ""));
   }
 
   private static String via(InetAddress gateway) {

@@ -148,7 +148,7 @@ public final class Masquerade {
         requireRule(
             installed.stream()
                 .anyMatch(it -> it.chain().equals(POSTROUTING) && it.rule().equals(rule)),
-            "chain \"" + POSTROUTING + "\" is not as ipMasq needs it: a rule is missing");
+            "chain \"" + POSTROUTING + "\" lacks a rule of ipMasq");
       }
       for (Cidr address : addresses) {
         Rule wanted = rule(address);
