@@ -7,14 +7,15 @@ import cni.netlink.ffm.route.Link;
 import java.io.IOException;
 import java.util.List;
 
-/** Has the host pass on packets between its interfaces. */
+/** Sysctls of a host that forwards packets of containers. */
 public final class Forwarding {
   private Forwarding() {}
 
   /**
-   * Switches forwarding on for the families that the addresses belong to.
+   * Enables forwarding for the address families of the addresses ({@code net.ipv4.ip_forward},
+   * {@code net.ipv6.conf.all.forwarding}).
    *
-   * @throws CniException code 999 if the kernel parameter cannot be set
+   * @throws CniException code 999 if a sysctl cannot be set
    */
   public static void enable(NetNsSession host, List<Result.IpConfig> ips) throws CniException {
     boolean v4 = ips.stream().anyMatch(ip -> ip.address().isV4());
@@ -32,10 +33,10 @@ public final class Forwarding {
   }
 
   /**
-   * Has the host take no router advertisements from an interface: its routes are ours, and no
-   * container may announce any to the host.
+   * Disables router advertisements on an interface of the host ({@code accept_ra}), because a
+   * container must not be able to announce routes to the host.
    *
-   * @throws IOException if the kernel parameter cannot be set
+   * @throws IOException if the sysctl cannot be set
    */
   public static void disableAcceptRa(NetNsSession host, Link link) throws IOException {
     if (link.acceptRa() > 0) {

@@ -13,7 +13,6 @@ import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.nftables.ConntrackSocket;
 import cni.netlink.ffm.nftables.InstalledRule;
-import cni.netlink.ffm.nftables.IptablesRuleBuilder;
 import cni.netlink.ffm.nftables.NftablesSocket;
 import cni.netlink.ffm.nftables.RuleBuilder;
 import cni.netlink.ffm.nftables.RulesetReconciler;
@@ -67,7 +66,7 @@ public final class PortMapPlugin implements NetworkPlugin {
             // Not earlier: a refused ADD must not remove the rules of an earlier one.
             rollback.add(() -> removeRules(host, request));
             for (Cidr address : addresses) {
-              deleteUdpConnections(host, config, IptablesRuleBuilder.familyOf(address.address()));
+              deleteUdpConnections(host, config, TableFamily.of(address.address()));
               if (address.isV4() && config.snat()) {
                 enableRouteLocalnet(host, address);
               }
@@ -88,7 +87,7 @@ public final class PortMapPlugin implements NetworkPlugin {
       throws CniException, IOException {
     var reconciler = new RulesetReconciler(nftables);
     for (Cidr address : addresses) {
-      TableFamily family = IptablesRuleBuilder.familyOf(address.address());
+      TableFamily family = TableFamily.of(address.address());
       requireNoConflict(reconciler, request, config.mappings(family), family);
       if (config.backend() == RuleBackend.IPTABLES) {
         iptablesRules(request, family).add(reconciler, config, address);
@@ -215,7 +214,7 @@ public final class PortMapPlugin implements NetworkPlugin {
 
   private static List<InstalledRule> expectedRules(
       AttachmentRequest request, PortMapConfig config, Cidr address) throws CniException {
-    TableFamily family = IptablesRuleBuilder.familyOf(address.address());
+    TableFamily family = TableFamily.of(address.address());
     return config.backend() == RuleBackend.IPTABLES
         ? iptablesRules(request, family).expectedRules(config, address)
         : nftablesRules(request, family).expectedRules(config, address);

@@ -3,7 +3,6 @@ package cni.plugins.meta.portmap;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.InetAddresses;
-import cni.netlink.ffm.nftables.IptablesRuleBuilder;
 import cni.netlink.ffm.nftables.RuleBuilder;
 import cni.netlink.ffm.nftables.TableFamily;
 import java.net.InetAddress;
@@ -41,7 +40,7 @@ record PortMapping(
         parsePort(entry, "containerPort"),
         entry.parsed("protocol", PortMapping::parseProtocol).orElse(RuleBuilder.TCP),
         address.filter(it -> !it.isAnyLocalAddress()),
-        address.map(IptablesRuleBuilder::familyOf));
+        address.map(TableFamily::of));
   }
 
   private static int parsePort(ConfigObject entry, String key) throws CniException {
