@@ -21,6 +21,7 @@ import cni.api.ResultJson;
 import cni.api.SpecVersion;
 import cni.api.TraceContext;
 import cni.api.Verb;
+import cni.api.internal.CniCallable;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.netns.NetNs;
 import java.io.IOException;
@@ -260,16 +261,11 @@ public final class ServedPlugin {
     return Optional.empty();
   }
 
-  /** A part of a request that can be read or not. */
-  private interface RequestPart<T> {
-    Optional<T> read() throws CniException;
-  }
-
   /** What DEL does not need must not keep it from its work. */
-  private <T> Optional<T> readUnlessDelete(Verb verb, PrintStream err, RequestPart<T> part)
-      throws CniException {
+  private <T> Optional<T> readUnlessDelete(
+      Verb verb, PrintStream err, CniCallable<Optional<T>> part) throws CniException {
     try {
-      return part.read();
+      return part.call();
     } catch (CniException e) {
       if (verb != Verb.DEL) {
         throw e;
