@@ -159,15 +159,21 @@ final class PluginDirectories {
     }
   }
 
+  /**
+   * Reads the directory of a plugin, and again if it was replaced meanwhile: what was read, or the
+   * failure to do so, may come from a mixture of both versions.
+   */
   private Contents read(Path directory, Stamp stamp, @Nullable Contents previous) {
+    Contents contents = load(directory, stamp, previous);
+    Stamp after = Stamp.of(directory);
+    return after.equals(stamp) ? contents : read(directory, after, previous);
+  }
+
+  private Contents load(Path directory, Stamp stamp, @Nullable Contents previous) {
     try {
       boolean mayUseNative = nativeAccess.contains(directory.getFileName().toString());
       List<PluginLayer.LoadedPlugin> plugins = PluginLayer.load(directory, mayUseNative);
-      Stamp after = Stamp.of(directory);
-      // If it was replaced while it was read, what was read may be a mixture of both versions.
-      return after.equals(stamp)
-          ? new Contents(stamp, plugins, Optional.empty())
-          : read(directory, after, previous);
+      return new Contents(stamp, plugins, Optional.empty());
     } catch (CniException e) {
       List<PluginLayer.LoadedPlugin> instead = previous == null ? List.of() : previous.plugins();
       String then = instead.isEmpty() ? "" : "; the version before it stays in its place";

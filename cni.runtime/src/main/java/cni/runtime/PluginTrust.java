@@ -1,6 +1,7 @@
 package cni.runtime;
 
 import cni.api.NetworkPlugin;
+import java.util.Objects;
 
 /**
  * Decides which plugins run on the caller's thread: those of this project, which keep their
@@ -30,7 +31,7 @@ final class PluginTrust {
     if (api.isNamed()) {
       return api.isExported(INTERNAL_PACKAGE, type.getModule());
     }
-    return type.getClassLoader() == NetworkPlugin.class.getClassLoader()
+    return Objects.equals(type.getClassLoader(), NetworkPlugin.class.getClassLoader())
         && type.getPackageName().startsWith(PROJECT_PREFIX);
   }
 }

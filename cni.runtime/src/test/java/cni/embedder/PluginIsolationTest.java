@@ -38,7 +38,7 @@ class PluginIsolationTest extends PluginDirectoryTestBase {
         sourceOf("claimant", "return Thread.currentThread().getName();", "")
             .replace("package demo;", "package " + CLAIMED + ";");
     String module = PluginCompiler.MODULE.replace("demo", CLAIMED);
-    compiler.jar(jarDirectory, "1", Map.of("module-info.java", module, "Demo.java", source));
+    compiler.compileJar(jarDirectory, "1", Map.of("module-info.java", module, "Demo.java", source));
   }
 
   private static void assertIsolated(Cni host) throws Exception {
