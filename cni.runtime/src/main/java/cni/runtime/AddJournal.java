@@ -5,6 +5,7 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.internal.AtomicFiles;
 import cni.api.internal.FileRecycler;
+import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
@@ -147,7 +148,8 @@ final class AddJournal {
     } catch (NoSuchFileException e) {
       return; // there is no directory yet, or another process has just removed the file
     } catch (IOException | DirectoryIteratorException e) {
-      throw new CniException(ErrorCode.IO_FAILURE, directory + " cannot be swept: " + e, e);
+      throw new CniException(
+          ErrorCode.IO_FAILURE, directory + " cannot be swept: " + IoErrors.reason(e), e);
     }
   }
 }

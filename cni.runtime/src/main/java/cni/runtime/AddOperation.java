@@ -1,7 +1,5 @@
 package cni.runtime;
 
-import static cni.runtime.Log.LOG;
-
 import cni.api.Attachment;
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
@@ -12,6 +10,7 @@ import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.SpecVersion;
 import cni.api.Verb;
+import cni.api.internal.LazyLogger;
 import java.util.List;
 import java.util.Optional;
 
@@ -20,6 +19,8 @@ import java.util.Optional;
  * locks of the network and of the container.
  */
 final class AddOperation {
+  private static final LazyLogger LOG = new LazyLogger("cni.runtime");
+
   private final Cni cni;
   private final NetworkConfig config;
   private final Attachment attachment;
@@ -118,7 +119,7 @@ final class AddOperation {
     try {
       cni.journal().remove(config.name(), attachment.id());
     } catch (CniException e) {
-      LOG.log(System.Logger.Level.WARNING, "ADD has ended, but " + e.getMessage());
+      LOG.get().log(System.Logger.Level.WARNING, "ADD has ended, but " + e.getMessage());
     }
   }
 

@@ -1,10 +1,9 @@
 package cni.runtime;
 
-import static cni.runtime.Log.LOG;
-
 import cni.api.CniException;
 import cni.api.Names;
 import cni.api.NetworkPlugin;
+import cni.api.internal.LazyLogger;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
@@ -19,6 +18,8 @@ import java.util.TreeMap;
  * broken one is left out and reported as disabled.
  */
 final class BuiltInPlugins {
+  private static final LazyLogger LOG = new LazyLogger("cni.runtime");
+
   /** How many providers may fail; a loader may report the same failure without end. */
   private static final int MAX_FAILURES = 100;
 
@@ -64,7 +65,7 @@ final class BuiltInPlugins {
   private void disable(String name, String location, String reason) {
     var it = new PluginRegistry.DisabledPlugin(name, location, reason);
     disabled.add(it);
-    LOG.log(System.Logger.Level.WARNING, it.toString());
+    LOG.get().log(System.Logger.Level.WARNING, it.toString());
   }
 
   /** The plugin of a type; absent if there is none. */

@@ -5,6 +5,7 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.internal.FileRecycler;
+import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.charset.StandardCharsets;
@@ -126,7 +127,9 @@ final class CacheDirectory {
       throw CniException.interrupted("reading " + file);
     } catch (IOException e) {
       throw new CniException(
-          ErrorCode.IO_FAILURE, "the result kept in " + file + " cannot be read: " + e, e);
+          ErrorCode.IO_FAILURE,
+          "the result kept in " + file + " cannot be read: " + IoErrors.reason(e),
+          e);
     }
   }
 
@@ -189,7 +192,8 @@ final class CacheDirectory {
     } catch (NoSuchFileException | NotDirectoryException e) {
       return files;
     } catch (IOException | DirectoryIteratorException e) {
-      throw new CniException(ErrorCode.IO_FAILURE, path + " cannot be read: " + e, e);
+      throw new CniException(
+          ErrorCode.IO_FAILURE, path + " cannot be read: " + IoErrors.reason(e), e);
     }
     return files;
   }
@@ -207,7 +211,8 @@ final class CacheDirectory {
     try {
       recycler.recycle(file.get());
     } catch (IOException e) {
-      throw new CniException(ErrorCode.IO_FAILURE, file.get() + " cannot be removed: " + e, e);
+      throw new CniException(
+          ErrorCode.IO_FAILURE, file.get() + " cannot be removed: " + IoErrors.reason(e), e);
     }
   }
 }

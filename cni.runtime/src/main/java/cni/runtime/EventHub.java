@@ -1,11 +1,10 @@
 package cni.runtime;
 
-import static cni.runtime.Log.LOG;
-
 import cni.api.CniException;
 import cni.api.EventSource;
 import cni.api.PluginEvent;
 import cni.api.PluginHost;
+import cni.api.internal.LazyLogger;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -24,6 +23,8 @@ import java.util.function.Consumer;
  * thread of its own. Event sources are open while there is at least one listener.
  */
 final class EventHub implements PluginHost {
+  private static final LazyLogger LOG = new LazyLogger("cni.runtime");
+
   /** How many events a listener may be behind before it misses some. */
   private static final int QUEUE_CAPACITY = 4096;
 
@@ -80,7 +81,7 @@ final class EventHub implements PluginHost {
     try {
       openSources.add(source.open(this));
     } catch (CniException | RuntimeException e) {
-      LOG.log(System.Logger.Level.WARNING, "events are missing: " + e.getMessage(), e);
+      LOG.get().log(System.Logger.Level.WARNING, "events are missing: " + e.getMessage(), e);
     }
   }
 
@@ -95,7 +96,7 @@ final class EventHub implements PluginHost {
         try {
           it.close();
         } catch (IOException e) {
-          LOG.log(System.Logger.Level.WARNING, "an event source cannot be closed", e);
+          LOG.get().log(System.Logger.Level.WARNING, "an event source cannot be closed", e);
         }
       }
       openSources.clear();
@@ -115,7 +116,8 @@ final class EventHub implements PluginHost {
 
     void offer(PluginEvent event) {
       if (!queue.offer(event) && missed.getAndIncrement() == 0) {
-        LOG.log(System.Logger.Level.WARNING, "an event listener is too slow and misses events");
+        LOG.get()
+            .log(System.Logger.Level.WARNING, "an event listener is too slow and misses events");
       }
     }
 
@@ -126,7 +128,7 @@ final class EventHub implements PluginHost {
           try {
             consumer.accept(event);
           } catch (RuntimeException e) {
-            LOG.log(System.Logger.Level.WARNING, "an event listener failed at " + event, e);
+            LOG.get().log(System.Logger.Level.WARNING, "an event listener failed at " + event, e);
           }
         }
       } catch (InterruptedException e) {

@@ -1,7 +1,5 @@
 package cni.runtime;
 
-import static cni.runtime.Log.LOG;
-
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.Deadline;
@@ -17,6 +15,7 @@ import cni.api.SpecVersion;
 import cni.api.Verb;
 import cni.api.internal.CniCallable;
 import cni.api.internal.CniRunnable;
+import cni.api.internal.LazyLogger;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -26,6 +25,8 @@ import org.jspecify.annotations.Nullable;
  * {@link PluginTrust} decides which plugins need this.
  */
 final class IsolatedPlugin implements ResidentPlugin {
+  private static final LazyLogger LOG = new LazyLogger("cni.runtime");
+
   private final NetworkPlugin plugin;
   private final String type;
   private final Set<SpecVersion> versions;
@@ -120,7 +121,7 @@ final class IsolatedPlugin implements ResidentPlugin {
       try {
         isolated("stop", resident::stop);
       } catch (CniException e) {
-        LOG.log(System.Logger.Level.WARNING, e.getMessage());
+        LOG.get().log(System.Logger.Level.WARNING, e.getMessage());
       }
     }
   }

@@ -1,7 +1,5 @@
 package cni.runtime;
 
-import static cni.runtime.Log.LOG;
-
 import cni.api.Attachment;
 import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
@@ -17,6 +15,7 @@ import cni.api.SpecVersion;
 import cni.api.TraceContext;
 import cni.api.Verb;
 import cni.api.internal.CniRunnable;
+import cni.api.internal.LazyLogger;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -41,6 +40,8 @@ import java.util.concurrent.Future;
  * and cheap; obtain a new one to pick up a changed file.
  */
 public final class Network {
+  private static final LazyLogger LOG = new LazyLogger("cni.runtime");
+
   /**
    * How many stale attachments GC deletes at a time. The kernel waits out an RCU grace period for
    * each deletion of a link; concurrent ones share it.
@@ -169,7 +170,7 @@ public final class Network {
       if (!e.is(ErrorCode.IO_FAILURE)) {
         throw e;
       }
-      LOG.log(System.Logger.Level.WARNING, "DEL goes on without a lock: " + e.getMessage());
+      LOG.get().log(System.Logger.Level.WARNING, "DEL goes on without a lock: " + e.getMessage());
       return () -> {};
     }
   }
@@ -198,7 +199,7 @@ public final class Network {
     try {
       removal.run();
     } catch (CniException e) {
-      LOG.log(System.Logger.Level.WARNING, "DEL is done, but " + e.getMessage());
+      LOG.get().log(System.Logger.Level.WARNING, "DEL is done, but " + e.getMessage());
     }
   }
 
@@ -210,7 +211,7 @@ public final class Network {
     try {
       return cni.cache().result(name(), attachment.id(), version);
     } catch (CniException e) {
-      LOG.log(System.Logger.Level.WARNING, "DEL goes on without it: " + e.getMessage());
+      LOG.get().log(System.Logger.Level.WARNING, "DEL goes on without it: " + e.getMessage());
       return Optional.empty();
     }
   }

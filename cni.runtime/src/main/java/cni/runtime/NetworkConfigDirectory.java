@@ -5,11 +5,11 @@ import cni.api.ConfigObject;
 import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.NetworkConfig;
+import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -115,10 +115,9 @@ final class NetworkConfigDirectory {
   private static byte[] bytes(Path file) throws CniException {
     try {
       return Files.readAllBytes(file);
-    } catch (NoSuchFileException e) {
-      throw new CniException(ErrorCode.IO_FAILURE, file + " does not exist", e);
     } catch (IOException e) {
-      throw new CniException(ErrorCode.IO_FAILURE, file + " cannot be read: " + e, e);
+      throw new CniException(
+          ErrorCode.IO_FAILURE, file + " cannot be read: " + IoErrors.reason(e), e);
     }
   }
 
@@ -143,7 +142,8 @@ final class NetworkConfigDirectory {
         }
       }
     } catch (IOException | DirectoryIteratorException e) {
-      throw new CniException(ErrorCode.IO_FAILURE, directory + " cannot be read: " + e, e);
+      throw new CniException(
+          ErrorCode.IO_FAILURE, directory + " cannot be read: " + IoErrors.reason(e), e);
     }
     return new ArrayList<>(files);
   }

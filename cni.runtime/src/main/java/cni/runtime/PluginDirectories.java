@@ -1,9 +1,9 @@
 package cni.runtime;
 
-import static cni.runtime.Log.LOG;
-
 import cni.api.CniException;
 import cni.api.PluginHost;
+import cni.api.internal.IoErrors;
+import cni.api.internal.LazyLogger;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -34,6 +34,8 @@ import org.jspecify.annotations.Nullable;
  * one, remains in use.
  */
 final class PluginDirectories {
+  private static final LazyLogger LOG = new LazyLogger("cni.runtime");
+
   private final List<Path> roots;
   private final Set<String> nativeAccess;
   private volatile Snapshot snapshot;
@@ -116,7 +118,7 @@ final class PluginDirectories {
     Set<PluginRegistry.DisabledPlugin> logged = new HashSet<>(previous.disabled());
     for (PluginRegistry.DisabledPlugin it : current.disabled()) {
       if (logged.add(it)) {
-        LOG.log(System.Logger.Level.WARNING, it.toString());
+        LOG.get().log(System.Logger.Level.WARNING, it.toString());
       }
     }
   }
@@ -154,7 +156,10 @@ final class PluginDirectories {
     } catch (NoSuchFileException | NotDirectoryException e) {
       return List.of();
     } catch (IOException e) {
-      LOG.log(System.Logger.Level.WARNING, "plugin directory " + root + " cannot be read: " + e);
+      LOG.get()
+          .log(
+              System.Logger.Level.WARNING,
+              "plugin directory " + root + " cannot be read: " + IoErrors.reason(e));
       return List.of();
     }
   }

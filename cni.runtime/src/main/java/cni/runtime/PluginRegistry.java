@@ -1,6 +1,5 @@
 package cni.runtime;
 
-import static cni.runtime.Log.LOG;
 import static java.util.Comparator.comparing;
 import static java.util.stream.Collectors.joining;
 
@@ -13,6 +12,8 @@ import cni.api.PluginConfig;
 import cni.api.PluginHost;
 import cni.api.ResidentPlugin;
 import cni.api.SpecVersion;
+import cni.api.internal.IoErrors;
+import cni.api.internal.LazyLogger;
 import cni.exec.ExecutablePlugin;
 import cni.exec.PluginPath;
 import cni.exec.StderrHandler;
@@ -32,6 +33,8 @@ import java.util.stream.Stream;
  * type provides it, unless {@link Cni.Builder#forceSource} names the only one to use.
  */
 public final class PluginRegistry implements Delegates {
+  private static final LazyLogger LOG = new LazyLogger("cni.runtime");
+
   private final ServiceLoader<NetworkPlugin> loader;
   private final PluginDirectories directories;
   private final PluginPath path;
@@ -203,10 +206,11 @@ public final class PluginRegistry implements Delegates {
     try {
       plugin.start(host);
     } catch (CniException | RuntimeException e) {
-      LOG.log(
-          System.Logger.Level.WARNING,
-          "plugin " + plugin.type() + " cannot start its work between operations",
-          e);
+      LOG.get()
+          .log(
+              System.Logger.Level.WARNING,
+              "plugin " + plugin.type() + " cannot start its work between operations",
+              e);
     }
   }
 
@@ -251,7 +255,9 @@ public final class PluginRegistry implements Delegates {
       };
     } catch (IOException e) {
       throw new CniException(
-          ErrorCode.IO_FAILURE, "the plugin path " + path + " cannot be read: " + e, e);
+          ErrorCode.IO_FAILURE,
+          "the plugin path " + path + " cannot be read: " + IoErrors.describe(e),
+          e);
     }
   }
 

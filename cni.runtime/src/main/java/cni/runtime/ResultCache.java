@@ -8,6 +8,7 @@ import cni.api.ResultJson;
 import cni.api.SpecVersion;
 import cni.api.internal.AtomicFiles;
 import cni.api.internal.FileRecycler;
+import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.Files;
@@ -112,7 +113,9 @@ final class ResultCache {
     return e instanceof ClosedByInterruptException
         ? CniException.interrupted("keeping the result in " + file)
         : new CniException(
-            ErrorCode.IO_FAILURE, "the result cannot be kept in " + file + ": " + e, e);
+            ErrorCode.IO_FAILURE,
+            "the result cannot be kept in " + file + ": " + IoErrors.reason(e),
+            e);
   }
 
   /**

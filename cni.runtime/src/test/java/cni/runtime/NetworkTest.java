@@ -276,7 +276,8 @@ class NetworkTest {
     CniException noFile =
         assertThrows(CniException.class, () -> cni.network(directory.resolve("none.conf")));
     assertEquals(5, noFile.code());
-    assertEquals(directory + "/none.conf does not exist", noFile.getMessage());
+    assertEquals(
+        directory + "/none.conf cannot be read: no such file or directory", noFile.getMessage());
   }
 
   @Test
