@@ -134,4 +134,28 @@ class InterruptedAddTest {
     assertEquals("DEL first", FakePlugin.CALLS.get(1));
     assertEquals(List.of("n-c3-eth0"), filesIn("begun"));
   }
+
+  @Test
+  void failedAddKeepsTheJournalEntryOfAnInterruptedOne() throws Exception {
+    network("").add(ATTACHMENT);
+    Files.createDirectories(journalFile.getParent());
+    Files.move(resultFile, journalFile);
+    assertThrows(CniException.class, () -> network(", \"ADD\": \"fail\"").add(ATTACHMENT));
+    assertEquals(List.of("n-c1-eth0"), filesIn("begun"));
+    assertEquals(List.of(), filesIn("results"));
+  }
+
+  @Test
+  void addRemovesTheJournalEntryOfAnInterruptedOne() throws Exception {
+    network("").add(ATTACHMENT);
+    Files.createDirectories(journalFile.getParent());
+    Files.move(resultFile, journalFile);
+    network("").add(ATTACHMENT);
+    assertEquals(List.of(), filesIn("begun"));
+    assertEquals(List.of("n-c1-eth0"), filesIn("results"));
+    Files.copy(resultFile, journalFile); // the ADD that stored the result died before removing it
+    network("").add(ATTACHMENT);
+    assertEquals(List.of(), filesIn("begun"));
+    assertEquals(List.of("n-c1-eth0"), filesIn("results"));
+  }
 }
