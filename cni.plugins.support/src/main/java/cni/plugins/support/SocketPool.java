@@ -46,7 +46,7 @@ final class SocketPool<S> {
   /**
    * Creates an empty pool.
    *
-   * @param closer closes a socket
+   * @param close closes a socket
    */
   SocketPool(Consumer<S> close) {
     this.closer = close;
