@@ -57,12 +57,9 @@ final class ContainerProbe {
     try (NetNs netns = NetNs.open(Path.of(call.get("CNI_NETNS")));
         RouteSocket routing = RouteSocket.open(netns)) {
       Link link = routing.links(call.get("CNI_IFNAME")).getFirst();
-      List<Cidr> there =
-          routing.addresses(link.index()).stream()
-              .map((InterfaceAddress it) -> new Cidr(it.address(), it.prefix()))
-              .toList();
+      List<Cidr> actual = AddRequirements.addresses(routing, link);
       for (JsonNode ip : call.config().path("prevResult").path("ips")) {
-        if (!there.contains(Cidr.parse(ip.path("address").asString("")))) {
+        if (!actual.contains(Cidr.parse(ip.path("address").asString("")))) {
           return false;
         }
       }

@@ -1,6 +1,5 @@
 package cni.plugins.meta.debug;
 
-import static cni.plugins.meta.Log.LOG;
 import static java.nio.file.StandardOpenOption.APPEND;
 import static java.nio.file.StandardOpenOption.CREATE;
 
@@ -16,6 +15,8 @@ import cni.api.NetworkRequest;
 import cni.api.PluginRequest;
 import cni.api.Result;
 import cni.api.ResultJson;
+import cni.api.internal.IoErrors;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.process.ChildEnvironment;
 import cni.netlink.ffm.process.ChildProcess;
@@ -32,14 +33,17 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Changes nothing and records every call in the file {@code cniOutput}, in the format of
- * plugins/debug of containernetworking/cni; runs the commands of {@code addHooks}, {@code delHooks}
- * and {@code checkHooks} in the container's namespace. For tests of chains and runtimes.
+ * The debug plugin: appends every call to the file {@code cniOutput}, in the format of
+ * plugins/debug of containernetworking/cni, and runs the commands of {@code addHooks}, {@code
+ * delHooks} and {@code checkHooks} in the container's namespace. It returns the previous result
+ * unchanged. For tests of chains and runtimes.
  */
 public final class DebugPlugin implements NetworkPlugin {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
+
   private static final int MAX_OUTPUT_BYTES = 64 * 1024;
 
-  /** The plugin as the runtime makes it. */
+  /** Creates the plugin; called by the ServiceLoader. */
   public DebugPlugin() {}
 
   @Override
@@ -76,7 +80,7 @@ public final class DebugPlugin implements NetworkPlugin {
     recordCall("CmdStatus", request, "", "", "", "", request.config().json());
   }
 
-  private static void recordCall(String what, AttachmentRequest request) throws CniException {
+  private static void recordCall(String call, AttachmentRequest request) throws CniException {
     ObjectNode input = Json.object();
     input.setAll(request.config().json());
     if (request.prevResult().isPresent()) {
@@ -84,7 +88,7 @@ public final class DebugPlugin implements NetworkPlugin {
           "prevResult", ResultJson.write(request.prevResult().get(), request.config().version()));
     }
     recordCall(
-        what,
+        call,
         request,
         request.attachment().containerId(),
         request.attachment().sandbox(),
@@ -94,7 +98,7 @@ public final class DebugPlugin implements NetworkPlugin {
   }
 
   private static void recordCall(
-      String what,
+      String call,
       PluginRequest request,
       String containerId,
       String netns,
@@ -117,17 +121,19 @@ public final class DebugPlugin implements NetworkPlugin {
         StdinData: %s
         ----------------------
         """
-            .formatted(what, containerId, netns, ifName, args, input);
+            .formatted(call, containerId, netns, ifName, args, input);
     try {
       byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
       Files.write(Path.of(file.get()), bytes, CREATE, APPEND);
     } catch (IOException | InvalidPathException e) {
       throw new CniException(
-          ErrorCode.IO_FAILURE, "cniOutput " + file.get() + " cannot be written: " + e, e);
+          ErrorCode.IO_FAILURE,
+          "cniOutput " + file.get() + " cannot be written: " + IoErrors.reason(e),
+          e);
     }
   }
 
-  /** A hook that fails, or a namespace that is gone, is no failure of the plugin. */
+  /** Runs the commands of a key. Commands that fail and a missing namespace are no errors. */
   private static void runHooks(String key, AttachmentRequest request) throws CniException {
     ConfigObject config = request.config().view();
     if (!config.has(key)) {
@@ -152,7 +158,7 @@ public final class DebugPlugin implements NetworkPlugin {
     if (lists == null
         || !lists.isArray()
         || lists.valueStream().anyMatch(it -> !it.isArray() || it.isEmpty())) {
-      throw config.invalid(key, "must be a list of commands, each a list of words");
+      throw config.invalid(key, "must be a list of commands, each a non-empty list of arguments");
     }
     return lists
         .valueStream()
@@ -160,21 +166,22 @@ public final class DebugPlugin implements NetworkPlugin {
         .toList();
   }
 
-  private static void runHook(List<String> command, NetNsSession sandbox, Duration patience)
+  private static void runHook(List<String> command, NetNsSession sandbox, Duration timeout)
       throws CniException {
     try (ChildProcess process =
         sandbox.<ChildProcess, KernelException>callInside(
             () ->
                 ChildProcess.start(
                     command, ChildEnvironment.inherited(), new byte[0], MAX_OUTPUT_BYTES))) {
-      boolean ended = process.communicate(patience);
+      boolean ended = process.communicate(timeout);
       if (!ended || process.exitStatus().orElse(1) != 0) {
-        LOG.log(
-            System.Logger.Level.WARNING,
-            "hook " + command + " failed: " + process.output() + process.errorOutput());
+        LOG.get()
+            .log(
+                System.Logger.Level.WARNING,
+                "hook " + command + " failed: " + process.output() + process.errorOutput());
       }
     } catch (KernelException e) {
-      LOG.log(System.Logger.Level.WARNING, "hook " + command + ": " + e.getMessage());
+      LOG.get().log(System.Logger.Level.WARNING, "hook " + command + ": " + e.getMessage());
     } catch (InterruptedException e) {
       throw CniException.interrupted("running hook " + command);
     }
