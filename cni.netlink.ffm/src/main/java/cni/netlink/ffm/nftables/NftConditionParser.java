@@ -57,7 +57,7 @@ public final class NftConditionParser {
     int end = 0;
     while (end < text.strip().length()) {
       if (!word.find(end) || word.start() != end) {
-        throw new IllegalArgumentException("cannot be read from " + text.strip().substring(end));
+        throw new IllegalArgumentException("are malformed at: " + text.strip().substring(end));
       }
       words.add(word.group(1));
       end = word.end();
@@ -67,7 +67,7 @@ public final class NftConditionParser {
 
   private String next() {
     if (position == words.size()) {
-      throw new IllegalArgumentException("end too early, after " + words.getLast());
+      throw new IllegalArgumentException("are incomplete after " + words.getLast());
     }
     return words.get(position++);
   }
@@ -100,7 +100,7 @@ public final class NftConditionParser {
     return new UnsupportedOperationException(
         "have "
             + word
-            + ", which is not supported; what is: ip and ip6 saddr and daddr, tcp, udp and sctp"
+            + ", which is not supported; supported are ip and ip6 saddr and daddr, tcp, udp and sctp"
             + " sport and dport, iifname, oifname, meta l4proto, meta mark, ct state, counter");
   }
 
@@ -209,7 +209,8 @@ public final class NftConditionParser {
 
   private static ValueRange interfaceElement(String word) {
     if (word.contains("*")) {
-      throw new IllegalArgumentException("have " + word + " in a set: give whole names");
+      throw new IllegalArgumentException(
+          "have " + word + " in a set, where interface names must be complete");
     }
     return ValueRange.single(RuleBuilder.interfaceName(unquoted(word)));
   }
@@ -289,6 +290,6 @@ public final class NftConditionParser {
     } catch (NumberFormatException e) {
       // reported below
     }
-    throw new IllegalArgumentException("have " + word + " instead of a number up to " + max);
+    throw new IllegalArgumentException("have " + word + ", which is not a number from 0 to " + max);
   }
 }

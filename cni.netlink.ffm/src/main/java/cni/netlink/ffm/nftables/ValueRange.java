@@ -60,7 +60,8 @@ record ValueRange(Bytes first, Bytes last, int prefix) {
     } catch (IllegalArgumentException e) {
       // reported below
     }
-    throw new IllegalArgumentException("have " + text + " instead of an address of " + family);
+    throw new IllegalArgumentException(
+        "have " + text + ", which is not an address of family " + family);
   }
 
   /**

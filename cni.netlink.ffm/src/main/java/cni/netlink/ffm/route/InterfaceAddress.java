@@ -8,7 +8,6 @@ import static cni.netlink.ffm.route.RtnetlinkConstants.*;
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
 import cni.netlink.ffm.NetlinkRequest;
-import java.net.Inet4Address;
 import java.net.InetAddress;
 import java.nio.ByteBuffer;
 
@@ -74,7 +73,7 @@ public record InterfaceAddress(int link, InetAddress address, int prefix, int fl
             requestFlags);
     message.u8(IpFamily.of(address).number()).u8(prefix).u8(0).u8(RT_SCOPE_UNIVERSE).u32(link);
     message.bytes(IFA_LOCAL, bytes).bytes(IFA_ADDRESS, bytes);
-    if (address instanceof Inet4Address && prefix <= MAX_BROADCAST_PREFIX) {
+    if (IpFamily.of(address) == IpFamily.IPV4 && prefix <= MAX_BROADCAST_PREFIX) {
       int hostMask = -1 >>> prefix;
       int broadcast = ByteBuffer.wrap(bytes).getInt() | hostMask;
       message.bytes(IFA_BROADCAST, ByteBuffer.allocate(4).putInt(broadcast).array());

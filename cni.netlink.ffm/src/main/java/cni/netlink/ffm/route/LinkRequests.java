@@ -76,7 +76,8 @@ public final class LinkRequests {
             families ->
                 families.nest(
                     AF_INET,
-                    v4 -> v4.nest(IFLA_INET_CONF, conf -> conf.u32(IPV4_DEVCONF_ARP_NOTIFY, 1))));
+                    inet ->
+                        inet.nest(IFLA_INET_CONF, conf -> conf.u32(IPV4_DEVCONF_ARP_NOTIFY, 1))));
   }
 
   /** Returns a request that sets a link down. */

@@ -9,7 +9,6 @@ import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
 import cni.netlink.ffm.NetlinkConstants;
 import cni.netlink.ffm.NetlinkRequest;
-import java.net.Inet4Address;
 import java.net.InetAddress;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
@@ -117,7 +116,7 @@ public record Route(
    * @param link the index of the link
    */
   public List<Route> partsThrough(int link) {
-    if (hops.size() > 1 && destination instanceof Inet4Address) {
+    if (hops.size() > 1 && IpFamily.of(destination) == IpFamily.IPV4) {
       return List.of();
     }
     return hops.stream()
