@@ -1,11 +1,10 @@
 package cni.plugins.support;
 
-import static cni.plugins.support.Log.LOG;
-
 import cni.api.CniException;
 import cni.api.EventSource;
 import cni.api.PluginEvent;
 import cni.api.PluginHost;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.NetlinkConstants;
 import cni.netlink.ffm.NetlinkMonitor;
@@ -30,6 +29,8 @@ import java.util.Optional;
  * published.
  */
 public final class AttachmentEventSource implements EventSource {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.support");
+
   /** The delay after a notification; notifications come in bursts. */
   private static final Duration BURST_DELAY = Duration.ofMillis(100);
 
@@ -110,7 +111,7 @@ public final class AttachmentEventSource implements EventSource {
         }
       } catch (IOException e) {
         if (!closed) {
-          LOG.log(System.Logger.Level.WARNING, "no more events of links and addresses", e);
+          LOG.get().log(System.Logger.Level.WARNING, "no more events of links and addresses", e);
         }
       } catch (InterruptedException e) {
         return; // by close()
@@ -129,7 +130,7 @@ public final class AttachmentEventSource implements EventSource {
         reported = current;
         unconfirmedSince.keySet().retainAll(current.keySet());
       } catch (CniException | IOException e) {
-        LOG.log(System.Logger.Level.WARNING, "comparing attachments with the kernel", e);
+        LOG.get().log(System.Logger.Level.WARNING, "comparing attachments with the kernel", e);
       }
       Thread.sleep(Duration.ofNanos((DUTY_CYCLE_DIVISOR - 1) * (System.nanoTime() - start)));
     }

@@ -1,7 +1,6 @@
 package cni.plugins.support;
 
-import static cni.plugins.support.Log.LOG;
-
+import cni.api.internal.LazyLogger;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -25,6 +24,8 @@ import java.util.stream.Collectors;
  * @param directories the directories that are searched for the command
  */
 public record LegacyIptables(Path proc, List<Path> directories) {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.support");
+
   /** The tables and commands of this system. */
   public static final LegacyIptables SYSTEM =
       new LegacyIptables(Path.of("/proc/thread-self/net"), HostCommand.DIRECTORIES);
@@ -89,10 +90,11 @@ public record LegacyIptables(Path proc, List<Path> directories) {
       if (command.isPresent()) {
         remove(host, command.get(), table, chains, rules);
       } else { // a plugin that used the tables needed the command, too
-        LOG.log(
-            System.Logger.Level.WARNING,
-            "the kernel has legacy tables of %stables, but their command is in none of %s"
-                .formatted(family, directories));
+        LOG.get()
+            .log(
+                System.Logger.Level.WARNING,
+                "the kernel has legacy tables of %stables, but their command is in none of %s"
+                    .formatted(family, directories));
       }
     }
   }

@@ -1,7 +1,5 @@
 package cni.plugins.ipam.dhcp;
 
-import static cni.plugins.ipam.Log.LOG;
-
 import cni.api.Attachment;
 import cni.api.AttachmentRequest;
 import cni.api.CniArgs;
@@ -11,6 +9,7 @@ import cni.api.ErrorCode;
 import cni.api.GcRequest;
 import cni.api.Json;
 import cni.api.Result;
+import cni.api.internal.LazyLogger;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -34,6 +33,8 @@ import tools.jackson.databind.node.ObjectNode;
  * @param socket where it listens
  */
 record DaemonLeases(Path socket) implements Leases {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
+
   static final String ALLOCATE = "DHCP.Allocate";
   static final String RELEASE = "DHCP.Release";
 
@@ -91,9 +92,10 @@ record DaemonLeases(Path socket) implements Leases {
       call(RELEASE, cmdArgs(request.attachment(), request.config().json()), deadline);
       return true;
     } catch (IOException e) {
-      LOG.log(
-          System.Logger.Level.WARNING,
-          "no dhcp daemon at " + socket + " to release the lease: " + e.getMessage());
+      LOG.get()
+          .log(
+              System.Logger.Level.WARNING,
+              "no dhcp daemon at " + socket + " to release the lease: " + e.getMessage());
       return false;
     }
   }
@@ -114,7 +116,7 @@ record DaemonLeases(Path socket) implements Leases {
     try {
       call(COLLECT, Map.of("StdinData", Json.bytes(config)), request.context().deadline());
     } catch (IOException e) {
-      LOG.log(System.Logger.Level.DEBUG, "no dhcp daemon at " + socket, e);
+      LOG.get().log(System.Logger.Level.DEBUG, "no dhcp daemon at " + socket, e);
     } catch (CniException e) {
       boolean reference = e.getMessage().contains("can't find method");
       if (!reference) {
@@ -190,7 +192,7 @@ record DaemonLeases(Path socket) implements Leases {
     } catch (InterruptedException e) {
       return; // it has answered
     } catch (IOException e) {
-      LOG.log(System.Logger.Level.DEBUG, "hanging up", e);
+      LOG.get().log(System.Logger.Level.DEBUG, "hanging up", e);
     }
   }
 

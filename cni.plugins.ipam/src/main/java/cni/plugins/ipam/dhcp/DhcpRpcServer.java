@@ -1,7 +1,5 @@
 package cni.plugins.ipam.dhcp;
 
-import static cni.plugins.ipam.Log.LOG;
-
 import cni.api.Attachment;
 import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
@@ -14,6 +12,7 @@ import cni.api.ErrorCode;
 import cni.api.GcRequest;
 import cni.api.Json;
 import cni.api.PluginConfig;
+import cni.api.internal.LazyLogger;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -36,6 +35,8 @@ import java.util.concurrent.locks.LockSupport;
  * @param leases those that are kept here
  */
 record DhcpRpcServer(LocalLeases leases) {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
+
   private static final long PAUSE_NANOS = 1_000_000_000;
 
   /**
@@ -51,7 +52,7 @@ record DhcpRpcServer(LocalLeases leases) {
       } catch (ClosedChannelException e) {
         throw e; // also by an interrupt
       } catch (IOException e) { // such as too many open files, which pass
-        LOG.log(System.Logger.Level.WARNING, "a client of the dhcp daemon is not served", e);
+        LOG.get().log(System.Logger.Level.WARNING, "a client of the dhcp daemon is not served", e);
         LockSupport.parkNanos(PAUSE_NANOS);
       }
     }
@@ -77,9 +78,9 @@ record DhcpRpcServer(LocalLeases leases) {
         answer(reader.read(), reader.read(), writer);
       }
     } catch (EOFException e) {
-      LOG.log(System.Logger.Level.TRACE, "a client has hung up");
+      LOG.get().log(System.Logger.Level.TRACE, "a client has hung up");
     } catch (IOException | RuntimeException e) {
-      LOG.log(System.Logger.Level.WARNING, "a client of the dhcp daemon: " + e, e);
+      LOG.get().log(System.Logger.Level.WARNING, "a client of the dhcp daemon: " + e, e);
     }
   }
 
@@ -103,7 +104,7 @@ record DhcpRpcServer(LocalLeases leases) {
     } catch (CniException e) {
       error = e.getMessage();
     } catch (RuntimeException e) {
-      LOG.log(System.Logger.Level.ERROR, "serving " + method, e);
+      LOG.get().log(System.Logger.Level.ERROR, "serving " + method, e);
       error = "unexpected " + e;
     }
     writer.write(

@@ -265,7 +265,7 @@ final class Dhcpv6Client implements DhcpClient {
       if (itsValid > 0) { // 0: not any more
         preferred = Math.min(preferred, itsPreferred);
         valid = Math.min(valid, itsValid);
-        var cidr = new Cidr(InetAddresses.of(address), 128);
+        var cidr = Cidr.ofHost(InetAddresses.of(address));
         ips.add(new Result.IpConfig(cidr, Optional.empty(), OptionalInt.empty()));
       }
     }

@@ -1,6 +1,5 @@
 package cni.plugins.ipam.dhcp;
 
-import static cni.plugins.ipam.Log.LOG;
 import static java.lang.System.Logger.Level.INFO;
 import static java.lang.System.Logger.Level.WARNING;
 
@@ -10,6 +9,7 @@ import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.InetAddresses;
 import cni.api.PluginEvent;
+import cni.api.internal.LazyLogger;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.file.Path;
@@ -31,6 +31,8 @@ import org.jspecify.annotations.Nullable;
  * leases whose keeper is gone another takes over.
  */
 final class LeaseManager implements AutoCloseable {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
+
   /** How long a server is tried to be told that a lease is given back. */
   private static final Duration RELEASE_TIMEOUT = Duration.ofSeconds(2);
 
@@ -85,7 +87,7 @@ final class LeaseManager implements AutoCloseable {
     try {
       adopt();
     } catch (CniException | RuntimeException e) {
-      LOG.log(WARNING, "looking for leases that nobody keeps", e);
+      LOG.get().log(WARNING, "looking for leases that nobody keeps", e);
     }
   }
 
@@ -100,12 +102,12 @@ final class LeaseManager implements AutoCloseable {
         if (!lease.binding().isEnded() && !isOwnerAlive(lease)) {
           Lease own = lease.with(lease.binding(), ownerId(), lease.linkIdentity());
           if (directory.write(own, there -> there.filter(lease::hasSameOwner).isPresent())) {
-            LOG.log(INFO, "{0}: taken over, {1}", own.clientId(), describe(own));
+            LOG.get().log(INFO, "{0}: taken over, {1}", own.clientId(), describe(own));
             schedule(file(own), Duration.ZERO);
           }
         }
       } catch (CniException e) {
-        LOG.log(WARNING, lease.clientId() + ": not taken over", e);
+        LOG.get().log(WARNING, lease.clientId() + ": not taken over", e);
       }
     }
   }
@@ -151,7 +153,7 @@ final class LeaseManager implements AutoCloseable {
         lease = acquire(wanted, link, List.of(), deadline);
       }
       schedule(file, lease.binding().untilRenewal());
-      LOG.log(INFO, "{0}: {1}", lease.clientId(), describe(lease));
+      LOG.get().log(INFO, "{0}: {1}", lease.clientId(), describe(lease));
       return lease;
     } catch (IOException e) {
       throw LeaseDirectory.ioFailure("dhcp for " + wanted.clientId(), e);
@@ -221,10 +223,10 @@ final class LeaseManager implements AutoCloseable {
             DhcpClient client = lease.family().open(link, lease, deadline)) {
           client.release(lease.binding());
         }
-        LOG.log(INFO, "{0}: released, {1}", lease.clientId(), describe(lease));
+        LOG.get().log(INFO, "{0}: released, {1}", lease.clientId(), describe(lease));
       }
     } catch (CniException | IOException e) {
-      LOG.log(WARNING, lease.clientId() + ": the server could not be told", e);
+      LOG.get().log(WARNING, lease.clientId() + ": the server could not be told", e);
     }
   }
 
@@ -242,7 +244,7 @@ final class LeaseManager implements AutoCloseable {
       cancel(file);
       scheduled.put(file, timer.schedule(() -> startService(file), millis, TimeUnit.MILLISECONDS));
     } catch (RejectedExecutionException e) {
-      LOG.log(System.Logger.Level.DEBUG, "closed: " + file);
+      LOG.get().log(System.Logger.Level.DEBUG, "closed: " + file);
     }
   }
 
@@ -262,7 +264,7 @@ final class LeaseManager implements AutoCloseable {
         renewal.service(file, there.get());
       }
     } catch (CniException | IOException | RuntimeException e) {
-      LOG.log(WARNING, file + ": " + e.getMessage(), e);
+      LOG.get().log(WARNING, file + ": " + e.getMessage(), e);
       schedule(file, SCAN_INTERVAL);
     }
   }

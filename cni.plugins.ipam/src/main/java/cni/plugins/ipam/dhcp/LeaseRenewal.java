@@ -1,6 +1,5 @@
 package cni.plugins.ipam.dhcp;
 
-import static cni.plugins.ipam.Log.LOG;
 import static java.lang.System.Logger.Level.DEBUG;
 import static java.lang.System.Logger.Level.ERROR;
 import static java.lang.System.Logger.Level.INFO;
@@ -12,6 +11,7 @@ import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.InetAddresses;
 import cni.api.PluginEvent;
+import cni.api.internal.LazyLogger;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -20,6 +20,8 @@ import java.util.function.Consumer;
 
 /** What a lease needs in the course of its time: to be extended, had anew, or ended. */
 final class LeaseRenewal {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
+
   /** How long one request for more time waits for its answer. */
   private static final Duration REQUEST_TIMEOUT = Duration.ofSeconds(2);
 
@@ -47,7 +49,7 @@ final class LeaseRenewal {
     }
     Optional<ContainerLink> open = ContainerLink.ofLease(lease);
     if (open.isEmpty()) {
-      LOG.log(INFO, "{0}: the interface is gone, and so is the lease", lease.clientId());
+      LOG.get().log(INFO, "{0}: the interface is gone, and so is the lease", lease.clientId());
       directory.delete(file);
       publishLost(lease, "interface " + lease.id().interfaceName() + " is gone");
       return;
@@ -72,17 +74,18 @@ final class LeaseRenewal {
       if (extended.isPresent()) {
         Lease longer = lease.with(extended.get());
         if (directory.write(longer, there -> there.filter(lease::hasSameOwner).isPresent())) {
-          LOG.log(DEBUG, "{0}: extended, {1}", lease.clientId(), LeaseManager.describe(longer));
+          LOG.get()
+              .log(DEBUG, "{0}: extended, {1}", lease.clientId(), LeaseManager.describe(longer));
           manager.schedule(file, longer.binding().untilRenewal());
         }
         return;
       }
     } catch (LeaseRefusedException e) {
-      LOG.log(WARNING, lease.clientId() + ": " + e.getMessage());
+      LOG.get().log(WARNING, lease.clientId() + ": " + e.getMessage());
       reacquire(file, lease, link);
       return;
     } catch (CniException | IOException e) {
-      LOG.log(WARNING, lease.clientId() + ": " + e.getMessage());
+      LOG.get().log(WARNING, lease.clientId() + ": " + e.getMessage());
     }
     // Half of the time that is left, RFC 2131, 4.4.5; the keeper looks at least once a minute.
     Duration rest = anyServer ? binding.untilExpiry() : binding.untilRebinding();
@@ -96,7 +99,7 @@ final class LeaseRenewal {
       Lease anew =
           manager.acquire(
               lease, link, lease.binding().addresses(), Deadline.after(REACQUIRE_TIMEOUT));
-      LOG.log(INFO, "{0}: granted again, {1}", lease.clientId(), LeaseManager.describe(anew));
+      LOG.get().log(INFO, "{0}: granted again, {1}", lease.clientId(), LeaseManager.describe(anew));
       manager.schedule(file, anew.binding().untilRenewal());
     } catch (LeaseRefusedException e) {
       expire(lease, link, String.valueOf(e.getMessage()));
@@ -111,12 +114,13 @@ final class LeaseRenewal {
   /** The addresses may not be used any more. The file stays, so that CHECK can tell. */
   private void expire(Lease lease, ContainerLink link, String why)
       throws CniException, IOException {
-    LOG.log(
-        ERROR,
-        "{0}: the lease is over: {1}; {2}",
-        lease.clientId(),
-        why,
-        LeaseManager.describe(lease));
+    LOG.get()
+        .log(
+            ERROR,
+            "{0}: the lease is over: {1}; {2}",
+            lease.clientId(),
+            why,
+            LeaseManager.describe(lease));
     publishLost(lease, why);
     link.removeAddresses(lease.binding().addresses());
     directory.write(

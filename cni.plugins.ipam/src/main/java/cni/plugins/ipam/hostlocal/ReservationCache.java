@@ -1,8 +1,7 @@
 package cni.plugins.ipam.hostlocal;
 
-import static cni.plugins.ipam.Log.LOG;
-
 import cni.api.internal.FileRecycler;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.file.InotifyWatch;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -21,6 +20,8 @@ import org.jspecify.annotations.Nullable;
  * since: a network with 60,000 leases is then as quick as an empty one.
  */
 final class ReservationCache implements AutoCloseable {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
+
   /** As many containers as may come and go at once. */
   private static final int MAX_RECYCLED_FILES = 64;
 
@@ -78,7 +79,7 @@ final class ReservationCache implements AutoCloseable {
       return Optional.of(
           new ReservationCache(directoryKey, InotifyWatch.open(directory), directory));
     } catch (IOException e) {
-      LOG.log(System.Logger.Level.DEBUG, directory + " is read anew each time", e);
+      LOG.get().log(System.Logger.Level.DEBUG, directory + " is read anew each time", e);
       return Optional.empty();
     }
   }
@@ -145,7 +146,7 @@ final class ReservationCache implements AutoCloseable {
       ownChanges.clear();
       return names.isPresent();
     } catch (IOException e) {
-      LOG.log(System.Logger.Level.DEBUG, "a directory of reservations is read anew", e);
+      LOG.get().log(System.Logger.Level.DEBUG, "a directory of reservations is read anew", e);
       return false;
     }
   }

@@ -8,6 +8,7 @@ import cni.api.InetAddresses;
 import cni.api.Json;
 import cni.api.Names;
 import cni.api.internal.AtomicFiles;
+import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.channels.ClosedByInterruptException;
@@ -387,7 +388,7 @@ final class ReservationStore implements AutoCloseable {
     if (e instanceof ClosedByInterruptException) {
       return CniException.interrupted(what);
     }
-    return new CniException(ErrorCode.IO_FAILURE, what + ": " + e, e);
+    return new CniException(ErrorCode.IO_FAILURE, what + ": " + IoErrors.describe(e), e);
   }
 
   /** Keeps what is known, if all of it is, and gives the lock back. */
