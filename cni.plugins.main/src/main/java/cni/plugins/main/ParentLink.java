@@ -7,6 +7,7 @@ import cni.api.ErrorCode;
 import cni.api.NetworkRequest;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
+import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkSpec;
 import cni.netlink.ffm.route.Route;
@@ -84,7 +85,7 @@ public record ParentLink(Link link, boolean inContainer) {
 
   /** Returns the link of the IPv4 default route with the best priority, or else of the IPv6 one. */
   private static Optional<Link> byDefaultRoute(RouteSocket rtnetlink) throws IOException {
-    for (int family : new int[] {RtnetlinkConstants.AF_INET, RtnetlinkConstants.AF_INET6}) {
+    for (IpFamily family : IpFamily.values()) {
       Optional<Route> best =
           rtnetlink.routes(family).stream()
               .filter(ParentLink::isDefaultRoute)

@@ -7,9 +7,9 @@ import cni.api.ErrorCode;
 import cni.api.InetAddresses;
 import cni.api.Result;
 import cni.netlink.ffm.nftables.InstalledRule;
+import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.Route;
-import cni.netlink.ffm.route.RtnetlinkConstants;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.util.ArrayList;
@@ -202,7 +202,7 @@ public final class AttachmentCheck {
   }
 
   private static List<Route> routesTo(NetNsSession sandbox, Cidr network) throws IOException {
-    int family = network.isV4() ? RtnetlinkConstants.AF_INET : RtnetlinkConstants.AF_INET6;
+    IpFamily family = IpFamily.of(network.address());
     List<Route> found = new ArrayList<>();
     for (Route route : sandbox.rtnetlink().routes(family)) {
       if (route.hasDestination(network.address(), network.prefix())

@@ -2,8 +2,8 @@ package cni.plugins.support;
 
 import cni.api.CniException;
 import cni.api.Result;
+import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
-import cni.netlink.ffm.route.RtnetlinkConstants;
 import java.io.IOException;
 import java.util.List;
 
@@ -21,10 +21,10 @@ public final class Forwarding {
     boolean v4 = ips.stream().anyMatch(ip -> ip.address().isV4());
     boolean v6 = ips.stream().anyMatch(ip -> !ip.address().isV4());
     try {
-      if (v4 && !host.rtnetlink().isForwarding(RtnetlinkConstants.AF_INET)) {
+      if (v4 && !host.rtnetlink().isForwarding(IpFamily.IPV4)) {
         host.runSysctl(sysctl -> sysctl.set("net/ipv4/ip_forward", "1"));
       }
-      if (v6 && !host.rtnetlink().isForwarding(RtnetlinkConstants.AF_INET6)) {
+      if (v6 && !host.rtnetlink().isForwarding(IpFamily.IPV6)) {
         host.runSysctl(sysctl -> sysctl.set("net/ipv6/conf/all/forwarding", "1"));
       }
     } catch (IOException e) {

@@ -152,6 +152,6 @@ final class IptablesMasquerade {
   }
 
   private static TableFamily family(Cidr address) {
-    return IptablesRuleBuilder.familyOf(address.address());
+    return TableFamily.of(address.address());
   }
 }

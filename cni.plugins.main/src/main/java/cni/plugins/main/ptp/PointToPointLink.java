@@ -10,6 +10,7 @@ import cni.api.Rollback;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.Route;
@@ -193,7 +194,7 @@ final class PointToPointLink {
 
   private void requireRoute(Link hostEnd, Result.IpConfig ip) throws CniException, IOException {
     Cidr address = Cidr.ofHost(ip.address().address());
-    int family = address.isV4() ? RtnetlinkConstants.AF_INET : RtnetlinkConstants.AF_INET6;
+    IpFamily family = IpFamily.of(address.address());
     boolean present =
         host.rtnetlink().routes(family).stream()
             .filter(route -> route.table() == RtnetlinkConstants.RT_TABLE_MAIN)

@@ -14,7 +14,6 @@ import cni.netlink.ffm.nftables.RulesetReconciler;
 import cni.netlink.ffm.nftables.Table;
 import cni.netlink.ffm.nftables.TableFamily;
 import java.io.IOException;
-import java.net.Inet4Address;
 import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.List;
@@ -82,8 +81,7 @@ record ForwardChain(Chain chain, boolean isIptables) {
 
   /** Whether packets of the address come through here. */
   boolean carries(InetAddress address) {
-    TableFamily own = address instanceof Inet4Address ? TableFamily.IP : TableFamily.IP6;
-    return chain.family() == TableFamily.INET || chain.family() == own;
+    return chain.family() == TableFamily.INET || chain.family() == TableFamily.of(address);
   }
 
   /** Another chain of the same table. */

@@ -15,6 +15,7 @@ import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.PolicyRule;
 import cni.netlink.ffm.route.Route;
@@ -41,8 +42,6 @@ public final class SbrPlugin implements NetworkPlugin {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
 
   private static final int FIRST_TABLE = 100;
-  private static final List<Integer> FAMILIES =
-      List.of(RtnetlinkConstants.AF_INET, RtnetlinkConstants.AF_INET6);
 
   /** The plugin as the runtime makes it. */
   public SbrPlugin() {}
@@ -109,7 +108,7 @@ public final class SbrPlugin implements NetworkPlugin {
       throws IOException {
     List<Route> all = new ArrayList<>();
     Set<Integer> taken = new HashSet<>();
-    for (int family : FAMILIES) {
+    for (IpFamily family : IpFamily.values()) {
       all.addAll(routing.routes(family));
       routing.policyRules(family).forEach(rule -> taken.add(rule.table()));
     }
@@ -205,7 +204,7 @@ public final class SbrPlugin implements NetworkPlugin {
   private static void check(
       RouteSocket routing, Link link, Cidr address, Optional<InetAddress> gateway, SbrConfig config)
       throws CniException, IOException {
-    int family = address.isV4() ? RtnetlinkConstants.AF_INET : RtnetlinkConstants.AF_INET6;
+    IpFamily family = IpFamily.of(address.address());
     Optional<PolicyRule> rule =
         routing.policyRules(family).stream()
             .filter(it -> it.source().filter(address.address()::equals).isPresent())
@@ -263,7 +262,7 @@ public final class SbrPlugin implements NetworkPlugin {
       }
     }
     Set<Integer> tables = new HashSet<>();
-    for (int family : FAMILIES) {
+    for (IpFamily family : IpFamily.values()) {
       for (PolicyRule rule : routing.policyRules(family)) {
         boolean ours =
             rule.matchesSourceOnly() && rule.source().filter(sources::contains).isPresent();
@@ -281,7 +280,7 @@ public final class SbrPlugin implements NetworkPlugin {
   /** Undoes what {@link #moveRoutes} did. */
   private static void moveRoutesBack(
       RouteSocket routing, Link link, Set<Integer> tables, Result previous) throws IOException {
-    for (int family : FAMILIES) {
+    for (IpFamily family : IpFamily.values()) {
       List<Route> apart =
           routing.routes(family).stream()
               .filter(route -> tables.contains(route.table()))

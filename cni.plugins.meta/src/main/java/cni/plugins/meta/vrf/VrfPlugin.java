@@ -15,6 +15,7 @@ import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.LinkSpec;
@@ -158,7 +159,7 @@ public final class VrfPlugin implements NetworkPlugin {
     }
     List<InterfaceAddress> before = routing.addresses(link.index());
     List<Route> routes = new ArrayList<>();
-    for (int family : List.of(RtnetlinkConstants.AF_INET, RtnetlinkConstants.AF_INET6)) {
+    for (IpFamily family : IpFamily.values()) {
       routing.routes(family).stream()
           .filter(route -> route.table() == RtnetlinkConstants.RT_TABLE_MAIN)
           .flatMap(route -> route.partsThrough(link.index()).stream())
