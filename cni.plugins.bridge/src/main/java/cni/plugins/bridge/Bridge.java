@@ -17,7 +17,7 @@ import cni.netlink.ffm.route.LinkSpec;
 import cni.netlink.ffm.route.RouteSocket;
 import cni.netlink.ffm.route.RtnetlinkConstants;
 import cni.plugins.support.Forwarding;
-import cni.plugins.support.InterfaceAddresses;
+import cni.plugins.support.InterfaceCidrs;
 import cni.plugins.support.NetNsSession;
 import cni.plugins.support.RequestBatch;
 import cni.plugins.support.VethPair;
@@ -131,7 +131,7 @@ final class Bridge {
   private void ensureAddresses(Link link, List<Cidr> wanted) throws CniException, IOException {
     RouteSocket rtnetlink = host.rtnetlink();
     List<InterfaceAddress> present = rtnetlink.addresses(link.index());
-    List<Cidr> presentCidrs = present.stream().map(InterfaceAddresses::cidr).toList();
+    List<Cidr> presentCidrs = present.stream().map(InterfaceCidrs::of).toList();
     // EADDRNOTAVAIL, EEXIST: a concurrent ADD has done the same.
     var deletions = new RequestBatch();
     var additions = new RequestBatch();
@@ -140,7 +140,7 @@ final class Bridge {
         continue;
       }
       for (InterfaceAddress address : present) {
-        Cidr cidr = InterfaceAddresses.cidr(address);
+        Cidr cidr = InterfaceCidrs.of(address);
         if (!wanted.contains(cidr) && conflicts(cidr, gateway)) {
           requireForce(link, cidr, gateway);
           deletions.addIgnoring(address.deleteRequest(), Errno.EADDRNOTAVAIL);

@@ -11,7 +11,7 @@ import cni.api.Result;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkConstants;
 import cni.plugins.support.AttachmentCheck;
-import cni.plugins.support.InterfaceAddresses;
+import cni.plugins.support.InterfaceCidrs;
 import cni.plugins.support.Masquerade;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
@@ -127,7 +127,7 @@ final class BridgeCheck {
   private void checkGateways(Link bridge, int index) throws CniException {
     List<Cidr> present;
     try {
-      present = InterfaceAddresses.list(host, bridge.index());
+      present = InterfaceCidrs.list(host, bridge.index());
     } catch (IOException e) {
       throw NetNsSession.failure("listing the addresses of " + bridge.name(), e);
     }

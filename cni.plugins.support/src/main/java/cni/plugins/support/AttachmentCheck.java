@@ -146,7 +146,7 @@ public final class AttachmentCheck {
       return;
     }
     try {
-      List<Cidr> actual = InterfaceAddresses.list(sandbox, link.index());
+      List<Cidr> actual = InterfaceCidrs.list(sandbox, link.index());
       for (Result.IpConfig ip : expected) {
         Cidr address = ip.address();
         if (!actual.contains(address)) {

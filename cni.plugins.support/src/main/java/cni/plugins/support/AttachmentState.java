@@ -127,7 +127,7 @@ record AttachmentState(Map<String, Health> items) {
 
   private static Health health(Cidr expected, List<InterfaceAddress> addresses) {
     for (InterfaceAddress it : addresses) {
-      if (InterfaceAddresses.cidr(it).equals(expected)) {
+      if (InterfaceCidrs.of(it).equals(expected)) {
         return it.isDuplicate() ? Health.CONFLICT : Health.HEALTHY;
       }
     }

@@ -9,7 +9,7 @@ import cni.api.Result;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.plugins.support.AttachmentCheck;
-import cni.plugins.support.InterfaceAddresses;
+import cni.plugins.support.InterfaceCidrs;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -64,7 +64,7 @@ public final class LoopbackPlugin implements NetworkPlugin {
   private static List<Result.IpConfig> addresses(NetNsSession sandbox, Link lo)
       throws CniException, IOException {
     List<Result.IpConfig> ips = new ArrayList<>();
-    for (Cidr address : InterfaceAddresses.list(sandbox, lo.index())) {
+    for (Cidr address : InterfaceCidrs.list(sandbox, lo.index())) {
       if (!address.address().isLoopbackAddress()) {
         throw new CniException(
             ErrorCode.INTERNAL,

@@ -18,7 +18,7 @@ import cni.netlink.ffm.route.RtnetlinkConstants;
 import cni.plugins.main.ContainerInterface;
 import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.Forwarding;
-import cni.plugins.support.InterfaceAddresses;
+import cni.plugins.support.InterfaceCidrs;
 import cni.plugins.support.InterfaceConfigurator;
 import cni.plugins.support.Ipam;
 import cni.plugins.support.NetNsSession;
@@ -181,7 +181,7 @@ final class PointToPointLink {
           "the peer of %s is %s, which prevResult does not name".formatted(name, hostEnd.name()));
     }
     AttachmentCheck.requireLink(host, expected.get(), "the host");
-    List<Cidr> present = InterfaceAddresses.list(host, hostEnd.index());
+    List<Cidr> present = InterfaceCidrs.list(host, hostEnd.index());
     for (Result.IpConfig ip : ips) {
       if (ip.gateway().isPresent() && !present.contains(Cidr.ofHost(ip.gateway().get()))) {
         throw AttachmentCheck.mismatch(
