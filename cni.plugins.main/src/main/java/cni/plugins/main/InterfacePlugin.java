@@ -101,9 +101,7 @@ public abstract class InterfacePlugin implements NetworkPlugin {
         NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
       return rollback.guard(
           "attaching " + request.attachment().sandbox() + " by " + type(),
-          () -> {
-            return attach(request, host, sandbox, rollback);
-          });
+          () -> attach(request, host, sandbox, rollback));
     }
   }
 

@@ -48,8 +48,8 @@ final class SocketPool<S> {
    *
    * @param close closes a socket
    */
-  SocketPool(Consumer<S> close) {
-    this.closer = close;
+  SocketPool(Consumer<S> closer) {
+    this.closer = closer;
   }
 
   private record IdleSocket<S>(S socket, long idleSince) {}

@@ -42,7 +42,7 @@ public final class HostDevicePlugin implements NetworkPlugin {
         NetNs hostNetns = hostNetns(request.context());
         NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
       return rollback.guard(
-          "lending a device to " + request.attachment().sandbox(),
+          "moving a device to " + request.attachment().sandbox(),
           () -> {
             var moved = new MovedDevice(host, hostNetns, sandbox);
             DeviceSelector.SysfsDevice sysfsDevice = lookUp(device, host);
