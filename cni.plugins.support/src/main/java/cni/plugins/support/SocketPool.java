@@ -46,7 +46,7 @@ final class SocketPool<S> {
   /**
    * Creates an empty pool.
    *
-   * @param close closes a socket
+   * @param closer closes a socket
    */
   SocketPool(Consumer<S> closer) {
     this.closer = closer;
