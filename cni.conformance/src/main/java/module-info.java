@@ -1,4 +1,4 @@
-/** Whether a plugin, module or executable, in whichever language, does what CNI asks of it. */
+/** Checks whether a plugin, a module or an executable in any language, conforms to CNI. */
 module cni.conformance {
   requires transitive cni.runtime;
   requires cni.netlink.ffm;

@@ -1,4 +1,4 @@
-/** The execution protocol of CNI: executables as plugins. */
+/** The execution protocol of CNI, in both directions. */
 module cni.exec {
   requires transitive cni.api;
   requires cni.netlink.ffm;

@@ -8,63 +8,64 @@ import java.util.Optional;
 import tools.jackson.databind.JsonNode;
 
 /**
- * A container's place on a network: what the runtime decides for each attachment (SPEC section 3,
- * "Attachment Parameters").
+ * The attachment of a container to a network: the parameters that the runtime chooses (SPEC section
+ * 3, "Attachment Parameters").
  *
- * @param id the container and the interface in it
- * @param namespace the path of the container's network namespace; may be absent when it is deleted
- * @param args generic arguments, CNI_ARGS
- * @param capabilityArgs arguments for capabilities, by capability
+ * @param id the container and its interface
+ * @param namespace the path of the container's network namespace; absent only on DEL, when the
+ *     namespace is no longer known
+ * @param args the generic arguments (CNI_ARGS), in order
+ * @param capabilityArgs the capability arguments by capability name
  */
 public record Attachment(
     AttachmentId id,
     Optional<Path> namespace,
     Map<String, String> args,
     Map<String, JsonNode> capabilityArgs) {
-  /** Takes copies of the maps, in their order. */
+  /** Copies the maps and keeps their order. */
   public Attachment {
     args = Collections.unmodifiableMap(new LinkedHashMap<>(args));
     capabilityArgs = Collections.unmodifiableMap(new LinkedHashMap<>(capabilityArgs));
   }
 
-  /** An attachment without arguments. */
+  /** Returns an attachment without arguments. */
   public static Attachment of(String containerId, Path namespace, String interfaceName) {
     var id = new AttachmentId(containerId, interfaceName);
     return new Attachment(id, Optional.of(namespace), Map.of(), Map.of());
   }
 
-  /** The same, for deleting an attachment whose namespace is not known any more. */
+  /** Returns a copy without a namespace, for a DEL after the namespace is no longer known. */
   public Attachment withoutNamespace() {
     return new Attachment(id, Optional.empty(), args, capabilityArgs);
   }
 
-  /** The same with these generic arguments. */
+  /** Returns a copy with the given generic arguments. */
   public Attachment withArgs(Map<String, String> newArgs) {
     return new Attachment(id, namespace, newArgs, capabilityArgs);
   }
 
-  /** The same with these arguments for capabilities. */
+  /** Returns a copy with the given capability arguments. */
   public Attachment withCapabilityArgs(Map<String, JsonNode> newCapabilityArgs) {
     return new Attachment(id, namespace, args, newCapabilityArgs);
   }
 
-  /** The container's id. */
+  /** Returns the container's id (CNI_CONTAINERID). */
   public String containerId() {
     return id.containerId();
   }
 
-  /** The interface's name inside the container. */
+  /** Returns the interface's name inside the container (CNI_IFNAME). */
   public String interfaceName() {
     return id.interfaceName();
   }
 
-  /** The namespace as results tell it: its path, or the empty string. */
+  /** Returns the {@code sandbox} of results: the namespace's path, or the empty string. */
   public String sandbox() {
     return namespace.map(Path::toString).orElse("");
   }
 
   /**
-   * Checks the container's id and the interface's name.
+   * Requires that the container id and the interface name are well formed.
    *
    * @throws CniException code 4 if one is malformed
    */
@@ -73,7 +74,7 @@ public record Attachment(
   }
 
   /**
-   * Checks a container's id and an interface's name.
+   * Requires that a container id and an interface name are well formed.
    *
    * @throws CniException code 4 if one is malformed
    */

@@ -8,15 +8,15 @@ import java.util.Optional;
  *
  * @param config the plugin's configuration, derived for this request
  * @param attachment the attachment
- * @param prevResult on ADD the result of the plugin before in the chain, on DEL and CHECK the final
- *     result of the ADD
- * @param context what surrounds the call
+ * @param prevResult on ADD the result of the preceding plugin of the chain, on DEL and CHECK the
+ *     final result of the ADD; absent on ADD of the first plugin and on DEL if it is not known
+ * @param context the context of the call
  */
 public record AttachmentRequest(
     PluginConfig config, Attachment attachment, Optional<Result> prevResult, CallContext context)
     implements PluginRequest {
   /**
-   * The container's namespace, where the verb needs one.
+   * Returns the path of the container's network namespace, for verbs that need it.
    *
    * @throws CniException code 4 if the request has none
    */
@@ -31,7 +31,7 @@ public record AttachmentRequest(
   }
 
   /**
-   * The previous result, which CHECK needs.
+   * Returns the previous result, which CHECK needs.
    *
    * @throws CniException code 7 if the request has none
    */
@@ -43,7 +43,7 @@ public record AttachmentRequest(
                 "prevResult is missing: CHECK needs the result of the ADD"));
   }
 
-  /** The same with a deadline of its own, for taking back what a failed operation did. */
+  /** Returns a copy with a separate deadline, for undoing a failed operation. */
   public AttachmentRequest forCleanup() {
     return new AttachmentRequest(config, attachment, prevResult, context.forCleanup());
   }

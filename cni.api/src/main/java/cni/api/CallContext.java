@@ -5,14 +5,14 @@ import java.time.Duration;
 import java.util.Optional;
 
 /**
- * What surrounds a call to a plugin, whatever the verb.
+ * The context of a call to a plugin, the same for every verb.
  *
- * @param hostNamespace the path of the network namespace in which the plugin does the host's side
- *     of its work; absent for the one that this process is in
- * @param allowsHostNamespace whether the container's namespace may be the host's, which otherwise
- *     is a mistake (CNI_NETNS_OVERRIDE)
- * @param deadline when the call must have ended
- * @param delegates the way to other plugins
+ * @param hostNamespace the path of the host's network namespace, in which the plugin makes
+ *     host-side changes; absent for the namespace of this process
+ * @param allowsHostNamespace whether the container's namespace may be the host's, which is
+ *     otherwise an error (CNI_NETNS_OVERRIDE)
+ * @param deadline the time by which the call must have ended
+ * @param delegates finds the plugins that this plugin delegates to
  * @param trace the trace that the call belongs to
  */
 public record CallContext(
@@ -21,17 +21,17 @@ public record CallContext(
     Deadline deadline,
     Delegates delegates,
     TraceContext trace) {
-  /** As long as cleaning up may take: it must not fail because the operation took too long. */
+  /** Time for undoing a failed operation, independent of the operation's own, expired deadline. */
   private static final Duration CLEANUP_TIMEOUT = Duration.ofSeconds(30);
 
-  /** A call that is not traced, to a container that is not the host. */
+  /** Creates a context without a trace, for a container outside the host's namespace. */
   public CallContext(Optional<Path> hostNamespace, Deadline deadline, Delegates delegates) {
     this(hostNamespace, false, deadline, delegates, TraceContext.NONE);
   }
 
-  /** The same with a deadline of its own, for taking back what a failed operation did. */
+  /** Returns a copy with a separate deadline, for undoing a failed operation. */
   public CallContext forCleanup() {
-    Deadline own = Deadline.after(CLEANUP_TIMEOUT);
-    return new CallContext(hostNamespace, allowsHostNamespace, own, delegates, trace);
+    Deadline cleanup = Deadline.after(CLEANUP_TIMEOUT);
+    return new CallContext(hostNamespace, allowsHostNamespace, cleanup, delegates, trace);
   }
 }

@@ -5,19 +5,20 @@ import java.net.InetAddress;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An address with the length of its network's prefix, as in {@code 10.1.0.5/16}. Bits after the
- * prefix are kept: {@link #network()} clears them.
+ * An IP address with a prefix length, such as {@code 10.1.0.5/16}. Host bits are kept; {@link
+ * #network()} clears them.
  *
- * @param prefix in bits, 0 to 32 for IPv4, 0 to 128 for IPv6
+ * @param address an IPv4 or IPv6 address
+ * @param prefix the prefix length in bits: 0 to 32 for IPv4, 0 to 128 for IPv6
  */
 public record Cidr(InetAddress address, int prefix) {
-  /** What stands before the IPv4 address in one that is mapped to IPv6. */
+  /** The bits before the IPv4 address in an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2). */
   private static final int MAPPED_BITS = 96;
 
   /**
-   * Checks the prefix.
+   * Checks the prefix length.
    *
-   * @throws IllegalArgumentException if it does not fit the address
+   * @throws IllegalArgumentException if it is out of range for the address
    */
   public Cidr {
     if (prefix < 0 || prefix > InetAddresses.bits(address)) {
@@ -27,9 +28,11 @@ public record Cidr(InetAddress address, int prefix) {
   }
 
   /**
-   * Reads {@code address/prefix}.
+   * Parses {@code address/prefix}. An IPv4-mapped IPv6 address gives an IPv4 address with the
+   * prefix reduced by 96.
    *
-   * @throws IllegalArgumentException if it is anything else
+   * @throws IllegalArgumentException if the text is not an address with a prefix; the message
+   *     continues a sentence that begins with the text
    */
   public static Cidr parse(String text) {
     int slash = text.indexOf('/');
@@ -42,29 +45,34 @@ public record Cidr(InetAddress address, int prefix) {
     return new Cidr(address, Integer.parseInt(prefix) - (mapped ? MAPPED_BITS : 0));
   }
 
-  /** The default route's destination in the address's family. */
+  /** Returns the address with the full prefix of its family: /32 or /128. */
+  public static Cidr ofHost(InetAddress address) {
+    return new Cidr(address, InetAddresses.bits(address));
+  }
+
+  /** Returns the destination of the default route, of the same family as the given address. */
   public static Cidr defaultRoute(InetAddress sameFamilyAs) {
     return new Cidr(InetAddresses.of(new byte[InetAddresses.bits(sameFamilyAs) / 8]), 0);
   }
 
-  /** Whether the address is IPv4. */
+  /** Returns whether the address is IPv4. */
   public boolean isV4() {
     return InetAddresses.isV4(address);
   }
 
-  /** The network: the same with every bit after the prefix zero. */
+  /** Returns the network: this address with the host bits cleared. */
   public Cidr network() {
     return new Cidr(InetAddresses.fromNumber(firstNumber(), InetAddresses.bits(address)), prefix);
   }
 
-  /** The highest address of the network: IPv4's broadcast address. */
+  /** Returns the highest address of the network; for IPv4 the broadcast address. */
   public InetAddress lastAddress() {
     int hostBits = InetAddresses.bits(address) - prefix;
     BigInteger span = BigInteger.ONE.shiftLeft(hostBits).subtract(BigInteger.ONE);
     return InetAddresses.fromNumber(firstNumber().add(span), InetAddresses.bits(address));
   }
 
-  /** Whether the other address is in this network. */
+  /** Returns whether the other address is in this network. */
   public boolean contains(InetAddress other) {
     return InetAddresses.bits(other) == InetAddresses.bits(address)
         && new Cidr(other, prefix).firstNumber().equals(firstNumber());
@@ -75,7 +83,7 @@ public record Cidr(InetAddress address, int prefix) {
     return InetAddresses.toNumber(address).shiftRight(hostBits).shiftLeft(hostBits);
   }
 
-  // A record's own methods are spun when first used, which takes a process some 10 ms.
+  // A record's generated methods are linked by invokedynamic at first use: about 10 ms per process.
 
   @Override
   public boolean equals(@Nullable Object other) {
@@ -87,7 +95,7 @@ public record Cidr(InetAddress address, int prefix) {
     return 31 * address.hashCode() + prefix;
   }
 
-  /** The canonical text, {@code 10.1.0.5/16}. */
+  /** Returns the canonical text, {@code 10.1.0.5/16}. */
   @Override
   public String toString() {
     return InetAddresses.format(address) + "/" + prefix;

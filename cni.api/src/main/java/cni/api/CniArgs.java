@@ -4,13 +4,14 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.Collectors;
 
-/** CNI_ARGS: {@code KEY=VALUE} pairs separated by semicolons. */
+/** The text form of CNI_ARGS: {@code KEY=VALUE} pairs separated by semicolons (SPEC section 2). */
 public final class CniArgs {
   private CniArgs() {}
 
   /**
-   * Reads the pairs.
+   * Parses CNI_ARGS. Empty pairs are skipped; of equal keys the last counts.
    *
+   * @return the pairs in order
    * @throws CniException code 4 if a pair is not of the form KEY=VALUE
    */
   public static Map<String, String> parse(String text) throws CniException {
@@ -31,9 +32,9 @@ public final class CniArgs {
   }
 
   /**
-   * The text that stands for the pairs.
+   * Formats CNI_ARGS.
    *
-   * @throws CniException code 4 if a key or value would be read as something else
+   * @throws CniException code 4 if a key or value contains a character that would change the pairs
    */
   public static String format(Map<String, String> args) throws CniException {
     for (Map.Entry<String, String> entry : args.entrySet()) {

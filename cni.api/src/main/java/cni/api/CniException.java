@@ -6,9 +6,8 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A failed operation: the specification's error (section 5) as an exception. The message is for the
- * person who has to mend it: it names the key or the thing that was wrong and says what would be
- * right.
+ * A failed operation: the error object of the specification (section 5, "Error") as an exception.
+ * The message names the key or object at fault and the remedy.
  */
 public final class CniException extends Exception {
   private static final long serialVersionUID = 1L;
@@ -17,12 +16,12 @@ public final class CniException extends Exception {
   private final String details;
 
   /**
-   * Makes an error.
+   * Creates an error.
    *
-   * @param code a reserved code of {@link ErrorCode} or a plugin's own, 100 and above
+   * @param code a reserved code of {@link ErrorCode}, or a plugin-specific code of 100 and above
    * @param message one sentence
-   * @param details what else helps to understand it, or the empty string
-   * @param cause what brought it about, if anything
+   * @param details further information, or the empty string
+   * @param cause the cause, if any
    */
   public CniException(int code, String message, String details, @Nullable Throwable cause) {
     super(message, cause);
@@ -30,47 +29,48 @@ public final class CniException extends Exception {
     this.details = details;
   }
 
-  /** Makes an error with a reserved code. */
+  /** Creates an error with a reserved code. */
   public CniException(ErrorCode code, String message) {
     this(code.value(), message, "", null);
   }
 
-  /** Makes an error with a reserved code and a cause. */
+  /** Creates an error with a reserved code and a cause. */
   public CniException(ErrorCode code, String message, @Nullable Throwable cause) {
     this(code.value(), message, "", cause);
   }
 
   /**
-   * The error for a thread that was interrupted while it waited for {@code what}. The thread's
-   * interrupt status is set again.
+   * Returns the error (code 11) for an interrupted thread, and sets its interrupt status again.
+   *
+   * @param action what the thread was doing, as in "waiting for the lock"
    */
-  public static CniException interrupted(String what) {
+  public static CniException interrupted(String action) {
     Thread.currentThread().interrupt();
-    return new CniException(ErrorCode.TRY_AGAIN_LATER, "interrupted while " + what);
+    return new CniException(ErrorCode.TRY_AGAIN_LATER, "interrupted while " + action);
   }
 
-  /** What went wrong, for people; never null. */
+  /** Returns the message, which is never null. */
   @Override
   public String getMessage() {
     return Objects.requireNonNull(super.getMessage());
   }
 
-  /** The code, for programs: see {@link ErrorCode}. */
+  /** Returns the error code; see {@link ErrorCode} for the reserved ones. */
   public int code() {
     return code;
   }
 
-  /** Whether this error has that reserved code. */
+  /** Returns whether this error has the given reserved code. */
   public boolean is(ErrorCode reserved) {
     return code == reserved.value();
   }
 
-  /** The longer description; often empty. */
+  /** Returns the {@code details} of the error; often empty, never null. */
   public String details() {
     return details;
   }
 
-  /** The same error, told from further out: {@code context: message}. The code is kept. */
+  /** Returns this error with the message {@code context: message}; all else is kept. */
   public CniException withContext(String context) {
     var outer = new CniException(code, context + ": " + getMessage(), details, getCause());
     outer.setStackTrace(getStackTrace());
@@ -80,7 +80,7 @@ public final class CniException extends Exception {
     return outer;
   }
 
-  /** The error as the specification's JSON object. */
+  /** Returns the error object of the specification. */
   public ObjectNode toJson(SpecVersion version) {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("cniVersion", version.toString());

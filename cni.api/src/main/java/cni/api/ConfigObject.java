@@ -14,10 +14,14 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A typed view of a JSON object that knows where it stands in the configuration, so that an error
- * names the key by its whole path: {@code ipam.ranges[0][1].subnet}. As for Go programs, a key with
- * the value null counts as absent, and where no key is written just so, one that differs in case is
- * taken.
+ * A typed view of a JSON object in a configuration. Errors name a key by its full path, such as
+ * {@code ipam.ranges[0][1].subnet}.
+ *
+ * <p>Keys are looked up as by Go's encoding/json: a key with the value null counts as absent, and
+ * if there is no exact match, the last key that differs only in case is used.
+ *
+ * <p>Every accessor throws {@link CniException} with code 7 if the value has another type than
+ * asked for.
  */
 public final class ConfigObject {
   private static final long MAX_UNSIGNED = 0xffff_ffffL;
@@ -26,34 +30,36 @@ public final class ConfigObject {
   private final String path;
 
   /**
-   * A view of {@code json}.
+   * Creates a view.
    *
-   * @param path where the object stands, or the empty string for the whole configuration
+   * @param json the object; not copied
+   * @param path the object's path in the configuration; the empty string for the whole
+   *     configuration
    */
   public ConfigObject(ObjectNode json, String path) {
     this.json = json;
     this.path = path;
   }
 
-  /** The tree itself, not a copy: do not change it. */
+  /** Returns the tree itself, not a copy; it must not be changed. */
   public ObjectNode json() {
     return json;
   }
 
-  /** The key's path from the top of the configuration. */
+  /** Returns the full path of a key, from the top of the configuration. */
   public String path(String key) {
     return path.isEmpty() ? key : path + "." + key;
   }
 
-  /** Whether the key is there with a value. */
+  /** Returns whether the key is present and not null. */
   public boolean has(String key) {
     return node(key) != null;
   }
 
   /**
-   * A string.
+   * Returns a string.
    *
-   * @throws CniException code 7 if the value is something else
+   * @throws CniException code 7 if the value is not a string
    */
   public Optional<String> text(String key) throws CniException {
     JsonNode node = node(key);
@@ -61,26 +67,26 @@ public final class ConfigObject {
       return Optional.empty();
     }
     if (!node.isString()) {
-      throw wrongKind(path(key), node, "a string");
+      throw ConfigErrors.wrongType(path(key), node, "a string");
     }
     return Optional.of(node.stringValue());
   }
 
   /**
-   * A string that is not empty: the empty one counts as absent, as for Go programs.
+   * Returns a string; the empty string counts as absent, as it does for the Go plugins.
    *
-   * @throws CniException code 7 if the value is something else
+   * @throws CniException code 7 if the value is not a string
    */
   public Optional<String> nonEmpty(String key) throws CniException {
     return text(key).filter(value -> !value.isEmpty());
   }
 
   /**
-   * A string of some further syntax, read by {@code parser}.
+   * Returns a string converted by a parser; the empty string counts as absent.
    *
-   * @param parser throws IllegalArgumentException with a message that goes on from the value: "is
-   *     not an IP address"
-   * @throws CniException code 7 if the value is not a string or the parser does not take it
+   * @param parser throws IllegalArgumentException with a message that continues a sentence
+   *     beginning with the value, such as "is not an IP address"
+   * @throws CniException code 7 if the value is not a string or the parser rejects it
    */
   public <T> Optional<T> parsed(String key, Function<String, T> parser) throws CniException {
     Optional<String> text = nonEmpty(key);
@@ -90,26 +96,29 @@ public final class ConfigObject {
   }
 
   /**
-   * A boolean, false if absent.
+   * Returns a boolean, false if absent.
    *
-   * @throws CniException code 7 if the value is something else
+   * @throws CniException code 7 if the value is not a boolean
    */
   public boolean bool(String key) throws CniException {
     return bool(key, false);
   }
 
   /**
-   * A boolean, false if absent, that may be written as a string where libcni accepts that.
+   * Returns a boolean, false if absent.
    *
+   * @param allowString whether the strings "true" and "false" are accepted too, in any case, as by
+   *     libcni for some keys
    * @throws CniException code 7 if the value is something else
    */
-  public boolean bool(String key, boolean orString) throws CniException {
+  public boolean bool(String key, boolean allowString) throws CniException {
     JsonNode node = node(key);
-    if (orString && node != null && node.isString()) {
+    if (allowString && node != null && node.isString()) {
       return parse(path(key), node.stringValue(), ConfigObject::parseBoolean);
     }
     if (node != null && !node.isBoolean()) {
-      throw wrongKind(path(key), node, "true or false" + (orString ? "" : ", without quotes"));
+      String expected = "true or false" + (allowString ? "" : ", without quotes");
+      throw ConfigErrors.wrongType(path(key), node, expected);
     }
     return node != null && node.booleanValue();
   }
@@ -123,47 +132,47 @@ public final class ConfigObject {
   }
 
   /**
-   * A whole number within bounds.
+   * Returns an integer.
    *
-   * @throws CniException code 7 if the value is something else or outside
+   * @throws CniException code 7 if the value is not an integer from {@code min} to {@code max}
    */
-  public OptionalInt integer(String key, int least, int greatest) throws CniException {
-    OptionalLong number = longInteger(key, least, greatest);
+  public OptionalInt integer(String key, int min, int max) throws CniException {
+    OptionalLong number = longInteger(key, min, max);
     return number.isPresent() ? OptionalInt.of((int) number.getAsLong()) : OptionalInt.empty();
   }
 
   /**
-   * A whole number within bounds that may be large.
+   * Returns an integer of up to 64 bits.
    *
-   * @throws CniException code 7 if the value is something else or outside
+   * @throws CniException code 7 if the value is not an integer from {@code min} to {@code max}
    */
-  public OptionalLong longInteger(String key, long least, long greatest) throws CniException {
+  public OptionalLong longInteger(String key, long min, long max) throws CniException {
     JsonNode node = node(key);
     if (node == null) {
       return OptionalLong.empty();
     }
     if (!node.isIntegralNumber()) {
-      throw wrongKind(path(key), node, "a whole number");
+      throw ConfigErrors.wrongType(path(key), node, "a whole number");
     }
-    if (!node.canConvertToLong() || node.longValue() < least || node.longValue() > greatest) {
-      throw invalid(key, "must be between " + least + " and " + greatest);
+    if (!node.canConvertToLong() || node.longValue() < min || node.longValue() > max) {
+      throw invalid(key, "must be between " + min + " and " + max);
     }
     return OptionalLong.of(node.longValue());
   }
 
   /**
-   * A whole number of 32 bits without sign, as the kernel has many.
+   * Returns an unsigned 32-bit integer, the type of many netlink attributes.
    *
-   * @throws CniException code 7 if the value is something else or outside
+   * @throws CniException code 7 if the value is not an integer from 0 to 4294967295
    */
   public OptionalLong uint32(String key) throws CniException {
     return longInteger(key, 0, MAX_UNSIGNED);
   }
 
   /**
-   * An object.
+   * Returns an object.
    *
-   * @throws CniException code 7 if the value is something else
+   * @throws CniException code 7 if the value is not an object
    */
   public Optional<ConfigObject> object(String key) throws CniException {
     JsonNode node = node(key);
@@ -171,25 +180,25 @@ public final class ConfigObject {
   }
 
   /**
-   * A list of strings, empty if absent.
+   * Returns a list of strings, empty if absent.
    *
-   * @throws CniException code 7 if the value is something else
+   * @throws CniException code 7 if the value is not a list of strings
    */
   public List<String> texts(String key) throws CniException {
     return list(
         key,
-        (node, where) -> {
+        (node, path) -> {
           if (!node.isString()) {
-            throw wrongKind(where, node, "a string");
+            throw ConfigErrors.wrongType(path, node, "a string");
           }
           return node.stringValue();
         });
   }
 
   /**
-   * A list of strings of some further syntax; see {@link #parsed}.
+   * Returns a list of strings, each converted by a parser as for {@link #parsed}; empty if absent.
    *
-   * @throws CniException code 7 if the value is something else
+   * @throws CniException code 7 if the value is not a list of strings or the parser rejects one
    */
   public <T> List<T> parsedList(String key, Function<String, T> parser) throws CniException {
     List<T> values = new ArrayList<>();
@@ -200,25 +209,24 @@ public final class ConfigObject {
   }
 
   /**
-   * A list of objects, empty if absent.
+   * Returns a list of objects, empty if absent.
    *
-   * @throws CniException code 7 if the value is something else
+   * @throws CniException code 7 if the value is not a list of objects
    */
   public List<ConfigObject> objects(String key) throws CniException {
     return list(key, ConfigObject::asObject);
   }
 
   /**
-   * A list of lists of objects, empty if absent.
+   * Returns a list of lists of objects, empty if absent.
    *
-   * @throws CniException code 7 if the value is something else
+   * @throws CniException code 7 if the value is not a list of lists of objects
    */
   public List<List<ConfigObject>> objectLists(String key) throws CniException {
-    return list(
-        key, (node, where) -> elements(asArray(node, where), where, ConfigObject::asObject));
+    return list(key, (node, path) -> elements(asArray(node, path), path, ConfigObject::asObject));
   }
 
-  /** The keys that are there with a value, in the order of the configuration. */
+  /** Returns the keys whose values are not null, in the order of the configuration. */
   public List<String> keys() {
     return json.properties().stream()
         .filter(entry -> !entry.getValue().isNull())
@@ -226,19 +234,22 @@ public final class ConfigObject {
         .toList();
   }
 
-  /** The error (code 7) for a value that makes no sense; {@code why} goes on from the value. */
+  /**
+   * Returns the error (code 7) for a missing or invalid value.
+   *
+   * @param why continues the sentence that begins with the key and the value, if it has one
+   */
   public CniException invalid(String key, String why) {
-    return new CniException(ErrorCode.INVALID_CONFIG, describe(key) + " " + why);
+    return ConfigErrors.invalid(path(key), node(key), why);
   }
 
-  /** The error (code 2) for a key that is not supported; {@code why} goes on from the value. */
+  /**
+   * Returns the error (code 2) for a key that is not supported.
+   *
+   * @param why continues the sentence that begins with the key and the value
+   */
   public CniException unsupported(String key, String why) {
-    return new CniException(ErrorCode.UNSUPPORTED_FIELD, describe(key) + " " + why);
-  }
-
-  private String describe(String key) {
-    JsonNode node = node(key);
-    return path(key) + (node == null ? "" : " " + excerpt(node));
+    return ConfigErrors.unsupported(path(key), node(key), why);
   }
 
   private @Nullable JsonNode node(String key) {
@@ -258,62 +269,39 @@ public final class ConfigObject {
     return node == null ? List.of() : elements(asArray(node, path(key)), path(key), reader);
   }
 
-  private static <T> List<T> elements(ArrayNode array, String where, ElementReader<T> reader)
+  private static <T> List<T> elements(ArrayNode array, String path, ElementReader<T> reader)
       throws CniException {
     List<T> values = new ArrayList<>(array.size());
     for (JsonNode element : array) {
-      values.add(reader.read(element, where + "[" + values.size() + "]"));
+      values.add(reader.read(element, path + "[" + values.size() + "]"));
     }
     return values;
   }
 
-  private static ArrayNode asArray(JsonNode node, String where) throws CniException {
+  private static ArrayNode asArray(JsonNode node, String path) throws CniException {
     if (node instanceof ArrayNode array) {
       return array;
     }
-    throw wrongKind(where, node, "a list");
+    throw ConfigErrors.wrongType(path, node, "a list");
   }
 
-  private static ConfigObject asObject(JsonNode node, String where) throws CniException {
+  private static ConfigObject asObject(JsonNode node, String path) throws CniException {
     if (node instanceof ObjectNode object) {
-      return new ConfigObject(object, where);
+      return new ConfigObject(object, path);
     }
-    throw wrongKind(where, node, "an object");
+    throw ConfigErrors.wrongType(path, node, "an object");
   }
 
-  private static <T> T parse(String where, String text, Function<String, T> parser)
+  private static <T> T parse(String path, String text, Function<String, T> parser)
       throws CniException {
     try {
       return parser.apply(text);
     } catch (IllegalArgumentException e) {
-      throw new CniException(
-          ErrorCode.INVALID_CONFIG, where + " " + Json.quote(text) + " " + e.getMessage(), e);
+      throw ConfigErrors.unparsable(path, text, e);
     }
   }
 
-  private static CniException wrongKind(String where, JsonNode node, String expected) {
-    return new CniException(
-        ErrorCode.INVALID_CONFIG,
-        where + " must be " + expected + ", not " + kind(node) + " " + excerpt(node));
-  }
-
-  private static String excerpt(JsonNode node) {
-    String text = node.toString();
-    return text.length() <= 80 ? text : text.substring(0, 77) + "...";
-  }
-
-  static String kind(JsonNode node) {
-    return switch (node.getNodeType()) {
-      case ARRAY -> "the list";
-      case OBJECT -> "the object";
-      case STRING -> "the string";
-      case NUMBER -> "the number";
-      case BOOLEAN -> "the boolean";
-      default -> "the value";
-    };
-  }
-
   private interface ElementReader<T> {
-    T read(JsonNode node, String where) throws CniException;
+    T read(JsonNode node, String path) throws CniException;
   }
 }

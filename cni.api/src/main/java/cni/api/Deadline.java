@@ -3,42 +3,42 @@ package cni.api;
 import java.time.Duration;
 
 /**
- * The moment by which an operation must have ended.
+ * The time by which an operation must have ended.
  *
- * @param nanoTime on the clock of {@link System#nanoTime}
+ * @param nanoTime a value of {@link System#nanoTime}
  */
 public record Deadline(long nanoTime) {
-  /** A deadline so far away that it is none: some 146 years. */
+  /** In nanoseconds: about 146 years, which stands for no deadline and cannot overflow. */
   private static final long FOREVER = Long.MAX_VALUE / 2;
 
-  /** The moment after that time from now. */
-  public static Deadline after(Duration time) {
-    long nanos = time.compareTo(Duration.ofNanos(FOREVER)) >= 0 ? FOREVER : time.toNanos();
+  /** Returns the deadline that ends the given time from now. */
+  public static Deadline after(Duration timeout) {
+    long nanos = timeout.compareTo(Duration.ofNanos(FOREVER)) >= 0 ? FOREVER : timeout.toNanos();
     return new Deadline(System.nanoTime() + nanos);
   }
 
-  /** No deadline. */
+  /** Returns a deadline that never passes. */
   public static Deadline none() {
     return new Deadline(System.nanoTime() + FOREVER);
   }
 
-  /** The time that is left; zero once it has passed. */
+  /** Returns the time left; zero once the deadline has passed. */
   public Duration remaining() {
     return Duration.ofNanos(Math.max(0, nanoTime - System.nanoTime()));
   }
 
   /**
-   * Ends the operation if its time is up or its thread has been interrupted.
+   * Checks that the deadline has not passed and that the thread has not been interrupted.
    *
-   * @param what what is about to be done, to end "no time left for …"
-   * @throws CniException code 11
+   * @param action the next action, for the message "the deadline passed before …"
+   * @throws CniException code 11 otherwise
    */
-  public void check(String what) throws CniException {
+  public void check(String action) throws CniException {
     if (Thread.currentThread().isInterrupted()) {
-      throw CniException.interrupted(what);
+      throw CniException.interrupted(action);
     }
     if (nanoTime - System.nanoTime() <= 0) {
-      throw new CniException(ErrorCode.TRY_AGAIN_LATER, "the deadline passed before " + what);
+      throw new CniException(ErrorCode.TRY_AGAIN_LATER, "the deadline passed before " + action);
     }
   }
 }

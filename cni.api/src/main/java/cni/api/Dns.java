@@ -3,33 +3,33 @@ package cni.api;
 import java.util.List;
 
 /**
- * What a resolver needs to know (the {@code dns} key of configurations and results).
+ * Resolver settings: the {@code dns} key of configurations and results.
  *
- * @param nameservers addresses, most important first
+ * @param nameservers addresses of name servers, in order of preference
  * @param domain the local domain, or the empty string
- * @param search domains to search, most important first
- * @param options resolver options, see resolv.conf(5)
+ * @param search search domains, in order of preference
+ * @param options resolver options; see resolv.conf(5)
  */
 public record Dns(
     List<String> nameservers, String domain, List<String> search, List<String> options) {
-  /** Nothing known. */
+  /** No settings. */
   public static final Dns NONE = new Dns(List.of(), "", List.of(), List.of());
 
-  /** Takes copies of the lists. */
+  /** Copies the lists. */
   public Dns {
     nameservers = List.copyOf(nameservers);
     search = List.copyOf(search);
     options = List.copyOf(options);
   }
 
-  /** Whether there is nothing in it. */
+  /** Returns whether there are no settings. */
   public boolean isEmpty() {
-    // Its equals is spun when first used, which takes a process some milliseconds.
+    // Not equals(NONE): linking a record's generated equals takes a process some milliseconds.
     return nameservers.isEmpty() && domain.isEmpty() && search.isEmpty() && options.isEmpty();
   }
 
   /**
-   * Reads the {@code dns} object.
+   * Parses a {@code dns} object.
    *
    * @throws CniException code 7 if a value has the wrong type
    */

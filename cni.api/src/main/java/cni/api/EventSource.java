@@ -3,15 +3,15 @@ package cni.api;
 import java.io.Closeable;
 
 /**
- * Something that notices what happens to attachments, without being a plugin. A module that has one
- * says {@code provides cni.api.EventSource with …}. It costs nothing as long as nobody listens.
+ * A source of {@link PluginEvent}s that is not a plugin. A module registers one by {@code provides
+ * cni.api.EventSource with …}. It is not opened before an event listener is registered.
  */
 public interface EventSource {
   /**
-   * Begins to watch, when the first listener comes, and publishes to the host.
+   * Starts publishing events to the host. Called when the first listener is registered.
    *
-   * @return ends it: called when the last listener has gone
-   * @throws CniException if it cannot; the others watch all the same
+   * @return stops publishing; closed when the last listener is removed
+   * @throws CniException if it cannot start; other sources are not affected
    */
   Closeable open(PluginHost host) throws CniException;
 }

@@ -8,8 +8,8 @@ import java.net.UnknownHostException;
 import java.util.regex.Pattern;
 
 /**
- * IP addresses as text and as numbers. Text is read strictly (never a host name, no IPv4 shorthand,
- * no zone) and written as RFC 5952 says, the form that the Go plugins use for file names.
+ * Conversions of IP addresses. Text is parsed strictly (no host names, no IPv4 shorthand, no zones)
+ * and formatted as Go's net.IP does (RFC 5952 for IPv6), since the Go plugins use it as file names.
  */
 public final class InetAddresses {
   private static final Pattern IPV4 =
@@ -19,9 +19,10 @@ public final class InetAddresses {
   private InetAddresses() {}
 
   /**
-   * Reads an address. An IPv4-mapped IPv6 address gives the IPv4 address.
+   * Parses an address. An IPv4-mapped IPv6 address gives the IPv4 address.
    *
-   * @throws IllegalArgumentException if it is not an address
+   * @throws IllegalArgumentException if the text is not an address; the message continues a
+   *     sentence that begins with the text
    */
   public static InetAddress parse(String text) {
     boolean v6 = text.indexOf(':') >= 0;
@@ -35,7 +36,12 @@ public final class InetAddresses {
     }
   }
 
-  /** The address of 4 or 16 bytes in network order. 16 bytes stay IPv6, even when IPv4-mapped. */
+  /**
+   * Returns the address with the given bytes in network order. 16 bytes always give an IPv6
+   * address, even an IPv4-mapped one.
+   *
+   * @throws IllegalArgumentException if there are not 4 or 16 bytes
+   */
   public static InetAddress of(byte[] bytes) {
     try {
       return bytes.length == 4
@@ -46,14 +52,14 @@ public final class InetAddresses {
     }
   }
 
-  /** The canonical text: {@code 10.1.2.3}, {@code fd00::1}. */
+  /** Returns the canonical text, such as {@code 10.1.2.3} or {@code fd00::1}. */
   public static String format(InetAddress address) {
     return address instanceof Inet4Address
         ? String.valueOf(address.getHostAddress())
         : formatV6(address.getAddress());
   }
 
-  /** RFC 5952, section 4: lower case, no leading zeros, the longest run of zeros (two or more). */
+  /** RFC 5952, section 4: lower case, no leading zeros, the longest run of zero groups as "::". */
   private static String formatV6(byte[] bytes) {
     int[] groups = new int[8];
     for (int i = 0; i < 8; i++) {
@@ -87,26 +93,26 @@ public final class InetAddresses {
     return text.toString();
   }
 
-  /** Whether the address is IPv4. */
+  /** Returns whether the address is IPv4. */
   public static boolean isV4(InetAddress address) {
     return address instanceof Inet4Address;
   }
 
-  /** 32 or 128. */
+  /** Returns the length of the address in bits: 32 or 128. */
   public static int bits(InetAddress address) {
     return isV4(address) ? 32 : 128;
   }
 
-  /** The address as an unsigned number. */
+  /** Returns the address as an unsigned number. */
   public static BigInteger toNumber(InetAddress address) {
     return new BigInteger(1, address.getAddress());
   }
 
   /**
-   * The address with that number.
+   * Returns the address with the given number.
    *
-   * @param bits 32 or 128
-   * @throws IllegalArgumentException if the number does not fit
+   * @param bits the length of the address: 32 or 128
+   * @throws IllegalArgumentException if the number is negative or has more bits
    */
   public static InetAddress fromNumber(BigInteger number, int bits) {
     if (number.signum() < 0 || number.bitLength() > bits) {

@@ -18,7 +18,7 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 import tools.jackson.databind.node.StringNode;
 
-/** Reading and writing JSON trees; the one place where the JSON library is set up. */
+/** Reads and writes JSON trees. Jackson is configured nowhere else. */
 public final class Json {
   private static final JsonFactory FACTORY = new JsonFactory();
 
@@ -37,30 +37,29 @@ public final class Json {
 
   private Json() {}
 
-  /** A new, empty object. */
+  /** Returns a new, empty object. */
   public static ObjectNode object() {
     return JsonNodeFactory.instance.objectNode();
   }
 
   /**
-   * Reads one JSON object.
+   * Parses one JSON object.
    *
-   * @param text UTF-8
-   * @param source where it comes from, for the message
+   * @param text UTF-8; invalid bytes are replaced, as by Go's encoding/json
+   * @param source the origin of the text, such as a file name, for messages
    * @throws CniException code 6, with line and column, if it is not JSON or not an object
    */
   public static ObjectNode parse(byte[] text, String source) throws CniException {
     JsonNode node;
-    // As for Go, what is not UTF-8 is replaced.
     String characters = new String(text, StandardCharsets.UTF_8);
     try (JsonParser parser = FACTORY.createParser(ObjectReadContext.empty(), characters)) {
       node = JsonTreeCodec.read(parser);
       if (parser.nextToken() != null) {
-        throw invalid(source, parser.currentTokenLocation(), "something follows its end", null);
+        throw invalid(source, parser.currentTokenLocation(), "there is text after its end", null);
       }
     } catch (JacksonException e) {
       throw invalid(source, e.getLocation(), e.getOriginalMessage(), e);
-    } catch (ArithmeticException | NumberFormatException e) { // an exponent beyond all bounds
+    } catch (ArithmeticException | NumberFormatException e) { // such as 1e99999999999
       throw invalid(source, null, "a number is out of range", e);
     }
     if (node instanceof ObjectNode object) {
@@ -68,23 +67,25 @@ public final class Json {
     }
     throw new CniException(
         ErrorCode.DECODING_FAILURE,
-        source + " must be a JSON object, not " + ConfigObject.kind(node));
+        node.isMissingNode()
+            ? source + " is empty; it must be a JSON object"
+            : source + " must be a JSON object, not " + ConfigErrors.typeWithArticle(node));
   }
 
   private static CniException invalid(
       String source, @Nullable TokenStreamLocation at, String why, @Nullable Exception cause) {
-    String where =
+    String location =
         at == null ? "" : " (line " + at.getLineNr() + ", column " + at.getColumnNr() + ")";
     return new CniException(
-        ErrorCode.DECODING_FAILURE, source + " is not valid JSON" + where + ": " + why, cause);
+        ErrorCode.DECODING_FAILURE, source + " is not valid JSON" + location + ": " + why, cause);
   }
 
-  /** As {@link #parse(byte[], String)}, for a string. */
+  /** Parses one JSON object, as {@link #parse(byte[], String)} does. */
   public static ObjectNode parse(String text, String source) throws CniException {
     return parse(text.getBytes(StandardCharsets.UTF_8), source);
   }
 
-  /** The tree in one line. */
+  /** Returns the tree as one line of UTF-8. */
   public static byte[] bytes(JsonNode node) {
     var bytes = new ByteArrayOutputStream(1024);
     try (JsonGenerator out = FACTORY.createGenerator(ObjectWriteContext.empty(), bytes)) {
@@ -93,7 +94,7 @@ public final class Json {
     return bytes.toByteArray();
   }
 
-  /** The tree laid out for people. */
+  /** Returns the tree as indented text. */
   public static String pretty(JsonNode node) {
     var text = new StringWriter();
     try (JsonGenerator out = FACTORY.createGenerator(PRETTY, text)) {
@@ -102,7 +103,7 @@ public final class Json {
     return text.toString();
   }
 
-  /** The text as a JSON string, with its quotes: safe to put into a message. */
+  /** Returns the text as a JSON string with quotes and escapes, safe to put into a message. */
   public static String quote(String text) {
     return new String(bytes(StringNode.valueOf(text)), StandardCharsets.UTF_8);
   }

@@ -12,15 +12,19 @@ import tools.jackson.databind.node.MissingNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Trees to and from the tokens of the JSON library. Its ObjectMapper does the same for trees and
- * for every class besides, and takes as long to be set up as all the rest of a process's first ADD.
+ * Reads trees from a Jackson parser and writes them to a generator. Replaces Jackson's
+ * ObjectMapper, whose initialization takes as long as the rest of a process's first ADD.
  */
 final class JsonTreeCodec {
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
 
   private JsonTreeCodec() {}
 
-  /** The value that begins with the next token; what the parser throws says what is wrong. */
+  /**
+   * Reads the value that begins with the next token.
+   *
+   * @return a missing node if there is no token
+   */
   static JsonNode read(JsonParser parser) {
     JsonToken token = parser.nextToken();
     return token == null ? MissingNode.getInstance() : value(parser, token);
@@ -40,7 +44,7 @@ final class JsonTreeCodec {
     };
   }
 
-  /** As for Go, the last of several equal keys counts. */
+  /** Of equal keys the last counts, as for Go's encoding/json. */
   private static ObjectNode object(JsonParser parser) {
     ObjectNode object = NODES.objectNode();
     while (parser.nextToken() != JsonToken.END_OBJECT) {

@@ -4,26 +4,26 @@ import java.nio.charset.StandardCharsets;
 import java.util.regex.Pattern;
 
 /**
- * The grammar of everything that may become part of a path, a kernel message or an argument. Each
- * method gives its argument back if it is well formed.
+ * Checks of names that may become part of a path, a netlink message or an argument: networks,
+ * containers, interfaces and plugin types. The {@code require} methods return their argument.
  */
 public final class Names {
   /** SPEC section 1, {@code name}, and section 2, {@code CNI_CONTAINERID}. */
   private static final Pattern IDENTIFIER = Pattern.compile("[a-zA-Z0-9][a-zA-Z0-9_.\\-]*");
 
-  /** NAME_MAX of Linux: a longer name cannot become a file. */
+  /** NAME_MAX of linux/limits.h, the maximum length of a file name in bytes. */
   private static final int FILE_NAME_MAX = 255;
 
-  /** IFNAMSIZ of linux/if.h, less the terminating zero. */
+  /** IFNAMSIZ of linux/if.h without the terminating null byte. */
   private static final int INTERFACE_NAME_MAX = 15;
 
   private Names() {}
 
   /**
-   * Checks a network's name.
+   * Requires a well-formed network name.
    *
-   * @throws CniException code 7 if it is not letters, digits, {@code _ . -} with a letter or digit
-   *     first
+   * @throws CniException code 7 unless it consists of letters, digits and {@code _ . -}, starts
+   *     with a letter or digit and has at most 255 characters
    */
   public static String requireNetworkName(String name) throws CniException {
     if (!isIdentifier(name)) {
@@ -34,10 +34,10 @@ public final class Names {
   }
 
   /**
-   * Checks a container's id.
+   * Requires a well-formed container id.
    *
-   * @throws CniException code 4 if it is not letters, digits, {@code _ . -} with a letter or digit
-   *     first
+   * @throws CniException code 4 unless it consists of letters, digits and {@code _ . -}, starts
+   *     with a letter or digit and has at most 255 characters
    */
   public static String requireContainerId(String id) throws CniException {
     if (!isIdentifier(id)) {
@@ -48,16 +48,15 @@ public final class Names {
     return id;
   }
 
-  /** Whether the text could be a container's id or a network's name. */
+  /** Returns whether the text is a well-formed container id or network name. */
   public static boolean isIdentifier(String text) {
     return text.length() <= FILE_NAME_MAX && IDENTIFIER.matcher(text).matches();
   }
 
   /**
-   * Checks the name of a network interface by the kernel's rules (dev_valid_name in
-   * net/core/dev.c).
+   * Requires a valid name of a network interface.
    *
-   * @throws CniException code 4 if the kernel would not take it
+   * @throws CniException code 4 if {@link #isInterfaceName} is false
    */
   public static String requireInterfaceName(String name) throws CniException {
     if (!isInterfaceName(name)) {
@@ -68,7 +67,10 @@ public final class Names {
     return name;
   }
 
-  /** Whether the kernel would take the text as an interface's name. */
+  /**
+   * Returns whether the text is a valid name of a network interface: what dev_valid_name in
+   * net/core/dev.c accepts, without {@code %}, which dev_alloc_name would replace by a number.
+   */
   public static boolean isInterfaceName(String name) {
     int bytes = name.getBytes(StandardCharsets.UTF_8).length;
     return bytes >= 1
@@ -78,7 +80,7 @@ public final class Names {
         && name.codePoints().noneMatch(Names::isForbiddenInInterfaceName);
   }
 
-  /** What an interface's name must be, to end a message. */
+  /** The rules for interface names; continues a sentence that begins with the name. */
   public static final String INTERFACE_NAME_RULES =
       " must have 1 to 15 bytes, none of them a space, a slash, a colon, a percent or control"
           + " character, and not be . or ..";
@@ -88,7 +90,6 @@ public final class Names {
           + " most 255 of them";
 
   private static boolean isForbiddenInInterfaceName(int c) {
-    // The kernel reads a percent sign as a place for a number ("eth%d"): never what was meant here.
     return c == '/'
         || c == ':'
         || c == '%'
@@ -97,10 +98,10 @@ public final class Names {
   }
 
   /**
-   * Checks a plugin's type, which may become the name of an executable.
+   * Requires a valid plugin type, which is also the file name of an executable.
    *
-   * @throws CniException code 7 if it is empty, {@code .}, {@code ..}, too long, or holds a
-   *     separator or control character
+   * @throws CniException code 7 if it is empty, {@code .}, {@code ..}, longer than 255 characters,
+   *     or contains a slash, backslash or control character
    */
   public static String requirePluginType(String type) throws CniException {
     if (type.isEmpty()

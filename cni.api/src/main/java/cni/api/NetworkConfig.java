@@ -10,16 +10,15 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * The configuration of a network: the chain of plugins that an attachment passes through (SPEC
- * section 1).
+ * A network configuration: the chain of plugins that an attachment passes through (SPEC section 1).
  *
  * @param name the network's name
- * @param versions the versions that the configuration offers and this library speaks, newest first;
- *     at least one
+ * @param versions the versions that the configuration offers and this library supports, newest
+ *     first; not empty
  * @param disableCheck whether CHECK must not be called
  * @param disableGc whether GC must not be called
- * @param plugins the chain, in the order of ADD
- * @param json the whole configuration, in list form, with every key that it has
+ * @param plugins the chain, in the order of ADD; not empty
+ * @param json the whole configuration in list form, unknown keys included
  */
 public record NetworkConfig(
     String name,
@@ -30,32 +29,33 @@ public record NetworkConfig(
     ObjectNode json) {
   private static final String ONLY_INLINED = "loadOnlyInlinedPlugins";
 
-  /** Takes copies of the lists. */
+  /** Copies the lists. */
   public NetworkConfig {
     versions = List.copyOf(versions);
     plugins = List.copyOf(plugins);
   }
 
-  /** Where plugins of a network come from that do not stand in its configuration itself. */
+  /** Supplies plugins of a network that are configured outside its own configuration file. */
   @FunctionalInterface
   public interface PluginSource {
-    /** There are none. */
+    /** A source without plugins. */
     PluginSource NONE = network -> List.of();
 
     /**
-     * The configurations of a network's further plugins, in the order of ADD.
+     * Returns the configurations of a network's further plugins, in the order of ADD.
      *
-     * @throws CniException what is wrong with one of them
+     * @throws CniException if one of them cannot be read
      */
     List<ObjectNode> pluginsOf(String network) throws CniException;
   }
 
   /**
-   * Reads a configuration, either a list of plugins or, as older ones are, a single plugin.
+   * Parses a configuration: a list of plugins ({@code .conflist}) or a single plugin ({@code
+   * .conf}).
    *
    * @param text UTF-8
-   * @param source where it comes from, for messages
-   * @throws CniException code 6 if it is not JSON, 7 if it makes no sense, 1 if this library speaks
+   * @param source the origin of the text, such as a file name, for messages
+   * @throws CniException code 6 if it is not JSON, 7 if it is invalid, 1 if this library supports
    *     none of its versions
    */
   public static NetworkConfig parse(byte[] text, String source) throws CniException {
@@ -63,18 +63,18 @@ public record NetworkConfig(
   }
 
   /**
-   * Reads a configuration whose list of plugins may go on elsewhere, unless it says {@code
-   * loadOnlyInlinedPlugins}.
+   * Parses a configuration and appends the plugins of another source to its list, unless it says
+   * {@code loadOnlyInlinedPlugins}.
    *
-   * @throws CniException as {@link #parse(byte[], String)}, and what the source throws
+   * @throws CniException as {@link #parse(byte[], String)}, and what the other source throws
    */
-  public static NetworkConfig parse(byte[] text, String source, PluginSource further)
+  public static NetworkConfig parse(byte[] text, String source, PluginSource morePlugins)
       throws CniException {
     ObjectNode json = Json.parse(text, source);
     try {
       var view = new ConfigObject(json, "");
       return view.has("plugins") || !view.has("type")
-          ? ofList(json, further)
+          ? ofList(json, morePlugins)
           : ofList(asList(json), PluginSource.NONE);
     } catch (CniException e) {
       throw e.withContext(source);
@@ -82,37 +82,38 @@ public record NetworkConfig(
   }
 
   /**
-   * The name that a configuration gives its network, whatever the rest of it is like; empty if it
-   * gives none.
+   * Returns the network's name in a configuration that may otherwise be invalid.
    *
    * @param text UTF-8
-   * @param source where it comes from, for messages
-   * @throws CniException code 6 if it is not JSON
+   * @param source the origin of the text, such as a file name, for messages
+   * @return the empty string if the name is missing or not a string
+   * @throws CniException code 6 if the text is not a JSON object
    */
   public static String nameOf(byte[] text, String source) throws CniException {
     var view = new ConfigObject(Json.parse(text, source), "");
     try {
       return view.text("name").orElse("");
     } catch (CniException e) {
-      return ""; // something else than text
+      return ""; // not a string
     }
   }
 
-  /** The newest version of those that the configuration offers and this library speaks. */
+  /** Returns the newest version that the configuration offers and this library supports. */
   public SpecVersion version() {
     return versions.getFirst();
   }
 
-  private static NetworkConfig ofList(ObjectNode json, PluginSource further) throws CniException {
+  private static NetworkConfig ofList(ObjectNode json, PluginSource morePlugins)
+      throws CniException {
     var view = new ConfigObject(json, "");
     String name =
         Names.requireNetworkName(
             view.text("name")
                 .orElseThrow(() -> view.invalid("name", "is missing: name the network")));
-    ObjectNode whole =
-        view.bool(ONLY_INLINED, true) ? json : withFurther(json, further.pluginsOf(name));
+    ObjectNode complete =
+        view.bool(ONLY_INLINED, true) ? json : append(json, morePlugins.pluginsOf(name));
     List<PluginConfig> plugins = new ArrayList<>();
-    for (ConfigObject plugin : new ConfigObject(whole, "").objects("plugins")) {
+    for (ConfigObject plugin : new ConfigObject(complete, "").objects("plugins")) {
       plugins.add(PluginConfig.of(plugin));
     }
     if (plugins.isEmpty()) {
@@ -120,21 +121,22 @@ public record NetworkConfig(
     }
     boolean disableCheck = view.bool("disableCheck", true);
     boolean disableGc = view.bool("disableGC", true);
-    return new NetworkConfig(name, chooseVersions(view), disableCheck, disableGc, plugins, whole);
+    return new NetworkConfig(
+        name, supportedVersions(view), disableCheck, disableGc, plugins, complete);
   }
 
-  /** What is kept of the configuration is complete, so that whoever reads it needs no files. */
-  private static ObjectNode withFurther(ObjectNode json, List<ObjectNode> further) {
-    if (further.isEmpty() || (json.has("plugins") && !json.path("plugins").isArray())) {
+  /** Appends plugins to the list, and marks it as complete for readers of the result cache. */
+  private static ObjectNode append(ObjectNode json, List<ObjectNode> morePlugins) {
+    if (morePlugins.isEmpty() || (json.has("plugins") && !json.path("plugins").isArray())) {
       return json;
     }
-    ObjectNode whole = json.deepCopy();
-    ArrayNode plugins = whole.withArray("plugins");
-    further.forEach(plugins::add);
-    return whole.put(ONLY_INLINED, true);
+    ObjectNode complete = json.deepCopy();
+    ArrayNode plugins = complete.withArray("plugins");
+    morePlugins.forEach(plugins::add);
+    return complete.put(ONLY_INLINED, true);
   }
 
-  /** The list that stands for a single plugin, as libcni's ConfListFromConf makes it. */
+  /** Converts a single plugin to a list of one, as libcni's ConfListFromConf does. */
   private static ObjectNode asList(ObjectNode plugin) {
     ObjectNode list = Json.object();
     for (Map.Entry<String, JsonNode> entry : plugin.properties()) {
@@ -147,21 +149,24 @@ public record NetworkConfig(
     return list;
   }
 
-  /** SPEC section 1, "Version considerations": those offered that are spoken here. */
-  private static List<SpecVersion> chooseVersions(ConfigObject view) throws CniException {
+  /** SPEC section 1, "Version considerations". */
+  private static List<SpecVersion> supportedVersions(ConfigObject view) throws CniException {
     var offered = new TreeSet<>(view.parsedList("cniVersions", SpecVersion::parse));
     Optional<SpecVersion> single = view.parsed("cniVersion", SpecVersion::parse);
     single.ifPresent(offered::add);
     if (offered.isEmpty()) {
       return List.of(SpecVersion.V0_1_0);
     }
-    List<SpecVersion> spoken =
+    List<SpecVersion> supported =
         offered.descendingSet().stream().filter(SpecVersion::isKnown).toList();
-    if (spoken.isEmpty()) {
+    if (supported.isEmpty()) {
       throw new CniException(
           ErrorCode.INCOMPATIBLE_VERSION,
-          "the configuration has version " + offered + "; this library speaks " + SpecVersion.ALL);
+          "the configuration has version "
+              + SpecVersion.join(offered)
+              + "; this library supports "
+              + SpecVersion.join(SpecVersion.ALL));
     }
-    return spoken;
+    return supported;
   }
 }

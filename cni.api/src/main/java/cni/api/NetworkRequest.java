@@ -4,6 +4,6 @@ package cni.api;
  * A request about a network as a whole: STATUS.
  *
  * @param config the plugin's configuration, derived for this request
- * @param context what surrounds the call
+ * @param context the context of the call
  */
 public record NetworkRequest(PluginConfig config, CallContext context) implements PluginRequest {}

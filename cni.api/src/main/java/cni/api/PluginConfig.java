@@ -10,14 +10,13 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * The configuration of one plugin in a network: a tree in which keys that nobody here knows are
- * kept, with typed views of what the specification defines (SPEC section 1, "Plugin configuration
- * objects").
+ * The configuration of one plugin of a network (SPEC section 1, "Plugin configuration objects"):
+ * typed access to the keys of the specification, over a tree that keeps unknown keys.
  */
 public final class PluginConfig {
   private static final String RUNTIME_CONFIG = "runtimeConfig";
 
-  /** Keys that the runtime writes, or keeps to itself; in lower case. */
+  /** Keys that the runtime sets or does not pass on, in lower case. */
   private static final Set<String> RUNTIME_ONLY =
       Set.of("cniversion", "name", "capabilities", "prevresult");
 
@@ -30,7 +29,7 @@ public final class PluginConfig {
   }
 
   /**
-   * Takes a plugin's configuration.
+   * Wraps a plugin's configuration.
    *
    * @throws CniException code 7 if {@code type} is missing or not a plain file name
    */
@@ -43,23 +42,23 @@ public final class PluginConfig {
     return new PluginConfig(config, Names.requirePluginType(type));
   }
 
-  /** The plugin's type. */
+  /** Returns the plugin's type. */
   public String type() {
     return type;
   }
 
-  /** The whole configuration, for reading what the plugin itself defines. */
+  /** Returns the whole configuration, for reading plugin-specific keys. */
   public ConfigObject view() {
     return view;
   }
 
-  /** The tree, for passing on: not a copy, do not change it. */
+  /** Returns the tree itself, not a copy; it must not be changed. */
   public ObjectNode json() {
     return view.json();
   }
 
   /**
-   * The network's name, which the runtime puts into every request.
+   * Returns the network's name, which the runtime adds to every request.
    *
    * @throws CniException code 7 if it is missing or malformed
    */
@@ -68,7 +67,7 @@ public final class PluginConfig {
   }
 
   /**
-   * The version that the runtime chose.
+   * Returns the version that the runtime chose; 0.1.0 if there is none.
    *
    * @throws CniException code 7 if it is not a version
    */
@@ -77,9 +76,9 @@ public final class PluginConfig {
   }
 
   /**
-   * The {@code ipam} section; absent also where it names no type.
+   * Returns the {@code ipam} section, if it is present and names a type.
    *
-   * @throws CniException code 7 if it is not an object or the type not a plain file name
+   * @throws CniException code 7 if it is not an object or the type is not a plain file name
    */
   public Optional<ConfigObject> ipam() throws CniException {
     Optional<ConfigObject> ipam = view.object("ipam");
@@ -87,9 +86,9 @@ public final class PluginConfig {
   }
 
   /**
-   * The {@code ipam} section, for the plugin that it is for.
+   * Returns the {@code ipam} section, for an IPAM plugin itself.
    *
-   * @param plugin its type, for the message
+   * @param plugin the type of that plugin, for the message
    * @throws CniException code 7 if it is missing or not an object
    */
   public ConfigObject requireIpam(String plugin) throws CniException {
@@ -98,7 +97,7 @@ public final class PluginConfig {
   }
 
   /**
-   * The type of the plugin that manages addresses, if there is one.
+   * Returns the type of the IPAM plugin, if there is one.
    *
    * @throws CniException code 7 if it is not a plain file name
    */
@@ -113,7 +112,7 @@ public final class PluginConfig {
   }
 
   /**
-   * The {@code dns} section.
+   * Returns the {@code dns} section; {@link Dns#NONE} if there is none.
    *
    * @throws CniException code 7 if a value has the wrong type
    */
@@ -123,7 +122,7 @@ public final class PluginConfig {
   }
 
   /**
-   * The arguments that the runtime gives for capabilities of this plugin.
+   * Returns the capability arguments, {@code runtimeConfig}, which the runtime adds to requests.
    *
    * @throws CniException code 7 if the section is not an object
    */
@@ -132,7 +131,7 @@ public final class PluginConfig {
   }
 
   /**
-   * The conventional arguments, {@code args.cni}.
+   * Returns the conventional arguments, {@code args.cni} (CONVENTIONS.md).
    *
    * @throws CniException code 7 if a section is not an object
    */
@@ -142,7 +141,7 @@ public final class PluginConfig {
   }
 
   /**
-   * The capabilities that the plugin asks to be served.
+   * Returns the names of the capabilities that are enabled in this configuration.
    *
    * @throws CniException code 7 if the section is not an object of booleans
    */
@@ -160,11 +159,11 @@ public final class PluginConfig {
   }
 
   /**
-   * The configuration of a request (SPEC section 3, "Deriving request configuration"): this one
-   * with the network's name and version and with the arguments of the capabilities that it asks
-   * for, without what only the runtime reads.
+   * Derives the configuration of a request (SPEC section 3, "Deriving request configuration"): adds
+   * the network's name, the version and the arguments of enabled capabilities, and removes the keys
+   * that only the runtime reads.
    *
-   * @throws CniException code 7 if the capabilities cannot be read
+   * @throws CniException code 7 if the capabilities section is invalid
    */
   public PluginConfig forRequest(
       String network, SpecVersion version, Map<String, JsonNode> capabilityArgs)
@@ -190,7 +189,7 @@ public final class PluginConfig {
     return new PluginConfig(new ConfigObject(request, ""), type);
   }
 
-  /** In any case: for Go plugins a key that differs in no more than that is the same key. */
+  /** Ignores case, as Go's encoding/json does for keys. */
   private static boolean isRuntimeOnly(String key) {
     return RUNTIME_ONLY.contains(key.toLowerCase(Locale.ROOT)) || key.startsWith("cni.dev/");
   }

@@ -5,15 +5,14 @@ import java.util.Locale;
 import java.util.Optional;
 
 /**
- * Something that happened between calls: to an attachment, or to what attachments are made from.
+ * An event between calls that concerns an attachment or the resources of a network.
  *
- * @param time when it was noticed
- * @param kind what it is, for programs
- * @param source who noticed it: the type of a plugin, or {@code kernel}
- * @param network the name of the network; empty if it is not about one
- * @param attachment that it is about; absent if it is about the network or the host as a whole
- * @param message what happened, for people: one sentence without a full stop, naming the interface,
- *     address or range
+ * @param time when the event was detected
+ * @param kind the kind of event
+ * @param source the detector: the type of a plugin, or {@code kernel}
+ * @param network the network's name; the empty string if no network is concerned
+ * @param attachment the attachment concerned; absent if the network or the host as a whole is
+ * @param message one sentence without a full stop that names the interface, address or range
  */
 public record PluginEvent(
     Instant time,
@@ -22,33 +21,33 @@ public record PluginEvent(
     String network,
     Optional<AttachmentId> attachment,
     String message) {
-  /** What can happen. Readers must expect others in later versions. */
+  /** Kinds of events. Later versions may add more. */
   public enum Kind {
-    /** An interface of an attachment exists no more, and no DEL has removed it. */
+    /** An interface of an attachment was deleted other than by DEL. */
     INTERFACE_GONE,
     /** An interface of an attachment was set down or lost its carrier. */
     INTERFACE_DOWN,
-    /** It can be used again. */
+    /** An interface of an attachment was set up again or regained its carrier. */
     INTERFACE_UP,
     /** An address of an attachment was removed from its interface. */
     ADDRESS_GONE,
-    /** Somebody else on the network has an address of the attachment. */
+    /** Another host on the network uses an address of the attachment. */
     ADDRESS_CONFLICT,
-    /** The right to an address has ended and could not be extended. */
+    /** The lease of an address expired and could not be renewed. */
     LEASE_LOST,
-    /** What ADD needs has run out, such as the addresses of a range. */
+    /** A resource that ADD needs is exhausted, such as the addresses of a range. */
     RESOURCE_EXHAUSTED,
-    /** Something that only the source knows. */
+    /** An event of a kind specific to the source. */
     OTHER;
 
-    /** As it stands in JSON: {@code interface-gone}. */
+    /** Returns the form used in JSON, such as {@code interface-gone}. */
     @Override
     public String toString() {
       return name().toLowerCase(Locale.ROOT).replace('_', '-');
     }
   }
 
-  /** An event that happens now. */
+  /** Creates an event with the current time. */
   public static PluginEvent now(
       Kind kind, String source, String network, Optional<AttachmentId> attachment, String message) {
     return new PluginEvent(Instant.now(), kind, source, network, attachment, message);

@@ -4,36 +4,36 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
-/** What a host offers to plugins, and to sources of events, between calls. */
+/** The services of a host process for resident plugins and event sources. */
 public interface PluginHost {
   /**
-   * A directory for what has to outlive the host. It need not exist; other hosts may use it at the
-   * same time.
+   * Returns the directory for state that must outlive the host. It may not exist yet, and other
+   * hosts may use it at the same time.
    */
   Path stateDirectory();
 
-  /** The namespace of the host's side; absent for the one that this process is in. */
+  /** Returns the path of the host's network namespace; absent for the one of this process. */
   Optional<Path> hostNamespace();
 
   /**
-   * Tells whoever listens. Never waits and never fails: a listener that does not keep up misses
-   * events, which is logged.
+   * Publishes an event to all listeners. Does not block or fail: if a listener does not keep up,
+   * its events are dropped, which is logged.
    */
   void publish(PluginEvent event);
 
   /**
-   * Every attachment that is kept in {@link #stateDirectory}, of all networks, whoever made it.
+   * Returns every attachment recorded in {@link #stateDirectory}, of all networks and by all hosts.
    *
-   * @throws CniException code 5 if that cannot be read
+   * @throws CniException code 5 if they cannot be read
    */
   List<ActiveAttachment> attachments() throws CniException;
 
   /**
-   * An attachment that was made and not deleted.
+   * An attachment that was added and not deleted.
    *
    * @param network the network's name
-   * @param attachment the attachment; without a path of its namespace if an old libcni made it
-   * @param result what there was afterwards
+   * @param attachment the attachment; without a namespace if an old libcni recorded it
+   * @param result the final result of its ADD
    */
   record ActiveAttachment(String network, Attachment attachment, Result result) {}
 }

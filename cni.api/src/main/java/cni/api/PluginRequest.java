@@ -1,10 +1,10 @@
 package cni.api;
 
-/** What every request to a plugin carries. */
+/** A request to a plugin. */
 public sealed interface PluginRequest permits AttachmentRequest, GcRequest, NetworkRequest {
-  /** The plugin's configuration, derived for this request. */
+  /** Returns the plugin's configuration, derived for this request. */
   PluginConfig config();
 
-  /** What surrounds the call. */
+  /** Returns the context of the call. */
   CallContext context();
 }

@@ -1,24 +1,24 @@
 package cni.api;
 
 /**
- * A plugin that has work of its own between calls, such as keeping leases, as long as its host
- * runs. One whose host never starts it serves calls all the same, and leaves such work to somebody
- * else or refuses what cannot be done without.
+ * A plugin that works between calls while its host runs, such as by renewing leases. It must serve
+ * calls even if the host never starts it: it then leaves that work to another process, or refuses
+ * requests that depend on it.
  */
 public interface ResidentPlugin extends NetworkPlugin {
   /**
-   * Begins that work, or takes it up again after an earlier host has ended, however it did. Once
-   * for each host, not for each container.
+   * Starts that work, or resumes the work of an earlier host, even of one that crashed. Called once
+   * per host.
    *
-   * @param host where to keep what has to outlive it, and to publish events about attachments; it
-   *     can be used until {@link #stop}
-   * @throws CniException if it cannot begin; calls are served all the same
+   * @param host the host; it can be used until {@link #stop} returns
+   * @throws CniException if it cannot start; calls are served nevertheless
    */
   void start(PluginHost host) throws CniException;
 
   /**
-   * Ends that work; what is kept stays for the next host. After the last call to a plugin that is
-   * replaced by a newer one, which has been started by then.
+   * Stops that work and leaves its state for the next host. If a newer version replaces this
+   * plugin, this is called after the newer one has been started and after the last call to this
+   * one.
    */
   void stop();
 }

@@ -8,48 +8,48 @@ import java.util.OptionalInt;
 import java.util.OptionalLong;
 
 /**
- * What an ADD brought about (SPEC section 5, "ADD Success"). A result has no version of its own:
- * {@link ResultJson} writes and reads it in any version of the specification.
+ * The result of an ADD (SPEC section 5, "ADD Success"). A result is independent of versions: {@link
+ * ResultJson} reads and writes it in any version of the specification.
  *
- * @param interfaces every interface that the attachment made, those on the host included
- * @param ips the addresses
- * @param routes the routes
- * @param dns resolver settings
+ * @param interfaces every interface created by the attachment, on the host as well
+ * @param ips the addresses assigned
+ * @param routes the routes created
+ * @param dns the resolver settings
  */
 public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route> routes, Dns dns) {
-  /** Nothing was made. */
+  /** The result without any contents. */
   public static final Result EMPTY = new Result(List.of(), List.of(), List.of(), Dns.NONE);
 
-  /** Takes copies of the lists. */
+  /** Copies the lists. */
   public Result {
     interfaces = List.copyOf(interfaces);
     ips = List.copyOf(ips);
     routes = List.copyOf(routes);
   }
 
-  /** The same with these interfaces. */
+  /** Returns a copy with the given interfaces. */
   public Result withInterfaces(List<Interface> newInterfaces) {
     return new Result(newInterfaces, ips, routes, dns);
   }
 
-  /** The same with these addresses. */
+  /** Returns a copy with the given addresses. */
   public Result withIps(List<IpConfig> newIps) {
     return new Result(interfaces, newIps, routes, dns);
   }
 
-  /** The same with these routes. */
+  /** Returns a copy with the given routes. */
   public Result withRoutes(List<Route> newRoutes) {
     return new Result(interfaces, ips, newRoutes, dns);
   }
 
-  /** The same with these resolver settings, if there are any. */
+  /** Returns a copy with the given resolver settings, or this if those are empty. */
   public Result withDns(Dns newDns) {
     return newDns.isEmpty() ? this : new Result(interfaces, ips, routes, newDns);
   }
 
   /**
-   * The same with what another has besides: its addresses point to its interfaces in the new place,
-   * and its resolver settings count if it has any.
+   * Returns a result with the contents of both. Interface indices of the other's addresses are
+   * shifted accordingly, and its resolver settings replace this one's unless they are empty.
    */
   public Result merge(Result more) {
     List<Interface> allInterfaces = new ArrayList<>(interfaces);
@@ -64,7 +64,7 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
     return new Result(allInterfaces, allIps, allRoutes, dns).withDns(more.dns);
   }
 
-  /** Where the interface with that name and sandbox stands in {@link #interfaces}. */
+  /** Returns the index in {@link #interfaces} of the interface with that name and sandbox. */
   public OptionalInt indexOf(String name, String sandbox) {
     for (int i = 0; i < interfaces.size(); i++) {
       if (interfaces.get(i).name().equals(name) && interfaces.get(i).sandbox().equals(sandbox)) {
@@ -74,41 +74,41 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
     return OptionalInt.empty();
   }
 
-  /** The interface with that name and sandbox. */
+  /** Returns the interface with that name and sandbox. */
   public Optional<Interface> find(String name, String sandbox) {
     OptionalInt index = indexOf(name, sandbox);
     return index.isEmpty() ? Optional.empty() : Optional.of(interfaces.get(index.getAsInt()));
   }
 
-  /** The addresses that belong to the interface at that index. */
+  /** Returns the addresses that refer to the interface at that index. */
   public List<IpConfig> ipsOf(int interfaceIndex) {
-    List<IpConfig> own = new ArrayList<>();
+    List<IpConfig> matching = new ArrayList<>();
     for (IpConfig ip : ips) {
       if (ip.interfaceIndex().equals(OptionalInt.of(interfaceIndex))) {
-        own.add(ip);
+        matching.add(ip);
       }
     }
-    return own;
+    return matching;
   }
 
   /**
-   * An interface. Texts that do not apply are empty.
+   * An interface. Strings that do not apply are empty.
    *
-   * @param name its name
-   * @param mac its hardware address, lower case with colons
-   * @param mtu in bytes, 0 if not known
-   * @param sandbox the path of the namespace that it is in, empty if it is on the host
-   * @param socketPath an absolute path of the socket that stands for it
-   * @param pciId the PCI device that stands for it
+   * @param name the interface's name
+   * @param mac the hardware address, in lower case with colons
+   * @param mtu the MTU in bytes, 0 if not known
+   * @param sandbox the path of the interface's namespace; empty for an interface on the host
+   * @param socketPath the absolute path of a socket file, for an interface in user space
+   * @param pciId the address of a PCI device, for an interface without kernel driver
    */
   public record Interface(
       String name, String mac, int mtu, String sandbox, String socketPath, String pciId) {
-    /** An interface of the kernel. */
+    /** Creates a kernel interface, without socket path and PCI device. */
     public Interface(String name, String mac, int mtu, String sandbox) {
       this(name, mac, mtu, sandbox, "", "");
     }
 
-    /** Whether it is outside any sandbox. */
+    /** Returns whether the interface is on the host, outside any sandbox. */
     public boolean isOnHost() {
       return sandbox.isEmpty();
     }
@@ -117,18 +117,18 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
   /**
    * An address.
    *
-   * @param address with the prefix of its network
-   * @param gateway the way out of that network
-   * @param interfaceIndex where its interface stands in {@link Result#interfaces}; a delegate that
-   *     only assigns addresses leaves it out
+   * @param address the address with the prefix length of its network
+   * @param gateway the default gateway of that network, if any
+   * @param interfaceIndex the index of the address's interface in {@link Result#interfaces}; absent
+   *     in results of IPAM plugins
    */
   public record IpConfig(Cidr address, Optional<InetAddress> gateway, OptionalInt interfaceIndex) {
-    /** The same on that interface. */
+    /** Returns a copy that refers to the interface at that index. */
     public IpConfig withInterface(int index) {
       return new IpConfig(address, gateway, OptionalInt.of(index));
     }
 
-    /** The same with that gateway. */
+    /** Returns a copy with the given gateway. */
     public IpConfig withGateway(InetAddress newGateway) {
       return new IpConfig(address, Optional.of(newGateway), interfaceIndex);
     }
@@ -137,14 +137,14 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
   /**
    * A route.
    *
-   * @param destination the network that it leads to
-   * @param gateway the next hop; if absent, the gateway of an address of the same family may be
-   *     used
-   * @param mtu of the path, in bytes, 0 for none
-   * @param advertisedMss in bytes, 0 for none
-   * @param priority the metric, lower wins, 0 for the kernel's default
-   * @param table the routing table, absent for the main one
-   * @param scope as rtnetlink(7): 0 universe, 253 link, 254 host
+   * @param destination the destination network
+   * @param gateway the next hop; if absent, plugins may use the gateway of an address of the same
+   *     family
+   * @param mtu the path MTU in bytes, 0 for none
+   * @param advertisedMss the MSS to advertise in bytes, 0 for none
+   * @param priority the metric; lower values are preferred, 0 is the kernel's default
+   * @param table the routing table; absent for the main table
+   * @param scope the scope of rtnetlink(7): 0 universe, 253 link, 254 host
    */
   public record Route(
       Cidr destination,
@@ -154,15 +154,15 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
       long priority,
       OptionalLong table,
       OptionalInt scope) {
-    /** A plain route. */
+    /** Creates a route with default attributes. */
     public Route(Cidr destination, Optional<InetAddress> gateway) {
       this(destination, gateway, 0, 0, 0, OptionalLong.empty(), OptionalInt.empty());
     }
 
     /**
-     * Reads a route as results and ipam sections list them.
+     * Parses a route of a result or of an {@code ipam} section.
      *
-     * @throws CniException code 7 if a value is wrong
+     * @throws CniException code 7 if a value is invalid
      */
     public static Route parse(ConfigObject route) throws CniException {
       return new Route(

@@ -10,16 +10,17 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Results as JSON, in every version of the specification. What differs between versions:
+ * Reads and writes results as JSON in every version of the specification. Versions differ as
+ * follows:
  *
  * <ul>
- *   <li>before 0.3.0 there are no interfaces, and one address per family stands with its routes in
+ *   <li>before 0.3.0 there are no interfaces, and one address per family with its routes is in
  *       {@code ip4} and {@code ip6};
- *   <li>from 0.3.0 to 0.4.0 every address says its family in {@code version};
+ *   <li>from 0.3.0 to 0.4.0 every address has its family in {@code version};
  *   <li>before 1.0.0 interfaces have no {@code mtu}, {@code socketPath} and {@code pciID}.
  * </ul>
  *
- * The Go library does not tell 1.0.0 from 1.1.0 either when it writes.
+ * 1.0.0 and 1.1.0 are written alike, as by the Go library.
  */
 public final class ResultJson {
   private ResultJson() {}
@@ -34,8 +35,8 @@ public final class ResultJson {
     ObjectNode json = Json.object();
     json.put("cniVersion", version.toString());
     if (version.atLeast(SpecVersion.V0_3_0)) {
-      putAll(json, "interfaces", result.interfaces(), (it, to) -> write(it, version, to));
-      putAll(json, "ips", result.ips(), (it, to) -> write(it, version, to));
+      putAll(json, "interfaces", result.interfaces(), (iface, to) -> write(iface, version, to));
+      putAll(json, "ips", result.ips(), (ip, to) -> write(ip, version, to));
       putAll(json, "routes", result.routes(), ResultJson::write);
     } else {
       writeFamily(json, "ip4", result, true);
@@ -43,7 +44,7 @@ public final class ResultJson {
       if (!json.has("ip4") && !json.has("ip6") && !result.interfaces().isEmpty()) {
         throw new CniException(
             ErrorCode.INCOMPATIBLE_VERSION,
-            "a result without addresses cannot be told in version " + version);
+            "a result with interfaces but no addresses cannot be written in version " + version);
       }
     }
     if (!result.dns().isEmpty()) {
@@ -52,16 +53,16 @@ public final class ResultJson {
     return json;
   }
 
-  private static void write(Result.Interface it, SpecVersion version, ObjectNode to) {
-    to.put("name", it.name());
-    putText(to, "mac", it.mac());
+  private static void write(Result.Interface iface, SpecVersion version, ObjectNode to) {
+    to.put("name", iface.name());
+    putText(to, "mac", iface.mac());
     if (version.atLeast(SpecVersion.V1_0_0)) {
-      putNumber(to, "mtu", it.mtu());
+      putNumber(to, "mtu", iface.mtu());
     }
-    putText(to, "sandbox", it.sandbox());
+    putText(to, "sandbox", iface.sandbox());
     if (version.atLeast(SpecVersion.V1_0_0)) {
-      putText(to, "socketPath", it.socketPath());
-      putText(to, "pciID", it.pciId());
+      putText(to, "socketPath", iface.socketPath());
+      putText(to, "pciID", iface.pciId());
     }
   }
 
@@ -111,18 +112,21 @@ public final class ResultJson {
   /**
    * Reads a result.
    *
-   * @param json the result; its {@code cniVersion} says how to read it
-   * @param assumed the version that counts if the result names none: that of the configuration
-   * @throws CniException code 6 if a value is wrong, code 1 if the version is not known
+   * @param json a result in the version of its {@code cniVersion} key
+   * @param defaultVersion the version if that key is missing: that of the configuration
+   * @throws CniException code 6 if a value is invalid, code 1 if the version is not known
    */
-  public static Result read(ObjectNode json, SpecVersion assumed) throws CniException {
+  public static Result read(ObjectNode json, SpecVersion defaultVersion) throws CniException {
     try {
       var top = new ConfigObject(json, "");
-      SpecVersion version = top.parsed("cniVersion", SpecVersion::parse).orElse(assumed);
+      SpecVersion version = top.parsed("cniVersion", SpecVersion::parse).orElse(defaultVersion);
       if (!version.isKnown()) {
         throw new CniException(
             ErrorCode.INCOMPATIBLE_VERSION,
-            "the result has version " + version + "; this library reads " + SpecVersion.ALL);
+            "the result has version "
+                + version
+                + "; this library supports "
+                + SpecVersion.join(SpecVersion.ALL));
       }
       Dns dns = top.has("dns") ? Dns.parse(top.object("dns").orElseThrow()) : Dns.NONE;
       if (!version.atLeast(SpecVersion.V0_3_0)) {
@@ -153,14 +157,14 @@ public final class ResultJson {
     return new Result(List.of(), ips, routes, dns);
   }
 
-  private static Result.Interface readInterface(ConfigObject it) throws CniException {
+  private static Result.Interface readInterface(ConfigObject json) throws CniException {
     return new Result.Interface(
-        it.text("name").orElse(""),
-        it.text("mac").orElse(""),
-        it.integer("mtu", 0, Integer.MAX_VALUE).orElse(0),
-        it.text("sandbox").orElse(""),
-        it.text("socketPath").orElse(""),
-        it.text("pciID").orElse(""));
+        json.text("name").orElse(""),
+        json.text("mac").orElse(""),
+        json.integer("mtu", 0, Integer.MAX_VALUE).orElse(0),
+        json.text("sandbox").orElse(""),
+        json.text("socketPath").orElse(""),
+        json.text("pciID").orElse(""));
   }
 
   private static Result.IpConfig readIp(ConfigObject ip) throws CniException {
@@ -171,7 +175,7 @@ public final class ResultJson {
     OptionalInt index = ip.integer("interface", 0, Integer.MAX_VALUE);
     Cidr address =
         ip.parsed(key, Cidr::parse)
-            .orElseThrow(() -> ip.invalid(key, "is missing: an address with its prefix"));
+            .orElseThrow(() -> ip.invalid(key, "is missing: give an address with its prefix"));
     return new Result.IpConfig(address, ip.parsed("gateway", InetAddresses::parse), index);
   }
 
@@ -203,7 +207,7 @@ public final class ResultJson {
     }
   }
 
-  /** As it is read: for the JSON library numbers that need 64 bits are of another kind. */
+  /** Returns the node that parsing gives: Jackson's int and long nodes are never equal. */
   private static JsonNode number(long value) {
     JsonNodeFactory nodes = JsonNodeFactory.instance;
     return value == (int) value ? nodes.numberNode((int) value) : nodes.numberNode(value);
@@ -216,12 +220,18 @@ public final class ResultJson {
     }
   }
 
-  /** The result that stands under {@code key}, if the object has one. */
-  public static Optional<Result> readFrom(ConfigObject config, String key, SpecVersion assumed)
-      throws CniException {
+  /**
+   * Reads the result under a key.
+   *
+   * @param defaultVersion the version if the result names none
+   * @return nothing if the key is missing or not an object
+   * @throws CniException as {@link #read}
+   */
+  public static Optional<Result> readFrom(
+      ConfigObject config, String key, SpecVersion defaultVersion) throws CniException {
     JsonNode node = config.json().get(key);
     return node instanceof ObjectNode object
-        ? Optional.of(read(object, assumed))
+        ? Optional.of(read(object, defaultVersion))
         : Optional.empty();
   }
 

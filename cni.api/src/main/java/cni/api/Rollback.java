@@ -1,38 +1,58 @@
 package cni.api;
 
+import cni.api.internal.IoErrors;
+import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.Deque;
 
 /**
- * What has to be undone if an operation fails later on: steps are added as things are done, and run
- * in reverse order after a failure.
+ * The steps that undo an operation if a later part of it fails. A step is added after each change;
+ * after a failure the steps run in reverse order.
  */
 public final class Rollback {
   private final Deque<Step> steps = new ArrayDeque<>();
 
-  /** Starts with nothing to undo. */
+  /** Creates a rollback without steps. */
   public Rollback() {}
 
-  /** Adds a step, to run before those added earlier. */
+  /** Adds a step that runs before those added earlier. */
   public void add(Step step) {
     steps.push(step);
   }
 
   /**
-   * Runs every step, each whatever became of the others. What they throw is added to the failure as
-   * suppressed. An interrupt of the thread does not keep them from their work; it is pending again
-   * afterwards.
+   * Runs an operation; if it throws, undoes it before the error reaches the caller.
    *
-   * @return the failure, to be thrown
+   * @param action the action, such as "creating interface eth0", which begins the message for an
+   *     {@link IOException}
+   * @param operation adds a step to this rollback for every change
+   * @throws CniException the operation's; code 999 for an {@link IOException}
+   */
+  public <T> T guard(String action, Operation<T> operation) throws CniException {
+    try {
+      return operation.run();
+    } catch (IOException e) {
+      throw undoAfter(IoErrors.failure(action, e));
+    } catch (CniException | RuntimeException | Error e) {
+      undoAfter(e);
+      throw e;
+    }
+  }
+
+  /**
+   * Runs all steps and removes them. A step that throws does not stop the others; its exception is
+   * added to the failure as suppressed. An interrupt of the thread is deferred until afterwards.
+   *
+   * @return the failure, for the caller to throw
    */
   public <E extends Throwable> E undoAfter(E failure) {
     boolean interrupted = false;
     while (!steps.isEmpty()) {
-      interrupted |= Thread.interrupted(); // also one that came during the last step
+      interrupted |= Thread.interrupted(); // in each round: a step may be interrupted as well
       try {
         steps.pop().undo();
-      } catch (Throwable e) { // an error, such as of memory, must not keep the others from running
-        if (!e.equals(failure)) { // it may have failed with the very same, which Java forbids
+      } catch (Throwable e) { // including errors such as OutOfMemoryError
+        if (!e.equals(failure)) { // addSuppressed refuses the exception itself
           failure.addSuppressed(e);
         }
       }
@@ -43,10 +63,17 @@ public final class Rollback {
     return failure;
   }
 
-  /** Undoes one thing. */
+  /** The operation that a rollback guards. */
+  @FunctionalInterface
+  public interface Operation<T> {
+    /** Performs the operation. */
+    T run() throws CniException, IOException;
+  }
+
+  /** The undoing of one change. */
   @FunctionalInterface
   public interface Step {
-    /** Does so. */
+    /** Undoes the change. */
     void undo() throws Exception;
   }
 }

@@ -1,50 +1,57 @@
 package cni.api;
 
+import java.util.Collection;
 import java.util.List;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A version of the CNI specification. Versions that this library does not know can be represented
- * too: a configuration may name one that only a newer runtime understands.
+ * A version of the CNI specification. Versions that this library does not support can be
+ * represented too, since a configuration may name a newer one.
+ *
+ * @param major the major version
+ * @param minor the minor version
+ * @param patch the patch version
  */
 public record SpecVersion(int major, int minor, int patch) implements Comparable<SpecVersion> {
-  /** The first version, and the one meant where a configuration names none. */
+  /** The first version, and the default of a configuration without {@code cniVersion}. */
   public static final SpecVersion V0_1_0 = new SpecVersion(0, 1, 0);
 
-  /** VERSION was added. */
+  /** Added VERSION. */
   public static final SpecVersion V0_2_0 = new SpecVersion(0, 2, 0);
 
-  /** Chains and results with interfaces were added. */
+  /** Added chains, and interfaces in results. */
   public static final SpecVersion V0_3_0 = new SpecVersion(0, 3, 0);
 
-  /** As 0.3.0, with a typing error mended. */
+  /** Corrected a typing error of 0.3.0. */
   public static final SpecVersion V0_3_1 = new SpecVersion(0, 3, 1);
 
-  /** CHECK was added, and prevResult on DEL. */
+  /** Added CHECK, and prevResult on DEL. */
   public static final SpecVersion V0_4_0 = new SpecVersion(0, 4, 0);
 
-  /** The {@code version} key of addresses was removed. */
+  /** Removed the {@code version} key of addresses. */
   public static final SpecVersion V1_0_0 = new SpecVersion(1, 0, 0);
 
-  /** GC and STATUS were added, and more keys of interfaces and routes. */
+  /** Added GC, STATUS, and more keys of interfaces and routes. */
   public static final SpecVersion V1_1_0 = new SpecVersion(1, 1, 0);
 
-  /** Every version that this library speaks, oldest first. */
+  /** The versions that this library supports, oldest first. */
   public static final List<SpecVersion> ALL =
       List.of(V0_1_0, V0_2_0, V0_3_0, V0_3_1, V0_4_0, V1_0_0, V1_1_0);
 
-  /** The newest version that this library speaks. */
+  /** The newest version that this library supports. */
   public static final SpecVersion CURRENT = V1_1_0;
 
   private static final Pattern SYNTAX =
       Pattern.compile("(\\d{1,4})(?:\\.(\\d{1,4})(?:\\.(\\d{1,4}))?)?");
 
   /**
-   * Reads a version such as {@code 1.1.0}. As for the Go library, the empty string means 0.1.0, and
-   * numbers that are left out are zero.
+   * Parses a version such as {@code 1.1.0}. As for the Go library, the empty string means 0.1.0,
+   * and omitted numbers are zero.
    *
-   * @throws IllegalArgumentException if it is not one to three numbers separated by dots
+   * @throws IllegalArgumentException if the text is not one to three numbers separated by dots; the
+   *     message continues a sentence that begins with the text
    */
   public static SpecVersion parse(String text) {
     if (text.isEmpty()) {
@@ -61,12 +68,17 @@ public record SpecVersion(int major, int minor, int patch) implements Comparable
     return text == null ? 0 : Integer.parseInt(text);
   }
 
-  /** Whether this version is {@code other} or newer. */
+  /** Returns the versions separated by commas, for messages. */
+  public static String join(Collection<SpecVersion> versions) {
+    return versions.stream().map(SpecVersion::toString).collect(Collectors.joining(", "));
+  }
+
+  /** Returns whether this version is {@code other} or newer. */
   public boolean atLeast(SpecVersion other) {
     return compareTo(other) >= 0;
   }
 
-  /** Whether this library speaks the version. */
+  /** Returns whether this library supports the version. */
   public boolean isKnown() {
     return ALL.contains(this);
   }
@@ -80,7 +92,7 @@ public record SpecVersion(int major, int minor, int patch) implements Comparable
     return order == 0 ? Integer.compare(patch, other.patch) : order;
   }
 
-  // A record's own methods are spun when first used, which takes a process some 10 ms.
+  // A record's generated methods are linked by invokedynamic at first use: about 10 ms per process.
 
   @Override
   public boolean equals(@Nullable Object other) {
@@ -95,7 +107,7 @@ public record SpecVersion(int major, int minor, int patch) implements Comparable
     return (major * 31 + minor) * 31 + patch;
   }
 
-  /** The form that stands in {@code cniVersion}. */
+  /** Returns the form used in {@code cniVersion}, such as {@code 1.1.0}. */
   @Override
   public String toString() {
     return major + "." + minor + "." + patch;

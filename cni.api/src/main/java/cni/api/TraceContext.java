@@ -5,11 +5,11 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The trace that a call belongs to, in the form in which it is handed to executables: the
- * environment variables TRACEPARENT, TRACESTATE and BAGGAGE, with the values that W3C Trace Context
- * and W3C Baggage define for the HTTP headers of those names. libcni passes it on the same way.
+ * The trace that a call belongs to, as the environment variables TRACEPARENT, TRACESTATE and
+ * BAGGAGE of executables. Their values are those of the HTTP headers of W3C Trace Context and W3C
+ * Baggage. libcni passes traces on in the same way.
  *
- * @param variables those of the three that have a value
+ * @param variables the variables that have a value, by name
  */
 public record TraceContext(Map<String, String> variables) {
   /** The names of the variables. */
@@ -18,7 +18,7 @@ public record TraceContext(Map<String, String> variables) {
   /** No trace. */
   public static final TraceContext NONE = new TraceContext(Map.of());
 
-  /** Keeps what belongs to a trace; other variables, and those without a value, are left out. */
+  /** Keeps those of the three variables that are not empty, and drops all other variables. */
   public TraceContext {
     Map<String, String> kept = new LinkedHashMap<>();
     for (String name : NAMES) {
@@ -31,9 +31,10 @@ public record TraceContext(Map<String, String> variables) {
   }
 
   /**
-   * The context that a span of W3C Trace Context is in.
+   * Returns a trace context with a parent span only.
    *
-   * @param traceparent such as {@code 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01}
+   * @param traceparent a value such as {@code
+   *     00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01}
    */
   public static TraceContext of(String traceparent) {
     return new TraceContext(Map.of("TRACEPARENT", traceparent));

@@ -1,6 +1,6 @@
 package cni.api;
 
-/** What a plugin can be asked to do (SPEC section 2, "CNI operations"). */
+/** The operations of a plugin, the values of CNI_COMMAND (SPEC section 2, "CNI operations"). */
 public enum Verb {
   ADD,
   DEL,
@@ -9,7 +9,7 @@ public enum Verb {
   STATUS,
   VERSION;
 
-  /** The version of the specification that brought it. */
+  /** Returns the first version of the specification with this operation. */
   public SpecVersion since() {
     return switch (this) {
       case ADD, DEL -> SpecVersion.V0_1_0;
@@ -19,15 +19,16 @@ public enum Verb {
     };
   }
 
-  /** Whether a configuration of that version may be used with it. */
+  /** Returns whether the given version of the specification has this operation. */
   public boolean isDefinedIn(SpecVersion version) {
     return version.atLeast(since());
   }
 
   /**
-   * Requires that a configuration of that version may be used with it.
+   * Requires that the given version of the specification has this operation.
    *
-   * @throws CniException code 1 if the version is too old
+   * @param version the version of a configuration
+   * @throws CniException code 1 if it is older than the operation
    */
   public void requireDefinedIn(SpecVersion version) throws CniException {
     if (!isDefinedIn(version)) {

@@ -7,9 +7,9 @@ import org.junit.jupiter.api.Test;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A result of every version told in every other, as the Go library converts it (pkg/types/020, 040
- * and 100): there are three forms, so nine cases. It keeps every key of routes from 0.3.0 on, and
- * does not tell 1.0.0 from 1.1.0.
+ * Tests the conversion of a result of every version to every other, as by the Go library
+ * (pkg/types/020, 040 and 100). There are three forms, hence nine cases. The Go library keeps every
+ * key of routes from 0.3.0 on, and writes 1.0.0 and 1.1.0 alike.
  */
 class ResultConversionTest {
   private static final String V1_0_FORM =
@@ -52,7 +52,7 @@ class ResultConversionTest {
         "dns": { "nameservers": ["10.1.0.1"], "domain": "local" } }
       """;
 
-  /** What is left of the new form where the result was one of the middle. */
+  /** The form of 1.0 without the keys that the form of 0.3 does not have. */
   private static final String V1_0_FROM_V0_3 =
       V1_0_FORM
           .replace(", \"mtu\": 1500", "")
@@ -121,7 +121,7 @@ class ResultConversionTest {
     CniException e =
         assertThrows(CniException.class, () -> ResultJson.write(result, SpecVersion.V0_2_0));
     assertEquals(1, e.code());
-    // One that never had any is as it was.
+    // A result that never had interfaces is converted without loss.
     ObjectNode empty = json("{ \"dns\": { \"domain\": \"d\" } }", SpecVersion.V0_2_0);
     assertEquals(
         empty, ResultJson.write(ResultJson.read(empty, SpecVersion.CURRENT), SpecVersion.V0_2_0));

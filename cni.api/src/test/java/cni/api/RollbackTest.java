@@ -3,8 +3,10 @@ package cni.api;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -51,5 +53,38 @@ class RollbackTest {
     rollback.undoAfter(new CniException(ErrorCode.INTERNAL, "it"));
     assertTrue(Thread.interrupted());
     assertFalse(seen.getFirst());
+  }
+
+  @Test
+  void failedOperationIsUndoneBeforeItsErrorIsThrown() {
+    var rollback = new Rollback();
+    List<String> done = new ArrayList<>();
+    CniException e =
+        assertThrows(
+            CniException.class,
+            () ->
+                rollback.guard(
+                    "creating it",
+                    () -> {
+                      rollback.add(() -> done.add("undone"));
+                      throw new IOException("broken");
+                    }));
+    assertEquals("creating it: broken", e.getMessage());
+    assertEquals(List.of("undone"), done);
+  }
+
+  @Test
+  void successfulOperationIsNotUndone() throws CniException {
+    var rollback = new Rollback();
+    List<String> done = new ArrayList<>();
+    String value =
+        rollback.guard(
+            "creating it",
+            () -> {
+              rollback.add(() -> done.add("undone"));
+              return "result";
+            });
+    assertEquals("result", value);
+    assertEquals(List.of(), done);
   }
 }

@@ -22,7 +22,7 @@ import java.util.Optional;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** ADD: what is made, and what is said of it. */
+/** The requirements for ADD: what a plugin creates, and its result. */
 final class AddRequirements {
   private static final String EXISTS_TEXT =
       "If an interface of the requested name already exists in the container, the CNI plugin MUST"
@@ -88,7 +88,7 @@ final class AddRequirements {
               AddRequirements::secondInterface),
           new Requirement(
               "ADD-8",
-              "an ADD that fails leaves nothing",
+              "a failed ADD leaves nothing behind",
               "2, Errors",
               "A plugin must exit with a return code of 0 on success, and non-zero on failure.",
               INTERFACE,
@@ -102,21 +102,21 @@ final class AddRequirements {
               AddRequirements::prevResultIsPassedOn),
           new Requirement(
               "CHAIN-2",
-              "addresses of the previous result stay with their interfaces",
+              "addresses of the previous result keep their interfaces",
               "5, ADD Success",
               PASS_ON_TEXT,
               CHAINED,
               AddRequirements::indicesArePassedOn),
           new Requirement(
               "IPAM-1",
-              "addresses are given out",
+              "addresses are assigned",
               "4, Overview",
               "The IPAM plugin must determine the interface IP/subnet, Gateway and Routes and return"
                   + " this information to the \"main\" plugin to apply.",
               IPAM,
-              trial -> {
-                JsonNode ips = trial.attach(trial.createContainer()).path("ips");
-                trial.require(ips.isArray() && !ips.isEmpty(), "there are no ips: " + ips);
+              context -> {
+                JsonNode ips = context.attach(context.createContainer()).path("ips");
+                context.require(ips.isArray() && !ips.isEmpty(), "the result has no ips: " + ips);
               }),
           new Requirement(
               "IPAM-2",
@@ -128,7 +128,7 @@ final class AddRequirements {
               AddRequirements::resultIsAbbreviated),
           new Requirement(
               "CONCURRENT-1",
-              "containers can be attached side by side",
+              "containers can be attached concurrently",
               "3, Lifecycle & Ordering",
               "Plugins must handle being executed concurrently across different containers. If"
                   + " necessary, they must implement locking on shared resources (e.g. IPAM"
@@ -138,10 +138,10 @@ final class AddRequirements {
 
   private AddRequirements() {}
 
-  private static void interfaceIsListed(CheckContext trial)
+  private static void interfaceIsListed(CheckContext context)
       throws CheckFailure, CniException, IOException {
-    Container container = trial.createContainer();
-    ObjectNode result = trial.attach(container);
+    Container container = context.createContainer();
+    ObjectNode result = context.attach(container);
     String sandbox = container.netns().path().toString();
     for (JsonNode it : result.path("interfaces")) {
       if (it.path("name").asString("").equals(container.interfaceName())
@@ -153,59 +153,59 @@ final class AddRequirements {
         "no interface " + container.interfaceName() + " in " + sandbox + ": " + result);
   }
 
-  private static void indicesAreValid(CheckContext trial)
+  private static void indicesAreValid(CheckContext context)
       throws CheckFailure, CniException, IOException {
-    ObjectNode result = trial.attach(trial.createContainer());
+    ObjectNode result = context.attach(context.createContainer());
     for (JsonNode ip : result.path("ips")) {
       JsonNode index = ip.path("interface");
-      trial.require(
+      context.require(
           index.isMissingNode()
               || (index.isIntegralNumber()
                   && index.intValue() >= 0
                   && index.intValue() < result.path("interfaces").size()),
-          "address " + ip + " belongs to none of " + result.path("interfaces"));
+          "address " + ip + " refers to none of " + result.path("interfaces"));
     }
   }
 
-  /** Where an interface of a result is; empty for one that is somewhere else. */
+  /** Returns the namespace of an interface of a result; empty if it is a third one. */
   private static Optional<NetNs> namespaceOf(
-      CheckContext trial, Container container, Result.Interface it) {
+      CheckContext context, Container container, Result.Interface it) {
     if (it.isOnHost()) {
-      return Optional.of(trial.testBed().host());
+      return Optional.of(context.checkHost().host());
     }
     return it.sandbox().equals(container.netns().path().toString())
         ? Optional.of(container.netns())
         : Optional.empty();
   }
 
-  private static void interfacesExist(CheckContext trial)
+  private static void interfacesExist(CheckContext context)
       throws CheckFailure, CniException, IOException {
-    Container container = trial.createContainer();
-    Result result = trial.readResult(trial.attach(container));
+    Container container = context.createContainer();
+    Result result = context.readResult(context.attach(container));
     for (Result.Interface it : result.interfaces()) {
-      Optional<NetNs> place = namespaceOf(trial, container, it);
+      Optional<NetNs> place = namespaceOf(context, container, it);
       if (place.isPresent()) {
         try (RouteSocket routing = RouteSocket.open(place.get())) {
           Optional<Link> link = routing.link(it.name());
-          trial.require(link.isPresent(), it + " does not exist");
-          trial.require(
+          context.require(link.isPresent(), it + " does not exist");
+          context.require(
               it.mac().isEmpty() || link.get().mac().equalsIgnoreCase(it.mac()),
               it + " has hardware address " + link.get().mac());
         }
       }
     }
     try (RouteSocket routing = RouteSocket.open(container.netns())) {
-      trial.require(
+      context.require(
           routing.link(container.interfaceName()).isPresent(),
           container.interfaceName() + " does not exist");
     }
   }
 
-  private static void addressesExist(CheckContext trial)
+  private static void addressesExist(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    Container container = trial.createContainer();
-    Result result = trial.readResult(trial.attach(container));
-    trial.assume(!result.ips().isEmpty(), "the result has no addresses");
+    Container container = context.createContainer();
+    Result result = context.readResult(context.attach(container));
+    context.assume(!result.ips().isEmpty(), "the result has no addresses");
     for (int i = 0; i < result.interfaces().size(); i++) {
       Result.Interface it = result.interfaces().get(i);
       if (it.isOnHost()) {
@@ -213,28 +213,30 @@ final class AddRequirements {
       }
       try (RouteSocket routing = RouteSocket.open(container.netns())) {
         Optional<Link> link = routing.link(it.name());
-        List<Cidr> there =
-            link.isEmpty()
-                ? List.of()
-                : routing.addresses(link.get().index()).stream()
-                    .map((InterfaceAddress a) -> new Cidr(a.address(), a.prefix()))
-                    .toList();
+        List<Cidr> actual = link.isEmpty() ? List.of() : addresses(routing, link.get());
         for (Result.IpConfig ip : result.ipsOf(i)) {
-          trial.require(
-              there.contains(ip.address()),
-              "address " + ip.address() + " is not on " + it.name() + ", which has " + there);
+          context.require(
+              actual.contains(ip.address()),
+              "address " + ip.address() + " is not on " + it.name() + ", which has " + actual);
         }
       }
     }
   }
 
-  private static void routesExist(CheckContext trial)
+  /** Returns the addresses of an interface. */
+  static List<Cidr> addresses(RouteSocket routing, Link link) throws IOException {
+    return routing.addresses(link.index()).stream()
+        .map((InterfaceAddress it) -> new Cidr(it.address(), it.prefix()))
+        .toList();
+  }
+
+  private static void routesExist(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    Container container = trial.createContainer();
-    Result result = trial.readResult(trial.attach(container));
-    trial.assume(!result.routes().isEmpty(), "the result has no routes");
+    Container container = context.createContainer();
+    Result result = context.readResult(context.attach(container));
+    context.assume(!result.routes().isEmpty(), "the result has no routes");
     for (Result.Route route : result.routes()) {
-      trial.require(routeExists(container, route), "there is no route to " + route.destination());
+      context.require(routeExists(container, route), "there is no route to " + route.destination());
     }
   }
 
@@ -248,77 +250,80 @@ final class AddRequirements {
     }
   }
 
-  private static void existingInterfaceIsRefused(CheckContext trial)
+  private static void existingInterfaceIsRefused(CheckContext context)
       throws CheckFailure, CniException, IOException {
-    Container container = trial.createContainer();
-    trial.attach(container);
+    Container container = context.createContainer();
+    context.attach(container);
     NetNsSnapshot before = NetNsSnapshot.of(container.netns());
-    trial.requireFailure(trial.addRequest(container), "of an interface that exists");
+    context.requireFailure(context.addRequest(container), "of an interface that exists");
     NetNsSnapshot after = NetNsSnapshot.of(container.netns());
-    trial.require(
+    context.require(
         after.equals(before),
-        "the ADD that failed changed the container; gone: [%s]; new: [%s]"
+        "the failed ADD changed the container; removed: [%s]; added: [%s]"
             .formatted(before.minus(after), after.minus(before)));
   }
 
-  private static void secondInterface(CheckContext trial)
+  private static void secondInterface(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    trial.assume(trial.subjectConfig().containers() > 1, "one can be attached at a time");
-    Container first = trial.createContainer();
-    trial.attach(first);
+    context.assume(
+        context.subjectConfig().containers() > 1, "only one container can be attached at a time");
+    Container first = context.createContainer();
+    context.attach(first);
     NetNsSnapshot before = NetNsSnapshot.of(first.netns());
     Container second = first.withInterfaceName("kit1");
-    trial.attach(second);
+    context.attach(second);
     NetNsSnapshot lost = before.minus(NetNsSnapshot.of(first.netns()));
-    trial.require(lost.isEmpty(), "the second interface changed the first: " + lost);
-    trial.detach(second);
+    context.require(lost.isEmpty(), "the second interface changed the first: " + lost);
+    context.detach(second);
     lost = before.minus(NetNsSnapshot.of(first.netns()));
-    trial.require(lost.isEmpty(), "removing the second interface changed the first: " + lost);
+    context.require(lost.isEmpty(), "removing the second interface changed the first: " + lost);
   }
 
-  private static void failedAddLeavesNothing(CheckContext trial)
+  private static void failedAddLeavesNothing(CheckContext context)
       throws CheckFailure, CniException, IOException {
-    Container container = trial.createContainer();
-    String nowhere = trial.testBed().dataDirectory().resolve("no-namespace").toString();
-    trial.requireFailure(
-        trial.addRequest(container).withVariable("CNI_NETNS", nowhere),
+    Container container = context.createContainer();
+    String nowhere = context.checkHost().dataDirectory().resolve("no-namespace").toString();
+    context.requireFailure(
+        context.addRequest(container).withVariable("CNI_NETNS", nowhere),
         "to a namespace that does not exist");
-    trial.requireBaseline("after an ADD that failed");
+    context.requireBaseline("after a failed ADD");
   }
 
-  private static void prevResultIsPassedOn(CheckContext trial)
+  private static void prevResultIsPassedOn(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    Container container = trial.createContainer();
-    Result before = trial.readResult(prevResult(trial, container));
-    Result after = trial.readResult(trial.attach(container));
+    Container container = context.createContainer();
+    Result before = context.readResult(prevResult(context, container));
+    Result after = context.readResult(context.attach(container));
     for (Result.Interface it : before.interfaces()) {
-      trial.require(after.find(it.name(), it.sandbox()).isPresent(), it + " is lost");
+      context.require(after.find(it.name(), it.sandbox()).isPresent(), it + " is lost");
     }
     List<Cidr> addresses = after.ips().stream().map(Result.IpConfig::address).toList();
     for (Result.IpConfig ip : before.ips()) {
-      trial.require(addresses.contains(ip.address()), "address " + ip.address() + " is lost");
+      context.require(addresses.contains(ip.address()), "address " + ip.address() + " is lost");
     }
-    trial.require(after.routes().containsAll(before.routes()), "routes are lost");
-    trial.require(after.dns().equals(before.dns()), "dns became " + after.dns());
+    context.require(after.routes().containsAll(before.routes()), "routes are lost");
+    context.require(after.dns().equals(before.dns()), "dns became " + after.dns());
   }
 
-  private static ObjectNode prevResult(CheckContext trial, Container container)
+  private static ObjectNode prevResult(CheckContext context, Container container)
       throws NotApplicable {
-    trial.assume(container.prevResult().isPresent(), "it is the first of its chain");
+    context.assume(container.prevResult().isPresent(), "the plugin is the first of its chain");
     return container.prevResult().orElseThrow();
   }
 
-  private static void indicesArePassedOn(CheckContext trial)
+  private static void indicesArePassedOn(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    Container container = trial.createContainer();
-    Result before = trial.readResult(prevResult(trial, container));
-    Result after = trial.readResult(trial.attach(container));
+    Container container = context.createContainer();
+    Result before = context.readResult(prevResult(context, container));
+    Result after = context.readResult(context.attach(container));
     for (Result.IpConfig ip : before.ips()) {
       for (Result.IpConfig now : after.ips()) {
         if (now.address().equals(ip.address())) {
-          String wanted = interfaceOf(before, ip);
-          String is = interfaceOf(after, now);
-          trial.require(is.equals(wanted), ip.address() + " is of " + is + " instead of " + wanted);
+          String expected = interfaceOf(before, ip);
+          String actual = interfaceOf(after, now);
+          context.require(
+              actual.equals(expected),
+              ip.address() + " refers to " + actual + " instead of " + expected);
         }
       }
     }
@@ -331,12 +336,12 @@ final class AddRequirements {
         : result.interfaces().get(index).name();
   }
 
-  private static void resultIsAbbreviated(CheckContext trial)
+  private static void resultIsAbbreviated(CheckContext context)
       throws CheckFailure, CniException, IOException {
-    ObjectNode result = trial.attach(trial.createContainer());
-    trial.require(result.path("interfaces").isEmpty(), "there are interfaces: " + result);
+    ObjectNode result = context.attach(context.createContainer());
+    context.require(result.path("interfaces").isEmpty(), "the result has interfaces: " + result);
     for (JsonNode ip : result.path("ips")) {
-      trial.require(!ip.has("interface"), "an address belongs to an interface: " + ip);
+      context.require(!ip.has("interface"), "an address refers to an interface: " + ip);
     }
   }
 }

@@ -19,54 +19,56 @@ import java.util.Objects;
 import java.util.Optional;
 import tools.jackson.databind.node.ObjectNode;
 
-/**
- * One check of one plugin on a stage of its own: what the bodies of requirements are written in.
- */
+/** The context of one check: its test bed, and the operations that checks are written with. */
 final class CheckContext {
-  /** What the kernel does by itself, such as emptying a namespace, takes a moment. */
+  /** Time for asynchronous work of the kernel, such as the deletion of a namespace's links. */
   private static final Duration SETTLE_TIMEOUT = Duration.ofSeconds(3);
 
   private static final long POLL_MILLIS = 50;
 
-  private final CheckHost testBed;
+  private final CheckHost checkHost;
   private final List<SpecVersion> supported;
-  private final Map<Container, ObjectNode> resultOf = new HashMap<>();
+  private final Map<Container, ObjectNode> results = new HashMap<>();
   private final List<Container> containers = new ArrayList<>();
   private final ObjectNode exampleResult;
   private final NetNsSnapshot baseline;
   private boolean tampered;
 
   private CheckContext(
-      CheckHost stage, List<SpecVersion> supported, ObjectNode example, NetNsSnapshot baseline) {
-    this.testBed = stage;
+      CheckHost checkHost,
+      List<SpecVersion> supported,
+      ObjectNode exampleResult,
+      NetNsSnapshot baseline) {
+    this.checkHost = checkHost;
     this.supported = supported;
-    this.exampleResult = example;
+    this.exampleResult = exampleResult;
     this.baseline = baseline;
   }
 
   /**
-   * Begins one. What a plugin leaves on purpose for the next container, such as a bridge, is there
-   * before: one has come and gone.
+   * Creates a context. A first container is attached and removed before the baseline is recorded,
+   * so that the baseline includes what a plugin leaves on purpose, such as a bridge.
    *
-   * @param supported what the plugin says that it supports, oldest first
+   * @param supported the versions that the plugin supports, oldest first
    */
-  static CheckContext create(CheckHost stage, List<SpecVersion> supported)
+  static CheckContext create(CheckHost checkHost, List<SpecVersion> supported)
       throws CniException, IOException {
-    Container first = stage.createContainer();
-    Response added = stage.call(stage.request(Verb.ADD, first, Optional.empty()));
+    Container first = checkHost.createContainer();
+    Response added = checkHost.call(checkHost.request(Verb.ADD, first, Optional.empty()));
     Optional<ObjectNode> result =
         added.succeeded() ? parseObject(added.stdout()) : Optional.empty();
-    stage.cleanUp(first, result);
-    stage.deleteContainer(first);
-    return new CheckContext(stage, supported, result.orElseGet(Json::object), settledState(stage));
+    checkHost.cleanUp(first, result);
+    checkHost.deleteContainer(first);
+    return new CheckContext(
+        checkHost, supported, result.orElseGet(Json::object), settledState(checkHost));
   }
 
-  /** Two looks that see the same. */
-  private static NetNsSnapshot settledState(CheckHost stage) throws IOException {
-    NetNsSnapshot before = stage.hostState();
+  /** Returns the host's state once two consecutive looks are equal. */
+  private static NetNsSnapshot settledState(CheckHost checkHost) throws IOException {
+    NetNsSnapshot before = checkHost.hostState();
     for (long end = System.nanoTime() + SETTLE_TIMEOUT.toNanos(); System.nanoTime() < end; ) {
       pause();
-      NetNsSnapshot now = stage.hostState();
+      NetNsSnapshot now = checkHost.hostState();
       if (now.equals(before)) {
         return now;
       }
@@ -83,29 +85,29 @@ final class CheckContext {
     }
   }
 
-  CheckHost testBed() {
-    return testBed;
+  CheckHost checkHost() {
+    return checkHost;
   }
 
   SubjectConfig subjectConfig() {
-    return testBed.subjectConfig();
+    return checkHost.subjectConfig();
   }
 
   List<SpecVersion> supported() {
     return supported;
   }
 
-  /** The result that the first container had, which is gone again. */
+  /** Returns the result of the first container, which has been removed. */
   ObjectNode exampleResult() {
     return exampleResult;
   }
 
-  /** What the host was like before. */
+  /** Returns the state of the host before the check. */
   NetNsSnapshot baseline() {
     return baseline;
   }
 
-  /** Says that the check changes what the plugin has made, which it need not take back then. */
+  /** Declares that the check changes what the plugin made, so that leaks are not its fault. */
   void markTampered() {
     tampered = true;
   }
@@ -114,82 +116,85 @@ final class CheckContext {
     return tampered;
   }
 
-  /** A check that only says something if that holds. */
-  void assume(boolean condition, String otherwise) throws NotApplicable {
+  /** Skips the check unless the condition holds. */
+  void assume(boolean condition, String reason) throws NotApplicable {
     if (!condition) {
-      throw new NotApplicable(otherwise);
+      throw new NotApplicable(reason);
     }
   }
 
   void assumeVersion(SpecVersion since) throws NotApplicable {
     assume(
-        testBed.version().atLeast(since),
-        "the plugin supports " + testBed.version() + " at most, and this exists since " + since);
+        checkHost.version().atLeast(since),
+        "the plugin supports "
+            + checkHost.version()
+            + " at most; this requirement exists since "
+            + since);
   }
 
-  void require(boolean condition, String seen) throws CheckFailure {
+  void require(boolean condition, String observed) throws CheckFailure {
     if (!condition) {
-      throw new CheckFailure(seen);
+      throw new CheckFailure(observed);
     }
   }
 
   Container createContainer() throws IOException {
-    Container container = testBed.createContainer();
+    Container container = checkHost.createContainer();
     containers.add(container);
     return container;
   }
 
   ExecRequest addRequest(Container container) {
-    return testBed.request(Verb.ADD, container, Optional.empty());
+    return checkHost.request(Verb.ADD, container, Optional.empty());
   }
 
   ExecRequest checkRequest(Container container) {
-    return testBed.request(Verb.CHECK, container, Optional.ofNullable(resultOf.get(container)));
+    return checkHost.request(Verb.CHECK, container, Optional.ofNullable(results.get(container)));
   }
 
   ExecRequest deleteRequest(Container container) {
-    return testBed.request(Verb.DEL, container, Optional.ofNullable(resultOf.get(container)));
+    return checkHost.request(Verb.DEL, container, Optional.ofNullable(results.get(container)));
   }
 
   Response call(ExecRequest request) throws CniException {
-    return testBed.call(request);
+    return checkHost.call(request);
   }
 
-  /** Has a call succeed. */
+  /** Requires that a call succeeds. */
   Response requireSuccess(ExecRequest request, String when) throws CheckFailure, CniException {
-    Response answer = call(request);
-    require(answer.succeeded(), verb(request) + " " + when + " " + answer.describe());
-    return answer;
+    Response response = call(request);
+    require(response.succeeded(), verb(request) + " " + when + " " + response.describe());
+    return response;
   }
 
-  /** Has a call fail, with an error that is one. */
+  /** Requires that a call fails with a well-formed error object, and returns it. */
   ObjectNode requireFailure(ExecRequest request, String when) throws CheckFailure, CniException {
-    Response answer = call(request);
-    require(!answer.succeeded(), verb(request) + " " + when + " succeeded");
+    Response response = call(request);
+    require(!response.succeeded(), verb(request) + " " + when + " succeeded");
     require(
-        answer.exitStatus() > 0,
-        verb(request) + " " + when + " " + answer.describe() + ", instead of failing");
-    return error(answer, verb(request) + " " + when);
+        response.exitStatus() > 0,
+        verb(request) + " " + when + " " + response.describe() + ", instead of failing");
+    return error(response, verb(request) + " " + when);
   }
 
   private static String verb(ExecRequest request) {
     return request.environment().getOrDefault("CNI_COMMAND", "the call");
   }
 
-  private ObjectNode error(Response answer, String what) throws CheckFailure {
+  private ObjectNode error(Response response, String what) throws CheckFailure {
     ObjectNode error =
-        parseObject(answer.stdout())
+        parseObject(response.stdout())
             .orElseThrow(
                 () ->
                     new CheckFailure(
-                        what + " failed without an error in JSON: " + answer.describe()));
+                        what + " failed without an error in JSON: " + response.describe()));
     require(
         error.path("code").isIntegralNumber() && error.path("msg").isString(),
-        what + " failed with what is no error: " + error);
+        what + " failed with a malformed error: " + error);
     return error;
   }
 
-  /** Has a call fail with a code. */
+  /** Requires that a call fails with the given code. */
   void requireErrorCode(int code, ExecRequest request, String when)
       throws CheckFailure, CniException {
     ObjectNode error = requireFailure(request, when);
@@ -198,43 +203,43 @@ final class CheckContext {
         verb(request) + " " + when + " failed with code " + error.path("code") + ": " + error);
   }
 
-  /** Attaches a container and remembers the result. */
+  /** Attaches a container and records the result. */
   ObjectNode attach(Container container) throws CheckFailure, CniException {
     ObjectNode result = parseResult(requireSuccess(addRequest(container), "of a container"), "ADD");
-    resultOf.put(container, result);
+    results.put(container, result);
     if (!containers.contains(container)) {
       containers.add(container);
     }
     return result;
   }
 
-  /** The result of a container's ADD. */
+  /** Returns the recorded result of a container's ADD. */
   ObjectNode resultOf(Container container) {
-    return Objects.requireNonNull(resultOf.get(container));
+    return Objects.requireNonNull(results.get(container));
   }
 
-  /** Takes an ADD for done, whoever called it. */
+  /** Records the result of an ADD that was called otherwise. */
   void recordResult(Container container, ObjectNode result) {
-    resultOf.put(container, result);
+    results.put(container, result);
   }
 
   void detach(Container container) throws CheckFailure, CniException {
     requireSuccess(deleteRequest(container), "of a container");
-    resultOf.remove(container);
+    results.remove(container);
   }
 
-  /** The object that a call printed. */
-  ObjectNode parseResult(Response answer, String what) throws CheckFailure {
-    return parseObject(answer.stdout())
+  /** Parses the object that a call printed. */
+  ObjectNode parseResult(Response response, String what) throws CheckFailure {
+    return parseObject(response.stdout())
         .orElseThrow(
-            () -> new CheckFailure(what + " printed no JSON object: " + answer.describe()));
+            () -> new CheckFailure(what + " printed no JSON object: " + response.describe()));
   }
 
   Result readResult(ObjectNode result) throws CheckFailure {
     try {
-      return ResultJson.read(result, testBed.version());
+      return ResultJson.read(result, checkHost.version());
     } catch (CniException e) {
-      throw new CheckFailure("the result is none: " + e.getMessage() + ": " + result);
+      throw new CheckFailure("the result is malformed: " + e.getMessage() + ": " + result);
     }
   }
 
@@ -246,16 +251,16 @@ final class CheckContext {
     }
   }
 
-  /** What there is on the host that was not there before, and the other way round. */
+  /** Requires that the host's state equals the baseline. */
   void requireBaseline(String when) throws CheckFailure, IOException {
-    NetNsSnapshot more = leftovers();
-    NetNsSnapshot missing = baseline.minus(testBed.hostState());
+    NetNsSnapshot left = leftovers();
+    NetNsSnapshot missing = baseline.minus(checkHost.hostState());
     require(
-        more.isEmpty() && missing.isEmpty(),
-        when + ", left over: [" + more + "]; missing: [" + missing + "]");
+        left.isEmpty() && missing.isEmpty(),
+        when + ", left over: [" + left + "]; missing: [" + missing + "]");
   }
 
-  /** What is on the host that was not before, once everything has been taken back. */
+  /** Returns what the host has beyond the baseline, after waiting for it to vanish. */
   NetNsSnapshot leftovers() throws IOException {
     NetNsSnapshot left = newState();
     for (long end = System.nanoTime() + SETTLE_TIMEOUT.toNanos();
@@ -266,17 +271,17 @@ final class CheckContext {
     return left;
   }
 
-  /** Without the ports that the kit itself has made for a chained plugin. */
+  /** Returns what the host has beyond the baseline, without the kit's own veths. */
   private NetNsSnapshot newState() throws IOException {
-    NetNsSnapshot more = testBed.hostState().minus(baseline);
-    more.lines().removeIf(line -> line.startsWith("link kit"));
-    return more;
+    NetNsSnapshot added = checkHost.hostState().minus(baseline);
+    added.lines().removeIf(line -> line.startsWith("link kit"));
+    return added;
   }
 
-  /** Takes back whatever the check has left. */
+  /** Detaches the containers of the check. */
   void cleanUp() throws CniException {
     for (Container container : containers) {
-      testBed.cleanUp(container, Optional.ofNullable(resultOf.get(container)));
+      checkHost.cleanUp(container, Optional.ofNullable(results.get(container)));
     }
   }
 }

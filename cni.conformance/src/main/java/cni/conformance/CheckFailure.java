@@ -1,10 +1,10 @@
 package cni.conformance;
 
-/** What was seen instead of what the specification asks for. */
+/** A violation of a requirement; the message is what was observed. */
 final class CheckFailure extends Exception {
   private static final long serialVersionUID = 1L;
 
-  CheckFailure(String seen) {
-    super(seen);
+  CheckFailure(String observed) {
+    super(observed);
   }
 }

@@ -5,6 +5,7 @@ import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.SpecVersion;
 import cni.api.Verb;
+import cni.api.internal.IoErrors;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.file.Sysctl;
 import cni.netlink.ffm.netns.NetNs;
@@ -26,8 +27,8 @@ import java.util.TreeMap;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Where one check takes place: a namespace that is the host's, another that is the network outside,
- * one for each container, and a directory. All of it is gone afterwards.
+ * The test bed of one check: network namespaces for the host, the external network and each
+ * container, and a temporary directory. All of it is deleted when this is closed.
  */
 final class CheckHost implements AutoCloseable {
   private static final String NETWORK = "conformance";
@@ -91,32 +92,33 @@ final class CheckHost implements AutoCloseable {
     return bed.netns();
   }
 
-  /** What the configuration calls {@code @DIR@}. */
+  /** Returns the directory that replaces {@code @DIR@} in the plugin's configuration. */
   Path dataDirectory() {
     return bed.directory().resolve("data");
   }
 
-  /** Where an executable goes that is to be found as a delegate. */
+  /** Returns the first directory of CNI_PATH, for executables that serve as delegates. */
   Path binDirectory() {
     return bed.directory().resolve("bin");
   }
 
-  /** Everything on the host's side that a plugin may change. */
+  /** Returns the state of the host's namespace and of the data directory. */
   NetNsSnapshot hostState() throws IOException {
     return NetNsSnapshot.of(host()).plus(NetNsSnapshot.of(dataDirectory()));
   }
 
-  /** The namespaces that belong to it, to find processes in them. */
+  /** Returns all namespaces of this check. */
   List<NetNs> namespaces() {
     return bed.namespaces();
   }
 
   /**
-   * A container that is to be attached.
+   * A container to attach.
    *
-   * @param netns its namespace
-   * @param interfaceName the name of its interface
-   * @param prevResult the result of the plugin before, for one that is chained
+   * @param id the container's id
+   * @param netns the container's network namespace
+   * @param interfaceName the name of the interface to create or modify
+   * @param prevResult the result of the preceding plugin, for a chained plugin
    */
   record Container(String id, NetNs netns, String interfaceName, Optional<ObjectNode> prevResult) {
     Container withInterfaceName(String otherIfName) {
@@ -124,15 +126,15 @@ final class CheckHost implements AutoCloseable {
     }
   }
 
-  /** Makes one; for a chained plugin with the interface that another plugin has made before. */
+  /** Creates a container; for a chained plugin, with the interface of a preceding plugin. */
   Container createContainer() throws IOException {
     int number = containerCount++;
     NetNs netns = createNamespace("c" + number);
-    Optional<ObjectNode> previous =
+    Optional<ObjectNode> prevResult =
         subjectConfig.needsPrevResult()
             ? Optional.of(connectByVeth(netns, number))
             : Optional.empty();
-    return new Container(bed.prefix() + "c" + number, netns, subjectConfig.ifName(), previous);
+    return new Container(bed.prefix() + "c" + number, netns, subjectConfig.ifName(), prevResult);
   }
 
   private ObjectNode connectByVeth(NetNs netns, int number) throws IOException {
@@ -172,7 +174,7 @@ final class CheckHost implements AutoCloseable {
     }
   }
 
-  /** A request as a runtime would make it. */
+  /** Returns a request about a container, as a runtime would make it. */
   ExecRequest request(Verb verb, Container container, Optional<ObjectNode> result) {
     Map<String, String> environment = new TreeMap<>(networkEnvironment());
     environment.put("CNI_CONTAINERID", container.id());
@@ -183,12 +185,12 @@ final class CheckHost implements AutoCloseable {
     if (!subjectConfig.runtimeConfig().isEmpty()) {
       config.set("runtimeConfig", subjectConfig.runtimeConfig());
     }
-    Optional<ObjectNode> previous = verb == Verb.ADD ? container.prevResult() : result;
-    previous.ifPresent(it -> config.set("prevResult", it));
+    Optional<ObjectNode> prevResult = verb == Verb.ADD ? container.prevResult() : result;
+    prevResult.ifPresent(it -> config.set("prevResult", it));
     return ExecRequest.of(verb, environment, config);
   }
 
-  /** A request about the network as a whole. */
+  /** Returns a request about the network as a whole. */
   ExecRequest request(Verb verb) {
     return ExecRequest.of(verb, networkEnvironment(), pluginConfig());
   }
@@ -212,7 +214,7 @@ final class CheckHost implements AutoCloseable {
     return subject.call(request.environment(), request.bytes(), host().path());
   }
 
-  /** Makes an executable script. */
+  /** Writes an executable shell script to the first directory of CNI_PATH. */
   void installScript(String name, String text) throws IOException {
     Path file = binDirectory().resolve(name);
     Files.writeString(file, "#!/bin/sh\n" + text);
@@ -220,15 +222,15 @@ final class CheckHost implements AutoCloseable {
   }
 
   /**
-   * Has the plugin take back what it did to a container, as far as it can.
+   * Calls the plugin's DEL for a container and ignores its outcome.
    *
-   * @throws CniException code 999 if it could not be called
+   * @throws CniException if the plugin cannot be called
    */
   void cleanUp(Container container, Optional<ObjectNode> result) throws CniException {
     call(request(Verb.DEL, container, result.or(container::prevResult)));
   }
 
-  /** Removes a container's namespace; with it goes what the kit has connected it by, at once. */
+  /** Deletes a container's namespace, and first the veth that the kit connected it by. */
   void deleteContainer(Container container) throws IOException {
     if (container.prevResult().isPresent()) {
       String port = container.prevResult().get().at("/interfaces/0/name").asString("");
@@ -244,11 +246,11 @@ final class CheckHost implements AutoCloseable {
     bed.close();
   }
 
-  /** The error for a machine on which nothing can be examined. */
+  /** Returns the error for a machine on which no check can run. */
   static CniException setUpFailure(IOException e) {
     return new CniException(
         ErrorCode.IO_FAILURE,
-        "namespaces for the examination cannot be made (this needs root): " + e.getMessage(),
+        "network namespaces cannot be created (this needs root): " + IoErrors.describe(e),
         e);
   }
 }

@@ -26,7 +26,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.util.List;
 
-/** CHECK and STATUS: what is noticed. */
+/** The requirements for CHECK and STATUS: which differences a plugin must detect. */
 final class CheckStatusRequirements {
   private static final String MISSING_TEXT =
       "The plugin should return an error if a resource included in the CNI Result type (interface,"
@@ -48,21 +48,21 @@ final class CheckStatusRequirements {
               CheckStatusRequirements::checkAfterAdd),
           new Requirement(
               "CHECK-2",
-              "a missing interface is noticed",
+              "a missing interface is detected",
               "2, CHECK",
               MISSING_TEXT,
               INTERFACE,
               CheckStatusRequirements::missingInterface),
           new Requirement(
               "CHECK-3",
-              "each missing address is noticed",
+              "each missing address is detected",
               "2, CHECK",
               MISSING_TEXT,
               INTERFACE,
               CheckStatusRequirements::missingAddress),
           new Requirement(
               "CHECK-4",
-              "each missing route is noticed",
+              "each missing route is detected",
               "2, CHECK",
               MISSING_TEXT,
               INTERFACE,
@@ -77,14 +77,14 @@ final class CheckStatusRequirements {
               CheckStatusRequirements::checkWithoutPrevResult),
           new Requirement(
               "CHECK-6",
-              "missing rules and queues are noticed",
+              "missing rules and qdiscs are detected",
               "2, CHECK",
               OTHER_RESOURCES_TEXT,
               ALL,
               CheckStatusRequirements::missingRulesOrQdiscs),
           new Requirement(
               "CHECK-7",
-              "a missing reservation of an address is noticed",
+              "a missing reservation of an address is detected",
               "2, CHECK",
               OTHER_RESOURCES_TEXT,
               ALL,
@@ -96,60 +96,61 @@ final class CheckStatusRequirements {
               "A plugin must exit with a zero (success) return code if the plugin is ready to"
                   + " service ADD requests.",
               ALL,
-              trial -> {
-                trial.assumeVersion(SpecVersion.V1_1_0);
-                trial.requireSuccess(
-                    trial.testBed().request(Verb.STATUS), "of a plugin that is ready");
+              context -> {
+                context.assumeVersion(SpecVersion.V1_1_0);
+                context.requireSuccess(
+                    context.checkHost().request(Verb.STATUS), "of a plugin that is ready");
               }));
 
   private CheckStatusRequirements() {}
 
-  /** A container whose CHECK succeeds. */
-  private static Container attachForCheck(CheckContext trial)
+  /** Attaches a container for CHECK. */
+  private static Container attachForCheck(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    trial.assumeVersion(SpecVersion.V0_4_0);
-    Container container = trial.createContainer();
-    trial.attach(container);
+    context.assumeVersion(SpecVersion.V0_4_0);
+    Container container = context.createContainer();
+    context.attach(container);
     return container;
   }
 
-  private static void checkAfterAdd(CheckContext trial)
+  private static void checkAfterAdd(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    Container container = attachForCheck(trial);
+    Container container = attachForCheck(context);
     NetNsSnapshot inside = NetNsSnapshot.of(container.netns());
-    NetNsSnapshot outside = trial.testBed().hostState();
-    trial.requireSuccess(trial.checkRequest(container), "right after ADD");
+    NetNsSnapshot outside = context.checkHost().hostState();
+    context.requireSuccess(context.checkRequest(container), "right after ADD");
     NetNsSnapshot now = NetNsSnapshot.of(container.netns());
-    trial.require(now.equals(inside), "CHECK changed the container: " + now.minus(inside));
-    now = trial.testBed().hostState();
-    trial.require(now.equals(outside), "CHECK changed the host: " + now.minus(outside));
+    context.require(now.equals(inside), "CHECK changed the container: " + now.minus(inside));
+    now = context.checkHost().hostState();
+    context.require(now.equals(outside), "CHECK changed the host: " + now.minus(outside));
   }
 
-  private static void missingInterface(CheckContext trial)
+  private static void missingInterface(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    Container container = attachForCheck(trial);
-    trial.markTampered();
+    Container container = attachForCheck(context);
+    context.markTampered();
     try (RouteSocket routing = RouteSocket.open(container.netns())) {
-      // Away under another name, as not everything can be deleted.
+      // Renamed instead of deleted: some interfaces, such as lo, cannot be deleted.
       Link link = routing.links(container.interfaceName()).getFirst();
       routing.execute(
           List.of(
               LinkRequests.setDown(link.index()),
               new LinkUpdate(link.index()).name("kit-away").request()));
       try {
-        trial.requireFailure(trial.checkRequest(container), "of a container without its interface");
+        context.requireFailure(
+            context.checkRequest(container), "of a container without its interface");
       } finally {
         routing.execute(new LinkUpdate(link.index()).name(container.interfaceName()).request());
       }
     }
   }
 
-  private static void missingAddress(CheckContext trial)
+  private static void missingAddress(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    Container container = attachForCheck(trial);
-    Result result = trial.readResult(trial.resultOf(container));
-    trial.assume(!result.ips().isEmpty(), "the result has no addresses");
-    trial.markTampered();
+    Container container = attachForCheck(context);
+    Result result = context.readResult(context.resultOf(container));
+    context.assume(!result.ips().isEmpty(), "the result has no addresses");
+    context.markTampered();
     try (RouteSocket routing = RouteSocket.open(container.netns())) {
       Link link = routing.links(container.interfaceName()).getFirst();
       for (InterfaceAddress it : routing.addresses(link.index())) {
@@ -157,8 +158,8 @@ final class CheckStatusRequirements {
             result.ips().stream().anyMatch(ip -> ip.address().address().equals(it.address()));
         if (listed) {
           routing.execute(it.deleteRequest());
-          trial.requireFailure(
-              trial.checkRequest(container), "without address " + it.address().getHostAddress());
+          context.requireFailure(
+              context.checkRequest(container), "without address " + it.address().getHostAddress());
           routing.execute(
               new InterfaceAddress(
                       link.index(),
@@ -171,12 +172,12 @@ final class CheckStatusRequirements {
     }
   }
 
-  private static void missingRoute(CheckContext trial)
+  private static void missingRoute(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    Container container = attachForCheck(trial);
-    Result result = trial.readResult(trial.resultOf(container));
-    trial.assume(!result.routes().isEmpty(), "the result has no routes");
-    trial.markTampered();
+    Container container = attachForCheck(context);
+    Result result = context.readResult(context.resultOf(container));
+    context.assume(!result.routes().isEmpty(), "the result has no routes");
+    context.markTampered();
     try (RouteSocket routing = RouteSocket.open(container.netns())) {
       for (Result.Route wanted : result.routes()) {
         int family =
@@ -185,8 +186,8 @@ final class CheckStatusRequirements {
         for (Route it : routing.routes(family)) {
           if (it.hasDestination(network.address(), network.prefix())) {
             routing.execute(it.deleteRequest());
-            trial.requireFailure(
-                trial.checkRequest(container), "without the route to " + wanted.destination());
+            context.requireFailure(
+                context.checkRequest(container), "without the route to " + wanted.destination());
             routing.execute(it.addRequest());
           }
         }
@@ -194,27 +195,27 @@ final class CheckStatusRequirements {
     }
   }
 
-  private static void checkWithoutPrevResult(CheckContext trial)
+  private static void checkWithoutPrevResult(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    Container container = attachForCheck(trial);
-    trial.requireFailure(
-        trial.checkRequest(container).withoutKey("prevResult"), "without prevResult");
+    Container container = attachForCheck(context);
+    context.requireFailure(
+        context.checkRequest(container).withoutKey("prevResult"), "without prevResult");
   }
 
-  private static void missingRulesOrQdiscs(CheckContext trial)
+  private static void missingRulesOrQdiscs(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    Container container = attachForCheck(trial);
-    NetNsSnapshot made = trial.testBed().hostState().minus(trial.baseline());
-    boolean queues = made.hasKind("qdisc");
-    trial.assume(queues || made.hasKind("chain"), "an attachment has no rules and no queues");
-    trial.markTampered();
-    if (queues) {
-      removeQdiscs(trial.testBed().host());
+    Container container = attachForCheck(context);
+    NetNsSnapshot created = context.checkHost().hostState().minus(context.baseline());
+    boolean qdiscs = created.hasKind("qdisc");
+    context.assume(qdiscs || created.hasKind("chain"), "an attachment has no rules and no qdiscs");
+    context.markTampered();
+    if (qdiscs) {
+      removeQdiscs(context.checkHost().host());
     } else {
-      removeRules(trial.testBed().host());
+      removeRules(context.checkHost().host());
     }
-    trial.requireFailure(
-        trial.checkRequest(container), "without its " + (queues ? "queues" : "rules"));
+    context.requireFailure(
+        context.checkRequest(container), "without its " + (qdiscs ? "qdiscs" : "rules"));
   }
 
   private static void removeQdiscs(NetNs host) throws IOException {
@@ -241,18 +242,19 @@ final class CheckStatusRequirements {
     }
   }
 
-  private static void missingReservation(CheckContext trial)
+  private static void missingReservation(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    trial.assume(
-        trial.subjectConfig().role() != SubjectConfig.Role.CHAINED,
-        "it does not give out addresses");
-    Container container = attachForCheck(trial);
-    NetNsSnapshot made = NetNsSnapshot.of(trial.testBed().dataDirectory()).minus(trial.baseline());
-    trial.assume(!made.isEmpty(), "an attachment has no reservation below @DIR@");
-    trial.markTampered();
-    for (String line : made.lines()) {
-      Files.delete(trial.testBed().dataDirectory().resolve(line.substring("file ".length())));
+    context.assume(
+        context.subjectConfig().role() != SubjectConfig.Role.CHAINED,
+        "the plugin does not assign addresses");
+    Container container = attachForCheck(context);
+    NetNsSnapshot created =
+        NetNsSnapshot.of(context.checkHost().dataDirectory()).minus(context.baseline());
+    context.assume(!created.isEmpty(), "an attachment has no reservation below @DIR@");
+    context.markTampered();
+    for (String line : created.lines()) {
+      Files.delete(context.checkHost().dataDirectory().resolve(line.substring("file ".length())));
     }
-    trial.requireFailure(trial.checkRequest(container), "without its reservations");
+    context.requireFailure(context.checkRequest(container), "without its reservations");
   }
 }

@@ -17,60 +17,64 @@ import java.util.concurrent.Future;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Several containers at once. */
+/** The requirement that several containers can be attached and detached concurrently. */
 final class ConcurrencyRequirement {
   private ConcurrencyRequirement() {}
 
-  static void check(CheckContext trial)
+  static void check(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    int count = trial.subjectConfig().containers();
-    trial.assume(count > 1, "one can be attached at a time");
+    int count = context.subjectConfig().containers();
+    context.assume(count > 1, "only one container can be attached at a time");
     List<Container> containers = new ArrayList<>();
     for (int i = 0; i < count; i++) {
-      containers.add(trial.createContainer());
+      containers.add(context.createContainer());
     }
     List<Callable<Response>> additions = new ArrayList<>();
     for (Container container : containers) {
-      additions.add(() -> trial.call(trial.addRequest(container)));
+      additions.add(() -> context.call(context.addRequest(container)));
     }
     Set<String> addresses = new HashSet<>();
-    boolean given = trial.subjectConfig().role() != SubjectConfig.Role.CHAINED && !isStatic(trial);
+    boolean assignsAddresses =
+        context.subjectConfig().role() != SubjectConfig.Role.CHAINED && !isStatic(context);
     List<Response> added = callAll(additions);
     for (int i = 0; i < count; i++) {
-      Response answer = added.get(i);
-      trial.require(answer.succeeded(), "one of " + count + " ADDs at once " + answer.describe());
-      ObjectNode result = trial.parseResult(answer, "ADD");
-      trial.recordResult(containers.get(i), result);
+      Response response = added.get(i);
+      context.require(
+          response.succeeded(), "one of " + count + " concurrent ADDs " + response.describe());
+      ObjectNode result = context.parseResult(response, "ADD");
+      context.recordResult(containers.get(i), result);
       for (JsonNode ip : result.path("ips")) {
         String address = ip.path("address").asString("");
-        trial.require(!given || addresses.add(address), address + " was given out twice");
+        context.require(
+            !assignsAddresses || addresses.add(address), address + " was assigned twice");
       }
     }
     List<Callable<Response>> deletions = new ArrayList<>();
     for (Container container : containers) {
-      deletions.add(() -> trial.call(trial.deleteRequest(container)));
+      deletions.add(() -> context.call(context.deleteRequest(container)));
     }
-    for (Response answer : callAll(deletions)) {
-      trial.require(answer.succeeded(), "one of " + count + " DELs at once " + answer.describe());
+    for (Response response : callAll(deletions)) {
+      context.require(
+          response.succeeded(), "one of " + count + " concurrent DELs " + response.describe());
     }
   }
 
-  private static boolean isStatic(CheckContext trial) {
-    return trial.subjectConfig().config().path("ipam").path("type").asString("").equals("static");
+  private static boolean isStatic(CheckContext context) {
+    return context.subjectConfig().config().path("ipam").path("type").asString("").equals("static");
   }
 
   private static List<Response> callAll(List<Callable<Response>> calls) throws CniException {
     try (ExecutorService threads = Executors.newFixedThreadPool(calls.size())) {
-      List<Response> answers = new ArrayList<>();
-      for (Future<Response> answer : threads.invokeAll(calls)) {
-        answers.add(answer.get());
+      List<Response> responses = new ArrayList<>();
+      for (Future<Response> response : threads.invokeAll(calls)) {
+        responses.add(response.get());
       }
-      return answers;
+      return responses;
     } catch (InterruptedException e) {
-      throw CniException.interrupted("waiting for calls at once");
+      throw CniException.interrupted("waiting for concurrent calls");
     } catch (ExecutionException e) {
-      throw e.getCause() instanceof CniException own
-          ? own
+      throw e.getCause() instanceof CniException failure
+          ? failure
           : new CniException(ErrorCode.INTERNAL, "unexpected " + e.getCause(), e);
     }
   }

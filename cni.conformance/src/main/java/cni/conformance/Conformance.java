@@ -17,11 +17,11 @@ import java.util.function.Consumer;
 import java.util.stream.Stream;
 
 /**
- * Examines a plugin: runs the specification's requirements, each on a host of its own that exists
- * only for it. Needs root; changes nothing on the machine.
+ * Examines a plugin: runs a check for each requirement of the specification, each in temporary
+ * network namespaces of its own. Needs root; leaves the machine unchanged.
  *
  * <pre>{@code
- * Report report = new Conformance(subject, Setting.parse(json)).run();
+ * ConformanceReport report = new Conformance(plugin, SubjectConfig.parse(json)).run();
  * }</pre>
  */
 public final class Conformance {
@@ -32,10 +32,10 @@ public final class Conformance {
       "The container runtime must ensure that add is eventually followed by a corresponding delete."
           + " [Plugins should] undo any modifications applied in the plugin's ADD functionality";
 
-  /** Sockets may be kept for the next call for a while. */
+  /** How long plugins may keep idle sockets open after their last call. */
   private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(5);
 
-  /** Descriptors come and go with threads and classes; each case may leak only its own. */
+  /** The number of open descriptors varies this much with threads and class loading. */
   private static final int DESCRIPTOR_TOLERANCE = 16;
 
   private final PluginUnderTest subject;
@@ -45,27 +45,27 @@ public final class Conformance {
   private final List<String> processLeaks = new ArrayList<>();
 
   /**
-   * An examination of a plugin whose delegates are modules.
+   * Creates an examination of a plugin whose delegates are modules.
    *
-   * @param setting what it is examined with
+   * @param config the configuration of the examination
    */
-  public Conformance(PluginUnderTest subject, SubjectConfig setting) {
-    this(subject, setting, List.of());
+  public Conformance(PluginUnderTest subject, SubjectConfig config) {
+    this(subject, config, List.of());
   }
 
   /**
-   * An examination.
+   * Creates an examination.
    *
-   * @param setting what it is examined with
-   * @param pluginPath directories with executables that it may delegate to
+   * @param config the configuration of the examination
+   * @param pluginPath the directories of executables that the plugin may delegate to
    */
-  public Conformance(PluginUnderTest subject, SubjectConfig setting, List<Path> pluginPath) {
+  public Conformance(PluginUnderTest subject, SubjectConfig config, List<Path> pluginPath) {
     this.subject = subject;
-    this.subjectConfig = setting;
+    this.subjectConfig = config;
     this.pluginPath = List.copyOf(pluginPath);
   }
 
-  /** Every requirement, in order. */
+  /** Returns all requirements, in the order of the report. */
   static List<Requirement> requirements() {
     return Stream.of(
             ProtocolRequirements.LIST,
@@ -81,8 +81,8 @@ public final class Conformance {
   /**
    * Runs all checks.
    *
-   * @throws CniException code 5 if nothing can be examined here, code 7 if the plugin does not work
-   *     in this setting at all
+   * @throws CniException code 5 if namespaces cannot be created, code 7 if ADD does not work with
+   *     this configuration
    */
   public ConformanceReport run() throws CniException {
     return run(finding -> {});
@@ -91,32 +91,32 @@ public final class Conformance {
   /**
    * Runs all checks.
    *
-   * @param listener is told of each as soon as it is done
-   * @throws CniException code 5 if nothing can be examined here, code 7 if the plugin does not work
-   *     in this setting at all
+   * @param listener receives each finding as soon as its check is done
+   * @throws CniException code 5 if namespaces cannot be created, code 7 if ADD does not work with
+   *     this configuration
    */
   public ConformanceReport run(Consumer<Finding> listener) throws CniException {
     List<SpecVersion> supported = Preflight.supportedVersions(subject, subjectConfig, pluginPath);
     SpecVersion version = supported.getLast();
     Preflight.requireWorkingAdd(subject, subjectConfig, version, pluginPath);
     List<Finding> findings = new ArrayList<>();
-    Consumer<Finding> taker = findings::add;
-    taker = taker.andThen(listener);
+    Consumer<Finding> sink = findings::add;
+    sink = sink.andThen(listener);
     long descriptors = countDescriptors();
     for (Requirement requirement : requirements()) {
       if (requirement.roles().contains(subjectConfig.role())) {
-        taker.accept(examine(requirement, version, supported));
+        sink.accept(examine(requirement, version, supported));
       }
     }
-    addLeakFindings(taker, descriptors);
+    addLeakFindings(sink, descriptors);
     return new ConformanceReport(subject.describe(), version.toString(), List.copyOf(findings));
   }
 
-  private void addLeakFindings(Consumer<Finding> taker, long descriptors) {
-    taker.accept(
+  private void addLeakFindings(Consumer<Finding> sink, long descriptors) {
+    sink.accept(
         leakFinding(
             STATE_LEAK_ID, "no check leaves links, addresses, routes, rules or files", stateLeaks));
-    taker.accept(leakFinding(PROCESS_LEAK_ID, "no check leaves a process", processLeaks));
+    sink.accept(leakFinding(PROCESS_LEAK_ID, "no check leaves a process", processLeaks));
     if (subject.isInProcess()) {
       long more = countDescriptors() - descriptors;
       for (long end = System.nanoTime() + CLOSE_TIMEOUT.toNanos();
@@ -124,7 +124,7 @@ public final class Conformance {
         CheckContext.pause();
         more = countDescriptors() - descriptors;
       }
-      taker.accept(
+      sink.accept(
           leakFinding(
               DESCRIPTOR_LEAK_ID,
               "the checks leave no descriptors open",
@@ -134,14 +134,14 @@ public final class Conformance {
     }
   }
 
-  private static Finding leakFinding(String id, String title, List<String> seen) {
+  private static Finding leakFinding(String id, String title, List<String> observed) {
     return new Finding(
         id,
         title,
         "3, Lifecycle & Ordering",
         UNDO_TEXT,
-        seen.isEmpty() ? Outcome.PASSED : Outcome.FAILED,
-        String.join("; ", seen),
+        observed.isEmpty() ? Outcome.PASSED : Outcome.FAILED,
+        String.join("; ", observed),
         Duration.ZERO);
   }
 
@@ -149,23 +149,23 @@ public final class Conformance {
       throws CniException {
     long begin = System.nanoTime();
     Outcome outcome = Outcome.PASSED;
-    String seen = "";
-    try (var stage = new CheckHost(subject, subjectConfig, version, pluginPath)) {
-      CheckContext trial = CheckContext.create(stage, supported);
+    String observed = "";
+    try (var checkHost = new CheckHost(subject, subjectConfig, version, pluginPath)) {
+      CheckContext context = CheckContext.create(checkHost, supported);
       try {
-        requirement.check().run(trial);
+        requirement.check().run(context);
       } catch (CheckFailure e) {
         outcome = Outcome.FAILED;
-        seen = String.valueOf(e.getMessage());
-      } catch (IOException e) { // something that has to be there is not
+        observed = String.valueOf(e.getMessage());
+      } catch (IOException e) { // such as a link that the result lists and that does not exist
         outcome = Outcome.FAILED;
-        seen = "looking at what there is: " + e.getMessage();
+        observed = "inspecting the host and containers: " + e.getMessage();
       } catch (NotApplicable e) {
         outcome = Outcome.SKIPPED;
-        seen = String.valueOf(e.getMessage());
+        observed = String.valueOf(e.getMessage());
       }
-      if (outcome == Outcome.PASSED && !trial.isTampered()) {
-        recordLeaks(requirement.id(), trial);
+      if (outcome == Outcome.PASSED && !context.isTampered()) {
+        recordLeaks(requirement.id(), context);
       }
     } catch (IOException e) {
       throw CheckHost.setUpFailure(e);
@@ -176,22 +176,22 @@ public final class Conformance {
         requirement.section(),
         requirement.specText(),
         outcome,
-        seen,
+        observed,
         Duration.ofNanos(System.nanoTime() - begin));
   }
 
-  private void recordLeaks(String id, CheckContext trial) throws CniException, IOException {
-    for (NetNs netns : trial.testBed().namespaces()) {
+  private void recordLeaks(String id, CheckContext context) throws CniException, IOException {
+    for (NetNs netns : context.checkHost().namespaces()) {
       processesIn(netns).ifPresent(it -> processLeaks.add(id + ": " + it));
     }
-    trial.cleanUp();
-    NetNsSnapshot left = trial.leftovers();
+    context.cleanUp();
+    NetNsSnapshot left = context.leftovers();
     if (!left.isEmpty()) {
       stateLeaks.add(id + ": " + left);
     }
   }
 
-  /** A process of somebody else's in a namespace, which only the plugin can have left there. */
+  /** Returns a process in a namespace of the check, which only the plugin can have left there. */
   private static Optional<String> processesIn(NetNs netns) throws IOException {
     NetNs.Identity identity = netns.identity();
     String link = "net:[" + identity.inode() + "]";
@@ -207,7 +207,7 @@ public final class Conformance {
     try {
       return Files.readSymbolicLink(process.resolve("ns/net")).toString().equals(link);
     } catch (IOException e) {
-      return false; // it has ended
+      return false; // the process has ended
     }
   }
 

@@ -8,32 +8,32 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What came of an examination.
+ * The report of an examination.
  *
- * @param subject what was examined
- * @param version the version of the specification that was spoken
+ * @param subject the description of the plugin
+ * @param version the version of the specification that was used
  * @param findings one for each check, in order
  */
 public record ConformanceReport(String subject, String version, List<Finding> findings) {
-  /** What came of a check. */
+  /** The outcome of a check. */
   public enum Outcome {
-    /** The plugin does what is asked. */
+    /** The plugin meets the requirement. */
     PASSED,
-    /** It does something else. */
+    /** The plugin violates the requirement. */
     FAILED,
-    /** It is not asked of this plugin in this setting. */
+    /** The requirement does not apply to this plugin or its configuration. */
     SKIPPED
   }
 
   /**
-   * What came of one check.
+   * The result of one check.
    *
-   * @param id the check's, for ever the same
-   * @param title what was looked at
-   * @param section where the requirement stands in SPEC.md
-   * @param specText the requirement, in the specification's words
-   * @param observed what was seen instead, or why it was skipped; empty if it passed
-   * @param time that it took
+   * @param id the stable id of the requirement
+   * @param title the requirement in a few words
+   * @param section the section of SPEC.md
+   * @param specText the requirement in the specification's words
+   * @param observed the violation, or the reason for skipping; empty if the check passed
+   * @param time the duration of the check
    */
   public record Finding(
       String id,
@@ -44,17 +44,17 @@ public record ConformanceReport(String subject, String version, List<Finding> fi
       String observed,
       Duration time) {}
 
-  /** How many have that outcome. */
+  /** Returns the number of findings with the given outcome. */
   public long count(Outcome outcome) {
     return findings.stream().filter(it -> it.outcome() == outcome).count();
   }
 
-  /** Whether nothing failed. */
+  /** Returns whether no check failed. */
   public boolean passed() {
     return count(Outcome.FAILED) == 0;
   }
 
-  /** For people: a line for each check, and for those that failed the requirement and what was. */
+  /** Returns a text: a line for each check, with requirement and observation if it failed. */
   public String text() {
     var text = new StringBuilder();
     text.append(subject).append(", CNI ").append(version).append("\n\n");
@@ -67,20 +67,20 @@ public record ConformanceReport(String subject, String version, List<Finding> fi
           };
       text.append("%s  %-13s %s%n".formatted(mark, it.id(), it.title()));
       if (it.outcome() == Outcome.FAILED) {
-        text.append("        asked: ").append(it.specText());
+        text.append("        required: ").append(it.specText());
         text.append(" (section ").append(it.section()).append(")\n");
-        text.append("        seen:  ").append(it.observed()).append('\n');
+        text.append("        observed: ").append(it.observed()).append('\n');
       } else if (it.outcome() == Outcome.SKIPPED) {
         text.append("        ").append(it.observed()).append('\n');
       }
     }
     return text.append(
-            "%n%d passed, %d failed, %d not asked of it%n"
+            "%n%d passed, %d failed, %d not applicable%n"
                 .formatted(count(Outcome.PASSED), count(Outcome.FAILED), count(Outcome.SKIPPED)))
         .toString();
   }
 
-  /** For programs: an object with {@code subject}, {@code version} and {@code checks}. */
+  /** Returns an object with {@code subject}, {@code version}, counts and {@code checks}. */
   public ObjectNode json() {
     ObjectNode json = Json.object().put("subject", subject).put("version", version);
     json.put("passed", count(Outcome.PASSED))
@@ -101,7 +101,7 @@ public record ConformanceReport(String subject, String version, List<Finding> fi
     return json;
   }
 
-  /** For build servers: a test suite in JUnit's XML. */
+  /** Returns a test suite in JUnit's XML format, for build servers. */
   public String xml() {
     var xml = new StringBuilder("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     xml.append(
@@ -119,7 +119,7 @@ public record ConformanceReport(String subject, String version, List<Finding> fi
         case FAILED ->
             xml.append(
                 "<failure message=\"%s\">%s</failure>"
-                    .formatted(escape(it.observed()), escape("asked: " + it.specText())));
+                    .formatted(escape(it.observed()), escape("required: " + it.specText())));
         case SKIPPED -> xml.append("<skipped message=\"%s\"/>".formatted(escape(it.observed())));
         case PASSED -> {}
       }
@@ -128,7 +128,7 @@ public record ConformanceReport(String subject, String version, List<Finding> fi
     return xml.append("</testsuite>\n").toString();
   }
 
-  /** What XML 1.0 cannot hold becomes a question mark. */
+  /** Escapes text; characters that XML 1.0 does not allow become question marks. */
   private static String escape(String text) {
     return text.replaceAll("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f]", "?")
         .replace("&", "&amp;")

@@ -10,22 +10,22 @@ import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.DynamicTest;
 
 /**
- * The checks as tests of JUnit.
+ * The checks as JUnit tests.
  *
  * <pre>{@code
  * @TestFactory
  * Stream<DynamicTest> conformance() throws CniException {
- *   return ConformanceTests.of(new Conformance(subject, setting));
+ *   return ConformanceTests.of(new Conformance(plugin, config));
  * }
  * }</pre>
  */
-@SuppressWarnings("exports") // whoever has no JUnit has no use for this class
+@SuppressWarnings("exports") // JUnit is optional; this class is of no use without it
 public final class ConformanceTests {
   private ConformanceTests() {}
 
   /**
-   * Runs the checks; each becomes a test that fails with the requirement and what was seen, or is
-   * skipped with the reason.
+   * Runs the checks and returns a test for each, which fails with the observation and the
+   * requirement, or is skipped with the reason.
    *
    * @throws CniException as {@link Conformance#run()}
    */
@@ -39,7 +39,7 @@ public final class ConformanceTests {
 
   private static void report(Finding it) {
     switch (it.outcome()) {
-      case FAILED -> Assertions.fail(it.observed() + "; asked: " + it.specText());
+      case FAILED -> Assertions.fail(it.observed() + "; required: " + it.specText());
       case SKIPPED -> Assumptions.abort(it.observed());
       case PASSED -> {}
     }

@@ -12,7 +12,7 @@ import java.io.IOException;
 import java.util.List;
 import tools.jackson.databind.node.ArrayNode;
 
-/** DEL and GC: what is removed, and what is not. */
+/** The requirements for DEL and GC: what a plugin removes, and what it keeps. */
 final class DelGcRequirements {
   private static final String BEST_EFFORT_TEXT =
       "DEL command invocations are always considered best-effort - plugins should always complete a"
@@ -58,7 +58,7 @@ final class DelGcRequirements {
               DelGcRequirements::delWithoutNetns),
           new Requirement(
               "DEL-5",
-              "DEL works when the namespace is gone",
+              "DEL works after the namespace was deleted",
               "2, DEL",
               "clean up its own resources even if the container network namespace and/or container"
                   + " network interface no longer exist.",
@@ -66,26 +66,26 @@ final class DelGcRequirements {
               DelGcRequirements::delAfterNamespaceIsGone),
           new Requirement(
               "DEL-6",
-              "DEL of what was never added succeeds",
+              "DEL of a container that was never added succeeds",
               "2, DEL",
               BEST_EFFORT_TEXT,
               ALL,
-              trial -> {
-                Container container = trial.createContainer();
+              context -> {
+                Container container = context.createContainer();
                 ExecRequest delete =
-                    trial.testBed().request(Verb.DEL, container, container.prevResult());
-                trial.requireSuccess(delete, "of a container that was never added");
+                    context.checkHost().request(Verb.DEL, container, container.prevResult());
+                context.requireSuccess(delete, "of a container that was never added");
               }),
           new Requirement(
               "DEL-7",
-              "DEL leaves other containers alone",
+              "DEL does not affect other containers",
               "2, DEL",
               "delete the interface defined by CNI_IFNAME inside the container at CNI_NETNS",
               ALL,
               DelGcRequirements::delKeepsOtherContainers),
           new Requirement(
               "GC-1",
-              "GC keeps what is valid",
+              "GC keeps valid attachments",
               "2, GC",
               "cni.dev/valid-attachments (array of objects): The list of still valid attachments to"
                   + " this network",
@@ -93,7 +93,7 @@ final class DelGcRequirements {
               DelGcRequirements::gcKeepsValid),
           new Requirement(
               "GC-2",
-              "GC removes what is stale",
+              "GC removes stale attachments",
               "2, GC",
               STALE_TEXT,
               ALL,
@@ -104,139 +104,140 @@ final class DelGcRequirements {
               "2, GC",
               "Plugins should generally complete a GC action without error.",
               ALL,
-              trial -> {
-                trial.assumeVersion(SpecVersion.V1_1_0);
-                trial.requireSuccess(gcRequest(trial), "with nothing to do");
+              context -> {
+                context.assumeVersion(SpecVersion.V1_1_0);
+                context.requireSuccess(gcRequest(context), "with nothing to do");
               }));
 
   private DelGcRequirements() {}
 
-  private static void delUndoesAdd(CheckContext trial)
+  private static void delUndoesAdd(CheckContext context)
       throws CheckFailure, CniException, IOException {
-    Container container = trial.createContainer();
+    Container container = context.createContainer();
     NetNsSnapshot before = NetNsSnapshot.of(container.netns());
-    trial.attach(container);
-    trial.detach(container);
+    context.attach(container);
+    context.detach(container);
     NetNsSnapshot after = NetNsSnapshot.of(container.netns());
-    trial.require(
-        after.equals(before) || trial.subjectConfig().isLoopback(),
+    context.require(
+        after.equals(before) || context.subjectConfig().isLoopback(),
         "in the container, left over: ["
             + after.minus(before)
             + "]; missing: ["
             + before.minus(after)
             + "]");
-    trial.requireBaseline("after DEL");
+    context.requireBaseline("after DEL");
   }
 
-  private static void delIsRepeatable(CheckContext trial)
+  private static void delIsRepeatable(CheckContext context)
       throws CheckFailure, CniException, IOException {
-    Container container = trial.createContainer();
-    trial.attach(container);
-    ExecRequest delete = trial.deleteRequest(container);
-    trial.requireSuccess(delete, "of a container");
-    trial.requireSuccess(delete, "for the second time");
-    trial.requireSuccess(delete, "for the third time");
+    Container container = context.createContainer();
+    context.attach(container);
+    ExecRequest delete = context.deleteRequest(container);
+    context.requireSuccess(delete, "of a container");
+    context.requireSuccess(delete, "for the second time");
+    context.requireSuccess(delete, "for the third time");
   }
 
-  private static void delWithoutPrevResult(CheckContext trial)
+  private static void delWithoutPrevResult(CheckContext context)
       throws CheckFailure, CniException, IOException {
-    Container container = trial.createContainer();
-    trial.attach(container);
-    trial.requireSuccess(
-        trial.deleteRequest(container).withoutKey("prevResult"), "without prevResult");
-    if (trial.subjectConfig().role()
-        != SubjectConfig.Role.CHAINED) { // which may know nothing without it
-      trial.requireBaseline("after DEL without prevResult");
+    Container container = context.createContainer();
+    context.attach(container);
+    context.requireSuccess(
+        context.deleteRequest(container).withoutKey("prevResult"), "without prevResult");
+    if (context.subjectConfig().role() != SubjectConfig.Role.CHAINED) { // may depend on prevResult
+      context.requireBaseline("after DEL without prevResult");
     }
   }
 
-  private static void delWithoutNetns(CheckContext trial)
+  private static void delWithoutNetns(CheckContext context)
       throws CheckFailure, CniException, IOException {
-    Container container = trial.createContainer();
-    trial.attach(container);
-    trial.requireSuccess(
-        trial.deleteRequest(container).withoutVariable("CNI_NETNS"), "without CNI_NETNS");
-    NetNsSnapshot left = reservationsAndRules(trial);
-    trial.require(left.isEmpty(), "after DEL without CNI_NETNS, left over: " + left);
+    Container container = context.createContainer();
+    context.attach(container);
+    context.requireSuccess(
+        context.deleteRequest(container).withoutVariable("CNI_NETNS"), "without CNI_NETNS");
+    NetNsSnapshot left = reservationsAndRules(context);
+    context.require(left.isEmpty(), "after DEL without CNI_NETNS, left over: " + left);
   }
 
-  /** What does not go with the namespace. */
-  private static NetNsSnapshot reservationsAndRules(CheckContext trial) throws IOException {
-    NetNsSnapshot more = trial.testBed().hostState().minus(trial.baseline());
+  /** Returns the new files and chains, which are not deleted together with a namespace. */
+  private static NetNsSnapshot reservationsAndRules(CheckContext context) throws IOException {
+    NetNsSnapshot more = context.checkHost().hostState().minus(context.baseline());
     more.lines().removeIf(line -> !line.startsWith("file ") && !line.startsWith("chain "));
     return more;
   }
 
-  private static void delAfterNamespaceIsGone(CheckContext trial)
+  private static void delAfterNamespaceIsGone(CheckContext context)
       throws CheckFailure, CniException, IOException {
-    Container container = trial.createContainer();
-    trial.attach(container);
-    ExecRequest delete = trial.deleteRequest(container);
-    trial.testBed().deleteContainer(container);
-    trial.requireSuccess(delete, "of a container whose namespace is gone");
-    if (trial.subjectConfig().devices().isEmpty()) { // a device may have gone with the namespace
-      trial.requireBaseline("after DEL without the namespace");
+    Container container = context.createContainer();
+    context.attach(container);
+    ExecRequest delete = context.deleteRequest(container);
+    context.checkHost().deleteContainer(container);
+    context.requireSuccess(delete, "of a container whose namespace was deleted");
+    if (context.subjectConfig().devices().isEmpty()) { // a device may be deleted with the namespace
+      context.requireBaseline("after DEL without the namespace");
     }
   }
 
-  private static void delKeepsOtherContainers(CheckContext trial)
+  private static void delKeepsOtherContainers(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    trial.assume(trial.subjectConfig().containers() > 1, "one can be attached at a time");
-    Container other = trial.createContainer();
-    trial.attach(other);
+    context.assume(
+        context.subjectConfig().containers() > 1, "only one container can be attached at a time");
+    Container other = context.createContainer();
+    context.attach(other);
     NetNsSnapshot inside = NetNsSnapshot.of(other.netns());
-    NetNsSnapshot outside = trial.testBed().hostState();
-    Container container = trial.createContainer();
-    trial.attach(container);
-    trial.detach(container);
+    NetNsSnapshot outside = context.checkHost().hostState();
+    Container container = context.createContainer();
+    context.attach(container);
+    context.detach(container);
     NetNsSnapshot lost = inside.minus(NetNsSnapshot.of(other.netns()));
-    trial.require(lost.isEmpty(), "DEL took from another container: " + lost);
-    lost = outside.minus(trial.testBed().hostState());
-    trial.require(lost.isEmpty(), "DEL took from the host what another container needs: " + lost);
-    requireCheckSucceeds(trial, other, "of another container after DEL of one");
+    context.require(lost.isEmpty(), "DEL changed another container; removed: " + lost);
+    lost = outside.minus(context.checkHost().hostState());
+    context.require(
+        lost.isEmpty(), "DEL removed from the host what another container needs: " + lost);
+    requireCheckSucceeds(context, other, "of another container after DEL of one");
   }
 
-  private static void requireCheckSucceeds(CheckContext trial, Container container, String when)
+  private static void requireCheckSucceeds(CheckContext context, Container container, String when)
       throws CheckFailure, CniException {
-    if (Verb.CHECK.isDefinedIn(trial.testBed().version())) {
-      trial.requireSuccess(trial.checkRequest(container), when);
+    if (Verb.CHECK.isDefinedIn(context.checkHost().version())) {
+      context.requireSuccess(context.checkRequest(container), when);
     }
   }
 
-  private static ExecRequest gcRequest(CheckContext trial, Container... valid) {
+  private static ExecRequest gcRequest(CheckContext context, Container... valid) {
     ArrayNode list = Json.object().arrayNode();
     for (Container it : valid) {
       list.addObject().put("containerID", it.id()).put("ifname", it.interfaceName());
     }
-    return trial.testBed().request(Verb.GC).withKey("cni.dev/valid-attachments", list);
+    return context.checkHost().request(Verb.GC).withKey("cni.dev/valid-attachments", list);
   }
 
-  private static void gcKeepsValid(CheckContext trial)
+  private static void gcKeepsValid(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    trial.assumeVersion(SpecVersion.V1_1_0);
-    Container container = trial.createContainer();
-    trial.attach(container);
+    context.assumeVersion(SpecVersion.V1_1_0);
+    Container container = context.createContainer();
+    context.attach(container);
     NetNsSnapshot inside = NetNsSnapshot.of(container.netns());
-    NetNsSnapshot outside = trial.testBed().hostState();
-    trial.requireSuccess(gcRequest(trial, container), "with a valid attachment");
+    NetNsSnapshot outside = context.checkHost().hostState();
+    context.requireSuccess(gcRequest(context, container), "with a valid attachment");
     NetNsSnapshot lost =
         inside
             .minus(NetNsSnapshot.of(container.netns()))
-            .plus(outside.minus(trial.testBed().hostState()));
-    trial.require(lost.isEmpty(), "GC took from a valid attachment: " + lost);
-    requireCheckSucceeds(trial, container, "of a valid attachment after GC");
+            .plus(outside.minus(context.checkHost().hostState()));
+    context.require(lost.isEmpty(), "GC changed a valid attachment; removed: " + lost);
+    requireCheckSucceeds(context, container, "of a valid attachment after GC");
   }
 
-  private static void gcRemovesStale(CheckContext trial)
+  private static void gcRemovesStale(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    trial.assumeVersion(SpecVersion.V1_1_0);
-    Container container = trial.createContainer();
-    trial.attach(container);
-    NetNsSnapshot made = reservationsAndRules(trial);
-    trial.assume(!made.isEmpty(), "an attachment has nothing that outlives its namespace");
-    trial.testBed().deleteContainer(container);
-    trial.requireSuccess(gcRequest(trial), "with a stale attachment");
-    NetNsSnapshot left = reservationsAndRules(trial);
-    trial.require(left.isEmpty(), "after GC, left over: " + left);
+    context.assumeVersion(SpecVersion.V1_1_0);
+    Container container = context.createContainer();
+    context.attach(container);
+    NetNsSnapshot created = reservationsAndRules(context);
+    context.assume(!created.isEmpty(), "an attachment has no state outside its namespace");
+    context.checkHost().deleteContainer(container);
+    context.requireSuccess(gcRequest(context), "with a stale attachment");
+    NetNsSnapshot left = reservationsAndRules(context);
+    context.require(left.isEmpty(), "after GC, left over: " + left);
   }
 }

@@ -19,7 +19,10 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Delegation: an ipam plugin of the kit's own notes how it is called, and fails when told to. */
+/**
+ * The requirements for delegation. The plugin is configured with an IPAM delegate of the kit, a
+ * script that records its calls and fails on request.
+ */
 final class DelegationRequirements {
   private static final String DELEGATE_TYPE = "kit-ipam";
   private static final String DELEGATE_TEXT =
@@ -62,7 +65,7 @@ final class DelegationRequirements {
               DelegationRequirements::failedDelegateGetsDel),
           new Requirement(
               "STATUS-2",
-              "the delegate's status counts",
+              "STATUS fails if the delegate's STATUS fails",
               "2, STATUS",
               "If a plugin relies on a delegated plugin (e.g. IPAM) to service ADD requests, it must"
                   + " also execute a STATUS request to that plugin when it receives a STATUS request"
@@ -73,14 +76,14 @@ final class DelegationRequirements {
 
   private DelegationRequirements() {}
 
-  /** The kit's own ipam plugin. */
-  private record RecordingDelegate(CheckContext trial) {
-    static RecordingDelegate install(CheckContext trial) throws NotApplicable, IOException {
-      trial.assume(trial.subjectConfig().ipamType().isPresent(), "it delegates to nobody");
-      Files.createDirectory(trial.testBed().binDirectory().resolve("calls"));
-      String version = trial.testBed().version().toString();
-      trial
-          .testBed()
+  /** The kit's IPAM delegate. */
+  private record RecordingDelegate(CheckContext context) {
+    static RecordingDelegate install(CheckContext context) throws NotApplicable, IOException {
+      context.assume(context.subjectConfig().ipamType().isPresent(), "the plugin has no delegate");
+      Files.createDirectory(context.checkHost().binDirectory().resolve("calls"));
+      String version = context.checkHost().version().toString();
+      context
+          .checkHost()
           .installScript(
               DELEGATE_TYPE,
               """
@@ -89,7 +92,7 @@ final class DelegationRequirements {
               cat >"$n.json"
               env >"$n.env"
               if [ -e "$here/fail-$CNI_COMMAND" ]; then
-                echo '{ "cniVersion": "%s", "code": 117, "msg": "the delegate was told to fail" }'
+                echo '{ "cniVersion": "%s", "code": 117, "msg": "failure requested by the check" }'
                 exit 1
               fi
               case $CNI_COMMAND in
@@ -97,14 +100,14 @@ final class DelegationRequirements {
               VERSION) echo '{ "cniVersion": "%s", "supportedVersions": [ "%s" ] }' ;;
               esac
               """
-                  .formatted(version, version, addresses(trial), version, version));
-      return new RecordingDelegate(trial);
+                  .formatted(version, version, addresses(context), version, version));
+      return new RecordingDelegate(context);
     }
 
-    /** Those that the first container had, so that what it left on the host suits them. */
-    private static ArrayNode addresses(CheckContext trial) {
+    /** The addresses of the first container, which suit what it left on the host, if anything. */
+    private static ArrayNode addresses(CheckContext context) {
       ArrayNode ips = Json.object().arrayNode();
-      for (JsonNode it : trial.exampleResult().path("ips")) {
+      for (JsonNode it : context.exampleResult().path("ips")) {
         ObjectNode ip = Json.object();
         ip.setAll((ObjectNode) it);
         ip.remove("interface");
@@ -118,18 +121,18 @@ final class DelegationRequirements {
     }
 
     void failAt(Verb verb) throws IOException {
-      Files.createFile(trial.testBed().binDirectory().resolve("fail-" + verb));
+      Files.createFile(context.checkHost().binDirectory().resolve("fail-" + verb));
     }
 
     void succeedAt(Verb verb) throws IOException {
-      Files.delete(trial.testBed().binDirectory().resolve("fail-" + verb));
+      Files.delete(context.checkHost().binDirectory().resolve("fail-" + verb));
     }
 
     private Path calls() {
-      return trial.testBed().binDirectory().resolve("calls");
+      return context.checkHost().binDirectory().resolve("calls");
     }
 
-    /** The names of the files that hold the inputs of calls, oldest first. */
+    /** Returns the files with the inputs of calls, oldest first. */
     List<Path> inputs(Verb verb) throws IOException {
       try (Stream<Path> files = Files.list(calls())) {
         return files.filter(it -> it.toString().endsWith("-" + verb + ".json")).sorted().toList();
@@ -138,46 +141,49 @@ final class DelegationRequirements {
   }
 
   private static ObjectNode attach(
-      CheckContext trial, RecordingDelegate recorder, Container container)
+      CheckContext context, RecordingDelegate recorder, Container container)
       throws CheckFailure, CniException {
-    ExecRequest add = recorder.redirect(trial.addRequest(container));
-    Response answer = trial.requireSuccess(add, "with an ipam plugin of the kit's");
-    ObjectNode result = trial.parseResult(answer, "ADD");
-    trial.recordResult(container, result);
+    ExecRequest add = recorder.redirect(context.addRequest(container));
+    Response response = context.requireSuccess(add, "with the kit's IPAM delegate");
+    ObjectNode result = context.parseResult(response, "ADD");
+    context.recordResult(container, result);
     return result;
   }
 
-  private static void delegateGetsSameInput(CheckContext trial)
+  private static void delegateGetsSameInput(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    RecordingDelegate recorder = RecordingDelegate.install(trial);
-    Container container = trial.createContainer();
-    ObjectNode result = attach(trial, recorder, container);
-    ExecRequest request = recorder.redirect(trial.addRequest(container));
+    RecordingDelegate recorder = RecordingDelegate.install(context);
+    Container container = context.createContainer();
+    ObjectNode result = attach(context, recorder, container);
+    ExecRequest request = recorder.redirect(context.addRequest(container));
     List<Path> inputs = recorder.inputs(Verb.ADD);
-    trial.require(!inputs.isEmpty(), "the delegate was not called for ADD: " + result);
+    context.require(!inputs.isEmpty(), "the delegate was not called for ADD: " + result);
     Path input = inputs.getFirst();
     JsonNode received = Json.parse(Files.readAllBytes(input), "the delegate's input");
     for (var entry : request.config().properties()) {
-      trial.require(
+      context.require(
           received.path(entry.getKey()).equals(entry.getValue()),
-          "of the configuration's " + entry + " the delegate got " + received.path(entry.getKey()));
+          "instead of the configuration's "
+              + entry
+              + " the delegate got "
+              + received.path(entry.getKey()));
     }
     String environment =
         Files.readString(
             Path.of(input.toString().replace(".json", ".env")), StandardCharsets.UTF_8);
     for (var entry : request.environment().entrySet()) {
       String line = entry.getKey() + "=" + entry.getValue();
-      trial.require(
+      context.require(
           List.of(environment.split("\n", -1)).contains(line), "the delegate did not get " + line);
     }
-    trial.requireSuccess(
-        recorder.redirect(trial.deleteRequest(container)), "with an ipam plugin of the kit's");
+    context.requireSuccess(
+        recorder.redirect(context.deleteRequest(container)), "with the kit's IPAM delegate");
   }
 
-  private static List<Verb> verbs(CheckContext trial) {
+  private static List<Verb> verbs(CheckContext context) {
     List<Verb> verbs = new ArrayList<>();
     for (Verb verb : List.of(Verb.CHECK, Verb.GC, Verb.DEL)) {
-      if (verb.isDefinedIn(trial.testBed().version())) {
+      if (verb.isDefinedIn(context.checkHost().version())) {
         verbs.add(verb);
       }
     }
@@ -185,14 +191,14 @@ final class DelegationRequirements {
   }
 
   private static ExecRequest request(
-      CheckContext trial, RecordingDelegate recorder, Verb verb, Container container) {
+      CheckContext context, RecordingDelegate recorder, Verb verb, Container container) {
     ExecRequest request =
         switch (verb) {
-          case CHECK -> trial.checkRequest(container);
-          case DEL -> trial.deleteRequest(container);
+          case CHECK -> context.checkRequest(container);
+          case DEL -> context.deleteRequest(container);
           default ->
-              trial
-                  .testBed()
+              context
+                  .checkHost()
                   .request(verb)
                   .withKey(
                       "cni.dev/valid-attachments",
@@ -206,52 +212,53 @@ final class DelegationRequirements {
     return recorder.redirect(request);
   }
 
-  private static void delegateIsCalled(CheckContext trial)
+  private static void delegateIsCalled(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    RecordingDelegate recorder = RecordingDelegate.install(trial);
-    Container container = trial.createContainer();
-    attach(trial, recorder, container);
-    for (Verb verb : verbs(trial)) {
-      trial.call(request(trial, recorder, verb, container));
-      trial.require(!recorder.inputs(verb).isEmpty(), "the delegate was not called for " + verb);
+    RecordingDelegate recorder = RecordingDelegate.install(context);
+    Container container = context.createContainer();
+    attach(context, recorder, container);
+    for (Verb verb : verbs(context)) {
+      context.call(request(context, recorder, verb, container));
+      context.require(!recorder.inputs(verb).isEmpty(), "the delegate was not called for " + verb);
     }
   }
 
-  private static void delegateErrorsArePassedOn(CheckContext trial)
+  private static void delegateErrorsArePassedOn(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    RecordingDelegate recorder = RecordingDelegate.install(trial);
-    Container container = trial.createContainer();
-    attach(trial, recorder, container);
-    for (Verb verb : verbs(trial)) {
+    RecordingDelegate recorder = RecordingDelegate.install(context);
+    Container container = context.createContainer();
+    attach(context, recorder, container);
+    for (Verb verb : verbs(context)) {
       recorder.failAt(verb);
-      trial.requireFailure(request(trial, recorder, verb, container), "while its delegate fails");
+      context.requireFailure(
+          request(context, recorder, verb, container), "while its delegate fails");
       recorder.succeedAt(verb);
     }
-    trial.requireSuccess(
-        request(trial, recorder, Verb.DEL, container), "after its delegate had failed");
+    context.requireSuccess(
+        request(context, recorder, Verb.DEL, container), "after failures of its delegate");
   }
 
-  private static void failedDelegateGetsDel(CheckContext trial)
+  private static void failedDelegateGetsDel(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    RecordingDelegate recorder = RecordingDelegate.install(trial);
-    Container container = trial.createContainer();
+    RecordingDelegate recorder = RecordingDelegate.install(context);
+    Container container = context.createContainer();
     recorder.failAt(Verb.ADD);
-    trial.requireFailure(
-        recorder.redirect(trial.addRequest(container)), "while its delegate fails");
-    trial.require(
-        !recorder.inputs(Verb.DEL).isEmpty(), "the delegate, whose ADD failed, got no DEL");
-    trial.requireBaseline("after an ADD whose delegate failed");
+    context.requireFailure(
+        recorder.redirect(context.addRequest(container)), "while its delegate fails");
+    context.require(
+        !recorder.inputs(Verb.DEL).isEmpty(), "the delegate got no DEL after its failed ADD");
+    context.requireBaseline("after an ADD whose delegate failed");
   }
 
-  private static void delegateStatusCounts(CheckContext trial)
+  private static void delegateStatusCounts(CheckContext context)
       throws CheckFailure, NotApplicable, CniException, IOException {
-    trial.assumeVersion(SpecVersion.V1_1_0);
-    RecordingDelegate recorder = RecordingDelegate.install(trial);
-    ExecRequest status = recorder.redirect(trial.testBed().request(Verb.STATUS));
-    trial.requireSuccess(status, "while its delegate is ready");
-    trial.require(
+    context.assumeVersion(SpecVersion.V1_1_0);
+    RecordingDelegate recorder = RecordingDelegate.install(context);
+    ExecRequest status = recorder.redirect(context.checkHost().request(Verb.STATUS));
+    context.requireSuccess(status, "while its delegate is ready");
+    context.require(
         !recorder.inputs(Verb.STATUS).isEmpty(), "the delegate was not called for STATUS");
     recorder.failAt(Verb.STATUS);
-    trial.requireFailure(status, "while its delegate is not ready");
+    context.requireFailure(status, "while its delegate is not ready");
   }
 }

@@ -11,11 +11,11 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A call of the execution protocol in the making.
+ * A request of the execution protocol, to be modified by copying.
  *
- * @param environment CNI_*
- * @param config the configuration
- * @param rawInput what is sent instead of it, if that is to be no configuration
+ * @param environment the CNI_* variables
+ * @param config the configuration for standard input
+ * @param rawInput the text to send instead of the configuration, for malformed input
  */
 record ExecRequest(Map<String, String> environment, ObjectNode config, Optional<String> rawInput) {
   static ExecRequest of(Verb verb, Map<String, String> environment, ObjectNode config) {

@@ -12,10 +12,10 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * An executable, in whichever language.
+ * An executable plugin, in any language.
  *
- * @param file that is run
- * @param timeout how long one call may take
+ * @param file the file to run
+ * @param timeout the time limit for one call
  */
 public record ExecutableUnderTest(Path file, Duration timeout) implements PluginUnderTest {
   private static final int MAX_OUTPUT_BYTES = 1 << 20;

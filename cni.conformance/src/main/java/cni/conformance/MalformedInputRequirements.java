@@ -10,7 +10,7 @@ import java.io.IOException;
 import java.util.List;
 import tools.jackson.databind.JsonNode;
 
-/** Input that means no good. */
+/** The requirements for malformed and malicious input. */
 final class MalformedInputRequirements {
   private static final String FAILURE_TEXT =
       "A plugin must exit with a return code of 0 on success, and non-zero on failure. If the plugin"
@@ -20,7 +20,7 @@ final class MalformedInputRequirements {
       List.of(
           new Requirement(
               "HOSTILE-1",
-              "a network's name is not taken for a path",
+              "a network's name is not used as a path",
               "1, Configuration format",
               "name (string): Must start with an alphanumeric character, optionally followed by any"
                   + " combination of one or more alphanumeric characters, underscore, dot (.) or"
@@ -29,31 +29,31 @@ final class MalformedInputRequirements {
               MalformedInputRequirements::networkNamesThatArePaths),
           new Requirement(
               "HOSTILE-2",
-              "values of the wrong kind are refused with an error",
+              "values of the wrong type do not crash the plugin",
               "2, Errors",
               FAILURE_TEXT,
               ALL,
               MalformedInputRequirements::valuesOfWrongType),
           new Requirement(
               "HOSTILE-3",
-              "a configuration that is nested without end is refused with an error",
+              "a deeply nested configuration does not crash the plugin",
               "2, Errors",
               FAILURE_TEXT,
               ALL,
-              trial -> {
+              context -> {
                 String deep = "[".repeat(100_000) + "]".repeat(100_000);
-                Container container = trial.createContainer();
-                ExecRequest add = trial.addRequest(container);
+                Container container = context.createContainer();
+                ExecRequest add = context.addRequest(container);
                 String config = add.config().put("kit", "HERE").toString();
                 requireCleanEnd(
-                    trial,
+                    context,
                     container,
                     add.withRawInput(config.replace("\"HERE\"", deep)),
                     "with nested lists");
               }),
           new Requirement(
               "HOSTILE-4",
-              "a previous result that is none is refused with an error",
+              "a malformed previous result is refused with an error",
               "2, Errors",
               FAILURE_TEXT,
               ALL,
@@ -61,31 +61,31 @@ final class MalformedInputRequirements {
 
   private MalformedInputRequirements() {}
 
-  /** It may take it or refuse it, but neither die of it nor hang. */
+  /** Requires success or an error object; a crash or a timeout is a failure. */
   private static void requireCleanEnd(
-      CheckContext trial, Container container, ExecRequest request, String when)
+      CheckContext context, Container container, ExecRequest request, String when)
       throws CheckFailure, CniException {
-    Response answer = trial.call(request);
-    if (answer.succeeded()) {
-      CheckContext.parseObject(answer.stdout())
-          .ifPresent(result -> trial.recordResult(container, result));
+    Response response = context.call(request);
+    if (response.succeeded()) {
+      CheckContext.parseObject(response.stdout())
+          .ifPresent(result -> context.recordResult(container, result));
     } else {
-      trial.requireFailure(request, when);
+      context.requireFailure(request, when);
     }
   }
 
-  private static void networkNamesThatArePaths(CheckContext trial)
+  private static void networkNamesThatArePaths(CheckContext context)
       throws CheckFailure, CniException, IOException {
     for (String name : List.of("../../escape", "/absolute", "..", "a/b")) {
-      ExecRequest add = trial.addRequest(trial.createContainer()).withKey("name", name);
-      trial.requireFailure(add, "with network name \"" + name + "\"");
+      ExecRequest add = context.addRequest(context.createContainer()).withKey("name", name);
+      context.requireFailure(add, "with network name \"" + name + "\"");
     }
   }
 
-  private static void valuesOfWrongType(CheckContext trial)
+  private static void valuesOfWrongType(CheckContext context)
       throws CheckFailure, CniException, IOException {
-    Container container = trial.createContainer();
-    ExecRequest add = trial.addRequest(container);
+    Container container = context.createContainer();
+    ExecRequest add = context.addRequest(container);
     List<JsonNode> wrong =
         List.of(
             Json.object().put("x", 7).get("x"),
@@ -93,13 +93,13 @@ final class MalformedInputRequirements {
             Json.object().putObject("x").put("y", "z"));
     for (String key : List.of("name", "cniVersion")) {
       for (JsonNode value : wrong) {
-        trial.requireFailure(add.withKey(key, value), "with " + key + " " + value);
+        context.requireFailure(add.withKey(key, value), "with " + key + " " + value);
       }
     }
     for (var entry : add.config().properties()) {
       for (JsonNode value : wrong) {
         requireCleanEnd(
-            trial,
+            context,
             container,
             add.withKey(entry.getKey(), value),
             "with " + entry.getKey() + " " + value);
@@ -107,10 +107,10 @@ final class MalformedInputRequirements {
     }
   }
 
-  private static void malformedPrevResult(CheckContext trial)
+  private static void malformedPrevResult(CheckContext context)
       throws CheckFailure, CniException, IOException {
-    Container container = trial.createContainer();
-    ExecRequest add = trial.addRequest(container);
+    Container container = context.createContainer();
+    ExecRequest add = context.addRequest(container);
     for (String text :
         List.of(
             "{\"x\": 7}",
@@ -118,10 +118,10 @@ final class MalformedInputRequirements {
             "{\"x\": {\"cniVersion\": \"1.0.0\", \"interfaces\": 7}}")) {
       JsonNode value = Json.parse(text, "the kit").get("x");
       ExecRequest request = add.withKey("prevResult", value);
-      if (trial.subjectConfig().needsPrevResult()) {
-        trial.requireFailure(request, "with prevResult " + value);
-      } else { // which has no use for it, and need not look at it
-        requireCleanEnd(trial, container, request, "with prevResult " + value);
+      if (context.subjectConfig().needsPrevResult()) {
+        context.requireFailure(request, "with prevResult " + value);
+      } else { // the plugin need not read prevResult
+        requireCleanEnd(context, container, request, "with prevResult " + value);
       }
     }
   }

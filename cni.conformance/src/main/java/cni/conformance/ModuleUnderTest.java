@@ -21,11 +21,11 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
 /**
- * A module, served in this process by the same code that makes it an executable.
+ * A plugin module, served in this process by the code that also serves it as an executable.
  *
- * @param plugin the module's
- * @param plugins where it finds delegates that are not on CNI_PATH
- * @param timeout how long one call may take
+ * @param plugin the plugin
+ * @param plugins finds delegates that are not on CNI_PATH
+ * @param timeout the time limit for one call
  */
 public record ModuleUnderTest(NetworkPlugin plugin, PluginRegistry plugins, Duration timeout)
     implements PluginUnderTest {
@@ -62,7 +62,7 @@ public record ModuleUnderTest(NetworkPlugin plugin, PluginRegistry plugins, Dura
     } catch (TimeoutException e) {
       thread.interrupt();
       status = Response.TIMED_OUT;
-    } catch (ExecutionException e) { // what an executable would have died of
+    } catch (ExecutionException e) { // an executable would have crashed
       status = -1;
       errors.writeBytes(String.valueOf(e.getCause()).getBytes(StandardCharsets.UTF_8));
     } catch (InterruptedException e) {

@@ -1,10 +1,10 @@
 package cni.conformance;
 
-/** Why a check says nothing about this plugin in this setting. */
+/** The reason why a check is skipped for a plugin or its configuration. */
 final class NotApplicable extends Exception {
   private static final long serialVersionUID = 1L;
 
-  NotApplicable(String why) {
-    super(why);
+  NotApplicable(String reason) {
+    super(reason);
   }
 }

@@ -4,46 +4,47 @@ import cni.api.CniException;
 import java.nio.file.Path;
 import java.util.Map;
 
-/** A plugin that is examined: something that answers calls of the execution protocol. */
+/** A plugin under examination, called by the execution protocol. */
 public interface PluginUnderTest {
-  /** What it is, for people. */
+  /** Returns a description for reports. */
   String describe();
 
-  /** Whether it runs in this process, so that what it leaves open stays open. */
+  /** Returns whether the plugin runs in this process, where leaked descriptors can be counted. */
   default boolean isInProcess() {
     return false;
   }
 
   /**
-   * Has it serve one call.
+   * Calls the plugin once.
    *
-   * @param environment CNI_* and nothing else
-   * @param input what it reads from standard input
-   * @param hostNamespace the path of the network namespace in which it runs
-   * @return what it answered
-   * @throws CniException if it could not be called at all
+   * @param environment the CNI_* variables only
+   * @param input the standard input
+   * @param hostNamespace the path of the network namespace in which the plugin runs
+   * @throws CniException if the plugin cannot be called
    */
   Response call(Map<String, String> environment, byte[] input, Path hostNamespace)
       throws CniException;
 
   /**
-   * What came of a call.
+   * * The response to a call.
    *
-   * @param exitStatus the exit status; {@link #TIMED_OUT} if it did not end in time, and negative
-   *     for the signal that ended it
-   * @param stdout what it wrote to standard output
-   * @param stderr what it wrote to standard error
+   * @param exitStatus the exit status; {@link #TIMED_OUT} if the call did not end in time; the
+   *     negated signal number if it was terminated by a signal
+   * @param stdout the standard output
+   * @param stderr the standard error
    */
   record Response(int exitStatus, String stdout, String stderr) {
-    /** It had to be stopped. */
+    /** The exit status of a call that did not end in time. */
     public static final int TIMED_OUT = Integer.MIN_VALUE;
 
-    /** Whether it says that it succeeded. */
+    private static final int MAX_EXCERPT_LENGTH = 300;
+
+    /** Returns whether the exit status is 0. */
     public boolean succeeded() {
       return exitStatus == 0;
     }
 
-    /** How it ended, and what it said, for people. */
+    /** Returns how the call ended and an excerpt of its output, as in "ended with status 1: …". */
     public String describe() {
       String ending =
           exitStatus == TIMED_OUT
@@ -51,11 +52,11 @@ public interface PluginUnderTest {
               : exitStatus < 0
                   ? "was ended by signal " + -exitStatus
                   : "ended with status " + exitStatus;
-      String said = (stdout.isBlank() ? stderr : stdout).strip().replaceAll("\\s+", " ");
+      String output = (stdout.isBlank() ? stderr : stdout).strip().replaceAll("\\s+", " ");
       return ending
-          + (said.isEmpty()
-              ? " and said nothing"
-              : ": " + said.substring(0, Math.min(300, said.length())));
+          + (output.isEmpty()
+              ? " and printed nothing"
+              : ": " + output.substring(0, Math.min(MAX_EXCERPT_LENGTH, output.length())));
     }
   }
 }

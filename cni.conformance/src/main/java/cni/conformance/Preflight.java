@@ -14,22 +14,25 @@ import java.util.Optional;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** What has to be known of a plugin before it can be examined. */
+/** The checks before an examination: which versions a plugin supports, and whether ADD works. */
 final class Preflight {
   private Preflight() {}
 
   /**
-   * The versions that it says that it supports, of those that are known, oldest first.
+   * Returns the versions that a plugin lists and this library supports, oldest first. If it lists
+   * none, this is the newest version: the failure is reported by the requirement for VERSION.
    *
-   * @throws CniException code 7 if it names none
+   * @throws CniException code 5 if namespaces cannot be created
    */
   static List<SpecVersion> supportedVersions(
-      PluginUnderTest subject, SubjectConfig setting, List<Path> pluginPath) throws CniException {
-    try (var stage = new CheckHost(subject, setting, SpecVersion.CURRENT, pluginPath)) {
-      Response answer = stage.call(stage.request(Verb.VERSION));
+      PluginUnderTest subject, SubjectConfig config, List<Path> pluginPath) throws CniException {
+    try (var checkHost = new CheckHost(subject, config, SpecVersion.CURRENT, pluginPath)) {
+      Response response = checkHost.call(checkHost.request(Verb.VERSION));
       List<SpecVersion> versions = new ArrayList<>();
       for (JsonNode it :
-          CheckContext.parseObject(answer.stdout()).map(it -> it.path("supportedVersions")).stream()
+          CheckContext.parseObject(response.stdout())
+              .map(it -> it.path("supportedVersions"))
+              .stream()
               .flatMap(list -> list.valueStream())
               .toList()) {
         SpecVersion.ALL.stream()
@@ -37,7 +40,6 @@ final class Preflight {
             .forEach(versions::add);
       }
       if (versions.isEmpty()) {
-        // The check of VERSION tells; all others go by the first that had a result.
         return List.of(SpecVersion.CURRENT);
       }
       versions.sort(null);
@@ -48,26 +50,26 @@ final class Preflight {
   }
 
   /**
-   * Has a container attached, so that what the checks find is not only that the setting is wrong.
+   * Attaches a container once, so that an unusable configuration is reported as such.
    *
-   * @throws CniException code 7 with the plugin's own words
+   * @throws CniException code 7, with the plugin's output, if ADD fails
    */
   static void requireWorkingAdd(
-      PluginUnderTest subject, SubjectConfig setting, SpecVersion version, List<Path> pluginPath)
+      PluginUnderTest subject, SubjectConfig config, SpecVersion version, List<Path> pluginPath)
       throws CniException {
-    try (var stage = new CheckHost(subject, setting, version, pluginPath)) {
-      Container container = stage.createContainer();
-      Response answer = stage.call(stage.request(Verb.ADD, container, Optional.empty()));
+    try (var checkHost = new CheckHost(subject, config, version, pluginPath)) {
+      Container container = checkHost.createContainer();
+      Response response = checkHost.call(checkHost.request(Verb.ADD, container, Optional.empty()));
       Optional<ObjectNode> result =
-          answer.succeeded() ? CheckContext.parseObject(answer.stdout()) : Optional.empty();
-      stage.cleanUp(container, result);
+          response.succeeded() ? CheckContext.parseObject(response.stdout()) : Optional.empty();
+      checkHost.cleanUp(container, result);
       if (result.isEmpty()) {
         throw new CniException(
             ErrorCode.INVALID_CONFIG,
             "ADD with this configuration "
-                + answer.describe()
+                + response.describe()
                 + "; give one that works (--config): "
-                + setting.config());
+                + config.config());
       }
     } catch (IOException e) {
       throw CheckHost.setUpFailure(e);

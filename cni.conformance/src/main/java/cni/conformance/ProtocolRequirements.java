@@ -15,7 +15,7 @@ import java.util.Optional;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** How a plugin is called and answers: versions, parameters, configuration, errors. */
+/** The requirements for the protocol: versions, parameters, configuration and errors. */
 final class ProtocolRequirements {
   private static final String REQUIRED_TEXT = "Required environment parameters: ";
   private static final String CODE_4_TEXT =
@@ -34,21 +34,21 @@ final class ProtocolRequirements {
               ProtocolRequirements::versionListsVersions),
           new Requirement(
               "VERSION-2",
-              "each listed version is spoken",
+              "each listed version is supported",
               "5, ADD Success",
               "cniVersion: The same version supplied on input",
               ALL,
               ProtocolRequirements::eachListedVersionWorks),
           new Requirement(
               "VERSION-3",
-              "another version is refused",
+              "an unsupported version is refused",
               "5, Error",
               "1: Incompatible CNI version",
               ALL,
-              trial ->
-                  trial.requireErrorCode(
+              context ->
+                  context.requireErrorCode(
                       1,
-                      trial.addRequest(trial.createContainer()).withKey("cniVersion", "99.0.0"),
+                      context.addRequest(context.createContainer()).withKey("cniVersion", "99.0.0"),
                       "with cniVersion 99.0.0")),
           new Requirement(
               "PARAM-1",
@@ -56,32 +56,33 @@ final class ProtocolRequirements {
               "2, Parameters",
               REQUIRED_TEXT + "CNI_COMMAND, CNI_CONTAINERID, ... " + CODE_4_TEXT,
               ALL,
-              trial -> requireVariable(trial, "CNI_CONTAINERID", Verb.ADD, Verb.CHECK, Verb.DEL)),
+              context ->
+                  requireVariable(context, "CNI_CONTAINERID", Verb.ADD, Verb.CHECK, Verb.DEL)),
           new Requirement(
               "PARAM-2",
               "CNI_NETNS is required",
               "2, ADD",
               REQUIRED_TEXT + "CNI_COMMAND, CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME. " + CODE_4_TEXT,
               ALL,
-              trial -> requireVariable(trial, "CNI_NETNS", Verb.ADD, Verb.CHECK)),
+              context -> requireVariable(context, "CNI_NETNS", Verb.ADD, Verb.CHECK)),
           new Requirement(
               "PARAM-3",
               "CNI_IFNAME is required",
               "2, DEL",
               REQUIRED_TEXT + "CNI_COMMAND, CNI_CONTAINERID, CNI_IFNAME. " + CODE_4_TEXT,
               ALL,
-              trial -> requireVariable(trial, "CNI_IFNAME", Verb.ADD, Verb.CHECK, Verb.DEL)),
+              context -> requireVariable(context, "CNI_IFNAME", Verb.ADD, Verb.CHECK, Verb.DEL)),
           new Requirement(
               "PARAM-4",
               "an unknown CNI_COMMAND is refused",
               "5, Error",
               "4: " + CODE_4_TEXT,
               ALL,
-              trial ->
-                  trial.requireErrorCode(
+              context ->
+                  context.requireErrorCode(
                       4,
-                      trial
-                          .addRequest(trial.createContainer())
+                      context
+                          .addRequest(context.createContainer())
                           .withVariable("CNI_COMMAND", "FROBNICATE"),
                       "(unknown)")),
           new Requirement(
@@ -94,7 +95,7 @@ final class ProtocolRequirements {
               ProtocolRequirements::malformedContainerId),
           new Requirement(
               "PARAM-6",
-              "a CNI_IFNAME that no interface can have is refused",
+              "an invalid CNI_IFNAME is refused",
               "2, Parameters",
               "Name of the interface to create inside the container; if the plugin is unable to use"
                   + " this interface name it must return an error.",
@@ -111,7 +112,7 @@ final class ProtocolRequirements {
               ProtocolRequirements::errorShape),
           new Requirement(
               "ERROR-2",
-              "what is no configuration is refused as such",
+              "input that is not a configuration is refused with code 6",
               "5, Error",
               "6: Failed to decode content. For example, failed to unmarshal network config from"
                   + " bytes or failed to decode version info from string.",
@@ -120,105 +121,106 @@ final class ProtocolRequirements {
 
   private ProtocolRequirements() {}
 
-  private static void versionListsVersions(CheckContext trial) throws CheckFailure, CniException {
-    ExecRequest request = trial.testBed().request(Verb.VERSION);
-    ObjectNode answer =
-        trial.parseResult(trial.requireSuccess(request, "was asked and"), "VERSION");
-    trial.require(answer.path("cniVersion").isString(), "no cniVersion: " + answer);
-    JsonNode list = answer.path("supportedVersions");
-    trial.require(
+  private static void versionListsVersions(CheckContext context) throws CheckFailure, CniException {
+    ExecRequest request = context.checkHost().request(Verb.VERSION);
+    ObjectNode response =
+        context.parseResult(context.requireSuccess(request, "of the plugin"), "VERSION");
+    context.require(response.path("cniVersion").isString(), "no cniVersion: " + response);
+    JsonNode list = response.path("supportedVersions");
+    context.require(
         list.isArray() && !list.isEmpty() && list.get(0).isString(),
-        "no supportedVersions: " + answer);
+        "no supportedVersions: " + response);
   }
 
-  private static void eachListedVersionWorks(CheckContext trial)
+  private static void eachListedVersionWorks(CheckContext context)
       throws CheckFailure, CniException, IOException {
-    for (SpecVersion version : trial.supported()) {
-      Container container = trial.createContainer();
-      ExecRequest add = trial.addRequest(container).withVersion(version);
+    for (SpecVersion version : context.supported()) {
+      Container container = context.createContainer();
+      ExecRequest add = context.addRequest(container).withVersion(version);
       if (container.prevResult().isPresent()) {
         ObjectNode previous = container.prevResult().get();
-        add = add.withKey("prevResult", ResultJson.write(trial.readResult(previous), version));
+        add = add.withKey("prevResult", ResultJson.write(context.readResult(previous), version));
       }
       ObjectNode result =
-          trial.parseResult(
-              trial.requireSuccess(add, "in version " + version), "ADD in " + version);
-      String said = result.path("cniVersion").asString("0.1.0");
-      boolean same = said.equals(version.toString());
-      // Before 0.3.0 results had one shape, and their versions were not told apart.
-      boolean old = !version.atLeast(SpecVersion.V0_3_0) && said.startsWith("0.");
-      trial.require(same || old, "in version " + version + " the result says " + said);
-      ExecRequest delete = trial.testBed().request(Verb.DEL, container, Optional.of(result));
-      trial.requireSuccess(delete.withVersion(version), "in version " + version);
+          context.parseResult(
+              context.requireSuccess(add, "in version " + version), "ADD in " + version);
+      String actual = result.path("cniVersion").asString("0.1.0");
+      boolean same = actual.equals(version.toString());
+      // Results before 0.3.0 all have the same form, so their versions are not distinguished.
+      boolean old = !version.atLeast(SpecVersion.V0_3_0) && actual.startsWith("0.");
+      context.require(same || old, "in version " + version + " the result has version " + actual);
+      ExecRequest delete = context.checkHost().request(Verb.DEL, container, Optional.of(result));
+      context.requireSuccess(delete.withVersion(version), "in version " + version);
     }
   }
 
-  private static void requireVariable(CheckContext trial, String variable, Verb... verbs)
+  private static void requireVariable(CheckContext context, String variable, Verb... verbs)
       throws CheckFailure, CniException, IOException {
-    Container container = trial.createContainer();
-    trial.attach(container);
+    Container container = context.createContainer();
+    context.attach(container);
     for (Verb verb : verbs) {
       ExecRequest request =
           switch (verb) {
-            case ADD -> trial.addRequest(container);
-            case CHECK -> trial.checkRequest(container);
-            default -> trial.deleteRequest(container);
+            case ADD -> context.addRequest(container);
+            case CHECK -> context.checkRequest(container);
+            default -> context.deleteRequest(container);
           };
-      if (verb == Verb.CHECK && !Verb.CHECK.isDefinedIn(trial.testBed().version())) {
+      if (verb == Verb.CHECK && !Verb.CHECK.isDefinedIn(context.checkHost().version())) {
         continue;
       }
       String when = "without " + variable;
-      ObjectNode error = trial.requireFailure(request.withoutVariable(variable), when);
-      trial.require(
+      ObjectNode error = context.requireFailure(request.withoutVariable(variable), when);
+      context.require(
           error.path("code").asInt() == 4 && error.toString().contains(variable),
           verb + " " + when + ": " + error);
     }
   }
 
-  private static void malformedContainerId(CheckContext trial)
+  private static void malformedContainerId(CheckContext context)
       throws CheckFailure, CniException, IOException {
-    Container container = trial.createContainer();
+    Container container = context.createContainer();
     for (String id : List.of("-begins", "../../escape", "with space", "sla/sh", "semi;colon")) {
-      trial.requireErrorCode(
+      context.requireErrorCode(
           4,
-          trial.addRequest(container).withVariable("CNI_CONTAINERID", id),
+          context.addRequest(container).withVariable("CNI_CONTAINERID", id),
           "with CNI_CONTAINERID \"" + id + "\"");
     }
-    trial.requireBaseline("after ADD with malformed ids");
+    context.requireBaseline("after ADD with malformed ids");
   }
 
-  private static void malformedInterface(CheckContext trial)
+  private static void malformedInterface(CheckContext context)
       throws CheckFailure, CniException, IOException {
-    Container container = trial.createContainer();
+    Container container = context.createContainer();
     List<String> names = new ArrayList<>(List.of(".", "..", "a/b", "a b", "a:b"));
     names.add("sixteen-letters-");
     for (String name : names) {
-      trial.requireFailure(
-          trial.addRequest(container).withVariable("CNI_IFNAME", name),
+      context.requireFailure(
+          context.addRequest(container).withVariable("CNI_IFNAME", name),
           "with CNI_IFNAME \"" + name + "\"");
     }
   }
 
-  private static void errorShape(CheckContext trial)
+  private static void errorShape(CheckContext context)
       throws CheckFailure, CniException, IOException {
-    ExecRequest request = trial.addRequest(trial.createContainer()).withKey("cniVersion", "99.0.0");
-    ObjectNode error = trial.requireFailure(request, "with cniVersion 99.0.0");
-    trial.require(error.path("cniVersion").isString(), "no cniVersion: " + error);
-    trial.require(!error.path("msg").asString("").isBlank(), "no msg: " + error);
-    trial.require(error.path("code").asInt() > 0, "no code: " + error);
+    ExecRequest request =
+        context.addRequest(context.createContainer()).withKey("cniVersion", "99.0.0");
+    ObjectNode error = context.requireFailure(request, "with cniVersion 99.0.0");
+    context.require(error.path("cniVersion").isString(), "no cniVersion: " + error);
+    context.require(!error.path("msg").asString("").isBlank(), "no msg: " + error);
+    context.require(error.path("code").asInt() > 0, "no code: " + error);
   }
 
-  private static void undecodableInput(CheckContext trial)
+  private static void undecodableInput(CheckContext context)
       throws CheckFailure, CniException, IOException {
-    ExecRequest request = trial.addRequest(trial.createContainer());
+    ExecRequest request = context.addRequest(context.createContainer());
     for (String input : List.of("", "hello", "{\"cniVersion\": \"1.0.0\", ", "[1, 2]", "7")) {
-      String when = "with \"" + input + "\" for a configuration";
-      int code = trial.requireFailure(request.withRawInput(input), when).path("code").asInt();
-      boolean unread = input.isEmpty() && code == 5;
-      trial.require(code == 6 || unread, "ADD " + when + " failed with code " + code);
+      String when = "with \"" + input + "\" as configuration";
+      int code = context.requireFailure(request.withRawInput(input), when).path("code").asInt();
+      boolean emptyInput = input.isEmpty() && code == 5;
+      context.require(code == 6 || emptyInput, "ADD " + when + " failed with code " + code);
     }
     ObjectNode number = Json.object().put("cniVersion", 7);
-    trial.requireErrorCode(
+    context.requireErrorCode(
         6, request.withKey("cniVersion", number.get("cniVersion")), "with a number as cniVersion");
   }
 }

@@ -6,14 +6,14 @@ import java.util.EnumSet;
 import java.util.Set;
 
 /**
- * Something that the specification asks of a plugin.
+ * A requirement of the specification.
  *
- * @param id by which it is known, for ever
- * @param title what is looked at, in a few words
- * @param section where it stands in SPEC.md, version 1.1.0
- * @param specText its words there
- * @param roles which plugins it is asked of
- * @param check looks at it
+ * @param id the stable id, as documented
+ * @param title the requirement in a few words
+ * @param section the section of SPEC.md, version 1.1.0
+ * @param specText the wording of that section
+ * @param roles the roles of plugins that it applies to
+ * @param check tests the requirement
  */
 record Requirement(
     String id,
@@ -27,9 +27,9 @@ record Requirement(
   static final Set<SubjectConfig.Role> CHAINED = EnumSet.of(SubjectConfig.Role.CHAINED);
   static final Set<SubjectConfig.Role> IPAM = EnumSet.of(SubjectConfig.Role.IPAM);
 
-  /** Looks whether a plugin does what is asked. */
+  /** Tests whether a plugin meets a requirement. */
   @FunctionalInterface
   interface Check {
-    void run(CheckContext trial) throws CheckFailure, NotApplicable, CniException, IOException;
+    void run(CheckContext context) throws CheckFailure, NotApplicable, CniException, IOException;
   }
 }

@@ -4,6 +4,7 @@ import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.ErrorCode;
 import cni.api.Json;
+import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.util.List;
 import java.util.Locale;
@@ -11,11 +12,11 @@ import java.util.Optional;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * The configuration that a plugin is examined with.
+ * The configuration of an examination.
  *
- * <p>In a file it is a plugin configuration as a network has it in its list, in which {@code @DIR@}
- * stands for a directory that each check has for itself. What only the kit needs to know is under
- * {@code cni.dev/conformance}, which the plugin does not see:
+ * <p>Its file is a plugin configuration as in the list of a network. In its strings {@code @DIR@}
+ * is replaced by a temporary directory of each check. The key {@code cni.dev/conformance}, which is
+ * not passed to the plugin, configures the kit:
  *
  * <pre>{@code
  * { "type": "portmap", "capabilities": { "portMappings": true },
@@ -26,13 +27,13 @@ import tools.jackson.databind.node.ObjectNode;
  * }</pre>
  *
  * @param config the plugin's configuration
- * @param role what kind of plugin it is; interface if nothing is said
- * @param runtimeConfig the arguments of capabilities
+ * @param role the role of the plugin; interface by default
+ * @param runtimeConfig the capability arguments
  * @param args CNI_ARGS
  * @param ifName CNI_IFNAME
- * @param devices links that the host has before: veths whose other ends are in a namespace that
- *     stands for the network outside
- * @param containers how many can be attached at the same time
+ * @param devices the links that exist on the host beforehand: veths whose peers are in a namespace
+ *     that represents the external network
+ * @param containers how many containers can be attached at the same time
  */
 public record SubjectConfig(
     ObjectNode config,
@@ -42,66 +43,66 @@ public record SubjectConfig(
     String ifName,
     List<String> devices,
     int containers) {
-  /** The kit's own key. */
+  /** The configuration key of the kit. */
   public static final String KEY = "cni.dev/conformance";
 
-  /** How many containers there are where the setting does not say. */
+  /** The default of {@code containers}. */
   private static final int DEFAULT_CONTAINERS = 8;
 
-  /** The kinds of plugins (SPEC sections 2 and 4). */
+  /** The roles of plugins (SPEC sections 2 and 4). */
   public enum Role {
-    /** Creates the interface. */
+    /** Creates an interface. */
     INTERFACE,
-    /** Adjusts one that is there, and passes a previous result on. */
+    /** Modifies an existing interface and passes the previous result on. */
     CHAINED,
-    /** Only gives out addresses. */
+    /** Only assigns addresses. */
     IPAM
   }
 
-  /** The type that the configuration names. */
+  /** Returns the plugin's type. */
   public String type() {
     return config.path("type").asString("");
   }
 
-  /** Whether the plugin comes after another one, whose interface it adjusts. */
+  /** Returns whether the plugin needs the result of a preceding plugin. */
   boolean needsPrevResult() {
     return role == Role.CHAINED && !isLoopback();
   }
 
-  /** Whether its interface is the one that every namespace has. */
+  /** Returns whether the plugin's interface is {@code lo}, which every namespace has. */
   boolean isLoopback() {
     return ifName.equals("lo");
   }
 
-  /** The type of the ipam plugin that it delegates to, if it does. */
+  /** Returns the type of the IPAM plugin that the plugin delegates to, if any. */
   public Optional<String> ipamType() {
     String type = config.path("ipam").path("type").asString("");
     return role == Role.IPAM || type.isEmpty() ? Optional.empty() : Optional.of(type);
   }
 
   /**
-   * Reads a setting.
+   * Parses the configuration of an examination.
    *
-   * @throws CniException code 7 if a value is wrong
+   * @throws CniException code 7 if a value is invalid
    */
   public static SubjectConfig parse(ObjectNode json) throws CniException {
     ObjectNode config = json.deepCopy();
     config.remove(KEY);
     var all = new ConfigObject(json, "");
     if (all.text("type").isEmpty()) {
-      throw all.invalid("type", "is missing: the plugin's type");
+      throw all.invalid("type", "is missing: give the plugin's type");
     }
-    ConfigObject own = all.object(KEY).orElseGet(() -> new ConfigObject(Json.object(), KEY));
-    Optional<ConfigObject> capabilities = own.object("runtimeConfig");
-    Optional<Role> role = own.parsed("role", SubjectConfig::role);
+    ConfigObject kit = all.object(KEY).orElseGet(() -> new ConfigObject(Json.object(), KEY));
+    Optional<ConfigObject> capabilities = kit.object("runtimeConfig");
+    Optional<Role> role = kit.parsed("role", SubjectConfig::role);
     return new SubjectConfig(
         config,
         role.orElse(Role.INTERFACE),
         capabilities.isPresent() ? capabilities.get().json() : Json.object(),
-        own.text("args").orElse(""),
-        own.nonEmpty("ifname").orElse("eth0"),
-        own.texts("devices"),
-        own.integer("containers", 1, 64).orElse(DEFAULT_CONTAINERS));
+        kit.text("args").orElse(""),
+        kit.nonEmpty("ifname").orElse("eth0"),
+        kit.texts("devices"),
+        kit.integer("containers", 1, 64).orElse(DEFAULT_CONTAINERS));
   }
 
   private static Role role(String text) {
@@ -113,9 +114,9 @@ public record SubjectConfig(
   }
 
   /**
-   * A setting that suits a plugin of ours or of the reference.
+   * Returns the built-in configuration for a plugin of this project or of the reference plugins.
    *
-   * @throws CniException code 7 if none is known: then one has to be given
+   * @throws CniException code 7 if there is none for that type
    */
   public static SubjectConfig of(String type) throws CniException {
     String name = "settings/" + type + ".json";
@@ -124,7 +125,8 @@ public record SubjectConfig(
         return parse(Json.parse(in.readAllBytes(), name));
       }
     } catch (IOException e) {
-      throw new CniException(ErrorCode.IO_FAILURE, name + " cannot be read: " + e, e);
+      throw new CniException(
+          ErrorCode.IO_FAILURE, name + " cannot be read: " + IoErrors.reason(e), e);
     }
     throw new CniException(
         ErrorCode.INVALID_CONFIG,

@@ -1,6 +1,6 @@
 /**
- * The requirements of the CNI specification as checks: {@link cni.conformance.Conformance} runs
- * them, {@link cni.conformance.ConformanceTests} has JUnit run them.
+ * The requirements of the CNI specification as checks of a plugin. {@link
+ * cni.conformance.Conformance} runs them, {@link cni.conformance.ConformanceTests} as JUnit tests.
  */
 @NullMarked
 package cni.conformance;

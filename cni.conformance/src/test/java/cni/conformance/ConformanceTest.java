@@ -33,10 +33,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The kit itself: our plugins pass, and each fault is found by the check that is there for it. */
+/** Tests of the kit: our plugins pass, and each fault is found by exactly its check. */
 @KernelTest
 class ConformanceTest {
-  /** Most of the time is waiting. */
+  /** More than there are cores, as examinations mostly wait. */
   private static final int PARALLELISM = 8;
 
   private static final List<String> OUR_PLUGINS =
@@ -82,10 +82,10 @@ class ConformanceTest {
     Map<String, Future<ConformanceReport>> reports = new LinkedHashMap<>();
     try (ExecutorService threads = Executors.newFixedThreadPool(PARALLELISM)) {
       for (String type : OUR_PLUGINS) {
-        PluginUnderTest apart =
+        PluginUnderTest subject =
             new FaultyPlugin(moduleUnderTest(type), FaultyPlugin::answerCorrectly);
-        SubjectConfig setting = SubjectConfig.of(type);
-        reports.put(type, threads.submit(() -> new Conformance(apart, setting).run()));
+        SubjectConfig config = SubjectConfig.of(type);
+        reports.put(type, threads.submit(() -> new Conformance(subject, config).run()));
       }
       for (Future<ConformanceReport> it : reports.values()) {
         ConformanceReport report = it.get();

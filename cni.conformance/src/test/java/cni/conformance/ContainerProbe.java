@@ -20,7 +20,7 @@ import java.util.Optional;
 import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 
-/** What faults need to know of the kernel, or do to it: that of the containers of calls. */
+/** Inspects and changes the kernel's state of the containers of calls, for faults. */
 final class ContainerProbe {
   private ContainerProbe() {}
 
@@ -57,12 +57,9 @@ final class ContainerProbe {
     try (NetNs netns = NetNs.open(Path.of(call.get("CNI_NETNS")));
         RouteSocket routing = RouteSocket.open(netns)) {
       Link link = routing.links(call.get("CNI_IFNAME")).getFirst();
-      List<Cidr> there =
-          routing.addresses(link.index()).stream()
-              .map((InterfaceAddress it) -> new Cidr(it.address(), it.prefix()))
-              .toList();
+      List<Cidr> actual = AddRequirements.addresses(routing, link);
       for (JsonNode ip : call.config().path("prevResult").path("ips")) {
-        if (!there.contains(Cidr.parse(ip.path("address").asString("")))) {
+        if (!actual.contains(Cidr.parse(ip.path("address").asString("")))) {
           return false;
         }
       }
@@ -100,7 +97,7 @@ final class ContainerProbe {
   static boolean hasReservations(Call call) throws IOException {
     String directory = call.config().path("ipam").path("dataDir").asString("");
     if (directory.isEmpty()) {
-      return true; // of the kit's own delegate
+      return true; // the kit's IPAM delegate keeps no files
     }
     try (Stream<Path> files = Files.walk(Path.of(directory))) {
       return files.anyMatch(it -> it.getFileName().toString().matches("10\\.77\\..*"));

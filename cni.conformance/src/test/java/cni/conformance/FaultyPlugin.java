@@ -13,7 +13,7 @@ import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import tools.jackson.databind.node.ObjectNode;
 
-/** A plugin that does everything right but one thing. */
+/** A plugin that conforms except for one fault. */
 final class FaultyPlugin implements PluginUnderTest {
   private final PluginUnderTest delegate;
   private final Fault fault;
@@ -22,7 +22,7 @@ final class FaultyPlugin implements PluginUnderTest {
   private final Map<String, ObjectNode> results = new ConcurrentHashMap<>();
   private final Map<String, Integer> deletions = new ConcurrentHashMap<>();
 
-  /** What it leaves open is not counted, as others run in this process at the same time. */
+  /** Creates a plugin whose descriptors are not counted, since tests run concurrently. */
   FaultyPlugin(PluginUnderTest sound, Fault fault) {
     this(sound, fault, false);
   }
@@ -38,16 +38,18 @@ final class FaultyPlugin implements PluginUnderTest {
     return inProcess;
   }
 
-  /** What is wrong with it. */
+  /** A deviation from the delegate's correct behaviour. */
   @FunctionalInterface
   interface Fault {
-    Response answer(FaultyPlugin subject, Call call) throws CniException, IOException;
+    Response answer(FaultyPlugin plugin, Call call) throws CniException, IOException;
   }
 
   /**
-   * A call that it has to answer.
+   * A call of the plugin.
    *
-   * @param input as text
+   * @param environment the CNI_* variables
+   * @param input the standard input
+   * @param host the path of the host's network namespace
    */
   record Call(Map<String, String> environment, String input, Path host) {
     String get(String variable) {
@@ -62,17 +64,17 @@ final class FaultyPlugin implements PluginUnderTest {
       return environment.containsKey(variable);
     }
 
-    /** Whether it says which attachment it is about. */
+    /** Returns whether the call names an attachment. */
     boolean namesAttachment() {
       return has("CNI_CONTAINERID") && has("CNI_IFNAME");
     }
 
-    /** Whether it names a namespace that does not exist. */
+    /** Returns whether the call names a namespace that does not exist. */
     boolean namesMissingNamespace() {
       return has("CNI_NETNS") && !Files.exists(Path.of(get("CNI_NETNS")));
     }
 
-    /** The configuration; empty if the input is none. */
+    /** Returns the configuration; an empty object if the input is malformed. */
     ObjectNode config() {
       try {
         return Json.parse(input, "input");
@@ -85,7 +87,7 @@ final class FaultyPlugin implements PluginUnderTest {
       return config().path("ipam").path("type").asString("").equals("kit-ipam");
     }
 
-    /** The directory of the kit's own delegate. */
+    /** Returns the directory of the kit's IPAM delegate. */
     Path bin() {
       return Path.of(get("CNI_PATH").split(":", -1)[0]);
     }
@@ -112,17 +114,17 @@ final class FaultyPlugin implements PluginUnderTest {
   static Response failure(int code) {
     return new Response(
         1,
-        "{ \"cniVersion\": \"1.1.0\", \"code\": " + code + ", \"msg\": \"as the fault has it\" }",
+        "{ \"cniVersion\": \"1.1.0\", \"code\": " + code + ", \"msg\": \"requested fault\" }",
         "");
   }
 
   static Response crash() {
-    return new Response(2, "", "panic: as the fault has it");
+    return new Response(2, "", "panic: requested fault");
   }
 
   @Override
   public String describe() {
-    return "a faulty " + delegate.describe();
+    return "faulty " + delegate.describe();
   }
 
   @Override
@@ -136,25 +138,25 @@ final class FaultyPlugin implements PluginUnderTest {
     }
   }
 
-  /** Does it right. */
+  /** Passes the call on and records attachments. */
   Response answerCorrectly(Call call) throws CniException {
-    Response answer =
+    Response response =
         delegate.call(
             call.environment(), call.input().getBytes(StandardCharsets.UTF_8), call.host());
-    if (answer.succeeded() && call.is("ADD")) {
+    if (response.succeeded() && call.is("ADD")) {
       attached.put(call.key(), call);
       deletions.remove(call.key());
-      CheckContext.parseObject(answer.stdout())
+      CheckContext.parseObject(response.stdout())
           .ifPresent(result -> results.put(call.key(), result));
     }
-    if (answer.succeeded() && call.is("DEL")) {
+    if (response.succeeded() && call.is("DEL")) {
       attached.remove(call.key());
       deletions.merge(call.key(), 1, Integer::sum);
     }
-    return answer;
+    return response;
   }
 
-  /** The calls that made what is attached now. */
+  /** Returns the ADD calls of the present attachments. */
   Collection<Call> attached() {
     return attached.values();
   }
@@ -171,31 +173,31 @@ final class FaultyPlugin implements PluginUnderTest {
     return deletions.getOrDefault(call.key(), 0);
   }
 
-  /** The true result of an ADD. */
+  /** Returns the true result of an ADD. */
   Optional<ObjectNode> result(Call call) {
     return Optional.ofNullable(results.get(call.key()));
   }
 
-  /** Changes a result. */
+  /** A change of a result. */
   interface ResultChange {
     void apply(ObjectNode result, Call call);
   }
 
-  /** Does it right, and says something else in the result of ADD. */
-  static Fault withChangedResult(ResultChange lie) {
-    return (subject, call) -> {
+  /** Behaves correctly, but changes the result of ADD. */
+  static Fault withChangedResult(ResultChange change) {
+    return (plugin, call) -> {
       ObjectNode config = call.config();
-      Call honest = call;
-      if (config.has("prevResult") && !call.is("ADD") && subject.result(call).isPresent()) {
-        honest = call.with(config.set("prevResult", subject.result(call).get()));
+      Call correctCall = call;
+      if (config.has("prevResult") && !call.is("ADD") && plugin.result(call).isPresent()) {
+        correctCall = call.with(config.set("prevResult", plugin.result(call).get()));
       }
-      Response answer = subject.answerCorrectly(honest);
-      if (!call.is("ADD") || !answer.succeeded()) {
-        return answer;
+      Response response = plugin.answerCorrectly(correctCall);
+      if (!call.is("ADD") || !response.succeeded()) {
+        return response;
       }
-      ObjectNode result = subject.result(call).orElseThrow().deepCopy();
-      if (result.has("ips")) { // results of the first versions look different
-        lie.apply(result, call);
+      ObjectNode result = plugin.result(call).orElseThrow().deepCopy();
+      if (result.has("ips")) { // not a result of a version before 0.3.0
+        change.apply(result, call);
       }
       return success(result.toString());
     };

@@ -29,17 +29,20 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * An executable that speaks the execution protocol (SPEC section 2) as a plugin like any other. It
- * is run in the host namespace of the request.
+ * A plugin that runs an executable by the execution protocol (SPEC section 2), in the host
+ * namespace of the request.
  */
 public final class ExecutablePlugin implements NetworkPlugin {
   private static final Duration VERSION_TIMEOUT = Duration.ofSeconds(10);
 
-  /** Plugins of version 0.1.0 look for these before they say that they do not know VERSION. */
+  /**
+   * Values for VERSION, which has no attachment: plugins of version 0.1.0 check these variables
+   * before they report that VERSION is unknown.
+   */
   private static final Map<String, String> PLACEHOLDER_VARIABLES =
       Map.of("CNI_CONTAINERID", "dummy", "CNI_NETNS", "dummy", "CNI_IFNAME", "dummy");
 
-  /** How much of something unintelligible is shown. */
+  /** The maximum length, in characters, of output that is quoted in an error. */
   private static final int MAX_EXCERPT_LENGTH = 400;
 
   private final String type;
@@ -48,19 +51,18 @@ public final class ExecutablePlugin implements NetworkPlugin {
   private final StderrHandler stderr;
 
   /**
-   * A plugin that is the executable.
+   * Creates a plugin.
    *
-   * @param type what configurations name it by
-   * @param executable the file
-   * @param path where it finds those that it delegates to
-   * @param diagnostics takes what it writes to its standard error
+   * @param type the plugin's type
+   * @param executable the file to run
+   * @param path the CNI_PATH on which the executable finds its delegates
+   * @param stderr receives the executable's standard error
    */
-  public ExecutablePlugin(
-      String type, Path executable, PluginPath path, StderrHandler diagnostics) {
+  public ExecutablePlugin(String type, Path executable, PluginPath path, StderrHandler stderr) {
     this.type = type;
     this.executable = executable;
     this.path = path;
-    this.stderr = diagnostics;
+    this.stderr = stderr;
   }
 
   @Override
@@ -68,7 +70,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
     return type;
   }
 
-  /** The file that is run. */
+  /** Returns the file that is run. */
   public Path executable() {
     return executable;
   }
@@ -76,7 +78,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
   /**
    * {@inheritDoc}
    *
-   * <p>Runs the executable to ask it.
+   * <p>Runs the executable with VERSION.
    */
   @Override
   public Set<SpecVersion> versions() throws CniException {
@@ -84,9 +86,9 @@ public final class ExecutablePlugin implements NetworkPlugin {
     Map<String, String> environment = new HashMap<>(PLACEHOLDER_VARIABLES);
     environment.put("CNI_COMMAND", Verb.VERSION.name());
     environment.put("CNI_PATH", path.toString());
-    PluginProcess.ExitResult outcome;
+    PluginProcess.ExitResult exit;
     try {
-      outcome = run(environment, input, Optional.empty(), Deadline.after(VERSION_TIMEOUT));
+      exit = run(environment, input, Optional.empty(), Deadline.after(VERSION_TIMEOUT));
     } catch (CniException e) {
       if (e.getMessage().contains("unknown CNI_COMMAND")) {
         return Set.of(SpecVersion.V0_1_0);
@@ -94,11 +96,11 @@ public final class ExecutablePlugin implements NetworkPlugin {
       throw e;
     }
     try {
-      return supportedVersions(new ConfigObject(parse(outcome), ""));
+      return supportedVersions(new ConfigObject(parse(exit), ""));
     } catch (CniException e) {
       throw new CniException(
           ErrorCode.DECODING_FAILURE,
-          description() + " answered VERSION with what is none: " + e.getMessage(),
+          description() + " printed no valid result of VERSION: " + e.getMessage(),
           e);
     }
   }
@@ -111,14 +113,14 @@ public final class ExecutablePlugin implements NetworkPlugin {
     if (!versions.isEmpty()) {
       return versions;
     }
-    // The first plugins that knew VERSION said no more than their own version.
+    // Plugins of version 0.2.0 may print only cniVersion, and support 0.1.0 as well.
     if (answer.parsed("cniVersion", SpecVersion::parse).equals(Optional.of(SpecVersion.V0_2_0))) {
       return Set.of(SpecVersion.V0_1_0, SpecVersion.V0_2_0);
     }
     throw answer.invalid("supportedVersions", "is missing");
   }
 
-  /** What is no version to us is one that nobody can offer here. */
+  /** Malformed versions are ignored: no configuration can use them. */
   private static Optional<SpecVersion> parseVersion(String text) {
     try {
       return Optional.of(SpecVersion.parse(text));
@@ -129,8 +131,8 @@ public final class ExecutablePlugin implements NetworkPlugin {
 
   @Override
   public Result add(AttachmentRequest request) throws CniException {
-    PluginProcess.ExitResult outcome = call(Verb.ADD, request);
-    ObjectNode json = parse(outcome);
+    PluginProcess.ExitResult exit = call(Verb.ADD, request);
+    ObjectNode json = parse(exit);
     try {
       return ResultJson.read(json, request.config().version());
     } catch (CniException e) {
@@ -204,31 +206,36 @@ public final class ExecutablePlugin implements NetworkPlugin {
       Optional<Path> namespace,
       Deadline deadline)
       throws CniException {
-    PluginProcess.ExitResult outcome =
+    PluginProcess.ExitResult exit =
         PluginProcess.run(executable, environment, Json.bytes(input), namespace, deadline);
-    if (!outcome.stderr().isEmpty()) {
-      stderr.handle(type, outcome.stderr());
+    if (!exit.stderr().isEmpty()) {
+      stderr.handle(type, exit.stderr());
     }
-    if (!outcome.succeeded()) {
-      throw failureOf(outcome);
+    if (!exit.succeeded()) {
+      throw failureOf(exit);
     }
-    return outcome;
+    return exit;
   }
 
-  /** The object on standard output, which must not be an error: the status said success. */
-  private ObjectNode parse(PluginProcess.ExitResult outcome) throws CniException {
-    if (outcome.stdout().isBlank()) {
+  /**
+   * Parses the result of a call that exited with status 0.
+   *
+   * @throws CniException the error, if an error was printed nevertheless; code 6 if no JSON object
+   *     was printed
+   */
+  private ObjectNode parse(PluginProcess.ExitResult exit) throws CniException {
+    if (exit.stdout().isBlank()) {
       throw new CniException(
           ErrorCode.DECODING_FAILURE, description() + " ended with success but printed no result");
     }
-    if (outcome.stdout().strip().equals("null")) {
-      return Json.object(); // as for Go programs
+    if (exit.stdout().strip().equals("null")) {
+      return Json.object(); // as decoded by the Go library
     }
     ObjectNode json;
     try {
-      json = Json.parse(outcome.stdout(), "what " + description() + " printed");
+      json = Json.parse(exit.stdout(), "the output of " + description());
     } catch (CniException e) {
-      throw new CniException(e.code(), e.getMessage() + ": " + excerpt(outcome.stdout()), "", e);
+      throw new CniException(e.code(), e.getMessage() + ": " + excerpt(exit.stdout()), "", e);
     }
     if (isError(json)) {
       throw errorOf(json);
@@ -236,36 +243,39 @@ public final class ExecutablePlugin implements NetworkPlugin {
     return json;
   }
 
-  /** SPEC section 5, "Error"; and something sensible for a plugin that gave none. */
-  private CniException failureOf(PluginProcess.ExitResult outcome) {
-    String words = outcome.stderr().strip();
-    if (outcome.stdout().isBlank()) {
+  /**
+   * Returns the error of a call that failed: the one that was printed (SPEC section 5, "Error"), or
+   * one that quotes the output.
+   */
+  private CniException failureOf(PluginProcess.ExitResult exit) {
+    String stderrText = exit.stderr().strip();
+    if (exit.stdout().isBlank()) {
       return new CniException(
           ErrorCode.INTERNAL.value(),
           description()
               + " "
-              + outcome.exitDescription()
+              + exit.exitDescription()
               + " and printed no error"
-              + (words.isEmpty() ? "" : "; on standard error: " + shorten(words)),
-          words,
+              + (stderrText.isEmpty() ? "" : "; on standard error: " + shorten(stderrText)),
+          stderrText,
           null);
     }
     try {
-      ObjectNode json = Json.parse(outcome.stdout(), description());
+      ObjectNode json = Json.parse(exit.stdout(), description());
       if (isError(json) || json.path("msg").isString()) {
         return errorOf(json);
       }
     } catch (CniException e) {
-      // told below, with what it printed
+      // reported below, with the output
     }
     return new CniException(
         ErrorCode.INTERNAL.value(),
         description()
             + " "
-            + outcome.exitDescription()
+            + exit.exitDescription()
             + " and printed no error but: "
-            + excerpt(outcome.stdout()),
-        words,
+            + excerpt(exit.stdout()),
+        stderrText,
         null);
   }
 

@@ -18,17 +18,17 @@ import java.util.TreeMap;
 import java.util.stream.Collectors;
 
 /**
- * The directories in which executables are looked for, CNI_PATH: the first that has one wins.
+ * The directories that are searched for executables, CNI_PATH.
  *
- * @param directories in the order of the search
+ * @param directories the directories in search order
  */
 public record PluginPath(List<Path> directories) {
-  /** Takes a copy of the list. */
+  /** Copies the list. */
   public PluginPath {
     directories = List.copyOf(directories);
   }
 
-  /** Reads the form that CNI_PATH has: directories separated by colons. */
+  /** Parses CNI_PATH: directories separated by colons. Empty ones are ignored. */
   public static PluginPath parse(String text) {
     return new PluginPath(
         Arrays.stream(text.split(File.pathSeparator))
@@ -38,7 +38,7 @@ public record PluginPath(List<Path> directories) {
   }
 
   /**
-   * The executable for a type.
+   * Finds the executable of a type, in the first directory that has one.
    *
    * @throws CniException code 7 if the type is not a plain file name
    */
@@ -49,25 +49,25 @@ public record PluginPath(List<Path> directories) {
           .map(directory -> directory.resolve(name))
           .filter(PluginPath::isExecutable)
           .findFirst();
-    } catch (InvalidPathException e) { // characters that no file name of this system has
+    } catch (InvalidPathException e) { // characters that the file system does not support
       return Optional.empty();
     }
   }
 
   /**
-   * The plugin that the executable for a type is; it finds its own delegates here, too.
+   * Finds the executable of a type, as a plugin whose delegates are looked up on this path too.
    *
-   * @param diagnostics takes what it writes to its standard error
+   * @param stderr receives the executable's standard error
    * @throws CniException code 7 if the type is not a plain file name
    */
-  public Optional<NetworkPlugin> findPlugin(String type, StderrHandler diagnostics)
-      throws CniException {
-    return find(type).map(file -> new ExecutablePlugin(type, file, this, diagnostics));
+  public Optional<NetworkPlugin> findPlugin(String type, StderrHandler stderr) throws CniException {
+    return find(type).map(file -> new ExecutablePlugin(type, file, this, stderr));
   }
 
   /**
-   * Every executable by its type, in alphabetical order. Directories that are not there count as
-   * empty.
+   * Returns all executables by type, in alphabetical order. Missing directories count as empty.
+   *
+   * @throws IOException if a directory cannot be read
    */
   public Map<String, Path> list() throws IOException {
     Map<String, Path> found = new TreeMap<>();
@@ -89,7 +89,7 @@ public record PluginPath(List<Path> directories) {
     return Files.isRegularFile(file) && Files.isExecutable(file);
   }
 
-  /** The form that CNI_PATH has. */
+  /** Returns the form of CNI_PATH. */
   @Override
   public String toString() {
     return directories.stream().map(Path::toString).collect(Collectors.joining(File.pathSeparator));

@@ -20,19 +20,19 @@ import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
- * One run of an executable: started in a network namespace, given its input, read to its end and
- * gone afterwards, whatever it does.
+ * One run of an executable in a network namespace. The process is killed if it does not end by the
+ * deadline.
  */
 final class PluginProcess {
-  /** A result takes a few kilobytes; a plugin that prints more than this is broken. */
+  /** A result has a few kilobytes; this bounds the memory that a broken plugin can make us use. */
   private static final int MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
-  /** While someone is writing the executable. The Go library waits five seconds too. */
+  /** How long to retry while the file is being written (ETXTBSY). The Go library waits as long. */
   private static final Duration BUSY_TIMEOUT = Duration.ofSeconds(5);
 
   private static final long BUSY_RETRY_MILLIS = 20;
 
-  /** The variables of a call, which this process may have of the call that it serves itself. */
+  /** The variables of a call. This process may have some too, of the call that it serves. */
   private static final List<String> CALL_VARIABLES =
       List.of(
           "CNI_COMMAND",
@@ -53,9 +53,7 @@ final class PluginProcess {
     this.input = input;
   }
 
-  /**
-   * What is said of the call's trace or the call itself replaces all that this process was told.
-   */
+  /** Returns the environment of this process without the variables of its own call and trace. */
   private static ChildEnvironment inheritedEnvironment(Map<String, String> environment) {
     ChildEnvironment inherited = ChildEnvironment.inherited();
     for (String name : CALL_VARIABLES) {
@@ -70,21 +68,25 @@ final class PluginProcess {
   }
 
   /**
-   * What came of a run.
+   * The result of a run.
    *
-   * @param succeeded whether it ended with status 0
-   * @param exitDescription how it ended, in words that follow its name
+   * @param succeeded whether the process exited with status 0
+   * @param exitDescription how the process ended, as in "ended with status 1"
+   * @param stdout the standard output
+   * @param stderr the standard error
    */
   record ExitResult(boolean succeeded, String exitDescription, String stdout, String stderr) {}
 
   /**
    * Runs an executable to its end.
    *
-   * @param environment CNI_* and the trace's; they replace those of this process, and the rest is
-   *     inherited
-   * @param namespace where it runs; absent for this process's own
-   * @throws CniException code 11 if it is not done by the deadline or the thread is interrupted,
-   *     code 5 if it cannot be started. Nothing of it is left running.
+   * @param environment the variables of the call and its trace, which replace those of this
+   *     process; all others are inherited
+   * @param input the bytes written to its standard input
+   * @param namespace the path of the network namespace to run in; absent for this process's own
+   * @throws CniException code 11 if the process does not end by the deadline or the thread is
+   *     interrupted (the process has then been killed), code 5 if it cannot be started, code 6 if
+   *     it prints too much, code 8 if the namespace cannot be opened
    */
   static ExitResult run(
       Path executable,
@@ -103,7 +105,9 @@ final class PluginProcess {
           success, describeExit(process), process.output(), process.errorOutput());
     } catch (KernelException e) {
       throw new CniException(
-          ErrorCode.IO_FAILURE, executable + ": reading its output: " + e.getMessage(), e);
+          ErrorCode.IO_FAILURE,
+          executable + ": communicating with the process: " + e.getMessage(),
+          e);
     }
   }
 
@@ -114,37 +118,35 @@ final class PluginProcess {
   }
 
   private ChildProcess start(HostNetNs host, Deadline deadline) throws CniException {
-    Deadline patience = Deadline.after(BUSY_TIMEOUT);
+    Deadline busyDeadline = Deadline.after(BUSY_TIMEOUT);
     while (true) {
       try {
         return startIn(host);
       } catch (KernelException e) {
-        if (!e.is(Errno.ETXTBSY) || patience.remaining().isZero()) {
+        if (!e.is(Errno.ETXTBSY) || busyDeadline.remaining().isZero()) {
           throw new CniException(ErrorCode.IO_FAILURE, describeStartFailure(e), e);
         }
       }
-      deadline.check("running " + executable + ", which someone is writing");
+      deadline.check("running " + executable + ", which is being written");
       pause();
     }
   }
 
-  /** For a script whose interpreter is missing the kernel says the same as for a missing file. */
+  /** execve(2) reports ENOENT also for a script whose interpreter does not exist. */
   private String describeStartFailure(IOException e) {
     return e.getMessage()
-        + (Files.exists(executable)
-            ? "; the file exists, so look at its first line or its format"
-            : "");
+        + (Files.exists(executable) ? "; the file exists: check its first line and format" : "");
   }
 
   private void pause() throws CniException {
     try {
       Thread.sleep(BUSY_RETRY_MILLIS);
     } catch (InterruptedException e) {
-      throw CniException.interrupted("waiting for " + executable + ", which someone is writing");
+      throw CniException.interrupted("waiting for " + executable + ", which is being written");
     }
   }
 
-  /** A process is in the namespace of the thread that starts it. */
+  /** A process inherits the network namespace of the thread that starts it. */
   private ChildProcess startIn(HostNetNs host) throws KernelException {
     List<String> command = List.of(executable.toString());
     NetNs.Task<ChildProcess, KernelException> task =
@@ -152,7 +154,7 @@ final class PluginProcess {
     return host.netns().isPresent() ? host.netns().get().call(task) : task.run();
   }
 
-  /** The namespace in which it runs, if that is not this process's own. */
+  /** The namespace to run in; absent for this process's own. */
   private record HostNetNs(Optional<NetNs> netns) implements AutoCloseable {
     static HostNetNs open(Optional<Path> path) throws CniException {
       try {

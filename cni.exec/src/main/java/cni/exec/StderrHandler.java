@@ -1,22 +1,22 @@
 package cni.exec;
 
-/** Takes what executables write to their standard error, which is for people and not for us. */
+/** Receives the standard error of executables. Its contents are not part of the protocol. */
 @FunctionalInterface
 public interface StderrHandler {
-  /** Passes it on to this module's log, {@code cni.exec}. */
+  /** Writes to the logger {@code cni.exec}, at level INFO. */
   StderrHandler TO_LOG =
       (type, text) ->
           System.getLogger("cni.exec").log(System.Logger.Level.INFO, type + ": " + text.strip());
 
-  /** Passes it on to the standard error of this process, as a plugin does for its delegates. */
+  /** Writes to the standard error of this process, as a plugin does for its delegates. */
   StderrHandler TO_STDERR =
       (type, text) -> System.err.print(type + ": " + text.stripTrailing() + "\n");
 
   /**
-   * Takes all that one call wrote.
+   * Receives the standard error of one call, after it has ended.
    *
    * @param type the plugin's type
-   * @param text not empty; usually lines
+   * @param text the whole text; not empty
    */
   void handle(String type, String text);
 }

@@ -1,6 +1,6 @@
 /**
- * The execution protocol (SPEC section 2): an external executable seen as a {@link
- * cni.api.NetworkPlugin}.
+ * The execution protocol (SPEC section 2) in both directions: {@link cni.exec.ExecutablePlugin}
+ * runs an executable as a plugin, {@link cni.exec.ServedPlugin} serves a plugin as an executable.
  */
 @NullMarked
 package cni.exec;

@@ -253,8 +253,8 @@ class ExecutablePluginTest {
             Stream.generate(() -> new Result.Interface("x".repeat(99), "", 0, ""))
                 .limit(5000)
                 .toList());
-    ExecutablePlugin unread = script("echo '" + RESULT + "'");
-    assertEquals(1, unread.add(request(TIMEOUT, Optional.of(previous))).interfaces().size());
+    ExecutablePlugin ignoring = script("echo '" + RESULT + "'");
+    assertEquals(1, ignoring.add(request(TIMEOUT, Optional.of(previous))).interfaces().size());
     ExecutablePlugin echo = script("sed 's/.*\"prevResult\"://; s/}$//'");
     assertEquals(previous, echo.add(request(TIMEOUT, Optional.of(previous))));
   }
@@ -267,13 +267,13 @@ class ExecutablePluginTest {
     CniException e = assertThrows(CniException.class, () -> plugin.add(request));
     assertTrue(e.is(ErrorCode.IO_FAILURE));
     assertTrue(e.getMessage().contains(plugin.executable().toString()), e::getMessage);
-    ExecutablePlugin fine = script("echo '" + RESULT + "'");
+    ExecutablePlugin working = script("echo '" + RESULT + "'");
     for (int i = 0; i < 5; i++) {
-      fine.add(request()); // what the process opens once is open now
+      working.add(request()); // opens what is opened once per process
     }
     long before = descriptors();
     for (int i = 0; i < 50; i++) {
-      fine.add(request());
+      working.add(request());
     }
     assertFalse(descriptors() > before + 3, () -> "descriptors before: " + before);
   }

@@ -29,7 +29,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import tools.jackson.databind.node.ObjectNode;
 
-/** A plugin served by the execution protocol: what skel answers, this answers. */
+/** Tests that a served plugin responds as one of the Go library's skel package does. */
 class ServedPluginTest {
   private static final String CONFIG =
       "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"type\": \"upper\", \"key\": [1], %s }";
@@ -46,14 +46,14 @@ class ServedPluginTest {
   private String out = "";
   private String err = "";
 
-  /** Does nothing but note its requests. */
+  /** A plugin that records its requests. */
   private static final class RecordingPlugin implements NetworkPlugin {
     private final List<PluginRequest> requests = new ArrayList<>();
     private String verb = "";
 
     @Override
     public String type() {
-      return "noting";
+      return "recording";
     }
 
     @Override
@@ -91,8 +91,8 @@ class ServedPluginTest {
       requests.add(request);
       verb = called;
       switch (request.config().view().text("do").orElse("")) {
-        case "fail" -> throw new CniException(107, "as told", "in detail", null);
-        case "mistake" -> throw new IllegalStateException("oops");
+        case "fail" -> throw new CniException(107, "requested failure", "in detail", null);
+        case "throw" -> throw new IllegalStateException("oops");
         default -> {}
       }
     }
@@ -108,7 +108,7 @@ class ServedPluginTest {
     var served =
         new ServedPlugin(
             plugin,
-            "CNI noting plugin",
+            "CNI recording plugin",
             type -> {
               throw new CniException(7, type, "", null);
             });
@@ -221,18 +221,20 @@ class ServedPluginTest {
       delimiter = '|',
       value = {
         "''|6|standard input is empty",
-        "[]|6|must be a JSON object",
+        "[]|6|must be a JSON object, not a list",
+        "null|6|must be a JSON object, not null",
+        "' '|6|is empty; it must be a JSON object",
         "{ \"name\": |6|line 1",
         "{ \"cniVersion\": \"1.1.0\" }|7|name is missing",
         "{ \"cniVersion\": \"1.1.0\", \"name\": \"a/b\" }|7|a/b",
-        "{ \"cniVersion\": \"1.0.0\", \"name\": \"n\" }|1|config is 1.0.0, plugin noting supports 0.3.1, 0.4.0, 1.1.0",
+        "{ \"cniVersion\": \"1.0.0\", \"name\": \"n\" }|1|config is 1.0.0, plugin recording supports 0.3.1, 0.4.0, 1.1.0",
         "{ \"cniVersion\": \"9.9.9\", \"name\": \"n\" }|1|config is 9.9.9",
         "{ \"name\": \"n\" }|1|config is 0.1.0",
         "{ \"cniVersion\": \"x\", \"name\": \"n\" }|6|cniVersion",
         "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"prevResult\": 1 }|7|prevResult",
         "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"prevResult\": { \"ips\": [{}] } }|6|prevResult",
-        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"do\": \"fail\" }|107|as told",
-        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"do\": \"mistake\" }|999|oops"
+        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"do\": \"fail\" }|107|requested failure",
+        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"do\": \"throw\" }|999|oops"
       })
   void invalidInputIsRefused(String input, int code, String part) throws Exception {
     assertEquals(1, serve(input));
@@ -258,7 +260,7 @@ class ServedPluginTest {
     assertError(5, "longer than");
   }
 
-  /** Never ends. */
+  /** An endless stream of spaces. */
   private static final class EndlessInput extends InputStream {
     @Override
     public int read() {
@@ -272,11 +274,11 @@ class ServedPluginTest {
     }
   }
 
-  /** Has nothing, and no end. */
+  /** A stream that must not be read: it would block. */
   private static final class UnreadableInput extends InputStream {
     @Override
     public int read() {
-      throw new AssertionError("it is waited for");
+      throw new AssertionError("standard input was read");
     }
 
     @Override
@@ -307,7 +309,7 @@ class ServedPluginTest {
             "{\"cniVersion\":\"1.1.0\",\"supportedVersions\":[\"0.3.1\",\"0.4.0\",\"1.1.0\"]}",
             "expected"),
         json());
-    assertEquals(0, serve(new UnreadableInput())); // nobody need close it
+    assertEquals(0, serve(new UnreadableInput())); // VERSION does not read standard input
   }
 
   @Test
@@ -315,7 +317,8 @@ class ServedPluginTest {
     environment.remove("CNI_COMMAND");
     assertEquals(0, serve(""));
     assertEquals("", out);
-    assertEquals("CNI noting plugin\nCNI protocol versions supported: 0.3.1, 0.4.0, 1.1.0\n", err);
+    assertEquals(
+        "CNI recording plugin\nCNI protocol versions supported: 0.3.1, 0.4.0, 1.1.0\n", err);
   }
 
   @Test

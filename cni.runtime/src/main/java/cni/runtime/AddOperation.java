@@ -1,7 +1,5 @@
 package cni.runtime;
 
-import static cni.runtime.Log.LOG;
-
 import cni.api.Attachment;
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
@@ -12,11 +10,14 @@ import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.SpecVersion;
 import cni.api.Verb;
+import cni.api.internal.LazyLogger;
 import java.util.List;
 import java.util.Optional;
 
 /** One ADD through a chain, and how it is taken back when it fails. */
 final class AddOperation {
+  private static final LazyLogger LOG = new LazyLogger("cni.runtime");
+
   private final Cni cni;
   private final NetworkConfig config;
   private final Attachment attachment;
@@ -93,7 +94,7 @@ final class AddOperation {
         cni.journal().remove(config.name(), attachment.id());
       }
     } catch (CniException e) {
-      LOG.log(System.Logger.Level.WARNING, "ADD has ended, but " + e.getMessage());
+      LOG.get().log(System.Logger.Level.WARNING, "ADD has ended, but " + e.getMessage());
     }
   }
 

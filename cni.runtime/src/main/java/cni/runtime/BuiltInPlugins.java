@@ -1,10 +1,9 @@
 package cni.runtime;
 
-import static cni.runtime.Log.LOG;
-
 import cni.api.CniException;
 import cni.api.Names;
 import cni.api.NetworkPlugin;
+import cni.api.internal.LazyLogger;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
@@ -18,6 +17,8 @@ import java.util.TreeMap;
  * The plugins of the program itself: what a ServiceLoader finds. One that is broken is left out.
  */
 final class BuiltInPlugins {
+  private static final LazyLogger LOG = new LazyLogger("cni.runtime");
+
   /** A loader that finds nothing but mistakes has to end some time. */
   private static final int MAX_FAILURES = 100;
 
@@ -64,7 +65,7 @@ final class BuiltInPlugins {
   private void disable(String name, String where, String why) {
     var it = new PluginRegistry.DisabledPlugin(name, where, why);
     disabled.add(it);
-    LOG.log(System.Logger.Level.WARNING, it.toString());
+    LOG.get().log(System.Logger.Level.WARNING, it.toString());
   }
 
   Optional<PluginRegistry.AvailablePlugin> find(String type) {

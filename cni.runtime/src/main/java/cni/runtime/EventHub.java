@@ -1,11 +1,10 @@
 package cni.runtime;
 
-import static cni.runtime.Log.LOG;
-
 import cni.api.CniException;
 import cni.api.EventSource;
 import cni.api.PluginEvent;
 import cni.api.PluginHost;
+import cni.api.internal.LazyLogger;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -24,6 +23,8 @@ import java.util.function.Consumer;
  * own; the sources run as long as there is one.
  */
 final class EventHub implements PluginHost {
+  private static final LazyLogger LOG = new LazyLogger("cni.runtime");
+
   /** As many as a listener may be late with before it misses some. */
   private static final int QUEUE_CAPACITY = 4096;
 
@@ -80,7 +81,7 @@ final class EventHub implements PluginHost {
     try {
       openSources.add(source.open(this));
     } catch (CniException | RuntimeException e) {
-      LOG.log(System.Logger.Level.WARNING, "events are missing: " + e.getMessage(), e);
+      LOG.get().log(System.Logger.Level.WARNING, "events are missing: " + e.getMessage(), e);
     }
   }
 
@@ -95,7 +96,7 @@ final class EventHub implements PluginHost {
         try {
           it.close();
         } catch (IOException e) {
-          LOG.log(System.Logger.Level.WARNING, "a source of events does not end well", e);
+          LOG.get().log(System.Logger.Level.WARNING, "a source of events does not end well", e);
         }
       }
       openSources.clear();
@@ -115,7 +116,7 @@ final class EventHub implements PluginHost {
 
     void offer(PluginEvent event) {
       if (!queue.offer(event) && missed.getAndIncrement() == 0) {
-        LOG.log(System.Logger.Level.WARNING, "a listener does not keep up and misses events");
+        LOG.get().log(System.Logger.Level.WARNING, "a listener does not keep up and misses events");
       }
     }
 
@@ -126,7 +127,7 @@ final class EventHub implements PluginHost {
           try {
             consumer.accept(event);
           } catch (RuntimeException e) {
-            LOG.log(System.Logger.Level.WARNING, "a listener failed at " + event, e);
+            LOG.get().log(System.Logger.Level.WARNING, "a listener failed at " + event, e);
           }
         }
       } catch (InterruptedException e) {

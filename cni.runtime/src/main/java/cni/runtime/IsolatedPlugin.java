@@ -1,6 +1,5 @@
 package cni.runtime;
 
-import static cni.runtime.Log.LOG;
 import static java.util.Objects.requireNonNull;
 
 import cni.api.AttachmentRequest;
@@ -16,6 +15,7 @@ import cni.api.Result;
 import cni.api.ResultJson;
 import cni.api.SpecVersion;
 import cni.api.Verb;
+import cni.api.internal.LazyLogger;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -34,6 +34,8 @@ import org.jspecify.annotations.Nullable;
  * and never used again, in whichever namespace it ends.
  */
 final class IsolatedPlugin implements ResidentPlugin {
+  private static final LazyLogger LOG = new LazyLogger("cni.runtime");
+
   /** For what has no deadline of its own: being made, and telling type and versions. */
   static final Duration SETUP_TIMEOUT = Duration.ofSeconds(10);
 
@@ -154,7 +156,7 @@ final class IsolatedPlugin implements ResidentPlugin {
             Deadline.after(SETUP_TIMEOUT),
             answering(resident::stop));
       } catch (CniException e) {
-        LOG.log(System.Logger.Level.WARNING, e.getMessage());
+        LOG.get().log(System.Logger.Level.WARNING, e.getMessage());
       }
     }
   }

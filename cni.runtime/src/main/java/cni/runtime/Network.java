@@ -1,7 +1,5 @@
 package cni.runtime;
 
-import static cni.runtime.Log.LOG;
-
 import cni.api.Attachment;
 import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
@@ -16,6 +14,7 @@ import cni.api.Result;
 import cni.api.SpecVersion;
 import cni.api.TraceContext;
 import cni.api.Verb;
+import cni.api.internal.LazyLogger;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -32,6 +31,8 @@ import java.util.concurrent.Future;
  * 3).
  */
 public final class Network {
+  private static final LazyLogger LOG = new LazyLogger("cni.runtime");
+
   /** How many stale attachments are deleted at a time. */
   private static final int GC_PARALLELISM = 16;
 
@@ -140,7 +141,7 @@ public final class Network {
       if (!e.is(ErrorCode.IO_FAILURE)) {
         throw e;
       }
-      LOG.log(System.Logger.Level.WARNING, "DEL goes on without a lock: " + e.getMessage());
+      LOG.get().log(System.Logger.Level.WARNING, "DEL goes on without a lock: " + e.getMessage());
       return () -> {};
     }
   }
@@ -165,7 +166,7 @@ public final class Network {
       try {
         kept.remove(name(), attachment.id());
       } catch (CniException e) {
-        LOG.log(System.Logger.Level.WARNING, "DEL is done, but " + e.getMessage());
+        LOG.get().log(System.Logger.Level.WARNING, "DEL is done, but " + e.getMessage());
       }
     }
   }
@@ -178,7 +179,7 @@ public final class Network {
     try {
       return cni.cache().result(name(), attachment.id(), version);
     } catch (CniException e) {
-      LOG.log(System.Logger.Level.WARNING, "DEL goes on without it: " + e.getMessage());
+      LOG.get().log(System.Logger.Level.WARNING, "DEL goes on without it: " + e.getMessage());
       return Optional.empty();
     }
   }

@@ -5,6 +5,7 @@ import cni.api.ConfigObject;
 import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.NetworkConfig;
+import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
@@ -45,7 +46,9 @@ final class NetworkConfigDirectory {
         if (found.equals(name)) {
           return parse(text, file);
         }
-        names.add(found);
+        if (!found.isEmpty()) {
+          names.add(found);
+        }
       } catch (CniException e) {
         if (!e.is(ErrorCode.DECODING_FAILURE)) {
           throw e; // it is the one, and this is what is wrong with it
@@ -113,7 +116,8 @@ final class NetworkConfigDirectory {
     try {
       return Files.readAllBytes(file);
     } catch (IOException e) {
-      throw new CniException(ErrorCode.IO_FAILURE, file + " cannot be read: " + e, e);
+      throw new CniException(
+          ErrorCode.IO_FAILURE, file + " cannot be read: " + IoErrors.reason(e), e);
     }
   }
 
@@ -138,7 +142,8 @@ final class NetworkConfigDirectory {
         }
       }
     } catch (IOException | DirectoryIteratorException e) {
-      throw new CniException(ErrorCode.IO_FAILURE, directory + " cannot be read: " + e, e);
+      throw new CniException(
+          ErrorCode.IO_FAILURE, directory + " cannot be read: " + IoErrors.reason(e), e);
     }
     return new ArrayList<>(files);
   }

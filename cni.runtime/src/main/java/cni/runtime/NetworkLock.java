@@ -4,6 +4,7 @@ import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.internal.AtomicFiles;
+import cni.api.internal.IoErrors;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.file.Flock;
@@ -110,7 +111,9 @@ final class NetworkLock {
       throw e instanceof KernelException kernel && kernel.is(Errno.EAGAIN)
           ? busy(network)
           : new CniException(
-              ErrorCode.IO_FAILURE, "network " + network + " cannot be locked: " + e, e);
+              ErrorCode.IO_FAILURE,
+              "network " + network + " cannot be locked: " + IoErrors.describe(e),
+              e);
     }
   }
 

@@ -1,9 +1,9 @@
 package cni.runtime;
 
-import static cni.runtime.Log.LOG;
-
 import cni.api.CniException;
 import cni.api.PluginHost;
+import cni.api.internal.IoErrors;
+import cni.api.internal.LazyLogger;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -32,6 +32,8 @@ import org.jspecify.annotations.Nullable;
  * and the one before stays in its place, if there was one.
  */
 final class PluginDirectories {
+  private static final LazyLogger LOG = new LazyLogger("cni.runtime");
+
   private final List<Path> roots;
   private final Set<String> nativeAccess;
   private volatile Snapshot snapshot;
@@ -114,7 +116,7 @@ final class PluginDirectories {
     Set<PluginRegistry.DisabledPlugin> told = new HashSet<>(before.disabled());
     for (PluginRegistry.DisabledPlugin it : now.disabled()) {
       if (told.add(it)) {
-        LOG.log(System.Logger.Level.WARNING, it.toString());
+        LOG.get().log(System.Logger.Level.WARNING, it.toString());
       }
     }
   }
@@ -151,7 +153,10 @@ final class PluginDirectories {
     } catch (NoSuchFileException | NotDirectoryException e) {
       return List.of();
     } catch (IOException e) {
-      LOG.log(System.Logger.Level.WARNING, "plugin directory " + root + " cannot be read: " + e);
+      LOG.get()
+          .log(
+              System.Logger.Level.WARNING,
+              "plugin directory " + root + " cannot be read: " + IoErrors.reason(e));
       return List.of();
     }
   }

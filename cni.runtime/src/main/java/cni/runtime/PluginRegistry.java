@@ -1,6 +1,5 @@
 package cni.runtime;
 
-import static cni.runtime.Log.LOG;
 import static java.util.Comparator.comparing;
 
 import cni.api.CniException;
@@ -12,6 +11,8 @@ import cni.api.PluginConfig;
 import cni.api.PluginHost;
 import cni.api.ResidentPlugin;
 import cni.api.SpecVersion;
+import cni.api.internal.IoErrors;
+import cni.api.internal.LazyLogger;
 import cni.exec.ExecutablePlugin;
 import cni.exec.PluginPath;
 import cni.exec.StderrHandler;
@@ -31,6 +32,8 @@ import java.util.stream.Stream;
  * type for which the host wants a certain place, no other counts.
  */
 public final class PluginRegistry implements Delegates {
+  private static final LazyLogger LOG = new LazyLogger("cni.runtime");
+
   private final ServiceLoader<NetworkPlugin> loader;
   private final PluginDirectories directories;
   private final PluginPath path;
@@ -199,10 +202,11 @@ public final class PluginRegistry implements Delegates {
     try {
       plugin.start(host);
     } catch (CniException | RuntimeException e) {
-      LOG.log(
-          System.Logger.Level.WARNING,
-          "plugin " + plugin.type() + " cannot take up its work between operations",
-          e);
+      LOG.get()
+          .log(
+              System.Logger.Level.WARNING,
+              "plugin " + plugin.type() + " cannot take up its work between operations",
+              e);
     }
   }
 
@@ -246,7 +250,9 @@ public final class PluginRegistry implements Delegates {
       };
     } catch (IOException e) {
       throw new CniException(
-          ErrorCode.IO_FAILURE, "the plugin path " + path + " cannot be read: " + e, e);
+          ErrorCode.IO_FAILURE,
+          "the plugin path " + path + " cannot be read: " + IoErrors.describe(e),
+          e);
     }
   }
 

@@ -9,6 +9,7 @@ import cni.api.ResultJson;
 import cni.api.SpecVersion;
 import cni.api.internal.AtomicFiles;
 import cni.api.internal.FileRecycler;
+import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.charset.StandardCharsets;
@@ -204,7 +205,9 @@ final class ResultCache {
     return e instanceof ClosedByInterruptException
         ? CniException.interrupted("keeping the result in " + file)
         : new CniException(
-            ErrorCode.IO_FAILURE, "the result cannot be kept in " + file + ": " + e, e);
+            ErrorCode.IO_FAILURE,
+            "the result cannot be kept in " + file + ": " + IoErrors.reason(e),
+            e);
   }
 
   /**
@@ -282,7 +285,8 @@ final class ResultCache {
     } catch (NoSuchFileException | NotDirectoryException e) {
       return files;
     } catch (IOException | DirectoryIteratorException e) {
-      throw new CniException(ErrorCode.IO_FAILURE, directory + " cannot be read: " + e, e);
+      throw new CniException(
+          ErrorCode.IO_FAILURE, directory + " cannot be read: " + IoErrors.reason(e), e);
     }
     return files;
   }
@@ -320,7 +324,9 @@ final class ResultCache {
       throw CniException.interrupted("reading " + file);
     } catch (IOException e) {
       throw new CniException(
-          ErrorCode.IO_FAILURE, "the result kept in " + file + " cannot be read: " + e, e);
+          ErrorCode.IO_FAILURE,
+          "the result kept in " + file + " cannot be read: " + IoErrors.reason(e),
+          e);
     }
   }
 
@@ -337,7 +343,8 @@ final class ResultCache {
     try {
       spares.recycle(file.get());
     } catch (IOException e) {
-      throw new CniException(ErrorCode.IO_FAILURE, file.get() + " cannot be removed: " + e, e);
+      throw new CniException(
+          ErrorCode.IO_FAILURE, file.get() + " cannot be removed: " + IoErrors.reason(e), e);
     }
   }
 
@@ -366,7 +373,8 @@ final class ResultCache {
     } catch (NoSuchFileException e) {
       return; // nothing was ever written, or somebody else has just finished
     } catch (IOException | DirectoryIteratorException e) {
-      throw new CniException(ErrorCode.IO_FAILURE, directory + " cannot be swept: " + e, e);
+      throw new CniException(
+          ErrorCode.IO_FAILURE, directory + " cannot be swept: " + IoErrors.reason(e), e);
     }
   }
 

@@ -1,12 +1,12 @@
 package cni.runtime;
 
-import static cni.runtime.Log.LOG;
 import static java.util.stream.Collectors.joining;
 
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.NetworkConfig;
 import cni.api.SpecVersion;
+import cni.api.internal.LazyLogger;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -19,6 +19,8 @@ import java.util.Set;
  * choice; otherwise they find out for themselves.
  */
 final class VersionNegotiation {
+  private static final LazyLogger LOG = new LazyLogger("cni.runtime");
+
   private final NetworkConfig config;
   private final PluginRegistry plugins;
 
@@ -85,9 +87,10 @@ final class VersionNegotiation {
     try {
       return resolved.plugin().versions();
     } catch (CniException e) {
-      LOG.log(
-          System.Logger.Level.INFO,
-          resolved.plugin().type() + " tells no versions: " + e.getMessage());
+      LOG.get()
+          .log(
+              System.Logger.Level.INFO,
+              resolved.plugin().type() + " tells no versions: " + e.getMessage());
       return Set.copyOf(SpecVersion.ALL);
     }
   }

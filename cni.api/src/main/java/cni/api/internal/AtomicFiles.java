@@ -12,7 +12,10 @@ import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Set;
 
-/** State on disk that other processes read: a file appears whole or not at all. */
+/**
+ * Writes of state files that other processes read: a file appears complete, by a rename of a
+ * temporary file, or not at all. New files have mode 0600, new directories 0700.
+ */
 public final class AtomicFiles {
   private static final Set<StandardOpenOption> OVERWRITE =
       Set.of(
@@ -32,25 +35,26 @@ public final class AtomicFiles {
   private AtomicFiles() {}
 
   /**
-   * Writes a file, mode 0600, in place of the one that may be there.
+   * Creates or replaces a file atomically.
    *
-   * @param unfinished where it is until it is whole: on the same file system, and nobody else's
-   * @throws IOException if that fails; then nothing is left under either name but what was there
+   * @param temporary the file to write before the rename: on the same file system, and used by no
+   *     other thread or process
+   * @throws IOException if it fails; the file is then unchanged and the temporary file deleted
    */
-  public static void write(Path file, Path unfinished, byte[] content) throws IOException {
+  public static void write(Path file, Path temporary, byte[] content) throws IOException {
     try {
-      writeUnpublished(unfinished, content);
-      rename(unfinished, file);
+      writeUnpublished(temporary, content);
+      rename(temporary, file);
     } catch (IOException e) {
-      Files.deleteIfExists(unfinished);
+      Files.deleteIfExists(temporary);
       throw e;
     }
   }
 
   /**
-   * Writes a file, mode 0600, that nobody reads before it is whole.
+   * Creates or overwrites a file that other processes do not read before it is renamed or linked.
    *
-   * @throws IOException if that fails
+   * @throws IOException if it fails
    */
   public static void writeUnpublished(Path file, byte[] content) throws IOException {
     try (SeekableByteChannel channel = Files.newByteChannel(file, OVERWRITE, OWNER_ONLY_FILE)) {
@@ -59,19 +63,20 @@ public final class AtomicFiles {
   }
 
   /**
-   * Writes over the beginning of a file that is there, and on from its end.
+   * Extends an existing file in place.
    *
-   * @param content begins with what the file holds
-   * @throws IOException if that fails or there is none; then the file is as it was, if that can be
+   * @param content the whole new content, which begins with the present content
+   * @throws IOException if it fails or the file does not exist; the file is truncated to its former
+   *     size if possible
    */
   public static void extend(Path file, byte[] content) throws IOException {
     try (SeekableByteChannel channel = Files.newByteChannel(file, StandardOpenOption.WRITE)) {
-      long before = channel.size();
+      long sizeBefore = channel.size();
       try {
         replaceContent(channel, content);
       } catch (IOException e) {
         if (channel.isOpen()) {
-          channel.truncate(before);
+          channel.truncate(sizeBefore);
         }
         throw e;
       }
@@ -79,10 +84,11 @@ public final class AtomicFiles {
   }
 
   /**
-   * Writes a file, mode 0600, in its place: for what need not be whole, as replacing a file costs
-   * more than all the rest where the file system first brings the new one to the disk.
+   * Creates a file or overwrites it in place, not atomically: for content that readers can verify.
+   * Replacing a file by a rename can cost more than everything else, on file systems that first
+   * flush the new file to disk.
    *
-   * @throws IOException if that fails
+   * @throws IOException if it fails
    */
   public static void writeInPlace(Path file, byte[] content) throws IOException {
     try (SeekableByteChannel channel = Files.newByteChannel(file, IN_PLACE, OWNER_ONLY_FILE)) {
@@ -90,7 +96,7 @@ public final class AtomicFiles {
     }
   }
 
-  /** Gives a file that has just been opened this content and no more. */
+  /** Writes content from the start of a newly opened file and truncates the rest. */
   static void replaceContent(SeekableByteChannel channel, byte[] content) throws IOException {
     writeAll(channel, content);
     if (channel.size() > content.length) {
@@ -106,18 +112,18 @@ public final class AtomicFiles {
   }
 
   /**
-   * Gives a whole file its name, in place of the file that may have it.
+   * Renames a complete file atomically, replacing the target if it exists.
    *
-   * @throws IOException if that fails; then both are as they were
+   * @throws IOException if it fails; both files are then unchanged
    */
-  public static void rename(Path file, Path name) throws IOException {
-    Files.move(file, name, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+  public static void rename(Path file, Path target) throws IOException {
+    Files.move(file, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
   }
 
   /**
-   * Makes a directory, mode 0700, and those above it, where they are not there yet.
+   * Creates a directory and its parents unless they exist.
    *
-   * @throws IOException if that fails
+   * @throws IOException if it fails
    */
   public static void createDirectories(Path directory) throws IOException {
     if (!Files.isDirectory(directory)) {

@@ -1,7 +1,5 @@
 package cni.api.internal;
 
-import static cni.api.internal.ApiLog.LOG;
-
 import java.io.IOException;
 import java.nio.channels.SeekableByteChannel;
 import java.nio.file.Files;
@@ -15,58 +13,61 @@ import java.util.concurrent.ThreadLocalRandom;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Small files that are not needed any more, which get another content and another name instead of
- * being removed and made anew. A file system may take long to find an inode for a new file: where
- * many were removed in the last minutes, ext4 without a journal looks at each of those
- * (recently_deleted in fs/ext4/ialloc.c), which can cost more than the rest of an ADD.
+ * A pool of small deleted files that are reused for new ones by renaming. Finding an inode for a
+ * new file can be slow: after many recent deletions ext4 without a journal examines every recently
+ * deleted inode (recently_deleted in fs/ext4/ialloc.c), which can cost more than the rest of an
+ * ADD.
  *
- * <p>Any thread may use it. Whoever else removes the files that are kept does no harm.
+ * <p>Thread-safe. Other processes may delete the pooled files at any time.
  */
 public final class FileRecycler implements AutoCloseable {
-  /** In bytes: no more is written in one go, and no more than one block is kept. */
+  private static final LazyLogger LOG = new LazyLogger("cni.api");
+
+  /** In bytes: one block. Larger files are deleted. */
   private static final int MAX_SIZE = 4096;
 
   private final Path directory;
   private final String prefix;
   private final int capacity;
   private final Deque<Path> recycled = new ArrayDeque<>();
-  private int last;
+  private int lastNumber;
   private boolean closed;
 
   /**
-   * Begins with none.
+   * Creates an empty pool.
    *
-   * @param directory where they are kept: on the file system of all the files
-   * @param prefix what their names begin with
-   * @param most how many are kept; 0 in a process that ends soon
+   * @param directory the directory of the pooled files, on the same file system as all other files;
+   *     it need not exist
+   * @param prefix the prefix of the names of pooled files
+   * @param capacity the maximum number of pooled files; 0 in a process that ends soon
    */
-  public FileRecycler(Path directory, String prefix, int most) {
+  public FileRecycler(Path directory, String prefix, int capacity) {
     this.directory = directory;
     this.prefix = prefix + Long.toHexString(ThreadLocalRandom.current().nextLong()) + ".";
-    this.capacity = most;
+    this.capacity = capacity;
   }
 
   /**
-   * Gives a spare file, if there is one, that content and that name, in place of the file that may
-   * have it.
+   * Writes content to a pooled file, if there is one, and renames it to {@code file}, replacing
+   * that if it exists.
    *
-   * @return false if there is none: then nothing has happened
+   * @return whether there was a pooled file; if not, nothing has changed
    * @throws IOException if the file cannot be written
    */
   public boolean reuse(Path file, byte[] content) throws IOException {
-    Path spare = takeRecycled();
-    if (spare == null) {
+    Path pooled = takeRecycled();
+    if (pooled == null) {
       return false;
     }
     try {
-      fill(spare, content);
-      AtomicFiles.rename(spare, file);
+      fill(pooled, content);
+      AtomicFiles.rename(pooled, file);
       return true;
     } catch (NoSuchFileException e) {
-      remove(spare);
-      return false; // somebody has cleaned up, or the directory of the file is not there
+      delete(pooled);
+      return false; // the pooled file was deleted, or the parent directory of file does not exist
     } catch (IOException e) {
-      remove(spare);
+      delete(pooled);
       throw e;
     }
   }
@@ -75,55 +76,57 @@ public final class FileRecycler implements AutoCloseable {
     return recycled.poll();
   }
 
-  private static void fill(Path spare, byte[] content) throws IOException {
-    try (SeekableByteChannel channel = Files.newByteChannel(spare, StandardOpenOption.WRITE)) {
+  private static void fill(Path pooled, byte[] content) throws IOException {
+    try (SeekableByteChannel channel = Files.newByteChannel(pooled, StandardOpenOption.WRITE)) {
       AtomicFiles.replaceContent(channel, content);
     }
   }
 
   /**
-   * Removes a file. Its content is overwritten if it is kept.
+   * Deletes a file: moves it to the pool and overwrites its content with zeros, or removes it if
+   * the pool is full.
    *
-   * @return whether it was there
-   * @throws IOException if it cannot be removed
+   * @return whether the file existed
+   * @throws IOException if it cannot be deleted
    */
   public boolean recycle(Path file) throws IOException {
-    Path spare = reserveName();
-    if (spare == null) {
+    Path pooled = reserveName();
+    if (pooled == null) {
       return Files.deleteIfExists(file);
     }
     try {
-      Files.move(file, spare, StandardCopyOption.ATOMIC_MOVE);
+      Files.move(file, pooled, StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {
-      // There may be no directory of spare files, or no room for another name in it.
+      // The pool's directory may not exist, or its file system may be full.
       return Files.deleteIfExists(file);
     }
-    if (zero(spare)) {
-      keep(spare);
+    if (zero(pooled)) {
+      keep(pooled);
     } else {
-      remove(spare);
+      delete(pooled);
     }
     return true;
   }
 
   private synchronized @Nullable Path reserveName() {
-    return recycled.size() < capacity ? directory.resolve(prefix + ++last) : null;
+    return recycled.size() < capacity ? directory.resolve(prefix + ++lastNumber) : null;
   }
 
-  private synchronized void keep(Path spare) {
+  private synchronized void keep(Path pooled) {
     if (closed) {
-      remove(spare);
+      delete(pooled);
     } else {
-      recycled.push(spare);
+      recycled.push(pooled);
     }
   }
 
   /**
-   * Nobody must take it for what it was. That the file has been removed is true whatever becomes of
-   * this.
+   * Overwrites the content with zeros, so that the file cannot be mistaken for the deleted one.
+   *
+   * @return false if it is too large or cannot be written
    */
-  private static boolean zero(Path spare) {
-    try (SeekableByteChannel channel = Files.newByteChannel(spare, StandardOpenOption.WRITE)) {
+  private static boolean zero(Path pooled) {
+    try (SeekableByteChannel channel = Files.newByteChannel(pooled, StandardOpenOption.WRITE)) {
       long size = channel.size();
       if (size > MAX_SIZE) {
         return false;
@@ -131,25 +134,25 @@ public final class FileRecycler implements AutoCloseable {
       AtomicFiles.writeAll(channel, new byte[(int) size]);
       return true;
     } catch (IOException e) {
-      LOG.log(System.Logger.Level.DEBUG, "a spare file is not kept", e);
+      LOG.get().log(System.Logger.Level.DEBUG, "a deleted file is not kept for reuse", e);
       return false;
     }
   }
 
-  /** A file that stays is found again by whoever cleans up. */
-  private static void remove(Path spare) {
+  /** Deletes a pooled file. One that cannot be deleted is found by later cleaning up. */
+  private static void delete(Path pooled) {
     try {
-      Files.deleteIfExists(spare);
+      Files.deleteIfExists(pooled);
     } catch (IOException e) {
-      LOG.log(System.Logger.Level.DEBUG, "a spare file stays", e);
+      LOG.get().log(System.Logger.Level.DEBUG, "a file kept for reuse cannot be deleted", e);
     }
   }
 
-  /** Removes all that are kept, as far as that is possible. */
+  /** Deletes the pooled files, as far as possible. */
   @Override
   public synchronized void close() {
     closed = true;
-    recycled.forEach(FileRecycler::remove);
+    recycled.forEach(FileRecycler::delete);
     recycled.clear();
   }
 }

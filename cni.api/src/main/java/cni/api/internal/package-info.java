@@ -1,4 +1,4 @@
-/** Helpers that this project's own modules share: exported to them alone. */
+/** Helpers shared by the modules of this project; not an API. */
 @NullMarked
 package cni.api.internal;
 

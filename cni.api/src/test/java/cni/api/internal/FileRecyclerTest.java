@@ -44,59 +44,59 @@ class FileRecyclerTest {
 
   @Test
   void recycledFileGetsNewNameAndContent() throws Exception {
-    try (var spares = new FileRecycler(directory, ".spare.", 2)) {
+    try (var recycler = new FileRecycler(directory, ".recycled.", 2)) {
       Path a = file("a", "what it was, and longer than what it will be");
-      assertTrue(spares.recycle(a));
+      assertTrue(recycler.recycle(a));
       assertFalse(Files.exists(a));
-      Path spare = directory.resolve(names().getFirst());
-      assertEquals("", Files.readString(spare).replace("\0", ""));
-      assertTrue(spares.reuse(directory.resolve("b"), "new".getBytes(UTF_8)));
+      Path recycled = directory.resolve(names().getFirst());
+      assertEquals("", Files.readString(recycled).replace("\0", ""));
+      assertTrue(recycler.reuse(directory.resolve("b"), "new".getBytes(UTF_8)));
       assertEquals("new", Files.readString(directory.resolve("b")));
       assertEquals(List.of("b"), names());
-      assertFalse(spares.reuse(directory.resolve("c"), "none is left".getBytes(UTF_8)));
-      assertFalse(spares.recycle(a));
+      assertFalse(recycler.reuse(directory.resolve("c"), "none is left".getBytes(UTF_8)));
+      assertFalse(recycler.recycle(a));
     }
   }
 
   @Test
   void fileThatCannotBeKeptIsRemoved() throws Exception {
     Path nowhere = files.getPath("/nowhere");
-    try (var spares = new FileRecycler(nowhere, ".spare.", 2)) {
-      assertTrue(spares.recycle(file("a", "a")));
-      assertFalse(spares.recycle(directory.resolve("a")));
+    try (var recycler = new FileRecycler(nowhere, ".recycled.", 2)) {
+      assertTrue(recycler.recycle(file("a", "a")));
+      assertFalse(recycler.recycle(directory.resolve("a")));
       assertEquals(List.of(), names());
     }
   }
 
   @Test
   void noMoreFilesAreKeptThanTheCapacity() throws Exception {
-    var spares = new FileRecycler(directory, ".spare.", 2);
+    var recycler = new FileRecycler(directory, ".recycled.", 2);
     for (String name : List.of("a", "b", "c")) {
-      spares.recycle(file(name, name));
+      recycler.recycle(file(name, name));
     }
     assertEquals(2, names().size());
-    spares.recycle(file("large", "x".repeat(5000)));
+    recycler.recycle(file("large", "x".repeat(5000)));
     assertEquals(2, names().size());
-    spares.close();
+    recycler.close();
     assertEquals(List.of(), names());
   }
 
   @Test
   void largeFileIsNotKept() throws Exception {
-    try (var spares = new FileRecycler(directory, ".spare.", 2)) {
-      assertTrue(spares.recycle(file("large", "x".repeat(5000))));
+    try (var recycler = new FileRecycler(directory, ".recycled.", 2)) {
+      assertTrue(recycler.recycle(file("large", "x".repeat(5000))));
       assertEquals(List.of(), names());
     }
   }
 
   @Test
   void keptFileRemovedByAnotherProcessIsIgnored() throws Exception {
-    try (var spares = new FileRecycler(directory, ".spare.", 2)) {
-      spares.recycle(file("a", "a"));
+    try (var recycler = new FileRecycler(directory, ".recycled.", 2)) {
+      recycler.recycle(file("a", "a"));
       Files.delete(directory.resolve(names().getFirst()));
-      assertFalse(spares.reuse(directory.resolve("b"), "b".getBytes(UTF_8)));
+      assertFalse(recycler.reuse(directory.resolve("b"), "b".getBytes(UTF_8)));
       assertEquals(List.of(), names());
-      var elsewhere = new FileRecycler(files.getPath("/not/there"), ".spare.", 2);
+      var elsewhere = new FileRecycler(files.getPath("/not/there"), ".recycled.", 2);
       assertTrue(elsewhere.recycle(file("c", "c")));
       assertEquals(List.of(), names());
     }

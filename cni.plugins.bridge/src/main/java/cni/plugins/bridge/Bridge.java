@@ -18,6 +18,7 @@ import cni.netlink.ffm.route.LinkSpec;
 import cni.netlink.ffm.route.RouteSocket;
 import cni.netlink.ffm.route.RtnetlinkConstants;
 import cni.plugins.support.Forwarding;
+import cni.plugins.support.InterfaceAddresses;
 import cni.plugins.support.NetNsSession;
 import cni.plugins.support.VethPair;
 import java.io.IOException;
@@ -126,7 +127,7 @@ final class Bridge {
   private void ensureAddresses(Link link, List<Cidr> wanted) throws CniException, IOException {
     RouteSocket routing = host.rtnetlink();
     List<InterfaceAddress> there = routing.addresses(link.index());
-    List<Cidr> present = there.stream().map(Bridge::cidr).toList();
+    List<Cidr> present = InterfaceAddresses.cidrs(there);
     List<NetlinkRequest> deletions = new ArrayList<>();
     List<NetlinkRequest> requests = new ArrayList<>();
     for (Cidr gateway : wanted) {
@@ -134,8 +135,9 @@ final class Bridge {
         continue;
       }
       for (InterfaceAddress address : there) {
-        if (!wanted.contains(cidr(address)) && conflicts(cidr(address), gateway)) {
-          requireForce(link, cidr(address), gateway);
+        Cidr other = InterfaceAddresses.cidr(address);
+        if (!wanted.contains(other) && conflicts(other, gateway)) {
+          requireForce(link, other, gateway);
           deletions.add(address.deleteRequest());
         }
       }
@@ -182,10 +184,6 @@ final class Bridge {
           "%s already has address %s, different from the gateway %s; set forceAddress to replace it"
               .formatted(link.name(), present, gateway));
     }
-  }
-
-  private static Cidr cidr(InterfaceAddress address) {
-    return new Cidr(address.address(), address.prefix());
   }
 
   /** The interface by which the host itself takes part in the VLAN: one end of a veth. */

@@ -9,7 +9,6 @@ import cni.api.Rollback;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
-import cni.plugins.support.Attempt;
 import cni.plugins.support.Backoff;
 import cni.plugins.support.Forwarding;
 import cni.plugins.support.InterfaceConfigurator;
@@ -55,8 +54,8 @@ final class BridgeAttachment {
    * @throws CniException if that fails; everything but the bridge itself has been taken back
    */
   Result attach() throws CniException {
-    return Attempt.orTakeBack(
-        "attaching " + sandboxPath() + " to bridge " + config.bridge(), rollback, this::doAttach);
+    return rollback.guard(
+        "attaching " + sandboxPath() + " to bridge " + config.bridge(), this::doAttach);
   }
 
   private Result doAttach() throws CniException, IOException {

@@ -8,10 +8,10 @@ import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Result;
-import cni.netlink.ffm.route.InterfaceAddress;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkConstants;
 import cni.plugins.support.AttachmentCheck;
+import cni.plugins.support.InterfaceAddresses;
 import cni.plugins.support.Masquerade;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
@@ -127,10 +127,7 @@ final class BridgeCheck {
   private void checkGateways(Link bridge, int index) throws CniException {
     List<Cidr> there;
     try {
-      there =
-          host.rtnetlink().addresses(bridge.index()).stream()
-              .map((InterfaceAddress it) -> new Cidr(it.address(), it.prefix()))
-              .toList();
+      there = InterfaceAddresses.cidrs(host.rtnetlink().addresses(bridge.index()));
     } catch (IOException e) {
       throw NetNsSession.failure("listing the addresses of " + bridge.name(), e);
     }

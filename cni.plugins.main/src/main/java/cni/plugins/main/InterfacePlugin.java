@@ -14,7 +14,6 @@ import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.plugins.support.AttachmentCheck;
-import cni.plugins.support.Attempt;
 import cni.plugins.support.BatchedLinkDeletion;
 import cni.plugins.support.InterfaceConfigurator;
 import cni.plugins.support.Ipam;
@@ -87,9 +86,8 @@ public abstract class InterfacePlugin implements NetworkPlugin {
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context());
         NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
-      return Attempt.orTakeBack(
+      return rollback.guard(
           "attaching " + request.attachment().sandbox() + " by " + type(),
-          rollback,
           () -> {
             return attach(request, host, sandbox, rollback);
           });

@@ -147,7 +147,7 @@ public final class AttachmentCheck {
       List<InterfaceAddress> there = sandbox.rtnetlink().addresses(link.index());
       for (Result.IpConfig ip : expected) {
         Cidr address = ip.address();
-        if (there.stream().noneMatch(it -> cidr(it).equals(address))) {
+        if (there.stream().noneMatch(it -> InterfaceAddresses.cidr(it).equals(address))) {
           throw mismatch(
               "address %s is missing from interface %s, which has %s"
                   .formatted(address, link.name(), describe(there)));
@@ -246,15 +246,11 @@ public final class AttachmentCheck {
     return "via " + InetAddresses.format(gateway);
   }
 
-  private static Cidr cidr(InterfaceAddress address) {
-    return new Cidr(address.address(), address.prefix());
-  }
-
   private static String describe(List<InterfaceAddress> addresses) {
     return addresses.isEmpty()
         ? "none"
         : addresses.stream()
-            .map(address -> cidr(address).toString())
+            .map(address -> InterfaceAddresses.cidr(address).toString())
             .collect(Collectors.joining(", "));
   }
 }

@@ -1,11 +1,10 @@
 package cni.plugins.support;
 
-import static cni.plugins.support.Log.LOG;
-
 import cni.api.CniException;
 import cni.api.EventSource;
 import cni.api.PluginEvent;
 import cni.api.PluginHost;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.NetlinkConstants;
 import cni.netlink.ffm.NetlinkMonitor;
@@ -30,6 +29,8 @@ import java.util.Optional;
  * is not told.
  */
 public final class AttachmentEventSource implements EventSource {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.support");
+
   /** Notifications come in bursts. */
   private static final Duration BURST_DELAY = Duration.ofMillis(100);
 
@@ -107,7 +108,7 @@ public final class AttachmentEventSource implements EventSource {
         }
       } catch (IOException e) {
         if (!closed) {
-          LOG.log(System.Logger.Level.WARNING, "no more events of links and addresses", e);
+          LOG.get().log(System.Logger.Level.WARNING, "no more events of links and addresses", e);
         }
       } catch (InterruptedException e) {
         return; // it has been closed
@@ -126,7 +127,7 @@ public final class AttachmentEventSource implements EventSource {
         reported = now;
         unconfirmedSince.keySet().retainAll(now.keySet());
       } catch (CniException | IOException e) {
-        LOG.log(System.Logger.Level.WARNING, "looking for what became of attachments", e);
+        LOG.get().log(System.Logger.Level.WARNING, "looking for what became of attachments", e);
       }
       Thread.sleep(Duration.ofNanos((DUTY_CYCLE_DIVISOR - 1) * (System.nanoTime() - begin)));
     }

@@ -126,7 +126,7 @@ record AttachmentState(Map<String, Health> items) {
 
   private static Health health(Cidr expected, List<InterfaceAddress> addresses) {
     for (InterfaceAddress it : addresses) {
-      if (new Cidr(it.address(), it.prefix()).equals(expected)) {
+      if (InterfaceAddresses.cidr(it).equals(expected)) {
         return it.isDuplicate() ? Health.CONFLICT : Health.HEALTHY;
       }
     }

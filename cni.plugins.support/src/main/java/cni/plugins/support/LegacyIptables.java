@@ -1,7 +1,6 @@
 package cni.plugins.support;
 
-import static cni.plugins.support.Log.LOG;
-
+import cni.api.internal.LazyLogger;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -24,6 +23,8 @@ import java.util.stream.Collectors;
  * @param directories where the commands are looked for
  */
 public record LegacyIptables(Path proc, List<Path> directories) {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.support");
+
   /** That of this system. */
   public static final LegacyIptables SYSTEM =
       new LegacyIptables(Path.of("/proc/thread-self/net"), HostCommand.DIRECTORIES);
@@ -87,10 +88,11 @@ public record LegacyIptables(Path proc, List<Path> directories) {
       if (command.isPresent()) {
         remove(host, command.get(), table, chains, rules);
       } else { // then none of the plugins has used it either
-        LOG.log(
-            System.Logger.Level.WARNING,
-            "the kernel has legacy tables of %stables, but their command is in none of %s"
-                .formatted(family, directories));
+        LOG.get()
+            .log(
+                System.Logger.Level.WARNING,
+                "the kernel has legacy tables of %stables, but their command is in none of %s"
+                    .formatted(family, directories));
       }
     }
   }

@@ -1,11 +1,11 @@
 package cni.plugins.support;
 
-import static cni.plugins.support.Log.LOG;
-
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
 import cni.api.CniException;
 import cni.api.ErrorCode;
+import cni.api.internal.IoErrors;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.file.Sysctl;
@@ -15,7 +15,6 @@ import cni.netlink.ffm.nftables.ConntrackSocket;
 import cni.netlink.ffm.nftables.NftablesSocket;
 import cni.netlink.ffm.route.RouteSocket;
 import java.io.IOException;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.function.Consumer;
@@ -26,6 +25,8 @@ import org.jspecify.annotations.Nullable;
  * and its sockets open until it is closed. For one thread at a time.
  */
 public final class NetNsSession implements AutoCloseable {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.support");
+
   private static final SocketPool<RouteSocket> RTNETLINK_POOL =
       new SocketPool<>(RouteSocket::close);
   private static final SocketPool<NftablesSocket> NFTABLES_POOL =
@@ -149,10 +150,7 @@ public final class NetNsSession implements AutoCloseable {
 
   /** The error for something that the kernel refused to do. */
   public static CniException failure(String what, IOException e) {
-    // An exception of Java's own says in its message no more than the file.
-    String why =
-        e instanceof NoSuchFileException ? e.getMessage() + " does not exist" : e.getMessage();
-    return new CniException(ErrorCode.INTERNAL, what + ": " + why, e);
+    return IoErrors.failure(what, e);
   }
 
   /**
@@ -317,7 +315,7 @@ public final class NetNsSession implements AutoCloseable {
       try {
         sysctlTask.join().rtnetlink().close();
       } catch (KernelException | RuntimeException | Error e) {
-        LOG.log(System.Logger.Level.DEBUG, "nothing was opened in " + netns(), e);
+        LOG.get().log(System.Logger.Level.DEBUG, "nothing was opened in " + netns(), e);
       }
     }
     if (rtnetlink != null) {

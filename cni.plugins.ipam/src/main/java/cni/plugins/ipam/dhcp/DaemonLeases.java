@@ -1,7 +1,5 @@
 package cni.plugins.ipam.dhcp;
 
-import static cni.plugins.ipam.Log.LOG;
-
 import cni.api.Attachment;
 import cni.api.AttachmentRequest;
 import cni.api.CniArgs;
@@ -11,6 +9,7 @@ import cni.api.ErrorCode;
 import cni.api.GcRequest;
 import cni.api.Json;
 import cni.api.Result;
+import cni.api.internal.LazyLogger;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -34,6 +33,8 @@ import tools.jackson.databind.node.ObjectNode;
  * @param socket the path of the daemon's socket
  */
 record DaemonLeases(Path socket) implements Leases {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
+
   static final String ALLOCATE = "DHCP.Allocate";
   static final String RELEASE = "DHCP.Release";
 
@@ -94,9 +95,13 @@ record DaemonLeases(Path socket) implements Leases {
       call(RELEASE, cmdArgs(request.attachment(), request.config().json()), deadline);
       return true;
     } catch (IOException e) {
-      LOG.log(
-          System.Logger.Level.WARNING,
-          "no dhcp daemon answers at " + socket + "; the lease is not released: " + e.getMessage());
+      LOG.get()
+          .log(
+              System.Logger.Level.WARNING,
+              "no dhcp daemon answers at "
+                  + socket
+                  + "; the lease is not released: "
+                  + e.getMessage());
       return false;
     }
   }
@@ -117,7 +122,7 @@ record DaemonLeases(Path socket) implements Leases {
     try {
       call(COLLECT, Map.of("StdinData", Json.bytes(config)), request.context().deadline());
     } catch (IOException e) {
-      LOG.log(System.Logger.Level.DEBUG, "no dhcp daemon answers at " + socket, e);
+      LOG.get().log(System.Logger.Level.DEBUG, "no dhcp daemon answers at " + socket, e);
     } catch (CniException e) {
       boolean isReferenceDaemon = e.getMessage().contains("can't find method");
       if (!isReferenceDaemon) {
@@ -197,7 +202,7 @@ record DaemonLeases(Path socket) implements Leases {
     } catch (InterruptedException e) {
       return; // the call is complete
     } catch (IOException e) {
-      LOG.log(System.Logger.Level.DEBUG, "closing the connection to the dhcp daemon", e);
+      LOG.get().log(System.Logger.Level.DEBUG, "closing the connection to the dhcp daemon", e);
     }
   }
 

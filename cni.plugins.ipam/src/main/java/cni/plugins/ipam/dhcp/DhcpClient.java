@@ -23,12 +23,12 @@ interface DhcpClient extends AutoCloseable {
    * Renews or rebinds a lease with one message.
    *
    * @param anyServer whether to ask all servers (rebind) or the one that granted it (renew)
-   * @param patience how long to wait for the reply
+   * @param timeout how long to wait for the reply
    * @return absent if there was no reply
    * @throws LeaseRefusedException if the server refused
    * @throws IOException if the interface cannot be used
    */
-  Optional<Binding> renew(Binding binding, boolean anyServer, Duration patience) throws IOException;
+  Optional<Binding> renew(Binding binding, boolean anyServer, Duration timeout) throws IOException;
 
   /**
    * Releases a lease at the server.

@@ -1,7 +1,5 @@
 package cni.plugins.ipam.dhcp;
 
-import static cni.plugins.ipam.Log.LOG;
-
 import cni.api.Attachment;
 import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
@@ -14,6 +12,7 @@ import cni.api.ErrorCode;
 import cni.api.GcRequest;
 import cni.api.Json;
 import cni.api.PluginConfig;
+import cni.api.internal.LazyLogger;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -37,6 +36,8 @@ import java.util.concurrent.locks.LockSupport;
  * @param leases the leases that the daemon keeps
  */
 record DhcpRpcServer(LocalLeases leases) {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
+
   private static final long ACCEPT_RETRY_NANOS = 1_000_000_000;
 
   /**
@@ -53,8 +54,11 @@ record DhcpRpcServer(LocalLeases leases) {
       } catch (ClosedChannelException e) {
         throw e;
       } catch (IOException e) { // such as too many open files, which is temporary
-        LOG.log(
-            System.Logger.Level.WARNING, "a connection to the dhcp daemon cannot be accepted", e);
+        LOG.get()
+            .log(
+                System.Logger.Level.WARNING,
+                "a connection to the dhcp daemon cannot be accepted",
+                e);
         LockSupport.parkNanos(ACCEPT_RETRY_NANOS);
       }
     }
@@ -80,9 +84,9 @@ record DhcpRpcServer(LocalLeases leases) {
         serve(reader.read(), reader.read(), writer);
       }
     } catch (EOFException e) {
-      LOG.log(System.Logger.Level.TRACE, "a client has closed the connection");
+      LOG.get().log(System.Logger.Level.TRACE, "a client has closed the connection");
     } catch (IOException | RuntimeException e) {
-      LOG.log(System.Logger.Level.WARNING, "a connection to the dhcp daemon failed: " + e, e);
+      LOG.get().log(System.Logger.Level.WARNING, "a connection to the dhcp daemon failed: " + e, e);
     }
   }
 
@@ -106,7 +110,7 @@ record DhcpRpcServer(LocalLeases leases) {
     } catch (CniException e) {
       error = e.getMessage();
     } catch (RuntimeException e) {
-      LOG.log(System.Logger.Level.ERROR, "serving " + method, e);
+      LOG.get().log(System.Logger.Level.ERROR, "serving " + method, e);
       error = "unexpected " + e;
     }
     writer.write(

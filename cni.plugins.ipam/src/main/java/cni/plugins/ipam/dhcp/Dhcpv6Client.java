@@ -274,7 +274,7 @@ final class Dhcpv6Client implements DhcpClient {
       if (validLifetime > 0) { // 0 withdraws the address
         preferred = Math.min(preferred, preferredLifetime);
         valid = Math.min(valid, validLifetime);
-        var cidr = new Cidr(InetAddresses.of(address), 128);
+        var cidr = Cidr.ofHost(InetAddresses.of(address));
         ips.add(new Result.IpConfig(cidr, Optional.empty(), OptionalInt.empty()));
       }
     }

@@ -1,13 +1,13 @@
 package cni.plugins.ipam.dhcp;
 
-import static cni.plugins.ipam.Log.LOG;
-
 import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.internal.AtomicFiles;
+import cni.api.internal.IoErrors;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.file.Flock;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -31,6 +31,8 @@ import java.util.function.Predicate;
  * @param path the directory, created when the first lease is written
  */
 record LeaseDirectory(Path path) {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
+
   private static final String SUFFIX = ".lease";
   private static final int NAME_BYTES = 16;
   private static final Duration LOCK_TIMEOUT = Duration.ofSeconds(10);
@@ -69,7 +71,7 @@ record LeaseDirectory(Path path) {
     } catch (IOException e) {
       throw ioFailure("reading " + file, e);
     } catch (CniException e) {
-      LOG.log(System.Logger.Level.WARNING, "ignored: " + file + ": " + e.getMessage());
+      LOG.get().log(System.Logger.Level.WARNING, "ignored: " + file + ": " + e.getMessage());
       return Optional.empty();
     }
   }
@@ -159,6 +161,6 @@ record LeaseDirectory(Path path) {
   }
 
   static CniException ioFailure(String what, IOException e) {
-    return new CniException(ErrorCode.IO_FAILURE, what + ": " + e, e);
+    return new CniException(ErrorCode.IO_FAILURE, what + ": " + IoErrors.describe(e), e);
   }
 }

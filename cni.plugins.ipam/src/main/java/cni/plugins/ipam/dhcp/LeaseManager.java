@@ -1,6 +1,5 @@
 package cni.plugins.ipam.dhcp;
 
-import static cni.plugins.ipam.Log.LOG;
 import static java.lang.System.Logger.Level.INFO;
 import static java.lang.System.Logger.Level.WARNING;
 
@@ -10,6 +9,7 @@ import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.InetAddresses;
 import cni.api.PluginEvent;
+import cni.api.internal.LazyLogger;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.file.Path;
@@ -32,6 +32,8 @@ import org.jspecify.annotations.Nullable;
  * process that has ended are adopted by another one.
  */
 final class LeaseManager implements AutoCloseable {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
+
   /** How long a release tries to reach the server. */
   private static final Duration RELEASE_TIMEOUT = Duration.ofSeconds(2);
 
@@ -86,7 +88,7 @@ final class LeaseManager implements AutoCloseable {
     try {
       adopt();
     } catch (CniException | RuntimeException e) {
-      LOG.log(WARNING, "leases without a live owner cannot be adopted", e);
+      LOG.get().log(WARNING, "leases without a live owner cannot be adopted", e);
     }
   }
 
@@ -101,12 +103,12 @@ final class LeaseManager implements AutoCloseable {
         if (!lease.binding().isEnded() && !isOwnerAlive(lease)) {
           Lease own = lease.with(lease.binding(), ownerId(), lease.linkIdentity());
           if (directory.replace(lease, own)) {
-            LOG.log(INFO, "{0}: adopted, {1}", own.clientId(), describe(own));
+            LOG.get().log(INFO, "{0}: adopted, {1}", own.clientId(), describe(own));
             schedule(file(own), Duration.ZERO);
           }
         }
       } catch (CniException e) {
-        LOG.log(WARNING, lease.clientId() + ": cannot be adopted", e);
+        LOG.get().log(WARNING, lease.clientId() + ": cannot be adopted", e);
       }
     }
   }
@@ -152,7 +154,7 @@ final class LeaseManager implements AutoCloseable {
         lease = acquire(wanted, link, List.of(), deadline);
       }
       schedule(file, lease.binding().untilRenewal());
-      LOG.log(INFO, "{0}: {1}", lease.clientId(), describe(lease));
+      LOG.get().log(INFO, "{0}: {1}", lease.clientId(), describe(lease));
       return lease;
     } catch (IOException e) {
       throw LeaseDirectory.ioFailure("dhcp for " + wanted.clientId(), e);
@@ -225,10 +227,11 @@ final class LeaseManager implements AutoCloseable {
             DhcpClient client = lease.family().open(link, lease, deadline)) {
           client.release(lease.binding());
         }
-        LOG.log(INFO, "{0}: released, {1}", lease.clientId(), describe(lease));
+        LOG.get().log(INFO, "{0}: released, {1}", lease.clientId(), describe(lease));
       }
     } catch (CniException | IOException e) {
-      LOG.log(WARNING, lease.clientId() + ": the server cannot be notified of the release", e);
+      LOG.get()
+          .log(WARNING, lease.clientId() + ": the server cannot be notified of the release", e);
     }
   }
 
@@ -249,7 +252,7 @@ final class LeaseManager implements AutoCloseable {
       cancel(file);
       scheduled.put(file, timer.schedule(() -> startService(file), millis, TimeUnit.MILLISECONDS));
     } catch (RejectedExecutionException e) {
-      LOG.log(System.Logger.Level.DEBUG, "not scheduled after close: " + file);
+      LOG.get().log(System.Logger.Level.DEBUG, "not scheduled after close: " + file);
     }
   }
 
@@ -269,7 +272,7 @@ final class LeaseManager implements AutoCloseable {
         renewal.service(file, lease.get());
       }
     } catch (CniException | IOException | RuntimeException e) {
-      LOG.log(WARNING, file + ": " + e.getMessage(), e);
+      LOG.get().log(WARNING, file + ": " + e.getMessage(), e);
       schedule(file, SCAN_INTERVAL);
     }
   }

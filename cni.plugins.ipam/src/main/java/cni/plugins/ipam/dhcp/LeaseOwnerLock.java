@@ -1,9 +1,8 @@
 package cni.plugins.ipam.dhcp;
 
-import static cni.plugins.ipam.Log.LOG;
-
 import cni.api.CniException;
 import cni.api.internal.AtomicFiles;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.file.Flock;
@@ -22,6 +21,8 @@ import java.util.UUID;
  * @param lock the lock, held until {@link #close}
  */
 record LeaseOwnerLock(String ownerId, Path file, Flock lock) implements AutoCloseable {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
+
   private static final String PREFIX = "keeper-";
 
   /**
@@ -73,7 +74,7 @@ record LeaseOwnerLock(String ownerId, Path file, Flock lock) implements AutoClos
     try {
       Files.deleteIfExists(file);
     } catch (IOException e) {
-      LOG.log(System.Logger.Level.DEBUG, "unlocked, but not deleted: " + file, e);
+      LOG.get().log(System.Logger.Level.DEBUG, "unlocked, but not deleted: " + file, e);
     } finally {
       lock.close();
     }

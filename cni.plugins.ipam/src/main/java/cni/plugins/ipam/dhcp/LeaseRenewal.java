@@ -1,6 +1,5 @@
 package cni.plugins.ipam.dhcp;
 
-import static cni.plugins.ipam.Log.LOG;
 import static java.lang.System.Logger.Level.DEBUG;
 import static java.lang.System.Logger.Level.ERROR;
 import static java.lang.System.Logger.Level.INFO;
@@ -12,6 +11,7 @@ import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.InetAddresses;
 import cni.api.PluginEvent;
+import cni.api.internal.LazyLogger;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -23,6 +23,8 @@ import java.util.function.Consumer;
  * expired when no server extends it (RFC 2131, section 4.4.5; RFC 8415, section 18.2.4).
  */
 final class LeaseRenewal {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
+
   /** How long one renewal waits for the server's answer. */
   private static final Duration REQUEST_TIMEOUT = Duration.ofSeconds(2);
 
@@ -49,10 +51,11 @@ final class LeaseRenewal {
     }
     Optional<ContainerLink> open = ContainerLink.ofLease(lease);
     if (open.isEmpty()) {
-      LOG.log(
-          INFO,
-          "{0}: the interface does not exist any more; the lease is dropped",
-          lease.clientId());
+      LOG.get()
+          .log(
+              INFO,
+              "{0}: the interface does not exist any more; the lease is dropped",
+              lease.clientId());
       directory.delete(file);
       publishLost(lease, "interface " + lease.id().interfaceName() + " does not exist any more");
       return;
@@ -77,17 +80,18 @@ final class LeaseRenewal {
       if (renewed.isPresent()) {
         Lease longer = lease.with(renewed.get());
         if (directory.replace(lease, longer)) {
-          LOG.log(DEBUG, "{0}: renewed, {1}", lease.clientId(), LeaseManager.describe(longer));
+          LOG.get()
+              .log(DEBUG, "{0}: renewed, {1}", lease.clientId(), LeaseManager.describe(longer));
           manager.schedule(file, longer.binding().untilRenewal());
         }
         return;
       }
     } catch (LeaseRefusedException e) {
-      LOG.log(WARNING, lease.clientId() + ": " + e.getMessage());
+      LOG.get().log(WARNING, lease.clientId() + ": " + e.getMessage());
       reacquire(file, lease, link);
       return;
     } catch (CniException | IOException e) {
-      LOG.log(WARNING, lease.clientId() + ": " + e.getMessage());
+      LOG.get().log(WARNING, lease.clientId() + ": " + e.getMessage());
     }
     // Retry after half of the remaining time (RFC 2131, section 4.4.5).
     Duration remaining = anyServer ? binding.untilExpiry() : binding.untilRebinding();
@@ -102,7 +106,8 @@ final class LeaseRenewal {
       Lease acquired =
           manager.acquire(
               lease, link, lease.binding().addresses(), Deadline.after(REACQUIRE_TIMEOUT));
-      LOG.log(INFO, "{0}: granted again, {1}", lease.clientId(), LeaseManager.describe(acquired));
+      LOG.get()
+          .log(INFO, "{0}: granted again, {1}", lease.clientId(), LeaseManager.describe(acquired));
       manager.schedule(file, acquired.binding().untilRenewal());
     } catch (LeaseRefusedException e) {
       expire(lease, link, String.valueOf(e.getMessage()));
@@ -117,12 +122,13 @@ final class LeaseRenewal {
   /** Removes the addresses from the interface. The file is kept for CHECK to report the expiry. */
   private void expire(Lease lease, ContainerLink link, String reason)
       throws CniException, IOException {
-    LOG.log(
-        ERROR,
-        "{0}: the lease is lost: {1}; {2}",
-        lease.clientId(),
-        reason,
-        LeaseManager.describe(lease));
+    LOG.get()
+        .log(
+            ERROR,
+            "{0}: the lease is lost: {1}; {2}",
+            lease.clientId(),
+            reason,
+            LeaseManager.describe(lease));
     publishLost(lease, reason);
     link.removeAddresses(lease.binding().addresses());
     directory.replace(lease, lease.with(lease.binding().ended()));

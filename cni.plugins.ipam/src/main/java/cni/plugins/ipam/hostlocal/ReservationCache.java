@@ -1,8 +1,7 @@
 package cni.plugins.ipam.hostlocal;
 
-import static cni.plugins.ipam.Log.LOG;
-
 import cni.api.internal.FileRecycler;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.file.InotifyWatch;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -40,6 +39,8 @@ import org.jspecify.annotations.Nullable;
  * </ul>
  */
 final class ReservationCache implements AutoCloseable {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
+
   /** Enough for as many containers as are usually created and deleted at the same time. */
   private static final int MAX_RECYCLED_FILES = 64;
 
@@ -96,8 +97,11 @@ final class ReservationCache implements AutoCloseable {
       return Optional.of(
           new ReservationCache(directoryKey, InotifyWatch.open(directory), directory));
     } catch (IOException e) {
-      LOG.log(
-          System.Logger.Level.DEBUG, directory + " cannot be watched; it is read at each call", e);
+      LOG.get()
+          .log(
+              System.Logger.Level.DEBUG,
+              directory + " cannot be watched; it is read at each call",
+              e);
       return Optional.empty();
     }
   }
@@ -168,7 +172,8 @@ final class ReservationCache implements AutoCloseable {
       ownChanges.clear();
       return names.isPresent();
     } catch (IOException e) {
-      LOG.log(System.Logger.Level.DEBUG, "inotify failed; the reservations are read again", e);
+      LOG.get()
+          .log(System.Logger.Level.DEBUG, "inotify failed; the reservations are read again", e);
       return false;
     }
   }

@@ -5,6 +5,7 @@ import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.InetAddresses;
 import cni.api.internal.AtomicFiles;
+import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.channels.ClosedByInterruptException;
@@ -365,7 +366,7 @@ final class ReservationStore implements AutoCloseable {
     if (e instanceof ClosedByInterruptException) {
       return CniException.interrupted(what);
     }
-    return new CniException(ErrorCode.IO_FAILURE, what + ": " + e, e);
+    return new CniException(ErrorCode.IO_FAILURE, what + ": " + IoErrors.describe(e), e);
   }
 
   /** Returns the cache to the pool, unless events were lost, and unlocks the directory. */

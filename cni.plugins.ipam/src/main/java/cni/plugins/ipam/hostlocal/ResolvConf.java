@@ -3,6 +3,7 @@ package cni.plugins.ipam.hostlocal;
 import cni.api.CniException;
 import cni.api.Dns;
 import cni.api.ErrorCode;
+import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -25,7 +26,9 @@ final class ResolvConf {
       return parse(Files.readAllLines(file, StandardCharsets.ISO_8859_1));
     } catch (IOException e) {
       throw new CniException(
-          ErrorCode.IO_FAILURE, "ipam.resolvConf " + file + " cannot be read: " + e, e);
+          ErrorCode.IO_FAILURE,
+          "ipam.resolvConf " + file + " cannot be read: " + IoErrors.reason(e),
+          e);
     }
   }
 

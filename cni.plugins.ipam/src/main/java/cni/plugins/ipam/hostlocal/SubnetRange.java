@@ -34,7 +34,7 @@ record SubnetRange(Cidr subnet, InetAddress first, InetAddress last, InetAddress
     if (subnet.prefix() > bits - MIN_HOST_BITS) {
       throw config.invalid(
           "subnet",
-          "is too small to give out addresses; its prefix must be at most /"
+          "is too small to allocate addresses from; its prefix must be at most /"
               + (bits - MIN_HOST_BITS));
     }
     InetAddress second = offset(subnet.address(), 1);

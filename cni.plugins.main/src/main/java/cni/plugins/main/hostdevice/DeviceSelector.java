@@ -4,6 +4,7 @@ import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.ErrorCode;
 import cni.api.PluginConfig;
+import cni.api.internal.IoErrors;
 import cni.netlink.ffm.route.Mac;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
@@ -126,7 +127,8 @@ sealed interface DeviceSelector {
         case ByMac _ -> new SysfsDevice(Optional.empty(), false, Optional.empty());
       };
     } catch (IOException e) {
-      throw new CniException(ErrorCode.IO_FAILURE, this + " cannot be looked up: " + e, e);
+      throw new CniException(
+          ErrorCode.IO_FAILURE, this + " cannot be looked up: " + IoErrors.describe(e), e);
     }
   }
 

@@ -14,7 +14,6 @@ import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.Link;
 import cni.plugins.main.InterfacePlugin;
 import cni.plugins.support.AttachmentCheck;
-import cni.plugins.support.Attempt;
 import cni.plugins.support.InterfaceConfigurator;
 import cni.plugins.support.Ipam;
 import cni.plugins.support.NetNsSession;
@@ -42,9 +41,8 @@ public final class HostDevicePlugin implements NetworkPlugin {
     try (NetNsSession host = NetNsSession.openHost(request.context());
         NetNs hostNetns = hostNetns(request.context());
         NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
-      return Attempt.orTakeBack(
+      return rollback.guard(
           "lending a device to " + request.attachment().sandbox(),
-          rollback,
           () -> {
             var lent = new MovedDevice(host, hostNetns, sandbox);
             DeviceSelector.SysfsDevice entry = lookUp(device, host);

@@ -10,6 +10,7 @@ import cni.netlink.ffm.route.InterfaceAddress;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.plugins.support.AttachmentCheck;
+import cni.plugins.support.InterfaceAddresses;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -65,14 +66,12 @@ public final class LoopbackPlugin implements NetworkPlugin {
       throws CniException, IOException {
     List<Result.IpConfig> ips = new ArrayList<>();
     for (InterfaceAddress it : sandbox.rtnetlink().addresses(lo.index())) {
+      Cidr cidr = InterfaceAddresses.cidr(it);
       if (!it.address().isLoopbackAddress()) {
         throw new CniException(
             ErrorCode.INTERNAL,
-            "interface lo has address "
-                + new Cidr(it.address(), it.prefix())
-                + ", which is not a loopback address");
+            "interface lo has address " + cidr + ", which is not a loopback address");
       }
-      Cidr cidr = new Cidr(it.address(), it.prefix());
       ips.add(new Result.IpConfig(cidr, Optional.empty(), OptionalInt.of(0)));
     }
     return ips;

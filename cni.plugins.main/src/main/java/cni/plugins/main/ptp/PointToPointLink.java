@@ -17,6 +17,7 @@ import cni.netlink.ffm.route.RtnetlinkConstants;
 import cni.plugins.main.InterfacePlugin;
 import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.Forwarding;
+import cni.plugins.support.InterfaceAddresses;
 import cni.plugins.support.InterfaceConfigurator;
 import cni.plugins.support.Ipam;
 import cni.plugins.support.NetNsSession;
@@ -92,11 +93,7 @@ final class PointToPointLink {
   }
 
   private static List<Cidr> gateways(List<Result.IpConfig> ips) {
-    return ips.stream().map(ip -> hostPrefix(ip.gateway().orElseThrow())).distinct().toList();
-  }
-
-  private static Cidr hostPrefix(InetAddress address) {
-    return new Cidr(address, InetAddresses.bits(address));
+    return ips.stream().map(ip -> Cidr.ofHost(ip.gateway().orElseThrow())).distinct().toList();
   }
 
   private static List<NetlinkRequest> hostRequests(Link hostEnd, List<Result.IpConfig> ips) {
@@ -114,7 +111,7 @@ final class PointToPointLink {
   }
 
   private static Route containerRoute(Link hostEnd, Result.IpConfig ip) {
-    Cidr address = hostPrefix(ip.address().address());
+    Cidr address = Cidr.ofHost(ip.address().address());
     return Route.unicast(
             address.address(), address.prefix(), new Route.Hop(hostEnd.index(), Optional.empty()))
         .withAttributes(
@@ -127,7 +124,7 @@ final class PointToPointLink {
     for (Result.IpConfig ip : ips) {
       Cidr network = ip.address().network();
       InetAddress source = ip.address().address();
-      Cidr gateway = hostPrefix(ip.gateway().orElseThrow());
+      Cidr gateway = Cidr.ofHost(ip.gateway().orElseThrow());
       var onLink = new Route.Hop(end.index(), Optional.empty());
       var byGateway = new Route.Hop(end.index(), ip.gateway());
       boolean hasNetwork = network.prefix() < InetAddresses.bits(source);
@@ -169,12 +166,9 @@ final class PointToPointLink {
           "the peer of %s is %s, which prevResult does not name".formatted(name, hostEnd.name()));
     }
     AttachmentCheck.requireLink(host, expected.get(), "the host");
-    List<Cidr> there =
-        host.rtnetlink().addresses(hostEnd.index()).stream()
-            .map(it -> new Cidr(it.address(), it.prefix()))
-            .toList();
+    List<Cidr> there = InterfaceAddresses.cidrs(host.rtnetlink().addresses(hostEnd.index()));
     for (Result.IpConfig ip : ips) {
-      if (ip.gateway().isPresent() && !there.contains(hostPrefix(ip.gateway().get()))) {
+      if (ip.gateway().isPresent() && !there.contains(Cidr.ofHost(ip.gateway().get()))) {
         throw AttachmentCheck.mismatch(
             "interface %s on the host does not have the gateway's address %s; it has %s"
                 .formatted(hostEnd.name(), InetAddresses.format(ip.gateway().get()), there));
@@ -184,7 +178,7 @@ final class PointToPointLink {
   }
 
   private void requireRoute(Link hostEnd, Result.IpConfig ip) throws CniException, IOException {
-    Cidr address = hostPrefix(ip.address().address());
+    Cidr address = Cidr.ofHost(ip.address().address());
     int family = address.isV4() ? RtnetlinkConstants.AF_INET : RtnetlinkConstants.AF_INET6;
     boolean there =
         host.rtnetlink().routes(family).stream()

@@ -11,7 +11,6 @@ import cni.api.Rollback;
 import cni.netlink.ffm.route.Link;
 import cni.plugins.main.InterfacePlugin;
 import cni.plugins.support.AttachmentCheck;
-import cni.plugins.support.Attempt;
 import cni.plugins.support.Ipam;
 import cni.plugins.support.Masquerade;
 import cni.plugins.support.NetNsSession;
@@ -55,9 +54,8 @@ public final class PtpPlugin implements NetworkPlugin {
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context());
         NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
-      return Attempt.orTakeBack(
+      return rollback.guard(
           "attaching " + request.attachment().sandbox() + " by ptp",
-          rollback,
           () -> {
             var pair = new PointToPointLink(request, host, sandbox);
             Result result = pair.create(mtu, rollback);

@@ -1,7 +1,5 @@
 package cni.plugins.meta.bandwidth;
 
-import static cni.plugins.meta.Log.LOG;
-
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.ErrorCode;
@@ -11,6 +9,7 @@ import cni.api.NetworkRequest;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.SpecVersion;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.route.Link;
@@ -20,7 +19,6 @@ import cni.netlink.ffm.tc.TcConstants;
 import cni.netlink.ffm.tc.TcFilter;
 import cni.plugins.meta.PreviousResult;
 import cni.plugins.support.AttachmentCheck;
-import cni.plugins.support.Attempt;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -34,6 +32,8 @@ import java.util.stream.Collectors;
  * on an ifb that this goes through first. Names and layout are the reference plugin's.
  */
 public final class BandwidthPlugin implements NetworkPlugin {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
+
   private static final int FILTER_PRIORITY = 1;
 
   /** The plugin as the runtime makes it. */
@@ -62,9 +62,8 @@ public final class BandwidthPlugin implements NetworkPlugin {
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context());
         NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
-      return Attempt.orTakeBack(
+      return rollback.guard(
           "limiting " + request.attachment().interfaceName(),
-          rollback,
           () -> {
             Link port = requireHostVeth(request, previous, host, sandbox);
             int index = port.index();
@@ -205,7 +204,7 @@ public final class BandwidthPlugin implements NetworkPlugin {
     try {
       config = BandwidthConfig.parse(request.config());
     } catch (CniException e) {
-      LOG.log(System.Logger.Level.DEBUG, "with this nothing can have been limited", e);
+      LOG.get().log(System.Logger.Level.DEBUG, "with this nothing can have been limited", e);
       return;
     }
     Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);

@@ -1,6 +1,5 @@
 package cni.plugins.meta.debug;
 
-import static cni.plugins.meta.Log.LOG;
 import static java.nio.file.StandardOpenOption.APPEND;
 import static java.nio.file.StandardOpenOption.CREATE;
 
@@ -16,6 +15,8 @@ import cni.api.NetworkRequest;
 import cni.api.PluginRequest;
 import cni.api.Result;
 import cni.api.ResultJson;
+import cni.api.internal.IoErrors;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.process.ChildEnvironment;
 import cni.netlink.ffm.process.ChildProcess;
@@ -37,6 +38,8 @@ import tools.jackson.databind.node.ObjectNode;
  * and {@code checkHooks} in the container's namespace. For tests of chains and runtimes.
  */
 public final class DebugPlugin implements NetworkPlugin {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
+
   private static final int MAX_OUTPUT_BYTES = 64 * 1024;
 
   /** The plugin as the runtime makes it. */
@@ -123,7 +126,9 @@ public final class DebugPlugin implements NetworkPlugin {
       Files.write(Path.of(file.get()), bytes, CREATE, APPEND);
     } catch (IOException | InvalidPathException e) {
       throw new CniException(
-          ErrorCode.IO_FAILURE, "cniOutput " + file.get() + " cannot be written: " + e, e);
+          ErrorCode.IO_FAILURE,
+          "cniOutput " + file.get() + " cannot be written: " + IoErrors.reason(e),
+          e);
     }
   }
 
@@ -169,12 +174,13 @@ public final class DebugPlugin implements NetworkPlugin {
                     command, ChildEnvironment.inherited(), new byte[0], MAX_OUTPUT_BYTES))) {
       boolean ended = process.communicate(patience);
       if (!ended || process.exitStatus().orElse(1) != 0) {
-        LOG.log(
-            System.Logger.Level.WARNING,
-            "hook " + command + " failed: " + process.output() + process.errorOutput());
+        LOG.get()
+            .log(
+                System.Logger.Level.WARNING,
+                "hook " + command + " failed: " + process.output() + process.errorOutput());
       }
     } catch (KernelException e) {
-      LOG.log(System.Logger.Level.WARNING, "hook " + command + ": " + e.getMessage());
+      LOG.get().log(System.Logger.Level.WARNING, "hook " + command + ": " + e.getMessage());
     } catch (InterruptedException e) {
       throw CniException.interrupted("running hook " + command);
     }

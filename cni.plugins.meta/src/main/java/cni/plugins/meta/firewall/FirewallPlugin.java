@@ -20,7 +20,6 @@ import cni.netlink.ffm.nftables.Transaction;
 import cni.plugins.meta.PreviousResult;
 import cni.plugins.meta.firewall.FirewallConfig.Backend;
 import cni.plugins.support.AttachmentCheck;
-import cni.plugins.support.Attempt;
 import cni.plugins.support.NetNsSession;
 import cni.plugins.support.RuleOwner;
 import java.io.IOException;
@@ -83,9 +82,8 @@ public final class FirewallPlugin implements NetworkPlugin {
     Optional<IngressPolicyRules> isolation = isolation(config, previous);
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      return Attempt.orTakeBack(
+      return rollback.guard(
           "letting packets pass",
-          rollback,
           () -> {
             boolean asked = usesFirewalld(config.backend(), request.context());
             if (asked) {

@@ -1,9 +1,8 @@
 package cni.plugins.meta.firewall;
 
-import static cni.plugins.meta.Log.LOG;
-
 import cni.api.CniException;
 import cni.api.ErrorCode;
+import cni.api.internal.LazyLogger;
 import cni.plugins.support.AttachmentCheck;
 import java.io.IOException;
 import java.net.ConnectException;
@@ -19,6 +18,8 @@ import java.util.List;
  * @param socket that of the system's message bus
  */
 record FirewalldClient(Path socket) {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
+
   private static final String BUS_NAME = "org.fedoraproject.FirewallD1";
   private static final String OBJECT_PATH = "/org/fedoraproject/FirewallD1";
   private static final String ZONE_INTERFACE = "org.fedoraproject.FirewallD1.zone";
@@ -94,7 +95,8 @@ record FirewalldClient(Path socket) {
         try {
           bus.invoke(BUS_NAME, OBJECT_PATH, ZONE_INTERFACE, "removeSource", zone, source);
         } catch (DbusConnection.ErrorReplyException e) {
-          LOG.log(System.Logger.Level.DEBUG, "nothing to remove", e); // not there, or no such zone
+          LOG.get()
+              .log(System.Logger.Level.DEBUG, "nothing to remove", e); // not there, or no such zone
         }
       }
     } catch (IOException e) {

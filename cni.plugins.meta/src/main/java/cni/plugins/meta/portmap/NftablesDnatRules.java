@@ -136,7 +136,7 @@ final class NftablesDnatRules {
       wanted.add(labelled(hostPorts, rule, id, owner));
     }
     if (config.snat()) {
-      Cidr from = new Cidr(container.address(), bits()); // the container to itself
+      Cidr from = Cidr.ofHost(container.address()); // the container to itself
       Cidr everything = Cidr.defaultRoute(container.address());
       wanted.add(masqueradeRule(config.masqueradeAll() ? everything : from, container, id, owner));
       if (v4 && !config.masqueradeAll()) {

@@ -1,7 +1,5 @@
 package cni.plugins.meta.portmap;
 
-import static cni.plugins.meta.Log.LOG;
-
 import cni.api.AttachmentRequest;
 import cni.api.Cidr;
 import cni.api.CniException;
@@ -10,6 +8,7 @@ import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.Result;
 import cni.api.Rollback;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.nftables.ConntrackSocket;
@@ -23,7 +22,6 @@ import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.Route;
 import cni.plugins.meta.PreviousResult;
 import cni.plugins.support.AttachmentCheck;
-import cni.plugins.support.Attempt;
 import cni.plugins.support.NetNsSession;
 import cni.plugins.support.RuleBackend;
 import cni.plugins.support.RuleOwner;
@@ -41,6 +39,8 @@ import java.util.stream.Collectors;
  * way.
  */
 public final class PortMapPlugin implements NetworkPlugin {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
+
   private static final List<Boolean> FAMILIES = List.of(true, false);
 
   /** The plugin as the runtime makes it. */
@@ -60,9 +60,8 @@ public final class PortMapPlugin implements NetworkPlugin {
     }
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      return Attempt.orTakeBack(
+      return rollback.guard(
           "mapping ports " + config.mappings(),
-          rollback,
           () -> {
             List<Cidr> addresses = PreviousResult.firstAddressPerFamily(request, previous);
             host.nftables().update(there -> planAdd(there, request, config, addresses));
@@ -159,9 +158,10 @@ public final class PortMapPlugin implements NetworkPlugin {
           udp.stream().map(PortMapping::hostPort).collect(Collectors.toUnmodifiableSet());
       connections.deleteConnections(v4 ? TableFamily.IP : TableFamily.IP6, RuleBuilder.UDP, ports);
     } catch (IOException e) {
-      LOG.log(
-          System.Logger.Level.WARNING,
-          "earlier connections to " + udp + " go on to where they went: " + e.getMessage());
+      LOG.get()
+          .log(
+              System.Logger.Level.WARNING,
+              "earlier connections to " + udp + " go on to where they went: " + e.getMessage());
     }
   }
 
@@ -237,7 +237,7 @@ public final class PortMapPlugin implements NetworkPlugin {
       PortMapConfig config = PortMapConfig.parse(request.config());
       FAMILIES.forEach(v4 -> forgetUdpConnections(host, config, v4));
     } catch (CniException e) {
-      LOG.log(System.Logger.Level.DEBUG, "no connections to forget", e);
+      LOG.get().log(System.Logger.Level.DEBUG, "no connections to forget", e);
     }
   }
 

@@ -1,6 +1,5 @@
 package cni.plugins.meta.sbr;
 
-import static cni.plugins.meta.Log.LOG;
 import static java.util.Comparator.comparing;
 
 import cni.api.AttachmentRequest;
@@ -12,6 +11,7 @@ import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.Result;
 import cni.api.Rollback;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.route.InterfaceAddress;
@@ -22,7 +22,6 @@ import cni.netlink.ffm.route.RouteSocket;
 import cni.netlink.ffm.route.RtnetlinkConstants;
 import cni.plugins.meta.PreviousResult;
 import cni.plugins.support.AttachmentCheck;
-import cni.plugins.support.Attempt;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -39,6 +38,8 @@ import java.util.Set;
  * the interface's routes.
  */
 public final class SbrPlugin implements NetworkPlugin {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
+
   private static final int FIRST_TABLE = 100;
   private static final List<Integer> FAMILIES =
       List.of(RtnetlinkConstants.AF_INET, RtnetlinkConstants.AF_INET6);
@@ -59,9 +60,8 @@ public final class SbrPlugin implements NetworkPlugin {
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context());
         NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
-      return Attempt.orTakeBack(
+      return rollback.guard(
           "routing " + request.attachment().interfaceName() + " apart",
-          rollback,
           () -> {
             RouteSocket routing = sandbox.rtnetlink();
             if (config.table().isPresent()) {
@@ -133,7 +133,7 @@ public final class SbrPlugin implements NetworkPlugin {
         try {
           routing.execute(sourceHintRoute(link, ip.address()).replaceRequest());
         } catch (NetlinkException e) { // packets find their way without it
-          LOG.log(System.Logger.Level.WARNING, "no source hint: " + e.getMessage());
+          LOG.get().log(System.Logger.Level.WARNING, "no source hint: " + e.getMessage());
         }
       }
     }

@@ -6,6 +6,7 @@ import cni.api.ConfigObject;
 import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.internal.AtomicFiles;
+import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryIteratorException;
@@ -126,6 +127,6 @@ record SavedLinkSettings(Path directory) {
   }
 
   private static CniException failure(String what, Exception e) {
-    return new CniException(ErrorCode.IO_FAILURE, what + ": " + e, e);
+    return new CniException(ErrorCode.IO_FAILURE, what + ": " + IoErrors.describe(e), e);
   }
 }

@@ -3,6 +3,7 @@ package cni.plugins.meta.tuning;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Json;
+import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -36,7 +37,8 @@ record SysctlAllowList(Path file) {
     } catch (NoSuchFileException e) {
       return;
     } catch (IOException e) {
-      throw new CniException(ErrorCode.IO_FAILURE, file + " cannot be read: " + e, e);
+      throw new CniException(
+          ErrorCode.IO_FAILURE, file + " cannot be read: " + IoErrors.reason(e), e);
     }
     for (String key : keys) {
       if (!matches(lines, key)) {

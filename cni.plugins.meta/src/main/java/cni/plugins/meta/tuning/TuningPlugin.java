@@ -1,7 +1,5 @@
 package cni.plugins.meta.tuning;
 
-import static cni.plugins.meta.Log.LOG;
-
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.ConfigObject;
@@ -13,6 +11,7 @@ import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.Result;
 import cni.api.Rollback;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.file.Sysctl;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkConstants;
@@ -20,7 +19,6 @@ import cni.netlink.ffm.route.LinkUpdate;
 import cni.netlink.ffm.route.Mac;
 import cni.plugins.meta.PreviousResult;
 import cni.plugins.support.AttachmentCheck;
-import cni.plugins.support.Attempt;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.nio.file.InvalidPathException;
@@ -37,6 +35,8 @@ import tools.jackson.databind.node.ObjectNode;
  * earlier plugin of the chain made. DEL gives the interface the properties that it had before.
  */
 public final class TuningPlugin implements NetworkPlugin {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
+
   private final SysctlAllowList allowList;
 
   /** The plugin as the runtime makes it. */
@@ -61,9 +61,8 @@ public final class TuningPlugin implements NetworkPlugin {
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context());
         NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
-      return Attempt.orTakeBack(
+      return rollback.guard(
           "tuning " + request.attachment().interfaceName(),
-          rollback,
           () -> {
             setSysctls(request, config, sandbox, rollback);
             if (config.changesLink()) {
@@ -318,12 +317,13 @@ public final class TuningPlugin implements NetworkPlugin {
   }
 
   private static void warn(AttachmentRequest request, Exception e) {
-    LOG.log(
-        System.Logger.Level.WARNING,
-        "interface "
-            + request.attachment().interfaceName()
-            + " does not get back what it had before: "
-            + e.getMessage());
+    LOG.get()
+        .log(
+            System.Logger.Level.WARNING,
+            "interface "
+                + request.attachment().interfaceName()
+                + " does not get back what it had before: "
+                + e.getMessage());
   }
 
   @Override

@@ -23,7 +23,6 @@ import cni.netlink.ffm.route.RouteSocket;
 import cni.netlink.ffm.route.RtnetlinkConstants;
 import cni.plugins.meta.PreviousResult;
 import cni.plugins.support.AttachmentCheck;
-import cni.plugins.support.Attempt;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -81,9 +80,8 @@ public final class VrfPlugin implements NetworkPlugin {
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context());
         NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
-      return Attempt.orTakeBack(
+      return rollback.guard(
           "joining VRF " + config.name(),
-          rollback,
           () -> {
             Link vrf = ensureVrf(sandbox.rtnetlink(), config, rollback);
             enslave(

@@ -1,0 +1,68 @@
+package cni.api;
+
+import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.JsonNode;
+
+/**
+ * The errors for keys of a configuration, and the choice of their codes (SPEC section 5, "Error"):
+ * {@link ErrorCode#UNSUPPORTED_FIELD} (2) for a key, or a value of it, that is legal for other
+ * implementations of the plugin but not supported by this one; {@link ErrorCode#INVALID_CONFIG} (7)
+ * for everything else that is missing, malformed or contradictory.
+ *
+ * <p>Messages begin with the full path of the key and its value.
+ */
+final class ConfigErrors {
+  private static final int MAX_EXCERPT_LENGTH = 80;
+
+  private ConfigErrors() {}
+
+  /** Returns the error for a missing or invalid value; {@code why} continues the sentence. */
+  static CniException invalid(String path, @Nullable JsonNode value, String why) {
+    return new CniException(ErrorCode.INVALID_CONFIG, describe(path, value) + " " + why);
+  }
+
+  /** Returns the error for an unsupported key or value; {@code why} continues the sentence. */
+  static CniException unsupported(String path, @Nullable JsonNode value, String why) {
+    return new CniException(ErrorCode.UNSUPPORTED_FIELD, describe(path, value) + " " + why);
+  }
+
+  /** Returns the error for a string that a parser rejected with a message that continues it. */
+  static CniException unparsable(String path, String text, IllegalArgumentException cause) {
+    return new CniException(
+        ErrorCode.INVALID_CONFIG, path + " " + Json.quote(text) + " " + cause.getMessage(), cause);
+  }
+
+  /** Returns the error for a value of the wrong JSON type. */
+  static CniException wrongType(String path, JsonNode value, String expected) {
+    String actual = value.isNull() ? "null" : "the " + type(value) + " " + excerpt(value);
+    return new CniException(
+        ErrorCode.INVALID_CONFIG, path + " must be " + expected + ", not " + actual);
+  }
+
+  /** Returns the JSON type of a value, such as "a list". */
+  static String typeWithArticle(JsonNode value) {
+    return value.isNull() ? "null" : (value.isObject() ? "an " : "a ") + type(value);
+  }
+
+  private static String type(JsonNode value) {
+    return switch (value.getNodeType()) {
+      case ARRAY -> "list";
+      case OBJECT -> "object";
+      case STRING -> "string";
+      case NUMBER -> "number";
+      case BOOLEAN -> "boolean";
+      default -> "value";
+    };
+  }
+
+  private static String describe(String path, @Nullable JsonNode value) {
+    return value == null ? path : path + " " + excerpt(value);
+  }
+
+  private static String excerpt(JsonNode value) {
+    String text = value.toString();
+    return text.length() <= MAX_EXCERPT_LENGTH
+        ? text
+        : text.substring(0, MAX_EXCERPT_LENGTH - 3) + "...";
+  }
+}
