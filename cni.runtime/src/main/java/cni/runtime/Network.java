@@ -58,26 +58,26 @@ public final class Network {
     this.trace = trace;
   }
 
-  /** The network's name. */
+  /** Returns the network's name. */
   public String name() {
     return config.name();
   }
 
-  /** The network's configuration. */
+  /** Returns the network's configuration. */
   public NetworkConfig config() {
     return config;
   }
 
   /**
-   * The same network with a trace that its operations belong to; executables find it in their
-   * environment (TRACEPARENT, TRACESTATE, BAGGAGE).
+   * Returns the same network with a trace that its operations belong to; executables find it in
+   * their environment (TRACEPARENT, TRACESTATE, BAGGAGE).
    */
   public Network withTrace(TraceContext context) {
     return new Network(config, cni, context);
   }
 
   /**
-   * The version of the specification that plugins are called with: the newest that the
+   * Returns the version of the specification that plugins are called with: the newest that the
    * configuration offers, this library knows and every plugin supports (SPEC section 1, "Version
    * considerations"). Runs executables if the configuration offers several.
    *
@@ -194,7 +194,7 @@ public final class Network {
     removeFile(() -> cni.journal().remove(name(), attachment.id()));
   }
 
-  /** Only logs a failure: the attachment is gone, and repeating its DEL would not help. */
+  /** Removes a file. A failure is only logged: repeating the DEL of what is gone would not help. */
   private static void removeFile(CniRunnable removal) {
     try {
       removal.run();
@@ -203,7 +203,7 @@ public final class Network {
     }
   }
 
-  /** The stored result; absent, with a warning, if it cannot be read. */
+  /** Returns the stored result; absent, with a warning, if it cannot be read. */
   private Optional<Result> previousForDelete(Attachment attachment, SpecVersion version) {
     if (!version.atLeast(SpecVersion.V0_4_0)) {
       return Optional.empty(); // DEL had no previous result before
@@ -248,7 +248,10 @@ public final class Network {
     }
   }
 
-  /** While GC has the network's lock no ADD is under way, so those in the journal have died. */
+  /**
+   * Returns the attachments in the cache and in the journal that are not valid. ADDs in the journal
+   * have died, because none is under way while GC holds the network's lock.
+   */
   private List<Attachment> staleAttachments(Set<AttachmentId> valid) throws CniException {
     List<CachedAttachment> known = new ArrayList<>(cni.cache().list(Optional.empty()));
     known.addAll(cni.journal().list());
@@ -326,7 +329,9 @@ public final class Network {
     }
   }
 
-  /** The version; a plugin that is present but disabled is code 50 (not available), not 7. */
+  /**
+   * Returns the version; a plugin that is present but disabled is code 50 (not available), not 7.
+   */
   private SpecVersion versionForStatus() throws CniException {
     try {
       return version();
@@ -369,7 +374,8 @@ public final class Network {
   }
 
   /**
-   * The cache entry of an attachment: its result, and the arguments and configuration of its ADD.
+   * Returns the cache entry of an attachment: its result, and the arguments and configuration of
+   * its ADD.
    *
    * @return absent if it is not attached, or was attached by a libcni before 0.8, which stored the
    *     result alone
@@ -381,7 +387,7 @@ public final class Network {
   }
 
   /**
-   * The cached result of an attachment.
+   * Returns the cached result of an attachment.
    *
    * @return absent if it is not attached
    * @throws CniException code 4 if the id is malformed, code 5 or 6 if the result cannot be read
