@@ -6,7 +6,6 @@ import cni.api.AttachmentRequest;
 import cni.api.CallContext;
 import cni.api.CniException;
 import cni.api.ErrorCode;
-import cni.api.GcRequest;
 import cni.api.NetworkConfig;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
@@ -22,10 +21,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 
 /**
  * A network that containers are attached to: a configuration with its chain of plugins (SPEC
@@ -41,12 +36,6 @@ import java.util.concurrent.Future;
  */
 public final class Network {
   private static final LazyLogger LOG = new LazyLogger("cni.runtime");
-
-  /**
-   * How many stale attachments GC deletes at a time. The kernel waits out an RCU grace period for
-   * each deletion of a link; concurrent ones share it.
-   */
-  private static final int GC_PARALLELISM = 16;
 
   private final NetworkConfig config;
   private final Cni cni;
@@ -175,7 +164,8 @@ public final class Network {
     }
   }
 
-  private void delete(Attachment attachment, CallContext context) throws CniException {
+  /** Deletes an attachment; the caller holds the network's lock. */
+  void delete(Attachment attachment, CallContext context) throws CniException {
     try (var _ = cni.lockContainer(attachment.containerId(), context.deadline())) {
       SpecVersion version = new VersionNegotiation(config, cni.plugins()).negotiateOrNewest();
       Optional<Result> previous = previousForDelete(attachment, version);
@@ -235,75 +225,8 @@ public final class Network {
     }
     CallContext context = cni.newContext(trace);
     try (var _ = cni.networkLock().exclusive(name(), context.deadline())) {
-      var failures = new FailureCollector("GC of network " + name());
-      deleteAll(staleAttachments(valid), context, failures);
-      SpecVersion version = new VersionNegotiation(config, cni.plugins()).negotiateOrNewest();
-      if (Verb.GC.isDefinedIn(version)) {
-        for (PluginConfig plugin : config.plugins()) {
-          failures.collect(() -> gc(plugin, version, valid, context));
-        }
-      }
-      failures.collect(cni.journal()::sweep);
-      failures.throwIfAny();
+      new GcOperation(cni, this, valid, context).run();
     }
-  }
-
-  /**
-   * Returns the attachments in the cache and in the journal that are not valid. ADDs in the journal
-   * have died, because none is under way while GC holds the network's lock.
-   */
-  private List<Attachment> staleAttachments(Set<AttachmentId> valid) throws CniException {
-    List<CachedAttachment> known = new ArrayList<>(cni.cache().list(Optional.empty()));
-    known.addAll(cni.journal().list());
-    return known.stream()
-        .filter(it -> it.network().equals(name()))
-        .map(CachedAttachment::attachment)
-        .filter(it -> !valid.contains(it.id()))
-        .toList();
-  }
-
-  private void deleteAll(
-      List<Attachment> attachments, CallContext context, FailureCollector failures) {
-    if (attachments.isEmpty()) {
-      return;
-    }
-    var threads = Thread.ofPlatform().daemon().name("cni-gc-", 0).factory();
-    int count = Math.min(attachments.size(), GC_PARALLELISM);
-    try (ExecutorService executor = Executors.newFixedThreadPool(count, threads)) {
-      List<Future<Boolean>> deletions = new ArrayList<>();
-      for (Attachment attachment : attachments) {
-        deletions.add(
-            executor.submit(
-                () -> {
-                  delete(attachment, context);
-                  return true;
-                }));
-      }
-      deletions.forEach(deletion -> failures.collect(() -> join(deletion)));
-    }
-  }
-
-  private static void join(Future<?> deletion) throws CniException {
-    try {
-      deletion.get();
-    } catch (InterruptedException e) {
-      throw CniException.interrupted("deleting stale attachments");
-    } catch (ExecutionException e) {
-      switch (e.getCause()) {
-        case CniException failure -> throw failure;
-        case Error error -> throw error;
-        case RuntimeException unexpected -> throw unexpected;
-        case null, default -> throw new IllegalStateException(e);
-      }
-    }
-  }
-
-  private void gc(
-      PluginConfig plugin, SpecVersion version, Set<AttachmentId> valid, CallContext context)
-      throws CniException {
-    context.deadline().check("GC by " + plugin.type());
-    var request = new GcRequest(plugin.forRequest(name(), version, Map.of()), valid, context);
-    call(plugin, Verb.GC).run(() -> cni.plugins().find(plugin.type()).gc(request));
   }
 
   /**
