@@ -1,4 +1,4 @@
-/** The plugins that manage addresses: host-local, static, dhcp. */
+/** The address management (IPAM) plugins: host-local, static, dhcp. */
 module cni.plugins.ipam {
   requires cni.api;
   requires cni.netlink.ffm;

@@ -38,9 +38,7 @@ public final class PluginConfig {
         config
             .text("type")
             .orElseThrow(
-                () ->
-                    config.invalid(
-                        "type", "is missing: give the plugin's type, such as \"bridge\""));
+                () -> config.invalid("type", "is missing: name the plugin, as \"bridge\""));
     return new PluginConfig(config, Names.requirePluginType(type));
   }
 

@@ -65,7 +65,7 @@ final class DelegationRequirements {
               DelegationRequirements::failedDelegateGetsDel),
           new Requirement(
               "STATUS-2",
-              "the delegate's status counts",
+              "STATUS fails if the delegate's STATUS fails",
               "2, STATUS",
               "If a plugin relies on a delegated plugin (e.g. IPAM) to service ADD requests, it must"
                   + " also execute a STATUS request to that plugin when it receives a STATUS request"

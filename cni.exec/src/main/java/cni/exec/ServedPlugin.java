@@ -197,7 +197,7 @@ public final class ServedPlugin {
       if (verb != Verb.DEL) {
         throw e;
       }
-      err.println(plugin.type() + ": ignored by DEL: " + e.getMessage());
+      err.println(plugin.type() + ": DEL goes on without it: " + e.getMessage());
       return Optional.empty();
     }
   }

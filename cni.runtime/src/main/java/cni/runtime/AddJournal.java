@@ -50,7 +50,7 @@ final class AddJournal {
     this.recycler = recycler;
   }
 
-  /** Whether there is a readable entry of the attachment. */
+  /** Returns whether there is a readable entry of the attachment. */
   boolean has(String network, AttachmentId id) {
     return directory.has(network, id);
   }
@@ -118,7 +118,7 @@ final class AddJournal {
   }
 
   /**
-   * All entries, as {@link CacheDirectory#list}.
+   * Returns all entries, as {@link CacheDirectory#list}.
    *
    * @throws CniException code 5 if the directory cannot be read
    */

@@ -114,7 +114,7 @@ final class AddOperation {
     }
   }
 
-  /** The ADD has ended, however it did; an entry that stays is not a reason to report a failure. */
+  /** Removes the entry; a failure is only logged, because it does not change how the ADD ended. */
   private void removeFromJournal() {
     try {
       cni.journal().remove(config.name(), attachment.id());
@@ -149,7 +149,7 @@ final class AddOperation {
     }
   }
 
-  /** The request that DEL would derive, with the result at the time of the rollback. */
+  /** Returns the request that DEL would derive, with the result at the time of the rollback. */
   private AttachmentRequest rollbackRequest(PluginConfig derived, SpecVersion version) {
     Optional<Result> last = version.atLeast(SpecVersion.V0_4_0) ? previous : Optional.empty();
     return new AttachmentRequest(derived, attachment, last, context.forCleanup());

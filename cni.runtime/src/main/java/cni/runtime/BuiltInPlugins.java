@@ -68,17 +68,17 @@ final class BuiltInPlugins {
     LOG.get().log(System.Logger.Level.WARNING, it.toString());
   }
 
-  /** The plugin of a type; absent if there is none. */
+  /** Returns the plugin of a type; absent if there is none. */
   Optional<PluginRegistry.AvailablePlugin> find(String type) {
     return Optional.ofNullable(byType.get(type));
   }
 
-  /** All plugins by type, in alphabetical order. */
+  /** Returns all plugins by type, in alphabetical order. */
   Map<String, PluginRegistry.AvailablePlugin> all() {
     return byType;
   }
 
-  /** The plugins that cannot be used. */
+  /** Returns the plugins that cannot be used. */
   List<PluginRegistry.DisabledPlugin> disabled() {
     return disabled;
   }

@@ -45,8 +45,8 @@ final class CacheDirectory {
   }
 
   /**
-   * The directory in which files are written before they are renamed to their final place. It is
-   * apart from the results because libcni reads every file that it finds among those.
+   * Returns the directory in which files are written before they are renamed to their final place.
+   * It is apart from the results because libcni reads every file that it finds among those.
    */
   static Path temporary(Path cache) {
     return cache.resolve("unfinished");
@@ -64,17 +64,20 @@ final class CacheDirectory {
     return path;
   }
 
-  /** The name of an attachment's file. Each part has been checked not to contain a separator. */
+  /**
+   * Returns the name of an attachment's file. Each part has been checked not to contain a
+   * separator.
+   */
   static String fileName(String network, AttachmentId id) {
     return network + "-" + id.containerId() + "-" + id.interfaceName();
   }
 
-  /** The file of an entry that {@link ResultCache#requireStorable} has accepted. */
+  /** Returns the file of an entry that {@link ResultCache#requireStorable} has accepted. */
   Path file(ResultCacheEntry entry) {
     return path.resolve(fileName(entry.network(), entry.attachment().id()));
   }
 
-  /** The file of an attachment; absent if no file can have its name. */
+  /** Returns the file of an attachment; absent if no file can have its name. */
   Optional<Path> file(String network, AttachmentId id) {
     String name = fileName(network, id);
     if (name.getBytes(StandardCharsets.UTF_8).length > NAME_MAX) {
@@ -87,7 +90,7 @@ final class CacheDirectory {
     }
   }
 
-  /** Whether the directory has an entry of the attachment that can be read. */
+  /** Returns whether the directory has an entry of the attachment that can be read. */
   boolean has(String network, AttachmentId id) {
     Optional<Path> file = file(network, id);
     try {
@@ -98,7 +101,7 @@ final class CacheDirectory {
   }
 
   /**
-   * The entry of an attachment; absent if there is none, or only a bare result.
+   * Returns the entry of an attachment; absent if there is none, or only a bare result.
    *
    * @throws CniException code 5 or 6 if the file cannot be read or is not JSON
    */
@@ -108,7 +111,8 @@ final class CacheDirectory {
   }
 
   /**
-   * The content of an attachment's file; absent if there is no file or it is another attachment's.
+   * Returns the content of an attachment's file; absent if there is no file or it is another
+   * attachment's.
    *
    * @throws CniException code 5 or 6 if the file cannot be read or is not JSON
    */
@@ -134,8 +138,8 @@ final class CacheDirectory {
   }
 
   /**
-   * Whether a file with an attachment's name is the entry of another attachment. A file that cannot
-   * be read is not: it is taken for what its name says.
+   * Returns whether a file with an attachment's name is the entry of another attachment. A file
+   * that cannot be read is not: it is taken for what its name says.
    */
   static boolean isForeign(Path file, String network, AttachmentId id) {
     try {
@@ -145,7 +149,7 @@ final class CacheDirectory {
     }
   }
 
-  /** Whether the content is the entry of another attachment with the same file name. */
+  /** Returns whether the content is the entry of another attachment with the same file name. */
   private static boolean isForeign(ObjectNode json, String network, AttachmentId id) {
     String ownNetwork = json.path("networkName").asString(network);
     AttachmentId ownId = ResultCacheEntry.idOf(json);
@@ -155,8 +159,8 @@ final class CacheDirectory {
   }
 
   /**
-   * All entries, in the order of the file names. Files that cannot be read or are not an entry are
-   * skipped, as by libcni.
+   * Returns all entries, in the order of the file names. Files that cannot be read or are not an
+   * entry are skipped, as by libcni.
    *
    * @param containerId only the entries of that container
    * @throws CniException code 5 if the directory cannot be read

@@ -115,9 +115,9 @@ public final class Cni implements AutoCloseable {
   }
 
   /**
-   * The network with a name, as configured at the time of the call. Where several files define it,
-   * the first counts: {@code *.conflist} before {@code *.conf} and {@code *.json}, each in the
-   * order of the file names.
+   * Returns the network with a name, as configured at the time of the call. Where several files
+   * define it, the first counts: {@code *.conflist} before {@code *.conf} and {@code *.json}, each
+   * in the order of the file names.
    *
    * @throws CniException code 7 if no file of the configuration directory defines it or its
    *     configuration is invalid, code 6 if the file that may define it is not JSON, code 5 if a
@@ -127,13 +127,16 @@ public final class Cni implements AutoCloseable {
     return network(networks.load(name));
   }
 
-  /** A network with a configuration that the caller has parsed; the directory is not consulted. */
+  /**
+   * Returns a network with a configuration that the caller has parsed; the directory is not
+   * consulted.
+   */
   public Network network(NetworkConfig config) {
     return new Network(config, this, trace);
   }
 
   /**
-   * A network whose configuration is in the given file. Unless it says {@code
+   * Returns a network whose configuration is in the given file. Unless it says {@code
    * loadOnlyInlinedPlugins}, the {@code *.conf} files in the directory beside it that has the
    * network's name add plugins to the chain.
    *
@@ -145,7 +148,8 @@ public final class Cni implements AutoCloseable {
   }
 
   /**
-   * All networks of the configuration directory, in the order of the files that define them.
+   * Returns all networks of the configuration directory, in the order of the files that define
+   * them.
    *
    * @throws CniException as {@link #network(String)}, for the first file that is at fault
    */
@@ -157,15 +161,15 @@ public final class Cni implements AutoCloseable {
     return all;
   }
 
-  /** The plugins that are available to networks. */
+  /** Returns the plugins that are available to networks. */
   public PluginRegistry plugins() {
     return plugins;
   }
 
   /**
-   * The attachments in the cache, of all networks and containers and whichever process added them,
-   * in the order of the file names. Files that are not readable as a cache entry are skipped, as by
-   * libcni.
+   * Returns the attachments in the cache, of all networks and containers and whichever process
+   * added them, in the order of the file names. Files that are not readable as a cache entry are
+   * skipped, as by libcni.
    *
    * @throws CniException code 5 if the cache directory cannot be read
    */
@@ -174,7 +178,7 @@ public final class Cni implements AutoCloseable {
   }
 
   /**
-   * The attachments of a container in the cache, as {@link #attachments()}.
+   * Returns the attachments of a container in the cache, as {@link #attachments()}.
    *
    * @throws CniException code 4 if the container id is malformed, code 5 if the cache directory
    *     cannot be read
@@ -233,7 +237,10 @@ public final class Cni implements AutoCloseable {
     }
   }
 
-  /** The context of an operation that starts now; its deadline is the builder's timeout away. */
+  /**
+   * Returns the context of an operation that starts now; its deadline is the builder's timeout
+   * away.
+   */
   CallContext newContext(TraceContext operationTrace) {
     Deadline deadline = Deadline.after(timeout);
     return new CallContext(hostNamespace, allowHostNamespace, deadline, plugins, operationTrace);
@@ -362,7 +369,10 @@ public final class Cni implements AutoCloseable {
       return this;
     }
 
-    /** A new loader by default: resident plugins have state, so instances cannot share them. */
+    /**
+     * Returns the loader of built-in plugins. The default one is new for each instance, because
+     * resident plugins have state that instances cannot share.
+     */
     private ServiceLoader<cni.api.NetworkPlugin> pluginLoader() {
       return pluginLoader == null
           ? ServiceLoader.load(cni.api.NetworkPlugin.class, Cni.class.getClassLoader())

@@ -50,7 +50,7 @@ final class IsolatedCall {
     return new CniException(code, message, new ContractViolation(cause));
   }
 
-  /** Whether an error was made by {@link #violation}. */
+  /** Returns whether an error was made by {@link #violation}. */
   static boolean isContractViolation(CniException e) {
     return e.getCause() instanceof ContractViolation;
   }
@@ -120,7 +120,10 @@ final class IsolatedCall {
     return value;
   }
 
-  /** The identities of the current thread's namespaces; empty where /proc does not show them. */
+  /**
+   * Returns the identities of the current thread's namespaces; empty where /proc does not show
+   * them.
+   */
   private static List<String> namespaces() {
     try {
       return List.of(

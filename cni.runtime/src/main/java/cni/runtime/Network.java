@@ -6,7 +6,6 @@ import cni.api.AttachmentRequest;
 import cni.api.CallContext;
 import cni.api.CniException;
 import cni.api.ErrorCode;
-import cni.api.GcRequest;
 import cni.api.NetworkConfig;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
@@ -22,10 +21,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 
 /**
  * A network that containers are attached to: a configuration with its chain of plugins (SPEC
@@ -42,12 +37,6 @@ import java.util.concurrent.Future;
 public final class Network {
   private static final LazyLogger LOG = new LazyLogger("cni.runtime");
 
-  /**
-   * How many stale attachments GC deletes at a time. The kernel waits out an RCU grace period for
-   * each deletion of a link; concurrent ones share it.
-   */
-  private static final int GC_PARALLELISM = 16;
-
   private final NetworkConfig config;
   private final Cni cni;
   private final TraceContext trace;
@@ -58,26 +47,26 @@ public final class Network {
     this.trace = trace;
   }
 
-  /** The network's name. */
+  /** Returns the network's name. */
   public String name() {
     return config.name();
   }
 
-  /** The network's configuration. */
+  /** Returns the network's configuration. */
   public NetworkConfig config() {
     return config;
   }
 
   /**
-   * The same network with a trace that its operations belong to; executables find it in their
-   * environment (TRACEPARENT, TRACESTATE, BAGGAGE).
+   * Returns the same network with a trace that its operations belong to; executables find it in
+   * their environment (TRACEPARENT, TRACESTATE, BAGGAGE).
    */
   public Network withTrace(TraceContext context) {
     return new Network(config, cni, context);
   }
 
   /**
-   * The version of the specification that plugins are called with: the newest that the
+   * Returns the version of the specification that plugins are called with: the newest that the
    * configuration offers, this library knows and every plugin supports (SPEC section 1, "Version
    * considerations"). Runs executables if the configuration offers several.
    *
@@ -175,7 +164,8 @@ public final class Network {
     }
   }
 
-  private void delete(Attachment attachment, CallContext context) throws CniException {
+  /** Deletes an attachment; the caller holds the network's lock. */
+  void delete(Attachment attachment, CallContext context) throws CniException {
     try (var _ = cni.lockContainer(attachment.containerId(), context.deadline())) {
       SpecVersion version = new VersionNegotiation(config, cni.plugins()).negotiateOrNewest();
       Optional<Result> previous = previousForDelete(attachment, version);
@@ -194,7 +184,7 @@ public final class Network {
     removeFile(() -> cni.journal().remove(name(), attachment.id()));
   }
 
-  /** Only logs a failure: the attachment is gone, and repeating its DEL would not help. */
+  /** Removes a file. A failure is only logged: repeating the DEL of what is gone would not help. */
   private static void removeFile(CniRunnable removal) {
     try {
       removal.run();
@@ -203,7 +193,7 @@ public final class Network {
     }
   }
 
-  /** The stored result; absent, with a warning, if it cannot be read. */
+  /** Returns the stored result; absent, with a warning, if it cannot be read. */
   private Optional<Result> previousForDelete(Attachment attachment, SpecVersion version) {
     if (!version.atLeast(SpecVersion.V0_4_0)) {
       return Optional.empty(); // DEL had no previous result before
@@ -235,72 +225,8 @@ public final class Network {
     }
     CallContext context = cni.newContext(trace);
     try (var _ = cni.networkLock().exclusive(name(), context.deadline())) {
-      var failures = new FailureCollector("GC of network " + name());
-      deleteAll(staleAttachments(valid), context, failures);
-      SpecVersion version = new VersionNegotiation(config, cni.plugins()).negotiateOrNewest();
-      if (Verb.GC.isDefinedIn(version)) {
-        for (PluginConfig plugin : config.plugins()) {
-          failures.collect(() -> gc(plugin, version, valid, context));
-        }
-      }
-      failures.collect(cni.journal()::sweep);
-      failures.throwIfAny();
+      new GcOperation(cni, this, valid, context).run();
     }
-  }
-
-  /** While GC has the network's lock no ADD is under way, so those in the journal have died. */
-  private List<Attachment> staleAttachments(Set<AttachmentId> valid) throws CniException {
-    List<CachedAttachment> known = new ArrayList<>(cni.cache().list(Optional.empty()));
-    known.addAll(cni.journal().list());
-    return known.stream()
-        .filter(it -> it.network().equals(name()))
-        .map(CachedAttachment::attachment)
-        .filter(it -> !valid.contains(it.id()))
-        .toList();
-  }
-
-  private void deleteAll(
-      List<Attachment> attachments, CallContext context, FailureCollector failures) {
-    if (attachments.isEmpty()) {
-      return;
-    }
-    var threads = Thread.ofPlatform().daemon().name("cni-gc-", 0).factory();
-    int count = Math.min(attachments.size(), GC_PARALLELISM);
-    try (ExecutorService executor = Executors.newFixedThreadPool(count, threads)) {
-      List<Future<Boolean>> deletions = new ArrayList<>();
-      for (Attachment attachment : attachments) {
-        deletions.add(
-            executor.submit(
-                () -> {
-                  delete(attachment, context);
-                  return true;
-                }));
-      }
-      deletions.forEach(deletion -> failures.collect(() -> join(deletion)));
-    }
-  }
-
-  private static void join(Future<?> deletion) throws CniException {
-    try {
-      deletion.get();
-    } catch (InterruptedException e) {
-      throw CniException.interrupted("deleting stale attachments");
-    } catch (ExecutionException e) {
-      switch (e.getCause()) {
-        case CniException failure -> throw failure;
-        case Error error -> throw error;
-        case RuntimeException unexpected -> throw unexpected;
-        case null, default -> throw new IllegalStateException(e);
-      }
-    }
-  }
-
-  private void gc(
-      PluginConfig plugin, SpecVersion version, Set<AttachmentId> valid, CallContext context)
-      throws CniException {
-    context.deadline().check("GC by " + plugin.type());
-    var request = new GcRequest(plugin.forRequest(name(), version, Map.of()), valid, context);
-    call(plugin, Verb.GC).run(() -> cni.plugins().find(plugin.type()).gc(request));
   }
 
   /**
@@ -326,7 +252,9 @@ public final class Network {
     }
   }
 
-  /** The version; a plugin that is present but disabled is code 50 (not available), not 7. */
+  /**
+   * Returns the version; a plugin that is present but disabled is code 50 (not available), not 7.
+   */
   private SpecVersion versionForStatus() throws CniException {
     try {
       return version();
@@ -369,7 +297,8 @@ public final class Network {
   }
 
   /**
-   * The cache entry of an attachment: its result, and the arguments and configuration of its ADD.
+   * Returns the cache entry of an attachment: its result, and the arguments and configuration of
+   * its ADD.
    *
    * @return absent if it is not attached, or was attached by a libcni before 0.8, which stored the
    *     result alone
@@ -381,7 +310,7 @@ public final class Network {
   }
 
   /**
-   * The cached result of an attachment.
+   * Returns the cached result of an attachment.
    *
    * @return absent if it is not attached
    * @throws CniException code 4 if the id is malformed, code 5 or 6 if the result cannot be read

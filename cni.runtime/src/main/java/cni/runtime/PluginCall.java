@@ -29,12 +29,12 @@ record PluginCall(String network, Verb verb, String type) {
     }
   }
 
-  /** The plugin's error, with network, verb and type in front of its message. */
+  /** Returns the plugin's error, with network, verb and type in front of its message. */
   CniException failure(CniException e) {
     return e.withContext("network " + network + ", " + verb + " by " + type);
   }
 
-  /** The error for an exception that plugins must not throw: code 999. */
+  /** Returns the error for an exception that plugins must not throw: code 999. */
   CniException unexpected(RuntimeException e) {
     return failure(new CniException(ErrorCode.INTERNAL, "unexpected " + e, e));
   }

@@ -59,18 +59,18 @@ final class PluginDirectories {
     return roots;
   }
 
-  /** The plugin that serves a type now; absent if there is none. */
+  /** Returns the plugin that serves a type now; absent if there is none. */
   Optional<PluginRegistry.AvailablePlugin> find(String type) {
     return Optional.ofNullable(current().byType().get(type))
         .map(PluginLayer.LoadedPlugin::available);
   }
 
-  /** All plugins that can be used, in order of precedence. */
+  /** Returns all plugins that can be used, in order of precedence. */
   List<PluginRegistry.AvailablePlugin> list() {
     return current().plugins().stream().map(PluginLayer.LoadedPlugin::available).toList();
   }
 
-  /** The plugins that cannot be used. */
+  /** Returns the plugins that cannot be used. */
   List<PluginRegistry.DisabledPlugin> disabled() {
     return current().disabled();
   }
@@ -146,7 +146,10 @@ final class PluginDirectories {
     return Snapshot.of(stamps, contents);
   }
 
-  /** The directories of plugins; a name that starts with a dot is that of one being installed. */
+  /**
+   * Returns the directories of plugins; a name that starts with a dot is that of one being
+   * installed.
+   */
   private static List<Path> subdirectories(Path root) {
     try (Stream<Path> all = Files.list(root)) {
       return all.filter(it -> !it.getFileName().toString().startsWith("."))
@@ -275,7 +278,7 @@ final class PluginDirectories {
       return parent != null && parent.equals(b.origin().path().getParent());
     }
 
-    /** Whether no root and no plugin's directory has changed since it was read. */
+    /** Returns whether no root and no plugin's directory has changed since it was read. */
     boolean isCurrent(List<Path> roots) {
       for (Path root : roots) {
         if (!Stamp.of(root).equals(stamps.getOrDefault(root, Stamp.NONE))) {

@@ -93,7 +93,10 @@ final class PluginLayer {
     return new CniException(ErrorCode.INVALID_CONFIG, reason, cause);
   }
 
-  /** The messages of an exception and its causes: the outer ones say where, the inner ones why. */
+  /**
+   * Returns the messages of an exception and its causes: the outer ones say where, the inner ones
+   * why.
+   */
   private static String reason(Throwable e) {
     List<String> reasons = new ArrayList<>();
     for (Throwable t = e; t != null; t = t.getCause()) {
@@ -293,8 +296,9 @@ final class PluginLayer {
   }
 
   /**
-   * The names of the modules that plugins share with the host: the host's {@code cni.*} modules and
-   * what they require transitively. None on the class path, where the parent loader comes first.
+   * Returns the names of the modules that plugins share with the host: the host's {@code cni.*}
+   * modules and what they require transitively. None on the class path, where the parent loader
+   * comes first.
    */
   private static Set<String> sharedModules() {
     Module runtime = PluginLayer.class.getModule();

@@ -4,7 +4,7 @@ import java.nio.file.Path;
 
 /** Where a plugin comes from. The text form is for people. */
 public sealed interface PluginOrigin {
-  /** The kind of place. */
+  /** Returns the kind of place. */
   PluginSource source();
 
   /**

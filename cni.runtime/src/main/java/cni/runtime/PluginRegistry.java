@@ -69,7 +69,7 @@ public final class PluginRegistry implements Delegates {
     return resolve(type).plugin();
   }
 
-  /** As {@link #find}, with the source of the plugin. */
+  /** Finds a plugin as {@link #find} does, and returns it with its source. */
   ResolvedPlugin resolve(String type) throws CniException {
     for (PluginSource source : sourcesOf(type)) {
       Optional<AvailablePlugin> found = find(source, type);
@@ -95,7 +95,7 @@ public final class PluginRegistry implements Delegates {
   }
 
   /**
-   * The plugins of a network's chain, in the order of ADD.
+   * Returns the plugins of a network's chain, in the order of ADD.
    *
    * @throws CniException code 7 if one does not exist
    */
@@ -108,16 +108,16 @@ public final class PluginRegistry implements Delegates {
   }
 
   /**
-   * The plugin of a type that runs in this process, built in or from a plugin directory, regardless
-   * of executables and of the search order; absent if there is none.
+   * Returns the plugin of a type that runs in this process, built in or from a plugin directory,
+   * regardless of executables and of the search order; absent if there is none.
    */
   public Optional<NetworkPlugin> findInProcess(String type) {
     return builtIn().find(type).or(() -> directories.find(type)).map(AvailablePlugin::plugin);
   }
 
   /**
-   * The versions of the specification that the plugin of a type supports, oldest first (VERSION).
-   * Runs it if it is an executable.
+   * Returns the versions of the specification that the plugin of a type supports, oldest first
+   * (VERSION). Runs it if it is an executable.
    *
    * @throws CniException code 7 if there is no such plugin; its own error if it cannot report them
    */
@@ -143,7 +143,7 @@ public final class PluginRegistry implements Delegates {
             .formatted(type, only, searched, describeDisabled(type)));
   }
 
-  /** Where a source was searched in vain, as a clause of a message. */
+  /** Describes where a source was searched in vain, as a clause of a message. */
   private String describeSearch(PluginSource source) {
     return switch (source) {
       case BUILT_IN ->
@@ -161,7 +161,9 @@ public final class PluginRegistry implements Delegates {
     };
   }
 
-  /** The disabled plugins that may have provided a type, as further clauses of a message. */
+  /**
+   * Returns the disabled plugins that may have provided a type, as further clauses of a message.
+   */
   private String describeDisabled(String type) {
     StringBuilder text = new StringBuilder();
     for (DisabledPlugin it : disabled()) {
@@ -173,7 +175,8 @@ public final class PluginRegistry implements Delegates {
   }
 
   /**
-   * Whether a disabled plugin is known to provide the type, by its type or its directory's name.
+   * Returns whether a disabled plugin is known to provide the type, by its type or its directory's
+   * name.
    */
   boolean isDisabled(String type) {
     return disabled().stream().anyMatch(it -> it.name().equals(type));
@@ -227,8 +230,8 @@ public final class PluginRegistry implements Delegates {
   }
 
   /**
-   * All available plugins, sorted by type. Of several with the same type, the one that is used
-   * comes first.
+   * Returns all available plugins, sorted by type. Of several with the same type, the one that is
+   * used comes first.
    *
    * @throws CniException code 5 if a directory of executables cannot be read
    */
@@ -261,7 +264,7 @@ public final class PluginRegistry implements Delegates {
     }
   }
 
-  /** The plugins that are present but cannot be used. */
+  /** Returns the plugins that are present but cannot be used. */
   public List<DisabledPlugin> disabled() {
     return Stream.concat(builtIn().disabled().stream(), directories.disabled().stream()).toList();
   }
@@ -296,7 +299,7 @@ public final class PluginRegistry implements Delegates {
    * @param source where it comes from
    */
   record ResolvedPlugin(NetworkPlugin plugin, PluginSource source) {
-    /** Whether the plugin is a module, not an executable. */
+    /** Returns whether the plugin is a module, not an executable. */
     boolean isInProcess() {
       return source != PluginSource.EXECUTABLE;
     }

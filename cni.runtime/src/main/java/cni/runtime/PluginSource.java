@@ -15,7 +15,9 @@ public enum PluginSource {
   /** The default search order: plugins that run in this process before executables. */
   public static final List<PluginSource> DEFAULT_ORDER = List.of(BUILT_IN, DIRECTORY, EXECUTABLE);
 
-  /** The form for command lines: {@code built-in}, {@code directory}, {@code executable}. */
+  /**
+   * Returns the form for command lines: {@code built-in}, {@code directory}, {@code executable}.
+   */
   @Override
   public String toString() {
     return name().toLowerCase(Locale.ROOT).replace('_', '-');

@@ -24,7 +24,7 @@ final class PluginTrust {
 
   private PluginTrust() {}
 
-  /** Whether a plugin can run on the caller's thread. */
+  /** Returns whether a plugin can run on the caller's thread. */
   static boolean isTrusted(NetworkPlugin plugin) {
     Class<?> type = plugin.getClass();
     Module api = NetworkPlugin.class.getModule();

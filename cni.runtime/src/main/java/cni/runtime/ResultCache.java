@@ -108,7 +108,7 @@ final class ResultCache {
     AtomicFiles.write(file, temporary.resolve(name), bytes);
   }
 
-  /** The error for an entry, of a result or of the journal, that cannot be written. */
+  /** Returns the error for an entry, of a result or of the journal, that cannot be written. */
   static CniException writeFailure(Path file, IOException e) {
     return e instanceof ClosedByInterruptException
         ? CniException.interrupted("keeping the result in " + file)
@@ -119,7 +119,7 @@ final class ResultCache {
   }
 
   /**
-   * The stored result of an attachment; absent if there is none.
+   * Returns the stored result of an attachment; absent if there is none.
    *
    * @param version assumed for a result that names none
    * @throws CniException code 5 or 6 if it cannot be read or is not a result
@@ -141,15 +141,15 @@ final class ResultCache {
   }
 
   /**
-   * The version to assume for a result that names none: that of the form before 0.3.0 if it has one
-   * of its keys, which are unmistakable, and otherwise the given one.
+   * Returns the version to assume for a result that names none: that of the form before 0.3.0 if it
+   * has one of its keys, which are unmistakable, and otherwise the given one.
    */
   static SpecVersion assumedVersion(ObjectNode result, SpecVersion otherwise) {
     return result.has("ip4") || result.has("ip6") ? SpecVersion.V0_2_0 : otherwise;
   }
 
   /**
-   * The stored entry of an attachment; absent if there is none, or only a bare result.
+   * Returns the stored entry of an attachment; absent if there is none, or only a bare result.
    *
    * @throws CniException code 5 or 6 if it cannot be read
    */
@@ -158,7 +158,7 @@ final class ResultCache {
   }
 
   /**
-   * All stored entries, as {@link CacheDirectory#list}.
+   * Returns all stored entries, as {@link CacheDirectory#list}.
    *
    * @param containerId only those of that container
    * @throws CniException code 5 if the directory cannot be read

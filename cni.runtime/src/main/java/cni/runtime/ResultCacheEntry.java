@@ -60,8 +60,8 @@ record ResultCacheEntry(String network, Attachment attachment, ObjectNode json) 
   }
 
   /**
-   * The same entry with a result, which comes last: its bytes begin with those of this one, except
-   * for the closing brace.
+   * Returns the same entry with a result, which comes last: its bytes begin with those of this one,
+   * except for the closing brace.
    *
    * @param version the version of the ADD, in which the result is written
    * @throws CniException if the result cannot be expressed in that version
@@ -72,12 +72,12 @@ record ResultCacheEntry(String network, Attachment attachment, ObjectNode json) 
     return new ResultCacheEntry(network, attachment, complete);
   }
 
-  /** The content of the file. */
+  /** Returns the content of the file. */
   byte[] bytes() {
     return Json.bytes(json);
   }
 
-  /** Whether the content of a file is an entry of this format, and not a bare result. */
+  /** Returns whether the content of a file is an entry of this format, and not a bare result. */
   static boolean isEntry(ObjectNode json) {
     return json.path("kind").asString("").equals(KIND);
   }
@@ -106,13 +106,18 @@ record ResultCacheEntry(String network, Attachment attachment, ObjectNode json) 
         new CachedAttachment(network, attachment, decode(json.path("config")), result));
   }
 
-  /** The attachment that the content of a file names, with empty strings for missing keys. */
+  /**
+   * Returns the attachment that the content of a file names, with empty strings for missing keys.
+   */
   static AttachmentId idOf(ObjectNode json) {
     return new AttachmentId(
         json.path("containerId").asString(""), json.path("ifName").asString(""));
   }
 
-  /** The namespace's path; in files of libcni before 1.2 it is only in the result, if at all. */
+  /**
+   * Returns the namespace's path; in files of libcni before 1.2 it is only in the result, if at
+   * all.
+   */
   private static Optional<Path> namespace(ObjectNode json, AttachmentId id) {
     String path = json.path("netns").asString("");
     for (JsonNode it : json.path("result").path("interfaces")) {

@@ -87,7 +87,10 @@ final class VersionNegotiation {
     return Optional.empty();
   }
 
-  /** All versions for an executable that cannot report its own; it may still refuse the call. */
+  /**
+   * Returns the versions that a plugin reports; all of them for an executable that cannot report
+   * its own, which may still refuse the call.
+   */
   private static Set<SpecVersion> supportedVersions(PluginRegistry.ResolvedPlugin resolved) {
     try {
       return resolved.plugin().versions();

@@ -84,7 +84,7 @@ public final class KeyedLocks<K> {
     locks.computeIfPresent(key, (_, counted) -> --counted.users == 0 ? null : counted);
   }
 
-  /** The number of keys whose lock is held or waited for. */
+  /** Returns the number of keys whose lock is held or waited for. */
   public int size() {
     return locks.size();
   }

@@ -1,4 +1,4 @@
-/** The plugins that manage addresses. */
+/** What the address management (IPAM) plugins share. */
 @NullMarked
 package cni.plugins.ipam;
 

@@ -12,15 +12,15 @@ import java.util.List;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What a server has granted, and for how long.
+ * What a server has granted, and for how long. Durations count from {@code obtained}.
  *
- * @param result addresses, routes and resolvers
- * @param server who granted it: the server's IPv4 address, or its DUID in hexadecimal
- * @param bootId which start of the machine {@code obtained} counts from
- * @param obtained when, on the {@link BootClock}
- * @param renewAfter when that server is asked for more time (T1)
- * @param rebindAfter when any server is asked (T2)
- * @param validFor when the addresses may not be used any more; zero once they are not
+ * @param result the addresses, routes and resolver settings
+ * @param server the server's IPv4 address, or its DUID in hexadecimal; empty if unknown
+ * @param bootId the boot that {@code obtained} refers to
+ * @param obtained the time of the grant, on the {@link BootClock}
+ * @param renewAfter when to ask that server for an extension (T1)
+ * @param rebindAfter when to ask any server (T2)
+ * @param validFor when the addresses expire; zero if the binding has been ended
  */
 record Binding(
     Result result,
@@ -30,35 +30,36 @@ record Binding(
     Duration renewAfter,
     Duration rebindAfter,
     Duration validFor) {
-  /** Longer than any machine runs, in seconds: what 0xffffffff stands for. */
+  /** The lifetime "infinity" in seconds (RFC 2131, section 3.3; RFC 8415, section 7.7). */
   static final long FOREVER = 0xffff_ffffL;
 
   /**
-   * A binding of now. T1 and T2 that are not told or make no sense are half and seven eighths of
-   * the time (RFC 2131, 4.4.5).
+   * Returns a binding that starts now. Missing or inconsistent T1 and T2 default to half and seven
+   * eighths of the lifetime (RFC 2131, section 4.4.5).
    *
-   * @param t1 in seconds, 0 if not told
-   * @param t2 in seconds, 0 if not told
+   * @param t1 in seconds, 0 if missing
+   * @param t2 in seconds, 0 if missing
    * @param valid in seconds
    */
   static Binding of(Result result, String server, long t1, long t2, long valid) {
-    Duration whole = Duration.ofSeconds(Math.max(1, valid));
-    Duration second = Duration.ofSeconds(t2);
-    boolean secondIsSound = t2 > 0 && second.compareTo(whole) <= 0;
-    Duration rebind = secondIsSound ? second : whole.multipliedBy(7).dividedBy(8);
-    Duration first = Duration.ofSeconds(t1);
-    boolean firstIsSound = t1 > 0 && first.compareTo(rebind) <= 0;
-    Duration half = whole.dividedBy(2);
-    Duration renew = firstIsSound ? first : half.compareTo(rebind) < 0 ? half : rebind;
-    return new Binding(result, server, BootClock.bootId(), BootClock.now(), renew, rebind, whole);
+    Duration lifetime = Duration.ofSeconds(Math.max(1, valid));
+    Duration t2Time = Duration.ofSeconds(t2);
+    boolean isT2Valid = t2 > 0 && t2Time.compareTo(lifetime) <= 0;
+    Duration rebind = isT2Valid ? t2Time : lifetime.multipliedBy(7).dividedBy(8);
+    Duration t1Time = Duration.ofSeconds(t1);
+    boolean isT1Valid = t1 > 0 && t1Time.compareTo(rebind) <= 0;
+    Duration half = lifetime.dividedBy(2);
+    Duration renew = isT1Valid ? t1Time : half.compareTo(rebind) < 0 ? half : rebind;
+    return new Binding(
+        result, server, BootClock.bootId(), BootClock.now(), renew, rebind, lifetime);
   }
 
-  /** No binding yet. */
+  /** Returns the placeholder of a lease that has not been granted yet. */
   static Binding none() {
     return of(Result.EMPTY, "", 0, 0, 0).ended();
   }
 
-  /** Negative once it should have been asked for. */
+  /** Returns the time until T1; not positive once renewal is due. */
   Duration untilRenewal() {
     return until(renewAfter);
   }
@@ -72,17 +73,17 @@ record Binding(
   }
 
   private Duration until(Duration after) {
-    boolean thisBoot = bootId.equals(BootClock.bootId());
-    return thisBoot ? obtained.plus(after).minus(BootClock.now()) : Duration.ofSeconds(-1);
+    boolean isThisBoot = bootId.equals(BootClock.bootId());
+    return isThisBoot ? obtained.plus(after).minus(BootClock.now()) : Duration.ofSeconds(-1);
   }
 
-  /** The same, but over, and nobody uses the addresses any more. */
+  /** Returns a copy that is marked as ended: its addresses have been removed from the interface. */
   Binding ended() {
     Duration zero = Duration.ZERO;
     return new Binding(result, server, bootId, obtained, zero, zero, zero);
   }
 
-  /** Whether it has been ended by {@link #ended}. */
+  /** Whether this was returned by {@link #ended}. */
   boolean isEnded() {
     return validFor.isZero();
   }
@@ -104,9 +105,9 @@ record Binding(
   }
 
   /**
-   * Reads what {@link #toJson} wrote.
+   * Parses what {@link #toJson} wrote.
    *
-   * @throws CniException code 7 if it is something else
+   * @throws CniException code 7 if a value is invalid
    */
   static Binding read(ConfigObject json) throws CniException {
     return new Binding(

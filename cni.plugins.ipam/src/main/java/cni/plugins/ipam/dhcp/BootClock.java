@@ -8,24 +8,24 @@ import java.nio.file.Path;
 import java.time.Duration;
 
 /**
- * The time since the machine was started, the time that it slept included: nobody sets this clock,
- * and every process of the machine has the same.
+ * The time since the machine booted, including suspension (CLOCK_BOOTTIME, from /proc/uptime): it
+ * is never adjusted and is the same in all processes, so times survive in files.
  */
 final class BootClock {
   private static final Path UPTIME = Path.of("/proc/uptime");
 
-  /** As long as a process runs, it is the same. */
+  /** Constant while a process runs. */
   private static final String BOOT_ID = read(Path.of("/proc/sys/kernel/random/boot_id")).strip();
 
   private BootClock() {}
 
-  /** Now. */
+  /** Returns the time since boot. */
   static Duration now() {
     String seconds = read(UPTIME).split(" ", -1)[0];
     return Duration.ofMillis(new BigDecimal(seconds).movePointRight(3).longValue());
   }
 
-  /** What tells this start of the machine from others. */
+  /** Returns the id of this boot, as times of another boot are meaningless. */
   static String bootId() {
     return BOOT_ID;
   }

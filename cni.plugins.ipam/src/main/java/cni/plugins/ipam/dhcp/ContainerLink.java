@@ -21,7 +21,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
-/** The interface of a container through which a client speaks, held by its namespace. */
+/** The interface of a container that a client uses, with its open network namespace. */
 final class ContainerLink implements AutoCloseable {
   private static final int POLL_MILLIS = 20;
 
@@ -36,9 +36,9 @@ final class ContainerLink implements AutoCloseable {
   }
 
   /**
-   * Opens it, if namespace and interface are still there.
+   * Opens an interface; absent if it or its namespace does not exist.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel cannot be queried
    */
   static Optional<ContainerLink> openIfPresent(Path namespace, String name) throws IOException {
     NetNs netns;
@@ -68,9 +68,10 @@ final class ContainerLink implements AutoCloseable {
   }
 
   /**
-   * Opens it.
+   * Opens an interface.
    *
-   * @throws CniException code 8 if the namespace or the interface is not there
+   * @throws CniException code 8 if it or its namespace does not exist
+   * @throws IOException if the kernel cannot be queried
    */
   static ContainerLink open(Path namespace, String name) throws CniException, IOException {
     return openIfPresent(namespace, name)
@@ -82,13 +83,13 @@ final class ContainerLink implements AutoCloseable {
                         + name
                         + " in "
                         + namespace
-                        + "; the plugin before has to make it"));
+                        + "; the interface plugin must create it before it calls dhcp"));
   }
 
   /**
-   * That of a lease, if it is still the same interface.
+   * Opens the interface of a lease; absent if it does not exist or is another one of that name.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel cannot be queried
    */
   static Optional<ContainerLink> ofLease(Lease lease) throws IOException {
     Optional<ContainerLink> open = openIfPresent(lease.namespace(), lease.id().interfaceName());
@@ -99,7 +100,7 @@ final class ContainerLink implements AutoCloseable {
     return open;
   }
 
-  /** What no other interface of this start of the machine has: its namespace and its number. */
+  /** Returns namespace inode and interface index, which no other interface of this boot has. */
   String identity() throws IOException {
     return netns.identity().inode() + "/" + link.index();
   }
@@ -113,26 +114,27 @@ final class ContainerLink implements AutoCloseable {
   }
 
   /**
-   * Its hardware address.
+   * Returns the hardware address.
    *
-   * @throws IOException if it has none
+   * @throws IOException if the interface has none
    */
   String mac() throws IOException {
     if (link.mac().isEmpty()) {
-      throw new IOException("interface " + link.name() + " has no hardware address, as DHCP needs");
+      throw new IOException(
+          "interface " + link.name() + " has no hardware address, which DHCP requires");
     }
     return link.mac();
   }
 
-  /** Whether others have the same hardware address: what is sent to that may not reach it. */
+  /** Whether other interfaces have the same hardware address, so unicast frames may not arrive. */
   boolean sharesMac() {
     return link.isKind("ipvlan");
   }
 
   /**
-   * Sets it up if it is down: nothing could be sent.
+   * Sets the interface up if it is down.
    *
-   * @param v6 whether IPv6 is needed as well
+   * @param v6 whether to enable IPv6 on it
    */
   void bringUp(boolean v6) throws IOException {
     if (v6) {
@@ -148,9 +150,9 @@ final class ContainerLink implements AutoCloseable {
   }
 
   /**
-   * Waits for its link-local address, which the kernel checks for duplicates first.
+   * Waits for the link-local address to complete duplicate address detection.
    *
-   * @throws CniException code 11 if it does not come before the deadline
+   * @throws CniException code 11 if it does not by the deadline
    */
   Inet6Address awaitLinkLocal(Deadline deadline) throws CniException, IOException {
     while (true) {
@@ -172,7 +174,7 @@ final class ContainerLink implements AutoCloseable {
     }
   }
 
-  /** Takes addresses off it that it may not use any more, and with them their routes. */
+  /** Removes those of the addresses that the interface has; the kernel removes their routes. */
   void removeAddresses(List<InetAddress> addresses) throws IOException {
     for (InterfaceAddress it : routing.addresses(link.index())) {
       if (addresses.contains(it.address())) {

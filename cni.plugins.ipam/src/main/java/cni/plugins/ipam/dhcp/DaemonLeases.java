@@ -27,10 +27,10 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Leases that a daemon keeps, of this project or the reference's: Go's net/rpc over a unix socket,
- * which begins as HTTP.
+ * The leases that a daemon keeps, of this project or of the reference. The protocol is the
+ * reference's: Go's net/rpc over a Unix socket, which starts with an HTTP CONNECT.
  *
- * @param socket where it listens
+ * @param socket the path of the daemon's socket
  */
 record DaemonLeases(Path socket) implements Leases {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
@@ -38,16 +38,16 @@ record DaemonLeases(Path socket) implements Leases {
   static final String ALLOCATE = "DHCP.Allocate";
   static final String RELEASE = "DHCP.Release";
 
-  /** Known to the daemons of this project alone. */
+  /** Supported by this project's daemon only. */
   static final String COLLECT = "DHCP.Collect";
 
   static final String CONNECT_REQUEST = "CONNECT /_goRPC_ HTTP/1.0";
   static final String CONNECT_RESPONSE = "HTTP/1.0 200 Connected to Go RPC";
 
-  /** How long DEL waits for the daemon: as long as it may take to tell the server. */
+  /** How long DEL waits for the daemon, which may have to retry its message to the server. */
   private static final Duration RELEASE_TIMEOUT = Duration.ofSeconds(20);
 
-  /** No line of the beginning is longer. */
+  /** Bounds the lines of the HTTP exchange. */
   private static final int MAX_LINE_LENGTH = 1024;
 
   @Override
@@ -64,27 +64,30 @@ record DaemonLeases(Path socket) implements Leases {
     }
   }
 
-  /** As the reference: a daemon that has lost the lease asks for a new one. */
+  /**
+   * Allocates again, like the reference plugin, which returns the lease if the daemon has it, and
+   * compares the addresses with {@code prevResult}.
+   */
   @Override
   public void check(AttachmentRequest request) throws CniException {
-    Result there = allocate(request);
+    Result current = allocate(request);
     Result expected = request.prevResult().orElse(Result.EMPTY);
-    boolean has =
+    boolean matches =
         expected.ips().isEmpty()
             || expected.ips().stream()
                 .allMatch(
-                    ip -> there.ips().stream().anyMatch(it -> it.address().equals(ip.address())));
-    if (!has) {
+                    ip -> current.ips().stream().anyMatch(it -> it.address().equals(ip.address())));
+    if (!matches) {
       throw new CniException(
           ErrorCode.INTERNAL,
-          "the lease of container %s is over; now it has %s"
+          "the lease of container %s is lost; the daemon now has %s for it"
               .formatted(
                   request.attachment().containerId(),
-                  there.ips().stream().map(Result.IpConfig::address).toList()));
+                  current.ips().stream().map(Result.IpConfig::address).toList()));
     }
   }
 
-  /** Where no daemon is, none keeps the lease; the server takes it back in time. */
+  /** Succeeds without a daemon, because then nothing renews the lease and it expires. */
   @Override
   public boolean release(AttachmentRequest request) throws CniException {
     try {
@@ -95,13 +98,16 @@ record DaemonLeases(Path socket) implements Leases {
       LOG.get()
           .log(
               System.Logger.Level.WARNING,
-              "no dhcp daemon at " + socket + " to release the lease: " + e.getMessage());
+              "no dhcp daemon answers at "
+                  + socket
+                  + "; the lease is not released: "
+                  + e.getMessage());
       return false;
     }
   }
 
   @Override
-  public void collect(GcRequest request) throws CniException {
+  public void gc(GcRequest request) throws CniException {
     ObjectNode config = Json.object();
     config.setAll(request.config().json());
     ArrayNode valid = config.putArray(GcRequest.VALID_ATTACHMENTS.getFirst());
@@ -116,10 +122,10 @@ record DaemonLeases(Path socket) implements Leases {
     try {
       call(COLLECT, Map.of("StdinData", Json.bytes(config)), request.context().deadline());
     } catch (IOException e) {
-      LOG.get().log(System.Logger.Level.DEBUG, "no dhcp daemon at " + socket, e);
+      LOG.get().log(System.Logger.Level.DEBUG, "no dhcp daemon answers at " + socket, e);
     } catch (CniException e) {
-      boolean reference = e.getMessage().contains("can't find method");
-      if (!reference) {
+      boolean isReferenceDaemon = e.getMessage().contains("can't find method");
+      if (!isReferenceDaemon) {
         throw e;
       }
     }
@@ -128,15 +134,14 @@ record DaemonLeases(Path socket) implements Leases {
   private CniException unreachable(IOException e) {
     return new CniException(
         ErrorCode.TRY_AGAIN_LATER,
-        "dhcp: a process that ends after each call needs a daemon to keep its leases, and none"
-            + " answers at "
+        "dhcp: a plugin executable needs a daemon that renews its leases, and none answers at "
             + socket
-            + "; start \"cni dhcp daemon\", or name another in ipam.daemonSocketPath: "
+            + "; start \"cni dhcp daemon\", or set ipam.daemonSocketPath to the socket of one: "
             + e.getMessage(),
         e);
   }
 
-  /** Whether somebody listens. */
+  /** Whether a daemon accepts connections. */
   boolean isReachable() {
     if (Files.notExists(socket)) {
       return false;
@@ -171,28 +176,33 @@ record DaemonLeases(Path socket) implements Leases {
     }
   }
 
-  /** Calls a method of the daemon; its own failure is a CniException. */
+  /**
+   * Calls a method of the daemon.
+   *
+   * @throws CniException code 11 with the error that the daemon reports
+   * @throws IOException if there is no daemon, or it does not reply by the deadline
+   */
   private Map<String, Object> call(String method, Map<String, Object> arguments, Deadline deadline)
       throws CniException, IOException {
     try (SocketChannel channel = connect()) {
-      Thread watch = Thread.ofVirtual().start(() -> closeAtDeadline(channel, deadline));
+      Thread watchdog = Thread.ofVirtual().start(() -> closeAtDeadline(channel, deadline));
       try {
         return call(method, arguments, channel);
       } finally {
-        watch.interrupt();
+        watchdog.interrupt();
       }
     }
   }
 
-  /** A daemon that does not answer in time is left alone: what waits for it then fails. */
+  /** Closes the channel at the deadline, which makes pending reads fail. */
   private static void closeAtDeadline(SocketChannel channel, Deadline deadline) {
     try {
       Thread.sleep(deadline.remaining());
       channel.close();
     } catch (InterruptedException e) {
-      return; // it has answered
+      return; // the call is complete
     } catch (IOException e) {
-      LOG.get().log(System.Logger.Level.DEBUG, "hanging up", e);
+      LOG.get().log(System.Logger.Level.DEBUG, "closing the connection to the dhcp daemon", e);
     }
   }
 
@@ -202,24 +212,24 @@ record DaemonLeases(Path socket) implements Leases {
     InputStream in = Channels.newInputStream(channel);
     OutputStream out = Channels.newOutputStream(channel);
     out.write((CONNECT_REQUEST + "\n\n").getBytes(StandardCharsets.US_ASCII));
-    String welcome = readLine(in);
-    if (!welcome.equals(CONNECT_RESPONSE) || !readLine(in).isEmpty()) {
-      throw new IOException(socket + " is not the socket of a dhcp daemon: " + welcome);
+    String response = readLine(in);
+    if (!response.equals(CONNECT_RESPONSE) || !readLine(in).isEmpty()) {
+      throw new IOException(socket + " is not the socket of a dhcp daemon: " + response);
     }
     var writer = new GobWriter(out);
     writer.write(GobSchema.REQUEST, Map.of("ServiceMethod", method, "Seq", 1L));
     writer.write(GobSchema.CMD_ARGS, arguments);
     var reader = new GobReader(in);
     Object error = reader.read().getOrDefault("Error", "");
-    Map<String, Object> answer = reader.read();
+    Map<String, Object> reply = reader.read();
     if (!error.equals("")) {
       throw new CniException(
-          ErrorCode.TRY_AGAIN_LATER, "the dhcp daemon at " + socket + " says: " + error);
+          ErrorCode.TRY_AGAIN_LATER, "the dhcp daemon at " + socket + " reports: " + error);
     }
-    return answer;
+    return reply;
   }
 
-  /** A line of the beginning, without what ends it. */
+  /** Reads a line of the HTTP exchange, without its terminator. */
   static String readLine(InputStream in) throws IOException {
     var line = new StringBuilder();
     int c = in.read();

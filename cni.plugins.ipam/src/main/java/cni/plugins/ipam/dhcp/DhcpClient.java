@@ -8,30 +8,30 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 
-/** One side of the conversation with the servers of a network, in one of the two protocols. */
+/** The client side of DHCP or DHCPv6, on one interface. */
 interface DhcpClient extends AutoCloseable {
   /**
-   * Asks every server for addresses, again and again with growing pauses.
+   * Acquires addresses from any server, with retransmissions until the deadline.
    *
-   * @param wish those that it had before, if any
-   * @throws CniException code 11 if no server has granted any by the deadline
+   * @param preferred the addresses of an earlier lease to ask for; may be empty
+   * @throws CniException code 11 if no server grants any by the deadline
    * @throws IOException if the interface cannot be used
    */
-  Binding acquire(List<InetAddress> wish, Deadline deadline) throws CniException, IOException;
+  Binding acquire(List<InetAddress> preferred, Deadline deadline) throws CniException, IOException;
 
   /**
-   * Asks once for more time.
+   * Renews or rebinds a lease with one message.
    *
-   * @param anyServer whether every server is asked, or the one that granted it
-   * @param patience how long to wait for an answer
-   * @return empty if there was none
-   * @throws LeaseRefusedException if the answer was no
+   * @param anyServer whether to ask all servers (rebind) or the one that granted it (renew)
+   * @param timeout how long to wait for the reply
+   * @return absent if there was no reply
+   * @throws LeaseRefusedException if the server refused
    * @throws IOException if the interface cannot be used
    */
-  Optional<Binding> renew(Binding binding, boolean anyServer, Duration patience) throws IOException;
+  Optional<Binding> renew(Binding binding, boolean anyServer, Duration timeout) throws IOException;
 
   /**
-   * Tells the server that the addresses are not needed any more.
+   * Releases a lease at the server.
    *
    * @throws IOException if the interface cannot be used
    */

@@ -13,10 +13,10 @@ import java.util.Optional;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Options of DHCP that a configuration has a client send and ask for (RFC 2132).
+ * The DHCP options (RFC 2132) that a configuration makes the client send and request.
  *
- * @param provided their values, by number
- * @param requested their numbers
+ * @param provided values to send, by option number
+ * @param requested option numbers to request
  */
 record DhcpClientOptions(Map<Integer, byte[]> provided, List<Integer> requested) {
   static final int SUBNET_MASK = 1;
@@ -31,13 +31,13 @@ record DhcpClientOptions(Map<Integer, byte[]> provided, List<Integer> requested)
   static final int DOMAIN_SEARCH = 119;
   static final int CLASSLESS_ROUTES = 121;
 
-  /** What is asked for unless the configuration says otherwise; 121 has to come before 3. */
+  /** Requested by default; 121 must precede 3 (RFC 3442). */
   private static final List<Integer> DEFAULT_REQUEST =
       List.of(SUBNET_MASK, CLASSLESS_ROUTES, ROUTERS, STATIC_ROUTES, DNS_SERVERS, DOMAIN_NAME);
 
   private static final int MAX_VALUE_BYTES = 255;
 
-  /** The names that the reference plugin knows, those of dhcp-options(5). */
+  /** The option names that the reference plugin accepts, from dhcp-options(5). */
   private static final Map<String, Integer> NAMES =
       Map.of(
           "dhcp-client-identifier", CLIENT_IDENTIFIER,
@@ -53,10 +53,10 @@ record DhcpClientOptions(Map<Integer, byte[]> provided, List<Integer> requested)
   }
 
   /**
-   * Reads {@code provide} and {@code request}.
+   * Parses {@code provide} and {@code request}.
    *
    * @param args CNI_ARGS, which {@code fromArg} refers to
-   * @throws CniException code 7 if an option is not known or a value too long
+   * @throws CniException code 7 if an option is unknown or a value too long
    */
   static DhcpClientOptions parse(ConfigObject ipam, Map<String, String> args) throws CniException {
     Map<Integer, byte[]> provided = new LinkedHashMap<>();
@@ -72,7 +72,7 @@ record DhcpClientOptions(Map<Integer, byte[]> provided, List<Integer> requested)
       if (value.isPresent()) {
         byte[] bytes = value.get().getBytes(StandardCharsets.UTF_8);
         if (bytes.length > MAX_VALUE_BYTES) {
-          throw it.invalid("value", "has more than 255 bytes, which no option can");
+          throw it.invalid("value", "has more than 255 bytes, the most that an option can hold");
         }
         provided.put(option, bytes);
       }
@@ -113,9 +113,9 @@ record DhcpClientOptions(Map<Integer, byte[]> provided, List<Integer> requested)
   }
 
   /**
-   * Reads what {@link #toJson} wrote.
+   * Parses what {@link #toJson} wrote.
    *
-   * @throws CniException code 7 if it is something else
+   * @throws CniException code 7 if a value is invalid
    */
   static DhcpClientOptions read(ConfigObject json) throws CniException {
     Map<Integer, byte[]> provided = new LinkedHashMap<>();

@@ -11,18 +11,18 @@ import java.util.Optional;
 /**
  * The {@code ipam} section of a configuration for dhcp.
  *
- * @param socket where a daemon listens, if the configuration names one
- * @param families the protocols, in the order of the result
- * @param priority the metric of the routes, 0 for the kernel's default
+ * @param socket the daemon's socket, if the configuration names one
+ * @param families the protocols, in the order in which the result lists their addresses
+ * @param priority the metric of the routes; 0 for the kernel's default
  */
 record DhcpConfig(Optional<Path> socket, List<DhcpFamily> families, long priority) {
-  /** Where the reference daemon listens. */
+  /** The default socket of the daemons of this project and the reference. */
   static final Path DEFAULT_SOCKET = Path.of("/run/cni/dhcp.sock");
 
   /**
-   * Reads a configuration.
+   * Parses a configuration.
    *
-   * @throws CniException code 7 if it makes no sense
+   * @throws CniException code 7 if it is invalid
    */
   static DhcpConfig parse(PluginConfig config) throws CniException {
     ConfigObject ipam = config.requireIpam("dhcp");
@@ -34,7 +34,7 @@ record DhcpConfig(Optional<Path> socket, List<DhcpFamily> families, long priorit
   }
 
   /**
-   * Where a daemon listens, if the configuration names a place.
+   * Returns the daemon's socket, if the configuration names one.
    *
    * @throws CniException code 7 if it is not a path
    */
@@ -43,9 +43,9 @@ record DhcpConfig(Optional<Path> socket, List<DhcpFamily> families, long priorit
   }
 
   /**
-   * The options of the client.
+   * Parses the options of the client.
    *
-   * @throws CniException code 7 if they make no sense
+   * @throws CniException code 7 if they are invalid
    */
   static DhcpClientOptions options(AttachmentRequest request) throws CniException {
     return DhcpClientOptions.parse(

@@ -15,9 +15,9 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
-/** The process that keeps the leases of one-shot executables. */
+/** The daemon that keeps the leases of plugin executables: {@code cni dhcp daemon}. */
 public final class DhcpDaemon implements PluginDaemon {
-  /** The daemon as the command makes it. */
+  /** Creates the daemon, for {@link java.util.ServiceLoader}. */
   public DhcpDaemon() {}
 
   @Override
@@ -34,15 +34,15 @@ public final class DhcpDaemon implements PluginDaemon {
   public void run(List<String> arguments) throws CniException {
     DhcpDaemonOptions options = DhcpDaemonOptions.parse(arguments);
     Path socket = options.socket();
-    try (var keeper = new LeaseManager(new LeaseDirectory(options.leases()), event -> {});
+    try (var manager = new LeaseManager(new LeaseDirectory(options.leases()), event -> {});
         Listener open = listen(socket)) {
       ServerSocketChannel listener = open.channel();
       try {
-        keeper.adopt();
+        manager.adopt();
         writePid(options);
         var leases =
             new LocalLeases(
-                keeper, options.resendTimeout(), options.resendMax(), options.hostPrefix());
+                manager, options.resendTimeout(), options.resendMax(), options.hostPrefix());
         new DhcpRpcServer(leases).serve(listener);
       } finally {
         if (options.pidFile().isPresent()) {
@@ -50,7 +50,7 @@ public final class DhcpDaemon implements PluginDaemon {
         }
       }
     } catch (ClosedByInterruptException e) {
-      return; // it was told to end
+      return; // the thread was interrupted, which ends the daemon
     } catch (IOException e) {
       throw LeaseDirectory.ioFailure("the dhcp daemon at " + socket, e);
     }
@@ -63,7 +63,7 @@ public final class DhcpDaemon implements PluginDaemon {
     }
   }
 
-  /** What the service manager has opened, or a new one in place of what a dead daemon left. */
+  /** Returns the socket that systemd passed, or binds one, replacing the file of a dead daemon. */
   private static Listener listen(Path socket) throws CniException, IOException {
     Optional<ServerSocketChannel> inherited = SystemdSocket.listener();
     if (inherited.isPresent()) {
@@ -91,9 +91,9 @@ public final class DhcpDaemon implements PluginDaemon {
   }
 
   /**
-   * Where the daemon listens.
+   * The listening socket.
    *
-   * @param own the socket's file, if this process has made it
+   * @param own the socket's file if this process created it, to be deleted on close
    */
   private record Listener(ServerSocketChannel channel, Optional<Path> own)
       implements AutoCloseable {

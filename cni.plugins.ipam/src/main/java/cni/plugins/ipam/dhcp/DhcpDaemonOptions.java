@@ -13,15 +13,15 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * The command line of the daemon, which is the reference daemon's: {@code -name value}, {@code
- * -name=value}, or with two hyphens.
+ * The command line of the daemon, compatible with the reference daemon's: {@code -name value},
+ * {@code -name=value}, or with two hyphens.
  *
- * @param socket where it listens
- * @param pidFile where its process number is written
- * @param hostPrefix what stands before the paths of namespaces
- * @param leases the directory that leases are kept in
- * @param resendMax between two tries at most
- * @param resendTimeout how long servers are tried at most
+ * @param socket the path of the socket to listen on
+ * @param pidFile the file to write the process id to
+ * @param hostPrefix the host's root directory, prepended to namespace paths; empty for none
+ * @param leases the directory to keep leases in
+ * @param resendMax the longest delay between two messages to servers
+ * @param resendTimeout how long an allocation waits for a server
  */
 record DhcpDaemonOptions(
     Path socket,
@@ -35,16 +35,17 @@ record DhcpDaemonOptions(
       Usage: dhcp daemon [OPTION VALUE]...
       Keeps the leases of containers whose dhcp plugin is an executable.
 
-        -socketpath PATH      where to listen; /run/cni/dhcp.sock
-        -pidfile PATH         write the process number there
-        -hostprefix PATH      where the host's root is: stands before the paths of the socket
+        -socketpath PATH      the socket to listen on (default /run/cni/dhcp.sock)
+        -pidfile PATH         write the process id to this file
+        -hostprefix PATH      the host's root directory, prepended to the paths of the socket
                               and of namespaces
-        -leases DIR           keep the leases there, for the next daemon; /run/cni/dhcp
-        -resendmax TIME       the longest pause between two tries, such as 10s; 62s
-        -resendtimeout TIME   how long to try in all; 208s
+        -leases DIR           keep the leases there, for the next daemon too
+                              (default /run/cni/dhcp)
+        -resendmax TIME       the longest delay between two messages (default 62s)
+        -resendtimeout TIME   how long an allocation waits for a server (default 208s)
         -timeout TIME, -broadcast
-                              taken for the sake of the reference daemon: tries have
-                              pauses, and who needs a broadcast asks for it
+                              accepted for compatibility with the reference daemon and
+                              ignored
       """;
 
   private static final Set<String> WITH_VALUE =
@@ -53,9 +54,9 @@ record DhcpDaemonOptions(
   private static final Set<String> FLAGS = Set.of("broadcast");
 
   /**
-   * Reads the arguments.
+   * Parses the arguments.
    *
-   * @throws CniException code 4 if one is not known or its value is wrong
+   * @throws CniException code 4 if an option is unknown or its value is missing or invalid
    */
   static DhcpDaemonOptions parse(List<String> arguments) throws CniException {
     Map<String, String> values = new HashMap<>();
@@ -71,7 +72,7 @@ record DhcpDaemonOptions(
       } else {
         throw new CniException(
             ErrorCode.INVALID_PARAMETER,
-            "dhcp daemon: " + arguments.get(i) + " is not an option with its value\n" + USAGE);
+            "dhcp daemon: " + arguments.get(i) + " is not a known option with a value\n" + USAGE);
       }
     }
     String prefix = values.getOrDefault("hostprefix", "");
@@ -90,10 +91,10 @@ record DhcpDaemonOptions(
         duration(values, "resendtimeout", "208s"));
   }
 
-  /** As Go writes them: {@code 1m30s}, {@code 500ms}. */
-  private static Duration duration(Map<String, String> values, String name, String otherwise)
+  /** Parses a duration as Go formats it: {@code 1m30s}, {@code 500ms}. */
+  private static Duration duration(Map<String, String> values, String name, String defaultValue)
       throws CniException {
-    String text = values.getOrDefault(name, otherwise);
+    String text = values.getOrDefault(name, defaultValue);
     try {
       return text.matches("\\d+ms")
           ? Duration.ofMillis(Long.parseLong(text.substring(0, text.length() - 2)))

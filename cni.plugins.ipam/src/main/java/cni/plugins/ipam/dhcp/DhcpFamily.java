@@ -4,7 +4,7 @@ import cni.api.CniException;
 import cni.api.Deadline;
 import java.io.IOException;
 
-/** The two protocols. */
+/** The two protocols: DHCP for IPv4 and DHCPv6. */
 enum DhcpFamily {
   IPV4("ipv4") {
     @Override
@@ -29,11 +29,15 @@ enum DhcpFamily {
     this.text = text;
   }
 
-  /** A client that can speak: the interface is up. */
+  /**
+   * Opens a client; sets the interface up first.
+   *
+   * @throws CniException code 11 if the interface has no link-local address by the deadline
+   */
   abstract DhcpClient open(ContainerLink link, Lease lease, Deadline deadline)
       throws CniException, IOException;
 
-  /** As configurations name it. */
+  /** Returns the name in configurations. */
   String text() {
     return text;
   }

@@ -15,17 +15,16 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Gives out the addresses that servers of the network grant, by DHCP (RFC 2131) and DHCPv6 (RFC
- * 8415). Leases have to be extended as long as the container runs: where the host of this plugin
- * stays, it does so itself; in a process that ends after each call a daemon does, as for the
- * reference plugin, whose daemon will do.
+ * The {@code dhcp} plugin: acquires addresses from the network's servers by DHCP (RFC 2131) and
+ * DHCPv6 (RFC 8415). A lease must be renewed while the container runs: a resident process does so
+ * itself; for a process that serves one call a daemon does, either ours or the reference plugin's.
  */
 public final class DhcpPlugin implements ResidentPlugin {
   private static final String DIRECTORY = "dhcp";
 
   private volatile @Nullable LeaseManager leaseManager;
 
-  /** The plugin as the runtime makes it. */
+  /** Creates the plugin, for {@link java.util.ServiceLoader}. */
   public DhcpPlugin() {}
 
   @Override
@@ -50,12 +49,14 @@ public final class DhcpPlugin implements ResidentPlugin {
     }
   }
 
-  /** A daemon where the configuration names one or nobody else stays, otherwise this process. */
+  /**
+   * Returns this process if it is resident and the configuration names no daemon, else the daemon.
+   */
   private Leases leases(PluginConfig config) throws CniException {
     Optional<Path> socket = DhcpConfig.socket(config);
-    LeaseManager own = leaseManager;
-    return own != null && socket.isEmpty()
-        ? new LocalLeases(own)
+    LeaseManager manager = leaseManager;
+    return manager != null && socket.isEmpty()
+        ? new LocalLeases(manager)
         : new DaemonLeases(socket.orElse(DhcpConfig.DEFAULT_SOCKET));
   }
 
@@ -71,16 +72,16 @@ public final class DhcpPlugin implements ResidentPlugin {
     leasesOfExisting(request).check(request);
   }
 
-  /** Where an executable made the attachment, its daemon has the lease. */
+  /** Returns the default daemon if an executable made the attachment, otherwise {@link #leases}. */
   private Leases leasesOfExisting(AttachmentRequest request) throws CniException {
     Leases leases = leases(request.config());
-    LeaseManager own = leaseManager;
-    boolean isElsewhere =
-        own != null
+    LeaseManager manager = leaseManager;
+    boolean isInDaemon =
+        manager != null
             && leases instanceof LocalLeases
-            && own.leases().stream().noneMatch(it -> it.id().equals(request.attachment().id()))
+            && manager.leases().stream().noneMatch(it -> it.id().equals(request.attachment().id()))
             && Files.exists(DhcpConfig.DEFAULT_SOCKET);
-    return isElsewhere ? new DaemonLeases(DhcpConfig.DEFAULT_SOCKET) : leases;
+    return isInDaemon ? new DaemonLeases(DhcpConfig.DEFAULT_SOCKET) : leases;
   }
 
   @Override
@@ -90,7 +91,7 @@ public final class DhcpPlugin implements ResidentPlugin {
 
   @Override
   public void gc(GcRequest request) throws CniException {
-    leases(request.config()).collect(request);
+    leases(request.config()).gc(request);
   }
 
   @Override

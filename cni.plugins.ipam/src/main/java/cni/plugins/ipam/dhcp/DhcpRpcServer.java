@@ -30,19 +30,21 @@ import java.util.Set;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * Serves one-shot executables, of this project or the reference's, on a unix socket.
+ * The server side of the daemon's protocol, for plugin executables of this project and of the
+ * reference: Go's net/rpc over a Unix socket.
  *
- * @param leases those that are kept here
+ * @param leases the leases that the daemon keeps
  */
 record DhcpRpcServer(LocalLeases leases) {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
 
-  private static final long PAUSE_NANOS = 1_000_000_000;
+  private static final long ACCEPT_RETRY_NANOS = 1_000_000_000;
 
   /**
-   * Serves until the thread is interrupted, which closes the listener.
+   * Accepts and serves connections until the thread is interrupted, which closes the listener.
    *
-   * @throws IOException if nobody can be accepted any more
+   * @throws ClosedChannelException if the listener is closed, also by an interrupt
+   * @throws IOException never otherwise: a connection that cannot be accepted is logged
    */
   void serve(ServerSocketChannel listener) throws IOException {
     while (true) {
@@ -50,10 +52,14 @@ record DhcpRpcServer(LocalLeases leases) {
         SocketChannel peer = listener.accept();
         Thread.ofPlatform().daemon().name("cni-dhcp-client").start(() -> serve(peer));
       } catch (ClosedChannelException e) {
-        throw e; // also by an interrupt
-      } catch (IOException e) { // such as too many open files, which pass
-        LOG.get().log(System.Logger.Level.WARNING, "a client of the dhcp daemon is not served", e);
-        LockSupport.parkNanos(PAUSE_NANOS);
+        throw e;
+      } catch (IOException e) { // such as too many open files, which is temporary
+        LOG.get()
+            .log(
+                System.Logger.Level.WARNING,
+                "a connection to the dhcp daemon cannot be accepted",
+                e);
+        LockSupport.parkNanos(ACCEPT_RETRY_NANOS);
       }
     }
   }
@@ -62,12 +68,12 @@ record DhcpRpcServer(LocalLeases leases) {
     try (peer) {
       InputStream in = Channels.newInputStream(peer);
       OutputStream out = Channels.newOutputStream(peer);
-      boolean greeted = DaemonLeases.readLine(in).startsWith("CONNECT /_goRPC_ HTTP/");
+      boolean connect = DaemonLeases.readLine(in).startsWith("CONNECT /_goRPC_ HTTP/");
       String header = DaemonLeases.readLine(in);
       while (!header.isEmpty()) {
         header = DaemonLeases.readLine(in);
       }
-      if (!greeted) {
+      if (!connect) {
         out.write("HTTP/1.0 405 must CONNECT\n\n".getBytes(StandardCharsets.US_ASCII));
         return;
       }
@@ -75,30 +81,30 @@ record DhcpRpcServer(LocalLeases leases) {
       var reader = new GobReader(in);
       var writer = new GobWriter(out);
       while (true) {
-        answer(reader.read(), reader.read(), writer);
+        serve(reader.read(), reader.read(), writer);
       }
     } catch (EOFException e) {
-      LOG.get().log(System.Logger.Level.TRACE, "a client has hung up");
+      LOG.get().log(System.Logger.Level.TRACE, "a client has closed the connection");
     } catch (IOException | RuntimeException e) {
-      LOG.get().log(System.Logger.Level.WARNING, "a client of the dhcp daemon: " + e, e);
+      LOG.get().log(System.Logger.Level.WARNING, "a connection to the dhcp daemon failed: " + e, e);
     }
   }
 
-  private void answer(Map<String, Object> head, Map<String, Object> arguments, GobWriter writer)
+  private void serve(Map<String, Object> request, Map<String, Object> arguments, GobWriter writer)
       throws IOException {
-    String method = String.valueOf(head.getOrDefault("ServiceMethod", ""));
-    long number = head.get("Seq") instanceof Long it ? it : 0;
+    String method = String.valueOf(request.getOrDefault("ServiceMethod", ""));
+    long sequence = request.get("Seq") instanceof Long it ? it : 0;
     GobType.Struct type = GobSchema.EMPTY;
-    Map<String, Object> answer = Map.of();
+    Map<String, Object> reply = Map.of();
     String error = "";
     try {
       switch (method) {
         case DaemonLeases.ALLOCATE -> {
-          answer = GobResult.write(leases.allocate(allocation(arguments)));
+          reply = GobResult.write(leases.allocate(allocateRequest(arguments)));
           type = GobSchema.RESULT;
         }
-        case DaemonLeases.RELEASE -> leases.release(release(arguments));
-        case DaemonLeases.COLLECT -> leases.collect(collection(arguments));
+        case DaemonLeases.RELEASE -> leases.release(releaseRequest(arguments));
+        case DaemonLeases.COLLECT -> leases.gc(gcRequest(arguments));
         default -> error = "rpc: can't find method " + method;
       }
     } catch (CniException e) {
@@ -108,16 +114,18 @@ record DhcpRpcServer(LocalLeases leases) {
       error = "unexpected " + e;
     }
     writer.write(
-        GobSchema.RESPONSE, Map.of("ServiceMethod", method, "Seq", number, "Error", error));
-    writer.write(type, answer);
+        GobSchema.RESPONSE, Map.of("ServiceMethod", method, "Seq", sequence, "Error", error));
+    writer.write(type, reply);
   }
 
-  /** What a release does not need must not keep it from its work. */
-  private static AttachmentRequest release(Map<String, Object> arguments) throws CniException {
+  /** Ignores CNI_ARGS, which a release does not need: invalid ones must not prevent it. */
+  private static AttachmentRequest releaseRequest(Map<String, Object> arguments)
+      throws CniException {
     return request(arguments, Map.of());
   }
 
-  private static AttachmentRequest allocation(Map<String, Object> arguments) throws CniException {
+  private static AttachmentRequest allocateRequest(Map<String, Object> arguments)
+      throws CniException {
     return request(arguments, CniArgs.parse(text(arguments, "Args")));
   }
 
@@ -137,7 +145,7 @@ record DhcpRpcServer(LocalLeases leases) {
         context());
   }
 
-  private static GcRequest collection(Map<String, Object> arguments) throws CniException {
+  private static GcRequest gcRequest(Map<String, Object> arguments) throws CniException {
     PluginConfig config = config(arguments);
     Set<AttachmentId> valid = new HashSet<>();
     for (ConfigObject it : config.view().objects(GcRequest.VALID_ATTACHMENTS.getFirst())) {

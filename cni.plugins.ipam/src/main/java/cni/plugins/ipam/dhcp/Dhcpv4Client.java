@@ -25,22 +25,22 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.ThreadLocalRandom;
 
-/** The client's side of DHCP, RFC 2131. */
+/** The client of DHCP for IPv4 (RFC 2131). */
 final class Dhcpv4Client implements DhcpClient {
   private static final InetAddress LIMITED_BROADCAST =
       InetAddresses.of(new byte[] {-1, -1, -1, -1});
   private static final int MAX_MESSAGE_SIZE = 1500;
   private static final long DEFAULT_LEASE_SECONDS = 3600;
 
-  /** No type of messages. */
+  /** Matches no message type. */
   private static final int NO_TYPE = -1;
 
-  /** How long a single wait may take, so that an interrupt is seen. */
+  /** The longest wait in a system call, which bounds the reaction to an interrupt. */
   private static final Duration POLL_INTERVAL = Duration.ofMillis(200);
 
   private final NetNs netns;
   private final String mac;
-  private final boolean broadcast;
+  private final boolean wantsBroadcastReplies;
   private final byte[] clientId;
   private final DhcpClientOptions options;
   private final Duration maxRetransmitDelay;
@@ -48,28 +48,28 @@ final class Dhcpv4Client implements DhcpClient {
   private final long startNanos = System.nanoTime();
 
   /**
-   * A client on an interface that is up.
+   * Opens a client on an interface that is up.
    *
-   * @param clientId what the server knows it by (option 61)
-   * @param longestPause between two tries
-   * @throws IOException if the interface cannot be listened to
+   * @param clientId the client identifier (option 61), unless the options provide one
+   * @param maxRetransmitDelay the longest delay between two messages
+   * @throws IOException if the packet socket cannot be opened
    */
   Dhcpv4Client(
-      ContainerLink link, String clientId, DhcpClientOptions options, Duration longestPause)
+      ContainerLink link, String clientId, DhcpClientOptions options, Duration maxRetransmitDelay)
       throws IOException {
     this.netns = link.netns();
     this.mac = link.mac();
-    this.broadcast = link.sharesMac();
+    this.wantsBroadcastReplies = link.sharesMac();
     this.options = options;
     this.clientId =
         options
             .provided()
             .getOrDefault(DhcpClientOptions.CLIENT_IDENTIFIER, clientIdentifier(clientId));
-    this.maxRetransmitDelay = longestPause;
+    this.maxRetransmitDelay = maxRetransmitDelay;
     this.socket = PacketSocket.open(netns, link.index(), Dhcpv4Message.CLIENT_PORT);
   }
 
-  /** Type 0: it is no hardware address (RFC 2132, 9.14). */
+  /** Encodes an identifier with type 0, not a hardware address (RFC 2132, section 9.14). */
   private static byte[] clientIdentifier(String text) {
     byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
     int length = Math.min(bytes.length, 254);
@@ -77,33 +77,29 @@ final class Dhcpv4Client implements DhcpClient {
   }
 
   @Override
-  public Binding acquire(List<InetAddress> wish, Deadline deadline)
+  public Binding acquire(List<InetAddress> preferred, Deadline deadline)
       throws CniException, IOException {
     String what = "a DHCP server granted an address";
     String refusal = "";
     boolean refused = false;
-    var pace = new RetransmitTimer(deadline, maxRetransmitDelay);
+    var timer = new RetransmitTimer(deadline, maxRetransmitDelay);
     while (true) {
       int xid = ThreadLocalRandom.current().nextInt();
-      Map<Integer, byte[]> discover = new LinkedHashMap<>();
-      wish.stream()
-          .findFirst()
-          .ifPresent(it -> discover.put(Dhcpv4Message.REQUESTED_ADDRESS, it.getAddress()));
       try {
         if (refused) {
-          await(xid, pace.nextDelay(what), NO_TYPE); // it has answered at once, and would again
+          await(xid, timer.nextDelay(what), NO_TYPE); // the server would refuse again at once
           refused = false;
         }
-        broadcast(message(Dhcpv4Message.DISCOVER, xid, Dhcpv4Message.UNSPECIFIED, discover));
-        Optional<Dhcpv4Message> offer = await(xid, pace.nextDelay(what), Dhcpv4Message.OFFER);
+        broadcast(discover(xid, preferred));
+        Optional<Dhcpv4Message> offer = await(xid, timer.nextDelay(what), Dhcpv4Message.OFFER);
         if (offer.isPresent()) {
-          Optional<Dhcpv4Message> ack = request(xid, offer.get(), pace.nextDelay(what));
+          Optional<Dhcpv4Message> ack = request(xid, offer.get(), timer.nextDelay(what));
           if (ack.filter(it -> it.yourAddress().equals(offer.get().yourAddress())).isPresent()) {
             return binding(ack.get());
           }
         }
       } catch (LeaseRefusedException e) {
-        refusal = "; a server's last word was: " + e.getMessage();
+        refusal = "; the last refusal was: " + e.getMessage();
         refused = true;
       } catch (CniException e) {
         throw e.is(ErrorCode.TRY_AGAIN_LATER) && !Thread.currentThread().isInterrupted()
@@ -118,7 +114,15 @@ final class Dhcpv4Client implements DhcpClient {
     }
   }
 
-  private Optional<Dhcpv4Message> request(int xid, Dhcpv4Message offer, Duration patience)
+  private Dhcpv4Message discover(int xid, List<InetAddress> preferred) {
+    Map<Integer, byte[]> options =
+        preferred.isEmpty()
+            ? Map.of()
+            : Map.of(Dhcpv4Message.REQUESTED_ADDRESS, preferred.getFirst().getAddress());
+    return message(Dhcpv4Message.DISCOVER, xid, Dhcpv4Message.UNSPECIFIED, options);
+  }
+
+  private Optional<Dhcpv4Message> request(int xid, Dhcpv4Message offer, Duration timeout)
       throws CniException, IOException {
     Map<Integer, byte[]> request = new LinkedHashMap<>();
     request.put(Dhcpv4Message.REQUESTED_ADDRESS, offer.yourAddress().getAddress());
@@ -126,10 +130,17 @@ final class Dhcpv4Client implements DhcpClient {
         Dhcpv4Message.SERVER_IDENTIFIER,
         offer.options().getOrDefault(Dhcpv4Message.SERVER_IDENTIFIER, new byte[0]));
     broadcast(message(Dhcpv4Message.REQUEST, xid, Dhcpv4Message.UNSPECIFIED, request));
-    return await(xid, patience, Dhcpv4Message.ACK);
+    return await(xid, timeout, Dhcpv4Message.ACK);
   }
 
-  private Dhcpv4Message message(int type, int xid, InetAddress client, Map<Integer, byte[]> own) {
+  /**
+   * Composes a message.
+   *
+   * @param client the address that the client has configured, or 0.0.0.0
+   * @param specific the options of this message, which override the common ones
+   */
+  private Dhcpv4Message message(
+      int type, int xid, InetAddress client, Map<Integer, byte[]> specific) {
     Map<Integer, byte[]> all = new LinkedHashMap<>();
     all.put(Dhcpv4Message.MESSAGE_TYPE, new byte[] {(byte) type});
     all.put(DhcpClientOptions.CLIENT_IDENTIFIER, clientId);
@@ -146,10 +157,10 @@ final class Dhcpv4Client implements DhcpClient {
       }
       all.putAll(options.provided());
     }
-    all.putAll(own);
+    all.putAll(specific);
     int secs = (int) Duration.ofNanos(System.nanoTime() - startNanos).toSeconds();
     return new Dhcpv4Message(
-        false, xid, secs, broadcast, client, Dhcpv4Message.UNSPECIFIED, mac, all);
+        false, xid, secs, wantsBroadcastReplies, client, Dhcpv4Message.UNSPECIFIED, mac, all);
   }
 
   private void broadcast(Dhcpv4Message message) throws IOException {
@@ -162,47 +173,52 @@ final class Dhcpv4Client implements DhcpClient {
             message.encode()));
   }
 
-  /** Waits for an answer of that type. */
-  private Optional<Dhcpv4Message> await(int xid, Duration patience, int type)
+  /**
+   * Waits for a reply of a type; others are ignored.
+   *
+   * @return absent after the timeout
+   * @throws LeaseRefusedException if a DHCPNAK arrives instead of a DHCPACK
+   */
+  private Optional<Dhcpv4Message> await(int xid, Duration timeout, int type)
       throws CniException, IOException {
-    Deadline until = Deadline.after(patience);
-    while (!until.remaining().isZero()) {
+    Deadline deadline = Deadline.after(timeout);
+    while (!deadline.remaining().isZero()) {
       if (Thread.currentThread().isInterrupted()) {
         throw CniException.interrupted("waiting for a DHCP server");
       }
-      Duration left = until.remaining();
-      Optional<Dhcpv4Message> answer =
+      Duration left = deadline.remaining();
+      Optional<Dhcpv4Message> reply =
           socket
               .receive(left.compareTo(POLL_INTERVAL) < 0 ? left : POLL_INTERVAL)
               .flatMap(UdpDatagram::decode)
               .flatMap(datagram -> Dhcpv4Message.decode(datagram.payload()))
-              .filter(it -> isAnswer(it, xid));
-      if (answer.isPresent() && accepts(answer.get(), type)) {
-        return answer;
+              .filter(it -> isReplyTo(xid, it));
+      if (reply.isPresent() && accepts(reply.get(), type)) {
+        return reply;
       }
     }
     return Optional.empty();
   }
 
-  private boolean isAnswer(Dhcpv4Message message, int xid) {
+  private boolean isReplyTo(int xid, Dhcpv4Message message) {
     return message.isReply() && message.xid() == xid && message.mac().equals(mac);
   }
 
-  private static boolean accepts(Dhcpv4Message answer, int type) throws LeaseRefusedException {
-    if (answer.type() == Dhcpv4Message.NAK && type == Dhcpv4Message.ACK) {
+  private static boolean accepts(Dhcpv4Message reply, int type) throws LeaseRefusedException {
+    if (reply.type() == Dhcpv4Message.NAK && type == Dhcpv4Message.ACK) {
       String text =
           new String(
-              answer.options().getOrDefault(Dhcpv4Message.MESSAGE, new byte[0]),
+              reply.options().getOrDefault(Dhcpv4Message.MESSAGE, new byte[0]),
               StandardCharsets.UTF_8);
       throw new LeaseRefusedException(
           "the server refused (DHCPNAK)" + (text.isEmpty() ? "" : ": " + text));
     }
-    // An offer has to say by whom, to be asked for.
-    boolean whole =
+    // An offer without a server identifier cannot be requested.
+    boolean isUsable =
         type != Dhcpv4Message.OFFER
-            || (!answer.addresses(Dhcpv4Message.SERVER_IDENTIFIER).isEmpty()
-                && !answer.yourAddress().isAnyLocalAddress());
-    return answer.type() == type && whole;
+            || (!reply.addresses(Dhcpv4Message.SERVER_IDENTIFIER).isEmpty()
+                && !reply.yourAddress().isAnyLocalAddress());
+    return reply.type() == type && isUsable;
   }
 
   private static Binding binding(Dhcpv4Message ack) throws CniException {
@@ -210,8 +226,8 @@ final class Dhcpv4Client implements DhcpClient {
     if (masks.isEmpty()) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
-          "the DHCP server told no subnet mask (option 1); it has to be configured there, and asked"
-              + " for by ipam.request");
+          "the DHCP server sent no subnet mask (option 1); configure it on the server, and request it"
+              + " with ipam.request");
     }
     int prefix = InetAddresses.toNumber(masks.getFirst()).bitCount();
     Optional<InetAddress> gateway = ack.addresses(DhcpClientOptions.ROUTERS).stream().findFirst();
@@ -243,7 +259,7 @@ final class Dhcpv4Client implements DhcpClient {
   }
 
   @Override
-  public Optional<Binding> renew(Binding binding, boolean anyServer, Duration patience)
+  public Optional<Binding> renew(Binding binding, boolean anyServer, Duration timeout)
       throws IOException {
     InetAddress address = binding.addresses().getFirst();
     int xid = ThreadLocalRandom.current().nextInt();
@@ -252,16 +268,16 @@ final class Dhcpv4Client implements DhcpClient {
       Optional<Dhcpv4Message> ack = Optional.empty();
       if (anyServer || binding.server().isEmpty()) {
         broadcast(request);
-        ack = await(xid, patience, Dhcpv4Message.ACK);
+        ack = await(xid, timeout, Dhcpv4Message.ACK);
       } else {
-        ack = exchangeUnicast(request, address, InetAddresses.parse(binding.server()), patience);
+        ack = exchangeUnicast(request, address, InetAddresses.parse(binding.server()), timeout);
       }
       if (ack.isEmpty()) {
         return Optional.empty();
       }
       if (!ack.get().yourAddress().equals(address)) {
         throw new LeaseRefusedException(
-            "the server gave another address, " + InetAddresses.format(ack.get().yourAddress()));
+            "the server granted another address, " + InetAddresses.format(ack.get().yourAddress()));
       }
       return Optional.of(binding(ack.get()));
     } catch (CniException e) {
@@ -270,20 +286,20 @@ final class Dhcpv4Client implements DhcpClient {
   }
 
   /**
-   * The one server is asked as any host asks another, from the address itself. The answer is heard
-   * on the other socket: a refusal is sent to everybody. This one stays open meanwhile, so that the
-   * kernel does not tell the server that nobody listens.
+   * Sends a request to one server, from the leased address, and waits for the reply. The reply is
+   * received by the packet socket, since a DHCPNAK is broadcast. The UDP socket stays open until
+   * then, because otherwise the kernel would answer the reply with ICMP "port unreachable".
    */
   private Optional<Dhcpv4Message> exchangeUnicast(
-      Dhcpv4Message request, InetAddress from, InetAddress server, Duration patience)
+      Dhcpv4Message request, InetAddress from, InetAddress server, Duration timeout)
       throws CniException, IOException {
-    try (DatagramSocket own = openBoundSocket(from)) {
+    try (DatagramSocket udpSocket = openBoundSocket(from)) {
       byte[] bytes = request.encode();
-      own.send(new DatagramPacket(bytes, bytes.length, server, Dhcpv4Message.SERVER_PORT));
-      return await(request.xid(), patience, Dhcpv4Message.ACK);
+      udpSocket.send(new DatagramPacket(bytes, bytes.length, server, Dhcpv4Message.SERVER_PORT));
+      return await(request.xid(), timeout, Dhcpv4Message.ACK);
     } catch (LeaseRefusedException e) {
       throw e;
-    } catch (IOException e) { // nobody there, or the address is gone
+    } catch (IOException e) { // the server is unreachable, or the interface has lost the address
       return Optional.empty();
     }
   }
@@ -300,13 +316,13 @@ final class Dhcpv4Client implements DhcpClient {
       return;
     }
     InetAddress server = InetAddresses.parse(binding.server());
-    Map<Integer, byte[]> own = Map.of(Dhcpv4Message.SERVER_IDENTIFIER, server.getAddress());
+    Map<Integer, byte[]> options = Map.of(Dhcpv4Message.SERVER_IDENTIFIER, server.getAddress());
     int xid = ThreadLocalRandom.current().nextInt();
-    byte[] bytes = message(Dhcpv4Message.RELEASE, xid, address, own).encode();
-    try (DatagramSocket socket4 = openBoundSocket(address)) {
-      socket4.send(new DatagramPacket(bytes, bytes.length, server, Dhcpv4Message.SERVER_PORT));
+    byte[] bytes = message(Dhcpv4Message.RELEASE, xid, address, options).encode();
+    try (DatagramSocket udpSocket = openBoundSocket(address)) {
+      udpSocket.send(new DatagramPacket(bytes, bytes.length, server, Dhcpv4Message.SERVER_PORT));
     } catch (IOException e) {
-      // The interface does not have the address, or not yet: to everybody's hardware, then.
+      // The interface does not have the address (yet): broadcast on the link layer.
       socket.broadcast(
           UdpDatagram.encode(
               address, Dhcpv4Message.CLIENT_PORT, server, Dhcpv4Message.SERVER_PORT, bytes));

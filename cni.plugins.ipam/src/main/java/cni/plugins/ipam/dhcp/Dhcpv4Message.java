@@ -12,16 +12,16 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * A message of DHCP (RFC 2131, section 2; options RFC 2132).
+ * A message of DHCP for IPv4 (RFC 2131, section 2; options RFC 2132).
  *
- * @param isReply whether it comes from a server
- * @param xid what tells the conversation from others
- * @param secs for how long the client has been asking, in seconds
- * @param broadcast whether the answer is to go to everybody on the link
- * @param clientAddress the address that the client uses already, or 0.0.0.0
- * @param yourAddress the address that the server gives
+ * @param isReply whether a server sent it (BOOTREPLY)
+ * @param xid the transaction id
+ * @param secs seconds since the client began to acquire or renew
+ * @param broadcast whether the reply must be broadcast
+ * @param clientAddress the address that the client has configured (ciaddr), or 0.0.0.0
+ * @param yourAddress the address that the server grants (yiaddr), or 0.0.0.0
  * @param mac the client's hardware address, lower case with colons
- * @param options by number
+ * @param options the options, by number
  */
 record Dhcpv4Message(
     boolean isReply,
@@ -59,21 +59,21 @@ record Dhcpv4Message(
   private static final int END = 255;
   private static final int MAGIC_COOKIE = 0x63825363;
 
-  // offsets of the fixed part
+  // Offsets of the fields.
   private static final int YIADDR = 16;
   private static final int CHADDR = 28;
   private static final int SNAME = 44;
   private static final int FILE = 108;
   private static final int OPTIONS = 240;
 
-  /** What every relay passes on (RFC 951): shorter messages are filled up. */
+  /** Shorter messages are padded to the size of a BOOTP message (RFC 951), as relays expect. */
   private static final int MIN_BOOTP_MESSAGE = 300;
 
   private static final int MAX_OPTION_LENGTH = 255;
   private static final int BROADCAST_FLAG = 0x8000;
   private static final int MAC_LENGTH = 6;
 
-  /** The bytes of a request. */
+  /** Encodes the message. */
   byte[] encode() {
     int size = OPTIONS + 1;
     for (byte[] value : options.values()) {
@@ -98,7 +98,7 @@ record Dhcpv4Message(
     return out.array();
   }
 
-  /** Reads a message; empty if the bytes are none. */
+  /** Decodes a message; absent if the bytes are not a DHCP message. */
   static Optional<Dhcpv4Message> decode(ByteBuffer in) {
     if (in.remaining() < OPTIONS) {
       return Optional.empty();
@@ -110,11 +110,11 @@ record Dhcpv4Message(
     Map<Integer, byte[]> options = new LinkedHashMap<>();
     readOptions(message.slice(OPTIONS, message.remaining() - OPTIONS), options);
     byte[] overload = options.getOrDefault(OVERLOAD, new byte[1]);
-    int also = overload.length == 1 ? overload[0] : 0;
-    if ((also & 1) != 0) {
+    int overloaded = overload.length == 1 ? overload[0] : 0;
+    if ((overloaded & 1) != 0) {
       readOptions(message.slice(FILE, OPTIONS - 4 - FILE), options);
     }
-    if ((also & 2) != 0) {
+    if ((overloaded & 2) != 0) {
       readOptions(message.slice(SNAME, FILE - SNAME), options);
     }
     return Optional.of(
@@ -135,7 +135,7 @@ record Dhcpv4Message(
     return bytes;
   }
 
-  /** An option that occurs again goes on (RFC 3396); what is cut off is passed over. */
+  /** Joins the values of a repeated option (RFC 3396); a truncated option is ignored. */
   private static void readOptions(ByteBuffer in, Map<Integer, byte[]> options) {
     while (in.hasRemaining()) {
       int option = Byte.toUnsignedInt(in.get());
@@ -151,23 +151,23 @@ record Dhcpv4Message(
       }
       byte[] value = new byte[length];
       in.get(value);
-      options.merge(option, value, Dhcpv4Message::join);
+      options.merge(option, value, Dhcpv4Message::concatenate);
     }
   }
 
-  private static byte[] join(byte[] one, byte[] other) {
+  private static byte[] concatenate(byte[] one, byte[] other) {
     byte[] joined = Arrays.copyOf(one, one.length + other.length);
     System.arraycopy(other, 0, joined, one.length, other.length);
     return joined;
   }
 
-  /** What kind of message it is; 0 if it does not say. */
+  /** Returns the message type (option 53); 0 if it is missing. */
   int type() {
     byte[] value = options.getOrDefault(MESSAGE_TYPE, new byte[0]);
     return value.length == 1 ? value[0] : 0;
   }
 
-  /** An option that is a number of 32 bits without sign. */
+  /** Returns the value of an option that is an unsigned 32-bit number. */
   Optional<Long> uint32(int option) {
     byte[] value = options.get(option);
     return value == null || value.length != 4
@@ -175,7 +175,7 @@ record Dhcpv4Message(
         : Optional.of(Integer.toUnsignedLong(ByteBuffer.wrap(value).getInt()));
   }
 
-  /** An option that is a list of addresses; without those that are cut off. */
+  /** Returns the value of an option that is a list of addresses; a truncated one is ignored. */
   List<InetAddress> addresses(int option) {
     byte[] value = options.getOrDefault(option, new byte[0]);
     List<InetAddress> addresses = new ArrayList<>();

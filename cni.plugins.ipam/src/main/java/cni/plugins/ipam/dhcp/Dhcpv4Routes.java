@@ -11,15 +11,15 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 
-/** The routes that a server tells. */
+/** The routes in a server's reply. */
 final class Dhcpv4Routes {
   private static final int SCOPE_LINK = 253;
 
   private Dhcpv4Routes() {}
 
   /**
-   * Classless ones (RFC 3442) stand for all others; without them the classful ones and the default
-   * route by the first router.
+   * Returns the classless routes (RFC 3442), which override all others; without them the classful
+   * routes and a default route through the first router.
    */
   static List<Result.Route> of(Dhcpv4Message message) {
     byte[] classless =
@@ -41,7 +41,7 @@ final class Dhcpv4Routes {
     return routes;
   }
 
-  /** Each is the length of a prefix, those bytes of it that count, and a router. */
+  /** Parses entries of prefix length, significant octets of the destination, and router. */
   private static List<Result.Route> classless(byte[] value) {
     List<Result.Route> routes = new ArrayList<>();
     int at = 0;
@@ -50,7 +50,7 @@ final class Dhcpv4Routes {
       int significant = (prefix + 7) / 8;
       int router = at + 1 + significant;
       if (prefix > 32 || router + 4 > value.length) {
-        return List.of(); // malformed: as if it were not there
+        return List.of(); // malformed: ignore the option
       }
       byte[] network = Arrays.copyOf(Arrays.copyOfRange(value, at + 1, router), 4);
       InetAddress gateway = InetAddresses.of(Arrays.copyOfRange(value, router, router + 4));
@@ -60,7 +60,7 @@ final class Dhcpv4Routes {
     return routes;
   }
 
-  /** Router 0.0.0.0 says that the network is on the link. */
+  /** Router 0.0.0.0 means that the destination is on the link. */
   private static Result.Route route(Cidr destination, InetAddress gateway) {
     return gateway.isAnyLocalAddress()
         ? new Result.Route(

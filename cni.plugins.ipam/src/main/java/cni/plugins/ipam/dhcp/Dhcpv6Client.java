@@ -28,9 +28,9 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Predicate;
 
 /**
- * The client's side of DHCPv6, RFC 8415: addresses for one IA_NA. How far the network of an address
- * reaches and by what router it is left, routers advertise and the kernel learns; a server does not
- * tell. Each address is therefore one of 128 bits.
+ * The client of DHCPv6 (RFC 8415): addresses for one IA_NA. Addresses have a prefix length of 128,
+ * because on-link prefixes and default routers are learned by the kernel from router advertisements
+ * and are not part of DHCPv6.
  */
 final class Dhcpv6Client implements DhcpClient {
   private static final byte[] ALL_DHCP_RELAY_AGENTS_AND_SERVERS = {
@@ -42,13 +42,13 @@ final class Dhcpv6Client implements DhcpClient {
   private static final int REQUEST_ATTEMPTS = 4;
   private static final Duration RELEASE_TIMEOUT = Duration.ofSeconds(1);
 
-  /** IAID, T1, T2. */
+  /** The size of IAID, T1 and T2. */
   private static final int IA_NA_HEADER = 12;
 
-  /** Address, preferred and valid lifetime. */
+  /** The size of address, preferred and valid lifetime. */
   private static final int IA_ADDRESS_HEADER = 24;
 
-  /** One identity association for each interface, and a DUID for each is enough of a number. */
+  /** Every attachment has a DUID of its own and one identity association, so one id is enough. */
   private static final int IAID = 1;
 
   private final byte[] duid;
@@ -58,27 +58,28 @@ final class Dhcpv6Client implements DhcpClient {
   private final long startNanos = System.nanoTime();
 
   /**
-   * A client on an interface.
+   * Opens a client on an interface.
    *
    * @param source the interface's link-local address
-   * @param clientId what stands behind the DUID
-   * @param longestPause between two tries
-   * @throws IOException if the interface cannot be used
+   * @param clientId the client identifier that the DUID is derived from
+   * @param maxRetransmitDelay the longest delay between two messages
+   * @throws IOException if the socket cannot be opened
    */
-  Dhcpv6Client(ContainerLink link, Inet6Address source, String clientId, Duration longestPause)
+  Dhcpv6Client(
+      ContainerLink link, Inet6Address source, String clientId, Duration maxRetransmitDelay)
       throws IOException {
     this.duid = duid(clientId);
-    this.maxRetransmitDelay = longestPause;
-    InetAddress everybody =
+    this.maxRetransmitDelay = maxRetransmitDelay;
+    InetAddress group =
         Inet6Address.getByAddress(null, ALL_DHCP_RELAY_AGENTS_AND_SERVERS, link.index());
-    this.servers = new InetSocketAddress(everybody, Dhcpv6Message.SERVER_PORT);
+    this.servers = new InetSocketAddress(group, Dhcpv6Message.SERVER_PORT);
     this.socket =
         link.netns()
             .<DatagramSocket, IOException>call(
                 () -> new DatagramSocket(new InetSocketAddress(source, Dhcpv6Message.CLIENT_PORT)));
   }
 
-  /** DUID-UUID (RFC 6355): the same for the same attachment, whatever hardware address it has. */
+  /** Returns a DUID-UUID (RFC 6355) that depends on the attachment, not on a hardware address. */
   private static byte[] duid(String clientId) {
     UUID uuid = UUID.nameUUIDFromBytes(clientId.getBytes(StandardCharsets.UTF_8));
     return ByteBuffer.allocate(18)
@@ -89,21 +90,21 @@ final class Dhcpv6Client implements DhcpClient {
   }
 
   @Override
-  public Binding acquire(List<InetAddress> wish, Deadline deadline)
+  public Binding acquire(List<InetAddress> preferred, Deadline deadline)
       throws CniException, IOException {
     String what = "a DHCPv6 server granted an address";
-    var pace = new RetransmitTimer(deadline, maxRetransmitDelay);
+    var timer = new RetransmitTimer(deadline, maxRetransmitDelay);
     var refusal = new LastRefusal();
     try {
       while (true) {
         int xid = ThreadLocalRandom.current().nextInt();
         Optional<Dhcpv6Message> offer = Optional.empty();
         while (offer.isEmpty()) {
-          Dhcpv6Message solicit = message(Dhcpv6Message.SOLICIT, xid, "", wish);
+          Dhcpv6Message solicit = message(Dhcpv6Message.SOLICIT, xid, "", preferred);
           offer =
-              exchange(solicit, Dhcpv6Message.ADVERTISE, pace.nextDelay(what), refusal::accepts);
+              exchange(solicit, Dhcpv6Message.ADVERTISE, timer.nextDelay(what), refusal::accepts);
         }
-        Optional<Binding> granted = request(offer.get(), pace, what, refusal);
+        Optional<Binding> granted = request(offer.get(), timer, what, refusal);
         if (granted.isPresent()) {
           return granted.get();
         }
@@ -119,7 +120,7 @@ final class Dhcpv6Client implements DhcpClient {
   }
 
   private Optional<Binding> request(
-      Dhcpv6Message offer, RetransmitTimer pace, String what, LastRefusal refusal)
+      Dhcpv6Message offer, RetransmitTimer timer, String what, LastRefusal refusal)
       throws CniException, IOException {
     int xid = ThreadLocalRandom.current().nextInt();
     try {
@@ -127,19 +128,22 @@ final class Dhcpv6Client implements DhcpClient {
       for (int i = 0; i < REQUEST_ATTEMPTS; i++) {
         Dhcpv6Message request = message(Dhcpv6Message.REQUEST, xid, offer.serverDuid(), offered);
         Optional<Dhcpv6Message> reply =
-            exchange(request, Dhcpv6Message.REPLY, pace.nextDelay(what), it -> true);
+            exchange(request, Dhcpv6Message.REPLY, timer.nextDelay(what), it -> true);
         if (reply.isPresent()) {
           return Optional.of(binding(reply.get()));
         }
       }
     } catch (LeaseRefusedException e) {
       refusal.remember(e);
-      pause(pace.nextDelay(what)); // it has answered at once, and would again
+      pause(timer.nextDelay(what)); // the server would refuse again at once
     }
     return Optional.empty();
   }
 
-  /** Offers without addresses are passed over: another server may have some (RFC 8415, 18.2.9). */
+  /**
+   * The last refusal, for the error message. Advertisements without addresses are ignored, because
+   * another server may have some (RFC 8415, section 18.2.9).
+   */
   private static final class LastRefusal {
     private String message = "";
 
@@ -154,7 +158,7 @@ final class Dhcpv6Client implements DhcpClient {
     }
 
     void remember(LeaseRefusedException e) {
-      message = "; a server's last word was: " + e.getMessage();
+      message = "; the last refusal was: " + e.getMessage();
     }
   }
 
@@ -200,19 +204,24 @@ final class Dhcpv6Client implements DhcpClient {
     return new Dhcpv6Message(type, xid, options);
   }
 
-  /** Sends a message to every server; those that it is not for keep silent. */
+  /**
+   * Multicasts a message and waits for a matching reply. Servers ignore messages that carry another
+   * server's identifier.
+   *
+   * @return absent after the timeout
+   */
   private Optional<Dhcpv6Message> exchange(
-      Dhcpv6Message question, int answerType, Duration patience, Predicate<Dhcpv6Message> condition)
+      Dhcpv6Message request, int replyType, Duration timeout, Predicate<Dhcpv6Message> condition)
       throws CniException, IOException {
-    byte[] bytes = question.encode();
+    byte[] bytes = request.encode();
     socket.send(new DatagramPacket(bytes, bytes.length, servers));
-    Deadline until = Deadline.after(patience);
+    Deadline deadline = Deadline.after(timeout);
     var packet = new DatagramPacket(new byte[MAX_MESSAGE_SIZE], MAX_MESSAGE_SIZE);
-    while (!until.remaining().isZero()) {
+    while (!deadline.remaining().isZero()) {
       if (Thread.currentThread().isInterrupted()) {
         throw CniException.interrupted("waiting for a DHCPv6 server");
       }
-      long left = Math.max(1, until.remaining().toMillis());
+      long left = Math.max(1, deadline.remaining().toMillis());
       socket.setSoTimeout((int) Math.min(left, POLL_MILLIS));
       try {
         packet.setLength(MAX_MESSAGE_SIZE);
@@ -220,13 +229,13 @@ final class Dhcpv6Client implements DhcpClient {
       } catch (SocketTimeoutException e) {
         continue;
       }
-      Optional<Dhcpv6Message> answer =
+      Optional<Dhcpv6Message> reply =
           Dhcpv6Message.decode(ByteBuffer.wrap(packet.getData(), 0, packet.getLength()).slice())
-              .filter(it -> it.type() == answerType && it.xid() == question.xid())
+              .filter(it -> it.type() == replyType && it.xid() == request.xid())
               .filter(this::isForThisClient)
               .filter(condition);
-      if (answer.isPresent()) {
-        return answer;
+      if (reply.isPresent()) {
+        return reply;
       }
     }
     return Optional.empty();
@@ -247,7 +256,7 @@ final class Dhcpv6Client implements DhcpClient {
             .find(Dhcpv6Message.IA_NA)
             .filter(option -> option.value().length >= IA_NA_HEADER)
             .orElseThrow(
-                () -> new LeaseRefusedException("the server's answer has no addresses (IA_NA)"));
+                () -> new LeaseRefusedException("the server's reply has no addresses (IA_NA)"));
     List<Dhcpv6Message.Option> inner = association.inner(IA_NA_HEADER);
     requireSuccess(inner);
     List<Result.IpConfig> ips = new ArrayList<>();
@@ -260,22 +269,22 @@ final class Dhcpv6Client implements DhcpClient {
       ByteBuffer value = ByteBuffer.wrap(option.value());
       byte[] address = new byte[16];
       value.get(address);
-      long itsPreferred = Integer.toUnsignedLong(value.getInt());
-      long itsValid = Integer.toUnsignedLong(value.getInt());
-      if (itsValid > 0) { // 0: not any more
-        preferred = Math.min(preferred, itsPreferred);
-        valid = Math.min(valid, itsValid);
+      long preferredLifetime = Integer.toUnsignedLong(value.getInt());
+      long validLifetime = Integer.toUnsignedLong(value.getInt());
+      if (validLifetime > 0) { // 0 withdraws the address
+        preferred = Math.min(preferred, preferredLifetime);
+        valid = Math.min(valid, validLifetime);
         var cidr = Cidr.ofHost(InetAddresses.of(address));
         ips.add(new Result.IpConfig(cidr, Optional.empty(), OptionalInt.empty()));
       }
     }
     if (ips.isEmpty()) {
-      throw new LeaseRefusedException("the server gave no address");
+      throw new LeaseRefusedException("the server granted no address");
     }
     ByteBuffer head = ByteBuffer.wrap(association.value());
     long t1 = Integer.toUnsignedLong(head.getInt(4));
     long t2 = Integer.toUnsignedLong(head.getInt(8));
-    // Where the server leaves it to the client: RFC 8415, 14.2.
+    // T1 and T2 of 0 leave the choice to the client (RFC 8415, section 14.2).
     return Binding.of(
         new Result(List.of(), ips, List.of(), dns(message)),
         message.serverDuid(),
@@ -291,7 +300,7 @@ final class Dhcpv6Client implements DhcpClient {
       throw new LeaseRefusedException(
           switch (status) {
             case Dhcpv6Message.NO_ADDRS_AVAIL -> "the server has no addresses left (NoAddrsAvail)";
-            case Dhcpv6Message.NO_BINDING -> "the server does not know the binding (NoBinding)";
+            case Dhcpv6Message.NO_BINDING -> "the server has no record of the lease (NoBinding)";
             default -> "the server refused with status " + status;
           });
     }
@@ -307,7 +316,7 @@ final class Dhcpv6Client implements DhcpClient {
     return new Dns(servers, "", domains(message), List.of());
   }
 
-  /** Names as DNS encodes them, uncompressed (RFC 8415, section 10). */
+  /** Decodes domain names in uncompressed DNS encoding (RFC 8415, section 10). */
   private static List<String> domains(Dhcpv6Message message) {
     byte[] value =
         message.find(Dhcpv6Message.DOMAIN_LIST).map(it -> it.value()).orElse(new byte[0]);
@@ -330,15 +339,15 @@ final class Dhcpv6Client implements DhcpClient {
   }
 
   @Override
-  public Optional<Binding> renew(Binding binding, boolean anyServer, Duration patience)
+  public Optional<Binding> renew(Binding binding, boolean anyServer, Duration timeout)
       throws IOException {
     int xid = ThreadLocalRandom.current().nextInt();
-    Dhcpv6Message question =
+    Dhcpv6Message request =
         anyServer
             ? message(Dhcpv6Message.REBIND, xid, "", binding.addresses())
             : message(Dhcpv6Message.RENEW, xid, binding.server(), binding.addresses());
     try {
-      Optional<Dhcpv6Message> reply = exchange(question, Dhcpv6Message.REPLY, patience, it -> true);
+      Optional<Dhcpv6Message> reply = exchange(request, Dhcpv6Message.REPLY, timeout, it -> true);
       return reply.isEmpty() ? Optional.empty() : renewedBinding(reply.get(), binding);
     } catch (CniException e) {
       throw new IOException(e);
@@ -346,22 +355,22 @@ final class Dhcpv6Client implements DhcpClient {
   }
 
   /**
-   * Only a server that does not know the addresses or takes one back has the last word; whatever
-   * else one answers, the addresses are good until their time is over (RFC 8415, 18.2.10.1).
+   * Evaluates the reply to a renewal. Only NoBinding or a withdrawn address ends the lease; after
+   * any other refusal the addresses remain valid until they expire (RFC 8415, section 18.2.10.1).
    */
   private static Optional<Binding> renewedBinding(Dhcpv6Message reply, Binding binding)
       throws LeaseRefusedException {
     List<Dhcpv6Message.Option> inner =
         reply.find(Dhcpv6Message.IA_NA).map(it -> it.inner(IA_NA_HEADER)).orElse(List.of());
-    boolean unknown = Dhcpv6Message.status(inner) == Dhcpv6Message.NO_BINDING;
+    boolean noBinding = Dhcpv6Message.status(inner) == Dhcpv6Message.NO_BINDING;
     try {
-      Binding extended = binding(reply);
-      return extended.addresses().containsAll(binding.addresses())
-          ? Optional.of(extended)
+      Binding renewed = binding(reply);
+      return renewed.addresses().containsAll(binding.addresses())
+          ? Optional.of(renewed)
           : Optional.empty();
     } catch (LeaseRefusedException e) {
-      boolean takenBack = inner.stream().anyMatch(it -> it.code() == Dhcpv6Message.IA_ADDRESS);
-      if (unknown || takenBack) {
+      boolean withdrawn = inner.stream().anyMatch(it -> it.code() == Dhcpv6Message.IA_ADDRESS);
+      if (noBinding || withdrawn) {
         throw e;
       }
       return Optional.empty();

@@ -7,11 +7,11 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * A message of DHCPv6 between client and server (RFC 8415, section 8).
+ * A DHCPv6 message between client and server (RFC 8415, section 8).
  *
- * @param type such as SOLICIT
- * @param xid what tells the conversation from others, 24 bits
- * @param options in their order
+ * @param type the message type, such as {@link #SOLICIT}
+ * @param xid the transaction id, 24 bits
+ * @param options the options, in their order
  */
 record Dhcpv6Message(int type, int xid, List<Option> options) {
   static final int CLIENT_PORT = 546;
@@ -47,14 +47,14 @@ record Dhcpv6Message(int type, int xid, List<Option> options) {
   }
 
   /**
-   * An option.
+   * An option (RFC 8415, section 21).
    *
-   * @param code its number
-   * @param value its bytes
+   * @param code the option code
+   * @param value the bytes of its value
    */
-  @SuppressWarnings("ArrayRecordComponent") // what is in it is read, never compared
+  @SuppressWarnings("ArrayRecordComponent") // never compared
   record Option(int code, byte[] value) {
-    /** One whose value are options, after some bytes of its own. */
+    /** Returns an option whose value is a header followed by options. */
     static Option of(int code, byte[] head, List<Option> inner) {
       ByteBuffer out = ByteBuffer.allocate(head.length + size(inner)).put(head);
       inner.forEach(option -> option.put(out));
@@ -65,7 +65,7 @@ record Dhcpv6Message(int type, int xid, List<Option> options) {
       out.putShort((short) code).putShort((short) value.length).put(value);
     }
 
-    /** The options in its value after so many bytes; none if it is shorter. */
+    /** Returns the options in the value after a header; empty if the value is shorter. */
     List<Option> inner(int head) {
       return value.length < head
           ? List.of()
@@ -83,7 +83,7 @@ record Dhcpv6Message(int type, int xid, List<Option> options) {
     return out.array();
   }
 
-  /** Reads a message; empty if the bytes are none. */
+  /** Decodes a message; absent if there are too few bytes. */
   static Optional<Dhcpv6Message> decode(ByteBuffer in) {
     if (in.remaining() < HEADER) {
       return Optional.empty();
@@ -92,7 +92,7 @@ record Dhcpv6Message(int type, int xid, List<Option> options) {
     return Optional.of(new Dhcpv6Message(head >>> 24, head & XID_MASK, readOptions(in)));
   }
 
-  /** What is cut off is passed over. */
+  /** Reads options; a truncated one is ignored. */
   private static List<Option> readOptions(ByteBuffer in) {
     List<Option> options = new ArrayList<>();
     while (in.remaining() >= HEADER) {
@@ -108,7 +108,7 @@ record Dhcpv6Message(int type, int xid, List<Option> options) {
     return options;
   }
 
-  /** The first option with that number. */
+  /** Returns the first option with a code. */
   static Optional<Option> find(List<Option> options, int code) {
     return options.stream().filter(option -> option.code() == code).findFirst();
   }
@@ -117,12 +117,12 @@ record Dhcpv6Message(int type, int xid, List<Option> options) {
     return find(options, code);
   }
 
-  /** The server's DUID in hexadecimal; empty if it does not tell one. */
+  /** Returns the server's DUID in hexadecimal; empty if it is missing. */
   String serverDuid() {
     return find(SERVER_ID).map(option -> HexFormat.of().formatHex(option.value())).orElse("");
   }
 
-  /** The status that the options tell; success if they tell none. */
+  /** Returns the status code of the options; 0 (Success) if there is none. */
   static int status(List<Option> options) {
     return find(options, STATUS_CODE)
         .filter(option -> option.value().length >= 2)

@@ -12,7 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Reads values of gob, of whatever types the sender defines. */
+/** Decoder of gob (Go's encoding/gob), for any types that the sender defines. */
 final class GobReader {
   private static final int MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
   private static final int MAX_DEPTH = 32;
@@ -27,26 +27,26 @@ final class GobReader {
   /**
    * Reads the next struct.
    *
-   * @return its fields by their names, without those that are zero
-   * @throws EOFException if there is none any more
-   * @throws IOException if what is there is no gob, or no struct
+   * @return the fields by name; fields with a zero value are missing
+   * @throws EOFException at the end of the stream
+   * @throws IOException if the stream is not valid gob, or the value is not a struct
    */
   Map<String, Object> read() throws IOException {
     while (true) {
       ByteBuffer message = readMessage();
       try {
-        long number = signed(message);
-        if (number < 0) {
-          define((int) -number, fields(readValue(message, GobSchema.WIRE_TYPE, 0)));
+        long typeId = signed(message);
+        if (typeId < 0) {
+          define((int) -typeId, fields(readValue(message, GobSchema.WIRE_TYPE, 0)));
           continue;
         }
-        GobType type = typeById((int) number);
+        GobType type = typeById((int) typeId);
         if (!(type instanceof GobType.Struct)) {
           throw new IOException("gob: a struct was expected, not " + type);
         }
         return fields(readValue(message, type, 0));
       } catch (BufferUnderflowException e) {
-        throw new IOException("gob: a message is shorter than what is in it", e);
+        throw new IOException("gob: a value extends beyond its message", e);
       }
     }
   }
@@ -58,7 +58,7 @@ final class GobReader {
     }
     byte[] bytes = in.readNBytes((int) length);
     if (bytes.length < length) {
-      throw new EOFException("gob: the sender stopped in the middle of a message");
+      throw new EOFException("gob: the stream ends within a message");
     }
     return ByteBuffer.wrap(bytes);
   }
@@ -66,7 +66,7 @@ final class GobReader {
   private long readLength() throws IOException {
     int first = in.read();
     if (first < 0) {
-      throw new EOFException("gob: the other side has hung up");
+      throw new EOFException("gob: the stream has ended");
     }
     if (first < 0x80) {
       return first;
@@ -104,29 +104,29 @@ final class GobReader {
     return (value & 1) == 0 ? value >>> 1 : ~(value >>> 1);
   }
 
-  private GobType typeById(int number) throws IOException {
+  private GobType typeById(int id) throws IOException {
     for (GobType.Basic basic : GobType.Basic.values()) {
-      if (basic.id() == number) {
+      if (basic.id() == id) {
         return basic;
       }
     }
-    GobType type = definedTypes.get(number);
+    GobType type = definedTypes.get(id);
     if (type == null) {
-      throw new IOException("gob: type " + number + " has not been defined");
+      throw new IOException("gob: type " + id + " has not been defined");
     }
     return type;
   }
 
-  @SuppressWarnings("unchecked") // that is what a struct is read as
+  @SuppressWarnings("unchecked") // readValue returns structs as such maps
   private static Map<String, Object> fields(Object struct) {
     return (Map<String, Object>) struct;
   }
 
-  private void define(int number, Map<String, Object> definition) throws IOException {
+  private void define(int id, Map<String, Object> definition) throws IOException {
     for (Map.Entry<String, Object> entry : definition.entrySet()) {
       Map<String, Object> of = fields(entry.getValue());
       definedTypes.put(
-          number,
+          id,
           switch (entry.getKey()) {
             case "ArrayT", "SliceT" -> new GobType.Slice(reference(of, "Elem"));
             case "MapT" -> new GobType.Mapping(reference(of, "Key"), reference(of, "Elem"));
@@ -140,7 +140,7 @@ final class GobReader {
     if (of.get(key) instanceof Long number) {
       return new GobType.Reference(number.intValue());
     }
-    throw new IOException("gob: a definition without " + key);
+    throw new IOException("gob: a type definition without " + key);
   }
 
   private static GobType struct(Map<String, Object> of) throws IOException {
@@ -163,7 +163,7 @@ final class GobReader {
     return switch (type) {
       case GobType.Basic basic -> readBasic(in, basic);
       case GobType.Opaque _ -> readBytes(in);
-      case GobType.Reference(int number) -> readValue(in, typeById(number), depth + 1);
+      case GobType.Reference(int id) -> readValue(in, typeById(id), depth + 1);
       case GobType.Slice(GobType element) -> {
         long count = readCount(in);
         List<Object> elements = new ArrayList<>();
@@ -184,7 +184,9 @@ final class GobReader {
     };
   }
 
-  /** Each element takes a byte at least. */
+  /**
+   * Reads a length, which cannot exceed the remaining bytes as every element takes at least one.
+   */
   private static long readCount(ByteBuffer in) throws IOException {
     long count = unsigned(in);
     if (count < 0 || count > in.remaining()) {
@@ -196,14 +198,14 @@ final class GobReader {
   private Map<String, Object> struct(ByteBuffer in, List<GobType.Field> fields, int depth)
       throws IOException {
     Map<String, Object> values = new LinkedHashMap<>();
-    long at = -1;
+    long index = -1;
     long delta = unsigned(in);
     while (delta != 0) {
-      at += delta;
-      if (delta < 0 || at >= fields.size()) {
-        throw new IOException("gob: a field that the struct does not have");
+      index += delta;
+      if (delta < 0 || index >= fields.size()) {
+        throw new IOException("gob: the struct has no field " + index);
       }
-      GobType.Field field = fields.get((int) at);
+      GobType.Field field = fields.get((int) index);
       values.put(field.name(), readValue(in, field.type(), depth + 1));
       delta = unsigned(in);
     }

@@ -17,7 +17,7 @@ import java.util.OptionalInt;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
-/** Results as the CNI library's Go structs. */
+/** Conversion between results and the Go structs of the CNI library. */
 final class GobResult {
   private static final int V4_BYTES = 4;
   private static final int V6_BYTES = 16;
@@ -66,9 +66,9 @@ final class GobResult {
   }
 
   /**
-   * Reads what a daemon answers.
+   * Converts a daemon's reply.
    *
-   * @throws IOException if it is no result
+   * @throws IOException if an address or a route is invalid
    */
   static Result read(Map<String, Object> struct) throws IOException {
     List<Result.IpConfig> ips = new ArrayList<>();
@@ -94,7 +94,7 @@ final class GobResult {
     return new Result(List.of(), ips, routes, dns(struct.get("DNS")));
   }
 
-  @SuppressWarnings("unchecked") // that is what a struct is read as
+  @SuppressWarnings("unchecked") // GobReader returns structs as such maps
   private static List<Map<String, Object>> structs(@Nullable Object list) {
     return list instanceof List<?> ? (List<Map<String, Object>>) list : List.of();
   }
@@ -126,10 +126,10 @@ final class GobResult {
         return new Cidr(address.get(), mapped ? prefix - 8 * (V6_BYTES - V4_BYTES) : prefix);
       }
     }
-    throw new IOException("the daemon's answer has a network without address or mask");
+    throw new IOException("the daemon's reply has a network without address or mask");
   }
 
-  /** Go keeps IPv4 addresses in four bytes or in sixteen. */
+  /** Converts a net.IP, which has 4 or 16 bytes for an IPv4 address. */
   private static Optional<InetAddress> address(@Nullable Object bytes) {
     if (!(bytes instanceof byte[] it) || (it.length != V4_BYTES && it.length != V6_BYTES)) {
       return Optional.empty();

@@ -8,8 +8,8 @@ import cni.plugins.ipam.dhcp.GobType.Slice;
 import cni.plugins.ipam.dhcp.GobType.Struct;
 
 /**
- * The structs that the reference daemon and its clients send each other: those of gob itself, of
- * net/rpc, and of the CNI library. Either side takes the fields that it knows by their names.
+ * The structs that the reference daemon and its clients exchange: of gob itself, of net/rpc, and of
+ * the CNI library. The receiver matches fields by name and ignores unknown ones.
  */
 final class GobSchema {
   private static final Struct COMMON_TYPE =
@@ -33,7 +33,7 @@ final class GobSchema {
   private static final Struct GOB_ENCODER_TYPE =
       struct("GobEncoderType", field("CommonType", COMMON_TYPE));
 
-  /** How gob defines a type. */
+  /** The struct that defines a type. */
   static final Struct WIRE_TYPE =
       struct(
           "WireType",
@@ -45,11 +45,11 @@ final class GobSchema {
           field("BinaryMarshalerT", GOB_ENCODER_TYPE),
           field("TextMarshalerT", GOB_ENCODER_TYPE));
 
-  /** What stands before the argument of a call. */
+  /** Precedes the argument of a call. */
   static final Struct REQUEST =
       struct("Request", field("ServiceMethod", Basic.STRING), field("Seq", Basic.UINT));
 
-  /** What stands before the result of a call. */
+  /** Precedes the result of a call. */
   static final Struct RESPONSE =
       struct(
           "Response",
@@ -57,7 +57,7 @@ final class GobSchema {
           field("Seq", Basic.UINT),
           field("Error", Basic.STRING));
 
-  /** What stands for a result where there is none. */
+  /** The result of calls that return nothing or fail. */
   static final Struct EMPTY = struct("");
 
   /** The argument of every call: skel.CmdArgs. */
@@ -99,7 +99,7 @@ final class GobSchema {
           field("Search", STRINGS),
           field("Options", STRINGS));
 
-  /** A result of the library's package types/100. */
+  /** Result of the library's package types/100. */
   static final Struct RESULT =
       struct(
           "Result",

@@ -3,12 +3,12 @@ package cni.plugins.ipam.dhcp;
 import java.util.List;
 
 /**
- * The types of gob, the encoding of Go's encoding/gob package. Values are told by Java's: Boolean,
- * Long, String, byte[], List, and a Map by the names of fields, which leaves out those that are
- * zero.
+ * The types of gob, the encoding of Go's package encoding/gob. In Java their values are Boolean,
+ * Long, String, byte[], List, and for structs a Map from field name to value, without the fields
+ * that have the zero value.
  */
 sealed interface GobType {
-  /** A type that both sides know, by its number. */
+  /** A predefined type, with its id. */
   enum Basic implements GobType {
     BOOL(1),
     INT(2),
@@ -29,30 +29,30 @@ sealed interface GobType {
     }
   }
 
-  /** A slice, or an array, which is written the same way. */
+  /** A slice or an array, which have the same encoding. */
   record Slice(GobType element) implements GobType {}
 
   /** A map. */
   record Mapping(GobType key, GobType value) implements GobType {}
 
-  /** A struct; its name is for people. */
+  /** A struct; the name is informative. */
   record Struct(String name, List<Field> fields) implements GobType {}
 
-  /** Bytes that a type of Go's encodes itself. */
+  /** A Go type with an encoding of its own (GobEncoder), which is read as bytes. */
   record Opaque() implements GobType {}
 
-  /** A type that the sender defined, by its number. */
+  /** A type that the sender has defined, by its id. */
   record Reference(int id) implements GobType {}
 
   /** A field of a struct. */
   record Field(String name, GobType type) {}
 
-  /** A field of a struct. */
+  /** Returns a field of a struct. */
   static Field field(String name, GobType type) {
     return new Field(name, type);
   }
 
-  /** A struct. */
+  /** Returns a struct type. */
   static Struct struct(String name, Field... fields) {
     return new Struct(name, List.of(fields));
   }

@@ -9,9 +9,9 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Writes values as gob: each with the definitions of those of its types that are new. */
+/** Encoder of gob (Go's encoding/gob); defines each type before its first value. */
 final class GobWriter {
-  /** The first number that a sender may give. */
+  /** The lowest id for types that a sender defines. */
   private static final int FIRST_USER_TYPE_ID = 65;
 
   private final OutputStream out;
@@ -24,7 +24,8 @@ final class GobWriter {
   /**
    * Writes a struct.
    *
-   * @throws IOException if it cannot be sent
+   * @param value the fields by name; missing ones have the zero value
+   * @throws IOException if the stream cannot be written
    */
   void write(GobType.Struct type, Map<String, ?> value) throws IOException {
     int number = typeId(type);
@@ -36,13 +37,13 @@ final class GobWriter {
   }
 
   private void send(ByteArrayOutputStream message) throws IOException {
-    var whole = new ByteArrayOutputStream();
-    unsigned(whole, message.size());
-    message.writeTo(whole);
-    whole.writeTo(out);
+    var framed = new ByteArrayOutputStream();
+    unsigned(framed, message.size());
+    message.writeTo(framed);
+    framed.writeTo(out);
   }
 
-  /** The number of a type, which is defined first if it is new. */
+  /** Returns the id of a type; sends its definition if it is new. */
   private int typeId(GobType type) throws IOException {
     if (type instanceof GobType.Basic basic) {
       return basic.id();
@@ -74,7 +75,7 @@ final class GobWriter {
                     "Field",
                     fields));
           }
-          default -> throw new IllegalArgumentException("not written: " + type);
+          default -> throw new IllegalArgumentException("cannot be encoded: " + type);
         };
     var message = new ByteArrayOutputStream();
     signed(message, -number);
@@ -93,7 +94,7 @@ final class GobWriter {
       }
       case GobType.Struct(String _, List<GobType.Field> fields) ->
           struct(to, fields, (Map<?, ?>) value);
-      default -> throw new IllegalArgumentException("not written: " + type);
+      default -> throw new IllegalArgumentException("cannot be encoded: " + type);
     }
   }
 
@@ -103,11 +104,11 @@ final class GobWriter {
       case UINT -> unsigned(to, (Long) value);
       case BYTES -> bytes(to, (byte[]) value);
       case STRING -> bytes(to, ((String) value).getBytes(StandardCharsets.UTF_8));
-      default -> throw new IllegalArgumentException("not written: " + type);
+      default -> throw new IllegalArgumentException("cannot be encoded: " + type);
     }
   }
 
-  /** Fields are told by how far each is from the one before; what is zero is left out. */
+  /** Writes each field as the distance from the previous one and its value; omits zero values. */
   private static void struct(
       ByteArrayOutputStream to, List<GobType.Field> fields, Map<?, ?> values) {
     int last = -1;
@@ -122,7 +123,7 @@ final class GobWriter {
     unsigned(to, 0);
   }
 
-  /** What a pointer leads to is written even if it is zero: by its absence it would be nil. */
+  /** Numbers and structs are written even if zero: omitted, the field of a pointer would be nil. */
   private static boolean isZero(Object value) {
     return value.equals("")
         || (value instanceof byte[] bytes && bytes.length == 0)
@@ -138,7 +139,7 @@ final class GobWriter {
     unsigned(to, value < 0 ? ~value << 1 | 1 : value << 1);
   }
 
-  /** Below 128 one byte; otherwise the number of bytes, negated, and those, the highest first. */
+  /** Writes one byte below 128, otherwise the negated number of bytes and the bytes, big-endian. */
   private static void unsigned(ByteArrayOutputStream to, long value) {
     if (value >= 0 && value < 0x80) {
       to.write((int) value);

@@ -11,17 +11,18 @@ import java.util.Optional;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What one attachment has from the servers of its network, in one protocol.
+ * A lease of one attachment in one protocol, as stored in its file.
  *
  * @param network the network's name
  * @param id the container and its interface
  * @param family the protocol
- * @param namespace the path of the container's namespace
- * @param linkIdentity what tells the interface from others that may have its place later
- * @param options what the client sends and asks for
- * @param maxRetransmitDelay between two tries of the client
- * @param owner who extends it
- * @param binding what was granted
+ * @param namespace the path of the container's network namespace
+ * @param linkIdentity identifies the interface ({@link ContainerLink#identity}), as another one may
+ *     get the same name later
+ * @param options the options that the client sends and requests
+ * @param maxRetransmitDelay the longest delay between two messages of the client
+ * @param owner the id of the {@link LeaseManager} that renews the lease; empty for none
+ * @param binding the granted addresses and times
  */
 record Lease(
     String network,
@@ -35,7 +36,7 @@ record Lease(
     Binding binding) {
   private static final int MAX_CLIENT_ID_LENGTH = 254;
 
-  /** What servers know the client by: as the reference plugin makes it up. */
+  /** Returns the client identifier, composed like the reference plugin's. */
   String clientId() {
     return clientId(network, id);
   }
@@ -45,21 +46,13 @@ record Lease(
     return text.substring(0, Math.min(text.length(), MAX_CLIENT_ID_LENGTH));
   }
 
-  /** The same with another binding and keeper, on that link. */
-  Lease with(Binding newBinding, String newKeeper, String newLink) {
+  /** Returns a copy with another binding, owner and interface. */
+  Lease with(Binding newBinding, String newOwner, String newLink) {
     return new Lease(
-        network,
-        id,
-        family,
-        namespace,
-        newLink,
-        options,
-        maxRetransmitDelay,
-        newKeeper,
-        newBinding);
+        network, id, family, namespace, newLink, options, maxRetransmitDelay, newOwner, newBinding);
   }
 
-  /** The same with another binding. */
+  /** Returns a copy with another binding. */
   Lease with(Binding newBinding) {
     return with(newBinding, owner, linkIdentity);
   }
@@ -88,9 +81,9 @@ record Lease(
   }
 
   /**
-   * Reads what {@link #toJson} wrote.
+   * Parses what {@link #toJson} wrote.
    *
-   * @throws CniException if it is something else
+   * @throws CniException code 7 if a value is missing or invalid
    */
   static Lease read(ConfigObject json) throws CniException {
     Optional<ConfigObject> options = json.object("options");

@@ -25,10 +25,10 @@ import java.util.Optional;
 import java.util.function.Predicate;
 
 /**
- * Leases on disk, each a file: the one truth that keepers in several processes share. A lease
- * exists as long as its file does.
+ * The leases on disk, one file each, shared by the {@link LeaseManager}s of several processes. A
+ * lease exists as long as its file does.
  *
- * @param path the directory, made when first needed
+ * @param path the directory, created when the first lease is written
  */
 record LeaseDirectory(Path path) {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
@@ -37,7 +37,9 @@ record LeaseDirectory(Path path) {
   private static final int NAME_BYTES = 16;
   private static final Duration LOCK_TIMEOUT = Duration.ofSeconds(10);
 
-  /** The file of a lease: names may hold what file names cannot. */
+  /**
+   * Returns the file of a lease; its name is a hash, as ids may have characters a file name cannot.
+   */
   Path file(String network, AttachmentId id, DhcpFamily family) {
     try {
       byte[] digest =
@@ -46,7 +48,7 @@ record LeaseDirectory(Path path) {
       String name = HexFormat.of().formatHex(digest, 0, NAME_BYTES);
       return path.resolve(name + "." + family.text() + SUFFIX);
     } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e); // every Java has it
+      throw new IllegalStateException(e); // every Java platform has SHA-256
     }
   }
 
@@ -55,9 +57,10 @@ record LeaseDirectory(Path path) {
   }
 
   /**
-   * The lease in a file, if it is there.
+   * Reads a lease.
    *
-   * @throws CniException code 5 if it cannot be read
+   * @return absent if the file does not exist, or is invalid, which is logged
+   * @throws CniException code 5 if the file cannot be read
    */
   Optional<Lease> read(Path file) throws CniException {
     try {
@@ -68,13 +71,13 @@ record LeaseDirectory(Path path) {
     } catch (IOException e) {
       throw ioFailure("reading " + file, e);
     } catch (CniException e) {
-      LOG.get().log(System.Logger.Level.WARNING, "passed over: " + file + ": " + e.getMessage());
+      LOG.get().log(System.Logger.Level.WARNING, "ignored: " + file + ": " + e.getMessage());
       return Optional.empty();
     }
   }
 
   /**
-   * Every lease.
+   * Reads all valid leases.
    *
    * @throws CniException code 5 if the directory cannot be read
    */
@@ -94,13 +97,26 @@ record LeaseDirectory(Path path) {
   }
 
   /**
-   * Writes a lease in place of what is there.
+   * Writes a lease, in place of an existing one.
    *
-   * @param condition what has to be there, seen while nobody else changes anything
-   * @return whether it was
    * @throws CniException code 5 if that fails
    */
-  boolean write(Lease lease, Predicate<Optional<Lease>> condition) throws CniException {
+  void write(Lease lease) throws CniException {
+    writeIf(lease, existing -> true);
+  }
+
+  /**
+   * Replaces a lease, unless it has been released or taken over by another owner meanwhile.
+   *
+   * @return whether it was replaced
+   * @throws CniException code 5 if that fails
+   */
+  boolean replace(Lease previous, Lease lease) throws CniException {
+    return writeIf(lease, existing -> existing.filter(previous::hasSameOwner).isPresent());
+  }
+
+  /** Writes a lease if the condition holds for the existing one, with the directory locked. */
+  private boolean writeIf(Lease lease, Predicate<Optional<Lease>> condition) throws CniException {
     Path file = file(lease);
     try {
       AtomicFiles.createDirectories(path);
@@ -118,9 +134,9 @@ record LeaseDirectory(Path path) {
   }
 
   /**
-   * Ends a lease.
+   * Deletes a lease.
    *
-   * @return the lease that there was
+   * @return the deleted lease; absent if it did not exist
    * @throws CniException code 5 if that fails
    */
   Optional<Lease> delete(Path file) throws CniException {
@@ -128,9 +144,9 @@ record LeaseDirectory(Path path) {
       return Optional.empty();
     }
     try (Flock _ = lock()) {
-      Optional<Lease> there = read(file);
+      Optional<Lease> deleted = read(file);
       Files.deleteIfExists(file);
-      return there;
+      return deleted;
     } catch (IOException e) {
       throw ioFailure("deleting " + file, e);
     }

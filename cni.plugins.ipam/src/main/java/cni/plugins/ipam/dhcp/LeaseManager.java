@@ -28,19 +28,20 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Gets leases, has them extended in time, and gives them back. A keeper works in one process;
- * leases whose keeper is gone another takes over.
+ * Acquires leases, schedules their renewal and releases them. Several processes may each have a
+ * manager on one directory; a lease is renewed by the manager that owns it, and the leases of a
+ * process that has ended are adopted by another one.
  */
 final class LeaseManager implements AutoCloseable {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
 
-  /** How long a server is tried to be told that a lease is given back. */
+  /** How long a release tries to reach the server. */
   private static final Duration RELEASE_TIMEOUT = Duration.ofSeconds(2);
 
-  /** How often leases that nobody keeps are looked for, and the clock is looked at. */
+  /** How often leases without a live owner are adopted, and the longest sleep of a timer. */
   private static final Duration SCAN_INTERVAL = Duration.ofSeconds(60);
 
-  /** How long work in flight may take to end. */
+  /** How long {@link #close} waits for work in progress. */
   private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(10);
 
   private final LeaseDirectory directory;
@@ -52,9 +53,9 @@ final class LeaseManager implements AutoCloseable {
   private volatile boolean closed;
 
   /**
-   * Keeps no lease yet.
+   * Creates a manager that owns no lease yet.
    *
-   * @param events told of leases that are lost
+   * @param events receives an event for each lease that is lost
    */
   LeaseManager(LeaseDirectory directory, Consumer<PluginEvent> events) {
     this.directory = directory;
@@ -65,18 +66,18 @@ final class LeaseManager implements AutoCloseable {
     timer.setRemoveOnCancelPolicy(true);
   }
 
-  /** The name of this keeper, which has its seat from the first lease on. */
+  /** Returns the id of this manager, which locks its owner file at the first lease. */
   private synchronized String ownerId() throws CniException {
     if (closed) {
-      throw new CniException(ErrorCode.NOT_AVAILABLE, "dhcp: leases are not kept here any more");
+      throw new CniException(ErrorCode.NOT_AVAILABLE, "dhcp: the plugin has been stopped");
     }
-    LeaseOwnerLock taken = ownerLock;
-    if (taken == null) {
-      taken = LeaseOwnerLock.acquire(directory.path());
-      ownerLock = taken;
-      startPeriodicAdoption(); // a process that has no leases has no thread for them either
+    LeaseOwnerLock lock = ownerLock;
+    if (lock == null) {
+      lock = LeaseOwnerLock.acquire(directory.path());
+      ownerLock = lock;
+      startPeriodicAdoption(); // not earlier: without leases no thread is needed
     }
-    return taken.ownerId();
+    return lock.ownerId();
   }
 
   private void startPeriodicAdoption() {
@@ -88,27 +89,27 @@ final class LeaseManager implements AutoCloseable {
     try {
       adopt();
     } catch (CniException | RuntimeException e) {
-      LOG.get().log(WARNING, "looking for leases that nobody keeps", e);
+      LOG.get().log(WARNING, "leases without a live owner cannot be adopted", e);
     }
   }
 
   /**
-   * Takes over the leases that nobody keeps any more, also those whose time has passed meanwhile.
+   * Takes over the leases whose owner has ended, including those that have expired meanwhile.
    *
-   * @throws CniException code 5 if they cannot be listed
+   * @throws CniException code 5 if the leases cannot be listed
    */
   void adopt() throws CniException {
     for (Lease lease : directory.readAll()) {
       try {
         if (!lease.binding().isEnded() && !isOwnerAlive(lease)) {
           Lease own = lease.with(lease.binding(), ownerId(), lease.linkIdentity());
-          if (directory.write(own, there -> there.filter(lease::hasSameOwner).isPresent())) {
-            LOG.get().log(INFO, "{0}: taken over, {1}", own.clientId(), describe(own));
+          if (directory.replace(lease, own)) {
+            LOG.get().log(INFO, "{0}: adopted, {1}", own.clientId(), describe(own));
             schedule(file(own), Duration.ZERO);
           }
         }
       } catch (CniException e) {
-        LOG.get().log(WARNING, lease.clientId() + ": not taken over", e);
+        LOG.get().log(WARNING, lease.clientId() + ": cannot be adopted", e);
       }
     }
   }
@@ -131,11 +132,11 @@ final class LeaseManager implements AutoCloseable {
   }
 
   /**
-   * The lease that the attachment has, or a new one.
+   * Returns the attachment's lease; acquires one if it has none or it has expired.
    *
-   * @param wanted without a binding
-   * @throws CniException code 11 if no server grants one by the deadline, code 8 if there is no
-   *     interface to ask through
+   * @param wanted the lease without a binding
+   * @throws CniException code 11 if no server grants one by the deadline, code 8 if the interface
+   *     does not exist
    */
   Lease allocate(Lease wanted, Deadline deadline) throws CniException {
     Path file = file(wanted);
@@ -147,9 +148,9 @@ final class LeaseManager implements AutoCloseable {
         if (!isOwnedHere(before.get()) && isOwnerAlive(before.get())) {
           return before.get();
         }
-        // The container may have another interface by now.
+        // The interface may have been recreated.
         lease = wanted.with(before.get().binding(), ownerId(), link.identity());
-        directory.write(lease, there -> true);
+        directory.write(lease);
       } else {
         lease = acquire(wanted, link, List.of(), deadline);
       }
@@ -162,24 +163,27 @@ final class LeaseManager implements AutoCloseable {
   }
 
   /**
-   * Has servers grant a lease.
+   * Acquires a lease from a server.
    *
-   * @param wish the only addresses that will do, if any
-   * @throws LeaseRefusedException if servers grant only others
+   * @param required addresses of a lost lease that must be granted again; empty for a new lease
+   * @throws LeaseRefusedException if servers grant only others, or the lease has been released
+   *     meanwhile
+   * @throws CniException code 11 if no server grants one by the deadline
+   * @throws IOException if the interface cannot be used
    */
-  Lease acquire(Lease wanted, ContainerLink link, List<InetAddress> wish, Deadline deadline)
+  Lease acquire(Lease wanted, ContainerLink link, List<InetAddress> required, Deadline deadline)
       throws CniException, IOException {
     try (DhcpClient client = wanted.family().open(link, wanted, deadline)) {
-      Binding binding = client.acquire(wish, deadline);
+      Binding binding = client.acquire(required, deadline);
       try {
-        if (!binding.addresses().containsAll(wish)) {
-          throw new LeaseRefusedException("servers grant only another address now");
+        if (!binding.addresses().containsAll(required)) {
+          throw new LeaseRefusedException("servers grant only other addresses now");
         }
         Lease lease = wanted.with(binding, ownerId(), link.identity());
-        boolean wasHad = !wish.isEmpty(); // and may have been given back meanwhile
-        if (!directory.write(
-            lease, there -> !wasHad || there.filter(wanted::hasSameOwner).isPresent())) {
-          throw new LeaseRefusedException("it has been given back");
+        if (required.isEmpty()) {
+          directory.write(lease);
+        } else if (!directory.replace(wanted, lease)) {
+          throw new LeaseRefusedException("the lease has been released");
         }
         return lease;
       } catch (CniException | IOException e) {
@@ -189,18 +193,18 @@ final class LeaseManager implements AutoCloseable {
     }
   }
 
-  /** The lease of an attachment, if there is one. */
+  /** Returns the lease of an attachment; absent if it has none. */
   Optional<Lease> find(String network, AttachmentId id, DhcpFamily family) throws CniException {
     return directory.read(directory.file(network, id, family));
   }
 
-  /** Every lease, whoever keeps it. */
+  /** Returns the leases of all owners. */
   List<Lease> leases() throws CniException {
     return directory.readAll();
   }
 
   /**
-   * Gives a lease back, whoever keeps it; a server that cannot be told finds out in time.
+   * Releases a lease of any owner. If the server cannot be notified, the lease expires there.
    *
    * @throws CniException code 5 if its file cannot be removed
    */
@@ -208,9 +212,9 @@ final class LeaseManager implements AutoCloseable {
     Path file = file(lease);
     try (KeyedLocks.Held _ = locks.acquire(file)) {
       cancel(file);
-      Optional<Lease> there = directory.delete(file);
-      if (there.isPresent() && !there.get().isExpired()) {
-        notifyServer(there.get());
+      Optional<Lease> deleted = directory.delete(file);
+      if (deleted.isPresent() && !deleted.get().isExpired()) {
+        notifyServer(deleted.get());
       }
     }
   }
@@ -227,42 +231,46 @@ final class LeaseManager implements AutoCloseable {
         LOG.get().log(INFO, "{0}: released, {1}", lease.clientId(), describe(lease));
       }
     } catch (CniException | IOException e) {
-      LOG.get().log(WARNING, lease.clientId() + ": the server could not be told", e);
+      LOG.get()
+          .log(WARNING, lease.clientId() + ": the server cannot be notified of the release", e);
     }
   }
 
   private void cancel(Path file) {
-    ScheduledFuture<?> planned = scheduled.remove(file);
-    if (planned != null) {
-      planned.cancel(false);
+    ScheduledFuture<?> task = scheduled.remove(file);
+    if (task != null) {
+      task.cancel(false);
     }
   }
 
-  /** Has a lease attended to in that time; in between, too, as a machine may sleep. */
-  void schedule(Path file, Duration pause) {
-    long millis = Math.clamp(pause.toMillis(), 0, SCAN_INTERVAL.toMillis());
+  /**
+   * Schedules the service of a lease, in place of an earlier schedule. A longer delay is cut to
+   * {@link #SCAN_INTERVAL}, because timers do not advance while the machine is suspended.
+   */
+  void schedule(Path file, Duration delay) {
+    long millis = Math.clamp(delay.toMillis(), 0, SCAN_INTERVAL.toMillis());
     try {
       cancel(file);
       scheduled.put(file, timer.schedule(() -> startService(file), millis, TimeUnit.MILLISECONDS));
     } catch (RejectedExecutionException e) {
-      LOG.get().log(System.Logger.Level.DEBUG, "closed: " + file);
+      LOG.get().log(System.Logger.Level.DEBUG, "not scheduled after close: " + file);
     }
   }
 
   private void startService(Path file) {
     try {
       Thread.ofPlatform().daemon().name("cni-dhcp-lease").start(() -> service(file));
-    } catch (OutOfMemoryError e) { // no thread could be made
+    } catch (OutOfMemoryError e) { // the thread could not be created
       schedule(file, SCAN_INTERVAL);
     }
   }
 
-  /** Does for a lease what is due. */
+  /** Renews or expires a lease if that is due. */
   private void service(Path file) {
     try (KeyedLocks.Held _ = locks.acquire(file)) {
-      Optional<Lease> there = directory.read(file);
-      if (!closed && there.isPresent() && isOwnedHere(there.get())) {
-        renewal.service(file, there.get());
+      Optional<Lease> lease = directory.read(file);
+      if (!closed && lease.isPresent() && isOwnedHere(lease.get())) {
+        renewal.service(file, lease.get());
       }
     } catch (CniException | IOException | RuntimeException e) {
       LOG.get().log(WARNING, file + ": " + e.getMessage(), e);
@@ -279,7 +287,7 @@ final class LeaseManager implements AutoCloseable {
         + " s";
   }
 
-  /** Ends without giving anything back. */
+  /** Stops renewing; the leases are kept for another manager to adopt. */
   @Override
   public void close() {
     closed = true;

@@ -13,12 +13,12 @@ import java.time.Duration;
 import java.util.UUID;
 
 /**
- * What tells whether a keeper is still there: a file that it holds locked. The kernel unlocks it
- * when its process ends, however it does.
+ * A locked file that shows that the owner of leases is alive: the kernel unlocks it when the
+ * owner's process ends in any way.
  *
- * @param ownerId the keeper's
- * @param file the file
- * @param lock held
+ * @param ownerId the id of the owner
+ * @param file the file, {@code keeper-<owner id>} in the lease directory
+ * @param lock the lock, held until {@link #close}
  */
 record LeaseOwnerLock(String ownerId, Path file, Flock lock) implements AutoCloseable {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
@@ -26,16 +26,16 @@ record LeaseOwnerLock(String ownerId, Path file, Flock lock) implements AutoClos
   private static final String PREFIX = "keeper-";
 
   /**
-   * Takes a new one.
+   * Creates and locks the file of a new owner.
    *
-   * @throws CniException code 5 if the directory cannot be written to
+   * @throws CniException code 5 if the file cannot be created
    */
   static LeaseOwnerLock acquire(Path directory) throws CniException {
-    String name = UUID.randomUUID().toString();
-    Path file = directory.resolve(PREFIX + name);
+    String ownerId = UUID.randomUUID().toString();
+    Path file = directory.resolve(PREFIX + ownerId);
     try {
       AtomicFiles.createDirectories(directory);
-      return new LeaseOwnerLock(name, file, Flock.acquire(file, Duration.ZERO));
+      return new LeaseOwnerLock(ownerId, file, Flock.acquire(file, Duration.ZERO));
     } catch (IOException e) {
       throw LeaseDirectory.ioFailure("locking " + file, e);
     } catch (InterruptedException e) {
@@ -44,27 +44,28 @@ record LeaseOwnerLock(String ownerId, Path file, Flock lock) implements AutoClos
   }
 
   /**
-   * Whether somebody has it. One that nobody has any more is removed.
+   * Whether the owner is alive. The file of a dead owner is deleted.
    *
-   * @throws CniException code 11 if the thread is interrupted
+   * @throws CniException code 5 if the file cannot be locked, code 11 if the thread is interrupted
    */
-  static boolean isHeld(Path directory, String name) throws CniException {
-    Path file = directory.resolve(PREFIX + name);
-    if (name.isEmpty() || name.indexOf('/') >= 0 || Files.notExists(file)) {
+  static boolean isHeld(Path directory, String ownerId) throws CniException {
+    Path file = directory.resolve(PREFIX + ownerId);
+    if (ownerId.isEmpty() || ownerId.indexOf('/') >= 0 || Files.notExists(file)) {
       return false;
     }
-    try (Flock _ = Flock.acquireShared(file, Duration.ZERO)) { // as others may look, too
+    try (Flock _ =
+        Flock.acquireShared(file, Duration.ZERO)) { // shared: other processes may test it too
       Files.deleteIfExists(file);
       return false;
     } catch (KernelException e) {
       if (e.is(Errno.EAGAIN)) {
         return true;
       }
-      throw LeaseDirectory.ioFailure("looking at " + file, e);
+      throw LeaseDirectory.ioFailure("testing the lock on " + file, e);
     } catch (IOException e) {
-      return false; // unlocked, and cannot be deleted
+      return false; // it is unlocked, but cannot be deleted
     } catch (InterruptedException e) {
-      throw CniException.interrupted("looking at " + file);
+      throw CniException.interrupted("testing the lock on " + file);
     }
   }
 
@@ -73,7 +74,7 @@ record LeaseOwnerLock(String ownerId, Path file, Flock lock) implements AutoClos
     try {
       Files.deleteIfExists(file);
     } catch (IOException e) {
-      LOG.get().log(System.Logger.Level.DEBUG, "left behind, unlocked: " + file, e);
+      LOG.get().log(System.Logger.Level.DEBUG, "unlocked, but not deleted: " + file, e);
     } finally {
       lock.close();
     }

@@ -2,7 +2,7 @@ package cni.plugins.ipam.dhcp;
 
 import java.io.IOException;
 
-/** A server has said no: it does not know the binding, or does not grant it any more. */
+/** Thrown when a server refuses a lease: it has no record of it, or no address to grant. */
 final class LeaseRefusedException extends IOException {
   private static final long serialVersionUID = 1;
 

@@ -18,45 +18,51 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.function.Consumer;
 
-/** What a lease needs in the course of its time: to be extended, had anew, or ended. */
+/**
+ * The life of a granted lease: renewed at T1, rebound at T2, acquired again after a refusal, and
+ * expired when no server extends it (RFC 2131, section 4.4.5; RFC 8415, section 18.2.4).
+ */
 final class LeaseRenewal {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
 
-  /** How long one request for more time waits for its answer. */
+  /** How long one renewal waits for the server's answer. */
   private static final Duration REQUEST_TIMEOUT = Duration.ofSeconds(2);
 
-  /** How long a lease that a server refuses is tried to be had anew. */
+  /** How long a refused lease is tried to be acquired again. */
   private static final Duration REACQUIRE_TIMEOUT = Duration.ofSeconds(5);
 
-  /** Between two requests for more time at least: leases of seconds exist in tests. */
+  /** The shortest delay between two renewals; leases of a few seconds exist in tests. */
   private static final Duration MIN_RETRY_DELAY = Duration.ofSeconds(1);
 
   private final LeaseDirectory directory;
   private final LeaseManager manager;
-
   private final Consumer<PluginEvent> events;
 
-  LeaseRenewal(LeaseDirectory directory, LeaseManager keeper, Consumer<PluginEvent> events) {
+  LeaseRenewal(LeaseDirectory directory, LeaseManager manager, Consumer<PluginEvent> events) {
     this.directory = directory;
-    this.manager = keeper;
+    this.manager = manager;
     this.events = events;
   }
 
-  /** Does for a lease what is due, and says when it is to be looked at again. */
+  /** Does what is due for a lease and schedules its next service. */
   void service(Path file, Lease lease) throws CniException, IOException {
     if (lease.binding().isEnded()) {
       return;
     }
     Optional<ContainerLink> open = ContainerLink.ofLease(lease);
     if (open.isEmpty()) {
-      LOG.get().log(INFO, "{0}: the interface is gone, and so is the lease", lease.clientId());
+      LOG.get()
+          .log(
+              INFO,
+              "{0}: the interface does not exist any more; the lease is dropped",
+              lease.clientId());
       directory.delete(file);
-      publishLost(lease, "interface " + lease.id().interfaceName() + " is gone");
+      publishLost(lease, "interface " + lease.id().interfaceName() + " does not exist any more");
       return;
     }
     try (ContainerLink link = open.get()) {
       if (lease.isExpired()) {
-        expire(lease, link, "no server has extended it");
+        expire(lease, link, "no server has renewed it");
       } else if (lease.binding().untilRenewal().isPositive()) {
         manager.schedule(file, lease.binding().untilRenewal());
       } else {
@@ -70,12 +76,12 @@ final class LeaseRenewal {
     boolean anyServer = !binding.untilRebinding().isPositive();
     Duration left = anyServer ? binding.untilExpiry() : binding.untilRebinding();
     try (DhcpClient client = lease.family().open(link, lease, Deadline.after(REQUEST_TIMEOUT))) {
-      Optional<Binding> extended = client.renew(binding, anyServer, min(REQUEST_TIMEOUT, left));
-      if (extended.isPresent()) {
-        Lease longer = lease.with(extended.get());
-        if (directory.write(longer, there -> there.filter(lease::hasSameOwner).isPresent())) {
+      Optional<Binding> renewed = client.renew(binding, anyServer, min(REQUEST_TIMEOUT, left));
+      if (renewed.isPresent()) {
+        Lease longer = lease.with(renewed.get());
+        if (directory.replace(lease, longer)) {
           LOG.get()
-              .log(DEBUG, "{0}: extended, {1}", lease.clientId(), LeaseManager.describe(longer));
+              .log(DEBUG, "{0}: renewed, {1}", lease.clientId(), LeaseManager.describe(longer));
           manager.schedule(file, longer.binding().untilRenewal());
         }
         return;
@@ -87,20 +93,22 @@ final class LeaseRenewal {
     } catch (CniException | IOException e) {
       LOG.get().log(WARNING, lease.clientId() + ": " + e.getMessage());
     }
-    // Half of the time that is left, RFC 2131, 4.4.5; the keeper looks at least once a minute.
-    Duration rest = anyServer ? binding.untilExpiry() : binding.untilRebinding();
-    manager.schedule(file, min(max(MIN_RETRY_DELAY, rest.dividedBy(2)), max(rest, Duration.ZERO)));
+    // Retry after half of the remaining time (RFC 2131, section 4.4.5).
+    Duration remaining = anyServer ? binding.untilExpiry() : binding.untilRebinding();
+    manager.schedule(
+        file, min(max(MIN_RETRY_DELAY, remaining.dividedBy(2)), max(remaining, Duration.ZERO)));
   }
 
-  /** A server that has forgotten the lease may still grant the same address again. */
+  /** Asks all servers: one without records of the lease may still grant the same addresses. */
   private void reacquire(Path file, Lease lease, ContainerLink link)
       throws CniException, IOException {
     try {
-      Lease anew =
+      Lease acquired =
           manager.acquire(
               lease, link, lease.binding().addresses(), Deadline.after(REACQUIRE_TIMEOUT));
-      LOG.get().log(INFO, "{0}: granted again, {1}", lease.clientId(), LeaseManager.describe(anew));
-      manager.schedule(file, anew.binding().untilRenewal());
+      LOG.get()
+          .log(INFO, "{0}: granted again, {1}", lease.clientId(), LeaseManager.describe(acquired));
+      manager.schedule(file, acquired.binding().untilRenewal());
     } catch (LeaseRefusedException e) {
       expire(lease, link, String.valueOf(e.getMessage()));
     } catch (CniException e) {
@@ -111,24 +119,22 @@ final class LeaseRenewal {
     }
   }
 
-  /** The addresses may not be used any more. The file stays, so that CHECK can tell. */
-  private void expire(Lease lease, ContainerLink link, String why)
+  /** Removes the addresses from the interface. The file is kept for CHECK to report the expiry. */
+  private void expire(Lease lease, ContainerLink link, String reason)
       throws CniException, IOException {
     LOG.get()
         .log(
             ERROR,
-            "{0}: the lease is over: {1}; {2}",
+            "{0}: the lease is lost: {1}; {2}",
             lease.clientId(),
-            why,
+            reason,
             LeaseManager.describe(lease));
-    publishLost(lease, why);
+    publishLost(lease, reason);
     link.removeAddresses(lease.binding().addresses());
-    directory.write(
-        lease.with(lease.binding().ended()),
-        there -> there.filter(lease::hasSameOwner).isPresent());
+    directory.replace(lease, lease.with(lease.binding().ended()));
   }
 
-  private void publishLost(Lease lease, String why) {
+  private void publishLost(Lease lease, String reason) {
     String addresses =
         lease.binding().addresses().stream().map(InetAddresses::format).collect(joining(", "));
     events.accept(
@@ -137,7 +143,7 @@ final class LeaseRenewal {
             "dhcp",
             lease.network(),
             Optional.of(lease.id()),
-            "the lease of " + addresses + " is over: " + why));
+            "the lease of " + addresses + " is lost: " + reason));
   }
 
   private static Duration min(Duration one, Duration other) {

@@ -5,34 +5,34 @@ import cni.api.CniException;
 import cni.api.GcRequest;
 import cni.api.Result;
 
-/** Those who have leases: this process, or a daemon. */
+/** Where leases are kept: in this process or in a daemon. */
 interface Leases {
   /**
-   * What the attachment has, or gets now.
+   * Returns the attachment's leases as a result; acquires those that it does not have yet.
    *
-   * @throws CniException if it cannot have any
+   * @throws CniException code 11 if no server grants one in time
    */
   Result allocate(AttachmentRequest request) throws CniException;
 
   /**
-   * Requires that the attachment has its addresses.
+   * Checks that the attachment has its leases.
    *
-   * @throws CniException if it has not
+   * @throws CniException if one is missing or has expired
    */
   void check(AttachmentRequest request) throws CniException;
 
   /**
-   * Gives back what the attachment has.
+   * Releases the attachment's leases.
    *
-   * @return whether it had anything, as far as is known
-   * @throws CniException if something is left
+   * @return false if there were none or no daemon could be reached
+   * @throws CniException if one could not be released
    */
   boolean release(AttachmentRequest request) throws CniException;
 
   /**
-   * Gives back what belongs to attachments that are gone.
+   * Releases the network's leases whose attachments are not valid.
    *
-   * @throws CniException if something is left
+   * @throws CniException if one could not be released
    */
-  void collect(GcRequest request) throws CniException;
+  void gc(GcRequest request) throws CniException;
 }

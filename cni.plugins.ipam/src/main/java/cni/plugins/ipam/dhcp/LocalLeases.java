@@ -15,12 +15,12 @@ import java.util.Optional;
 import java.util.OptionalLong;
 
 /**
- * Leases that this process keeps.
+ * The leases that this process keeps.
  *
- * @param manager does so
- * @param timeout how long an ADD may wait for a server, at most
- * @param maxRetransmitDelay between two tries
- * @param hostPrefix what stands before the paths of namespaces: where the host's root is
+ * @param manager acquires, renews and releases them
+ * @param timeout how long an ADD waits for a server at most
+ * @param maxRetransmitDelay the longest delay between two messages to servers
+ * @param hostPrefix the host's root directory, prepended to namespace paths; empty for none
  */
 record LocalLeases(
     LeaseManager manager, Duration timeout, Duration maxRetransmitDelay, String hostPrefix)
@@ -28,8 +28,8 @@ record LocalLeases(
   private static final Duration DEFAULT_TIMEOUT = Duration.ofSeconds(60);
   private static final Duration DEFAULT_MAX_RETRANSMIT_DELAY = Duration.ofSeconds(16);
 
-  LocalLeases(LeaseManager keeper) {
-    this(keeper, DEFAULT_TIMEOUT, DEFAULT_MAX_RETRANSMIT_DELAY, "");
+  LocalLeases(LeaseManager manager) {
+    this(manager, DEFAULT_TIMEOUT, DEFAULT_MAX_RETRANSMIT_DELAY, "");
   }
 
   @Override
@@ -39,7 +39,7 @@ record LocalLeases(
     Duration left = request.context().deadline().remaining();
     Deadline deadline = Deadline.after(left.compareTo(timeout) < 0 ? left : timeout);
     Result result = Result.EMPTY;
-    List<Lease> fresh = new ArrayList<>();
+    List<Lease> acquired = new ArrayList<>();
     try {
       for (DhcpFamily family : config.families()) {
         var wanted =
@@ -53,19 +53,19 @@ record LocalLeases(
                 maxRetransmitDelay,
                 "",
                 Binding.none());
-        boolean held =
+        boolean exists =
             manager
                 .find(wanted.network(), wanted.id(), family)
                 .filter(it -> !it.isExpired())
                 .isPresent();
         Lease lease = manager.allocate(wanted, deadline);
-        if (!held) {
-          fresh.add(lease);
+        if (!exists) {
+          acquired.add(lease);
         }
         result = result.merge(lease.binding().result());
       }
     } catch (CniException e) {
-      for (Lease lease : fresh) { // of the other family; what was held before stays
+      for (Lease lease : acquired) { // leases that existed before are kept
         manager.release(lease);
       }
       throw e;
@@ -103,27 +103,27 @@ record LocalLeases(
                     id.containerId(),
                     id.interfaceName(),
                     family.text(),
-                    lease.isEmpty() ? "" : " any more: it is over, and was not extended"));
+                    lease.isEmpty() ? "" : ": it expired and was not renewed"));
       }
     }
   }
 
   @Override
   public boolean release(AttachmentRequest request) throws CniException {
-    boolean any = false;
+    boolean released = false;
     for (DhcpFamily family : List.of(DhcpFamily.values())) {
       Optional<Lease> lease =
           manager.find(request.config().network(), request.attachment().id(), family);
       if (lease.isPresent()) {
         manager.release(lease.get());
-        any = true;
+        released = true;
       }
     }
-    return any;
+    return released;
   }
 
   @Override
-  public void collect(GcRequest request) throws CniException {
+  public void gc(GcRequest request) throws CniException {
     List<CniException> failures = new ArrayList<>();
     for (Lease lease : manager.leases()) {
       if (lease.network().equals(request.config().network())

@@ -6,8 +6,8 @@ import java.time.Duration;
 import java.util.concurrent.ThreadLocalRandom;
 
 /**
- * How long to wait for an answer before a message is sent again: first a second, then each time
- * twice as long up to a limit, a tenth more or less by chance (RFC 2131, 4.1; RFC 8415, 15).
+ * The retransmission timer of a client: exponential backoff from one second to a limit, randomized
+ * by ±10 % (RFC 2131, section 4.1; RFC 8415, section 15).
  */
 final class RetransmitTimer {
   private static final Duration INITIAL_DELAY = Duration.ofSeconds(1);
@@ -22,9 +22,9 @@ final class RetransmitTimer {
   }
 
   /**
-   * The time to wait now, not beyond the deadline.
+   * Returns how long to wait for a reply before the next message, at most until the deadline.
    *
-   * @param what what is waited for, for messages
+   * @param what the awaited condition, for the error message
    * @throws CniException code 11 if the deadline has passed or the thread is interrupted
    */
   Duration nextDelay(String what) throws CniException {

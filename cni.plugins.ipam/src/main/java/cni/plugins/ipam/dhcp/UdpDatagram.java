@@ -6,10 +6,11 @@ import java.nio.ByteBuffer;
 import java.util.Optional;
 
 /**
- * UDP over IPv4 by hand, for a client that has no address yet (RFC 791, RFC 768).
+ * A UDP datagram with its IPv4 header (RFC 768, RFC 791), for a packet socket: a client without an
+ * address cannot use a UDP socket.
  *
  * @param source the sender's address
- * @param payload what is in it
+ * @param payload the payload
  */
 record UdpDatagram(InetAddress source, ByteBuffer payload) {
   private static final int IP_HEADER = 20;
@@ -17,12 +18,13 @@ record UdpDatagram(InetAddress source, ByteBuffer payload) {
   private static final int UDP = 17;
   private static final int TTL = 64;
 
-  /** Makes one. */
+  /** Encodes a datagram, headers included. */
   static byte[] encode(
       InetAddress source, int sourcePort, InetAddress to, int toPort, byte[] payload) {
     int udpLength = UDP_HEADER + payload.length;
     ByteBuffer out = ByteBuffer.allocate(IP_HEADER + udpLength);
-    out.put((byte) 0x45).put((byte) 0x10); // version and length, low delay as other clients
+    out.put((byte) 0x45)
+        .put((byte) 0x10); // version and header length, TOS "low delay" like other clients
     out.putShort((short) out.capacity()).putInt(0);
     out.put((byte) TTL).put((byte) UDP).putShort((short) 0);
     out.put(source.getAddress()).put(to.getAddress());
@@ -36,7 +38,7 @@ record UdpDatagram(InetAddress source, ByteBuffer payload) {
     return out.array();
   }
 
-  /** The Internet checksum, RFC 1071, not yet inverted. */
+  /** Returns the Internet checksum (RFC 1071), not inverted. */
   private static int sum(ByteBuffer bytes, int from, int length, int start) {
     long sum = start;
     for (int i = 0; i < length; i++) {
@@ -50,8 +52,9 @@ record UdpDatagram(InetAddress source, ByteBuffer payload) {
   }
 
   /**
-   * Reads one; empty if the bytes are none or it does not fit its own lengths. The checksum of UDP
-   * is not looked at: between interfaces of one machine the kernel leaves it unfinished.
+   * Decodes a datagram; absent if the bytes are not a UDP datagram or its lengths do not fit. The
+   * UDP checksum is not verified: between virtual interfaces of one machine the kernel leaves it
+   * incomplete (checksum offload).
    */
   static Optional<UdpDatagram> decode(byte[] bytes) {
     ByteBuffer in = ByteBuffer.wrap(bytes);

@@ -1,4 +1,4 @@
-/** The dhcp plugin: addresses from servers of the network, by DHCP and DHCPv6. */
+/** The dhcp plugin: acquires addresses from DHCP and DHCPv6 servers; the client and the daemon. */
 @NullMarked
 package cni.plugins.ipam.dhcp;
 

@@ -11,30 +11,43 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.Collectors;
 
-/** One attachment's addresses in the making: all of them, or none stays reserved. */
+/**
+ * Allocates the addresses of one attachment, one from each range set: all of them, or none stays
+ * reserved.
+ *
+ * @param requested addresses that the caller asks for; range sets without one get the next free one
+ */
 record AddressAllocator(
     ReservationStore reservations, AttachmentId id, List<InetAddress> requested) {
+  /**
+   * Allocates and reserves the addresses.
+   *
+   * @throws CniException code 4 if the attachment already has an address of a set, code 7 if a
+   *     requested address cannot be allocated, code 11 if it is reserved or a set has no free
+   *     address, code 5 if a file cannot be read or written
+   */
   List<Result.IpConfig> allocate(List<RangeSet> sets) throws CniException {
-    List<InetAddress> before = new ArrayList<>(reservations.heldBy(id));
-    before.addAll(reservations.heldBy(id.containerId()));
-    List<InetAddress> open = new ArrayList<>(requested);
+    ReservationHolder holder = ReservationHolder.of(id);
+    List<InetAddress> existing = new ArrayList<>(reservations.heldBy(holder));
+    existing.addAll(reservations.heldBy(ReservationHolder.ofContainer(id.containerId())));
+    List<InetAddress> unassigned = new ArrayList<>(requested);
     List<Result.IpConfig> allocated = new ArrayList<>();
     try {
       for (int i = 0; i < sets.size(); i++) {
         RangeSet set = sets.get(i);
-        Optional<InetAddress> wanted = open.stream().filter(set::contains).findFirst();
-        requireNoExisting(set, before);
+        Optional<InetAddress> wanted = unassigned.stream().filter(set::contains).findFirst();
+        requireNoExisting(set, existing);
         InetAddress address =
             wanted.isPresent() ? requireFree(wanted.get(), set) : nextAddress(set, i);
-        reservations.reserve(address, id, i);
+        reservations.reserve(address, holder, i);
         allocated.add(set.toIpConfig(address));
-        wanted.ifPresent(open::remove);
+        wanted.ifPresent(unassigned::remove);
       }
-      if (!open.isEmpty()) {
+      if (!unassigned.isEmpty()) {
         throw new CniException(
             ErrorCode.INVALID_CONFIG,
             "more addresses are requested than there are range sets; left over: "
-                + open.stream().map(InetAddresses::format).collect(Collectors.joining(", ")));
+                + unassigned.stream().map(InetAddresses::format).collect(Collectors.joining(", ")));
       }
       return allocated;
     } catch (CniException e) {
@@ -53,8 +66,8 @@ record AddressAllocator(
     }
   }
 
-  private void requireNoExisting(RangeSet set, List<InetAddress> before) throws CniException {
-    for (InetAddress address : before) {
+  private void requireNoExisting(RangeSet set, List<InetAddress> existing) throws CniException {
+    for (InetAddress address : existing) {
       if (set.contains(address)) {
         throw new CniException(
             ErrorCode.INVALID_PARAMETER,
@@ -66,7 +79,7 @@ record AddressAllocator(
   }
 
   private String describeHolder(InetAddress address) throws CniException {
-    return reservations.holderOf(address).map(Object::toString).orElse("nobody any more");
+    return reservations.holderOf(address).map(Object::toString).orElse("an unknown holder");
   }
 
   private InetAddress requireFree(InetAddress address, RangeSet set) throws CniException {
@@ -88,7 +101,7 @@ record AddressAllocator(
 
   private InetAddress nextAddress(RangeSet set, int index) throws CniException {
     Optional<InetAddress> last = reservations.lastReserved(index);
-    return set.next(last, address -> !reservations.isReserved(address))
+    return nextFree(set, last)
         .orElseThrow(
             () ->
                 new CniException(
@@ -101,5 +114,40 @@ record AddressAllocator(
                         + set.size()
                         + " are reserved; delete attachments, run GC, or give the network a"
                         + " larger range"));
+  }
+
+  /**
+   * Finds the next free address round-robin: from the one after the last allocated to the end of
+   * its range, through the other ranges, then from the start of its range. Starts with the first
+   * range if {@code last} is absent or not in the set.
+   */
+  private Optional<InetAddress> nextFree(RangeSet set, Optional<InetAddress> last) {
+    List<SubnetRange> ranges = set.ranges();
+    int lastRange = last.map(set::indexOf).orElse(-1);
+    int start = Math.max(lastRange, 0);
+    AddressKey from =
+        lastRange < 0
+            ? AddressKey.of(ranges.getFirst().first())
+            : AddressKey.of(last.orElseThrow()).next();
+    Optional<InetAddress> found = firstFree(ranges.get(start), from);
+    for (int i = 1; i <= ranges.size() && found.isEmpty(); i++) {
+      SubnetRange range = ranges.get((start + i) % ranges.size());
+      found = firstFree(range, AddressKey.of(range.first()));
+    }
+    return found;
+  }
+
+  private Optional<InetAddress> firstFree(SubnetRange range, AddressKey from) {
+    AddressKey gateway = AddressKey.of(range.gateway());
+    AddressKey last = AddressKey.of(range.last());
+    // The address after the highest of all wraps around to zero, which is before the range.
+    boolean inRange = from.compareTo(AddressKey.of(range.first())) >= 0;
+    for (AddressKey key = from; inRange && key.compareTo(last) <= 0; key = key.next()) {
+      if (!key.equals(gateway) && !reservations.isReserved(key)) {
+        return Optional.of(key.toAddress());
+      }
+      inRange = !key.equals(last);
+    }
+    return Optional.empty();
   }
 }

@@ -7,11 +7,11 @@ import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An address as a number of 128 bits, for going through many of them. Those of IPv4 stand where
- * IPv6 maps them (RFC 4291, section 2.5.5.2).
+ * An IP address as an unsigned number of 128 bits, which is cheap to count up and to look up. IPv4
+ * addresses are IPv4-mapped (RFC 4291, section 2.5.5.2).
  *
- * @param high the upper half, without sign
- * @param low the lower half, without sign
+ * @param high the upper 64 bits, unsigned
+ * @param low the lower 64 bits, unsigned
  */
 record AddressKey(long high, long low) implements Comparable<AddressKey> {
   private static final long V4_MAPPED = 0xffff_0000_0000L;
@@ -23,17 +23,19 @@ record AddressKey(long high, long low) implements Comparable<AddressKey> {
         : new AddressKey(bytes.getLong(0), bytes.getLong(8));
   }
 
+  /** Returns the address; IPv4 for an IPv4-mapped number. */
   InetAddress toAddress() {
     return high == 0 && low >>> 32 == V4_MAPPED >>> 32
         ? InetAddresses.of(ByteBuffer.allocate(4).putInt((int) low).array())
         : InetAddresses.of(ByteBuffer.allocate(16).putLong(high).putLong(low).array());
   }
 
+  /** Returns the following address; zero after the highest one. */
   AddressKey next() {
     return new AddressKey(low == -1 ? high + 1 : high, low + 1);
   }
 
-  // A record's own methods are spun when first used, which takes a process some 10 ms.
+  // The equals and hashCode of a record are generated at their first use, which takes some 10 ms.
 
   @Override
   public boolean equals(@Nullable Object other) {

@@ -13,33 +13,34 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The lock on a directory of reservations. Threads of this process queue up in order; the one in
- * front takes the lock that the Go plugins take as well.
+ * The lock on a reservation directory. Threads of this process first acquire a lock in memory; the
+ * one that holds it acquires the flock(2) lock that excludes other processes, the Go plugins among
+ * them.
  */
 @FunctionalInterface
 interface DirectoryLock {
-  /** Locks by flock(2). */
+  /** Locks with flock(2). */
   DirectoryLock FLOCK = DirectoryLock::acquireFlock;
 
   /**
-   * Waits for the lock.
+   * Acquires the lock, waiting until the deadline.
    *
-   * @param file the lock file, which is created if need be
-   * @throws CniException code 11 if it cannot be had by the deadline or the thread is interrupted,
-   *     code 5 if the file cannot be opened
+   * @param file the lock file, which is created if it does not exist
+   * @throws CniException code 11 if the deadline passes or the thread is interrupted, code 5 if the
+   *     file cannot be opened
    */
   Held acquire(Path file, Deadline deadline) throws CniException;
 
-  /** A lock that is held. */
+  /** A held lock, until it is closed. */
   interface Held extends AutoCloseable {
     @Override
     void close();
   }
 
   private static Held acquireFlock(Path file, Deadline deadline) throws CniException {
-    ReentrantLock turn = ProcessLocks.of(file);
+    ReentrantLock processLock = ProcessLocks.of(file);
     try {
-      if (!turn.tryLock(deadline.remaining().toNanos(), TimeUnit.NANOSECONDS)) {
+      if (!processLock.tryLock(deadline.remaining().toNanos(), TimeUnit.NANOSECONDS)) {
         throw busy(file, null);
       }
     } catch (InterruptedException e) {
@@ -51,7 +52,7 @@ interface DirectoryLock {
       held = true;
       return () -> {
         lock.close();
-        turn.unlock();
+        processLock.unlock();
       };
     } catch (KernelException e) {
       throw e.is(Errno.EAGAIN)
@@ -61,7 +62,7 @@ interface DirectoryLock {
       throw CniException.interrupted("waiting for " + file);
     } finally {
       if (!held) {
-        turn.unlock();
+        processLock.unlock();
       }
     }
   }
@@ -71,14 +72,14 @@ interface DirectoryLock {
         ErrorCode.TRY_AGAIN_LATER, file + " was locked by others until the deadline", cause);
   }
 
-  /** The queues of this process, one for each directory. */
+  /** The locks in memory, one per lock file. */
   final class ProcessLocks {
-    private static final ConcurrentHashMap<Path, ReentrantLock> QUEUES = new ConcurrentHashMap<>();
+    private static final ConcurrentHashMap<Path, ReentrantLock> LOCKS = new ConcurrentHashMap<>();
 
     private ProcessLocks() {}
 
     static ReentrantLock of(Path file) {
-      return QUEUES.computeIfAbsent(file, path -> new ReentrantLock());
+      return LOCKS.computeIfAbsent(file, path -> new ReentrantLock());
     }
   }
 }

@@ -16,12 +16,11 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * The configuration of host-local: its {@code ipam} section, and what the runtime and the user ask
- * for.
+ * The configuration of host-local: the {@code ipam} section and {@code runtimeConfig.ipRanges}.
  *
- * @param rangeSets an address is given out of each
- * @param routes for the result
- * @param resolvConf the file that resolver settings are taken from
+ * @param rangeSets the range sets; one address is allocated from each
+ * @param routes the routes that the result reports
+ * @param resolvConf the file that the resolver settings are read from
  */
 record HostLocalConfig(
     List<RangeSet> rangeSets, List<Result.Route> routes, Optional<String> resolvConf) {
@@ -33,9 +32,9 @@ record HostLocalConfig(
   }
 
   /**
-   * Reads the configuration.
+   * Parses a configuration.
    *
-   * @throws CniException code 7 if it makes no sense
+   * @throws CniException code 7 if it is invalid
    */
   static HostLocalConfig parse(PluginConfig config) throws CniException {
     ConfigObject ipam = config.requireIpam("host-local");
@@ -57,7 +56,7 @@ record HostLocalConfig(
   }
 
   /**
-   * The directory that the directories of networks are in.
+   * Returns the directory that contains a reservation directory per network.
    *
    * @throws CniException code 7 if {@code ipam.dataDir} is not a string
    */
@@ -76,7 +75,7 @@ record HostLocalConfig(
   private static void validate(List<RangeSet> sets, ConfigObject ipam, SpecVersion version)
       throws CniException {
     if (sets.isEmpty()) {
-      throw ipam.invalid("ranges", "must list a range to give addresses out of (or set subnet)");
+      throw ipam.invalid("ranges", "must list a range to allocate addresses from (or set subnet)");
     }
     for (int i = 0; i < sets.size(); i++) {
       for (int j = i + 1; j < sets.size(); j++) {
@@ -89,17 +88,17 @@ record HostLocalConfig(
     if ((v4 > 1 || sets.size() - v4 > 1) && !version.atLeast(SpecVersion.V0_3_0)) {
       throw ipam.invalid(
           "ranges",
-          "would give out several addresses of one family, which version "
+          "would allocate several addresses of one family, which results of version "
               + version
-              + " cannot tell; use cniVersion 0.3.0 or newer");
+              + " cannot contain; use cniVersion 0.3.0 or newer");
     }
   }
 
   /**
-   * The addresses that are asked for: by CNI_ARGS, by {@code args.cni.ips}, by the capability
-   * {@code ips}. A prefix that one has is left out: that of its range counts.
+   * Returns the requested addresses: of {@code IP} in CNI_ARGS, {@code args.cni.ips} and the
+   * capability {@code ips}. A prefix length is ignored; the one of the address's range is used.
    *
-   * @throws CniException code 4 or 7 if one is not an address
+   * @throws CniException code 4 if CNI_ARGS, code 7 if the configuration has an invalid address
    */
   static List<InetAddress> requestedAddresses(PluginConfig config, Map<String, String> genericArgs)
       throws CniException {

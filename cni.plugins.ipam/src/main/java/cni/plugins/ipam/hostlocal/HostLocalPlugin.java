@@ -25,33 +25,31 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /**
- * Gives out addresses of ranges and keeps account of them on this host. The accounts are those of
- * the reference plugin, which may work on them at the same time.
+ * The {@code host-local} plugin: allocates addresses from ranges and stores the reservations on
+ * this host, in the format of the reference plugin, which may use the same directory concurrently.
  */
 public final class HostLocalPlugin implements ResidentPlugin {
   private final FileSystem fileSystem;
   private final DirectoryLock lock;
 
-  /** Only in a process that stays: for one call it would cost more than it saves. */
+  /** Present in a resident process; for a single call a cache costs more than it saves. */
   private volatile Optional<ReservationCachePool> cachePool = Optional.empty();
 
   private volatile Optional<PluginHost> host = Optional.empty();
 
-  /** The plugin as the runtime makes it. */
+  /** Creates the plugin on the default file system, for {@link java.util.ServiceLoader}. */
   public HostLocalPlugin() {
     this(FileSystems.getDefault(), DirectoryLock.FLOCK);
   }
 
-  /** The plugin on another file system, which needs another kind of lock. */
-  HostLocalPlugin(FileSystem files, DirectoryLock lock) {
-    this.fileSystem = files;
+  /** Creates the plugin on another file system, where flock(2) does not work. */
+  HostLocalPlugin(FileSystem fileSystem, DirectoryLock lock) {
+    this.fileSystem = fileSystem;
     this.lock = lock;
   }
 
@@ -86,17 +84,17 @@ public final class HostLocalPlugin implements ResidentPlugin {
     try (ReservationStore reservations =
         ReservationStore.open(
             directory(request.config()), lock, cachePool, request.context().deadline())) {
-      var allocation = new AddressAllocator(reservations, request.attachment().id(), requested);
-      return new Result(List.of(), allocate(allocation, config, request), config.routes(), dns);
+      var allocator = new AddressAllocator(reservations, request.attachment().id(), requested);
+      return new Result(List.of(), allocate(allocator, config, request), config.routes(), dns);
     }
   }
 
-  /** Tells of a set of ranges that has nothing left, besides failing. */
+  /** Allocates; publishes an event if it fails because no address is available. */
   private List<Result.IpConfig> allocate(
-      AddressAllocator allocation, HostLocalConfig config, AttachmentRequest request)
+      AddressAllocator allocator, HostLocalConfig config, AttachmentRequest request)
       throws CniException {
     try {
-      return allocation.allocate(config.rangeSets());
+      return allocator.allocate(config.rangeSets());
     } catch (CniException e) {
       if (e.is(ErrorCode.TRY_AGAIN_LATER)) {
         PluginEvent event = exhaustedEvent(request, e.getMessage());
@@ -106,14 +104,14 @@ public final class HostLocalPlugin implements ResidentPlugin {
     }
   }
 
-  private static PluginEvent exhaustedEvent(AttachmentRequest request, String why)
+  private static PluginEvent exhaustedEvent(AttachmentRequest request, String reason)
       throws CniException {
     return PluginEvent.now(
         PluginEvent.Kind.RESOURCE_EXHAUSTED,
         "host-local",
         request.config().network(),
         Optional.of(request.attachment().id()),
-        why);
+        reason);
   }
 
   private static void requireInRanges(List<InetAddress> requested, HostLocalConfig config)
@@ -161,20 +159,16 @@ public final class HostLocalPlugin implements ResidentPlugin {
     }
   }
 
-  /** Files that name only the container count where none names the interface as well. */
+  /**
+   * Returns the addresses of an attachment: of files that name container and interface, otherwise
+   * of files that name the container only, as reference plugins before 0.7 wrote them.
+   */
   private static List<InetAddress> reservedAddresses(AttachmentId id, ReservationStore reservations)
       throws CniException {
-    List<InetAddress> exact = reservations.heldBy(id);
-    return exact.isEmpty() ? reservations.heldBy(id.containerId()) : exact;
-  }
-
-  private static List<InetAddress> addresses(
-      Map<InetAddress, ReservationStore.Holder> held,
-      Predicate<ReservationStore.Holder> condition) {
-    return held.entrySet().stream()
-        .filter(entry -> condition.test(entry.getValue()))
-        .map(Map.Entry::getKey)
-        .toList();
+    List<InetAddress> exact = reservations.heldBy(ReservationHolder.of(id));
+    return exact.isEmpty()
+        ? reservations.heldBy(ReservationHolder.ofContainer(id.containerId()))
+        : exact;
   }
 
   @Override
@@ -186,26 +180,33 @@ public final class HostLocalPlugin implements ResidentPlugin {
       try (ReservationStore reservations = open.get()) {
         ReservationStore.Contents contents = reservations.read();
         List<InetAddress> stale = new ArrayList<>(contents.incomplete());
-        stale.addAll(
-            addresses(contents.holders(), holder -> isStale(holder, request.valid(), containers)));
+        contents
+            .holders()
+            .forEach(
+                (address, holder) -> {
+                  if (isStale(holder, request.valid(), containers)) {
+                    stale.add(address);
+                  }
+                });
         release(reservations, stale);
         reservations.deleteTemporaryFiles(contents.temporaryFiles());
       }
     }
   }
 
+  /** Whether a plugin reserved the address for an attachment that is not valid any more. */
   private static boolean isStale(
-      ReservationStore.Holder holder, Set<AttachmentId> valid, Set<String> containers) {
+      ReservationHolder holder, Set<AttachmentId> valid, Set<String> validContainers) {
     if (!holder.hasValidContainerId()) {
       return false;
     }
     return holder
         .interfaceName()
         .map(name -> !valid.contains(new AttachmentId(holder.containerId(), name)))
-        .orElseGet(() -> !containers.contains(holder.containerId()));
+        .orElseGet(() -> !validContainers.contains(holder.containerId()));
   }
 
-  /** Releases all of them, going on after a failure. */
+  /** Releases all addresses, then throws the first failure with the others suppressed. */
   private static void release(ReservationStore reservations, List<InetAddress> addresses)
       throws CniException {
     CniException failure = null;
@@ -248,17 +249,18 @@ public final class HostLocalPlugin implements ResidentPlugin {
   }
 
   private static void requireWritable(Path directory) throws CniException {
-    Path there = directory;
-    while (Files.notExists(there) && there.getParent() != null) {
-      there = there.getParent();
+    Path existing = directory;
+    while (Files.notExists(existing) && existing.getParent() != null) {
+      existing = existing.getParent();
     }
-    if (!Files.isDirectory(there) || !Files.isWritable(there)) {
-      throw new CniException(
-          ErrorCode.NOT_AVAILABLE, there + " is not a directory that can be written to");
+    if (!Files.isDirectory(existing) || !Files.isWritable(existing)) {
+      throw new CniException(ErrorCode.NOT_AVAILABLE, existing + " is not a writable directory");
     }
   }
 
-  /** What needs no more than this works even where the rest of the configuration is wrong. */
+  /**
+   * Reads only the keys it needs, so DEL and GC work if the rest of the configuration is invalid.
+   */
   private Path directory(PluginConfig config) throws CniException {
     return path("ipam.dataDir", HostLocalConfig.dataDir(config)).resolve(config.network());
   }

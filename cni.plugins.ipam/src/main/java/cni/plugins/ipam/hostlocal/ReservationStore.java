@@ -1,18 +1,16 @@
 package cni.plugins.ipam.hostlocal;
 
-import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.InetAddresses;
-import cni.api.Json;
-import cni.api.Names;
 import cni.api.internal.AtomicFiles;
 import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -28,20 +26,19 @@ import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The reservations of a network, in the reference plugin's form: a directory with a file for each
- * address, named by the address, that holds {@code containerID\r\nifname}; and for each range set a
- * file {@code last_reserved_ip.N}. Whoever reads or writes them holds the directory's lock, which
- * is held from opening to closing.
+ * The reservations of a network on disk, in the format of the reference plugin: a directory with a
+ * file per address, named by the address, that contains {@code containerID\r\nifname}, and a file
+ * {@code last_reserved_ip.N} per range set. An open store holds the directory's lock.
  *
- * <p>A reservation is written under another name and then renamed, so that it is there whole or not
- * at all.
+ * <p>A reservation is written to a temporary file that is then renamed, so its file appears
+ * complete or not at all. Files of other writers may be incomplete (a process died while writing,
+ * as the lock is held now); their addresses are free.
  */
 final class ReservationStore implements AutoCloseable {
   private static final String LOCK_FILE = "lock";
   private static final String LAST_RESERVED_PREFIX = "last_reserved_ip.";
-  private static final String LINE_SEPARATOR = "\r\n";
 
-  /** Where a file is written before it gets its name. One is enough: the lock is held. */
+  /** Begins the name of every temporary file; the lock allows one writer, so one name is enough. */
   static final String TEMP_PREFIX = ".unnamed";
 
   private final Path directory;
@@ -51,20 +48,22 @@ final class ReservationStore implements AutoCloseable {
   private ReservationIndex index = new ReservationIndex();
 
   private ReservationStore(
-      Path directory, DirectoryLock.Held lock, Optional<ReservationCachePool> memory) {
+      Path directory, DirectoryLock.Held lock, Optional<ReservationCachePool> pool) {
     this.directory = directory;
     this.lock = lock;
-    this.cachePool = memory;
+    this.cachePool = pool;
   }
 
   /**
-   * Opens a directory and locks it. It is created if it is not there.
+   * Locks a directory, which is created if it does not exist, and reads the reservations.
    *
-   * @param memory where to keep what it holds for the next time
-   * @throws CniException code 5 if that fails, code 11 if others hold the lock until the deadline
+   * @param pool keeps the reservations in memory for the next call; absent in a process that serves
+   *     one call
+   * @throws CniException code 5 if the directory cannot be created or read, code 11 if the lock is
+   *     held by others until the deadline
    */
   static ReservationStore open(
-      Path directory, DirectoryLock lock, Optional<ReservationCachePool> memory, Deadline deadline)
+      Path directory, DirectoryLock lock, Optional<ReservationCachePool> pool, Deadline deadline)
       throws CniException {
     try {
       if (!Files.isDirectory(directory)) {
@@ -74,44 +73,37 @@ final class ReservationStore implements AutoCloseable {
       throw failure("directory " + directory + " cannot be created", e);
     }
     DirectoryLock.Held held = lock.acquire(directory.resolve(LOCK_FILE), deadline);
-    var reservations = new ReservationStore(directory, held, memory);
+    var store = new ReservationStore(directory, held, pool);
     boolean opened = false;
     try {
-      reservations.load();
+      store.load();
       opened = true;
-      return reservations;
+      return store;
     } finally {
       if (!opened) {
-        reservations.discardCache();
+        store.discardCache();
         held.close();
       }
     }
   }
 
-  /** As {@link #open}, if the directory exists. */
+  /** Opens a store like {@link #open}; absent if the directory does not exist. */
   static Optional<ReservationStore> openIfPresent(
-      Path directory, DirectoryLock lock, Optional<ReservationCachePool> memory, Deadline deadline)
+      Path directory, DirectoryLock lock, Optional<ReservationCachePool> pool, Deadline deadline)
       throws CniException {
     return Files.isDirectory(directory)
-        ? Optional.of(open(directory, lock, memory, deadline))
+        ? Optional.of(open(directory, lock, pool, deadline))
         : Optional.empty();
   }
 
-  /** Finds out what the directory holds: by what has changed since, if it is known from before. */
+  /** Fills the index: from the cache and the files changed since, otherwise from all files. */
   private void load() throws CniException {
     Object key = cachePool.isPresent() ? directoryKey() : null;
     cache = cachePool.flatMap(it -> it.acquire(directory));
-    Optional<Set<String>> news = cache.flatMap(it -> it.pollChanges(key));
-    if (news.isPresent()) {
+    Optional<Set<String>> changed = cache.flatMap(it -> it.pollChanges(key));
+    if (changed.isPresent()) {
       index = cache.orElseThrow().index();
-      for (String name : news.get()) {
-        Optional<InetAddress> address = addressOf(name);
-        if (address.isPresent()) {
-          reindex(address.get(), directory.resolve(name));
-        } else if (name.startsWith(LAST_RESERVED_PREFIX)) {
-          cache.orElseThrow().clearLastReserved();
-        }
-      }
+      reload(cache.orElseThrow(), changed.get());
       return;
     }
     discardCache();
@@ -122,12 +114,29 @@ final class ReservationStore implements AutoCloseable {
         .holders()
         .forEach((address, holder) -> index.put(AddressKey.of(address), holder.hash()));
     if (cachePool.isPresent()) {
-      deleteTemporaryFiles(
-          contents
-              .temporaryFiles()); // of processes that have died; one that lives does not miss them
+      // Left by dead processes, or recycled files of a live one, which works without them.
+      deleteTemporaryFiles(contents.temporaryFiles());
     }
   }
 
+  private void reload(ReservationCache cached, Set<String> names) throws CniException {
+    for (String name : names) {
+      Optional<InetAddress> address = addressOf(name);
+      if (address.isPresent()) {
+        // Read by this name: it may be another notation than ours of the address.
+        Optional<ReservationHolder> holder = readHolder(directory.resolve(name));
+        if (holder.isPresent()) {
+          index.put(AddressKey.of(address.get()), holder.get().hash());
+        } else {
+          index.remove(AddressKey.of(address.get()));
+        }
+      } else if (name.startsWith(LAST_RESERVED_PREFIX)) {
+        cached.clearLastReserved();
+      }
+    }
+  }
+
+  /** Returns the directory's device and inode; null on file systems without. */
   private @Nullable Object directoryKey() throws CniException {
     try {
       return Files.readAttributes(directory, BasicFileAttributes.class).fileKey();
@@ -141,72 +150,35 @@ final class ReservationStore implements AutoCloseable {
     cache = Optional.empty();
   }
 
-  /** The name need not be the one that we would give the file. */
-  private void reindex(InetAddress address, Path file) throws CniException {
-    Optional<Holder> holder;
-    try {
-      holder = holderOf(file);
-    } catch (IOException e) {
-      throw failure("reservation " + file + " cannot be read", e);
-    }
-    if (holder.isPresent()) {
-      index.put(AddressKey.of(address), holder.get().hash());
-    } else {
-      index.remove(AddressKey.of(address));
-    }
-  }
-
-  /** Whether somebody holds the address. */
+  /** Whether the address is reserved. */
   boolean isReserved(AddressKey address) {
     return index.contains(address);
   }
 
-  /** How many of the addresses are held. */
+  /** Returns the number of reserved addresses that match. */
   long countReserved(Predicate<InetAddress> condition) {
     return index.addresses().stream().map(AddressKey::toAddress).filter(condition).count();
   }
 
   /**
-   * Who holds the address.
+   * Returns the holder of an address.
    *
-   * @return absent if nobody does, or the file was not written to its end
+   * @return absent if the address is free
    * @throws CniException code 5 if the file cannot be read
    */
-  Optional<Holder> holderOf(InetAddress address) throws CniException {
-    Path file = fileOf(address);
-    try {
-      return holderOf(file);
-    } catch (IOException e) {
-      throw failure("reservation " + file + " cannot be read", e);
-    }
+  Optional<ReservationHolder> holderOf(InetAddress address) throws CniException {
+    return readHolder(fileOf(address));
   }
 
   /**
-   * The addresses whose files name that attachment.
+   * Returns the addresses of a holder.
    *
    * @throws CniException code 5 if a file cannot be read
    */
-  List<InetAddress> heldBy(AttachmentId id) throws CniException {
-    return heldBy(
-        ReservationIndex.holderHash(id.containerId(), id.interfaceName()),
-        holder -> holder.matches(id));
-  }
-
-  /**
-   * The addresses whose files name that container and no interface.
-   *
-   * @throws CniException code 5 if a file cannot be read
-   */
-  List<InetAddress> heldBy(String containerId) throws CniException {
-    return heldBy(
-        ReservationIndex.holderHash(containerId, null),
-        holder -> holder.matchesContainerOnly(containerId));
-  }
-
-  private List<InetAddress> heldBy(long hash, Predicate<Holder> condition) throws CniException {
+  List<InetAddress> heldBy(ReservationHolder holder) throws CniException {
     List<InetAddress> held = new ArrayList<>(1);
-    for (AddressKey key : index.heldBy(hash)) {
-      if (holderOf(key.toAddress()).filter(condition).isPresent()) {
+    for (AddressKey key : index.heldBy(holder.hash())) {
+      if (holderOf(key.toAddress()).filter(holder::isSame).isPresent()) {
         held.add(key.toAddress());
       }
     }
@@ -214,21 +186,21 @@ final class ReservationStore implements AutoCloseable {
   }
 
   /**
-   * What the directory holds.
+   * The content of the directory.
    *
-   * @param holders every address that someone holds
-   * @param incomplete those whose file was not written to its end: a process died, and as the lock
-   *     is held it is not just being written. They are free.
-   * @param temporaryFiles files without meaning that processes have left; a process that lives does
-   *     not miss them
+   * @param holders the reserved addresses
+   * @param incomplete the addresses whose files are incomplete
+   * @param temporaryFiles files that may be deleted
    */
   record Contents(
-      Map<InetAddress, Holder> holders, List<InetAddress> incomplete, List<Path> temporaryFiles) {}
+      Map<InetAddress, ReservationHolder> holders,
+      List<InetAddress> incomplete,
+      List<Path> temporaryFiles) {}
 
   /**
-   * Reads the directory.
+   * Reads all files of the directory.
    *
-   * @throws CniException code 5 if it cannot be read
+   * @throws CniException code 5 if one cannot be read
    */
   Contents read() throws CniException {
     var contents = new Contents(new LinkedHashMap<>(), new ArrayList<>(), new ArrayList<>());
@@ -237,7 +209,7 @@ final class ReservationStore implements AutoCloseable {
         String name = String.valueOf(file.getFileName());
         Optional<InetAddress> address = addressOf(name);
         if (address.isPresent()) {
-          holderOf(file)
+          readHolder(file)
               .ifPresentOrElse(
                   holder -> contents.holders().put(address.get(), holder),
                   () -> contents.incomplete().add(address.get()));
@@ -245,20 +217,20 @@ final class ReservationStore implements AutoCloseable {
           contents.temporaryFiles().add(file);
         }
       }
-    } catch (IOException | java.nio.file.DirectoryIteratorException e) {
+    } catch (IOException | DirectoryIteratorException e) {
       throw failure("reservations in " + directory + " cannot be read", e);
     }
     return contents;
   }
 
   /**
-   * Removes files without meaning.
+   * Deletes temporary files.
    *
-   * @throws CniException code 5 if that fails
+   * @throws CniException code 5 if one cannot be deleted
    */
-  void deleteTemporaryFiles(List<Path> unnamed) throws CniException {
+  void deleteTemporaryFiles(List<Path> temporaryFiles) throws CniException {
     try {
-      for (Path file : unnamed) {
+      for (Path file : temporaryFiles) {
         Files.deleteIfExists(file);
       }
     } catch (IOException e) {
@@ -268,7 +240,7 @@ final class ReservationStore implements AutoCloseable {
 
   private static Optional<InetAddress> addressOf(String name) {
     if (!name.chars().allMatch(c -> Character.digit(c, 16) >= 0 || c == ':' || c == '.')) {
-      return Optional.empty(); // the lock and the like, without the cost of an exception
+      return Optional.empty(); // avoids the cost of an exception for "lock" and other files
     }
     try {
       return Optional.of(InetAddresses.parse(name));
@@ -277,34 +249,35 @@ final class ReservationStore implements AutoCloseable {
     }
   }
 
-  private static Optional<Holder> holderOf(Path file) throws IOException {
+  /** Reads the file of an address; absent if it does not exist or is incomplete. */
+  private static Optional<ReservationHolder> readHolder(Path file) throws CniException {
     try {
-      return Holder.parse(text(file));
+      return ReservationHolder.parse(text(file));
     } catch (NoSuchFileException e) {
       return Optional.empty();
+    } catch (IOException e) {
+      throw failure("reservation " + file + " cannot be read", e);
     }
   }
 
-  /** Whatever somebody may have written there; what is not UTF-8 is not ours. */
+  /** Reads a file that may contain anything; bytes that are not UTF-8 are replaced. */
   private static String text(Path file) throws IOException {
     return new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
   }
 
   /**
-   * Reserves an address that nobody holds; a torn file gives way.
+   * Reserves a free address; an incomplete file of the address is replaced.
    *
-   * @param set the number of the range set that remembers it as the last one
-   * @throws CniException code 5 if it cannot be written; then it is not reserved
+   * @param set the index of the range set whose {@code last_reserved_ip} becomes this address
+   * @throws CniException code 5 if the file cannot be written; the address is then free
    */
-  void reserve(InetAddress address, AttachmentId holder, int set) throws CniException {
+  void reserve(InetAddress address, ReservationHolder holder, int set) throws CniException {
     Path file = fileOf(address);
     beforeWrite(file);
     try {
-      write(file, holder.containerId() + LINE_SEPARATOR + holder.interfaceName());
+      write(file, holder.format());
       writeLastReserved(set, address);
-      index.put(
-          AddressKey.of(address),
-          ReservationIndex.holderHash(holder.containerId(), holder.interfaceName()));
+      index.put(AddressKey.of(address), holder.hash());
       afterWrite(file);
     } catch (IOException e) {
       CniException failure = failure("reservation " + file + " cannot be written", e);
@@ -324,7 +297,6 @@ final class ReservationStore implements AutoCloseable {
     }
   }
 
-  /** Until it is known to have gone well, what becomes of the file is news like any other. */
   private void beforeWrite(Path file) {
     cache.ifPresent(it -> it.beforeWrite(String.valueOf(file.getFileName())));
   }
@@ -334,22 +306,23 @@ final class ReservationStore implements AutoCloseable {
   }
 
   /**
-   * Gives an address back.
+   * Releases an address; does nothing if it is free.
    *
    * @throws CniException code 5 if its file cannot be removed
    */
   void release(InetAddress address) throws CniException {
-    beforeWrite(fileOf(address));
+    Path file = fileOf(address);
+    beforeWrite(file);
     try {
-      remove(fileOf(address));
+      delete(file);
       index.remove(AddressKey.of(address));
-      afterWrite(fileOf(address));
+      afterWrite(file);
     } catch (IOException e) {
-      throw failure("reservation " + fileOf(address) + " cannot be removed", e);
+      throw failure("reservation " + file + " cannot be removed", e);
     }
   }
 
-  private void remove(Path file) throws IOException {
+  private void delete(Path file) throws IOException {
     if (cache.isPresent()) {
       cache.get().recycledFiles().recycle(file);
     } else {
@@ -357,11 +330,16 @@ final class ReservationStore implements AutoCloseable {
     }
   }
 
-  /** The address that the range set gave out last; absent too where the file makes no sense. */
+  /**
+   * Returns the address that was allocated last from a range set.
+   *
+   * @return absent if there is none or its file does not contain an address
+   * @throws CniException code 5 if the file cannot be read
+   */
   Optional<InetAddress> lastReserved(int set) throws CniException {
-    Optional<InetAddress> remembered = cache.flatMap(it -> it.lastReserved(set));
-    if (remembered.isPresent()) {
-      return remembered;
+    Optional<InetAddress> cached = cache.flatMap(it -> it.lastReserved(set));
+    if (cached.isPresent()) {
+      return cached;
     }
     Path file = directory.resolve(LAST_RESERVED_PREFIX + set);
     try {
@@ -391,7 +369,7 @@ final class ReservationStore implements AutoCloseable {
     return new CniException(ErrorCode.IO_FAILURE, what + ": " + IoErrors.describe(e), e);
   }
 
-  /** Keeps what is known, if all of it is, and gives the lock back. */
+  /** Returns the cache to the pool, unless events were lost, and unlocks the directory. */
   @Override
   public void close() {
     try {
@@ -402,59 +380,6 @@ final class ReservationStore implements AutoCloseable {
       }
     } finally {
       lock.close();
-    }
-  }
-
-  /**
-   * Who holds an address.
-   *
-   * @param interfaceName absent in a file of a plugin before 0.7, which stands for any interface of
-   *     the container
-   */
-  record Holder(String containerId, Optional<String> interfaceName) {
-    /**
-     * Reads a file's content; absent if it was not written to its end: if it is empty, or zeros, or
-     * breaks off after the container's id. Anything else that makes no sense is someone's note.
-     */
-    static Optional<Holder> parse(String content) {
-      if (content.chars().allMatch(c -> c == 0 || Character.isWhitespace(c))) {
-        return Optional.empty();
-      }
-      int lineBreak = content.indexOf('\r');
-      if (lineBreak < 0) {
-        return Optional.of(new Holder(content.strip(), Optional.empty()));
-      }
-      String name = content.substring(lineBreak).strip();
-      return name.isEmpty()
-          ? Optional.empty()
-          : Optional.of(new Holder(content.substring(0, lineBreak).strip(), Optional.of(name)));
-    }
-
-    long hash() {
-      return ReservationIndex.holderHash(containerId, interfaceName.orElse(null));
-    }
-
-    /** Whether the file names that attachment. */
-    boolean matches(AttachmentId attachment) {
-      return interfaceName.equals(Optional.of(attachment.interfaceName()))
-          && containerId.equals(attachment.containerId());
-    }
-
-    /** Whether the file names that container and no interface. */
-    boolean matchesContainerOnly(String container) {
-      return interfaceName.isEmpty() && containerId.equals(container);
-    }
-
-    /** Whether the file can come from a plugin, which writes ids that are identifiers. */
-    boolean hasValidContainerId() {
-      return Names.isIdentifier(containerId);
-    }
-
-    @Override
-    public String toString() {
-      return hasValidContainerId()
-          ? "container " + containerId + interfaceName.map(name -> ", " + name).orElse("")
-          : Json.quote(containerId);
     }
   }
 }

@@ -12,12 +12,12 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/** Resolver settings as resolv.conf(5) writes them. */
+/** Parser of resolv.conf(5). */
 final class ResolvConf {
   private ResolvConf() {}
 
   /**
-   * Reads a file.
+   * Reads the resolver settings of a file.
    *
    * @throws CniException code 5 if it cannot be read
    */
@@ -32,7 +32,7 @@ final class ResolvConf {
     }
   }
 
-  /** Reads lines. What is not a setting is passed over. */
+  /** Parses lines; those that are not a known setting are ignored. */
   static Dns parse(List<String> lines) {
     List<String> nameservers = new ArrayList<>();
     List<String> search = new ArrayList<>();
@@ -49,7 +49,7 @@ final class ResolvConf {
         case "domain" -> domain = values.getFirst();
         case "search" -> search.addAll(values);
         case "options" -> options.addAll(values);
-        default -> {} // sortlist, or a word of the future
+        default -> {} // sortlist, or an unknown keyword
       }
     }
     return new Dns(nameservers, domain, search, options);

@@ -9,17 +9,17 @@ import java.net.InetAddress;
 import java.util.Optional;
 
 /**
- * Addresses of a subnet that may be given out: those from first to last, both included, but for the
- * gateway.
+ * The part of a subnet that addresses are allocated from: first to last, both inclusive, without
+ * the gateway.
  */
 record SubnetRange(Cidr subnet, InetAddress first, InetAddress last, InetAddress gateway) {
-  /** A network needs this many host bits to have an address beside its own and the gateway's. */
+  /** With fewer host bits a subnet has no address besides its own and the gateway's. */
   private static final int MIN_HOST_BITS = 2;
 
   /**
-   * Reads {@code subnet}, {@code rangeStart}, {@code rangeEnd} and {@code gateway}.
+   * Parses {@code subnet}, {@code rangeStart}, {@code rangeEnd} and {@code gateway}.
    *
-   * @throws CniException code 7 if they do not fit together
+   * @throws CniException code 7 if one is invalid or they contradict each other
    */
   static SubnetRange parse(ConfigObject config) throws CniException {
     Cidr subnet =
@@ -34,7 +34,7 @@ record SubnetRange(Cidr subnet, InetAddress first, InetAddress last, InetAddress
     if (subnet.prefix() > bits - MIN_HOST_BITS) {
       throw config.invalid(
           "subnet",
-          "is too small to give out addresses; its prefix must be at most /"
+          "is too small to allocate addresses from; its prefix must be at most /"
               + (bits - MIN_HOST_BITS));
     }
     InetAddress second = offset(subnet.address(), 1);
@@ -69,7 +69,7 @@ record SubnetRange(Cidr subnet, InetAddress first, InetAddress last, InetAddress
     return subnet.isV4();
   }
 
-  /** Whether the address lies between first and last; the gateway may. */
+  /** Whether the address lies between first and last, which may be true of the gateway. */
   boolean contains(InetAddress address) {
     return subnet.contains(address)
         && InetAddresses.toNumber(address).compareTo(InetAddresses.toNumber(first)) >= 0
@@ -80,7 +80,7 @@ record SubnetRange(Cidr subnet, InetAddress first, InetAddress last, InetAddress
     return contains(other.first) || contains(other.last) || other.contains(first);
   }
 
-  /** How many addresses it can give out. */
+  /** Returns the number of addresses that can be allocated. */
   BigInteger size() {
     BigInteger all =
         InetAddresses.toNumber(last).subtract(InetAddresses.toNumber(first)).add(BigInteger.ONE);

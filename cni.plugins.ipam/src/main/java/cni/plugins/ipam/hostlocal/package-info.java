@@ -1,4 +1,4 @@
-/** The host-local plugin: addresses of ranges, reserved in a directory of this host. */
+/** The host-local plugin: allocates addresses from ranges, with reservations in local files. */
 @NullMarked
 package cni.plugins.ipam.hostlocal;
 

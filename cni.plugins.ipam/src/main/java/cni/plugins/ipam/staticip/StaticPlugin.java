@@ -22,11 +22,11 @@ import java.util.OptionalInt;
 import java.util.function.Function;
 
 /**
- * Gives every container the addresses that the configuration lists, or that are asked for. It keeps
- * account of nothing.
+ * The {@code static} plugin: returns the addresses that the configuration lists or the caller
+ * requests. It keeps no state.
  */
 public final class StaticPlugin implements NetworkPlugin {
-  /** The plugin as the runtime makes it. */
+  /** Creates the plugin, for {@link java.util.ServiceLoader}. */
   public StaticPlugin() {}
 
   @Override
@@ -47,8 +47,8 @@ public final class StaticPlugin implements NetworkPlugin {
   }
 
   /**
-   * Those of the capability {@code ips}; otherwise of {@code args.cni.ips}; otherwise of the
-   * configuration and of IP in CNI_ARGS.
+   * Returns the addresses of the first source that has any: the capability {@code ips}, {@code
+   * args.cni.ips}, the configuration together with {@code IP} in CNI_ARGS.
    */
   private static List<Result.IpConfig> addresses(PluginConfig config, Map<String, String> args)
       throws CniException {
@@ -62,7 +62,11 @@ public final class StaticPlugin implements NetworkPlugin {
     for (ConfigObject it : config.requireIpam("static").objects("addresses")) {
       Cidr address =
           it.parsed("address", Cidr::parse)
-              .orElseThrow(() -> it.invalid("address", "is missing: such as 10.1.0.5/16"));
+              .orElseThrow(
+                  () ->
+                      it.invalid(
+                          "address",
+                          "is missing: give an address with prefix length, such as 10.1.0.5/16"));
       ips.add(
           new Result.IpConfig(
               address, it.parsed("gateway", InetAddresses::parse), OptionalInt.empty()));
@@ -78,16 +82,16 @@ public final class StaticPlugin implements NetworkPlugin {
         .toList();
   }
 
-  /** The last of the gateways that is in the address's network. */
+  /** Sets the last of the gateways that is in the address's network, if there is one. */
   private static Result.IpConfig withGateway(Result.IpConfig ip, List<InetAddress> gateways) {
     return gateways.stream()
         .filter(ip.address()::contains)
-        .reduce((one, other) -> other)
+        .reduce((earlier, later) -> later)
         .map(ip::withGateway)
         .orElse(ip);
   }
 
-  /** What CNI_ARGS lists for a key, separated by commas. */
+  /** Parses the comma-separated values of a key in CNI_ARGS. */
   private static <T> List<T> parseArgList(
       Map<String, String> args, String key, Function<String, T> parser) throws CniException {
     List<T> values = new ArrayList<>();
@@ -111,26 +115,26 @@ public final class StaticPlugin implements NetworkPlugin {
     if ((v4 > 1 || ips.size() - v4 > 1) && !config.version().atLeast(SpecVersion.V0_3_0)) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
-          "version "
+          "results of version "
               + config.version()
-              + " cannot tell more than one address of a family; use cniVersion 0.3.0 or newer");
+              + " cannot contain more than one address of a family; use cniVersion 0.3.0 or newer");
     }
     return ips;
   }
 
-  /** Compares the addresses and gateways that the configuration lists with the previous result. */
+  /** Checks that {@code prevResult} has the addresses and gateways that ADD would return now. */
   @Override
   public void check(AttachmentRequest request) throws CniException {
     List<Result.IpConfig> expected = addresses(request.config(), request.attachment().args());
     Result result = request.requirePrevResult();
     for (Result.IpConfig ip : expected) {
-      boolean there =
+      boolean found =
           result.ips().stream()
               .anyMatch(
                   it ->
                       it.address().equals(ip.address())
                           && (ip.gateway().isEmpty() || ip.gateway().equals(it.gateway())));
-      if (!there) {
+      if (!found) {
         throw new CniException(
             ErrorCode.INTERNAL,
             "address %s%s of the configuration is not in prevResult"

@@ -1,4 +1,4 @@
-/** The static plugin: addresses that the configuration lists. */
+/** The static plugin: returns the addresses that the configuration lists. */
 @NullMarked
 package cni.plugins.ipam.staticip;
 

@@ -17,7 +17,7 @@ import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
-/** Messages of both protocols: what goes out, what comes in, and what only looks like it. */
+/** Encoding and decoding of the messages of both protocols, with corrupt input too. */
 class DhcpMessageTest {
   private static final String MAC = "02:11:22:33:44:55";
 
@@ -51,7 +51,7 @@ class DhcpMessageTest {
     assertEquals(77, read.xid());
     assertEquals(MAC, read.mac());
     assertEquals(InetAddresses.parse("10.1.0.5"), read.yourAddress());
-    assertArrayEquals(longValue, read.options().get(43), "in three parts, RFC 3396");
+    assertArrayEquals(longValue, read.options().get(43), "split into three options (RFC 3396)");
     assertTrue(read.options().containsKey(80));
   }
 
@@ -78,7 +78,7 @@ class DhcpMessageTest {
   }
 
   @Test
-  void routes() {
+  void classlessRoutesOverrideClassfulRoutesAndRouter() {
     byte[] router = {10, 1, 0, 1};
     byte[] classful = {(byte) 172, 16, 0, 0, 10, 1, 0, 2};
     byte[] classless = HexFormat.of().parseHex("190a090080" + "0a010003" + "00" + "0a010004");
@@ -88,8 +88,8 @@ class DhcpMessageTest {
     assertEquals(
         List.of("10.9.0.128/25 via 10.1.0.3", "0.0.0.0/0 via 10.1.0.4"),
         routes(Map.of(3, router, 33, classful, 121, classless)));
-    byte[] cut = HexFormat.of().parseHex("190a0900800a01");
-    assertEquals(List.of("0.0.0.0/0 via 10.1.0.1"), routes(Map.of(3, router, 121, cut)));
+    byte[] truncated = HexFormat.of().parseHex("190a0900800a01");
+    assertEquals(List.of("0.0.0.0/0 via 10.1.0.1"), routes(Map.of(3, router, 121, truncated)));
   }
 
   @Test
@@ -118,7 +118,7 @@ class DhcpMessageTest {
     assertEquals(0, Dhcpv6Message.status(read.options()));
   }
 
-  /** Whatever comes, it is read as something or passed over. */
+  /** Decoding never throws. */
   @Test
   void corruptMessagesAreReadOrIgnored() {
     var random = new Random(9);

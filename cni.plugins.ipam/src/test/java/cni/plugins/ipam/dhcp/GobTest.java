@@ -23,7 +23,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 class GobTest {
-  /** The example of the documentation of encoding/gob: Point{22, 33}. */
+  /** The example in the documentation of encoding/gob: Point{22, 33}. */
   private static final String POINT =
       "1fff8103010105506f696e7401ff82000102010158010400010159010400000007ff82012c014200";
 
@@ -84,7 +84,7 @@ class GobTest {
     assertEquals(result, GobResult.read(reader.read()));
   }
 
-  /** Whatever comes, the reader ends with an IOException or with a value. */
+  /** The reader returns a value or throws an IOException, nothing else. */
   @Test
   void corruptInputIsReadOrRefusedWithIoException() {
     var random = new Random(5);
@@ -101,6 +101,6 @@ class GobTest {
         refused++;
       }
     }
-    assertTrue(refused > 10_000, "most are no gob");
+    assertTrue(refused > 10_000, "most inputs are invalid");
   }
 }

@@ -21,7 +21,7 @@ import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Our plugin and the reference plugin give addresses out of one directory at the same time. */
+/** This project's plugin and the reference plugin allocate from one directory concurrently. */
 @KernelTest(reference = true)
 class ConcurrentAllocationTest {
   private static final int WORKERS = 64;
@@ -33,9 +33,7 @@ class ConcurrentAllocationTest {
   void noAddressIsAllocatedTwice() throws Exception {
     PluginConfig config = AllocationLoop.config(directory.toString());
     var plugin = new HostLocalPlugin();
-    plugin.start(
-        new NoOpPluginHost(
-            directory)); // remembers what it has seen, although others allocate as well
+    plugin.start(new NoOpPluginHost(directory)); // with a cache that the other plugin invalidates
     List<Callable<String>> tasks = new ArrayList<>();
     for (int i = 0; i < ALLOCATIONS; i++) {
       AttachmentRequest request = AllocationLoop.request(config, "c" + i);
@@ -49,7 +47,7 @@ class ConcurrentAllocationTest {
       }
     }
     assertEquals(ALLOCATIONS, addresses.size());
-    // Either can release what the other reserved.
+    // Each can check and release what the other reserved.
     AttachmentRequest ours = AllocationLoop.request(config, "c0");
     runReference("CHECK", ours);
     runReference("DEL", ours);

@@ -16,7 +16,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Processes that are killed at any instant leave whole reservations or none. */
+/** A process killed at any instant leaves complete reservations only. */
 class CrashConsistencyTest {
   private static final int KILLS = 12;
   private static final Pattern RESERVATION = Pattern.compile("p\\d+-\\d+\r\neth0");
@@ -31,10 +31,10 @@ class CrashConsistencyTest {
       assertEquals('r', process.getInputStream().read());
       Thread.sleep(random.nextInt(60));
       process.destroyForcibly().waitFor();
-      assertEquals(128 + 9, process.exitValue(), "it must have run until it was killed");
+      assertEquals(128 + 9, process.exitValue(), "the process ended before it was killed");
       requireComplete();
     }
-    // What is left can be released, and the next one goes on from there.
+    // The plugin works with the directory that the killed processes left.
     var plugin = new HostLocalPlugin();
     PluginConfig config = AllocationLoop.config(directory.toString());
     AttachmentRequest request = AllocationLoop.request(config, "after");

@@ -135,17 +135,18 @@ class HostLocalPluginTest {
   @Test
   void allocatesRoundRobinSkippingTheGateway() throws Exception {
     String ipam = "\"subnet\":\"10.1.0.0/29\",\"gateway\":\"10.1.0.3\"";
-    List<String> given = new ArrayList<>();
+    List<String> allocated = new ArrayList<>();
     for (int i = 0; i < 5; i++) {
-      given.addAll(add("c" + i, ipam));
+      allocated.addAll(add("c" + i, ipam));
     }
     assertEquals(
-        List.of("10.1.0.1/29", "10.1.0.2/29", "10.1.0.4/29", "10.1.0.5/29", "10.1.0.6/29"), given);
+        List.of("10.1.0.1/29", "10.1.0.2/29", "10.1.0.4/29", "10.1.0.5/29", "10.1.0.6/29"),
+        allocated);
     plugin.delete(request("c1", ipam));
     plugin.delete(request("c4", ipam));
     assertEquals(List.of("10.1.0.2/29"), add("d", ipam));
     plugin.delete(request("d", ipam));
-    assertEquals(List.of("10.1.0.6/29"), add("e", ipam)); // on from .2, not back to it
+    assertEquals(List.of("10.1.0.6/29"), add("e", ipam)); // continues after .2, which is free again
   }
 
   @Test
@@ -236,8 +237,8 @@ class HostLocalPluginTest {
     plugin.check(request("a", ipam));
     plugin.delete(request("a", ipam));
     plugin.delete(request("a", ipam));
-    AttachmentRequest gone = request("a", ipam);
-    assertThrows(CniException.class, () -> plugin.check(gone));
+    AttachmentRequest deleted = request("a", ipam);
+    assertThrows(CniException.class, () -> plugin.check(deleted));
     assertFalse(files().contains("10.1.0.2"));
   }
 
@@ -294,7 +295,7 @@ class HostLocalPluginTest {
     var request = new NetworkRequest(config(ipam, ""), CONTEXT);
     CniException e = assertThrows(CniException.class, () -> plugin.status(request));
     assertEquals(50, e.code());
-    Files.writeString(directory.resolve("10.1.0.3"), ""); // torn: it can be had again
+    Files.writeString(directory.resolve("10.1.0.3"), ""); // incomplete: it is free again
     plugin.status(request);
   }
 

@@ -6,7 +6,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
-/** A host to which nobody listens. */
+/** A host that ignores events and has no attachments. */
 record NoOpPluginHost(Path stateDirectory) implements PluginHost {
   @Override
   public Optional<Path> hostNamespace() {

@@ -17,7 +17,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A plugin that remembers a directory sees what others do there. */
+/** A resident plugin, which caches a directory, notices what other processes change in it. */
 class ReservationCacheTest {
   @TempDir private Path data;
 
@@ -91,12 +91,12 @@ class ReservationCacheTest {
 
   @Test
   void fileRewrittenByOthersIsReread() throws Exception {
-    Files.writeString(directory.resolve("10.7.0.2"), "somebody\r\neth0");
+    Files.writeString(directory.resolve("10.7.0.2"), "another\r\neth0");
     assertThrows(CniException.class, () -> plugin.check(request("known")));
     plugin.delete(request("known"));
-    assertEquals("somebody\r\neth0", Files.readString(directory.resolve("10.7.0.2")));
+    assertEquals("another\r\neth0", Files.readString(directory.resolve("10.7.0.2")));
     assertEquals("10.7.0.3", add("known"));
-    Files.writeString(directory.resolve("10.7.0.3"), ""); // torn: free
+    Files.writeString(directory.resolve("10.7.0.3"), ""); // incomplete: free
     Files.writeString(directory.resolve("last_reserved_ip.0"), "10.7.0.2");
     assertEquals("10.7.0.3", add("next"));
   }
@@ -118,7 +118,7 @@ class ReservationCacheTest {
     deleteAll(directory);
     assertEquals("10.7.0.2", add("third"));
     Path away = data.resolveSibling(data.getFileName() + "-away");
-    Files.move(data, away); // nothing is told of what happens further up
+    Files.move(data, away); // inotify reports nothing about parent directories
     Files.createDirectories(directory);
     assertEquals("10.7.0.2", add("fourth"));
     deleteAll(away.resolve("n"));
@@ -129,7 +129,7 @@ class ReservationCacheTest {
   @Test
   void inotifyQueueOverflowCausesReread() throws Exception {
     Path file = directory.resolve("10.7.0.9");
-    for (int i = 0; i < 20_000; i++) { // the queue holds 16384, and joins equal neighbours
+    for (int i = 0; i < 20_000; i++) { // the queue holds 16384 events; equal neighbours are merged
       Files.writeString(directory.resolve(".noise" + i % 2), "x");
     }
     Files.writeString(file, "late\r\neth0");

@@ -14,26 +14,26 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The table against a plain map. */
+/** The index compared with a plain map, and address arithmetic. */
 class ReservationIndexTest {
   @Test
   void agreesWithAMap() {
     var random = new Random(1);
-    var table = new ReservationIndex();
+    var index = new ReservationIndex();
     Map<AddressKey, Long> map = new HashMap<>();
     for (int i = 0; i < 200_000; i++) {
       var key = new AddressKey(random.nextInt(3) - 1, random.nextInt(3000) - 100);
       if (random.nextInt(3) == 0) {
-        table.remove(key);
+        index.remove(key);
         map.remove(key);
       } else {
         long holder = random.nextInt(500);
-        table.put(key, holder);
+        index.put(key, holder);
         map.put(key, holder);
       }
     }
-    assertEquals(map.size(), table.size());
-    assertEquals(map.keySet(), new HashSet<>(table.addresses()));
+    assertEquals(map.size(), index.size());
+    assertEquals(map.keySet(), new HashSet<>(index.addresses()));
     for (long holder = 0; holder < 500; holder++) {
       Set<AddressKey> expected = new HashSet<>();
       for (Map.Entry<AddressKey, Long> entry : map.entrySet()) {
@@ -41,11 +41,11 @@ class ReservationIndexTest {
           expected.add(entry.getKey());
         }
       }
-      assertEquals(expected, new HashSet<>(table.heldBy(holder)));
+      assertEquals(expected, new HashSet<>(index.heldBy(holder)));
     }
-    map.keySet().forEach(table::remove);
-    assertEquals(0, table.size());
-    assertFalse(table.contains(new AddressKey(0, 1)));
+    map.keySet().forEach(index::remove);
+    assertEquals(0, index.size());
+    assertFalse(index.contains(new AddressKey(0, 1)));
   }
 
   @ParameterizedTest

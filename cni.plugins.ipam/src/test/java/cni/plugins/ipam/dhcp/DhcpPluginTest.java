@@ -36,7 +36,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** dhcp against dnsmasq and Kea, both protocols: leases had, extended, lost, and given back. */
+/**
+ * The dhcp plugin with the servers dnsmasq and Kea: leases acquired, renewed, lost and released.
+ */
 @KernelTest(commands = {"dnsmasq", "kea-dhcp4", "kea-dhcp6"})
 class DhcpPluginTest {
   private static final String V4 = "--dhcp-range=192.0.2.50,192.0.2.60,255.255.255.0,10m";
@@ -65,7 +67,7 @@ class DhcpPluginTest {
     host.network(
         "n",
         "1.1.0",
-        "{\"type\":\"macvlan\",\"master\":\"up0\",\"ipam\":{\"type\":\"dhcp\"%s}}"
+        "{\"type\":\"test-macvlan\",\"master\":\"up0\",\"ipam\":{\"type\":\"dhcp\"%s}}"
             .formatted(options));
   }
 
@@ -151,15 +153,15 @@ class DhcpPluginTest {
     return leaseFile().replaceAll("(?s).*\"obtained\":(\\d+).*", "$1");
   }
 
-  /** Waits until the lease has been extended so many times. */
+  /** Waits until the lease has been renewed this number of times. */
   private void awaitRenewals(int times) throws Exception {
     for (int i = 0; i < times; i++) {
       String before = obtained();
-      await("the lease is not extended: " + leaseFile(), () -> !obtained().equals(before));
+      await("the lease is not renewed: " + leaseFile(), () -> !obtained().equals(before));
     }
   }
 
-  private void networkOf(boolean v6) throws IOException {
+  private void network(boolean v6) throws IOException {
     network(v6 ? ", \"families\": [\"ipv6\"]" : "");
   }
 
@@ -170,7 +172,7 @@ class DhcpPluginTest {
   @ParameterizedTest
   @ValueSource(booleans = {false, true})
   void shortLeaseIsRenewedAndSurvivesServerRestart(boolean v6) throws Exception {
-    networkOf(v6);
+    network(v6);
     DhcpServer server = kea(v6, pool(v6));
     try (Cni cni = host.openCni()) {
       String address = address(cni.network("n").add(attachment(a)), 0);
@@ -188,10 +190,10 @@ class DhcpPluginTest {
     }
   }
 
-  /** Another server that has the same leases: it is found by asking everybody (rebind). */
+  /** The other server has the same leases; it is reached by the multicast of a rebind. */
   @Test
   void rebindsToAnotherServer() throws Exception {
-    networkOf(true);
+    network(true);
     DhcpServer server = kea(true, pool(true));
     try (Cni cni = host.openCni()) {
       String address = address(cni.network("n").add(attachment(a)), 0);
@@ -210,7 +212,7 @@ class DhcpPluginTest {
   @ParameterizedTest
   @ValueSource(booleans = {false, true})
   void addressIsRemovedAtExpiryWhenTheServerIsGone(boolean v6) throws Exception {
-    networkOf(v6);
+    network(v6);
     try (Cni cni = host.openCni()) {
       String address;
       try (DhcpServer _ = kea(v6, pool(v6))) {
@@ -218,16 +220,17 @@ class DhcpPluginTest {
       }
       assertTrue(hasAddress(address));
       cni.network("n").check(attachment(a));
-      await("the address stays after its time", () -> !hasAddress(address));
+      await("the address remains after its expiry", () -> !hasAddress(address));
       CniException e =
           assertThrows(CniException.class, () -> cni.network("n").check(attachment(a)));
-      assertTrue(String.valueOf(e.getMessage()).contains("it is over"), e::getMessage);
+      assertTrue(
+          String.valueOf(e.getMessage()).contains("it expired and was not renewed"), e::getMessage);
       cni.network("n").delete(attachment(a));
       assertEquals(List.of(), leases());
     }
   }
 
-  /** DHCPNAK: a server that has forgotten everything, and has other addresses to give. */
+  /** The server has lost its leases and has other addresses, so it answers with DHCPNAK. */
   @Test
   void nakRemovesTheAddressAndPublishesLeaseLost() throws Exception {
     network("");
@@ -242,7 +245,7 @@ class DhcpPluginTest {
       String other = "--dhcp-range=192.0.2.90,192.0.2.99,255.255.255.0,10m";
       try (DhcpServer server = dnsmasq(other, "--dhcp-authoritative")) {
         server.awaitLog("DHCPNAK\\(up1\\) " + address);
-        await("the address stays", () -> !hasAddress(address));
+        await("the address remains", () -> !hasAddress(address));
         PluginEvent event = events.poll(10, TimeUnit.SECONDS);
         assertTrue(
             event != null
@@ -256,7 +259,7 @@ class DhcpPluginTest {
     }
   }
 
-  /** One that has forgotten everything, but may give the same address again. */
+  /** The server has lost its leases, but may grant the same address again. */
   @Test
   void serverWithoutItsLeasesGrantsTheSameAddressAgain() throws Exception {
     network("");
@@ -278,10 +281,10 @@ class DhcpPluginTest {
   @ParameterizedTest
   @ValueSource(booleans = {false, true})
   void addFailsWithTryAgainLaterWithoutServerOrFreeAddress(boolean v6) throws Exception {
-    networkOf(v6);
+    network(v6);
     String one = v6 ? "2001:db8::50-2001:db8::50" : "192.0.2.50 - 192.0.2.50";
-    Cni.Builder impatient = host.builder().timeout(Duration.ofSeconds(5));
-    try (Cni cni = impatient.build()) {
+    Cni.Builder builder = host.builder().timeout(Duration.ofSeconds(5));
+    try (Cni cni = builder.build()) {
       CniException e = assertThrows(CniException.class, () -> cni.network("n").add(attachment(b)));
       assertEquals(ErrorCode.TRY_AGAIN_LATER.value(), e.code(), e.getMessage());
       try (DhcpServer _ = kea(v6, one)) {
@@ -301,7 +304,7 @@ class DhcpPluginTest {
   @ParameterizedTest
   @ValueSource(booleans = {false, true})
   void nextProcessAdoptsLeasesOfAKilledProcess(boolean v6) throws Exception {
-    networkOf(v6);
+    network(v6);
     try (DhcpServer server = kea(v6, pool(v6))) {
       Process holder =
           new ProcessBuilder(
@@ -324,7 +327,7 @@ class DhcpPluginTest {
       }
       String before = obtained();
       Thread.sleep(3000);
-      assertEquals(before, obtained(), "nobody extends it meanwhile");
+      assertEquals(before, obtained(), "no process renews it meanwhile");
       try (Cni cni = host.openCni()) {
         awaitRenewals(2);
         cni.network("n").check(attachment(a));
@@ -335,10 +338,9 @@ class DhcpPluginTest {
     assertEquals(List.of(), leases());
   }
 
-  /** As before, of the other protocol. */
   @Test
   void dhcpv6ServerWithoutItsLeasesGrantsTheSameAddressAgain() throws Exception {
-    networkOf(true);
+    network(true);
     try (Cni cni = host.openCni()) {
       String address;
       try (DhcpServer _ = kea(true, pool(true))) {
@@ -373,23 +375,6 @@ class DhcpPluginTest {
       assertTrue(routes.contains("203.0.113.7 dev eth0 scope link"), routes);
       server.awaitLog("client provides name: pod-1");
       cni.network("n").delete(attachment(a));
-    }
-  }
-
-  @Test
-  void behindABridge() throws Exception {
-    TestBed.run(host.netns(), "ip", "link", "add", "br9", "type", "bridge");
-    TestBed.run(host.netns(), "ip", "link", "set", "up0", "master", "br9");
-    TestBed.run(host.netns(), "ip", "link", "set", "br9", "up");
-    host.network(
-        "n", "1.1.0", "{\"type\":\"bridge\",\"bridge\":\"br9\",\"ipam\":{\"type\":\"dhcp\"}}");
-    try (DhcpServer server = dnsmasq(V4);
-        Cni cni = host.openCni()) {
-      String address = address(cni.network("n").add(attachment(a)), 0);
-      assertTrue(Probe.ping(a, TestHost.OUTSIDE_V4));
-      cni.network("n").check(attachment(a));
-      cni.network("n").delete(attachment(a));
-      server.awaitLog("DHCPRELEASE\\(up1\\) " + address);
     }
   }
 
@@ -440,19 +425,19 @@ class DhcpPluginTest {
     }
   }
 
-  /** What one process gives back, the other that kept it does not bring to life again. */
+  /** The owner must not write the lease again when its renewal completes after the release. */
   @Test
   void leaseReleasedByAnotherProcessIsNotRevivedByItsOwner() throws Exception {
     network("");
     try (DhcpServer server = kea(false, pool(false));
-        Cni keeps = host.openCni()) {
-      keeps.network("n").add(attachment(a));
-      String keeper = leaseFile().replaceAll(".*\"keeper\":\"([^\"]+)\".*", "$1");
-      try (Cni other = host.openCni()) {
+        Cni first = host.openCni()) {
+      first.network("n").add(attachment(a));
+      String owner = leaseFile().replaceAll(".*\"keeper\":\"([^\"]+)\".*", "$1");
+      try (Cni second = host.openCni()) {
         awaitRenewals(1);
-        assertTrue(leaseFile().contains(keeper), "the first still keeps it");
-        other.network("n").check(attachment(a));
-        other.network("n").delete(attachment(a));
+        assertTrue(leaseFile().contains(owner), "the first process still owns it");
+        second.network("n").check(attachment(a));
+        second.network("n").delete(attachment(a));
         server.awaitLog("DHCPRELEASE");
       }
       int requests = server.count("DHCPREQUEST");

@@ -7,12 +7,12 @@ import cni.runtime.Cni;
 import java.nio.file.Path;
 
 /**
- * A process that attaches a container, tells its address, and keeps its lease until it is killed.
+ * A process that attaches a container, prints its address, and keeps its lease until it is killed.
  */
 final class LeaseHolderProcess {
   private LeaseHolderProcess() {}
 
-  /** Arguments: networks, cache, the host's namespace, the container's. */
+  /** Arguments: network directory, cache directory, namespaces of host and container. */
   public static void main(String[] args) throws Exception {
     try (Cni cni =
         Cni.builder()

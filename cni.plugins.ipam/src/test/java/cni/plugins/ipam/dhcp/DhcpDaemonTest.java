@@ -17,6 +17,7 @@ import cni.testing.Probe;
 import cni.testing.ReferencePlugins;
 import cni.testing.TestBed;
 import cni.testing.TestHost;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -30,7 +31,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** The dhcp daemon: ours and the reference's, each with the plugin of either. */
+/** The dhcp daemons of this project and of the reference, each with the plugins of both. */
 @KernelTest(
     commands = {"dnsmasq"},
     reference = true)
@@ -57,12 +58,16 @@ class DhcpDaemonTest {
             "--dhcp-range=192.0.2.50,192.0.2.60,255.255.255.0,10m",
             "--dhcp-range=2001:db8::50,2001:db8::60,64,10m",
             "--dhcp-option=option:router,192.0.2.2");
+  }
+
+  /** Configures the network with dhcp and further IPAM options, which end with a comma. */
+  private void network(String type, String options) throws IOException {
     host.network(
         "n",
         "1.0.0",
-        ("{\"type\":\"macvlan\",\"master\":\"up0\",\"ipam\":{\"type\":\"dhcp\","
+        ("{\"type\":\"%s\",\"master\":\"up0\",\"ipam\":{\"type\":\"dhcp\",%s"
                 + "\"daemonSocketPath\":\"%s\"}}")
-            .formatted(socket));
+            .formatted(type, options, socket));
   }
 
   @AfterEach
@@ -137,15 +142,16 @@ class DhcpDaemonTest {
 
   @ParameterizedTest
   @CsvSource({"false,false", "false,true", "true,false", "true,true"})
-  void pluginsAndDaemonsOfBothProjectsWorkTogether(boolean theirDaemon, boolean theirPlugin)
-      throws Exception {
-    if (theirDaemon) {
+  void pluginsAndDaemonsOfBothProjectsWorkTogether(
+      boolean referenceDaemonUsed, boolean referencePlugins) throws Exception {
+    network(referencePlugins ? "macvlan" : TestMacvlanPlugin.TYPE, "");
+    if (referenceDaemonUsed) {
       startReferenceDaemon();
     } else {
       startDaemon();
     }
     Cni cni =
-        theirPlugin ? host.withReference("macvlan", "dhcp") : host.builder().oneShot().build();
+        referencePlugins ? host.withReference("macvlan", "dhcp") : host.builder().oneShot().build();
     Result result = cni.network("n").add(attachment(a));
     assertTrue(result.ips().getFirst().address().toString().startsWith("192.0.2."), "" + result);
     assertEquals(24, result.ips().getFirst().address().prefix());
@@ -154,7 +160,7 @@ class DhcpDaemonTest {
     assertTrue(routes.contains("default via 192.0.2.2"), routes);
     cni.network("n").check(attachment(a));
     cni.network("n").delete(attachment(a));
-    if (!theirDaemon) { // the release of theirs does not reach the server
+    if (!referenceDaemonUsed) { // its DHCPRELEASE does not reach the server
       server.awaitLog("DHCPRELEASE");
     }
     cni.network("n").delete(attachment(a));
@@ -163,6 +169,7 @@ class DhcpDaemonTest {
 
   @Test
   void restartedDaemonKeepsLeases() throws Exception {
+    network(TestMacvlanPlugin.TYPE, "");
     startDaemon();
     Cni cni = host.builder().oneShot().build();
     Result result = cni.network("n").add(attachment(a));
@@ -172,7 +179,7 @@ class DhcpDaemonTest {
     startDaemon();
     int acknowledged = server.count("DHCPACK");
     cni.network("n").check(attachment(a));
-    assertEquals(acknowledged, server.count("DHCPACK"), "the daemon knew the lease");
+    assertEquals(acknowledged, server.count("DHCPACK"), "the daemon has the lease");
     cni.network("n").gc(Set.of());
     server.awaitLog(
         "DHCPRELEASE\\(up1\\) " + result.ips().getFirst().address().address().getHostAddress());
@@ -183,27 +190,19 @@ class DhcpDaemonTest {
   void daemonErrorReachesThePlugin() throws Exception {
     startDaemon();
     server.close();
-    host.network(
-        "n",
-        "1.0.0",
-        ("{\"type\":\"macvlan\",\"master\":\"up0\",\"ipam\":{\"type\":\"dhcp\","
-                + "\"provide\":[{\"option\":\"nope\"}],\"daemonSocketPath\":\"%s\"}}")
-            .formatted(socket));
+    network(TestMacvlanPlugin.TYPE, "\"provide\":[{\"option\":\"nope\"}],");
     Cni cni = host.withReference("dhcp");
     CniException e = assertThrows(CniException.class, () -> cni.network("n").add(attachment(a)));
     assertTrue(String.valueOf(e.getMessage()).contains("nope"), e::getMessage);
   }
 
-  /** The reference's plugin does not know the option, and passes it on. */
+  /**
+   * The reference plugin does not know {@code families}; it passes the configuration to the daemon.
+   */
   @Test
   void referencePluginLeasesBothFamilies() throws Exception {
     startDaemon();
-    host.network(
-        "n",
-        "1.0.0",
-        ("{\"type\":\"macvlan\",\"master\":\"up0\",\"ipam\":{\"type\":\"dhcp\","
-                + "\"families\":[\"ipv4\",\"ipv6\"],\"daemonSocketPath\":\"%s\"}}")
-            .formatted(socket));
+    network("macvlan", "\"families\":[\"ipv4\",\"ipv6\"],");
     Cni cni = host.withReference("macvlan", "dhcp");
     Result result = cni.network("n").add(attachment(a));
     assertEquals(2, result.ips().size());

@@ -1,0 +1,120 @@
+package cni.runtime;
+
+import cni.api.Attachment;
+import cni.api.AttachmentId;
+import cni.api.CallContext;
+import cni.api.CniException;
+import cni.api.GcRequest;
+import cni.api.PluginConfig;
+import cni.api.SpecVersion;
+import cni.api.Verb;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+
+/**
+ * One GC of a network: deletes stale attachments, then has every plugin remove what belongs to
+ * attachments that are not valid. The caller holds the network's lock exclusively.
+ */
+final class GcOperation {
+  /**
+   * How many stale attachments are deleted at a time. The kernel waits out an RCU grace period for
+   * each deletion of a link; concurrent ones share it.
+   */
+  private static final int PARALLELISM = 16;
+
+  private final Cni cni;
+  private final Network network;
+  private final Set<AttachmentId> valid;
+  private final CallContext context;
+  private final FailureCollector failures;
+
+  GcOperation(Cni cni, Network network, Set<AttachmentId> valid, CallContext context) {
+    this.cni = cni;
+    this.network = network;
+    this.valid = valid;
+    this.context = context;
+    this.failures = new FailureCollector("GC of network " + network.name());
+  }
+
+  /**
+   * Runs the operation; continues after the failure of a part.
+   *
+   * @throws CniException the failures, as {@link FailureCollector#throwIfAny}
+   */
+  void run() throws CniException {
+    deleteAll(staleAttachments());
+    SpecVersion version =
+        new VersionNegotiation(network.config(), cni.plugins()).negotiateOrNewest();
+    if (Verb.GC.isDefinedIn(version)) {
+      for (PluginConfig plugin : network.config().plugins()) {
+        failures.collect(() -> gc(plugin, version));
+      }
+    }
+    failures.collect(cni.journal()::sweep);
+    failures.throwIfAny();
+  }
+
+  /**
+   * Returns the attachments in the cache and in the journal that are not valid. ADDs in the journal
+   * have died, because none is under way while GC holds the network's lock.
+   */
+  private List<Attachment> staleAttachments() throws CniException {
+    List<CachedAttachment> known = new ArrayList<>(cni.cache().list(Optional.empty()));
+    known.addAll(cni.journal().list());
+    return known.stream()
+        .filter(it -> it.network().equals(network.name()))
+        .map(CachedAttachment::attachment)
+        .filter(it -> !valid.contains(it.id()))
+        .toList();
+  }
+
+  private void deleteAll(List<Attachment> attachments) {
+    if (attachments.isEmpty()) {
+      return;
+    }
+    var threads = Thread.ofPlatform().daemon().name("cni-gc-", 0).factory();
+    int count = Math.min(attachments.size(), PARALLELISM);
+    try (ExecutorService executor = Executors.newFixedThreadPool(count, threads)) {
+      List<Future<Boolean>> deletions = new ArrayList<>();
+      for (Attachment attachment : attachments) {
+        deletions.add(
+            executor.submit(
+                () -> {
+                  network.delete(attachment, context);
+                  return true;
+                }));
+      }
+      deletions.forEach(deletion -> failures.collect(() -> join(deletion)));
+    }
+  }
+
+  private static void join(Future<?> deletion) throws CniException {
+    try {
+      deletion.get();
+    } catch (InterruptedException e) {
+      throw CniException.interrupted("deleting stale attachments");
+    } catch (ExecutionException e) {
+      switch (e.getCause()) {
+        case CniException failure -> throw failure;
+        case Error error -> throw error;
+        case RuntimeException unexpected -> throw unexpected;
+        case null, default -> throw new IllegalStateException(e);
+      }
+    }
+  }
+
+  private void gc(PluginConfig plugin, SpecVersion version) throws CniException {
+    context.deadline().check("GC by " + plugin.type());
+    var request =
+        new GcRequest(plugin.forRequest(network.name(), version, Map.of()), valid, context);
+    new PluginCall(network.name(), Verb.GC, plugin.type())
+        .run(() -> cni.plugins().find(plugin.type()).gc(request));
+  }
+}
