@@ -26,7 +26,8 @@ import java.util.TreeSet;
  * @param hairpinMode whether the bridge may send a packet back through the port it came from
  *     ({@code hairpinMode})
  * @param promiscMode whether the bridge is in promiscuous mode ({@code promiscMode})
- * @param vlans the VLANs of the port ({@code vlan}, {@code vlanTrunk}, {@code preserveDefaultVlan})
+ * @param vlans the VLANs of the port ({@code "vlan"}, {@code "vlanTrunk"}, {@code
+ *     "preserveDefaultVlan"})
  * @param dad whether duplicate address detection is enabled for IPv6 ({@code enabledad})
  * @param containerInterfaceUp whether the container's interface is set up; false with {@code
  *     disableContainerInterface}
