@@ -12,7 +12,7 @@ public final class LinkModes {
   private LinkModes() {}
 
   /**
-   * Reads {@code mode}.
+   * Reads the key {@code "mode"}.
    *
    * @param modes the kernel's numbers by name
    * @param defaultMode the name of the mode if the configuration has none

@@ -24,7 +24,7 @@ import java.util.Set;
 
 /**
  * A base chain that filters forwarded packets, and the form of rules in it: as iptables-nft writes
- * them, which {@code iptables} lists and changes, or as nft writes them.
+ * them, which iptables(8) lists and changes, or as nft writes them.
  *
  * @param chain the chain
  * @param isIptables whether it belongs to iptables

@@ -96,7 +96,8 @@ final class NftablesDnatRules {
     if (config.snat() && installed.stream().noneMatch(rule -> rule.chain().equals(masquerading))) {
       transaction.add(masquerading, Hook.SOURCE_NAT);
     }
-    List<InstalledRule> leftovers = new ArrayList<>(installed.stream().filter(isOwn()).toList());
+    List<InstalledRule> leftovers =
+        new ArrayList<>(installed.stream().filter(this::isOwn).toList());
     for (InstalledRule rule : containerRules(config, container)) {
       Optional<InstalledRule> same = leftovers.stream().filter(rule::isEquivalentTo).findFirst();
       same.ifPresentOrElse(leftovers::remove, () -> transaction.append(rule.chain(), rule.rule()));
@@ -129,8 +130,8 @@ final class NftablesDnatRules {
         .toList();
   }
 
-  private Predicate<InstalledRule> isOwn() {
-    return rule -> rule.rule().userdata().owner().filter(owner::equals).isPresent();
+  private boolean isOwn(InstalledRule rule) {
+    return rule.rule().userdata().owner().filter(owner::equals).isPresent();
   }
 
   private List<InstalledRule> containerRules(PortMapConfig config, Cidr container) {

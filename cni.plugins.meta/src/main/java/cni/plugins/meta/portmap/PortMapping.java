@@ -17,8 +17,8 @@ import java.util.Optional;
  * @param containerPort the port in the container, 1 to 65535
  * @param protocol the IP protocol number
  * @param hostIp the only address of the host to map; absent to map all of them
- * @param onlyFamily the only family to map, that of {@code hostIP} ("0.0.0.0" and "::" restrict the
- *     family alone); absent for both
+ * @param onlyFamily the only family to map, that of the key {@code "hostIP"} ("0.0.0.0" and "::"
+ *     restrict the family alone); absent for both
  */
 record PortMapping(
     int hostPort,
