@@ -8,9 +8,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 
 /**
- * Holds the sources to google-java-format. The build runs it as a source file on the selected JDK,
- * because the formatter parses with the compiler it runs on and Maven itself may run on an older
- * one.
+ * Checks or applies google-java-format. The build runs this file with the selected JDK, because the
+ * formatter parses with the compiler of the JDK that it runs on, and Maven may run on an older one.
  *
  * <p>Arguments: {@code check} or {@code apply}, then the project's directory.
  */
@@ -18,29 +17,29 @@ class Format {
   public static void main(String[] args) throws Exception {
     boolean apply = args[0].equals("apply");
     var root = Path.of(args[1]);
-    var wrong = new ArrayList<Path>();
+    var unformatted = new ArrayList<Path>();
     try (var files = Files.walk(root)) {
       for (Path file : (Iterable<Path>) files.filter(Format::isSource)::iterator) {
         String source = Files.readString(file);
         String formatted = format(file, source);
         if (!formatted.equals(source)) {
-          wrong.add(root.relativize(file));
+          unformatted.add(root.relativize(file));
           if (apply) {
             Files.writeString(file, formatted);
           }
         }
       }
     }
-    if (!wrong.isEmpty() && !apply) {
-      wrong.forEach(file -> System.err.println("not formatted: " + file));
-      System.err.println("To format them: mvn -N process-sources -Dformat=apply");
+    if (!unformatted.isEmpty() && !apply) {
+      unformatted.forEach(file -> System.err.println("not formatted: " + file));
+      System.err.println("To format: mvn -N process-sources -Dformat=apply");
       System.exit(1);
     }
   }
 
   private static boolean isSource(Path file) {
     String name = file.toString();
-    // What the archetype's files are is no Java before their names are filled in.
+    // The archetype's files are not valid Java until their placeholders are replaced.
     return name.endsWith(".java")
         && !name.contains("/target/")
         && !name.contains("/archetype-resources/");

@@ -19,9 +19,9 @@ import java.util.zip.ZipFile;
 import java.util.zip.ZipOutputStream;
 
 /**
- * Makes the modules of the image from those of the build: classes for a Java before 6 (picocli's)
- * become classes for the Java of today. The virtual machine cannot keep old ones in its AOT cache,
- * and would read and verify them at each start.
+ * Converts the build's modules for the image: class files older than Java 6 (picocli's) become
+ * class files of the current version. The JVM cannot store older ones in its AOT cache, and would
+ * parse and verify them at each start.
  *
  * <p>usage: java ImageModules.java DIRECTORY MODULE_PATH
  */
@@ -31,7 +31,7 @@ final class ImageModules {
 
   private ImageModules(ZipFile module) {
     this.module = module;
-    // Where paths through a method meet, it matters what extends what.
+    // Generating stack maps needs the class hierarchy to merge types.
     ClassHierarchyResolver hierarchy =
         ClassHierarchyResolver.ofResourceParsing(this::content)
             .orElse(ClassHierarchyResolver.defaultResolver());
@@ -83,7 +83,9 @@ final class ImageModules {
         : bytes;
   }
 
-  /** All code is written anew, by which it gets the stack maps that newer classes have to have. */
+  /**
+   * Sets the version and rewrites all code, which adds the stack maps that newer versions require.
+   */
   private static void modernize(ClassBuilder builder, ClassElement element) {
     switch (element) {
       case ClassFileVersion _ -> builder.withVersion(ClassFile.latestMajorVersion(), 0);

@@ -1,6 +1,6 @@
 /**
- * Everything that a program needs to attach containers to networks: the library and all plugins. A
- * program that wants only some of them requires {@code cni.runtime} and those.
+ * The library and all plugins: everything that a program needs to attach containers to networks. A
+ * program that needs only some plugins requires {@code cni.runtime} and those.
  */
 module cni.embedded {
   requires transitive cni.runtime;

@@ -1,6 +1,8 @@
 /**
- * The Linux kernel from Java: network namespaces, netlink and its routing family, sysctl and
- * flock(2), through the foreign function interface. Needs {@code
+ * Linux kernel interfaces for Java: netlink (routing, traffic control, nf_tables, connection
+ * tracking), network namespaces, child processes, flock(2), inotify(7), sysctls and packet sockets.
+ *
+ * <p>It calls the C library by the foreign function interface, which needs the option {@code
  * --enable-native-access=cni.netlink.ffm}.
  */
 module cni.netlink.ffm {

@@ -1,4 +1,4 @@
-/** The plugins that adjust an interface made by another. */
+/** The chained plugins: each adjusts an interface that an earlier plugin of the chain has made. */
 module cni.plugins.meta {
   requires cni.api;
   requires cni.plugins.support;

@@ -1,4 +1,4 @@
-/** What several plugins do to the namespaces of an attachment. */
+/** What several plugins do to the namespaces of an attachment: configure, compare, delete. */
 module cni.plugins.support {
   requires transitive cni.api;
   requires transitive cni.netlink.ffm;

@@ -1,4 +1,7 @@
-/** What a program embeds to attach containers to networks. */
+/**
+ * The runtime's side of CNI, which programs embed to attach containers to networks: configurations,
+ * plugins, operations and the result cache.
+ */
 module cni.runtime {
   requires transitive cni.api;
   requires transitive cni.exec;

@@ -34,10 +34,10 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * A container on a bridge with an address of host-local, with and without the rules that most hosts
- * make (ipMasq, portmap, firewall): by the modules, and by the reference plugins' executables
- * through the same runtime. Needs root and the reference plugins, in the directory
- * CNI_REFERENCE_PLUGINS or where Debian's package has them.
+ * The cost of attaching a container to a bridge with an address from host-local, with and without
+ * the rules of a usual host (ipMasq, portmap, firewall): by the modules, and by the reference
+ * plugins' executables through the same runtime. Needs root and the reference plugins, in the
+ * directory CNI_REFERENCE_PLUGINS or where Debian's package installs them.
  */
 @BenchmarkMode(Mode.SampleTime)
 @OutputTimeUnit(TimeUnit.MILLISECONDS)
@@ -51,14 +51,14 @@ public class AttachmentBenchmark {
       ", { \"type\": \"portmap\", \"capabilities\": { \"portMappings\": true } },"
           + " { \"type\": \"firewall\" }";
 
-  /** A host of its own with one container. */
+  /** A namespace that stands for the host, and one container. */
   @State(Scope.Benchmark)
   public static class Host {
-    /** Who serves the chain. */
+    /** Which implementation runs the chain. */
     @Param({"modules", "executables"})
     public String plugins = "";
 
-    /** What the chain consists of. */
+    /** The plugins of the chain. */
     @Param({"bridge", "bridge+portmap+firewall"})
     public String chain = "";
 
@@ -69,10 +69,10 @@ public class AttachmentBenchmark {
     private @Nullable Network network;
     private @Nullable Attachment attachment;
 
-    /** Made by JMH. */
+    /** Called by JMH. */
     public Host() {}
 
-    /** Makes the namespaces and configures the network. */
+    /** Creates the namespaces and configures the network. */
     @Setup
     public void open() throws IOException, CniException {
       Path made = Files.createTempDirectory(name);
@@ -140,7 +140,7 @@ public class AttachmentBenchmark {
   /** Deletes after each ADD, outside the measurement. */
   @State(Scope.Benchmark)
   public static class DeletedAfterEach {
-    /** Made by JMH. */
+    /** Called by JMH. */
     public DeletedAfterEach() {}
 
     /** Deletes. */
@@ -153,7 +153,7 @@ public class AttachmentBenchmark {
   /** Adds before each DEL, outside the measurement. */
   @State(Scope.Benchmark)
   public static class AddedBeforeEach {
-    /** Made by JMH. */
+    /** Called by JMH. */
     public AddedBeforeEach() {}
 
     /** Adds. */
@@ -163,10 +163,10 @@ public class AttachmentBenchmark {
     }
   }
 
-  /** Adds once, for CHECKs; the host deletes it. */
+  /** Adds once, before the CHECKs; the state of the host deletes. */
   @State(Scope.Benchmark)
   public static class AddedOnce {
-    /** Made by JMH. */
+    /** Called by JMH. */
     public AddedOnce() {}
 
     /** Adds. */
@@ -176,22 +176,22 @@ public class AttachmentBenchmark {
     }
   }
 
-  /** Made by JMH. */
+  /** Called by JMH. */
   public AttachmentBenchmark() {}
 
-  /** ADD. */
+  /** Measures ADD. */
   @Benchmark
   public Result add(Host host, DeletedAfterEach detached) throws CniException {
     return host.add();
   }
 
-  /** CHECK. */
+  /** Measures CHECK. */
   @Benchmark
   public void check(Host host, AddedOnce standing) throws CniException {
     host.check();
   }
 
-  /** DEL. */
+  /** Measures DEL. */
   @Benchmark
   public void delete(Host host, AddedBeforeEach attached) throws CniException {
     host.delete();

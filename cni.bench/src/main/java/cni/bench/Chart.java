@@ -7,8 +7,8 @@ import java.util.stream.DoubleStream;
 import java.util.stream.Stream;
 
 /**
- * A picture of numbers over numbers, as SVG. Both axes are logarithmic, as what is compared here is
- * ratios; zero stands at the left edge.
+ * A line chart as SVG. Both axes are logarithmic, since ratios are compared; x = 0 is drawn at the
+ * left edge.
  */
 final class Chart {
   private static final int WIDTH = 760;
@@ -31,18 +31,18 @@ final class Chart {
     this.yLabel = up;
   }
 
-  /** A number over another. */
+  /** A point of a series. */
   record Point(double x, double y) {}
 
   private record Series(String label, List<Point> points, boolean dashed) {}
 
-  Chart withSeries(String label, List<Point> points) {
+  Chart addSeries(String label, List<Point> points) {
     series.add(new Series(label, List.copyOf(points), false));
     return this;
   }
 
-  /** A number that depends on nothing; after the lines. */
-  Chart withReferenceLine(String label, double y) {
+  /** Adds a dashed horizontal line, as wide as the series that were added before. */
+  Chart addReferenceLine(String label, double y) {
     double first = xs().min().orElseThrow();
     double last = xs().max().orElseThrow();
     series.add(new Series(label, List.of(new Point(first, y), new Point(last, y)), true));
@@ -57,7 +57,7 @@ final class Chart {
     return points().mapToDouble(Point::x);
   }
 
-  /** The picture. */
+  /** Returns the chart as a document. */
   String svg() {
     var svg = new StringBuilder();
     svg.append(
@@ -140,7 +140,7 @@ final class Chart {
     return Math.pow(10, above ? Math.ceil(exponent) : Math.floor(exponent));
   }
 
-  /** Where on the way across a number stands. */
+  /** Returns the horizontal position of a value; that of 0 is the left edge. */
   private long toPixelX(double x) {
     double last = xs().max().orElseThrow();
     double first = xs().filter(it -> it > 0).min().orElseThrow();

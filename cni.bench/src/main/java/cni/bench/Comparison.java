@@ -6,44 +6,43 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Compares this project with the reference plugins and with what the kernel needs at least, all in
- * one run: {@code bench/compare}. See docs/performance.md.
+ * Compares this project with the reference plugins and with the kernel's own cost in one run:
+ * {@code bench/compare}. See docs/performance.md.
  */
 public final class Comparison {
-  /** How many containers there are at most. */
   private static final int CONTAINERS = 64;
 
   private Comparison() {}
 
   /**
-   * Runs it.
+   * Runs the comparison, prints the table and writes the charts.
    *
-   * @param arguments the floor's program, the directory of the reference plugins, the image, and
-   *     the directory for the pictures
+   * @param arguments the executable of bench/floor.c, the directory of the reference plugins, the
+   *     directory of the image, and the directory for the charts
    */
   public static void main(String... arguments) throws Exception {
-    if (System.getenv("CNI_BENCH_APART") == null) {
+    if (System.getenv("CNI_BENCH_ISOLATED") == null) {
       System.exit(runIsolated(arguments));
     }
-    Path floorProgram = Path.of(arguments[0]);
+    Path baselineProgram = Path.of(arguments[0]);
     Path executables = Path.of(arguments[1]);
     Path image = Path.of(arguments[2]);
     Path pictures = Path.of(arguments[3]);
-    var report = new ComparisonTable();
-    try (BenchNetworks lab = BenchNetworks.open(CONTAINERS, executables)) {
-      KernelBaseline floor = new SerialComparison(lab, floorProgram, report).run();
-      Chart concurrency = new ConcurrencyComparison(lab, report).run(floor);
-      Chart leases = new ReservationComparison(lab, report).run();
-      new ProcessComparison(lab, executables, image, report).run();
-      new MemoryComparison(lab, image, report).run();
+    var table = new ComparisonTable();
+    try (BenchNetworks networks = BenchNetworks.open(CONTAINERS, executables)) {
+      KernelBaseline baseline = new SerialComparison(networks, baselineProgram, table).run();
+      Chart concurrency = new ConcurrencyComparison(networks, table).run(baseline);
+      Chart leases = new ReservationComparison(networks, table).run();
+      new ProcessComparison(networks, executables, image, table).run();
+      new MemoryComparison(networks, image, table).run();
       Files.createDirectories(pictures);
       Files.writeString(pictures.resolve("concurrency.svg"), concurrency.svg());
       Files.writeString(pictures.resolve("leases.svg"), leases.svg());
     }
-    System.out.println(report);
+    System.out.println(table);
   }
 
-  /** In namespaces where nothing of the machine can be changed, and of which nothing stays. */
+  /** Runs this program in namespaces of its own, which leave the host as it is. */
   private static int runIsolated(String... arguments) throws Exception {
     Files.createDirectories(Path.of("/run/netns"));
     String prepare = "mount -t tmpfs netns /run/netns && ip link set lo up && exec \"$0\" \"$@\"";
@@ -56,7 +55,7 @@ public final class Comparison {
     command.add(Comparison.class.getName());
     command.addAll(List.of(arguments));
     var builder = new ProcessBuilder(command).inheritIO();
-    builder.environment().put("CNI_BENCH_APART", "1");
+    builder.environment().put("CNI_BENCH_ISOLATED", "1");
     return builder.start().waitFor();
   }
 }

@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 
-/** The table that the comparison prints: Markdown, with columns of one width. */
+/** The table that the comparison prints: Markdown with aligned columns. */
 final class ComparisonTable {
   private static final List<String> HEADER =
       List.of("", "modules", "Go executables", "floor", "ratio", "target", "");
@@ -13,9 +13,9 @@ final class ComparisonTable {
   private final List<List<String>> rows = new ArrayList<>();
 
   /**
-   * What a ratio should be.
+   * The bound that a ratio should keep.
    *
-   * @param minimum whether the number is the least that is wanted, otherwise the most
+   * @param minimum whether the number is a lower bound; otherwise it is an upper one
    */
   record Goal(boolean minimum, double number) {
     static Goal atLeast(double number) {
@@ -37,32 +37,33 @@ final class ComparisonTable {
   }
 
   /**
-   * A line that compares two of the contenders.
+   * Adds a row that compares two of the columns.
    *
-   * @param ratio what it is called, such as {@code Go / modules}
+   * @param ratio the name of the compared value, such as {@code Go / modules}
+   * @param value the compared value
    */
   void addRow(
-      String what,
+      String label,
       String modules,
       Optional<String> executables,
-      Optional<String> floor,
+      Optional<String> baseline,
       String ratio,
       double value,
-      Goal target) {
+      Goal goal) {
     rows.add(
         List.of(
-            what,
+            label,
             modules,
             executables.orElse(""),
-            floor.orElse(""),
+            baseline.orElse(""),
             ratio + " " + number(value),
-            target.toString(),
-            target.isMetBy(value) ? "met" : "MISSED"));
+            goal.toString(),
+            goal.isMetBy(value) ? "met" : "MISSED"));
   }
 
-  /** A line with nothing to compare with. */
-  void addRow(String what, String modules, Optional<String> executables) {
-    rows.add(List.of(what, modules, executables.orElse(""), "", "", "", ""));
+  /** Adds a row without a goal. */
+  void addRow(String label, String modules, Optional<String> executables) {
+    rows.add(List.of(label, modules, executables.orElse(""), "", "", "", ""));
   }
 
   static String millis(double value) {

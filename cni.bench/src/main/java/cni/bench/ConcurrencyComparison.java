@@ -8,25 +8,25 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** Many operations at once: what they share, and whether they stand in each other's way. */
+/** Compares the throughput of concurrent operations. */
 final class ConcurrencyComparison {
   private static final List<Integer> THREADS = List.of(1, 2, 4, 8, 16, 32, 64);
   private static final int ROUNDS = 5;
 
-  private final BenchNetworks lab;
+  private final BenchNetworks networks;
   private final ComparisonTable table;
 
-  ConcurrencyComparison(BenchNetworks lab, ComparisonTable report) {
-    this.lab = lab;
-    this.table = report;
+  ConcurrencyComparison(BenchNetworks networks, ComparisonTable table) {
+    this.networks = networks;
+    this.table = table;
   }
 
-  /** Operations of each verb that are done in a second. */
+  /** Operations per second of each verb. */
   private record Throughput(double add, double delete) {}
 
-  Chart run(KernelBaseline floor) throws Exception {
-    Network modules = lab.network(Implementation.MODULES, Chain.BRIDGE);
-    Network executables = lab.network(Implementation.EXECUTABLES, Chain.BRIDGE);
+  Chart run(KernelBaseline baseline) throws Exception {
+    Network modules = networks.network(Implementation.MODULES, Chain.BRIDGE);
+    Network executables = networks.network(Implementation.EXECUTABLES, Chain.BRIDGE);
     List<Chart.Point> adds = new ArrayList<>();
     List<Chart.Point> deletes = new ArrayList<>();
     for (int threads : THREADS) {
@@ -34,39 +34,39 @@ final class ConcurrencyComparison {
       adds.add(new Chart.Point(threads, throughput.add));
       deletes.add(new Chart.Point(threads, throughput.delete));
     }
-    List<Chart.Point> otherAdds = new ArrayList<>();
-    List<Chart.Point> otherDeletes = new ArrayList<>();
+    List<Chart.Point> executableAdds = new ArrayList<>();
+    List<Chart.Point> executableDeletes = new ArrayList<>();
     for (int threads : List.of(1, 8, 64)) {
       Throughput throughput =
-          measure(executables, threads, Math.min(lab.containerCount(), 4 * threads));
-      otherAdds.add(new Chart.Point(threads, throughput.add));
-      otherDeletes.add(new Chart.Point(threads, throughput.delete));
+          measure(executables, threads, Math.min(networks.containerCount(), 4 * threads));
+      executableAdds.add(new Chart.Point(threads, throughput.add));
+      executableDeletes.add(new Chart.Point(threads, throughput.delete));
     }
-    addRow("ADD", adds, otherAdds, floor.add(), 0.8);
-    addRow("DEL", deletes, otherDeletes, floor.delete(), 10);
+    addRow("ADD", adds, executableAdds, baseline.add(), 0.8);
+    addRow("DEL", deletes, executableDeletes, baseline.delete(), 10);
     return new Chart("Operations a second over threads", "threads", "a second")
-        .withSeries("ADD, modules", adds)
-        .withSeries("DEL, modules", deletes)
-        .withSeries("ADD, Go executables", otherAdds)
-        .withSeries("DEL, Go executables", otherDeletes)
-        .withReferenceLine("ADD, floor, one thread", 1000 / floor.add())
-        .withReferenceLine("DEL, floor, one thread", 1000 / floor.delete());
+        .addSeries("ADD, modules", adds)
+        .addSeries("DEL, modules", deletes)
+        .addSeries("ADD, Go executables", executableAdds)
+        .addSeries("DEL, Go executables", executableDeletes)
+        .addReferenceLine("ADD, floor, one thread", 1000 / baseline.add())
+        .addReferenceLine("DEL, floor, one thread", 1000 / baseline.delete());
   }
 
   private void addRow(
       String verb,
       List<Chart.Point> modules,
       List<Chart.Point> executables,
-      double floor,
+      double baseline,
       double target) {
-    double own = modules.getLast().y();
+    double last = modules.getLast().y();
     table.addRow(
         verb + ", 64 at once",
-        rate(own),
+        rate(last),
         Optional.of(rate(executables.getLast().y())),
-        Optional.of(rate(1000 / floor) + ", one by one"),
+        Optional.of(rate(1000 / baseline) + ", one by one"),
         "modules / floor",
-        own * floor / 1000,
+        last * baseline / 1000,
         Goal.atLeast(target));
   }
 
@@ -79,7 +79,9 @@ final class ConcurrencyComparison {
     for (int i = 0; i < ROUNDS; i++) {
       rounds.add(
           measure(
-              network, threads, threads == 1 ? lab.containerCount() / 4 : lab.containerCount()));
+              network,
+              threads,
+              threads == 1 ? networks.containerCount() / 4 : networks.containerCount()));
     }
     return new Throughput(
         rounds.stream().mapToDouble(Throughput::add).sorted().toArray()[ROUNDS / 2],
@@ -87,8 +89,8 @@ final class ConcurrencyComparison {
   }
 
   private Throughput measure(Network network, int threads, int containers) throws Exception {
-    long add = ParallelRun.run(threads, containers, i -> network.add(lab.attachment(i)));
-    long delete = ParallelRun.run(threads, containers, i -> network.delete(lab.attachment(i)));
+    long add = ParallelRun.run(threads, containers, i -> network.add(networks.attachment(i)));
+    long delete = ParallelRun.run(threads, containers, i -> network.delete(networks.attachment(i)));
     return new Throughput(containers * 1e9 / add, containers * 1e9 / delete);
   }
 }

@@ -9,18 +9,18 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * A program to be run.
+ * A program to run as a process of its own.
  *
  * @param command the command
- * @param environment what is added to this process's own
- * @param input what it reads
+ * @param environment what is added to the environment of this process
+ * @param input its standard input
  */
 record ExternalCommand(List<String> command, Map<String, String> environment, String input) {
   static ExternalCommand of(String... words) {
     return new ExternalCommand(List.of(words), Map.of(), "");
   }
 
-  /** A class of this program, in a virtual machine of its own. */
+  /** Returns the command that runs a main class of this class path in a JVM of its own. */
   static ExternalCommand javaProgram(Class<?> main, List<String> options) {
     List<String> words = new ArrayList<>();
     words.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
@@ -47,10 +47,10 @@ record ExternalCommand(List<String> command, Map<String, String> environment, St
   }
 
   /**
-   * Runs it.
+   * Runs the program to its end.
    *
-   * @return what it prints
-   * @throws IOException if it fails
+   * @return what it writes to standard output and standard error
+   * @throws IOException if it cannot be started or its exit status is not 0
    */
   String run() throws IOException, InterruptedException {
     var builder = new ProcessBuilder(command).redirectErrorStream(true);

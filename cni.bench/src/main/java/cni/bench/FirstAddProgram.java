@@ -4,14 +4,14 @@ import cni.api.Attachment;
 import cni.runtime.Cni;
 import java.nio.file.Path;
 
-/** A program that attaches one container and ends, for measuring how long that takes. */
+/** A program that attaches one container and ends; its run time is measured. */
 public final class FirstAddProgram {
   private FirstAddProgram() {}
 
   /**
-   * Attaches it.
+   * Attaches the container.
    *
-   * @param arguments the directory of configurations, which is the cache as well; the network; the
+   * @param arguments the directory of configurations, which is also the cache; the network; the
    *     container's id and namespace
    */
   public static void main(String... arguments) throws Exception {

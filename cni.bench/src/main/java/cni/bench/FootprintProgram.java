@@ -10,9 +10,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A program that attaches and detaches containers many times, and tells what that has cost in
- * memory: the live heap after the first round and after the last, and by how much the resident set
- * of the process has grown since it has used its heap, all in KiB.
+ * A program that attaches and detaches containers many times, and prints its memory use in KiB: the
+ * live heap after the first round, the live heap after the last round, and the growth of the
+ * resident set since the heap was filled.
  */
 public final class FootprintProgram {
   private static final int THREADS = 16;
@@ -20,9 +20,9 @@ public final class FootprintProgram {
   private FootprintProgram() {}
 
   /**
-   * Does it.
+   * Runs the rounds.
    *
-   * @param arguments how many ADDs; the directory of configurations, which is the cache as well;
+   * @param arguments the number of ADDs; the directory of configurations, which is also the cache;
    *     the network; then the containers' namespaces
    */
   public static void main(String... arguments) throws Exception {
@@ -47,7 +47,7 @@ public final class FootprintProgram {
     }
   }
 
-  /** As any program does: the garbage that fills the heap is not the library's. */
+  /** Fills the heap once, so that its pages are not counted as growth of the resident set. */
   private static void touchHeap() {
     long sum = 0;
     for (int i = 0; i < 4096; i++) {
@@ -71,7 +71,7 @@ public final class FootprintProgram {
     return (runtime.totalMemory() - runtime.freeMemory()) / 1024;
   }
 
-  /** The resident set, VmRSS of proc_pid_status(5). */
+  /** Returns the resident set, VmRSS of proc_pid_status(5). */
   private static long residentSetKib() throws IOException {
     String status = Files.readString(Path.of("/proc/self/status"));
     String[] words = status.substring(status.indexOf("VmRSS:")).split("\\s+", 3);

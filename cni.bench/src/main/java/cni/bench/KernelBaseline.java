@@ -1,21 +1,27 @@
 package cni.bench;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import java.io.IOException;
 import java.nio.file.Path;
 
-/** The figures of bench/floor.c: the fewest messages that the kernel needs. */
+/**
+ * The durations of bench/floor.c, which sends the fewest messages that the kernel needs. The table
+ * calls them the floor.
+ *
+ * @param add median of an ADD, in milliseconds
+ * @param delete median of a DEL, in milliseconds
+ */
 record KernelBaseline(double add, double delete) {
   private static final int SAMPLES = 100;
 
-  /** Runs it: medians in milliseconds. */
+  /** Runs the program. */
   static KernelBaseline measure(Path program) throws IOException, InterruptedException {
     Process process =
         new ProcessBuilder(program.toString(), String.valueOf(SAMPLES))
             .redirectError(ProcessBuilder.Redirect.INHERIT)
             .start();
-    String line =
-        new String(
-            process.getInputStream().readAllBytes(), java.nio.charset.StandardCharsets.UTF_8);
+    String line = new String(process.getInputStream().readAllBytes(), UTF_8);
     if (process.waitFor() != 0) {
       throw new IOException(program + " failed with status " + process.exitValue());
     }
@@ -24,7 +30,7 @@ record KernelBaseline(double add, double delete) {
         Double.parseDouble(micros[0]) / 1000, Double.parseDouble(micros[2]) / 1000);
   }
 
-  /** The mean of both. */
+  /** Returns the mean of both. */
   KernelBaseline averageWith(KernelBaseline other) {
     return new KernelBaseline((add + other.add) / 2, (delete + other.delete) / 2);
   }

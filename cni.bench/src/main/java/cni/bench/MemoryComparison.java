@@ -11,27 +11,28 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 
-/** What the library costs a process that stays, and the image a disk. */
+/** Measures the memory of a long-running process that uses the library, and the image's size. */
 final class MemoryComparison {
   private static final int ADDS = 10_000;
   private static final double KIB_PER_MIB = 1024;
 
-  private final BenchNetworks lab;
+  private final BenchNetworks networks;
   private final Path image;
   private final ComparisonTable table;
 
-  MemoryComparison(BenchNetworks lab, Path image, ComparisonTable report) {
-    this.lab = lab;
+  MemoryComparison(BenchNetworks networks, Path image, ComparisonTable table) {
+    this.networks = networks;
     this.image = image;
-    this.table = report;
+    this.table = table;
   }
 
   void run() throws Exception {
-    Network network = lab.network(Implementation.MODULES, Chain.BRIDGE);
-    String[] namespaces = lab.namespaces().stream().map(Path::toString).toArray(String[]::new);
+    Network network = networks.network(Implementation.MODULES, Chain.BRIDGE);
+    String[] namespaces = networks.namespaces().stream().map(Path::toString).toArray(String[]::new);
     String line =
         ExternalCommand.javaProgram(FootprintProgram.class, List.of("-XX:+UseSerialGC", "-Xmx64m"))
-            .withArguments(String.valueOf(ADDS), lab.directory(network).toString(), network.name())
+            .withArguments(
+                String.valueOf(ADDS), networks.directory(network).toString(), network.name())
             .withArguments(namespaces)
             .run();
     String[] numbers = line.strip().split(" ", -1);
@@ -44,9 +45,9 @@ final class MemoryComparison {
     addRow("image", size, "MiB", size, 60);
   }
 
-  private void addRow(String what, double size, String ratio, double value, double target) {
+  private void addRow(String label, double size, String ratio, double value, double target) {
     table.addRow(
-        what,
+        label,
         ComparisonTable.number(size) + " MiB",
         Optional.empty(),
         Optional.empty(),

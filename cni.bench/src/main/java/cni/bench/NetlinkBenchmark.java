@@ -23,7 +23,7 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 import org.openjdk.jmh.infra.Blackhole;
 
-/** What one exchange with the kernel takes, and opening a socket. Only reads. */
+/** The cost of an exchange with the kernel and of opening a socket. Changes nothing. */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
@@ -34,36 +34,36 @@ public class NetlinkBenchmark {
   private @Nullable RouteSocket routeSocket;
   private @Nullable NetNs namespace;
 
-  /** Made by JMH. */
+  /** Called by JMH. */
   public NetlinkBenchmark() {}
 
-  /** Opens the namespace of this process. */
+  /** Opens a socket in the namespace of this process. */
   @Setup
   public void open() throws KernelException {
     routeSocket = RouteSocket.open();
     namespace = NetNs.current();
   }
 
-  /** Closes it. */
+  /** Closes the socket. */
   @TearDown
   public void close() {
     Objects.requireNonNull(routeSocket).close();
     Objects.requireNonNull(namespace).close();
   }
 
-  /** One link by its name: a send, a receive, and reading the answer. */
+  /** Gets one link by its name: a send, a receive, and parsing the response. */
   @Benchmark
   public Optional<Link> link() throws IOException {
     return Objects.requireNonNull(routeSocket).link("lo");
   }
 
-  /** A list. */
+  /** Lists the links. */
   @Benchmark
   public List<Link> links() throws IOException {
     return Objects.requireNonNull(routeSocket).links();
   }
 
-  /** Opening a socket here. */
+  /** Opens a socket in the thread's own namespace. */
   @Benchmark
   public void openSocket(Blackhole blackhole) throws KernelException {
     try (RouteSocket opened = RouteSocket.open()) {
@@ -71,7 +71,7 @@ public class NetlinkBenchmark {
     }
   }
 
-  /** Opening a socket in a namespace, which another thread enters. Needs root. */
+  /** Opens a socket in a namespace that another thread enters. Needs root. */
   @Benchmark
   public void openSocketInNamespace(Blackhole blackhole) throws KernelException {
     try (RouteSocket opened = RouteSocket.open(Objects.requireNonNull(namespace))) {

@@ -8,37 +8,39 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** Many threads that begin at once. */
+/** Runs an operation on several threads that start together. */
 final class ParallelRun {
   private ParallelRun() {}
 
   /**
-   * Does the work for the numbers from 0 to count - 1.
+   * Runs the operation for each index from 0 to count - 1, in any order.
    *
-   * @return from the first beginning to the last end, in nanoseconds
+   * @return the nanoseconds from the start of the first to the end of the last
    */
-  static long run(int threads, int count, Timings.Operation work) throws Exception {
+  static long run(int threads, int count, Timings.Operation operation) throws Exception {
     var next = new AtomicInteger();
-    var start = new CountDownLatch(1);
+    var ready = new CountDownLatch(1);
     try (ExecutorService executor = Executors.newFixedThreadPool(threads)) {
       List<Future<?>> ends = new ArrayList<>();
       for (int i = 0; i < threads; i++) {
         ends.add(
             executor.submit(
                 () -> {
-                  start.await();
-                  for (int it = next.getAndIncrement(); it < count; it = next.getAndIncrement()) {
-                    work.run(it);
+                  ready.await();
+                  int index = next.getAndIncrement();
+                  while (index < count) {
+                    operation.run(index);
+                    index = next.getAndIncrement();
                   }
                   return true;
                 }));
       }
-      long begun = System.nanoTime();
-      start.countDown();
+      long start = System.nanoTime();
+      ready.countDown();
       for (Future<?> end : ends) {
         end.get();
       }
-      return System.nanoTime() - begun;
+      return System.nanoTime() - start;
     }
   }
 }

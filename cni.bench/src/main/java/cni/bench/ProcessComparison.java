@@ -6,42 +6,42 @@ import cni.bench.BenchNetworks.Implementation;
 import cni.bench.ComparisonTable.Goal;
 import cni.runtime.Network;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** What a process takes to its first ADD: with the library, the command, and as an executable. */
+/** Compares processes that do one ADD: with the library, as the command, and as an executable. */
 final class ProcessComparison {
   private static final int SAMPLES = 11;
 
-  /** Of the chain by the executables. */
   private static final int EXECUTABLE_CHAIN_SAMPLES = 5;
 
-  private final BenchNetworks lab;
+  private final BenchNetworks networks;
   private final Path executables;
   private final Path command;
   private final ComparisonTable table;
 
-  ProcessComparison(BenchNetworks lab, Path executables, Path image, ComparisonTable report) {
-    this.lab = lab;
+  ProcessComparison(BenchNetworks networks, Path executables, Path image, ComparisonTable table) {
+    this.networks = networks;
     this.executables = executables;
     this.command = image.resolve("bin/cni");
-    this.table = report;
+    this.table = table;
   }
 
   void run() throws Exception {
-    Network bridge = lab.network(Implementation.MODULES, Chain.BRIDGE);
+    Network bridge = networks.network(Implementation.MODULES, Chain.BRIDGE);
     measureFirstAdd(bridge);
     measureExecutable(bridge);
-    Timings alone = command(bridge);
+    Timings alone = measureCommand(bridge);
     table.addRow(
         "cni add, " + Chain.BRIDGE.title,
         ComparisonTable.millis(alone.medianMillis()),
         Optional.empty());
-    Timings chain = command(lab.network(Implementation.MODULES, Chain.RULES));
-    Network reference = lab.network(Implementation.EXECUTABLES, Chain.RULES);
+    Timings chain = measureCommand(networks.network(Implementation.MODULES, Chain.RULES));
+    Network reference = networks.network(Implementation.EXECUTABLES, Chain.RULES);
     Timings executed =
-        Timings.measure(EXECUTABLE_CHAIN_SAMPLES, i -> reference.add(lab.attachment(i)));
+        Timings.measure(EXECUTABLE_CHAIN_SAMPLES, i -> reference.add(networks.attachment(i)));
     detach(reference, EXECUTABLE_CHAIN_SAMPLES);
     table.addRow(
         "cni add, " + Chain.RULES.title,
@@ -53,58 +53,58 @@ final class ProcessComparison {
         Goal.atMost(1));
   }
 
-  /** One process for each container, and then they are detached. */
-  private Timings measure(Network network, Timings.Operation work) throws Exception {
-    Timings timing = Timings.measure(SAMPLES, work);
+  /** Runs one process for each container, then detaches the containers. */
+  private Timings measure(Network network, Timings.Operation operation) throws Exception {
+    Timings timings = Timings.measure(SAMPLES, operation);
     detach(network, SAMPLES);
-    return timing;
+    return timings;
   }
 
   private void detach(Network network, int containers) throws Exception {
-    ParallelRun.run(containers, containers, i -> network.delete(lab.attachment(i)));
+    ParallelRun.run(containers, containers, i -> network.delete(networks.attachment(i)));
   }
 
   private void measureFirstAdd(Network network) throws Exception {
-    String directory = lab.directory(network).toString();
-    Timings timing =
+    String directory = networks.directory(network).toString();
+    Timings timings =
         measure(
             network,
             i -> {
-              Attachment attachment = lab.attachment(i);
-              String namespace = lab.namespaces().get(i).toString();
+              Attachment attachment = networks.attachment(i);
+              String namespace = networks.namespaces().get(i).toString();
               ExternalCommand.javaProgram(FirstAddProgram.class, List.of())
                   .withArguments(directory, network.name(), attachment.containerId(), namespace)
                   .run();
             });
     table.addRow(
         "first ADD of a process with the library",
-        ComparisonTable.millis(timing.medianMillis()),
+        ComparisonTable.millis(timings.medianMillis()),
         Optional.empty(),
         Optional.empty(),
         "ms",
-        timing.medianMillis(),
+        timings.medianMillis(),
         Goal.atMost(150));
   }
 
-  /** The image's command, which serves the whole chain in one process. */
-  private Timings command(Network network) throws Exception {
-    String directory = lab.directory(network).toString();
+  /** Measures the image's command, which runs the whole chain in one process. */
+  private Timings measureCommand(Network network) throws Exception {
+    String directory = networks.directory(network).toString();
     return measure(
         network,
         i -> {
-          Attachment attachment = lab.attachment(i);
+          Attachment attachment = networks.attachment(i);
           ExternalCommand.of(
                   command.toString(), "add", "--networks", directory, "--cache", directory)
               .withArguments("--container-id", attachment.containerId())
-              .withArguments(network.name(), lab.namespaces().get(i).toString())
-              .withEnvironment(Map.of("CAP_ARGS", lab.capabilityArgs(i)))
+              .withArguments(network.name(), networks.namespaces().get(i).toString())
+              .withEnvironment(Map.of("CAP_ARGS", networks.capabilityArgs(i)))
               .run();
         });
   }
 
-  /** As a runtime runs a plugin: one process, and another one for what it delegates to. */
+  /** Measures bridge as a runtime executes it: a process, and another one for host-local. */
   private void measureExecutable(Network network) throws Exception {
-    Path installed = lab.directory().resolve("bin");
+    Path installed = networks.directory().resolve("bin");
     ExternalCommand.of(command.toString(), "install", "--dir", installed.toString()).run();
     Timings modules = measureExecutable(network, installed);
     Timings reference = measureExecutable(network, executables);
@@ -126,10 +126,10 @@ final class ProcessComparison {
     return measure(
         network,
         i -> {
-          Map<String, String> environment = new java.util.HashMap<>();
+          Map<String, String> environment = new HashMap<>();
           environment.put("CNI_COMMAND", "ADD");
-          environment.put("CNI_CONTAINERID", lab.attachment(i).containerId());
-          environment.put("CNI_NETNS", lab.namespaces().get(i).toString());
+          environment.put("CNI_CONTAINERID", networks.attachment(i).containerId());
+          environment.put("CNI_NETNS", networks.namespaces().get(i).toString());
           environment.put("CNI_IFNAME", "eth0");
           environment.put("CNI_PATH", directory.toString());
           ExternalCommand.of(directory.resolve("bridge").toString())

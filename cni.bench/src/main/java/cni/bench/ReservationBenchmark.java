@@ -29,7 +29,7 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
-/** An address of host-local, taken and given back, by how many are held. Needs no privilege. */
+/** The cost of an address from host-local, by the number of reservations. Needs no privilege. */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.SampleTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
@@ -40,7 +40,7 @@ public class ReservationBenchmark {
   private static final Attachment ATTACHMENT =
       Attachment.of("bench", Path.of("/no/such/namespace"), "eth0");
 
-  /** How many addresses others hold. */
+  /** The number of addresses that are reserved for other containers. */
   @Param({"0", "1000", "10000", "60000"})
   public int reservations;
 
@@ -48,10 +48,10 @@ public class ReservationBenchmark {
   private @Nullable Cni cni;
   private @Nullable Network network;
 
-  /** Made by JMH. */
+  /** Called by JMH. */
   public ReservationBenchmark() {}
 
-  /** Configures a network that only gives out addresses. */
+  /** Configures a network that only assigns addresses. */
   @Setup
   public void open() throws IOException, CniException {
     Path made = Files.createTempDirectory("cni-bench-");
@@ -73,7 +73,7 @@ public class ReservationBenchmark {
     network = cni.network("bench");
   }
 
-  /** Gives the address back, outside the measurement. */
+  /** Releases the address, outside the measurement. */
   @TearDown(Level.Invocation)
   public void delete() throws CniException {
     Objects.requireNonNull(network).delete(ATTACHMENT);
@@ -90,7 +90,7 @@ public class ReservationBenchmark {
     }
   }
 
-  /** ADD. */
+  /** Measures ADD. */
   @Benchmark
   public Result add() throws CniException {
     return Objects.requireNonNull(network).add(ATTACHMENT);

@@ -16,7 +16,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/** host-local alone, over the number of leases that are held already. */
+/** Compares host-local alone, by the number of existing reservations. */
 final class ReservationComparison {
   private static final List<Integer> RESERVATIONS =
       List.of(0, 1_000, 10_000, 20_000, 40_000, 60_000);
@@ -24,51 +24,51 @@ final class ReservationComparison {
   private static final int WARM_UP_ADDS = 10_000;
   private static final int SAMPLES = 2_000;
 
-  private final BenchNetworks lab;
+  private final BenchNetworks networks;
   private final ComparisonTable table;
 
-  ReservationComparison(BenchNetworks lab, ComparisonTable report) {
-    this.lab = lab;
-    this.table = report;
+  ReservationComparison(BenchNetworks networks, ComparisonTable table) {
+    this.networks = networks;
+    this.table = table;
   }
 
   Chart run() throws Exception {
-    Network modules = lab.addresses(Implementation.MODULES);
+    Network modules = networks.addresses(Implementation.MODULES);
     addAndDelete(modules, WARM_UP_ADDS);
-    List<Chart.Point> own = measure(modules, RESERVATIONS, SAMPLES);
+    List<Chart.Point> modulePoints = measure(modules, RESERVATIONS, SAMPLES);
     measureGc(modules, RESERVATIONS.getLast());
-    List<Chart.Point> others =
-        measure(lab.addresses(Implementation.EXECUTABLES), RESERVATIONS_FOR_EXECUTABLES, 6);
-    for (int i = 0; i < own.size(); i++) {
-      Chart.Point point = own.get(i);
-      Optional<String> other =
-          others.stream()
+    List<Chart.Point> executablePoints =
+        measure(networks.addresses(Implementation.EXECUTABLES), RESERVATIONS_FOR_EXECUTABLES, 6);
+    for (int i = 0; i < modulePoints.size(); i++) {
+      Chart.Point point = modulePoints.get(i);
+      Optional<String> executable =
+          executablePoints.stream()
               .filter(it -> it.x() == point.x())
               .map(it -> ComparisonTable.millis(it.y()))
               .findFirst();
       table.addRow(
-          "address, %.0f held".formatted(point.x()), ComparisonTable.millis(point.y()), other);
+          "address, %.0f held".formatted(point.x()), ComparisonTable.millis(point.y()), executable);
     }
     table.addRow(
         "address, 60000 held to none",
-        ComparisonTable.millis(own.getLast().y()),
+        ComparisonTable.millis(modulePoints.getLast().y()),
         Optional.empty(),
         Optional.empty(),
         "last / first",
-        own.getLast().y() / own.getFirst().y(),
+        modulePoints.getLast().y() / modulePoints.getFirst().y(),
         Goal.atMost(1.2));
     return new Chart("An address from host-local over leases held", "leases", "ms")
-        .withSeries("modules", own)
-        .withSeries("Go executable", others);
+        .addSeries("modules", modulePoints)
+        .addSeries("Go executable", executablePoints);
   }
 
-  private List<Chart.Point> measure(Network network, List<Integer> leases, int samples)
+  private List<Chart.Point> measure(Network network, List<Integer> reservations, int samples)
       throws Exception {
     List<Chart.Point> points = new ArrayList<>();
-    for (int held : leases) {
-      createReservations(lab.reservationDirectory(network), held);
-      addAndDelete(network, samples); // what others have changed is looked at once
-      points.add(new Chart.Point(held, addAndDelete(network, samples).medianMillis()));
+    for (int count : reservations) {
+      createReservations(networks.reservationDirectory(network), count);
+      addAndDelete(network, samples); // the first access reads what changed on disk
+      points.add(new Chart.Point(count, addAndDelete(network, samples).medianMillis()));
     }
     return points;
   }
@@ -76,16 +76,16 @@ final class ReservationComparison {
   private Timings addAndDelete(Network network, int count) throws Exception {
     long[] nanos = new long[count];
     for (int i = 0; i < count; i++) {
-      Attachment attachment = lab.attachment(i % lab.containerCount());
-      long begun = System.nanoTime();
+      Attachment attachment = networks.attachment(i % networks.containerCount());
+      long start = System.nanoTime();
       network.add(attachment);
-      nanos[i] = System.nanoTime() - begun;
+      nanos[i] = System.nanoTime() - start;
       network.delete(attachment);
     }
     return Timings.of(nanos);
   }
 
-  /** Leases as another process would have made them. */
+  /** Creates reservations as another process would, up to the given number. */
   private static void createReservations(Path directory, int count) throws IOException {
     for (int i = 0; i < count; i++) {
       Path file = directory.resolve("10.%d.%d.%d".formatted(200, 1 + i / 250, 1 + i % 250));
@@ -95,20 +95,20 @@ final class ReservationComparison {
     }
   }
 
-  /** All of them are stale but one. */
+  /** Measures a GC for which all reservations but one are stale. */
   private void measureGc(Network network, int count) throws Exception {
     Set<AttachmentId> valid = new HashSet<>(Set.of(new AttachmentId("held-7", "eth0")));
-    long begun = System.nanoTime();
+    long start = System.nanoTime();
     network.gc(valid);
-    double seconds = (System.nanoTime() - begun) / 1e9;
+    double seconds = (System.nanoTime() - start) / 1e9;
     table.addRow(
         "GC of %d leases".formatted(count),
         ComparisonTable.number(seconds) + " s",
         Optional.empty());
-    try (var files = Files.list(lab.reservationDirectory(network))) {
+    try (var files = Files.list(networks.reservationDirectory(network))) {
       long left = files.filter(it -> it.getFileName().toString().startsWith("10.")).count();
       if (left != 1) {
-        throw new IllegalStateException(left + " leases are left after GC");
+        throw new IllegalStateException(left + " reservations are left after GC");
       }
     }
   }

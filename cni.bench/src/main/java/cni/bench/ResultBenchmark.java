@@ -19,7 +19,7 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
 import tools.jackson.databind.node.ObjectNode;
 
-/** A result read, told in an older version, and written. */
+/** The cost of reading a result, converting it to an older version, and writing it. */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
@@ -44,7 +44,7 @@ public class ResultBenchmark {
 
   private final Result result = parse();
 
-  /** Made by JMH. */
+  /** Called by JMH. */
   public ResultBenchmark() {}
 
   private static Result parse() {
@@ -55,19 +55,19 @@ public class ResultBenchmark {
     }
   }
 
-  /** From bytes to a result. */
+  /** Parses a result. */
   @Benchmark
   public Result read() {
     return parse();
   }
 
-  /** To the oldest form. */
+  /** Converts a result to the oldest version. */
   @Benchmark
   public ObjectNode convert() throws CniException {
     return ResultJson.write(result, SpecVersion.V0_2_0);
   }
 
-  /** To bytes of the newest form. */
+  /** Writes a result of the newest version. */
   @Benchmark
   public byte[] write() throws CniException {
     return Json.bytes(ResultJson.write(result, SpecVersion.V1_1_0));

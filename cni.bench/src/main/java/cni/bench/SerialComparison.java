@@ -8,28 +8,28 @@ import cni.runtime.Network;
 import java.nio.file.Path;
 import java.util.Optional;
 
-/** One operation after the other, in a process that has been running for a while. */
+/** Compares single operations in a process that is warmed up. */
 final class SerialComparison {
-  /** How often every container is attached before anything counts. */
+  /** How often every container is attached before measuring. */
   private static final int WARM_UP_ROUNDS = 80;
 
   private static final int ROUNDS = 4;
   private static final long SETTLE_MILLIS = 3_000;
 
-  private final BenchNetworks lab;
+  private final BenchNetworks networks;
   private final Path baselineProgram;
   private final ComparisonTable table;
 
-  SerialComparison(BenchNetworks lab, Path floorProgram, ComparisonTable report) {
-    this.lab = lab;
-    this.baselineProgram = floorProgram;
-    this.table = report;
+  SerialComparison(BenchNetworks networks, Path baselineProgram, ComparisonTable table) {
+    this.networks = networks;
+    this.baselineProgram = baselineProgram;
+    this.table = table;
   }
 
   /**
-   * What was measured of a network.
+   * The durations of one network's verbs.
    *
-   * @param check absent if it fails
+   * @param check empty if CHECK fails
    */
   private record VerbTimings(Timings add, Optional<Timings> check, Timings delete) {
     VerbTimings plus(VerbTimings other) {
@@ -38,80 +38,83 @@ final class SerialComparison {
     }
   }
 
-  /** Measures both chains, and returns the floor of the first one. */
+  /** Measures both chains, and returns the baseline of the first one. */
   KernelBaseline run() throws Exception {
-    Network bridge = lab.network(Implementation.MODULES, Chain.BRIDGE);
+    Network bridge = networks.network(Implementation.MODULES, Chain.BRIDGE);
     warmUp(bridge);
-    KernelBaseline floor = measureBaseline();
-    VerbTimings modules = measure(bridge, lab.containerCount());
+    KernelBaseline baseline = measureBaseline();
+    VerbTimings modules = measure(bridge, networks.containerCount());
     for (int i = 1; i < ROUNDS; i++) {
-      floor = floor.averageWith(measureBaseline());
-      modules = modules.plus(measure(bridge, lab.containerCount()));
+      baseline = baseline.averageWith(measureBaseline());
+      modules = modules.plus(measure(bridge, networks.containerCount()));
     }
-    VerbTimings executables = measure(lab.network(Implementation.EXECUTABLES, Chain.BRIDGE), 20);
-    addBaselineRows(floor, modules);
+    VerbTimings executables =
+        measure(networks.network(Implementation.EXECUTABLES, Chain.BRIDGE), 20);
+    addBaselineRows(baseline, modules);
     addVerbRows(Chain.BRIDGE, modules, executables, 40, 40);
 
-    Network rules = lab.network(Implementation.MODULES, Chain.RULES);
+    Network rules = networks.network(Implementation.MODULES, Chain.RULES);
     warmUp(rules);
-    modules = measure(rules, lab.containerCount());
-    executables = measure(lab.network(Implementation.EXECUTABLES, Chain.RULES), 8);
+    modules = measure(rules, networks.containerCount());
+    executables = measure(networks.network(Implementation.EXECUTABLES, Chain.RULES), 8);
     addVerbRows(Chain.RULES, modules, executables, 50, 40);
-    return floor;
+    return baseline;
   }
 
-  /** And waits until the kernel has done away with the namespaces that the program has left. */
+  /** Measures, and waits until the kernel has removed the namespaces that the program used. */
   private KernelBaseline measureBaseline() throws Exception {
-    KernelBaseline floor = KernelBaseline.measure(baselineProgram);
+    KernelBaseline baseline = KernelBaseline.measure(baselineProgram);
     Thread.sleep(SETTLE_MILLIS);
-    return floor;
+    return baseline;
   }
 
   private void warmUp(Network network) throws Exception {
     for (int i = 0; i < WARM_UP_ROUNDS; i++) {
-      for (int container = 0; container < lab.containerCount(); container++) {
-        network.add(lab.attachment(container));
-        network.check(lab.attachment(container));
+      for (int container = 0; container < networks.containerCount(); container++) {
+        network.add(networks.attachment(container));
+        network.check(networks.attachment(container));
       }
       ParallelRun.run(
-          lab.containerCount(), lab.containerCount(), it -> network.delete(lab.attachment(it)));
+          networks.containerCount(),
+          networks.containerCount(),
+          it -> network.delete(networks.attachment(it)));
     }
-    measure(network, lab.containerCount() / 4);
+    measure(network, networks.containerCount() / 4);
   }
 
   private VerbTimings measure(Network network, int containers) throws Exception {
     return new VerbTimings(
-        Timings.measure(containers, i -> network.add(lab.attachment(i))),
+        Timings.measure(containers, i -> network.add(networks.attachment(i))),
         measureCheck(network, containers),
-        Timings.measure(containers, i -> network.delete(lab.attachment(i))));
+        Timings.measure(containers, i -> network.delete(networks.attachment(i))));
   }
 
   /**
-   * Old executables cannot check what they have made: portmap 1.1.1, which Debian 12 has, looks for
-   * rules of IPv6 even for a container that has no such address.
+   * Measures CHECK, which fails with old executables: portmap 1.1.1 of Debian 12 looks for IPv6
+   * rules even for a container without an IPv6 address.
    */
   private Optional<Timings> measureCheck(Network network, int containers) throws Exception {
     try {
-      return Optional.of(Timings.measure(containers, i -> network.check(lab.attachment(i))));
+      return Optional.of(Timings.measure(containers, i -> network.check(networks.attachment(i))));
     } catch (CniException e) {
       System.err.println("CHECK is not compared: " + e.getMessage());
       return Optional.empty();
     }
   }
 
-  private void addBaselineRows(KernelBaseline floor, VerbTimings modules) {
-    addBaselineRow("ADD", modules.add, floor.add(), 1.5);
-    addBaselineRow("DEL", modules.delete, floor.delete(), 1.15);
+  private void addBaselineRows(KernelBaseline baseline, VerbTimings modules) {
+    addBaselineRow("ADD", modules.add, baseline.add(), 1.5);
+    addBaselineRow("DEL", modules.delete, baseline.delete(), 1.15);
   }
 
-  private void addBaselineRow(String verb, Timings modules, double floor, double target) {
+  private void addBaselineRow(String verb, Timings modules, double baseline, double target) {
     table.addRow(
         verb + ", " + Chain.BRIDGE.title,
         ComparisonTable.millis(modules.medianMillis()),
         Optional.empty(),
-        Optional.of(ComparisonTable.millis(floor)),
+        Optional.of(ComparisonTable.millis(baseline)),
         "modules / floor",
-        modules.medianMillis() / floor,
+        modules.medianMillis() / baseline,
         Goal.atMost(target));
   }
 
@@ -125,23 +128,23 @@ final class SerialComparison {
         Optional.of(ComparisonTable.millis(executables.delete.medianMillis())));
   }
 
-  private void addCheckRow(String what, VerbTimings modules, VerbTimings executables, Goal target) {
-    Timings own = modules.check.orElseThrow();
+  private void addCheckRow(String label, VerbTimings modules, VerbTimings executables, Goal goal) {
+    Timings check = modules.check.orElseThrow();
     if (executables.check.isPresent()) {
-      addRatioRow(what, own, executables.check.get(), target);
+      addRatioRow(label, check, executables.check.get(), goal);
     } else {
-      table.addRow(what, ComparisonTable.millis(own.medianMillis()), Optional.of("fails"));
+      table.addRow(label, ComparisonTable.millis(check.medianMillis()), Optional.of("fails"));
     }
   }
 
-  private void addRatioRow(String what, Timings modules, Timings executables, Goal target) {
+  private void addRatioRow(String label, Timings modules, Timings executables, Goal goal) {
     table.addRow(
-        what,
+        label,
         ComparisonTable.millis(modules.medianMillis()),
         Optional.of(ComparisonTable.millis(executables.medianMillis())),
         Optional.empty(),
         "Go / modules",
         executables.medianMillis() / modules.medianMillis(),
-        target);
+        goal);
   }
 }

@@ -2,14 +2,15 @@ package cni.bench;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 
 /**
- * How long something took, each time that it was done.
+ * The durations of repeated runs of an operation.
  *
- * @param sortedNanos in nanoseconds, shortest first; at least one
+ * @param sortedNanos in nanoseconds, in ascending order; at least one
  */
 record Timings(List<Long> sortedNanos) {
-  /** Something that is timed. */
+  /** What is timed. */
   interface Operation {
     void run(int index) throws Exception;
   }
@@ -18,32 +19,29 @@ record Timings(List<Long> sortedNanos) {
     return new Timings(Arrays.stream(nanos).sorted().boxed().toList());
   }
 
-  /** Does it for the numbers from 0 to count - 1, one after the other. */
-  static Timings measure(int count, Operation work) throws Exception {
+  /** Runs the operation for each index from 0 to count - 1 in order. */
+  static Timings measure(int count, Operation operation) throws Exception {
     long[] nanos = new long[count];
     for (int i = 0; i < count; i++) {
-      long begun = System.nanoTime();
-      work.run(i);
-      nanos[i] = System.nanoTime() - begun;
+      long start = System.nanoTime();
+      operation.run(i);
+      nanos[i] = System.nanoTime() - start;
     }
     return of(nanos);
   }
 
-  /** Both together. */
+  /** Returns the durations of both. */
   Timings concat(Timings other) {
-    return of(
-        java.util.stream.LongStream.concat(
-                sortedNanos.stream().mapToLong(Long::longValue),
-                other.sortedNanos.stream().mapToLong(Long::longValue))
-            .toArray());
+    return new Timings(
+        Stream.concat(sortedNanos.stream(), other.sortedNanos.stream()).sorted().toList());
   }
 
-  /** In milliseconds; half of the times are shorter. */
+  /** Returns the median, in milliseconds. */
   double medianMillis() {
     return quantileMillis(0.5);
   }
 
-  /** In milliseconds. */
+  /** Returns the duration that a fraction of the runs does not exceed, in milliseconds. */
   double quantileMillis(double fraction) {
     int index = (int) Math.min(sortedNanos.size() - 1, fraction * sortedNanos.size());
     return sortedNanos.get(index) / 1e6;

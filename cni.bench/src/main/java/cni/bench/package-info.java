@@ -1,4 +1,4 @@
-/** Benchmarks. */
+/** Benchmarks by JMH, and {@link cni.bench.Comparison} with the reference plugins. */
 @NullMarked
 package cni.bench;
 

@@ -9,7 +9,7 @@ final class AddCommand extends Subcommand {
   private final AttachmentOptions options = new AttachmentOptions(spec());
 
   AddCommand() {
-    super("Attaches a namespace to a network and prints the result.");
+    super("Attach a network namespace to a network; print the result.");
   }
 
   @Override

@@ -3,18 +3,17 @@ package cni.cli;
 import java.util.List;
 
 /**
- * What the image is trained with when it is built (build/aot-cache): a plugin and the command, one
- * after the other, so that the classes of both are remembered. The outcome does not matter.
+ * The training run for the image's AOT cache (build/aot-cache): serves a plugin request, then runs
+ * the command, so that the cache holds the classes of both. Failures are ignored.
  */
 public final class AotTraining {
   private AotTraining() {}
 
   /**
-   * Serves the request of the environment and of standard input to the bridge plugin, and then
-   * attaches, checks and detaches; and once more, to a host that has been attached to before. Ends
-   * as the command does.
+   * Serves the bridge request in the environment and on standard input, then runs add, check and
+   * del, and add and del again on a host whose bridge exists already. Exits as the command does.
    *
-   * @param args the directory of a configuration, its network's name, and the container's namespace
+   * @param args a configuration directory, a network name, and the path of a container's namespace
    */
   public static void main(String[] args) {
     PluginMain.serveOnce("bridge");

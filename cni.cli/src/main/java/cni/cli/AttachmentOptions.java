@@ -23,18 +23,19 @@ import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 import tools.jackson.databind.JsonNode;
 
-/** What says which container is attached to which network, as cnitool does. */
+/** The arguments and options that select a network and describe an attachment, as for cnitool. */
 final class AttachmentOptions {
   private static final int CONTAINER_ID_BYTES = 10;
 
   private final HostOptions hostOptions;
 
   private final PositionalParamSpec network =
-      Subcommand.requiredParameter(0, "NETWORK").description("The network's name.").build();
+      Subcommand.requiredParameter(0, "NETWORK").description("Network name.").build();
 
   private final PositionalParamSpec namespace =
       Subcommand.requiredParameter(1, "NETNS")
-          .description("The container's namespace: a path, or a name that \"ip netns\" knows.")
+          .description(
+              "Network namespace of the container: a path, or a name known to \"ip netns\".")
           .build();
 
   private final OptionSpec interfaceName =
@@ -42,14 +43,14 @@ final class AttachmentOptions {
           .type(String.class)
           .initialValue(EnvironmentVariables.get("CNI_IFNAME").orElse("eth0"))
           .paramLabel("NAME")
-          .description("The interface in the container; CNI_IFNAME, or eth0.")
+          .description("Interface name in the container; default: CNI_IFNAME, or eth0.")
           .build();
 
   private final OptionSpec containerId =
       OptionSpec.builder("--container-id")
           .type(String.class)
           .paramLabel("ID")
-          .description("The container's id; by default made from NETNS as cnitool makes it.")
+          .description("Container id; default: derived from NETNS as cnitool does.")
           .build();
 
   private final OptionSpec args =
@@ -57,7 +58,7 @@ final class AttachmentOptions {
           .type(String.class)
           .initialValue(EnvironmentVariables.get("CNI_ARGS").orElse(""))
           .paramLabel("K=V;...")
-          .description("Arguments for the plugins; CNI_ARGS.")
+          .description("Plugin arguments; default: CNI_ARGS.")
           .build();
 
   private final OptionSpec capabilityArgs =
@@ -65,22 +66,26 @@ final class AttachmentOptions {
           .type(String.class)
           .initialValue(EnvironmentVariables.get("CAP_ARGS").orElse(""))
           .paramLabel("JSON")
-          .description("Arguments for capabilities, an object by capability; CAP_ARGS.")
+          .description(
+              "Capability arguments, a JSON object keyed by capability; default: CAP_ARGS.")
           .build();
 
-  /** Options of a command. */
+  private final CommandSpec command;
+
+  /** Adds the options to a command. */
   AttachmentOptions(CommandSpec command) {
+    this.command = command;
     hostOptions = new HostOptions(command);
     List.of(network, namespace).forEach(command::addPositional);
     List.of(interfaceName, containerId, args, capabilityArgs).forEach(command::addOption);
   }
 
-  /** What a command does with the attachment. */
+  /** The work of a command on the network and the attachment. */
   interface Action {
     void apply(Network network, Attachment attachment) throws CniException;
   }
 
-  /** Does it. */
+  /** Opens the host and runs the action. */
   void apply(Action action) throws CniException {
     try (Cni cni = hostOptions.open()) {
       action.apply(cni.network(network.<String>getValue()), attachment());
@@ -91,18 +96,23 @@ final class AttachmentOptions {
     Path path = NamespacePaths.resolve(namespace.getValue());
     @Nullable String given = containerId.getValue();
     String id = given == null ? cnitoolContainerId(path) : given;
-    String forCapabilities = capabilityArgs.getValue();
-    Map<String, JsonNode> capabilities = new LinkedHashMap<>();
-    if (!forCapabilities.isEmpty()) {
-      Json.parse(forCapabilities, "CAP_ARGS").properties().stream()
-          .forEach(entry -> capabilities.put(entry.getKey(), entry.getValue()));
-    }
     var attachmentId = new AttachmentId(id, interfaceName.getValue());
     return new Attachment(
-        attachmentId, Optional.of(path), CniArgs.parse(args.getValue()), capabilities);
+        attachmentId, Optional.of(path), CniArgs.parse(args.getValue()), parseCapabilityArgs());
   }
 
-  /** cnitool's, so that either can delete what the other added. */
+  private Map<String, JsonNode> parseCapabilityArgs() throws CniException {
+    String text = capabilityArgs.getValue();
+    Map<String, JsonNode> capabilities = new LinkedHashMap<>();
+    if (!text.isEmpty()) {
+      boolean isOption = command.commandLine().getParseResult().hasMatchedOption(capabilityArgs);
+      Json.parse(text, isOption ? capabilityArgs.longestName() : "CAP_ARGS").properties().stream()
+          .forEach(entry -> capabilities.put(entry.getKey(), entry.getValue()));
+    }
+    return capabilities;
+  }
+
+  /** Derives the id that cnitool uses, so that each tool can delete what the other added. */
   private static String cnitoolContainerId(Path path) {
     try {
       byte[] digest =

@@ -8,7 +8,7 @@ final class CheckCommand extends Subcommand {
   private final AttachmentOptions options = new AttachmentOptions(spec());
 
   CheckCommand() {
-    super("Checks that an attachment is still as it was made; silent if it is.");
+    super("Check that an attachment is as ADD made it.", "Prints nothing if it is.");
   }
 
   @Override

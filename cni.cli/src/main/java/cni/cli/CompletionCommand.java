@@ -6,8 +6,8 @@ import picocli.AutoComplete;
 final class CompletionCommand extends Subcommand {
   CompletionCommand() {
     super(
-        "Prints a script that completes this command's words in bash and zsh.",
-        "Now: source <(cni completion). For every shell: cni completion >"
+        "Print a completion script for bash and zsh.",
+        "For the current shell: source <(cni completion). For all shells: cni completion >"
             + " /etc/bash_completion.d/cni");
   }
 

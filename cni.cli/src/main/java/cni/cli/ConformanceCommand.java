@@ -30,33 +30,33 @@ final class ConformanceCommand extends Subcommand {
           .type(Path.class)
           .paramLabel("FILE")
           .description(
-              "The plugin configuration to examine it with; by default one that suits it, if its"
-                  + " type is one of ours or of the reference plugins. See docs/conformance.md.")
+              "Plugin configuration for the checks; default: a built-in one for plugins of this project"
+                  + " and the reference plugins. See docs/conformance.md.")
           .build();
   private final OptionSpec format =
       OptionSpec.builder("--format")
           .type(String.class)
           .defaultValue("text")
           .paramLabel("FORMAT")
-          .description("text, json, or junit for XML that build servers read; ${DEFAULT-VALUE}.")
+          .description(
+              "Output format: text, json, or junit (XML for build servers); default: ${DEFAULT-VALUE}.")
           .build();
   private final OptionSpec callTimeout =
       OptionSpec.builder("--patience")
           .type(int.class)
           .defaultValue("30")
           .paramLabel("SECONDS")
-          .description("How long a call of the plugin may take; ${DEFAULT-VALUE}.")
+          .description("Time limit for each call of the plugin; default: ${DEFAULT-VALUE}.")
           .build();
   private final PositionalParamSpec plugins =
-      parameters(1, "TYPE|PATH").description("The plugins.").build();
+      parameters(1, "TYPE|PATH").description("Plugins to check.").build();
 
   ConformanceCommand() {
     super(
-        "Examines plugins: each check is a requirement of the CNI specification, made on hosts and"
-            + " containers that exist only for it. Needs root; changes nothing on this machine.",
-        "A plugin is named by its type, as in a network's configuration, or by the path of an"
-            + " executable, which may be written in any language.",
-        "The exit status is 1 if a check failed.");
+        "Check plugins against the CNI specification.",
+        "A plugin is given by its type, as in a network configuration, or by the path of an executable"
+            + " written in any language. The checks run in temporary network namespaces and need root. The"
+            + " exit status is 1 if a check failed.");
     spec().addOption(config).addOption(format).addOption(callTimeout).addPositional(plugins);
   }
 
@@ -70,7 +70,7 @@ final class ConformanceCommand extends Subcommand {
     boolean passed = true;
     try (Cni cni = host.open()) {
       for (String plugin : plugins.<List<String>>getValue()) {
-        ConformanceReport report = examine(plugin, cni);
+        ConformanceReport report = check(plugin, cni);
         print(report, form);
         passed &= report.passed();
       }
@@ -78,7 +78,7 @@ final class ConformanceCommand extends Subcommand {
     return passed ? 0 : 1;
   }
 
-  private ConformanceReport examine(String plugin, Cni cni) throws CniException, IOException {
+  private ConformanceReport check(String plugin, Cni cni) throws CniException, IOException {
     boolean isPath = plugin.contains("/");
     Path file = Path.of(plugin).toAbsolutePath();
     String type = isPath ? String.valueOf(file.getFileName()) : plugin;
@@ -91,7 +91,7 @@ final class ConformanceCommand extends Subcommand {
       }
       Path directory = file.getParent();
       if (directory != null) {
-        pluginPath.addFirst(directory); // its delegates are usually beside it
+        pluginPath.addFirst(directory); // delegates are usually in the same directory
       }
       subject = new ExecutableUnderTest(file, callTimeout());
     } else {
@@ -105,7 +105,7 @@ final class ConformanceCommand extends Subcommand {
     var module = cni.plugins().findInProcess(type);
     if (module.isPresent()) {
       NetworkPlugin plugin = module.get();
-      pluginPath.clear(); // so that its delegates are modules, too
+      pluginPath.clear(); // delegates are modules, too
       return new ModuleUnderTest(plugin, cni.plugins(), time);
     }
     Path file =
@@ -115,7 +115,9 @@ final class ConformanceCommand extends Subcommand {
                 () ->
                     new CniException(
                         ErrorCode.INVALID_PARAMETER,
-                        "there is no plugin of type " + type + "; \"cni plugins\" lists them"));
+                        "there is no plugin of type "
+                            + type
+                            + "; \"cni plugins\" lists those available"));
     return new ExecutableUnderTest(file, time);
   }
 

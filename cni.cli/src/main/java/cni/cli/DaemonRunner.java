@@ -7,17 +7,17 @@ import java.util.ServiceLoader;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
-/** A daemon of a plugin, run by this process until a signal ends it. */
+/** Runs a plugin's daemon in this process until a signal ends it. */
 final class DaemonRunner {
   private static final int SHUTDOWN_TIMEOUT_SECONDS = 15;
 
   private DaemonRunner() {}
 
-  /** Runs the daemon of a type; returns the exit status. */
+  /** Runs the daemon of a plugin type and returns the exit status. */
   static int run(String type, List<String> arguments) {
     PluginDaemon daemon = null;
-    for (PluginDaemon it : ServiceLoader.load(PluginDaemon.class)) {
-      daemon = it.type().equals(type) ? it : daemon;
+    for (PluginDaemon candidate : ServiceLoader.load(PluginDaemon.class)) {
+      daemon = candidate.type().equals(type) ? candidate : daemon;
     }
     if (daemon == null) {
       System.err.println("cni: plugin " + type + " has no daemon in this image");
@@ -27,7 +27,9 @@ final class DaemonRunner {
       System.out.print(daemon.usage());
       return 0;
     }
-    // A signal ends the JVM: until then the daemon has its leases written and its socket removed.
+    // A signal starts the JVM's shutdown. The hook delays it until the daemon has written its
+    // leases
+    // and removed its socket.
     Thread main = Thread.currentThread();
     var ended = new CountDownLatch(1);
     var hook = new Thread(() -> interruptAndAwait(main, ended), "cni-daemon-end");
@@ -39,7 +41,7 @@ final class DaemonRunner {
       System.err.println("cni: " + e.getMessage());
       return 1;
     } finally {
-      ended.countDown(); // the thread itself goes on to wait for the JVM's end
+      ended.countDown(); // lets the shutdown continue
     }
   }
 

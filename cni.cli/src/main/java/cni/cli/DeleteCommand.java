@@ -8,7 +8,9 @@ final class DeleteCommand extends Subcommand {
   private final AttachmentOptions options = new AttachmentOptions(spec());
 
   DeleteCommand() {
-    super("Detaches a namespace from a network; what is gone already is no error.");
+    super(
+        "Detach a network namespace from a network.",
+        "Succeeds if the namespace or its interface no longer exists.");
   }
 
   @Override

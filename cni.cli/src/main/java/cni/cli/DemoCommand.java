@@ -27,7 +27,7 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
-/** {@code cni demo}: the main job from end to end, in namespaces that exist only for it. */
+/** {@code cni demo}: attaches two containers, end to end, in temporary namespaces. */
 final class DemoCommand extends Subcommand {
   private static final int PING_MILLIS = 2000;
   private static final String SUBNET_V4 = "10.88.0.0/24";
@@ -38,29 +38,29 @@ final class DemoCommand extends Subcommand {
 
   DemoCommand() {
     super(
-        "Shows it working: joins two containers to a bridge network, has them ping the gateway and each"
-            + " other over IPv4 and IPv6, checks and removes them.",
-        "Everything happens in namespaces made for it, the host's side included, and is gone"
-            + " afterwards. Needs root.");
+        "Attach two temporary containers to a bridge and ping.",
+        "Attaches the containers, pings the gateway and between them over IPv4 and IPv6, checks and"
+            + " deletes the attachments. Everything happens in temporary network namespaces, the host side"
+            + " included. Needs root.");
   }
 
   @Override
   public Integer call() throws Exception {
     try {
-      show();
+      run();
     } catch (CniException | IOException | RuntimeException e) {
       cleanup.undoAfter(e);
       throw e;
     }
-    IOException failure = cleanup.undoAfter(new IOException("not everything could be removed"));
+    IOException failure = cleanup.undoAfter(new IOException("cleaning up failed"));
     if (failure.getSuppressed().length > 0) {
       throw failure;
     }
-    System.out.println("\nEverything is gone again: namespaces, veths, bridge, reservations.");
+    System.out.println("\nRemoved: namespaces, veths, bridge, reservations.");
     return 0;
   }
 
-  private void show() throws CniException, IOException {
+  private void run() throws CniException, IOException {
     Path directory = Files.createTempDirectory("cni-demo-");
     cleanup.add(() -> deleteTree(directory));
     Path journal = directory.resolve("journal.log");
@@ -74,48 +74,53 @@ final class DemoCommand extends Subcommand {
             .cache(directory)
             .hostNamespace(host.path())
             .build()) {
-      show(cni.network("demo"), cni, containers);
+      run(cni.network("demo"), cni, containers);
     }
-    System.out.println("\nWhat the executable noted:");
+    System.out.println("\nCalls recorded by the executable:");
     Files.readAllLines(journal).forEach(line -> System.out.println("  " + line));
     requireNothingLeft(host, directory);
     containers.forEach(NetNs::close);
     host.close();
   }
 
-  private void show(Network network, Cni cni, List<NetNs> containers)
+  private static void run(Network network, Cni cni, List<NetNs> containers)
       throws CniException, IOException {
     System.out.println("Network \"demo\": " + describeChain(network, cni) + "\n");
     Map<NetNs, Result> results = new LinkedHashMap<>();
     for (NetNs container : containers) {
-      Attachment attachment = attachment(container);
       long start = System.nanoTime();
-      Result result = network.add(attachment);
+      Result result = network.add(attachment(container));
       print("ADD", container, start, addresses(result));
       results.put(container, result);
     }
     System.out.println();
     for (NetNs container : containers) {
-      for (Map.Entry<NetNs, Result> other : results.entrySet()) {
-        for (Result.IpConfig ip : other.getValue().ips()) {
-          if (other.getKey() == container) {
-            ping(container, "its gateway", ip.gateway().orElseThrow());
-          } else {
-            ping(container, name(other.getKey()), ip.address().address());
-          }
-        }
-      }
+      pingAll(container, results);
     }
     System.out.println();
     for (NetNs container : containers) {
       long start = System.nanoTime();
       network.check(attachment(container));
-      print("CHECK", container, start, "as it was made");
+      print("CHECK", container, start, "unchanged");
     }
     for (NetNs container : containers) {
       long start = System.nanoTime();
       network.delete(attachment(container));
       print("DEL", container, start, "");
+    }
+  }
+
+  /** Pings the container's gateways and the addresses of the other containers. */
+  private static void pingAll(NetNs container, Map<NetNs, Result> results)
+      throws CniException, IOException {
+    for (Map.Entry<NetNs, Result> entry : results.entrySet()) {
+      for (Result.IpConfig ip : entry.getValue().ips()) {
+        if (entry.getKey() == container) {
+          ping(container, "its gateway", ip.gateway().orElseThrow());
+        } else {
+          ping(container, name(entry.getKey()), ip.address().address());
+        }
+      }
     }
   }
 
@@ -148,16 +153,16 @@ final class DemoCommand extends Subcommand {
         .collect(Collectors.joining("  "));
   }
 
-  private static void print(String verb, NetNs container, long start, String what) {
+  private static void print(String verb, NetNs container, long start, String outcome) {
     double millis = (System.nanoTime() - start) / 1e6;
-    System.out.printf("%-6s%-20s%8.1f ms  %s%n", verb, name(container), millis, what);
+    System.out.printf("%-6s%-20s%8.1f ms  %s%n", verb, name(container), millis, outcome);
   }
 
-  private static void ping(NetNs from, String whom, InetAddress address)
+  private static void ping(NetNs from, String target, InetAddress address)
       throws CniException, IOException {
-    // As root this sends an ICMP echo request; the socket is opened where the thread is.
+    // As root this sends an ICMP echo request from the namespace of the calling thread.
     boolean answered = from.<Boolean, IOException>call(() -> address.isReachable(PING_MILLIS));
-    String line = "%-26s-> %-20s %s".formatted(name(from), whom, InetAddresses.format(address));
+    String line = "%-26s-> %-20s %s".formatted(name(from), target, InetAddresses.format(address));
     if (!answered) {
       throw new CniException(ErrorCode.INTERNAL, "no answer to a ping: " + line);
     }
@@ -214,21 +219,21 @@ final class DemoCommand extends Subcommand {
 
   private static void requireNothingLeft(NetNs host, Path directory)
       throws CniException, IOException {
-    List<String> left = new ArrayList<>();
+    List<String> leftovers = new ArrayList<>();
     try (RouteSocket routing = RouteSocket.open(host)) {
       routing.links().stream()
           .filter(link -> link.isKind("veth"))
           .map(Link::name)
-          .forEach(left::add);
+          .forEach(leftovers::add);
     }
     try (Stream<Path> files = Files.walk(directory)) {
       files
           .map(Path::toString)
           .filter(file -> file.matches(".*/(networks/demo/[0-9a-f.:]+|results/.*)"))
-          .forEach(left::add);
+          .forEach(leftovers::add);
     }
-    if (!left.isEmpty()) {
-      throw new CniException(ErrorCode.INTERNAL, "left over: " + String.join(", ", left));
+    if (!leftovers.isEmpty()) {
+      throw new CniException(ErrorCode.INTERNAL, "not removed: " + String.join(", ", leftovers));
     }
   }
 

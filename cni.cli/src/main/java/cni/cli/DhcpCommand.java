@@ -9,17 +9,17 @@ final class DhcpCommand extends Subcommand {
   private final PositionalParamSpec arguments =
       parameters(0, "daemon [OPTION]...")
           .hideParamSyntax(true)
-          .description("The word daemon and its options.")
+          .description("The word daemon, followed by the daemon's options.")
           .build();
 
   DhcpCommand() {
     super(
-        "\"cni dhcp daemon\" keeps the leases of containers whose dhcp plugin is an executable:"
-            + " it speaks the protocol of the reference's \"dhcp daemon\".",
-        "\"cni dhcp daemon --help\" lists its options. Examples of a systemd unit and socket are in"
-            + " examples/systemd.");
+        "Run the DHCP daemon for dhcp executables.",
+        "The daemon keeps the leases of containers whose dhcp plugin runs as an executable, and speaks the"
+            + " protocol of the reference plugin's \"dhcp daemon\". \"cni dhcp daemon --help\" lists its"
+            + " options; examples/systemd has a systemd unit and socket.");
     spec().addPositional(arguments);
-    // The daemon's options are its own.
+    // Options after "daemon" belong to the daemon.
     spec().parser().stopAtPositional(true).unmatchedOptionsArePositionalParams(true);
   }
 
@@ -27,7 +27,8 @@ final class DhcpCommand extends Subcommand {
   public Integer call() {
     List<String> words = arguments.getValue();
     if (words.isEmpty() || !words.getFirst().equals("daemon")) {
-      throw new ParameterException(spec().commandLine(), "Say \"daemon\".");
+      throw new ParameterException(
+          spec().commandLine(), "Missing word \"daemon\": the command is \"cni dhcp daemon\"");
     }
     return DaemonRunner.run("dhcp", words.subList(1, words.size()));
   }

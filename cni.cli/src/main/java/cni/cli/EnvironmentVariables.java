@@ -2,7 +2,7 @@ package cni.cli;
 
 import java.util.Optional;
 
-/** The variables that cnitool reads. One that is set to nothing counts as not set, as for it. */
+/** The environment. As for cnitool, a variable set to the empty string counts as not set. */
 final class EnvironmentVariables {
   private EnvironmentVariables() {}
 

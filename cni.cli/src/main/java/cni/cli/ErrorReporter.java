@@ -8,13 +8,16 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** How a failure is told: in words to people, as the specification's JSON to programs. */
+/**
+ * Prints failures: as text on standard error, and as the specification's JSON on standard output
+ * unless that is a terminal.
+ */
 final class ErrorReporter {
   private static final int EXIT_FAILURE = 1;
 
   private ErrorReporter() {}
 
-  /** Tells a failure and gives the exit status for it. */
+  /** Prints a failure and returns the exit status. */
   static int report(Exception failure) {
     CniException error =
         failure instanceof CniException e
@@ -29,8 +32,8 @@ final class ErrorReporter {
     if (!error.details().isEmpty()) {
       System.err.println(error.details().indent(2).stripTrailing());
     }
-    for (Throwable also : error.getSuppressed()) {
-      System.err.println("cni: and while cleaning up: " + also.getMessage());
+    for (Throwable suppressed : error.getSuppressed()) {
+      System.err.println("cni: while cleaning up: " + suppressed.getMessage());
     }
     if (!isTerminal()) {
       System.out.println(Json.pretty(error.toJson(SpecVersion.CURRENT)));
@@ -38,7 +41,7 @@ final class ErrorReporter {
     return EXIT_FAILURE;
   }
 
-  /** Whether standard output goes to a terminal. */
+  /** Returns whether standard output is a terminal. */
   private static boolean isTerminal() {
     try {
       String target = Files.readSymbolicLink(Path.of("/proc/self/fd/1")).toString();

@@ -18,19 +18,19 @@ final class EventsCommand extends Subcommand {
       DateTimeFormatter.ofPattern("HH:mm:ss").withZone(ZoneId.systemDefault());
 
   private final HostOptions host = new HostOptions(spec());
-  private final OptionSpec json = flag("--json", "Print a line of JSON for each.");
+  private final OptionSpec json = flag("--json", "Print each event as one line of JSON.");
   private final OptionSpec networks =
       listOption("-n", "--network")
           .paramLabel("NETWORK")
-          .description("Only those of these networks.")
+          .description("Print only events of this network; may be repeated.")
           .build();
 
   EventsCommand() {
     super(
-        "Prints what happens to attachments between operations, until it is interrupted: interfaces"
-            + " that are gone or down, addresses that are gone or in conflict, leases that are lost.",
-        "It sees every attachment that is kept in --cache, whoever made it. Leases are told by the"
-            + " process that keeps them.");
+        "Print events of attachments until interrupted.",
+        "Reports interfaces that are deleted or down, addresses that are deleted or in conflict, and lost"
+            + " leases, for every attachment in --cache, whichever program made it. Events of leases are"
+            + " published only in the process that keeps the leases.");
     spec().addOption(json).addOption(networks);
   }
 
@@ -55,14 +55,14 @@ final class EventsCommand extends Subcommand {
   }
 
   private static String text(PluginEvent event) {
-    String whom =
+    String attachment =
         event.attachment().map(id -> " " + id.containerId() + " " + id.interfaceName()).orElse("");
     return TIME.format(event.time())
         + "  "
         + event.kind()
         + "  "
         + event.network()
-        + whom
+        + attachment
         + ": "
         + event.message();
   }

@@ -16,14 +16,14 @@ final class GcCommand extends Subcommand {
   private final OptionSpec valid =
       listOption("--valid")
           .paramLabel("ID/IFNAME")
-          .description("An attachment that exists: container's id and interface; may be repeated.")
+          .description("Attachment to keep: container id and interface name; may be repeated.")
           .build();
 
   GcCommand() {
     super(
-        "Removes what belongs to attachments of a network that do not exist any more.",
-        "Those that exist are named by --valid; without it none does, as for cnitool, and everything"
-            + " is removed.");
+        "Remove resources of attachments that no longer exist.",
+        "--valid names the attachments that still exist. Without it all attachments are removed, as by"
+            + " cnitool.");
     NetworkOptions.addUnusedNamespace(spec());
     spec().addOption(valid);
   }
@@ -43,7 +43,9 @@ final class GcCommand extends Subcommand {
     if (slash < 0) {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER,
-          "--valid " + Json.quote(text) + " must be a container's id and an interface: ID/IFNAME");
+          "--valid "
+              + Json.quote(text)
+              + " must have the form ID/IFNAME: a container id and an interface name");
     }
     var id = new AttachmentId(text.substring(0, slash), text.substring(slash + 1));
     Attachment.requireValid(id);

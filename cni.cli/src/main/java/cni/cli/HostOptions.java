@@ -15,7 +15,8 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 
 /**
- * Options that say where things are on the host. Their defaults come from cnitool's environment.
+ * Options for the locations on the host: configurations, plugins, cache, namespace. Their defaults
+ * come from cnitool's environment variables.
  */
 final class HostOptions {
   private final OptionSpec networks =
@@ -24,7 +25,8 @@ final class HostOptions {
           .initialValue(
               EnvironmentVariables.get("NETCONFPATH").map(Path::of).orElse(Cni.DEFAULT_NETWORKS))
           .paramLabel("DIR")
-          .description("Network configurations; NETCONFPATH, or /etc/cni/net.d.")
+          .description(
+              "Directory of network configurations; default: NETCONFPATH, or /etc/cni/net.d.")
           .build();
 
   private final OptionSpec path =
@@ -33,7 +35,7 @@ final class HostOptions {
           .initialValue(
               EnvironmentVariables.get("CNI_PATH").orElseGet(Cni.DEFAULT_EXECUTABLES::toString))
           .paramLabel("DIRS")
-          .description("Plugin executables, separated by colons; CNI_PATH, or /opt/cni/bin.")
+          .description("Plugin path, separated by colons; default: CNI_PATH, or /opt/cni/bin.")
           .build();
 
   private final OptionSpec modules =
@@ -42,7 +44,7 @@ final class HostOptions {
           .initialValue(PluginLocations.modulePath())
           .paramLabel("DIRS")
           .description(
-              "Directories with a directory of modules for each plugin, separated by colons;"
+              "Directories of plugin modules, one subdirectory per plugin, separated by colons; default:"
                   + " CNI_MODULE_PATH, or /opt/cni/modules.")
           .build();
 
@@ -52,7 +54,8 @@ final class HostOptions {
           .splitRegex(",")
           .paramLabel("NAME")
           .description(
-              "Let the plugin in this directory of modules call native code; CNI_NATIVE_ACCESS.")
+              "Allow the plugin in this subdirectory of --modules to call native code; default:"
+                  + " CNI_NATIVE_ACCESS.")
           .build();
 
   private final OptionSpec searchOrder =
@@ -60,10 +63,10 @@ final class HostOptions {
           .auxiliaryTypes(PluginSource.class)
           .converters(PluginLocations::parseSource)
           .splitRegex(",")
-          .paramLabel("PLACE")
+          .paramLabel("SOURCE")
           .description(
-              "Where a plugin is looked for first, second, third; CNI_PLUGIN_ORDER, or"
-                  + " built-in,directory,executable. A place that is left out is not searched.")
+              "Order in which sources are searched for a plugin; default: CNI_PLUGIN_ORDER, or"
+                  + " built-in,directory,executable. Sources left out are not searched.")
           .build();
 
   private final OptionSpec cache =
@@ -71,20 +74,20 @@ final class HostOptions {
           .type(Path.class)
           .defaultValue(Cni.DEFAULT_CACHE.toString())
           .paramLabel("DIR")
-          .description("Results of attachments; ${DEFAULT-VALUE}.")
+          .description("Directory of cached results; default: ${DEFAULT-VALUE}.")
           .build();
 
   private final OptionSpec hostNamespace =
       OptionSpec.builder("--host-netns")
           .type(Path.class)
           .paramLabel("PATH")
-          .description("The namespace that is the host's side; by default the command's own.")
+          .description("Network namespace of the host side; default: that of this process.")
           .build();
 
   private final OptionSpec preferExecutables =
       Subcommand.listOption("--executable")
           .paramLabel("TYPE")
-          .description("Have the executable serve this type even where there is a module.")
+          .description("Prefer the executable of this plugin type over a module; may be repeated.")
           .build();
 
   private final OptionSpec timeout =
@@ -92,10 +95,10 @@ final class HostOptions {
           .type(String.class)
           .defaultValue("2m")
           .paramLabel("TIME")
-          .description("How long an operation may take, such as 30s or 2m; ${DEFAULT-VALUE}.")
+          .description("Deadline of an operation, such as 30s or 2m; default: ${DEFAULT-VALUE}.")
           .build();
 
-  /** Options of a command. */
+  /** Adds the options to a command. */
   HostOptions(CommandSpec command) {
     List.of(
             networks,
@@ -110,34 +113,34 @@ final class HostOptions {
         .forEach(command::addOption);
   }
 
-  /** The networks and plugins that the options describe, for a command that ends at once. */
+  /** Opens the networks and plugins described by the options, for a single operation. */
   Cni open() throws CniException {
     return builder().oneShot().build();
   }
 
-  /** The same for a command that stays as long as what it has attached. */
+  /** As {@link #open}, for a command that stays while its attachments exist. */
   Cni openResident() throws CniException {
     return builder().build();
   }
 
-  /** The directories of executables. */
+  /** Returns the directories of {@code --path}. */
   List<Path> executables() {
     return PluginPath.parse(path.getValue()).directories();
   }
 
   private Cni.Builder builder() throws CniException {
-    List<String> mayBeNative = nativeAccess.getValue();
-    List<String> executable = preferExecutables.getValue();
+    List<String> nativePlugins = nativeAccess.getValue();
+    List<String> executableTypes = preferExecutables.getValue();
     Cni.Builder builder =
         Cni.builder()
             .networks(networks.getValue())
             .executables(executables())
             .pluginDirectories(PluginLocations.directories(modules.getValue()))
-            .nativeAccess(mayBeNative.toArray(String[]::new))
+            .nativeAccess(nativePlugins.toArray(String[]::new))
             .searchOrder(PluginLocations.order(searchOrder.getValue()))
             .cache(cache.getValue())
-            .timeout(parse(timeout.getValue()))
-            .preferExecutables(executable.toArray(String[]::new))
+            .timeout(parseTimeout(timeout.getValue()))
+            .preferExecutables(executableTypes.toArray(String[]::new))
             .stderrHandler(StderrHandler.TO_STDERR);
     if (EnvironmentVariables.get("CNI_NETNS_OVERRIDE")
         .filter(it -> it.matches("(?i)1|true"))
@@ -151,7 +154,7 @@ final class HostOptions {
     return builder;
   }
 
-  private static Duration parse(String text) throws CniException {
+  private static Duration parseTimeout(String text) throws CniException {
     try {
       return Duration.parse("PT" + text);
     } catch (DateTimeParseException e) {

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 
@@ -21,19 +22,20 @@ final class InstallCommand extends Subcommand {
           .type(Path.class)
           .required(true)
           .paramLabel("DIR")
-          .description("The directory, such as /opt/cni/bin; made if it is not there.")
+          .description("Directory for the links, such as /opt/cni/bin; created if missing.")
           .build();
   private final OptionSpec force =
       flag("--force", "Replace files that are not links to this image.");
-  private final OptionSpec remove = flag("--remove", "Remove the links again, and nothing else.");
+  private final OptionSpec remove =
+      flag("--remove", "Remove links to this image, and nothing else.");
   private final PositionalParamSpec types =
-      parameters(0, "TYPE").description("The plugins; by default all that the image has.").build();
+      parameters(0, "TYPE").description("Plugin types; default: all plugins of the image.").build();
 
   InstallCommand() {
     super(
-        "Puts the plugins of this image into a directory of plugin executables, each a link to the"
-            + " image: for runtimes that know nothing of Java.",
-        "A file of somebody else is only replaced with --force.");
+        "Install the image's plugins as executables.",
+        "Each is a link to the image, for runtimes such as containerd and Podman. Files that are not links"
+            + " to this image are replaced only with --force.");
     spec().addOption(directory).addOption(force).addOption(remove).addPositional(types);
   }
 
@@ -45,14 +47,14 @@ final class InstallCommand extends Subcommand {
           Image.launcher() + " does not exist: this command is not running from its image");
     }
     Path target = directory.getValue();
-    List<Path> all = selectedTypes().stream().map(target::resolve).toList();
+    List<Path> links = selectedTypes().stream().map(target::resolve).toList();
     Files.createDirectories(target);
     boolean removal = remove.getValue();
-    boolean replaces = force.getValue();
-    if (!removal && !replaces) {
-      requireNoForeignFiles(all);
+    boolean replace = force.getValue();
+    if (!removal && !replace) {
+      requireNoForeignFiles(links);
     }
-    for (Path file : all) {
+    for (Path file : links) {
       if (removal) {
         removeLink(file);
       } else {
@@ -62,16 +64,17 @@ final class InstallCommand extends Subcommand {
     return 0;
   }
 
-  private static void requireNoForeignFiles(List<Path> all) throws CniException {
+  private static void requireNoForeignFiles(List<Path> links) throws CniException {
     List<Path> others =
-        all.stream()
+        links.stream()
             .filter(file -> Files.exists(file, LinkOption.NOFOLLOW_LINKS))
             .filter(file -> !Image.isLauncher(file))
             .toList();
     if (!others.isEmpty()) {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER,
-          "not replaced without --force, and nothing installed: " + others);
+          "nothing installed: these files are not links to this image, use --force to replace them: "
+              + others.stream().map(Path::toString).collect(Collectors.joining(", ")));
     }
   }
 
@@ -86,21 +89,21 @@ final class InstallCommand extends Subcommand {
       if (plugins.findInProcess(type).isEmpty()) {
         throw new CniException(
             ErrorCode.INVALID_PARAMETER,
-            "this image has no plugin of type " + type + ", nor has a directory of modules");
+            "neither this image nor a module directory has a plugin of type " + type);
       }
     }
     return named;
   }
 
-  /** At every moment there is a whole plugin under the name. */
+  /** Creates or replaces a link atomically, so that a runtime never finds the plugin missing. */
   private static void link(Path link) throws IOException {
-    Path unnamed =
+    Path temporary =
         link.resolveSibling(".cni-%08x".formatted(ThreadLocalRandom.current().nextInt()));
-    Files.createSymbolicLink(unnamed, Image.launcher());
+    Files.createSymbolicLink(temporary, Image.launcher());
     try {
-      Files.move(unnamed, link, StandardCopyOption.ATOMIC_MOVE);
+      Files.move(temporary, link, StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {
-      Files.deleteIfExists(unnamed);
+      Files.deleteIfExists(temporary);
       throw e;
     }
     System.out.println(link);

@@ -22,19 +22,20 @@ final class ListCommand extends Subcommand {
           .type(String.class)
           .initialValue("")
           .paramLabel("ID")
-          .description("Only those of this container.")
+          .description("List only attachments of this container.")
           .build();
   private final OptionSpec network =
       OptionSpec.builder("-n", "--network")
           .type(String.class)
           .initialValue("")
           .paramLabel("NAME")
-          .description("Only those of this network.")
+          .description("List only attachments of this network.")
           .build();
   private final OptionSpec json = flag("--json", "Print JSON.");
 
   ListCommand() {
-    super("Lists the attachments that are kept: by this library, libcni, or whoever uses it.");
+    super(
+        "List cached attachments.", "Includes attachments made by other programs that use libcni.");
     spec().addOption(containerId).addOption(network).addOption(json);
   }
 
@@ -61,38 +62,38 @@ final class ListCommand extends Subcommand {
     return 0;
   }
 
-  private static String[] cells(CachedAttachment it) {
-    Attachment attachment = it.attachment();
+  private static String[] cells(CachedAttachment cached) {
+    Attachment attachment = cached.attachment();
     return new String[] {
-      it.network(),
+      cached.network(),
       attachment.containerId(),
       attachment.interfaceName(),
-      addresses(it),
+      addresses(cached),
       attachment.namespace().map(Path::toString).orElse("-")
     };
   }
 
-  private static String addresses(CachedAttachment it) {
+  private static String addresses(CachedAttachment cached) {
     try {
-      return it.result().ips().stream()
+      return cached.result().ips().stream()
           .map(ip -> ip.address().toString())
           .collect(Collectors.joining(" "));
     } catch (CniException e) {
-      return "?"; // somebody else's; the attachment is there all the same
+      return "?"; // another program's result, unreadable; the attachment is still listed
     }
   }
 
-  private static ObjectNode json(CachedAttachment it) {
-    Attachment attachment = it.attachment();
+  private static ObjectNode json(CachedAttachment cached) {
+    Attachment attachment = cached.attachment();
     ObjectNode object = JsonNodeFactory.instance.objectNode();
-    object.put("network", it.network());
+    object.put("network", cached.network());
     object.put("containerId", attachment.containerId());
     object.put("ifName", attachment.interfaceName());
     object.put("netns", attachment.sandbox());
     ObjectNode args = object.putObject("cniArgs");
     attachment.args().forEach(args::put);
     object.putObject("capabilityArgs").setAll(attachment.capabilityArgs());
-    object.set("result", it.resultJson());
+    object.set("result", cached.resultJson());
     return object;
   }
 }

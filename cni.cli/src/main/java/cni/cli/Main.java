@@ -8,33 +8,32 @@ import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 
-/** The {@code cni} command: what is common to its subcommands. */
+/** The {@code cni} command, which dispatches to the subcommands. */
 public final class Main implements Runnable {
-  /** Which tells the shell of all others. */
+  /** The subcommand whose output depends on all others. */
   private static final String COMPLETION = "completion";
 
-  /** Those that are in a hurry to go to the kernel. */
+  /** Subcommands that change the kernel's state, for which {@link Warmup#kernel} pays off. */
   private static final Set<String> KERNEL_COMMANDS = Set.of("add", "check", "del", "run");
 
-  /** In the order in which the help names them. */
+  /** The subcommands, in the order of the help. */
   private static final Map<String, Supplier<Subcommand>> COMMANDS = commands();
 
   private final CommandSpec spec = CommandSpec.wrapWithoutInspection(this);
 
   private Main() {
-    Subcommand.describe(
-        spec, "Attaches network namespaces to networks by CNI plugins, modules and executables.");
+    Subcommand.describe(spec, "Attach network namespaces to networks with CNI plugins.");
     spec.name("cni");
     spec.usageMessage()
         .footerHeading("%nExit status:%n")
         .footer(
-            "  0  done",
-            "  1  failed: the error is on standard error in words, and on standard output as the",
-            "     specification's JSON unless that is a terminal",
-            "  2  wrong usage",
+            "  0  success",
+            "  1  failure: printed as text on standard error, and as the specification's",
+            "     JSON on standard output unless that is a terminal",
+            "  2  invalid command line",
             "",
             "Examples:",
-            "  cni demo                             show it working; changes nothing",
+            "  cni demo                             try it in temporary namespaces",
             "  ip netns add blue && cni add mynet blue",
             "  cni run --network mynet -- ping -c1 10.1.0.1");
   }
@@ -51,11 +50,12 @@ public final class Main implements Runnable {
       Warmup.kernel();
     }
     CommandSpec spec = new Main().spec;
-    // Each takes a while to be set up, and who says which one wants no other.
-    boolean one = args.length > 0 && COMMANDS.containsKey(args[0]) && !args[0].equals(COMPLETION);
+    // Creating a command takes time, so only the requested one is created if it is known.
+    boolean single =
+        args.length > 0 && COMMANDS.containsKey(args[0]) && !args[0].equals(COMPLETION);
     COMMANDS.forEach(
         (name, command) -> {
-          if (!one || name.equals(args[0])) {
+          if (!single || name.equals(args[0])) {
             spec.addSubcommand(name, command.get().spec());
           }
         });
@@ -89,6 +89,7 @@ public final class Main implements Runnable {
 
   @Override
   public void run() {
-    throw new ParameterException(spec.commandLine(), "Say what to do: one of the commands below.");
+    throw new ParameterException(
+        spec.commandLine(), "Missing command; use one of the commands below.");
   }
 }

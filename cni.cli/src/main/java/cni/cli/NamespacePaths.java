@@ -7,14 +7,15 @@ import cni.netlink.ffm.netns.NetNs;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** How the command line names namespaces. */
+/** Network namespaces as the command line names them. */
 final class NamespacePaths {
   private NamespacePaths() {}
 
   /**
-   * The path that an argument means: a path, or the name of a namespace that {@code ip netns} knows
-   * or knew. A name stays a name whatever else the current directory has under it, so that DEL
-   * finds what ADD made; only a namespace there counts, as for cnitool.
+   * Resolves an argument to a path: it is a path, or the name of a namespace below /run/netns. A
+   * name without a slash resolves to /run/netns even if that namespace no longer exists, so that
+   * DEL finds what ADD made; a file of that name in the current directory is used only if it is a
+   * network namespace, as by cnitool.
    */
   static Path resolve(String argument) {
     Path path = Path.of(argument).toAbsolutePath().normalize();
@@ -35,7 +36,7 @@ final class NamespacePaths {
   }
 
   /**
-   * The namespace that an argument means: that of a process, by its number, or as {@link #resolve}.
+   * Opens the namespace of a process, given by its number, or of an argument as {@link #resolve}.
    *
    * @throws CniException code 8 if there is no such namespace
    */
@@ -47,12 +48,15 @@ final class NamespacePaths {
     } catch (KernelException e) {
       throw new CniException(
           ErrorCode.INVALID_NAMESPACE,
-          (process ? "process " : "") + argument + " has no namespace to join: " + e.getMessage(),
+          (process ? "process " : "")
+              + argument
+              + " has no network namespace to join: "
+              + e.getMessage(),
           e);
     }
   }
 
-  /** Ends every process that is in a namespace. */
+  /** Kills every process whose main thread is in a namespace. */
   static void killProcessesIn(NetNs.Identity namespace) {
     ProcessHandle.allProcesses()
         .filter(process -> isIn(process, namespace))
@@ -63,7 +67,7 @@ final class NamespacePaths {
     try (NetNs netns = NetNs.open(Path.of("/proc", Long.toString(process.pid()), "ns", "net"))) {
       return netns.identity().equals(namespace);
     } catch (KernelException e) {
-      return false; // it has ended
+      return false; // the process has ended
     }
   }
 }

@@ -6,34 +6,34 @@ import cni.runtime.Network;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 
-/** What says which network is meant. */
+/** The argument that selects a network, and the host options. */
 final class NetworkOptions {
   private final HostOptions hostOptions;
   private final PositionalParamSpec network =
-      Subcommand.requiredParameter(0, "NETWORK").description("The network's name.").build();
+      Subcommand.requiredParameter(0, "NETWORK").description("Network name.").build();
 
-  /** Options of a command. */
+  /** Adds the options to a command. */
   NetworkOptions(CommandSpec command) {
     hostOptions = new HostOptions(command);
     command.addPositional(network);
   }
 
-  /** Has the command take the namespace, too, that cnitool wants even where it is of no use. */
+  /** Accepts the NETNS argument that cnitool requires for gc and status, and ignores it. */
   static void addUnusedNamespace(CommandSpec command) {
     command.addPositional(
         Subcommand.requiredParameter(1, "NETNS")
             .arity("0..1")
             .required(false)
-            .description("Not used: here because cnitool wants one.")
+            .description("Ignored; accepted for compatibility with cnitool.")
             .build());
   }
 
-  /** What a command does with the network. */
+  /** The work of a command on the selected network. */
   interface Action {
     void apply(Network network, Cni cni) throws CniException;
   }
 
-  /** Does it. */
+  /** Opens the host and runs the action on the selected network. */
   void apply(Action action) throws CniException {
     try (Cni cni = hostOptions.open()) {
       action.apply(cni.network(network.<String>getValue()), cni);

@@ -16,7 +16,7 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code cni new-plugin}. */
 final class NewPluginCommand extends Subcommand {
-  /** The archetype's files; those of sources go into the package's directory. */
+  /** The archetype's files. Java sources are moved into the package's directory. */
   private static final List<String> TEMPLATE_FILES =
       List.of(
           "pom.xml",
@@ -27,28 +27,28 @@ final class NewPluginCommand extends Subcommand {
           "src/main/resources/META-INF/services/cni.api.NetworkPlugin",
           "src/test/java/PluginTest.java",
           "src/test/java/PluginKernelTest.java",
-          "src/test/resources/setting.json");
+          "src/test/resources/conformance.json");
 
   private final PositionalParamSpec type =
-      requiredParameter(0, "NAME").description("The plugin's type, such as vxlan.").build();
+      requiredParameter(0, "NAME").description("Plugin type, such as vxlan.").build();
   private final OptionSpec javaPackage =
       OptionSpec.builder("--package")
           .type(String.class)
           .paramLabel("PACKAGE")
-          .description("Its Java package and module; com.example.NAME.")
+          .description("Java package and module name; default: com.example.NAME.")
           .build();
   private final OptionSpec directory =
       OptionSpec.builder("--dir")
           .type(Path.class)
           .paramLabel("DIR")
-          .description("Where the project goes; ./NAME.")
+          .description("Project directory; default: ./NAME.")
           .build();
 
   NewPluginCommand() {
     super(
-        "Makes a Maven project of a plugin to begin from: it builds, has tests, passes the"
-            + " conformance checks, and becomes both a directory of modules and an executable.",
-        "The walk-through is docs/writing-plugins.md.");
+        "Create a Maven project for a plugin.",
+        "The project has tests and builds a module directory and an executable;"
+            + " docs/writing-plugins.md explains it.");
     spec().addPositional(type).addOption(javaPackage).addOption(directory);
   }
 
@@ -57,27 +57,28 @@ final class NewPluginCommand extends Subcommand {
     String name = type.getValue();
     Names.requirePluginType(name);
     @Nullable String given = javaPackage.getValue();
-    String own = given == null ? "com.example." + packageSegment(name) : given;
-    requirePackage(own);
+    String packageName = given == null ? "com.example." + packageSegment(name) : given;
+    requirePackage(packageName);
     @Nullable Path chosen = directory.getValue();
     Path project = chosen == null ? Path.of(name) : chosen;
     if (Files.exists(project)) {
       throw new CniException(
-          ErrorCode.INVALID_PARAMETER, project + " exists; choose another with --dir");
+          ErrorCode.INVALID_PARAMETER,
+          project + " exists already; choose another directory with --dir");
     }
     for (String file : TEMPLATE_FILES) {
-      Path target = project.resolve(targetPath(file, own));
+      Path target = project.resolve(targetPath(file, packageName));
       Path parent = target.getParent();
       if (parent != null) {
         Files.createDirectories(parent);
       }
-      Files.writeString(target, fill(read(file), name, own));
+      Files.writeString(target, fill(read(file), name, packageName));
     }
     System.out.println(project + ": run \"mvn verify\" in it");
     return 0;
   }
 
-  /** A name that Java takes. */
+  /** Converts a plugin type to a valid segment of a package name. */
   private static String packageSegment(String name) {
     String word = name.toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9]", "");
     return Character.isJavaIdentifierStart(word.isEmpty() ? '0' : word.charAt(0))
@@ -85,27 +86,27 @@ final class NewPluginCommand extends Subcommand {
         : "plugin" + word;
   }
 
-  private static void requirePackage(String own) throws CniException {
-    if (!own.matches("[a-z_][a-z0-9_]*(\\.[a-z_][a-z0-9_]*)*")) {
+  private static void requirePackage(String packageName) throws CniException {
+    if (!packageName.matches("[a-z_][a-z0-9_]*(\\.[a-z_][a-z0-9_]*)*")) {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER,
-          "--package " + own + " is not a package's name, such as com.example.vxlan");
+          "--package " + packageName + " is not a package name, such as com.example.vxlan");
     }
   }
 
-  private static String targetPath(String file, String own) {
+  private static String targetPath(String file, String packageName) {
     boolean inPackage = file.endsWith(".java") && !file.endsWith("module-info.java");
     int slash = file.lastIndexOf('/') + 1;
     return inPackage
-        ? file.substring(0, slash) + own.replace('.', '/') + "/" + file.substring(slash)
+        ? file.substring(0, slash) + packageName.replace('.', '/') + "/" + file.substring(slash)
         : file;
   }
 
-  private static String fill(String text, String name, String own) {
-    int dot = own.lastIndexOf('.');
-    return text.replace("${groupId}", dot < 0 ? own : own.substring(0, dot))
+  private static String fill(String text, String name, String packageName) {
+    int dot = packageName.lastIndexOf('.');
+    return text.replace("${groupId}", dot < 0 ? packageName : packageName.substring(0, dot))
         .replace("${artifactId}", name)
-        .replace("${package}", own)
+        .replace("${package}", packageName)
         .replace("${version}", "0.1.0")
         .replace("${cniVersion}", Image.version());
   }
@@ -113,7 +114,7 @@ final class NewPluginCommand extends Subcommand {
   private static String read(String file) throws IOException {
     try (InputStream in = NewPluginCommand.class.getResourceAsStream("new-plugin/" + file)) {
       if (in == null) {
-        throw new IOException("this image has no " + file);
+        throw new IOException("the template file " + file + " is missing from this image");
       }
       return new String(in.readAllBytes(), StandardCharsets.UTF_8);
     }

@@ -10,13 +10,13 @@ import java.util.List;
 import picocli.CommandLine;
 
 /**
- * Where plugins are looked for, as the environment says it: for the command, whose options come
- * before it, and for plugins that run as executables, which have no options.
+ * Where plugins are looked for according to the environment. The command's options take precedence;
+ * plugins that run as executables have only the environment.
  */
 final class PluginLocations {
   private PluginLocations() {}
 
-  /** The directories of plugins that are modules (CNI_MODULE_PATH), as text. */
+  /** Returns the module directories (CNI_MODULE_PATH, or the default), separated by colons. */
   static String modulePath() {
     return EnvironmentVariables.get("CNI_MODULE_PATH")
         .orElseGet(Cni.DEFAULT_PLUGIN_DIRECTORY::toString);
@@ -26,12 +26,12 @@ final class PluginLocations {
     return PluginPath.parse(modulePath).directories().toArray(Path[]::new);
   }
 
-  /** The names of those that may call native code (CNI_NATIVE_ACCESS). */
+  /** Returns the names of plugin directories that may call native code (CNI_NATIVE_ACCESS). */
   static List<String> nativeAccess() {
     return commaSeparated("CNI_NATIVE_ACCESS");
   }
 
-  /** Has a host look for modules where the environment says. */
+  /** Sets the module directories and native access from the environment. */
   static Cni.Builder configure(Cni.Builder builder) {
     return builder
         .pluginDirectories(directories(modulePath()))
@@ -39,9 +39,10 @@ final class PluginLocations {
   }
 
   /**
-   * The order of places: the one given, or CNI_PLUGIN_ORDER, or the default.
+   * Returns the search order: the one given, or CNI_PLUGIN_ORDER, or the default.
    *
-   * @throws CniException code 4 if the variable names a place that does not exist
+   * @param given may be empty
+   * @throws CniException code 4 if the variable names an unknown source
    */
   static PluginSource[] order(List<PluginSource> given) throws CniException {
     if (!given.isEmpty()) {
@@ -63,7 +64,7 @@ final class PluginLocations {
         .orElse(List.of());
   }
 
-  /** A place, for picocli. */
+  /** Converts an item of {@code --order} for picocli. */
   static PluginSource parseSource(String word) {
     try {
       return PluginSource.parse(word);

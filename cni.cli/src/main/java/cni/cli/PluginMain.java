@@ -14,10 +14,11 @@ import cni.runtime.PluginRegistry;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Collectors;
 
 /**
- * What the launcher runs under a plugin's name: the module of that type, served by the execution
- * protocol.
+ * The entry point of the launcher under a plugin's name: serves the module of that type by the CNI
+ * execution protocol.
  */
 public final class PluginMain {
   private final Cni.Builder builder =
@@ -30,8 +31,8 @@ public final class PluginMain {
   }
 
   /**
-   * Serves one request to the plugin whose type is the first argument; or, if the second is {@code
-   * daemon}, runs the plugin's daemon.
+   * Serves one request with the plugin whose type is the first argument, or, if the second argument
+   * is {@code daemon}, runs the plugin's daemon.
    */
   public static void main(String[] args) {
     boolean daemon = args.length > 1 && args[1].equals("daemon");
@@ -41,7 +42,9 @@ public final class PluginMain {
             : serveOnce(args.length == 0 ? "" : args[0]));
   }
 
-  /** Serves the request of this process; returns its exit status. */
+  /**
+   * Serves the request of this process's environment and standard input; returns the exit status.
+   */
   static int serveOnce(String type) {
     if (EnvironmentVariables.get("CNI_COMMAND").equals(Optional.of(Verb.VERSION.name()))) {
       Warmup.json();
@@ -74,18 +77,18 @@ public final class PluginMain {
                     ErrorCode.INVALID_CONFIG,
                     "this image has no plugin of type "
                         + Json.quote(type)
-                        + "; \"cni plugins\" lists them"
+                        + "; \"cni plugins\" lists those available"
                         + describeDisabled(plugins)));
   }
 
   private static String describeDisabled(PluginRegistry plugins) {
     List<PluginRegistry.DisabledPlugin> disabled = plugins.disabled();
-    return disabled.isEmpty() ? "" : "; " + disabled;
+    return disabled.stream().map(plugin -> "; " + plugin).collect(Collectors.joining());
   }
 
   /**
-   * As for any executable, CNI_PATH decides who answers; where it leads back to this image, or
-   * nowhere, the module answers without a process.
+   * Finds a delegate on CNI_PATH, as any executable does. If the file found is this image, or if
+   * there is none, the module serves the call without another process.
    */
   private NetworkPlugin delegate(String type) throws CniException {
     Optional<Path> file = path.find(type);

@@ -18,8 +18,8 @@ final class PluginsCommand extends Subcommand {
 
   PluginsCommand() {
     super(
-        "Lists the plugins that are found, and where they come from; and what might be one, but is"
-            + " disabled, with the reason.");
+        "List available plugins and where they come from.",
+        "Also lists plugins that are disabled, with the reason.");
     spec().addOption(json);
   }
 
@@ -45,38 +45,36 @@ final class PluginsCommand extends Subcommand {
     var table = new TextTable();
     table.row("TYPE", "ORIGIN");
     var served = new HashSet<String>();
-    for (PluginRegistry.AvailablePlugin it : found) {
-      String used = served.add(it.type()) ? "" : "(not used: see above)";
-      table.row(it.type(), it.origin().toString(), used);
+    for (PluginRegistry.AvailablePlugin plugin : found) {
+      String used = served.add(plugin.type()) ? "" : "(not used: see above)";
+      table.row(plugin.type(), plugin.origin().toString(), used);
     }
     table.print(System.out);
-    for (PluginRegistry.DisabledPlugin it : disabled) {
-      System.out.println(it);
-    }
+    disabled.forEach(System.out::println);
   }
 
   private static void printJson(
       List<PluginRegistry.AvailablePlugin> found, List<PluginRegistry.DisabledPlugin> disabled) {
     ArrayNode array = JsonNodeFactory.instance.arrayNode();
     var served = new HashSet<String>();
-    for (PluginRegistry.AvailablePlugin it : found) {
-      boolean executable = it.origin().source() == PluginSource.EXECUTABLE;
+    for (PluginRegistry.AvailablePlugin plugin : found) {
+      PluginSource source = plugin.origin().source();
       array
           .addObject()
-          .put("type", it.type())
-          .put("origin", it.origin().toString())
-          .put("kind", executable ? "executable" : "module")
-          .put("place", it.origin().source().toString())
-          .put("used", served.add(it.type()));
+          .put("type", plugin.type())
+          .put("origin", plugin.origin().toString())
+          .put("kind", source == PluginSource.EXECUTABLE ? "executable" : "module")
+          .put("place", source.toString())
+          .put("used", served.add(plugin.type()));
     }
-    for (PluginRegistry.DisabledPlugin it : disabled) {
+    for (PluginRegistry.DisabledPlugin plugin : disabled) {
       array
           .addObject()
-          .put("type", it.name())
-          .put("origin", it.location())
+          .put("type", plugin.name())
+          .put("origin", plugin.location())
           .put("kind", "module")
           .put("used", false)
-          .put("disabled", it.reason());
+          .put("disabled", plugin.reason());
     }
     System.out.println(Json.pretty(array));
   }

@@ -23,7 +23,7 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 
-/** {@code cni run}: what CNI's priv-net-run.sh and docker-run.sh do. */
+/** {@code cni run}: the counterpart of CNI's priv-net-run.sh and docker-run.sh. */
 final class RunCommand extends Subcommand {
   private static final int EXIT_CANNOT_START = 126;
   private static final int EXIT_SIGNAL_BASE = 128;
@@ -34,19 +34,19 @@ final class RunCommand extends Subcommand {
   private final OptionSpec networkNames =
       listOption("-n", "--network")
           .paramLabel("NAME")
-          .description("A network to join; may be repeated. By default all that are configured.")
+          .description("Network to attach to; may be repeated; default: all configured networks.")
           .build();
   private final OptionSpec existingNamespace =
       OptionSpec.builder("--with")
           .type(String.class)
           .paramLabel("PID|NAME|PATH")
           .description(
-              "Join the namespace of that process, or an existing one by its name or path, instead"
-                  + " of making one.")
+              "Use the network namespace of this process, or an existing one by name or path, instead"
+                  + " of a new one.")
           .build();
   private final PositionalParamSpec command =
       parameters(1, "COMMAND")
-          .description("The command and its arguments, best after \"--\".")
+          .description("Command and its arguments, preferably after \"--\".")
           .build();
 
   private final Rollback cleanup = new Rollback();
@@ -54,7 +54,10 @@ final class RunCommand extends Subcommand {
   private final Thread main = Thread.currentThread();
   private @Nullable ChildProcess process;
 
-  /** Guards what the main thread is doing; this itself guards what has to be cleaned up. */
+  /**
+   * Guards {@link #working} and {@link #interrupted}. The monitor of this object guards {@link
+   * #cleanup}, {@link #process} and {@link #cleanedUp}, and is held while an ADD runs.
+   */
   private final Object stateLock = new Object();
 
   private boolean working = true;
@@ -63,24 +66,23 @@ final class RunCommand extends Subcommand {
 
   RunCommand() {
     super(
-        "Runs a command in a network namespace of its own, or in that of a process or name, joined to"
-            + " networks.",
-        "The first network is eth0 there, the next eth1, and so on. What this made is removed when"
-            + " the command ends or is interrupted.");
+        "Run a command in a network namespace attached to networks.",
+        "The namespace is new, or given by --with. The first network becomes eth0, the next eth1, and so on. The attachments and the new namespace"
+            + " are removed when the command ends or is interrupted.");
     spec().addOption(networkNames).addOption(existingNamespace).addPositional(command);
-    // What follows the command to run belongs to it, options included.
+    // Everything after the command belongs to it, options included.
     spec().parser().stopAtPositional(true);
     spec()
         .usageMessage()
         .footerHeading("%nExit status:%n")
         .footer(
-            "  That of the command; 128 and the signal's number if a signal ended it;",
-            "  1 if the namespace could not be set up, 126 if the command could not be started.");
+            "  that of the command; 128 plus the signal number if a signal ended it;",
+            "  126 if the command could not be started; 1 if the namespace could not be set up");
   }
 
   @Override
   public Integer call() throws Exception {
-    // A signal ends the JVM: the hook does the cleaning up then.
+    // A signal starts the JVM's shutdown; the hook then cleans up.
     var hook = new Thread(this::onShutdown, "cni-run-cleanup");
     Runtime.getRuntime().addShutdownHook(hook);
     try {
@@ -109,7 +111,7 @@ final class RunCommand extends Subcommand {
   private synchronized Cni open() throws CniException, IOException {
     requireNotInterrupted();
     Cni cni = host.openResident();
-    cleanup.add(cni::close); // at last: what it keeps for the command is given back before
+    cleanup.add(cni::close); // runs last: the attachments are deleted before
     return cni;
   }
 
@@ -117,7 +119,7 @@ final class RunCommand extends Subcommand {
     requireNotInterrupted();
     NetNs netns = NetNs.create(id);
     cleanup.add(() -> NetNs.delete(id));
-    // What the command left running would keep the namespace, with no name to find it by.
+    // Processes left behind by the command would keep the namespace alive without a name.
     NetNs.Identity identity = netns.identity();
     cleanup.add(() -> NamespacePaths.killProcessesIn(identity));
     return netns;
@@ -144,7 +146,7 @@ final class RunCommand extends Subcommand {
   private synchronized void join(Network network, Attachment attachment)
       throws CniException, IOException {
     requireNotInterrupted();
-    cleanup.add(() -> network.delete(attachment)); // also what an interrupt cut off
+    cleanup.add(() -> network.delete(attachment)); // also after an ADD that was interrupted
     network.add(attachment);
   }
 
@@ -165,15 +167,15 @@ final class RunCommand extends Subcommand {
   }
 
   private int await(ChildProcess started) throws IOException, InterruptedException {
-    boolean gone = false;
-    while (!gone) {
+    boolean exited = false;
+    while (!exited) {
       try {
-        gone = started.communicate(POLL_TIMEOUT);
+        exited = started.communicate(POLL_TIMEOUT);
       } catch (InterruptedException e) {
         if (!interrupted) {
           throw e;
         }
-        // the hook ends the command, and this thread sees it end
+        // the shutdown hook ends the command; keep waiting for its exit
       }
     }
     processEnded.countDown();
@@ -188,7 +190,7 @@ final class RunCommand extends Subcommand {
     }
   }
 
-  /** Ends what is going on, an ADD as well, and takes everything back. */
+  /** Interrupts the main thread, also during an ADD, and cleans up. */
   private void onShutdown() {
     synchronized (stateLock) {
       interrupted = true;
@@ -199,7 +201,7 @@ final class RunCommand extends Subcommand {
     cleanUp();
   }
 
-  /** From here on an interrupt would only keep the main thread from cleaning up. */
+  /** Prevents {@link #onShutdown} from interrupting the main thread while it cleans up. */
   private void stopWorking() {
     synchronized (stateLock) {
       working = false;
@@ -207,7 +209,7 @@ final class RunCommand extends Subcommand {
     }
   }
 
-  /** Ends the command if it still runs, and takes everything back; the second call does nothing. */
+  /** Ends the command if it still runs and undoes everything; a second call does nothing. */
   private synchronized void cleanUp() {
     interrupted = true;
     if (cleanedUp) {
@@ -218,23 +220,23 @@ final class RunCommand extends Subcommand {
       terminateProcess(process);
     }
     var failure = cleanup.undoAfter(new IOException("cleaning up"));
-    for (Throwable also : failure.getSuppressed()) {
-      System.err.println("cni: while cleaning up: " + also.getMessage());
+    for (Throwable suppressed : failure.getSuppressed()) {
+      System.err.println("cni: while cleaning up: " + suppressed.getMessage());
     }
   }
 
-  /** The thread that waits for the command goes on while the JVM shuts down. */
-  private void terminateProcess(ChildProcess running) {
+  /** Ends the command; the main thread keeps waiting for its exit while the JVM shuts down. */
+  private void terminateProcess(ChildProcess child) {
     try {
       if (processEnded.getCount() > 0) {
-        running.terminate();
+        child.terminate();
       }
       if (!processEnded.await(TERMINATE_TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
-        running.kill();
+        child.kill();
         processEnded.await();
       }
     } catch (InterruptedException e) {
-      running.kill();
+      child.kill();
       Thread.currentThread().interrupt();
     }
   }

@@ -17,9 +17,9 @@ final class ShowCommand extends Subcommand {
 
   ShowCommand() {
     super(
-        "Draws a network's chain of plugins: who serves each type, in which versions of the"
-            + " specification, and whom it delegates to.",
-        "ADD and CHECK go down the chain, DEL goes up.");
+        "Show a network's plugin chain.",
+        "For each plugin: its origin, its specification versions, its capabilities and its ipam plugin."
+            + " ADD and CHECK run from top to bottom, DEL from bottom to top.");
   }
 
   @Override
@@ -70,12 +70,12 @@ final class ShowCommand extends Subcommand {
   }
 
   private static String[] row(
-      String drawn, String type, List<PluginRegistry.AvailablePlugin> available, String note) {
+      String label, String type, List<PluginRegistry.AvailablePlugin> available, String note) {
     Optional<PluginRegistry.AvailablePlugin> found =
         available.stream().filter(it -> it.type().equals(type)).findFirst();
     return found.isEmpty()
-        ? new String[] {drawn, "not found, neither a module nor an executable", "", note}
-        : new String[] {drawn, found.get().origin().toString(), versions(found.get()), note};
+        ? new String[] {label, "not found, neither a module nor an executable", "", note}
+        : new String[] {label, found.get().origin().toString(), versions(found.get()), note};
   }
 
   private static String versions(PluginRegistry.AvailablePlugin plugin) {
@@ -83,7 +83,7 @@ final class ShowCommand extends Subcommand {
       List<SpecVersion> versions = plugin.plugin().versions().stream().sorted().toList();
       return versions.getFirst() + " to " + versions.getLast();
     } catch (CniException e) {
-      return "does not tell its versions";
+      return "versions unknown";
     }
   }
 }

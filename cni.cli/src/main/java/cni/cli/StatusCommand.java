@@ -7,7 +7,7 @@ final class StatusCommand extends Subcommand {
   private final NetworkOptions options = new NetworkOptions(spec());
 
   StatusCommand() {
-    super("Asks a network whether it could serve an ADD now; silent if it could.");
+    super("Check that a network is ready for ADD.", "Prints nothing if it is.");
     NetworkOptions.addUnusedNamespace(spec());
   }
 

@@ -8,23 +8,24 @@ import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 
 /**
- * A command of {@code cni}. What its line may contain is said by picocli's model and not by
- * annotations: the JDK spins a class for each kind of annotation, and more for the fields that have
- * them, which takes a process 30 ms.
+ * A command of {@code cni}. Options and parameters are declared with picocli's programmatic model
+ * instead of annotations: for each annotation type the JDK generates a class, and more for the
+ * annotated fields, which takes a process 30 ms.
  */
 abstract class Subcommand implements Callable<Integer> {
   private final CommandSpec spec = CommandSpec.wrapWithoutInspection(this);
 
   /**
-   * Makes a command that has no options but those that all have.
+   * Creates a command with the common options only.
    *
-   * @param description of what it does, for its help
+   * @param description the paragraphs of its help; the first is also its entry in {@code cni
+   *     --help}
    */
   Subcommand(String... description) {
     describe(spec, description);
   }
 
-  /** Gives a command its description, and the options that all have. */
+  /** Sets a command's description and adds the common options. */
   static void describe(CommandSpec spec, String... description) {
     spec.usageMessage().description(description);
     spec.addOption(
@@ -40,12 +41,12 @@ abstract class Subcommand implements Callable<Integer> {
     spec.version("cni " + Image.version(), "CNI specification " + SpecVersion.CURRENT);
   }
 
-  /** What picocli knows of it. */
+  /** Returns picocli's model of this command. */
   final CommandSpec spec() {
     return spec;
   }
 
-  /** An option that is there or not. */
+  /** Creates an option without a value, false by default. */
   static OptionSpec flag(String name, String description) {
     return OptionSpec.builder(name)
         .type(boolean.class)
@@ -54,7 +55,7 @@ abstract class Subcommand implements Callable<Integer> {
         .build();
   }
 
-  /** An option that may be given several times, each time with a word. */
+  /** Starts an option that takes a string and may be repeated. */
   static OptionSpec.Builder listOption(String... names) {
     return OptionSpec.builder(names)
         .type(List.class)
@@ -62,7 +63,7 @@ abstract class Subcommand implements Callable<Integer> {
         .initialValue(List.of());
   }
 
-  /** A word at a place among those that are no options; there has to be one. */
+  /** Starts a required positional parameter at an index. */
   static PositionalParamSpec.Builder requiredParameter(int index, String label) {
     return PositionalParamSpec.builder()
         .index(String.valueOf(index))
@@ -71,12 +72,12 @@ abstract class Subcommand implements Callable<Integer> {
         .paramLabel(label);
   }
 
-  /** All words that are no options: that many at least. */
-  static PositionalParamSpec.Builder parameters(int least, String label) {
+  /** Starts the list of all positional parameters. */
+  static PositionalParamSpec.Builder parameters(int minimum, String label) {
     return PositionalParamSpec.builder()
         .index("0..*")
-        .arity(least + "..*")
-        .required(least > 0)
+        .arity(minimum + "..*")
+        .required(minimum > 0)
         .type(List.class)
         .auxiliaryTypes(String.class)
         .initialValue(List.of())

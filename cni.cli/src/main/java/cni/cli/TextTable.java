@@ -4,13 +4,13 @@ import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Columns of text, each as wide as it has to be. */
+/** Rows of text, printed in aligned columns. */
 final class TextTable {
   private static final String GAP = "  ";
 
   private final List<String[]> rows = new ArrayList<>();
 
-  /** Adds a row, which may have fewer cells than others. */
+  /** Adds a row. Rows may differ in their number of cells. */
   void row(String... cells) {
     rows.add(cells.clone());
   }

@@ -13,14 +13,14 @@ final class ValidateCommand extends Subcommand {
   private final PositionalParamSpec configuration =
       requiredParameter(0, "FILE")
           .type(Path.class)
-          .description("The configuration: .conflist, .conf or .json.")
+          .description("Configuration file: .conflist, .conf or .json.")
           .build();
 
   ValidateCommand() {
     super(
-        "Checks a network's configuration: that it can be read, that its plugins exist, and that they"
-            + " support its version.",
-        "Prints the version that it would be used with and the capabilities that it asks for.");
+        "Validate a network configuration file.",
+        "Checks the syntax, that the plugins exist, and that they support the version. Prints the"
+            + " negotiated version and the capabilities that the configuration declares.");
     spec().addPositional(configuration);
   }
 

@@ -13,11 +13,12 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 final class VersionCommand extends Subcommand {
   private final HostOptions host = new HostOptions(spec());
   private final PositionalParamSpec type =
-      requiredParameter(0, "TYPE").description("The plugin's type, such as bridge.").build();
-  private final OptionSpec json = flag("--json", "Print JSON, as the plugin itself would.");
+      requiredParameter(0, "TYPE").description("Plugin type, such as bridge.").build();
+  private final OptionSpec json =
+      flag("--json", "Print the plugin's own answer to VERSION as JSON.");
 
   VersionCommand() {
-    super("Tells which versions of the specification a plugin supports.");
+    super("Print the specification versions that a plugin supports.");
     spec().addPositional(type).addOption(json);
   }
 

@@ -22,7 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The image's dhcp: the daemon as a command, under a service manager, and with one-shot calls. */
+/** The image's DHCP daemon: as a command, as an executable, and with systemd socket activation. */
 @KernelTest(commands = {"dnsmasq", "systemd-socket-activate"})
 class DhcpDaemonIT {
   private static final String RANGE = "--dhcp-range=192.0.2.50,192.0.2.60,255.255.255.0,10m";
@@ -62,11 +62,11 @@ class DhcpDaemonIT {
         .start();
   }
 
-  private List<String> command(String way) {
+  private List<String> command(String mode) {
     String leases = host.ipamData().resolve("kept").toString();
     String cni = ImageRunner.IMAGE.resolve("bin/cni").toString();
     String dhcp = host.executables().resolve("dhcp").toString();
-    return switch (way) {
+    return switch (mode) {
       case "command" ->
           List.of(cni, "dhcp", "daemon", "-socketpath", socket.toString(), "-leases", leases);
       case "executable" -> List.of(dhcp, "daemon", "-socketpath=" + socket, "-leases=" + leases);
@@ -84,11 +84,11 @@ class DhcpDaemonIT {
 
   @ParameterizedTest
   @ValueSource(strings = {"command", "executable", "service manager"})
-  void oneShotCallsUseTheDaemonsLeases(String way) throws Exception {
+  void oneShotCallsUseTheDaemonsLeases(String mode) throws Exception {
     network(",\"daemonSocketPath\":\"" + socket + "\"");
     var run = new ImageRunner(host);
     assertEquals(0, run.cni(Map.of(), "install", "--dir", host.executables().toString()).status());
-    Process daemon = daemon(command(way));
+    Process daemon = daemon(command(mode));
     try {
       for (int i = 0; i < 200 && !Files.exists(socket); i++) {
         Thread.sleep(50);
@@ -102,9 +102,9 @@ class DhcpDaemonIT {
       server.awaitLog("DHCPRELEASE");
     } finally {
       daemon.destroy();
-      assertTrue(daemon.waitFor(20, TimeUnit.SECONDS), "a signal ends it");
+      assertTrue(daemon.waitFor(20, TimeUnit.SECONDS), "SIGTERM does not end the daemon");
     }
-    if (!way.equals("service manager")) {
+    if (!mode.equals("service manager")) {
       assertFalse(Files.exists(socket));
     }
   }

@@ -25,7 +25,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The firewall plugin beside a firewalld on a message bus of its own. */
+/**
+ * The firewall plugin with firewalld on a private D-Bus bus. The plugin runs in the image's
+ * command, inside the host's namespace and with DBUS_SYSTEM_BUS_ADDRESS, as firewalld is only used
+ * in the process's own namespace.
+ */
 @KernelTest(commands = {"firewalld", "dbus-daemon", "nft"})
 class FirewalldIT {
   private static final String BUS =
@@ -95,10 +99,10 @@ class FirewalldIT {
       }
       Thread.sleep(100);
     }
-    throw new AssertionError("the daemon does not come up");
+    throw new AssertionError("the daemon does not start within 20 seconds");
   }
 
-  /** The status of asking whether zone "trusted" has a source: 0 if so, 1 if not. */
+  /** Returns the exit status of firewall-cmd --query-source: 0 if zone trusted has it, 1 if not. */
   private int querySource(String source) throws IOException {
     return TestBed.tryRun(
             host.netns(),
@@ -123,7 +127,7 @@ class FirewalldIT {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"", ", \"backend\": \"firewalld\""}) // it is found, or asked for
+  @ValueSource(strings = {"", ", \"backend\": \"firewalld\""}) // detected, or configured
   void containerAddressesAreSourcesOfTheZone(String backend) throws Exception {
     host.network(
         "n",

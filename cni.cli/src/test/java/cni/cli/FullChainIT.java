@@ -23,14 +23,14 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** The chain that people run, as a process: killed, traced, started again. */
+/** A full chain run by the image: killed at each step, collected, traced for started processes. */
 @KernelTest(commands = {"nft", "tc", "strace"})
 class FullChainIT {
   private static final String PORTS =
       "{\"portMappings\":[{\"hostPort\":8080,\"containerPort\":80,\"protocol\":\"udp\"}]}";
   private static final int ROUNDS = 3;
 
-  /** What the steps of the chain leave on the host, one after the other. */
+  /** Text in the host's state that appears after each step of the chain, in order. */
   private static final List<String> STEP_MARKERS =
       List.of(
           "br0:",
@@ -95,18 +95,19 @@ class FullChainIT {
   void gcRemovesEverythingLeftByKilledAdd() throws Exception {
     var random = new Random(11);
     for (int round = 0; round < ROUNDS; round++) {
-      for (String trace : STEP_MARKERS) {
+      for (String marker : STEP_MARKERS) {
         try (ChildProcess process = image.start(Map.of(), commandLine("add"))) {
           long deadline = System.nanoTime() + ImageRunner.TIMEOUT.toNanos();
-          while (!state().contains(trace)) {
+          while (!state().contains(marker)) {
             assertTrue(
-                System.nanoTime() < deadline, () -> trace + " does not appear: " + describeState());
+                System.nanoTime() < deadline,
+                () -> marker + " does not appear: " + describeState());
           }
-          Thread.sleep(random.nextInt(20)); // on to the next step, or not
+          Thread.sleep(random.nextInt(20)); // sometimes into the next step
           process.kill();
         }
         run("gc");
-        assertTrue(isClean(), () -> "after " + trace + ": " + describeState());
+        assertTrue(isClean(), () -> "after " + marker + ": " + describeState());
         host.assertNothingLeft("n", a);
         assertEquals(List.of(), TestBed.linkNames(host.netns(), "ifb"));
         assertEquals("", TestBed.run(a, "ip", "rule", "list", "table", "100"));

@@ -22,7 +22,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** The command as it is shipped: the image, which runs on the module path and without a JDK. */
+/** The command as shipped: the image, which runs on the module path and without a JDK. */
 @KernelTest
 class ImageIT {
   private TestHost host;
@@ -40,9 +40,9 @@ class ImageIT {
     host.close();
   }
 
-  private ImageRunner.CommandOutput cni(Map<String, String> more, String... arguments)
+  private ImageRunner.CommandOutput cni(Map<String, String> variables, String... arguments)
       throws Exception {
-    return new ImageRunner(host).cni(more, arguments);
+    return new ImageRunner(host).cni(variables, arguments);
   }
 
   private ImageRunner.CommandOutput cni(String... arguments) throws Exception {
@@ -62,10 +62,10 @@ class ImageIT {
     assertEquals(0, checked.status(), checked::err);
     assertEquals("", checked.out());
     TestBed.run(a, "ip", "addr", "del", "10.50.0.2/24", "dev", "net1");
-    ImageRunner.CommandOutput differs = cni("check", "n", path, "--ifname", "net1");
-    assertEquals(1, differs.status());
-    assertTrue(differs.err().contains("10.50.0.2/24 is missing"), differs::err);
-    assertEquals(999, differs.json().get("code").intValue());
+    ImageRunner.CommandOutput mismatch = cni("check", "n", path, "--ifname", "net1");
+    assertEquals(1, mismatch.status());
+    assertTrue(mismatch.err().contains("10.50.0.2/24 is missing"), mismatch::err);
+    assertEquals(999, mismatch.json().get("code").intValue());
     assertEquals(0, cni("del", "n", path, "-i", "net1").status());
     assertEquals(0, cni("del", "n", path, "-i", "net1").status());
     host.assertNothingLeft("n", a);
@@ -175,7 +175,7 @@ class ImageIT {
     ImageRunner.CommandOutput demo = cni("demo");
     assertEquals(0, demo.status(), demo::err);
     assertEquals(8, demo.out().lines().filter(line -> line.endsWith("answers")).count());
-    assertTrue(demo.out().contains("ADD cni-demo-a-"), demo::out); // noted by the executable
+    assertTrue(demo.out().contains("ADD cni-demo-a-"), demo::out); // written by the journal plugin
     assertEquals(before, TestBed.run(host.netns(), "ip", "netns", "list"));
   }
 
@@ -191,7 +191,7 @@ class ImageIT {
         assertFalse(process.communicate(Duration.ofMillis(20)), process::errorOutput);
       }
       process.terminate();
-      assertTrue(process.communicate(Duration.ofSeconds(20)), "it waits for the plugin");
+      assertTrue(process.communicate(Duration.ofSeconds(20)), "run still waits for the plugin");
     }
     host.assertNothingLeft("n");
     assertFalse(TestBed.run(host.netns(), "ip", "netns", "list").contains("cni-run-"));
@@ -213,7 +213,9 @@ class ImageIT {
       ImageRunner.CommandOutput process =
           cni("run", "--with", pid, "--", "ping", "-c1", "10.50.0.1");
       assertTrue(process.out().contains(" 0% packet loss"), process::err);
-      assertFalse(sleeper.communicate(Duration.ZERO), "what was there before has been ended");
+      assertFalse(
+          sleeper.communicate(Duration.ZERO),
+          "a process that was in the namespace before was killed");
     }
     host.assertNothingLeft("n", a);
     ImageRunner.CommandOutput gone = cni("run", "--with", "999999999", "--", "true");

@@ -18,27 +18,27 @@ import java.util.Map;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Runs of what the image has, in the host's namespace and with an environment that knows of no
- * Java.
+ * Runs the image's command and plugins in the host's namespace, with an environment that contains
+ * no JDK.
  */
 record ImageRunner(TestHost host) {
   static final Path IMAGE = Path.of("target", "image").toAbsolutePath();
   static final Duration TIMEOUT = Duration.ofMinutes(3);
 
-  /** What a run printed. */
+  /** The exit status and the output of a run. */
   record CommandOutput(int status, String out, String err) {
     ObjectNode json() throws CniException {
       return Json.parse(out, "standard output");
     }
   }
 
-  /** Starts the command. */
-  ChildProcess start(Map<String, String> more, String... arguments) throws KernelException {
-    return start(IMAGE.resolve("bin/cni"), more, "", arguments);
+  /** Starts the command without waiting for it. */
+  ChildProcess start(Map<String, String> variables, String... arguments) throws KernelException {
+    return start(IMAGE.resolve("bin/cni"), variables, "", arguments);
   }
 
   private ChildProcess start(
-      Path program, Map<String, String> more, String input, String... arguments)
+      Path program, Map<String, String> variables, String input, String... arguments)
       throws KernelException {
     List<String> command = new ArrayList<>(List.of(program.toString()));
     command.addAll(List.of(arguments));
@@ -46,7 +46,7 @@ record ImageRunner(TestHost host) {
     environment.put("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     environment.put("NETCONFPATH", host.networks().toString());
     environment.put("CNI_PATH", host.executables().toString());
-    environment.putAll(more);
+    environment.putAll(variables);
     return host.netns()
         .<ChildProcess, KernelException>call(
             () ->
@@ -57,18 +57,18 @@ record ImageRunner(TestHost host) {
                     1 << 20));
   }
 
-  CommandOutput cni(Map<String, String> more, String... arguments) throws Exception {
+  CommandOutput cni(Map<String, String> variables, String... arguments) throws Exception {
     List<String> all = new ArrayList<>(List.of(arguments));
     if (!List.of("--help", "--version", "demo", "completion", "install", "new-plugin")
         .contains(arguments[0])) {
       all.addAll(1, List.of("--cache", host.cache().toString()));
     }
-    try (ChildProcess process = start(more, all.toArray(String[]::new))) {
+    try (ChildProcess process = start(variables, all.toArray(String[]::new))) {
       return awaitExit(process, all.toString());
     }
   }
 
-  /** Runs a plugin as a runtime does. */
+  /** Runs a plugin executable as a runtime does. */
   CommandOutput plugin(Path executable, Map<String, String> environment, String input)
       throws Exception {
     try (ChildProcess process = start(executable, environment, input)) {
@@ -76,9 +76,11 @@ record ImageRunner(TestHost host) {
     }
   }
 
-  private static CommandOutput awaitExit(ChildProcess process, String what) throws Exception {
+  private static CommandOutput awaitExit(ChildProcess process, String description)
+      throws Exception {
     assertTrue(
-        process.communicate(TIMEOUT), () -> what + " does not end: " + process.errorOutput());
+        process.communicate(TIMEOUT),
+        () -> description + " does not end: " + process.errorOutput());
     return new CommandOutput(
         process.exitStatus().orElse(-1), process.output(), process.errorOutput());
   }

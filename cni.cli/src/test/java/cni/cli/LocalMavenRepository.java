@@ -9,8 +9,8 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /**
- * A local repository of Maven in which this build's own modules are, as "mvn install" would put
- * them there, beside what the build itself has been made with. Projects are built from it offline.
+ * A local Maven repository that holds this build's modules, as "mvn install" would put them there,
+ * and links to the dependencies of the build. Projects are built from it offline.
  */
 final class LocalMavenRepository {
   private static final String VERSION = "0.1.0-SNAPSHOT";
@@ -18,15 +18,15 @@ final class LocalMavenRepository {
   private final Path directory;
   private final Path project;
 
-  /** Makes it in a directory that is there and empty. */
+  /** Fills an existing, empty directory. */
   LocalMavenRepository(Path directory) throws IOException {
     this.directory = directory;
     this.project = Path.of("..").toRealPath(); // tests run in the module's directory
-    Path used =
+    Path buildRepository =
         Path.of(
             System.getProperty(
                 "maven.repo.local", System.getProperty("user.home") + "/.m2/repository"));
-    try (DirectoryStream<Path> groups = Files.newDirectoryStream(used)) {
+    try (DirectoryStream<Path> groups = Files.newDirectoryStream(buildRepository)) {
       for (Path group : groups) {
         Path name = group.getFileName();
         if (Files.isDirectory(group) && !name.toString().equals("cni")) {
@@ -47,28 +47,32 @@ final class LocalMavenRepository {
   }
 
   private void put(String artifact, Path pom, List<Path> jars) throws IOException {
-    Path place = directory.resolve("cni/" + artifact + "/" + VERSION);
-    Files.createDirectories(place);
-    Files.copy(pom, place.resolve(artifact + "-" + VERSION + ".pom"));
+    Path target = directory.resolve("cni/" + artifact + "/" + VERSION);
+    Files.createDirectories(target);
+    Files.copy(pom, target.resolve(artifact + "-" + VERSION + ".pom"));
     for (Path jar : jars) {
-      Files.copy(jar, place.resolve(String.valueOf(jar.getFileName())));
+      Files.copy(jar, target.resolve(String.valueOf(jar.getFileName())));
     }
   }
 
-  /** The root of this project. */
+  /** Returns the root of this project. */
   Path project() {
     return project;
   }
 
-  /** Runs Maven offline in a directory; what it printed is in the error if it fails. */
-  void maven(Path where, String... arguments) throws IOException, InterruptedException {
+  /**
+   * Runs Maven offline in a directory.
+   *
+   * @throws AssertionError with Maven's output if it fails or takes more than five minutes
+   */
+  void maven(Path projectDirectory, String... arguments) throws IOException, InterruptedException {
     List<String> command =
         new ArrayList<>(List.of("mvn", "-B", "-o", "-Dmaven.repo.local=" + directory));
     command.addAll(List.of(arguments));
     Path log = directory.resolve("log");
     Process process =
         new ProcessBuilder(command)
-            .directory(where.toFile())
+            .directory(projectDirectory.toFile())
             .redirectErrorStream(true)
             .redirectOutput(log.toFile())
             .start();

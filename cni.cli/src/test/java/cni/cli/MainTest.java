@@ -2,18 +2,22 @@ package cni.cli;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What the command makes of its line before it does anything. */
+/** Parsing of the command line: usage, versions and errors, before a command does anything. */
 class MainTest {
   private final ByteArrayOutputStream out = new ByteArrayOutputStream();
   private final ByteArrayOutputStream err = new ByteArrayOutputStream();
@@ -82,7 +86,7 @@ class MainTest {
         "conformance; Missing required parameter: 'TYPE|PATH'",
         "conformance bridge --patience soon; 'soon' is not an int",
         "install bridge; Missing required option: '--dir=DIR'",
-        "dhcp; Say \"daemon\".",
+        "dhcp; Missing word \"daemon\"",
         "list n; Unmatched argument at index 1: 'n'",
         "list --timeout; Missing required parameter for option '--timeout' (TIME)",
         "list --order nowhere; nowhere is none of [built-in, directory, executable]",
@@ -98,7 +102,7 @@ class MainTest {
   @Test
   void missingCommandPrintsUsage() {
     assertEquals(2, Main.execute());
-    assertTrue(err.toString(UTF_8).contains("Say what to do"), err::toString);
+    assertTrue(err.toString(UTF_8).contains("Missing command"), err::toString);
     assertTrue(err.toString(UTF_8).contains("Examples:"), err::toString);
   }
 
@@ -109,5 +113,18 @@ class MainTest {
     err.reset();
     assertEquals(2, Main.execute("list", "--order", "built-in", "--order", "executable,elsewhere"));
     assertTrue(err.toString(UTF_8).contains("elsewhere is none of"), err::toString);
+  }
+
+  @Test
+  void invalidCapabilityArgsAreNamedByTheirOption(@TempDir Path networks) throws Exception {
+    Files.writeString(
+        networks.resolve("n.conflist"),
+        "{\"cniVersion\":\"1.1.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"loopback\"}]}");
+    int status =
+        Main.execute(
+            "add", "--networks", networks.toString(), "--capability-args", "[", "n", "/no/such");
+    assertEquals(1, status);
+    assertTrue(err.toString(UTF_8).contains("--capability-args"), err::toString);
+    assertFalse(err.toString(UTF_8).contains("CAP_ARGS"), err::toString);
   }
 }

@@ -29,7 +29,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The image's plugins as executables, for whoever speaks the execution protocol. */
+/** The image's plugins as executables, called by the CNI execution protocol. */
 @KernelTest
 class PluginExecutablesIT {
   private static final String HOST_LOCAL =
@@ -61,7 +61,7 @@ class PluginExecutablesIT {
     return host.builder().preferExecutables("bridge", "host-local", "loopback", "tuning").build();
   }
 
-  /** Every version, every verb, three plugins, as modules and as executables. */
+  /** All verbs of three plugins, as modules and as executables. */
   @ParameterizedTest
   @ValueSource(strings = {"0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"})
   void everySpecVersionAndVerbWorksAsModuleAndAsExecutable(String version) throws Exception {
@@ -73,9 +73,9 @@ class PluginExecutablesIT {
         Network network = cni.network("n");
         Result result = network.add(attachment(a));
         assertFalse(result.ips().isEmpty());
-        String kept =
+        String cached =
             Files.readString(host.cache().resolve("results").resolve(host.results().getFirst()));
-        assertTrue(kept.contains("\"result\":{\"cniVersion\":\"" + version + "\""), kept);
+        assertTrue(cached.contains("\"result\":{\"cniVersion\":\"" + version + "\""), cached);
         if (plugin.contains("bridge")) {
           assertTrue(Probe.ping(a, "10.50.0.1") && Probe.ping(a, "fd50::1"));
         }
@@ -99,13 +99,13 @@ class PluginExecutablesIT {
     var run = new ImageRunner(host);
     Path bridge = host.executables().resolve("bridge");
     assertTrue(Files.isSymbolicLink(bridge));
-    assertEquals(0, run.cni(Map.of(), "install", "--dir", bin()).status()); // once more
+    assertEquals(0, run.cni(Map.of(), "install", "--dir", bin()).status()); // can be repeated
     Files.delete(bridge);
-    Files.writeString(bridge, "somebody else's");
+    Files.writeString(bridge, "another program");
     ImageRunner.CommandOutput refused = run.cni(Map.of(), "install", "--dir", bin());
     assertEquals(4, refused.json().get("code").intValue(), refused::err);
     assertTrue(refused.err().contains(bridge.toString()), refused::err);
-    assertEquals("somebody else's", Files.readString(bridge));
+    assertEquals("another program", Files.readString(bridge));
     assertEquals(0, run.cni(Map.of(), "install", "--dir", bin(), "--force", "bridge").status());
     assertTrue(Files.isSymbolicLink(bridge));
     host.script("other", "exit 0");
@@ -128,7 +128,7 @@ class PluginExecutablesIT {
     Result result = executables().network("n").add(attachment(a));
     assertEquals("10.50.0.99/24", result.ips().getFirst().address().toString());
     executables().network("n").delete(attachment(a));
-    Files.delete(hostLocal); // then the image's own
+    Files.delete(hostLocal); // without an executable the image's own module serves it
     Result own = executables().network("n").add(attachment(a));
     assertEquals("10.50.0.2/24", own.ips().getFirst().address().toString());
     executables().network("n").delete(attachment(a));
@@ -205,8 +205,8 @@ class PluginExecutablesIT {
                 "CNI_NETNS", host.netns().path().toString()));
     assertEquals(8, run.plugin(loopback, environment, config).json().get("code").intValue());
     environment.put("CNI_NETNS_OVERRIDE", "1");
-    ImageRunner.CommandOutput meant = run.plugin(loopback, environment, config);
-    assertEquals("127.0.0.1/8", meant.json().at("/ips/0/address").asString(), meant::err);
+    ImageRunner.CommandOutput overridden = run.plugin(loopback, environment, config);
+    assertEquals("127.0.0.1/8", overridden.json().at("/ips/0/address").asString(), overridden::err);
   }
 
   @Test
@@ -264,7 +264,7 @@ class PluginExecutablesIT {
     assertTrue(TestBed.run(host.netns(), cni, "plugins").contains("module mine"));
   }
 
-  /** The annotations, which are needed to compile and not to run. */
+  /** Returns the jar of the annotations, which is needed to compile but not to run. */
   private static String jspecify() {
     return List.of(System.getProperty("java.class.path").split(":", -1)).stream()
         .filter(entry -> entry.contains("jspecify"))

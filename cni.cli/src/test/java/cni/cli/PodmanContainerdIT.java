@@ -13,8 +13,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /**
- * Programs that nobody here wrote run containers with the image's plugins as their executables, and
- * share the cache with us: Podman, whose libcni speaks 0.4.0 here, and containerd, with 1.0.0.
+ * Podman (network version 0.4.0) and containerd (1.0.0) run containers with the image's plugins
+ * installed as executables, and share the result cache with the {@code cni} command.
  */
 class PodmanContainerdIT {
   private TestBed bed;
@@ -46,12 +46,12 @@ class PodmanContainerdIT {
             bed.directory().toString());
     String text = output.text();
     assertEquals(0, output.status(), text);
-    // In the second container: tuned, and it reaches itself and the first one.
+    // The second container has tuning's settings, and reaches itself and the first one.
     assertTrue(text.contains("mtu 1400"), text);
     assertTrue(text.contains("\n477\n"), text);
     assertEquals(3, text.lines().filter(it -> it.contains(" 0% packet loss")).count(), text);
     assertTrue(text.contains("\nserved"), text);
-    // The client's entries are read by us, and ours are used by the client.
+    // cni reads the client's cache entries, and the client uses those of cni.
     assertTrue(text.contains("checked by us"), text);
     assertTrue(text.contains("eth0") && text.contains(address), text);
     List<String> witnessed = text.lines().filter(it -> it.startsWith("witnessed: {")).toList();

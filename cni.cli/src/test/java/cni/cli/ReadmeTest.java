@@ -14,15 +14,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 
-/** The README's code is compiled here, and the same in both places. */
+/** Compiles the README's code and checks that the README contains exactly that code. */
 class ReadmeTest {
   private static final Path README = Path.of("..", "README.md");
   private static final Path THIS_FILE = Path.of("src/test/java/cni/cli/ReadmeTest.java");
 
   /**
-   * What stands between the marks is the README's code; it would work on this machine's networks.
+   * The README's code is between the marks. It is compiled, not run: it would use this machine's
+   * networks.
    */
-  @SuppressWarnings("UnusedMethod") // that it compiles is the point
+  @SuppressWarnings("UnusedMethod") // compiled only
   private static void embed() throws CniException {
     // begin
     try (Cni cni =

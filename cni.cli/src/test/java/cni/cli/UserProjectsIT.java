@@ -18,7 +18,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Projects of other people: a plugin made from the template, and a program that embeds us. */
+/** Projects of users: a plugin made from the template, and a program that embeds the library. */
 @KernelTest(commands = {"mvn"})
 class UserProjectsIT {
   private static final Path JAVA = Path.of(System.getProperty("java.home"), "bin");
@@ -53,38 +53,38 @@ class UserProjectsIT {
           TestHost.DUAL_STACK.formatted(""),
           "{ \"type\": \"label-it\", \"alias\": \"blue\" }");
       String path = a.path().toString();
-      for (Map<String, String> place :
+      for (Map<String, String> location :
           List.of(
               Map.of("CNI_MODULE_PATH", modules.toString()),
               Map.of("CNI_PATH", plugin.resolve("target/image/bin").toString()))) {
-        ImageRunner.CommandOutput added = image.cni(place, "add", "n", path);
+        ImageRunner.CommandOutput added = image.cni(location, "add", "n", path);
         assertEquals(0, added.status(), added::err);
         assertTrue(TestBed.run(a, "ip", "link", "show", "eth0").contains("alias blue"));
-        assertEquals(0, image.cni(place, "check", "n", path).status());
-        assertEquals(0, image.cni(place, "del", "n", path).status());
+        assertEquals(0, image.cni(location, "check", "n", path).status());
+        assertEquals(0, image.cni(location, "del", "n", path).status());
       }
       host.assertNothingLeft("n", a);
       ImageRunner.CommandOutput plugins =
           image.cni(Map.of("CNI_MODULE_PATH", modules.toString()), "plugins", "--json");
       assertTrue(plugins.out().contains(modules.resolve("label-it").toString()), plugins::out);
-      ImageRunner.CommandOutput examined =
+      ImageRunner.CommandOutput conformance =
           image.cni(
               Map.of(),
               "conformance",
               "--config",
-              plugin.resolve("src/test/resources/setting.json").toString(),
+              plugin.resolve("src/test/resources/conformance.json").toString(),
               plugin.resolve("target/image/bin/label-it").toString());
-      assertEquals(0, examined.status(), () -> examined.out() + examined.err());
+      assertEquals(0, conformance.status(), () -> conformance.out() + conformance.err());
     }
   }
 
-  private static List<String> names(Path where) throws IOException {
-    try (Stream<Path> files = Files.list(where)) {
+  private static List<String> names(Path directory) throws IOException {
+    try (Stream<Path> files = Files.list(directory)) {
       return files.map(file -> file.getFileName().toString()).sorted().toList();
     }
   }
 
-  /** The heads of the test reports. */
+  /** Returns the opening tags of the test reports, which hold the counts. */
   private static List<String> reports(Path plugin) throws IOException {
     List<String> heads = new ArrayList<>();
     try (Stream<Path> files = Files.walk(plugin.resolve("target/surefire-reports"))) {
@@ -99,10 +99,10 @@ class UserProjectsIT {
   @Test
   void embedderExampleRunsOnModulePathClassPathAndInImage() throws Exception {
     Path repository = Files.createDirectory(directory.resolve("repository"));
-    var own = new LocalMavenRepository(repository);
+    var maven = new LocalMavenRepository(repository);
     Path program = directory.resolve("embedder");
-    copy(own.project().resolve("examples/embedder"), program);
-    own.maven(program, "package");
+    copy(maven.project().resolve("examples/embedder"), program);
+    maven.maven(program, "package");
     String lib = program.resolve("target/lib").toString();
     String jar = program.resolve("target/embedder-1.jar").toString();
     try (var host = new TestHost()) {

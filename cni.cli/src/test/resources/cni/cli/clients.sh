@@ -1,12 +1,13 @@
-# What both client scripts share; they run as: unshare -m -n -p -f --mount-proc sh SCRIPT IMAGE WORK
-# IMAGE is the jlink image, WORK an empty directory. What they print is checked by ClientsIT.
+# Shared by podman.sh and containerd.sh, which run as
+#   unshare -m -n -p -f --mount-proc sh SCRIPT IMAGE WORK
+# IMAGE is the jlink image, WORK an empty directory. PodmanContainerdIT checks what they print.
 set -eu
 image=$1
 work=$2
 cni="$image/bin/cni"
 state=/var/lib/cni
 
-# Nothing of the machine's own is used but its programs: these are private to this script.
+# Private mounts: of the machine itself only the programs are used.
 mount --make-rprivate /
 mkdir -p "$work/etc" "$work/rootfs"
 cp -a /etc/. "$work/etc"
@@ -17,7 +18,7 @@ mkdir -p /etc/cni/net.d /etc/containers /opt/cni/bin
 rm -f /etc/cni/net.d/*
 "$cni" install --dir /opt/cni/bin >/dev/null
 
-# The last plugin of the chain is the example, which passes results on; DEL's input is kept.
+# The last plugin of the chain is the example plugin; this wrapper also records DEL's input.
 cp "${0%/*}/../../../../../../examples/plugins/journal" /opt/cni/bin/journal
 cat >/opt/cni/bin/witness <<'END'
 #!/bin/sh
@@ -44,14 +45,14 @@ network() { # network NAME VERSION PREFIX4 PREFIX6
 END
 }
 
-# A server for a few connections, and a client that looks around and asks it.
+# A TCP server, and a client that shows its interface and sysctl and connects to the server.
 server='while :; do echo served | busybox nc -l -p 7; done'
 client() { # client SERVER4 SERVER6
   echo "busybox ip link show eth0; busybox cat /proc/sys/net/core/somaxconn; busybox ping -c1 127.0.0.1;
     busybox ping -c1 $1; busybox ping6 -c1 $2; echo | busybox nc -w 5 $1 7"
 }
 
-# Reads what the client's libcni keeps, and puts an entry of our own in its place.
+# Checks the attachment in the client's cache, and replaces it by one that cni makes.
 take_over() { # take_over NETWORK ID ARGS
   netns=$("$cni" list --network "$1" --container-id "$2" | awk 'NR == 2 { print $NF }')
   "$cni" check "$1" "$netns" --container-id "$2" --args "$3"

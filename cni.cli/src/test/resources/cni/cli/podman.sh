@@ -21,7 +21,7 @@ $podman run --rm --network pnet --rootfs "$work/rootfs" /bin/sh -c "$(client 10.
 take_over pnet "$id" 'IgnoreUnknown=1;K8S_POD_NAME=one'
 $podman rm -f -t 0 one
 
-# A network as Podman makes it: bridge (ipMasq, hairpinMode), portmap, firewall, tuning.
+# A network created by Podman: bridge (ipMasq, hairpinMode), portmap, firewall, tuning.
 $podman network create --subnet 10.207.0.0/24 made >/dev/null
 $podman run -d --name two --network made -p 8081:7 --rootfs "$work/rootfs" /bin/sh -c "$server"
 for i in 1 2 3 4 5; do

@@ -11,10 +11,10 @@ import cni.api.Result;
 import cni.conformance.CheckHost.Container;
 import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.Route;
 import cni.netlink.ffm.route.RouteSocket;
-import cni.netlink.ffm.route.RtnetlinkConstants;
 import cni.testing.NetNsSnapshot;
 import java.io.IOException;
 import java.util.List;
@@ -242,8 +242,7 @@ final class AddRequirements {
 
   static boolean routeExists(Container container, Result.Route route) throws IOException {
     try (RouteSocket routing = RouteSocket.open(container.netns())) {
-      int family =
-          route.destination().isV4() ? RtnetlinkConstants.AF_INET : RtnetlinkConstants.AF_INET6;
+      IpFamily family = IpFamily.of(route.destination().address());
       Cidr wanted = route.destination().network();
       return routing.routes(family).stream()
           .anyMatch((Route it) -> it.hasDestination(wanted.address(), wanted.prefix()));

@@ -14,6 +14,7 @@ import cni.netlink.ffm.nftables.InstalledRule;
 import cni.netlink.ffm.nftables.NftablesSocket;
 import cni.netlink.ffm.nftables.Transaction;
 import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.LinkUpdate;
@@ -180,8 +181,7 @@ final class CheckStatusRequirements {
     context.markTampered();
     try (RouteSocket routing = RouteSocket.open(container.netns())) {
       for (Result.Route wanted : result.routes()) {
-        int family =
-            wanted.destination().isV4() ? RtnetlinkConstants.AF_INET : RtnetlinkConstants.AF_INET6;
+        IpFamily family = IpFamily.of(wanted.destination().address());
         var network = wanted.destination().network();
         for (Route it : routing.routes(family)) {
           if (it.hasDestination(network.address(), network.prefix())) {

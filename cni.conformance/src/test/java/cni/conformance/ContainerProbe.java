@@ -7,11 +7,11 @@ import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.nftables.InstalledChain;
 import cni.netlink.ffm.nftables.NftablesSocket;
 import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.Route;
 import cni.netlink.ffm.route.RouteSocket;
-import cni.netlink.ffm.route.RtnetlinkConstants;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -72,7 +72,7 @@ final class ContainerProbe {
         RouteSocket routing = RouteSocket.open(netns)) {
       for (JsonNode route : call.config().path("prevResult").path("routes")) {
         Cidr wanted = Cidr.parse(route.path("dst").asString(""));
-        int family = wanted.isV4() ? RtnetlinkConstants.AF_INET : RtnetlinkConstants.AF_INET6;
+        IpFamily family = IpFamily.of(wanted.address());
         if (routing.routes(family).stream()
             .noneMatch((Route it) -> it.hasDestination(wanted.address(), wanted.prefix()))) {
           return false;

@@ -22,7 +22,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** What a host is told of its attachments between operations. */
+/** The events about attachments that are published between operations. */
 @KernelTest(reference = true)
 class AttachmentEventsTest {
   private final BlockingQueue<PluginEvent> events = new LinkedBlockingQueue<>();
@@ -46,7 +46,7 @@ class AttachmentEventsTest {
 
   private void assertNext(Kind kind, String words) throws InterruptedException {
     PluginEvent event = events.poll(10, TimeUnit.SECONDS);
-    assertTrue(event != null, "nothing was told of " + words);
+    assertTrue(event != null, "no event with: " + words);
     assertEquals(kind, event.kind(), event::message);
     assertTrue(event.message().contains(words), event::message);
     assertEquals("n", event.network());
@@ -116,7 +116,7 @@ class AttachmentEventsTest {
     cni.network("n").add(attachment(b));
     cni.network("n").add(attachment(a));
     try (Subscription _ = cni.onEvent(events::add)) {
-      String address = "fd50::3/64"; // that of a; detection finds that b has it
+      String address = "fd50::3/64"; // of container a; duplicate address detection finds it on b
       TestBed.run(b, "ip", "addr", "add", address, "dev", "eth0", "nodad");
       TestBed.run(a, "sysctl", "-q", "-w", "net.ipv6.conf.eth0.accept_dad=1");
       TestBed.run(a, "ip", "addr", "del", address, "dev", "eth0");

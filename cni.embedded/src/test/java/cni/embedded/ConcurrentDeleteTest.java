@@ -27,7 +27,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** DELs of many containers at once: the kernel deletes them together, and nothing else. */
+/** Concurrent DELs, whose links the kernel deletes as groups, and no other link with them. */
 @KernelTest
 class ConcurrentDeleteTest {
   private static final int CONTAINERS = 24;
@@ -58,26 +58,26 @@ class ConcurrentDeleteTest {
   @ValueSource(strings = {"bridge", "ptp"})
   void concurrentDeletesAreGroupedAndKeepOtherLinks(String type) throws Exception {
     host.network("n", "1.1.0", "{ \"type\": \"%s\", %s }".formatted(type, IPAM));
-    NetNs stranger = host.container("stranger");
+    NetNs unrelated = host.container("unrelated");
     TestBed.run(host.netns(), "ip", "link", "add", "bridge7", "type", "bridge");
     TestBed.run(host.netns(), "ip", "link", "add", "other7", "type", "veth", "peer", "other8");
-    Path told = host.cache().resolveSibling("told");
-    Process monitor = monitor(told);
+    Path log = host.cache().resolveSibling("link-events");
+    Process monitor = monitor(log);
     try (Cni cni = host.openCni()) {
       Network network = cni.network("n");
       for (NetNs container : containers) {
         network.add(attachment(container));
       }
-      // One's end on the host was taken elsewhere, and another one's namespace is gone.
-      TestBed.run(host.netns(), "ip", "link", "set", hostEnd(network, 3), "netns", name(stranger));
+      // One host end was moved to another namespace, and one container's namespace is gone.
+      TestBed.run(host.netns(), "ip", "link", "set", hostEnd(network, 3), "netns", name(unrelated));
       NetNs.delete(name(containers.get(5)));
       deleteAll(network);
-      awaitGroupDeletion(told);
+      awaitGroupDeletion(log);
       TestBed.run(host.netns(), "ip", "link", "delete", "other7");
-      NetNs[] left =
+      NetNs[] remaining =
           containers.stream().filter(it -> it != containers.get(5)).toArray(NetNs[]::new);
-      host.assertNothingLeft("n", left);
-      assertEquals(List.of(), TestBed.linkNames(stranger, "veth"));
+      host.assertNothingLeft("n", remaining);
+      assertEquals(List.of(), TestBed.linkNames(unrelated, "veth"));
       deleteAll(network);
     } finally {
       monitor.destroy();
@@ -103,41 +103,41 @@ class ConcurrentDeleteTest {
         .orElseThrow();
   }
 
-  /** Writes down what the kernel tells of the host's links. */
+  /** Starts {@code ip monitor} for the host's links, with its output in a file. */
   private Process monitor(Path file) throws Exception {
     Process monitor =
         new ProcessBuilder("ip", "netns", "exec", name(host.netns()), "ip", "monitor", "link")
             .redirectErrorStream(true)
             .redirectOutput(file.toFile())
             .start();
-    for (int i = 0; Files.size(file) == 0; i++) { // until it has seen a change
-      assertTrue(i < 100, "ip monitor says nothing");
+    for (int i = 0; Files.size(file) == 0; i++) { // until it prints the first change
+      assertTrue(i < 100, "ip monitor prints nothing");
       TestBed.run(host.netns(), "ip", "link", "set", "bridge7", "mtu", String.valueOf(1400 + i));
       Thread.sleep(50);
     }
     return monitor;
   }
 
-  /** Most of them have been deleted as members of a group. */
-  private static void awaitGroupDeletion(Path told) throws Exception {
-    long together = 0;
-    for (int i = 0; i < 100 && together < CONTAINERS / 2; i++) {
+  /** Waits until at least half of the links have been deleted as members of a group. */
+  private static void awaitGroupDeletion(Path log) throws Exception {
+    long grouped = 0;
+    for (int i = 0; i < 100 && grouped < CONTAINERS / 2; i++) {
       Thread.sleep(50);
-      together =
-          Files.readAllLines(told).stream()
+      grouped =
+          Files.readAllLines(log).stream()
               .filter(line -> line.matches("Deleted .*veth.* group \\d{10} .*"))
               .count();
     }
-    assertTrue(together >= CONTAINERS / 2, together + " together:\n" + Files.readString(told));
+    assertTrue(grouped >= CONTAINERS / 2, grouped + " in groups:\n" + Files.readString(log));
   }
 
   private void deleteAll(Network network) throws Exception {
     var start = new CountDownLatch(1);
     try (ExecutorService executor = Executors.newFixedThreadPool(CONTAINERS)) {
-      List<Future<?>> ends = new ArrayList<>();
+      List<Future<?>> deletions = new ArrayList<>();
       for (NetNs container : containers) {
         Attachment attachment = attachment(container);
-        ends.add(
+        deletions.add(
             executor.submit(
                 () -> {
                   start.await();
@@ -146,8 +146,8 @@ class ConcurrentDeleteTest {
                 }));
       }
       start.countDown();
-      for (Future<?> end : ends) {
-        end.get();
+      for (Future<?> deletion : deletions) {
+        deletion.get();
       }
     }
   }

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** What is wrong is told, with the right code, and nothing is left behind. */
+/** Invalid input and misbehaving plugins cause errors with the right code and leave nothing. */
 @KernelTest
 class InvalidInputTest {
   private TestHost host;
@@ -131,7 +131,7 @@ class InvalidInputTest {
     assertEquals(6, broken.code());
     assertTrue(broken.getMessage().contains("broken.conflist"), broken::getMessage);
     assertTrue(broken.getMessage().contains("line 3, column"), broken::getMessage);
-    network("n"); // is still there
+    network("n"); // is not affected
     Files.createSymbolicLink(host.networks().resolve("a.conflist"), Path.of("/proc/self/mem"));
     CniException unreadable = assertThrows(CniException.class, () -> network("n"));
     assertEquals(5, unreadable.code());
@@ -160,7 +160,7 @@ class InvalidInputTest {
   void invalidConfigurationsAreRefused(String plugin, int code, String part) throws Exception {
     host.network("n", "1.0.0", plugin);
     assertAddRefused(attachment(a), code, part);
-    // What failed can always be deleted, if its plugins exist.
+    // DEL succeeds after a failed ADD if the plugins exist.
     if (!plugin.contains("no-such")) {
       network("n").delete(attachment(a));
     }
@@ -171,7 +171,7 @@ class InvalidInputTest {
     host.network("n", "1.0.0", TestHost.DUAL_STACK.formatted("\"vlan\": 5,"));
     try {
       network("n").add(attachment(a));
-      network("n").delete(attachment(a)); // a kernel with them
+      network("n").delete(attachment(a)); // on a kernel with VLAN filtering
     } catch (CniException e) {
       assertEquals(7, e.code());
       assertTrue(e.getMessage().contains("CONFIG_BRIDGE_VLAN_FILTERING"), e::getMessage);
@@ -213,7 +213,7 @@ class InvalidInputTest {
     host.script("odd", "[ $CNI_COMMAND = ADD ] || exit 0\n" + body);
     host.network("n", "1.0.0", TestHost.DUAL_STACK.formatted(""), "{ \"type\": \"odd\" }");
     assertAddRefused(attachment(a), code, part, "ADD by odd");
-    // The same at the place of the ipam plugin.
+    // The same script as the ipam plugin.
     host.network(
         "n",
         "1.0.0",
@@ -263,7 +263,7 @@ class InvalidInputTest {
         "1.0.0",
         "{ \"type\": \"bridge\", \"bridge\": \"br0\", \"ipam\": { \"type\": \"odd\" } }");
     assertAddRefused(attachment(a), 999, "was ended by signal 9");
-    assertTrue(Files.notExists(reserved), "the address is still reserved");
+    assertTrue(Files.notExists(reserved), "the address was not released");
   }
 
   @Test
@@ -278,7 +278,7 @@ class InvalidInputTest {
     host.network("n-a", "1.0.0", TestHost.DUAL_STACK.formatted(""));
     Attachment first = Attachment.of("b", a.path(), "eth0");
     Attachment second = Attachment.of("a-b", Path.of("/run/netns/gone-for-ever"), "eth0");
-    network("n-a").add(first); // both are kept in n-a-b-eth0
+    network("n-a").add(first); // both would be cached as n-a-b-eth0
     network("n").delete(second);
     network("n-a").check(first);
     assertTrue(Probe.ping(a, "10.50.0.1"));

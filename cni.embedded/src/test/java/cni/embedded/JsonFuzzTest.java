@@ -28,8 +28,8 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 /**
- * Hostile JSON, 10,000 times: configurations, results, files of the cache and requests that are
- * wrong in every way give the specification's errors and nothing else.
+ * Mutates JSON some 10,000 times with a fixed seed: invalid configurations, results, cache files
+ * and requests cause the specification's errors and nothing else.
  */
 class JsonFuzzTest {
   private static final long SEED = 20251124;
@@ -58,7 +58,7 @@ class JsonFuzzTest {
         "dns": { "domain": "d", "search": ["s"], "options": ["o"] } }
       """;
 
-  /** What takes the place of a part. */
+  /** Values that replace a part of the text. */
   private static final List<String> REPLACEMENTS =
       List.of(
           "null",
@@ -91,7 +91,7 @@ class JsonFuzzTest {
 
   private final Random random = new Random(SEED);
 
-  /** One to three changes: of bytes, or of whole values. */
+  /** Makes one to three changes, of characters or of whole values. */
   private byte[] mutate(String text) {
     String mutated = text;
     int changes = 1 + random.nextInt(3);
@@ -127,17 +127,17 @@ class JsonFuzzTest {
         + text.substring(to);
   }
 
-  /** Does it, which may fail as the specification says and in no other way. */
+  /** The code under test, which may fail only with a {@link CniException}. */
   private interface Operation {
     void run(byte[] input) throws CniException, IOException;
   }
 
-  private void assertFailuresAreCniExceptions(String text, Operation attempt) throws IOException {
+  private void assertFailuresAreCniExceptions(String text, Operation operation) throws IOException {
     int refused = 0;
     for (int i = 0; i < ROUNDS; i++) {
       byte[] input = mutate(text);
       try {
-        attempt.run(input);
+        operation.run(input);
       } catch (CniException e) {
         assertTrue(e.code() > 0 && !e.getMessage().isEmpty(), e::getMessage);
         assertTrue(!e.getMessage().contains("unexpected"), e::getMessage);
@@ -195,7 +195,7 @@ class JsonFuzzTest {
             try {
               network.cachedResult(new AttachmentId("c", "eth0"));
             } finally {
-              network.delete(attachment); // never fails
+              network.delete(attachment); // must not fail
               assertTrue(Files.notExists(results.resolve("n-c-eth0")));
             }
           });

@@ -22,8 +22,9 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /**
- * What the reference plugins have left in the tables of iptables' legacy variant. They find the
- * command by PATH, which for them begins with a directory where the names lead to that variant.
+ * DEL and GC of rules that the reference plugins added to the tables of legacy iptables. The
+ * reference plugins run with a PATH that starts with a directory in which {@code iptables} is the
+ * legacy variant.
  */
 @KernelTest(
     commands = {"iptables-legacy", "ip6tables-legacy"},

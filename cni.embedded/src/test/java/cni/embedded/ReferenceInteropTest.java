@@ -20,7 +20,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** Our modules and the reference plugins in one chain, and on the same state. */
+/** Our modules and the reference plugins in one chain, and on the same state of the host. */
 @KernelTest(reference = true)
 class ReferenceInteropTest {
   private TestHost host;
@@ -39,7 +39,7 @@ class ReferenceInteropTest {
     host.close();
   }
 
-  /** Executables serve these types, modules all others. */
+  /** Serves these types with the reference executables, all others with modules. */
   private Cni cni(String... executables) {
     return host.withReference(executables);
   }
@@ -76,7 +76,7 @@ class ReferenceInteropTest {
     host.dualStack("n", "");
     Cni mixed = cni("host-local");
     Result first = mixed.network("n").add(attachment(a));
-    Result second = cni().network("n").add(attachment(b)); // the same directory, by the module
+    Result second = cni().network("n").add(attachment(b)); // same directory, served by the module
     assertEquals(List.of("10.50.0.2", "10.50.0.3", "fd50::2", "fd50::3"), host.reservations("n"));
     assertTrue(Probe.ping(a, InetAddresses.format(second.ips().getFirst().address().address())));
     assertTrue(Probe.ping(b, InetAddresses.format(first.ips().getLast().address().address())));
@@ -113,7 +113,7 @@ class ReferenceInteropTest {
     assertEquals(theirs.ips().getFirst().interfaceIndex(), ours.ips().getFirst().interfaceIndex());
     reference()
         .network("n")
-        .delete(attachment(b).withoutNamespace()); // addresses only, as theirs do
+        .delete(attachment(b).withoutNamespace()); // the reference then releases only the addresses
     assertEquals(List.of(), host.reservations("n"));
   }
 

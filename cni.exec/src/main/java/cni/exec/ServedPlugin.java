@@ -16,6 +16,7 @@ import cni.api.Result;
 import cni.api.ResultJson;
 import cni.api.SpecVersion;
 import cni.api.Verb;
+import cni.api.internal.CniCallable;
 import java.io.InputStream;
 import java.io.PrintStream;
 import java.nio.file.Path;
@@ -187,16 +188,11 @@ public final class ServedPlugin {
     return Optional.empty();
   }
 
-  /** Reads an optional part of a request. */
-  private interface RequestPart<T> {
-    Optional<T> read() throws CniException;
-  }
-
   /** DEL must succeed even if parts of the request that it can do without are malformed. */
-  private <T> Optional<T> readUnlessDelete(Verb verb, PrintStream err, RequestPart<T> part)
-      throws CniException {
+  private <T> Optional<T> readUnlessDelete(
+      Verb verb, PrintStream err, CniCallable<Optional<T>> part) throws CniException {
     try {
-      return part.read();
+      return part.call();
     } catch (CniException e) {
       if (verb != Verb.DEL) {
         throw e;

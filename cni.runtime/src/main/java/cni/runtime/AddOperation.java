@@ -14,7 +14,10 @@ import cni.api.internal.LazyLogger;
 import java.util.List;
 import java.util.Optional;
 
-/** One ADD through a chain, and how it is taken back when it fails. */
+/**
+ * One ADD through the chain of a network, with its rollback if a plugin fails. The caller holds the
+ * locks of the network and of the container.
+ */
 final class AddOperation {
   private static final LazyLogger LOG = new LazyLogger("cni.runtime");
 
@@ -26,14 +29,38 @@ final class AddOperation {
   private final ResultCacheEntry entry;
   private Optional<Result> previous = Optional.empty();
 
-  /** Whether this ADD has noted the attachment. */
-  private boolean noted;
+  /** What an attachment has in the result cache and the journal when its ADD starts. */
+  private enum PriorState {
+    /** Nothing: this ADD makes the journal entry, and undoes everything if it fails. */
+    ABSENT,
 
-  /** Whether an ADD before that died has. */
-  private boolean before;
+    /**
+     * A journal entry: an earlier ADD died. This one undoes its own work if it fails, but the entry
+     * stays, because it stands for what the earlier one left. One entry too many costs GC a DEL.
+     */
+    INTERRUPTED,
 
-  /** Whether there is an attachment already, which taking this one back would take down. */
-  private boolean again;
+    /** A result: the attachment exists, and undoing anything would take it down. */
+    ATTACHED,
+
+    /** A result, and the journal entry of the ADD that stored it and died before removing it. */
+    ATTACHED_AND_JOURNALED;
+
+    static PriorState of(boolean attached, boolean journaled) {
+      if (attached) {
+        return journaled ? ATTACHED_AND_JOURNALED : ATTACHED;
+      }
+      return journaled ? INTERRUPTED : ABSENT;
+    }
+
+    boolean isAttached() {
+      return this == ATTACHED || this == ATTACHED_AND_JOURNALED;
+    }
+
+    boolean isJournaled() {
+      return this == INTERRUPTED || this == ATTACHED_AND_JOURNALED;
+    }
+  }
 
   AddOperation(Cni cni, NetworkConfig config, Attachment attachment, CallContext context) {
     this.cni = cni;
@@ -43,85 +70,87 @@ final class AddOperation {
     this.entry = ResultCacheEntry.of(config, attachment);
   }
 
-  /** Goes through the chain and keeps the result, or leaves nothing behind. */
+  /**
+   * Calls every plugin of the chain and stores the result.
+   *
+   * @throws CniException if that fails; then the attachment is as it was before
+   */
   Result run() throws CniException {
-    again = cni.cache().requireRoom(config.name(), attachment.id());
+    boolean attached = cni.cache().requireStorable(config.name(), attachment.id());
+    // All plugins are found, and agree on a version, before the first one is called.
+    List<PluginRegistry.ResolvedPlugin> chain = cni.plugins().resolveChain(config);
+    SpecVersion version = new VersionNegotiation(config, cni.plugins()).negotiate(chain);
+    boolean journaled = cni.journal().has(config.name(), attachment.id());
+    PriorState prior = PriorState.of(attached, journaled);
+    if (prior == PriorState.ABSENT) {
+      cni.journal().add(entry); // GC finds the attachment if this process dies
+    }
     try {
-      List<PluginRegistry.ResolvedPlugin> chain =
-          cni.plugins().chain(config); // all before any begins
-      SpecVersion version = new VersionNegotiation(config, cni.plugins()).negotiate(chain);
-      begin();
       for (int i = 0; i < chain.size(); i++) {
         PluginConfig plugin = config.plugins().get(i);
         context.deadline().check("ADD by " + plugin.type());
-        add(plugin, version, chain.get(i));
+        add(plugin, version, chain.get(i), prior);
       }
       Result result = previous.orElseThrow();
-      Optional<ResultCache> note = noted ? Optional.of(cni.journal()) : Optional.empty();
-      cni.cache().put(entry.with(result, version), note);
-      endAll();
+      store(entry.with(result, version), prior);
       return result;
     } catch (CniException | RuntimeException | Error e) {
-      if (rollback.undoAfter(e).getSuppressed().length == 0) {
-        end();
+      boolean undone = rollback.undoAfter(e).getSuppressed().length == 0;
+      if (undone && prior == PriorState.ABSENT) {
+        removeFromJournal();
       }
       throw e;
     }
   }
 
-  /** Notes the attachment, so that GC finds it if this process dies before the result is kept. */
-  private void begin() throws CniException {
-    before = cni.journal().has(config.name(), attachment.id());
-    if (!again && !before) {
-      cni.journal().addPending(entry);
-      noted = true;
+  private void store(ResultCacheEntry complete, PriorState prior) throws CniException {
+    if (prior == PriorState.ABSENT) {
+      cni.cache().put(complete, cni.journal());
+    } else {
+      cni.cache().put(complete);
+    }
+    if (prior.isJournaled()) {
+      removeFromJournal();
     }
   }
 
-  /** The attachment is whole now, whoever noted it: a note of this ADD has become the result. */
-  private void endAll() {
-    noted = before;
-    end();
-  }
-
-  /**
-   * Removes the note, if this ADD made it: one that was there before stands for what an ADD that
-   * died has left, which this one has not taken back. A note too many only costs GC a DEL.
-   */
-  private void end() {
+  /** The ADD has ended, however it did; an entry that stays is not a reason to report a failure. */
+  private void removeFromJournal() {
     try {
-      if (noted) {
-        cni.journal().remove(config.name(), attachment.id());
-      }
+      cni.journal().remove(config.name(), attachment.id());
     } catch (CniException e) {
       LOG.get().log(System.Logger.Level.WARNING, "ADD has ended, but " + e.getMessage());
     }
   }
 
-  private void add(PluginConfig plugin, SpecVersion version, PluginRegistry.ResolvedPlugin resolved)
+  private void add(
+      PluginConfig plugin,
+      SpecVersion version,
+      PluginRegistry.ResolvedPlugin resolved,
+      PriorState prior)
       throws CniException {
     PluginConfig derived = plugin.forRequest(config.name(), version, attachment.capabilityArgs());
     var request = new AttachmentRequest(derived, attachment, previous, context);
-    var step = new PluginCall(config.name(), Verb.ADD, plugin.type());
-    boolean keep = again;
+    var call = new PluginCall(config.name(), Verb.ADD, plugin.type());
+    boolean undo = !prior.isAttached();
     try {
       previous = Optional.of(resolved.plugin().add(request));
     } catch (CniException e) {
-      // A module that fails takes back what it did, and only it knows what was there before. An
-      // executable is known not to, and gets a DEL even when it fails.
-      keep |= resolved.inProcess() && !IsolatedPlugin.isContractViolation(e);
-      throw step.failure(e);
+      // A module that fails has undone its own work, and only it knows what was there before. An
+      // executable is known not to, and gets a DEL even if its ADD fails.
+      undo &= !resolved.isInProcess() || IsolatedCall.isContractViolation(e);
+      throw call.failure(e);
     } catch (RuntimeException e) {
-      throw step.unexpected(e);
+      throw call.unexpected(e);
     } finally {
-      if (!keep) {
-        rollback.add(() -> resolved.plugin().delete(cleanup(derived, version)));
+      if (undo) {
+        rollback.add(() -> resolved.plugin().delete(rollbackRequest(derived, version)));
       }
     }
   }
 
-  /** As DEL derives it: with what there is by then. */
-  private AttachmentRequest cleanup(PluginConfig derived, SpecVersion version) {
+  /** The request that DEL would derive, with the result at the time of the rollback. */
+  private AttachmentRequest rollbackRequest(PluginConfig derived, SpecVersion version) {
     Optional<Result> last = version.atLeast(SpecVersion.V0_4_0) ? previous : Optional.empty();
     return new AttachmentRequest(derived, attachment, last, context.forCleanup());
   }

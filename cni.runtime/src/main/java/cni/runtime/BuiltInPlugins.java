@@ -14,12 +14,13 @@ import java.util.ServiceLoader;
 import java.util.TreeMap;
 
 /**
- * The plugins of the program itself: what a ServiceLoader finds. One that is broken is left out.
+ * The plugins that a {@link ServiceLoader} provides, by default those of the program itself. A
+ * broken one is left out and reported as disabled.
  */
 final class BuiltInPlugins {
   private static final LazyLogger LOG = new LazyLogger("cni.runtime");
 
-  /** A loader that finds nothing but mistakes has to end some time. */
+  /** How many providers may fail; a loader may report the same failure without end. */
   private static final int MAX_FAILURES = 100;
 
   private final Map<String, PluginRegistry.AvailablePlugin> byType = new TreeMap<>();
@@ -27,7 +28,7 @@ final class BuiltInPlugins {
 
   private BuiltInPlugins() {}
 
-  /** Has them made. */
+  /** Instantiates all plugins of the loader. */
   static BuiltInPlugins load(ServiceLoader<NetworkPlugin> loader) {
     var plugins = new BuiltInPlugins();
     Iterator<NetworkPlugin> iterator = loader.iterator();
@@ -48,8 +49,7 @@ final class BuiltInPlugins {
   private void add(NetworkPlugin plugin) {
     PluginOrigin origin = PluginOrigin.BuiltIn.of(plugin);
     try {
-      NetworkPlugin usable =
-          IsolatedPlugin.isNeededFor(plugin) ? IsolatedPlugin.of(plugin) : plugin;
+      NetworkPlugin usable = PluginTrust.isTrusted(plugin) ? plugin : IsolatedPlugin.of(plugin);
       String type = Names.requirePluginType(usable.type());
       var first =
           byType.putIfAbsent(type, new PluginRegistry.AvailablePlugin(type, origin, usable));
@@ -62,21 +62,23 @@ final class BuiltInPlugins {
     }
   }
 
-  private void disable(String name, String where, String why) {
-    var it = new PluginRegistry.DisabledPlugin(name, where, why);
+  private void disable(String name, String location, String reason) {
+    var it = new PluginRegistry.DisabledPlugin(name, location, reason);
     disabled.add(it);
     LOG.get().log(System.Logger.Level.WARNING, it.toString());
   }
 
+  /** The plugin of a type; absent if there is none. */
   Optional<PluginRegistry.AvailablePlugin> find(String type) {
     return Optional.ofNullable(byType.get(type));
   }
 
-  /** By type, in alphabetical order. */
+  /** All plugins by type, in alphabetical order. */
   Map<String, PluginRegistry.AvailablePlugin> all() {
     return byType;
   }
 
+  /** The plugins that cannot be used. */
   List<PluginRegistry.DisabledPlugin> disabled() {
     return disabled;
   }

@@ -10,19 +10,21 @@ import java.nio.charset.StandardCharsets;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What is kept of an attachment from its ADD to its DEL.
+ * What the cache holds of an attachment, from its ADD to its DEL.
  *
  * @param network the network's name
- * @param attachment the attachment with the arguments that it was added with
- * @param configText the network's configuration as it was then, as JSON; empty if it was not kept
- * @param resultJson the result as JSON; empty if there is none
+ * @param attachment the attachment with the arguments of its ADD; without the namespace's path if a
+ *     libcni before 1.2 stored it and the result does not name it either
+ * @param configText the network's configuration at the time of the ADD, as JSON; empty if it was
+ *     not stored
+ * @param resultJson the result of the ADD, as JSON; an empty object if there is none
  */
 public record CachedAttachment(
     String network, Attachment attachment, String configText, ObjectNode resultJson) {
   /**
-   * The network's configuration as it was then.
+   * Parses the network's configuration at the time of the ADD.
    *
-   * @throws CniException code 6 or 7 if it was not kept or makes no sense
+   * @throws CniException code 6 or 7 if it was not stored or is invalid
    */
   public NetworkConfig config() throws CniException {
     return NetworkConfig.parse(
@@ -30,9 +32,9 @@ public record CachedAttachment(
   }
 
   /**
-   * The result of the ADD.
+   * Parses the result of the ADD.
    *
-   * @throws CniException code 6 if what was kept is not one
+   * @throws CniException code 6 if it is not a valid result
    */
   public Result result() throws CniException {
     return ResultJson.read(resultJson, ResultCache.assumedVersion(resultJson, SpecVersion.V0_1_0));

@@ -3,11 +3,13 @@ package cni.runtime;
 import cni.api.CallContext;
 import cni.api.CniException;
 import cni.api.Deadline;
+import cni.api.ErrorCode;
 import cni.api.Names;
 import cni.api.NetworkConfig;
 import cni.api.PluginEvent;
 import cni.api.TraceContext;
 import cni.api.internal.FileRecycler;
+import cni.api.internal.KeyedLocks;
 import cni.exec.PluginPath;
 import cni.exec.StderrHandler;
 import java.nio.file.Path;
@@ -23,7 +25,7 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The networks of a host and the plugins that serve them.
+ * A host's networks and the plugins that implement them: the entry point of this library.
  *
  * <pre>{@code
  * try (Cni cni = Cni.builder().build()) {
@@ -34,36 +36,53 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  *
- * <p>Any thread may use it. Operations on one container take turns; others run side by side.
+ * <p>A program usually creates one instance and keeps it open: while it is open, plugins do the
+ * work that they have between operations, such as renewing DHCP leases. Closing it does not touch
+ * any attachment. What has to survive a restart is in the cache directory, where libcni and other
+ * processes find it as well; several instances and processes can use one cache at the same time.
+ *
+ * <p>Instances are safe for use by multiple threads. Operations on the same container run one after
+ * the other, operations on different containers run concurrently (SPEC section 3, "Lifecycle and
+ * Ordering"). Configurations are read from disk at each call of {@link #network(String)}, so a
+ * changed file takes effect without a restart.
+ *
+ * <p>Failures are reported as {@link CniException} with a code of the specification (see {@link
+ * ErrorCode}) and a message that names the key and the value at fault.
  */
 public final class Cni implements AutoCloseable {
-  /** Where configurations are by default. */
+  /** The default directory of network configurations: {@code /etc/cni/net.d}. */
   public static final Path DEFAULT_NETWORKS = Path.of("/etc/cni/net.d");
 
-  /** Where executables are by default. */
+  /** The default directory of plugin executables: {@code /opt/cni/bin}. */
   public static final Path DEFAULT_EXECUTABLES = Path.of("/opt/cni/bin");
 
-  /** Where directories of plugins that are modules are by default. */
+  /**
+   * The default plugin directory, which holds a directory of module jars for each plugin: {@code
+   * /opt/cni/modules}.
+   */
   public static final Path DEFAULT_PLUGIN_DIRECTORY = Path.of("/opt/cni/modules");
 
-  /** Where the results of attachments are kept by default: the directory of libcni. */
+  /** The default cache directory, which is that of libcni: {@code /var/lib/cni}. */
   public static final Path DEFAULT_CACHE = Path.of("/var/lib/cni");
 
-  /** As many containers as may come and go at once. */
+  /**
+   * How many files of deleted attachments are kept for reuse: enough for bursts of as many
+   * concurrent DELs and ADDs. See {@link FileRecycler} for what it saves.
+   */
   private static final int MAX_RECYCLED_FILES = 64;
 
   private final NetworkConfigDirectory networks;
   private final PluginRegistry plugins;
   private final FileRecycler recycler;
   private final ResultCache cache;
-  private final ResultCache journal;
+  private final AddJournal journal;
   private final Optional<Path> hostNamespace;
-  private final boolean sameNamespace;
+  private final boolean allowHostNamespace;
   private final Duration timeout;
   private final TraceContext trace;
   private final NetworkLock networkLock;
   private final EventHub events;
-  private final ContainerLocks locks = new ContainerLocks();
+  private final KeyedLocks<String> containerLocks = new KeyedLocks<>();
 
   private Cni(Builder builder) {
     this.networks = new NetworkConfigDirectory(builder.networks);
@@ -75,11 +94,12 @@ public final class Cni implements AutoCloseable {
             builder.searchOrder,
             builder.forced,
             builder.stderrHandler);
-    this.recycler = ResultCache.spares(builder.cache, builder.oneShot ? 0 : MAX_RECYCLED_FILES);
-    this.cache = ResultCache.of(builder.cache, recycler);
-    this.journal = ResultCache.ofBegun(builder.cache, recycler);
+    this.recycler =
+        CacheDirectory.recycler(builder.cache, builder.oneShot ? 0 : MAX_RECYCLED_FILES);
+    this.cache = new ResultCache(builder.cache, recycler);
+    this.journal = new AddJournal(builder.cache, recycler);
     this.hostNamespace = builder.hostNamespace;
-    this.sameNamespace = builder.allowHostNamespace;
+    this.allowHostNamespace = builder.allowHostNamespace;
     this.timeout = builder.timeout;
     this.trace = builder.trace;
     this.networkLock = new NetworkLock(builder.cache);
@@ -89,39 +109,45 @@ public final class Cni implements AutoCloseable {
     }
   }
 
-  /** Begins with the defaults of the Go library. */
+  /** Returns a builder with the defaults of libcni. */
   public static Builder builder() {
     return new Builder();
   }
 
   /**
-   * The network with that name, as its configuration is now.
+   * The network with a name, as configured at the time of the call. Where several files define it,
+   * the first counts: {@code *.conflist} before {@code *.conf} and {@code *.json}, each in the
+   * order of the file names.
    *
-   * @throws CniException code 7 if there is none, or what is wrong with a configuration
+   * @throws CniException code 7 if no file of the configuration directory defines it or its
+   *     configuration is invalid, code 6 if the file that may define it is not JSON, code 5 if a
+   *     file cannot be read
    */
   public Network network(String name) throws CniException {
     return network(networks.load(name));
   }
 
-  /** A network whose configuration does not come from the directory. */
+  /** A network with a configuration that the caller has parsed; the directory is not consulted. */
   public Network network(NetworkConfig config) {
     return new Network(config, this, trace);
   }
 
   /**
-   * A network whose configuration is in a file somewhere else; it may have a directory of further
-   * plugins beside it.
+   * A network whose configuration is in the given file. Unless it says {@code
+   * loadOnlyInlinedPlugins}, the {@code *.conf} files in the directory beside it that has the
+   * network's name add plugins to the chain.
    *
-   * @throws CniException what is wrong with the configuration
+   * @throws CniException code 5 if a file cannot be read, code 6 or 7 if it is not a valid
+   *     configuration
    */
   public Network network(Path file) throws CniException {
     return network(NetworkConfigDirectory.read(file));
   }
 
   /**
-   * Every network of the directory, in the order of the file names.
+   * All networks of the configuration directory, in the order of the files that define them.
    *
-   * @throws CniException what is wrong with a configuration
+   * @throws CniException as {@link #network(String)}, for the first file that is at fault
    */
   public List<Network> networks() throws CniException {
     List<Network> all = new ArrayList<>();
@@ -131,36 +157,40 @@ public final class Cni implements AutoCloseable {
     return all;
   }
 
-  /** The plugins that can be had. */
+  /** The plugins that are available to networks. */
   public PluginRegistry plugins() {
     return plugins;
   }
 
   /**
-   * Every attachment that is kept, in the order of the file names: of all networks and containers.
+   * The attachments in the cache, of all networks and containers and whichever process added them,
+   * in the order of the file names. Files that are not readable as a cache entry are skipped, as by
+   * libcni.
    *
-   * @throws CniException code 5 if the cache cannot be read
+   * @throws CniException code 5 if the cache directory cannot be read
    */
   public List<CachedAttachment> attachments() throws CniException {
     return cache.list(Optional.empty());
   }
 
   /**
-   * The attachments of a container that are kept.
+   * The attachments of a container in the cache, as {@link #attachments()}.
    *
-   * @throws CniException code 4 if the id is malformed, code 5 if the cache cannot be read
+   * @throws CniException code 4 if the container id is malformed, code 5 if the cache directory
+   *     cannot be read
    */
   public List<CachedAttachment> attachments(String containerId) throws CniException {
     return cache.list(Optional.of(Names.requireContainerId(containerId)));
   }
 
   /**
-   * Listens to what happens between operations: to attachments, and to what they are made from. The
-   * kernel's notifications are among it, for every attachment that is kept, whoever made it; they
-   * are only asked for as long as somebody listens.
+   * Subscribes to events between operations: an interface that disappeared or went down, an address
+   * in conflict, a lost lease. Kernel notifications are included for every attachment in the cache,
+   * whichever process added it; the sockets for them are open only while there are subscriptions.
    *
-   * @param listener is told on a thread of its own, one event after the other
-   * @return ends it when closed, as does closing this
+   * @param listener called on a thread of its own, for one event at a time; one that falls behind
+   *     by more than 4,096 events misses some, which is logged
+   * @return the subscription, which ends when it or this instance is closed
    */
   public Subscription onEvent(Consumer<PluginEvent> listener) {
     return events.subscribe(listener);
@@ -170,7 +200,7 @@ public final class Cni implements AutoCloseable {
     return cache;
   }
 
-  ResultCache journal() {
+  AddJournal journal() {
     return journal;
   }
 
@@ -178,19 +208,40 @@ public final class Cni implements AutoCloseable {
     return networkLock;
   }
 
-  ContainerLocks locks() {
-    return locks;
-  }
-
-  /** What surrounds an operation that begins now. */
-  CallContext context(TraceContext operation) {
-    Deadline deadline = Deadline.after(timeout);
-    return new CallContext(hostNamespace, sameNamespace, deadline, plugins, operation);
+  KeyedLocks<String> containerLocks() {
+    return containerLocks;
   }
 
   /**
-   * Ends the work that plugins have between operations, such as keeping leases. Attachments stay as
-   * they are; what is kept the next {@link Cni} with the same cache takes up again.
+   * Waits until no other operation of this instance is using the container (SPEC section 3,
+   * "Lifecycle and Ordering").
+   *
+   * @throws CniException code 11 if the deadline passes first or the thread is interrupted
+   */
+  KeyedLocks.Held lockContainer(String containerId, Deadline deadline) throws CniException {
+    try {
+      return containerLocks
+          .tryAcquire(containerId, deadline.remaining())
+          .orElseThrow(
+              () ->
+                  new CniException(
+                      ErrorCode.TRY_AGAIN_LATER,
+                      "another operation on container %s did not end by the deadline"
+                          .formatted(containerId)));
+    } catch (InterruptedException e) {
+      throw CniException.interrupted("waiting for another operation on container " + containerId);
+    }
+  }
+
+  /** The context of an operation that starts now; its deadline is the builder's timeout away. */
+  CallContext newContext(TraceContext operationTrace) {
+    Deadline deadline = Deadline.after(timeout);
+    return new CallContext(hostNamespace, allowHostNamespace, deadline, plugins, operationTrace);
+  }
+
+  /**
+   * Stops the work that plugins do between operations and ends all subscriptions. Attachments stay;
+   * the next instance with the same cache resumes the work.
    */
   @Override
   public void close() {
@@ -199,7 +250,10 @@ public final class Cni implements AutoCloseable {
     recycler.close();
   }
 
-  /** Collects what a {@link Cni} is made from. */
+  /**
+   * The options of a {@link Cni}. Each method returns the builder itself; the last call of a method
+   * counts.
+   */
   public static final class Builder {
     private Path networks = DEFAULT_NETWORKS;
     private List<Path> executables = List.of(DEFAULT_EXECUTABLES);
@@ -218,32 +272,42 @@ public final class Cni implements AutoCloseable {
 
     private Builder() {}
 
-    /** The directory of configurations; by default /etc/cni/net.d. */
+    /**
+     * Sets the directory of network configurations; by default {@code /etc/cni/net.d}. It need not
+     * exist if networks are only used by file or parsed configuration.
+     */
     public Builder networks(Path directory) {
       networks = directory;
       return this;
     }
 
-    /** The directories of executables, searched in order; by default /opt/cni/bin. */
+    /**
+     * Sets the directories of plugin executables (CNI_PATH), searched in this order; by default
+     * {@code /opt/cni/bin}. Without arguments, no executables are used.
+     */
     public Builder executables(Path... directories) {
       return executables(List.of(directories));
     }
 
-    /** As {@link #executables(Path...)}. */
+    /** Sets the directories of plugin executables, as {@link #executables(Path...)}. */
     public Builder executables(List<Path> directories) {
       executables = List.copyOf(directories);
       return this;
     }
 
-    /** The directory in which results are kept; by default /var/lib/cni. */
+    /**
+     * Sets the cache directory; by default {@code /var/lib/cni}. It holds the results of ADD in
+     * libcni's format, lock files, and the state of plugins. It is created when it is first written
+     * to.
+     */
     public Builder cache(Path directory) {
       cache = directory;
       return this;
     }
 
     /**
-     * The namespace in which plugins do the host's side of their work; by default the one that this
-     * process is in.
+     * Sets the network namespace in which plugins do the host's side of their work, as a path such
+     * as {@code /run/netns/host}; by default the namespace of this process.
      */
     public Builder hostNamespace(Path path) {
       hostNamespace = Optional.of(path);
@@ -251,8 +315,8 @@ public final class Cni implements AutoCloseable {
     }
 
     /**
-     * Lets a container's namespace be the host's, which is otherwise taken for a mistake
-     * (CNI_NETNS_OVERRIDE).
+     * Accepts an attachment whose namespace is the host's (CNI_NETNS_OVERRIDE), which is otherwise
+     * refused with code 8 because it is almost always a mistake.
      */
     public Builder allowHostNamespace() {
       allowHostNamespace = true;
@@ -260,36 +324,45 @@ public final class Cni implements AutoCloseable {
     }
 
     /**
-     * Says that this process ends after an operation or two. What plugins would do between
-     * operations, such as extending leases, they then leave to a daemon.
+     * Declares that this process ends after an operation or two. Plugins then leave work between
+     * operations, such as renewing leases, to a daemon, and no files are kept for reuse.
      */
     public Builder oneShot() {
       oneShot = true;
       return this;
     }
 
-    /** How long an operation may take; by default two minutes. */
+    /**
+     * Sets how long one operation may take, waiting for locks included; by default two minutes. An
+     * operation that takes longer fails with code 11. The rollback of a failed ADD has time of its
+     * own on top.
+     */
     public Builder timeout(Duration time) {
       timeout = time;
       return this;
     }
 
     /**
-     * The trace that operations belong to unless their network says otherwise. Without one,
-     * executables inherit what the environment of this process says.
+     * Sets the trace that operations belong to unless {@link Network#withTrace} sets another. By
+     * default executables inherit the trace variables of this process's environment.
      */
     public Builder trace(TraceContext context) {
       trace = context;
       return this;
     }
 
-    /** Where plugin modules are found; by default with the loader of this class. */
+    /**
+     * Sets the loader of built-in plugins; by default one that uses the class loader of this class,
+     * which finds the modules or jars that the program was started with. A plugin that comes from
+     * another class loader than this library is called in isolation, as one from a plugin
+     * directory.
+     */
     public Builder pluginLoader(ServiceLoader<cni.api.NetworkPlugin> loader) {
       pluginLoader = loader;
       return this;
     }
 
-    /** Every {@link Cni} has plugins of its own, as they may have work of their own. */
+    /** A new loader by default: resident plugins have state, so instances cannot share them. */
     private ServiceLoader<cni.api.NetworkPlugin> pluginLoader() {
       return pluginLoader == null
           ? ServiceLoader.load(cni.api.NetworkPlugin.class, Cni.class.getClassLoader())
@@ -297,10 +370,10 @@ public final class Cni implements AutoCloseable {
     }
 
     /**
-     * Directories with a directory for each plugin, which holds its modules; by default
-     * /opt/cni/modules. Where two have a plugin of the same type, the first counts. They are looked
-     * at again whenever a plugin of theirs is wanted: one that is replaced there, by another
-     * directory of its name, is used from the next call on.
+     * Sets the plugin directories; by default {@code /opt/cni/modules}. Each holds a directory for
+     * each plugin, with the plugin's module jars. If two provide the same type, the first counts.
+     * They are examined whenever one of their plugins is called: a plugin's directory that was
+     * replaced, by a rename of another one onto its name, is used from the next call on.
      */
     public Builder pluginDirectories(Path... directories) {
       pluginDirectories = List.of(directories);
@@ -308,11 +381,11 @@ public final class Cni implements AutoCloseable {
     }
 
     /**
-     * Lets plugins of these directories call native code, by {@code java.lang.foreign} or JNI. It
-     * takes {@code --enable-native-access=cni.runtime} to let them.
+     * Lets the plugins of these directories call native code, by {@code java.lang.foreign} or JNI.
+     * This takes the JVM option {@code --enable-native-access=cni.runtime}.
      *
-     * @param names of the plugins' own directories, such as {@code vxlan} for
-     *     /opt/cni/modules/vxlan
+     * @param names the names of the plugins' own directories, such as {@code vxlan} for {@code
+     *     /opt/cni/modules/vxlan}
      */
     public Builder nativeAccess(String... names) {
       nativeAccess = Set.of(names);
@@ -320,15 +393,18 @@ public final class Cni implements AutoCloseable {
     }
 
     /**
-     * Where a plugin is looked for first, second, third; by default {@link
-     * PluginSource#DEFAULT_ORDER}. Places that are left out are not searched.
+     * Sets where plugins are searched for, in this order; by default {@link
+     * PluginSource#DEFAULT_ORDER}. Sources that are not listed are not searched.
      */
     public Builder searchOrder(PluginSource... sources) {
       searchOrder = List.of(sources);
       return this;
     }
 
-    /** Has these types served from that place and no other. */
+    /**
+     * Uses one source alone for these plugin types, whatever the search order. An operation that
+     * needs such a plugin fails with code 7 if that source does not have it.
+     */
     public Builder forceSource(PluginSource source, String... types) {
       for (String type : types) {
         forced.put(type, source);
@@ -336,20 +412,23 @@ public final class Cni implements AutoCloseable {
       return this;
     }
 
-    /** Has executables serve these types even where there is a module. */
+    /**
+     * Uses executables for these plugin types even where a module provides them: short for {@link
+     * #forceSource} with {@link PluginSource#EXECUTABLE}.
+     */
     public Builder preferExecutables(String... types) {
       return forceSource(PluginSource.EXECUTABLE, types);
     }
 
-    /** What becomes of the standard error of executables; by default it is logged. */
-    public Builder stderrHandler(StderrHandler taker) {
-      stderrHandler = taker;
+    /** Sets what receives the standard error of executables; by default it is logged. */
+    public Builder stderrHandler(StderrHandler handler) {
+      stderrHandler = handler;
       return this;
     }
 
     /**
-     * Makes it. Configurations are not read yet; plugins that have work between operations take up
-     * what an earlier process has left.
+     * Creates the instance. Network configurations are not read yet. Unless this is {@link
+     * #oneShot}, resident plugins resume the work that an earlier process left.
      */
     public Cni build() {
       return new Cni(this);

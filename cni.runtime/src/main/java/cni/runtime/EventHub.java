@@ -19,32 +19,32 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 
 /**
- * Takes events from plugins and sources to listeners. Each listener has a queue and a thread of its
- * own; the sources run as long as there is one.
+ * Delivers the events of plugins and event sources to listeners. Each listener has a queue and a
+ * thread of its own. Event sources are open while there is at least one listener.
  */
 final class EventHub implements PluginHost {
   private static final LazyLogger LOG = new LazyLogger("cni.runtime");
 
-  /** As many as a listener may be late with before it misses some. */
+  /** How many events a listener may be behind before it misses some. */
   private static final int QUEUE_CAPACITY = 4096;
 
-  private final Path state;
+  private final Path stateDirectory;
   private final Optional<Path> hostNamespace;
   private final ResultCache cache;
   private final List<Listener> listeners = new CopyOnWriteArrayList<>();
 
-  /** Those that run; guarded by this. */
+  /** The event sources that are open; guarded by this. */
   private final List<Closeable> openSources = new ArrayList<>();
 
-  EventHub(Path state, Optional<Path> hostNamespace, ResultCache cache) {
-    this.state = state;
+  EventHub(Path stateDirectory, Optional<Path> hostNamespace, ResultCache cache) {
+    this.stateDirectory = stateDirectory;
     this.hostNamespace = hostNamespace;
     this.cache = cache;
   }
 
   @Override
   public Path stateDirectory() {
-    return state;
+    return stateDirectory;
   }
 
   @Override
@@ -59,25 +59,25 @@ final class EventHub implements PluginHost {
 
   @Override
   public List<ActiveAttachment> attachments() throws CniException {
-    List<ActiveAttachment> kept = new ArrayList<>();
+    List<ActiveAttachment> active = new ArrayList<>();
     for (CachedAttachment it : cache.list(Optional.empty())) {
-      kept.add(new ActiveAttachment(it.network(), it.attachment(), it.result()));
+      active.add(new ActiveAttachment(it.network(), it.attachment(), it.result()));
     }
-    return kept;
+    return active;
   }
 
-  /** Begins to tell; ends it when what is returned is closed. */
+  /** Adds a listener, which is removed when the subscription is closed. */
   synchronized Subscription subscribe(Consumer<PluginEvent> consumer) {
     var listener = new Listener(consumer);
     listeners.add(listener);
     if (listeners.size() == 1) {
       ServiceLoader.load(EventSource.class, EventHub.class.getClassLoader())
-          .forEach(this::openSources);
+          .forEach(this::openSource);
     }
     return listener;
   }
 
-  private void openSources(EventSource source) {
+  private void openSource(EventSource source) {
     try {
       openSources.add(source.open(this));
     } catch (CniException | RuntimeException e) {
@@ -85,7 +85,7 @@ final class EventHub implements PluginHost {
     }
   }
 
-  /** Ends every subscription. */
+  /** Ends all subscriptions. */
   void close() {
     listeners.forEach(Listener::close);
   }
@@ -96,7 +96,7 @@ final class EventHub implements PluginHost {
         try {
           it.close();
         } catch (IOException e) {
-          LOG.get().log(System.Logger.Level.WARNING, "a source of events does not end well", e);
+          LOG.get().log(System.Logger.Level.WARNING, "an event source cannot be closed", e);
         }
       }
       openSources.clear();
@@ -116,7 +116,8 @@ final class EventHub implements PluginHost {
 
     void offer(PluginEvent event) {
       if (!queue.offer(event) && missed.getAndIncrement() == 0) {
-        LOG.get().log(System.Logger.Level.WARNING, "a listener does not keep up and misses events");
+        LOG.get()
+            .log(System.Logger.Level.WARNING, "an event listener is too slow and misses events");
       }
     }
 
@@ -127,11 +128,11 @@ final class EventHub implements PluginHost {
           try {
             consumer.accept(event);
           } catch (RuntimeException e) {
-            LOG.get().log(System.Logger.Level.WARNING, "a listener failed at " + event, e);
+            LOG.get().log(System.Logger.Level.WARNING, "an event listener failed at " + event, e);
           }
         }
       } catch (InterruptedException e) {
-        return; // it has been closed
+        return; // the subscription has been closed
       }
     }
 

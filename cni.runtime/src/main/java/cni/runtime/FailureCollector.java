@@ -2,31 +2,27 @@ package cni.runtime;
 
 import cni.api.CniException;
 import cni.api.ErrorCode;
+import cni.api.internal.CniRunnable;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
 
-/** What goes wrong in work that is done to its end all the same. */
+/** Collects the failures of an operation that continues after each of them. */
 final class FailureCollector {
-  private final String what;
+  private final String operation;
   private final List<CniException> failures = new ArrayList<>();
 
   /**
-   * Nothing has gone wrong yet.
+   * Creates a collector without failures.
    *
-   * @param what the work, to begin the message
+   * @param operation the name of the operation, which starts the message of several failures
    */
-  FailureCollector(String what) {
-    this.what = what;
+  FailureCollector(String operation) {
+    this.operation = operation;
   }
 
-  /** A part of the work. */
-  interface Part {
-    void run() throws CniException;
-  }
-
-  /** Does a part of it and notes its failure. */
-  void collect(Part part) {
+  /** Runs a part of the operation and keeps its exception, if it throws one. */
+  void collect(CniRunnable part) {
     try {
       part.run();
     } catch (CniException e) {
@@ -37,10 +33,10 @@ final class FailureCollector {
   }
 
   /**
-   * Tells what went wrong.
+   * Reports the failures, if there are any.
    *
-   * @throws CniException the only failure; or one with the code of the first and the words of all,
-   *     which has them as suppressed exceptions
+   * @throws CniException the only failure; or, for several, one with the code of the first and the
+   *     messages of all, which has them as suppressed exceptions
    */
   void throwIfAny() throws CniException {
     if (failures.isEmpty()) {
@@ -50,9 +46,9 @@ final class FailureCollector {
       throw failures.getFirst();
     }
     String all = failures.stream().map(CniException::getMessage).collect(Collectors.joining("; "));
-    String message = what + ": " + failures.size() + " failures: " + all;
-    var together = new CniException(failures.getFirst().code(), message, "", null);
-    failures.forEach(together::addSuppressed);
-    throw together;
+    String message = operation + ": " + failures.size() + " failures: " + all;
+    var combined = new CniException(failures.getFirst().code(), message, "", null);
+    failures.forEach(combined::addSuppressed);
+    throw combined;
   }
 }

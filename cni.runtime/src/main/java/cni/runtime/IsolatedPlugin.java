@@ -1,7 +1,5 @@
 package cni.runtime;
 
-import static java.util.Objects.requireNonNull;
-
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.Deadline;
@@ -15,36 +13,19 @@ import cni.api.Result;
 import cni.api.ResultJson;
 import cni.api.SpecVersion;
 import cni.api.Verb;
+import cni.api.internal.CniCallable;
+import cni.api.internal.CniRunnable;
 import cni.api.internal.LazyLogger;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.time.Duration;
-import java.util.List;
 import java.util.Set;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.FutureTask;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A plugin of somebody else. Whatever it does, its caller gets a result that is one or an error of
- * the specification, in time: each call has a thread of its own, which is given up if it blocks,
- * and never used again, in whichever namespace it ends.
+ * A third-party plugin, called so that its caller always gets a valid result or an error of the
+ * specification by the deadline: every call is an {@link IsolatedCall}, and its result is checked.
+ * {@link PluginTrust} decides which plugins need this.
  */
 final class IsolatedPlugin implements ResidentPlugin {
   private static final LazyLogger LOG = new LazyLogger("cni.runtime");
-
-  /** For what has no deadline of its own: being made, and telling type and versions. */
-  static final Duration SETUP_TIMEOUT = Duration.ofSeconds(10);
-
-  /** For ending after an interrupt, so that it can take back what it did. */
-  private static final Duration INTERRUPT_GRACE = Duration.ofMillis(500);
-
-  /** The namespaces of the thread that networking knows of; see namespaces(7). */
-  private static final List<Path> NAMESPACES =
-      List.of(Path.of("/proc/thread-self/ns/net"), Path.of("/proc/thread-self/ns/mnt"));
 
   private final NetworkPlugin plugin;
   private final String type;
@@ -52,10 +33,10 @@ final class IsolatedPlugin implements ResidentPlugin {
 
   private volatile boolean started;
 
-  /** How many are under way; guarded by this. */
+  /** The number of calls under way; guarded by this. */
   private int calls;
 
-  /** Whether there is a newer one in its place; guarded by this. */
+  /** Whether a newer version has replaced the plugin; guarded by this. */
   private boolean retired;
 
   private IsolatedPlugin(NetworkPlugin plugin, String type, Set<SpecVersion> versions) {
@@ -65,24 +46,16 @@ final class IsolatedPlugin implements ResidentPlugin {
   }
 
   /**
-   * Contains a plugin.
+   * Isolates a plugin, after asking it for its type and versions.
    *
-   * @throws CniException if it cannot even tell what it is
+   * @throws CniException if it cannot report them
    */
   static IsolatedPlugin of(NetworkPlugin plugin) throws CniException {
-    return callOnNewThread(
+    return IsolatedCall.call(
         plugin.getClass().getName(),
         loader(plugin),
-        Deadline.after(SETUP_TIMEOUT),
+        Deadline.after(IsolatedCall.SETUP_TIMEOUT),
         () -> new IsolatedPlugin(plugin, plugin.type(), Set.copyOf(plugin.versions())));
-  }
-
-  /**
-   * Whether it needs that: our own plugins keep their deadlines and namespaces themselves, so they
-   * can run on the caller's thread.
-   */
-  static boolean isNeededFor(NetworkPlugin plugin) {
-    return !plugin.getClass().getPackageName().startsWith("cni.plugins.");
   }
 
   @Override
@@ -99,11 +72,7 @@ final class IsolatedPlugin implements ResidentPlugin {
   public void start(PluginHost host) throws CniException {
     if (plugin instanceof ResidentPlugin resident) {
       started = true;
-      callOnNewThread(
-          type + " start",
-          loader(plugin),
-          Deadline.after(SETUP_TIMEOUT),
-          answering(() -> resident.start(host)));
+      isolated("start", () -> resident.start(host));
     }
   }
 
@@ -135,7 +104,7 @@ final class IsolatedPlugin implements ResidentPlugin {
     run(Verb.STATUS, request.context().deadline(), () -> plugin.status(request));
   }
 
-  /** It has been replaced: what it does between calls ends after the last of them. */
+  /** Stops the plugin's work between calls after the last call to it, as it has been replaced. */
   void retire() {
     synchronized (this) {
       retired = true;
@@ -150,27 +119,31 @@ final class IsolatedPlugin implements ResidentPlugin {
   public void stop() {
     if (started && plugin instanceof ResidentPlugin resident) {
       try {
-        callOnNewThread(
-            type + " stop",
-            loader(plugin),
-            Deadline.after(SETUP_TIMEOUT),
-            answering(resident::stop));
+        isolated("stop", resident::stop);
       } catch (CniException e) {
         LOG.get().log(System.Logger.Level.WARNING, e.getMessage());
       }
     }
   }
 
-  private void run(Verb verb, Deadline deadline, Action action) throws CniException {
-    call(verb, deadline, answering(action));
+  private void isolated(String action, CniRunnable call) throws CniException {
+    IsolatedCall.call(
+        type + " " + action,
+        loader(plugin),
+        Deadline.after(IsolatedCall.SETUP_TIMEOUT),
+        call.asCallable());
   }
 
-  private <T> T call(Verb verb, Deadline deadline, Call<T> call) throws CniException {
+  private void run(Verb verb, Deadline deadline, CniRunnable call) throws CniException {
+    call(verb, deadline, call.asCallable());
+  }
+
+  private <T> T call(Verb verb, Deadline deadline, CniCallable<T> call) throws CniException {
     synchronized (this) {
       calls++;
     }
     try {
-      return callOnNewThread(type + " " + verb, loader(plugin), deadline, call);
+      return IsolatedCall.call(type + " " + verb, loader(plugin), deadline, call);
     } finally {
       boolean last;
       synchronized (this) {
@@ -187,136 +160,32 @@ final class IsolatedPlugin implements ResidentPlugin {
     return plugin.getClass().getClassLoader();
   }
 
-  private static Call<Boolean> answering(Action action) {
-    return () -> {
-      action.run();
-      return true;
-    };
-  }
-
-  /** What a plugin does. */
-  interface Action {
-    void run() throws CniException;
-  }
-
-  /** What a plugin answers. */
-  interface Call<T> {
-    T run() throws CniException;
-  }
-
   /**
-   * Makes a call on a thread that nobody will use again.
-   *
-   * @param name the thread's
-   * @param loader where libraries of the plugin expect to find its classes
-   * @throws CniException its own; code 999 for anything else that it throws and for a namespace
-   *     that it left; code 11 if it does not end in time or the caller is interrupted
+   * Requires a result that can be written and whose addresses belong to interfaces that it lists.
    */
-  static <T> T callOnNewThread(String name, ClassLoader loader, Deadline deadline, Call<T> call)
-      throws CniException {
-    var task = new FutureTask<>(() -> callAndCheckNamespaces(name, call));
-    Thread thread =
-        Thread.ofPlatform()
-            .name("cni " + name)
-            .daemon()
-            .inheritInheritableThreadLocals(false)
-            .unstarted(task);
-    thread.setContextClassLoader(loader);
-    thread.start();
-    try {
-      return task.get(deadline.remaining().toNanos(), TimeUnit.NANOSECONDS);
-    } catch (ExecutionException e) {
-      throw e.getCause() instanceof CniException own
-          ? own
-          : violation(
-              ErrorCode.INTERNAL, "unexpected " + e.getCause(), requireNonNull(e.getCause()));
-    } catch (TimeoutException e) {
-      abandon(thread);
-      throw violation(
-          ErrorCode.TRY_AGAIN_LATER, name + " did not end by the deadline and was given up", e);
-    } catch (InterruptedException e) {
-      abandon(thread);
-      CniException interrupted = CniException.interrupted("waiting for " + name);
-      throw violation(ErrorCode.TRY_AGAIN_LATER, interrupted.getMessage(), e);
-    }
-  }
-
-  /** The cause of an error that the plugin did not throw itself: it has not taken back anything. */
-  static final class ContractViolation extends Exception {
-    private static final long serialVersionUID = 1L;
-
-    private ContractViolation(Throwable cause) {
-      super(cause.toString(), cause);
-    }
-  }
-
-  /** Whether an error says that a plugin has not kept to what the interface asks of it. */
-  static boolean isContractViolation(CniException e) {
-    return e.getCause() instanceof ContractViolation;
-  }
-
-  private static CniException violation(ErrorCode code, String message, Throwable cause) {
-    return new CniException(code, message, new ContractViolation(cause));
-  }
-
-  /** The caller's own interrupt is set again by whoever tells of it. */
-  private static void abandon(Thread thread) {
-    thread.interrupt();
-    try {
-      thread.join(INTERRUPT_GRACE);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
-  }
-
-  private static <T> T callAndCheckNamespaces(String name, Call<T> call) throws CniException {
-    List<String> before = namespaces();
-    T value = call.run();
-    List<String> after = namespaces();
-    if (!after.equals(before)) {
-      String message =
-          "%s left its thread in another namespace: %s instead of %s"
-              .formatted(name, after, before);
-      throw violation(ErrorCode.INTERNAL, message, new IllegalStateException(message));
-    }
-    return value;
-  }
-
-  /** Which ones the thread is in; nothing where /proc does not tell. */
-  private static List<String> namespaces() {
-    try {
-      return List.of(
-          Files.readSymbolicLink(NAMESPACES.getFirst()).toString(),
-          Files.readSymbolicLink(NAMESPACES.getLast()).toString());
-    } catch (IOException e) {
-      return List.of();
-    }
-  }
-
-  /** A result that can be written, and whose addresses belong to interfaces that it has. */
   private Result requireValid(@Nullable Result result, SpecVersion version) throws CniException {
     if (result == null) {
-      throw invalid("null");
+      throw invalidResult("null");
     }
     int interfaces = result.interfaces().size();
     for (Result.IpConfig ip : result.ips()) {
       int index = ip.interfaceIndex().orElse(0);
       if (index < 0 || (ip.interfaceIndex().isPresent() && index >= interfaces)) {
-        throw invalid(
-            "address %s belongs to interface %d, and it has %d"
+        throw invalidResult(
+            "address %s belongs to interface %d, and it lists %d"
                 .formatted(ip.address(), index, interfaces));
       }
     }
     try {
       ResultJson.write(result, version);
     } catch (RuntimeException e) {
-      throw invalid("it cannot be written: " + e);
+      throw invalidResult("it cannot be written: " + e);
     }
     return result;
   }
 
-  private CniException invalid(String why) {
-    String message = type + " answered ADD with what is no result: " + why;
-    return violation(ErrorCode.INTERNAL, message, new IllegalStateException(message));
+  private CniException invalidResult(String reason) {
+    String message = type + " returned an invalid result from ADD: " + reason;
+    return IsolatedCall.violation(ErrorCode.INTERNAL, message, new IllegalStateException(message));
   }
 }

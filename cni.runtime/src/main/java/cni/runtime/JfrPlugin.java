@@ -11,18 +11,20 @@ import cni.api.PluginRequest;
 import cni.api.Result;
 import cni.api.SpecVersion;
 import cni.api.Verb;
+import cni.api.internal.CniCallable;
+import cni.api.internal.CniRunnable;
 import java.util.Set;
 import jdk.jfr.FlightRecorder;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A plugin whose calls are told to Java Flight Recorder.
+ * A plugin whose calls are recorded by Java Flight Recorder, as {@link PluginCallEvent}.
  *
- * @param plugin who does the work
+ * @param plugin the plugin that does the work
  * @param origin where it comes from
  */
 record JfrPlugin(NetworkPlugin plugin, PluginOrigin origin) implements NetworkPlugin {
-  private static final AttachmentId NONE = new AttachmentId("", "");
+  private static final AttachmentId NO_ATTACHMENT = new AttachmentId("", "");
 
   @Override
   public String type() {
@@ -41,57 +43,42 @@ record JfrPlugin(NetworkPlugin plugin, PluginOrigin origin) implements NetworkPl
 
   @Override
   public void check(AttachmentRequest request) throws CniException {
-    recordVoid(Verb.CHECK, request, request.attachment().id(), () -> plugin.check(request));
+    run(Verb.CHECK, request, request.attachment().id(), () -> plugin.check(request));
   }
 
   @Override
   public void delete(AttachmentRequest request) throws CniException {
-    recordVoid(Verb.DEL, request, request.attachment().id(), () -> plugin.delete(request));
+    run(Verb.DEL, request, request.attachment().id(), () -> plugin.delete(request));
   }
 
   @Override
   public void gc(GcRequest request) throws CniException {
-    recordVoid(Verb.GC, request, NONE, () -> plugin.gc(request));
+    run(Verb.GC, request, NO_ATTACHMENT, () -> plugin.gc(request));
   }
 
   @Override
   public void status(NetworkRequest request) throws CniException {
-    recordVoid(Verb.STATUS, request, NONE, () -> plugin.status(request));
+    run(Verb.STATUS, request, NO_ATTACHMENT, () -> plugin.status(request));
   }
 
-  private interface Call<T> {
-    T run() throws CniException;
-  }
-
-  private interface VoidCall {
-    void run() throws CniException;
-  }
-
-  private void recordVoid(Verb verb, PluginRequest request, AttachmentId id, VoidCall call)
+  private void run(Verb verb, PluginRequest request, AttachmentId id, CniRunnable call)
       throws CniException {
-    record(
-        verb,
-        request,
-        id,
-        () -> {
-          call.run();
-          return true;
-        });
+    record(verb, request, id, call.asCallable());
   }
 
-  private <T> T record(Verb verb, PluginRequest request, AttachmentId id, Call<T> call)
+  private <T> T record(Verb verb, PluginRequest request, AttachmentId id, CniCallable<T> call)
       throws CniException {
-    // Before a recorder is started, an event would only have the JDK load one: 50 ms.
+    // Creating an event before a recorder has started makes the JDK load one, which takes 50 ms.
     if (!FlightRecorder.isInitialized()) {
-      return call.run();
+      return call.call();
     }
     var event = new PluginCallEvent();
     if (!event.isEnabled()) {
-      return call.run();
+      return call.call();
     }
     event.begin();
     try {
-      T value = call.run();
+      T value = call.call();
       commit(event, verb, request, id, null);
       return value;
     } catch (CniException | RuntimeException | Error e) {

@@ -13,12 +13,12 @@ import java.util.Set;
 import java.util.stream.Stream;
 
 /**
- * Finds out whether a module calls native code by itself. The virtual machine only refuses that
- * when it comes to it, and by default does no more than warn; here it is known before the module is
- * used. What a module does by reflection is left to the virtual machine.
+ * Finds native access in the class files of a module before the module is used. The virtual machine
+ * refuses it only when it happens, and by default merely warns. Calls by reflection are not found;
+ * they are left to the virtual machine.
  */
 final class NativeAccessScan {
-  /** The restricted methods of the Java API, "Restricted methods" in its list, release 25. */
+  /** The restricted methods of Java 25, as in "Restricted methods" of its API documentation. */
   private static final Set<String> RESTRICTED =
       Set.of(
           "java/lang/System.load",
@@ -35,8 +35,9 @@ final class NativeAccessScan {
   private NativeAccessScan() {}
 
   /**
-   * The first use of native code in a module, in words; absent if there is none.
+   * Describes the first native access of a module, such as "a.B calls java.lang.System.load".
    *
+   * @return absent if there is none
    * @throws IOException if the module cannot be read
    */
   static Optional<String> firstUse(ModuleReference module) throws IOException {
@@ -55,9 +56,9 @@ final class NativeAccessScan {
     return Optional.empty();
   }
 
-  private static Optional<String> firstUse(byte[] bytes) throws IOException {
+  private static Optional<String> firstUse(byte[] classFile) throws IOException {
     try {
-      ClassModel model = ClassFile.of().parse(bytes);
+      ClassModel model = ClassFile.of().parse(classFile);
       String name = model.thisClass().asInternalName().replace('/', '.');
       for (PoolEntry entry : model.constantPool()) {
         if (entry instanceof MemberRefEntry member) {
@@ -71,7 +72,7 @@ final class NativeAccessScan {
           .filter(method -> method.flags().has(AccessFlag.NATIVE))
           .findFirst()
           .map(method -> name + " has the native method " + method.methodName().stringValue());
-    } catch (IllegalArgumentException e) { // what is no class file is told when it is loaded
+    } catch (IllegalArgumentException e) { // not a class file: reported when it is loaded
       return Optional.empty();
     }
   }

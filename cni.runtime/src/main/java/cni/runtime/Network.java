@@ -14,6 +14,7 @@ import cni.api.Result;
 import cni.api.SpecVersion;
 import cni.api.TraceContext;
 import cni.api.Verb;
+import cni.api.internal.CniRunnable;
 import cni.api.internal.LazyLogger;
 import java.util.ArrayList;
 import java.util.List;
@@ -27,13 +28,24 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 
 /**
- * A network that containers are attached to: the chain of plugins of a configuration (SPEC section
- * 3).
+ * A network that containers are attached to: a configuration with its chain of plugins (SPEC
+ * section 3, "Execution of Network Configurations"). Obtained from {@link Cni}.
+ *
+ * <p>Each method that calls plugins is one operation with a deadline, {@link Cni.Builder#timeout}
+ * after its start. It ends with code 11 when the deadline passes or its thread is interrupted. Any
+ * thread may call it; operations on one container run one after the other, and while {@link #gc}
+ * runs the network's ADDs and DELs wait, in other processes as well.
+ *
+ * <p>The configuration is that of the time when this object was obtained. Instances are immutable
+ * and cheap; obtain a new one to pick up a changed file.
  */
 public final class Network {
   private static final LazyLogger LOG = new LazyLogger("cni.runtime");
 
-  /** How many stale attachments are deleted at a time. */
+  /**
+   * How many stale attachments GC deletes at a time. The kernel waits out an RCU grace period for
+   * each deletion of a link; concurrent ones share it.
+   */
   private static final int GC_PARALLELISM = 16;
 
   private final NetworkConfig config;
@@ -56,27 +68,39 @@ public final class Network {
     return config;
   }
 
-  /** The same network, whose operations belong to a trace: executables are told of it. */
+  /**
+   * The same network with a trace that its operations belong to; executables find it in their
+   * environment (TRACEPARENT, TRACESTATE, BAGGAGE).
+   */
   public Network withTrace(TraceContext context) {
     return new Network(config, cni, context);
   }
 
   /**
-   * The version of the specification that the plugins are spoken to in: the newest that the
-   * configuration offers, this library knows and every plugin supports.
+   * The version of the specification that plugins are called with: the newest that the
+   * configuration offers, this library knows and every plugin supports (SPEC section 1, "Version
+   * considerations"). Runs executables if the configuration offers several.
    *
-   * @throws CniException code 1 if there is none, code 7 if a plugin does not exist
+   * @throws CniException code 1 if there is no such version, code 7 if a plugin does not exist
    */
   public SpecVersion version() throws CniException {
     return new VersionNegotiation(config, cni.plugins()).negotiate();
   }
 
   /**
-   * Attaches a container (ADD).
+   * Attaches a container (ADD): calls the plugins in the order of the chain, each with the result
+   * of the one before, and stores the last result in the cache.
    *
-   * @return what there is afterwards; it is also kept for {@link #check} and {@link #delete}
-   * @throws CniException if a plugin fails, with the plugin's code. What the chain had done until
-   *     then has been deleted. Code 11 if the time is up or the thread is interrupted.
+   * <p>If a plugin fails, what the chain has done is undone before this method throws, unless the
+   * attachment existed before. Failures of that rollback are suppressed exceptions of the one that
+   * is thrown. If the process dies instead, {@link #gc} or {@link #delete} cleans up.
+   *
+   * @param attachment with the path of the container's namespace
+   * @return the result of the chain, which {@link #check} and {@link #delete} will use
+   * @throws CniException code 4 if the container id, the interface name or the namespace's path is
+   *     malformed or missing, or the cache file would have too long a name; code 1 or 7 as {@link
+   *     #version}; code 5 if the result cannot be stored; code 11 at the deadline or an interrupt;
+   *     otherwise the error of the plugin that failed
    */
   public Result add(Attachment attachment) throws CniException {
     attachment.requireValid();
@@ -85,19 +109,21 @@ public final class Network {
           ErrorCode.INVALID_PARAMETER,
           "the path of the container's namespace (CNI_NETNS) is missing");
     }
-    CallContext context = cni.context(trace);
+    CallContext context = cni.newContext(trace);
     try (var _ = cni.networkLock().shared(name(), context.deadline());
-        var _ = cni.locks().acquire(attachment.containerId(), context.deadline())) {
+        var _ = cni.lockContainer(attachment.containerId(), context.deadline())) {
       return new AddOperation(cni, config, attachment, context).run();
     }
   }
 
   /**
-   * Compares an attachment with what was made (CHECK). Does nothing if the configuration says
-   * {@code disableCheck}.
+   * Checks that an attachment is still as ADD left it (CHECK): calls the plugins in the order of
+   * the chain with the result in the cache. Does nothing if the configuration says {@code
+   * disableCheck}.
    *
-   * @throws CniException what is missing or different, with the plugin's code; code 1 before
-   *     version 0.4.0, which has no CHECK
+   * @throws CniException the error of the first plugin that finds something missing or different;
+   *     code 1 if the version is below 0.4.0, which has no CHECK; code 4 or 11 as {@link #add};
+   *     code 5 or 6 if the stored result cannot be read
    */
   public void check(Attachment attachment) throws CniException {
     attachment.requireValid();
@@ -105,8 +131,8 @@ public final class Network {
     if (config.disableCheck()) {
       return;
     }
-    CallContext context = cni.context(trace);
-    try (var _ = cni.locks().acquire(attachment.containerId(), context.deadline())) {
+    CallContext context = cni.newContext(trace);
+    try (var _ = cni.lockContainer(attachment.containerId(), context.deadline())) {
       SpecVersion version = version();
       Verb.CHECK.requireDefinedIn(version);
       Optional<Result> previous = cni.cache().result(name(), attachment.id(), version);
@@ -114,26 +140,29 @@ public final class Network {
         context.deadline().check("CHECK by " + plugin.type());
         var derived = plugin.forRequest(name(), version, attachment.capabilityArgs());
         var request = new AttachmentRequest(derived, attachment, previous, context);
-        step(plugin, Verb.CHECK).run(() -> cni.plugins().find(plugin.type()).check(request));
+        call(plugin, Verb.CHECK).run(() -> cni.plugins().find(plugin.type()).check(request));
       }
     }
   }
 
   /**
-   * Detaches a container (DEL). What is gone already is no error.
+   * Detaches a container (DEL): calls the plugins in the reverse order of the chain, and removes
+   * the result from the cache. Succeeds if the attachment or parts of it do not exist any more, or
+   * never did. A stored result that cannot be read is ignored.
    *
-   * @throws CniException if a plugin fails, with the plugin's code; the result is kept then, so
-   *     that it can be tried again
+   * @param attachment without a namespace if it is gone
+   * @throws CniException code 4, 7 or 11 as {@link #add}; otherwise the error of the plugin that
+   *     failed. The result stays in the cache then, so that the DEL can be repeated.
    */
   public void delete(Attachment attachment) throws CniException {
     attachment.requireValid();
-    CallContext context = cni.context(trace);
+    CallContext context = cni.newContext(trace);
     try (var _ = lockForDelete(context)) {
       delete(attachment, context);
     }
   }
 
-  /** What has been made must be removable even where no lock can be, as on a full file system. */
+  /** Goes on without the lock if none can be created, so that DEL works on a full file system. */
   private NetworkLock.Held lockForDelete(CallContext context) throws CniException {
     try {
       return cni.networkLock().shared(name(), context.deadline());
@@ -147,31 +176,34 @@ public final class Network {
   }
 
   private void delete(Attachment attachment, CallContext context) throws CniException {
-    try (var _ = cni.locks().acquire(attachment.containerId(), context.deadline())) {
+    try (var _ = cni.lockContainer(attachment.containerId(), context.deadline())) {
       SpecVersion version = new VersionNegotiation(config, cni.plugins()).negotiateOrNewest();
       Optional<Result> previous = previousForDelete(attachment, version);
       for (PluginConfig plugin : config.plugins().reversed()) {
         context.deadline().check("DEL by " + plugin.type());
         var derived = plugin.forRequest(name(), version, attachment.capabilityArgs());
         var request = new AttachmentRequest(derived, attachment, previous, context);
-        step(plugin, Verb.DEL).run(() -> cni.plugins().find(plugin.type()).delete(request));
+        call(plugin, Verb.DEL).run(() -> cni.plugins().find(plugin.type()).delete(request));
       }
-      forget(attachment);
+      removeFiles(attachment);
     }
   }
 
-  /** Everything has been deleted: that it is still noted is no reason to try for ever. */
-  private void forget(Attachment attachment) {
-    for (ResultCache kept : List.of(cni.cache(), cni.journal())) {
-      try {
-        kept.remove(name(), attachment.id());
-      } catch (CniException e) {
-        LOG.get().log(System.Logger.Level.WARNING, "DEL is done, but " + e.getMessage());
-      }
+  private void removeFiles(Attachment attachment) {
+    removeFile(() -> cni.cache().remove(name(), attachment.id()));
+    removeFile(() -> cni.journal().remove(name(), attachment.id()));
+  }
+
+  /** Only logs a failure: the attachment is gone, and repeating its DEL would not help. */
+  private static void removeFile(CniRunnable removal) {
+    try {
+      removal.run();
+    } catch (CniException e) {
+      LOG.get().log(System.Logger.Level.WARNING, "DEL is done, but " + e.getMessage());
     }
   }
 
-  /** A result that cannot be read must not keep anything from being deleted. */
+  /** The stored result; absent, with a warning, if it cannot be read. */
   private Optional<Result> previousForDelete(Attachment attachment, SpecVersion version) {
     if (!version.atLeast(SpecVersion.V0_4_0)) {
       return Optional.empty(); // DEL had no previous result before
@@ -185,31 +217,26 @@ public final class Network {
   }
 
   /**
-   * Removes what belongs to attachments that do not exist any more (GC): those that something is
-   * kept of are deleted first, then every plugin is told which ones are valid. Nothing is added to
-   * or deleted from the network meanwhile, by other processes neither. Does nothing if the
-   * configuration says {@code disableGC}; before version 1.1.0 plugins have no GC.
+   * Removes what belongs to attachments that no longer exist (GC). Stale attachments in the cache
+   * and those of ADDs that died are deleted first, as by {@link #delete}; then every plugin gets
+   * the valid ones and removes whatever belongs to others. Continues after failures.
    *
-   * @param valid every attachment of this network that still exists
-   * @throws CniException what went wrong, all of it, with the code of the first; everything else
-   *     has been done
+   * <p>While it runs, ADD and DEL on this network wait, in other processes as well. Does nothing if
+   * the configuration says {@code disableGC}. Below version 1.1.0 plugins have no GC, and only
+   * stale attachments are deleted.
+   *
+   * @param valid every attachment of this network that still exists; all others lose their state
+   * @throws CniException the only failure; or, for several, one with the code of the first, the
+   *     messages of all, and each of them as a suppressed exception
    */
   public void gc(Set<AttachmentId> valid) throws CniException {
     if (config.disableGc()) {
       return;
     }
-    CallContext context = cni.context(trace);
+    CallContext context = cni.newContext(trace);
     try (var _ = cni.networkLock().exclusive(name(), context.deadline())) {
       var failures = new FailureCollector("GC of network " + name());
-      List<CachedAttachment> kept = new ArrayList<>(cni.cache().list(Optional.empty()));
-      kept.addAll(cni.journal().list(Optional.empty())); // nobody is adding now: those have died
-      List<Attachment> stale =
-          kept.stream()
-              .filter(it -> it.network().equals(name()))
-              .map(CachedAttachment::attachment)
-              .filter(it -> !valid.contains(it.id()))
-              .toList();
-      deleteAll(stale, context, failures);
+      deleteAll(staleAttachments(valid), context, failures);
       SpecVersion version = new VersionNegotiation(config, cni.plugins()).negotiateOrNewest();
       if (Verb.GC.isDefinedIn(version)) {
         for (PluginConfig plugin : config.plugins()) {
@@ -221,32 +248,43 @@ public final class Network {
     }
   }
 
-  /** Several at once: the kernel lets them wait together until their links are out of use. */
-  private void deleteAll(List<Attachment> stale, CallContext context, FailureCollector failures) {
-    if (stale.isEmpty()) {
+  /** While GC has the network's lock no ADD is under way, so those in the journal have died. */
+  private List<Attachment> staleAttachments(Set<AttachmentId> valid) throws CniException {
+    List<CachedAttachment> known = new ArrayList<>(cni.cache().list(Optional.empty()));
+    known.addAll(cni.journal().list());
+    return known.stream()
+        .filter(it -> it.network().equals(name()))
+        .map(CachedAttachment::attachment)
+        .filter(it -> !valid.contains(it.id()))
+        .toList();
+  }
+
+  private void deleteAll(
+      List<Attachment> attachments, CallContext context, FailureCollector failures) {
+    if (attachments.isEmpty()) {
       return;
     }
     var threads = Thread.ofPlatform().daemon().name("cni-gc-", 0).factory();
-    int count = Math.min(stale.size(), GC_PARALLELISM);
+    int count = Math.min(attachments.size(), GC_PARALLELISM);
     try (ExecutorService executor = Executors.newFixedThreadPool(count, threads)) {
-      List<Future<Boolean>> ends = new ArrayList<>();
-      for (Attachment attachment : stale) {
-        ends.add(
+      List<Future<Boolean>> deletions = new ArrayList<>();
+      for (Attachment attachment : attachments) {
+        deletions.add(
             executor.submit(
                 () -> {
                   delete(attachment, context);
                   return true;
                 }));
       }
-      ends.forEach(end -> failures.collect(() -> await(end)));
+      deletions.forEach(deletion -> failures.collect(() -> join(deletion)));
     }
   }
 
-  private static void await(Future<?> end) throws CniException {
+  private static void join(Future<?> deletion) throws CniException {
     try {
-      end.get();
+      deletion.get();
     } catch (InterruptedException e) {
-      throw CniException.interrupted("what is stale is deleted");
+      throw CniException.interrupted("deleting stale attachments");
     } catch (ExecutionException e) {
       switch (e.getCause()) {
         case CniException failure -> throw failure;
@@ -262,56 +300,57 @@ public final class Network {
       throws CniException {
     context.deadline().check("GC by " + plugin.type());
     var request = new GcRequest(plugin.forRequest(name(), version, Map.of()), valid, context);
-    step(plugin, Verb.GC).run(() -> cni.plugins().find(plugin.type()).gc(request));
+    call(plugin, Verb.GC).run(() -> cni.plugins().find(plugin.type()).gc(request));
   }
 
   /**
-   * Asks whether a container could be added now (STATUS). Before version 1.1.0 nobody can be asked,
-   * and the answer is yes.
+   * Checks that ADD could succeed now (STATUS), by asking every plugin. Does nothing below version
+   * 1.1.0, which has no STATUS.
    *
-   * @throws CniException the first plugin's reason why not, with its code: 50 or 51
+   * @throws CniException the error of the first plugin that cannot serve ADD, with code 50 or 51;
+   *     code 50 if a plugin is disabled; code 1 or 7 as {@link #version}
    */
   public void status() throws CniException {
     if (!Verb.STATUS.isDefinedIn(config.version())) {
       return;
     }
-    CallContext context = cni.context(trace);
-    SpecVersion version = availableVersion();
+    CallContext context = cni.newContext(trace);
+    SpecVersion version = versionForStatus();
     if (!Verb.STATUS.isDefinedIn(version)) {
       return;
     }
     for (PluginConfig plugin : config.plugins()) {
       context.deadline().check("STATUS of " + plugin.type());
       var request = new NetworkRequest(plugin.forRequest(name(), version, Map.of()), context);
-      step(plugin, Verb.STATUS).run(() -> cni.plugins().find(plugin.type()).status(request));
+      call(plugin, Verb.STATUS).run(() -> cni.plugins().find(plugin.type()).status(request));
     }
   }
 
-  /** A plugin that is there but disabled is not available, rather than not known. */
-  private SpecVersion availableVersion() throws CniException {
+  /** The version; a plugin that is present but disabled is code 50 (not available), not 7. */
+  private SpecVersion versionForStatus() throws CniException {
     try {
       return version();
     } catch (CniException e) {
-      boolean broken =
+      boolean disabled =
           e.is(ErrorCode.INVALID_CONFIG)
-              && config.plugins().stream().anyMatch(it -> cni.plugins().isBroken(it.type()));
-      throw broken ? new CniException(ErrorCode.NOT_AVAILABLE, e.getMessage(), e) : e;
+              && config.plugins().stream().anyMatch(it -> cni.plugins().isDisabled(it.type()));
+      throw disabled ? new CniException(ErrorCode.NOT_AVAILABLE, e.getMessage(), e) : e;
     }
   }
 
   /**
-   * Checks that every plugin of the chain exists, and supports a version that the configuration
-   * offers.
+   * Checks that every plugin of the chain exists and supports a version that the configuration
+   * offers, without attaching anything. Runs executables to ask for their versions.
    *
-   * @return the capabilities that the plugins ask to be served, in alphabetical order
-   * @throws CniException all that is wrong, with the code of the first: 7 for a plugin that does
-   *     not exist, 1 for one that supports no version
+   * @return the capabilities that the plugins declare, in alphabetical order
+   * @throws CniException code 7 for a plugin that does not exist, code 1 for one that supports none
+   *     of the versions; several failures are combined as by {@link #gc}
    */
   public List<String> validate() throws CniException {
     var failures = new FailureCollector("network " + name());
     var capabilities = new TreeSet<String>();
     for (PluginConfig plugin : config.plugins()) {
-      failures.collect(() -> requireSupport(plugin.type()));
+      failures.collect(() -> requireCommonVersion(plugin.type()));
       failures.collect(() -> capabilities.addAll(plugin.capabilities()));
     }
     failures.throwIfAny();
@@ -319,7 +358,7 @@ public final class Network {
     return new ArrayList<>(capabilities);
   }
 
-  private void requireSupport(String type) throws CniException {
+  private void requireCommonVersion(String type) throws CniException {
     List<SpecVersion> supported = cni.plugins().versions(type);
     if (config.versions().stream().noneMatch(supported::contains)) {
       throw new CniException(
@@ -330,10 +369,11 @@ public final class Network {
   }
 
   /**
-   * What is kept of an attachment: its result, the arguments and the configuration that it was
-   * added with. Absent if it is not attached, or was by a libcni before 0.8.
+   * The cache entry of an attachment: its result, and the arguments and configuration of its ADD.
    *
-   * @throws CniException code 5 or 6 if what was kept cannot be read
+   * @return absent if it is not attached, or was attached by a libcni before 0.8, which stored the
+   *     result alone
+   * @throws CniException code 4 if the id is malformed, code 5 or 6 if the entry cannot be read
    */
   public Optional<CachedAttachment> cachedAttachment(AttachmentId id) throws CniException {
     Attachment.requireValid(id);
@@ -341,16 +381,17 @@ public final class Network {
   }
 
   /**
-   * The result that is kept of an attachment; absent if it is not attached.
+   * The cached result of an attachment.
    *
-   * @throws CniException code 5 or 6 if what was kept cannot be read
+   * @return absent if it is not attached
+   * @throws CniException code 4 if the id is malformed, code 5 or 6 if the result cannot be read
    */
   public Optional<Result> cachedResult(AttachmentId id) throws CniException {
     Attachment.requireValid(id);
     return cni.cache().result(name(), id, config.version());
   }
 
-  private PluginCall step(PluginConfig plugin, Verb verb) {
+  private PluginCall call(PluginConfig plugin, Verb verb) {
     return new PluginCall(name(), verb, plugin.type());
   }
 }

@@ -19,9 +19,9 @@ import java.util.TreeSet;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A directory of network configurations. As for libcni, lists ({@code .conflist}) come before
- * single plugins ({@code .conf}, {@code .json}), both in the order of their file names, and the
- * first of a name counts.
+ * A directory of network configuration files, read in the order of libcni: lists ({@code
+ * .conflist}) before single plugins ({@code .conf}, {@code .json}), each in the order of the file
+ * names. Where several files define a network, the first counts.
  */
 final class NetworkConfigDirectory {
   private final Path directory;
@@ -31,14 +31,14 @@ final class NetworkConfigDirectory {
   }
 
   /**
-   * The network with that name.
+   * Loads the network with a name. Files of other networks may be invalid.
    *
-   * @throws CniException code 7 if there is none; what is wrong with its configuration, or if there
-   *     is none, with the first file that may have been meant for it
+   * @throws CniException code 7 if there is none, or the error in its configuration. If there is
+   *     none and a file is not JSON, the error in the first such file, which may define it.
    */
   NetworkConfig load(String name) throws CniException {
     List<String> names = new ArrayList<>();
-    CniException unreadable = null;
+    CniException undecodable = null;
     for (Path file : files()) {
       byte[] text = bytes(file);
       try {
@@ -51,25 +51,25 @@ final class NetworkConfigDirectory {
         }
       } catch (CniException e) {
         if (!e.is(ErrorCode.DECODING_FAILURE)) {
-          throw e; // it is the one, and this is what is wrong with it
+          throw e; // the file defines the network, and this is what is wrong with it
         }
-        unreadable = unreadable == null ? e : unreadable;
+        undecodable = undecodable == null ? e : undecodable;
       }
     }
-    if (unreadable != null) {
-      throw unreadable;
+    if (undecodable != null) {
+      throw undecodable;
     }
     throw new CniException(
         ErrorCode.INVALID_CONFIG,
         "no network named \"%s\" in %s, which has %s"
             .formatted(
-                name, directory, names.isEmpty() ? "no configuration" : String.join(", ", names)));
+                name, directory, names.isEmpty() ? "no networks" : String.join(", ", names)));
   }
 
   /**
-   * Every network.
+   * Loads all networks.
    *
-   * @throws CniException what is wrong with a file
+   * @throws CniException the error in the first file that has one
    */
   List<NetworkConfig> loadAll() throws CniException {
     Map<String, NetworkConfig> byName = new LinkedHashMap<>();
@@ -81,10 +81,10 @@ final class NetworkConfigDirectory {
   }
 
   /**
-   * The network of a file, with the plugins of the directory beside it that has the network's name
-   * ({@code loadOnlyInlinedPlugins} tells whether they count).
+   * Reads the network of a file and, unless it says {@code loadOnlyInlinedPlugins}, additional
+   * plugins from the directory beside the file that has the network's name.
    *
-   * @throws CniException what is wrong with it, or with a file of that directory
+   * @throws CniException the error in the file, or in one of that directory
    */
   static NetworkConfig read(Path file) throws CniException {
     return parse(bytes(file), file);
@@ -95,7 +95,7 @@ final class NetworkConfigDirectory {
         text, file.toString(), network -> additionalPlugins(file.resolveSibling(network)));
   }
 
-  /** Each file with the extension {@code .conf} holds one plugin's configuration. */
+  /** Reads the {@code .conf} files of a directory, each of which configures one plugin. */
   private static List<ObjectNode> additionalPlugins(Path directory) throws CniException {
     if (!Files.isDirectory(directory)) {
       return List.of();

@@ -11,17 +11,23 @@ import cni.netlink.ffm.file.Flock;
 import java.io.IOException;
 import java.nio.file.FileSystems;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 
 /**
- * Keeps the collection of a network's garbage apart from its ADD and DEL (SPEC section 2, "GC"), in
- * this process by a lock in memory, among processes by flock(2) on files beside the results: {@code
- * <cache>/locks/stay/<network>}, which ADD and DEL share and GC has alone, and {@code
- * <cache>/locks/entry/<network>}, which everybody passes on the way there. GC keeps the entry while
- * it waits, so that a stream of ADDs cannot hold it up for ever.
+ * The lock that excludes GC of a network from its ADD and DEL (SPEC section 2, "GC"): ADD and DEL
+ * hold it shared, GC holds it exclusively. Threads of this process use a lock in memory, processes
+ * use flock(2) on two files beside the results:
+ *
+ * <ul>
+ *   <li>{@code <cache>/locks/stay/<network>} is the lock itself.
+ *   <li>{@code <cache>/locks/entry/<network>} is held, in the same mode, while the first is
+ *       acquired. GC holds it exclusively while it waits, so that new ADDs queue behind it and
+ *       cannot keep it waiting without end.
+ * </ul>
  */
 final class NetworkLock {
   private final Path directory;
@@ -30,33 +36,35 @@ final class NetworkLock {
       new ConcurrentHashMap<>();
 
   /**
-   * Locks beside the results of that cache.
+   * Creates the locks of a cache directory; no file is created yet.
    *
-   * @param cache on a file system of memory, which no other process sees, files are not locked
+   * @param cache if it is on an in-memory file system, which no other process sees, no files are
+   *     locked
    */
   NetworkLock(Path cache) {
     this.directory = cache.resolve("locks");
     this.betweenProcesses = cache.getFileSystem().equals(FileSystems.getDefault());
   }
 
-  /** A lock that is held, to be given back by the thread that took it. */
+  /** A lock that is held; the thread that acquired it releases it by closing this. */
+  @FunctionalInterface
   interface Held extends AutoCloseable {
     @Override
     void close();
   }
 
   /**
-   * Waits until nobody collects the network's garbage, and keeps it so.
+   * Acquires the lock for ADD or DEL: waits until no GC of the network is running or waiting.
    *
    * @throws CniException code 11 if the deadline passes or the thread is interrupted, code 5 if the
-   *     files cannot be made
+   *     files cannot be created or locked
    */
   Held shared(String network, Deadline deadline) throws CniException {
     return acquire(network, deadline, inProcess(network).readLock(), Flock::acquireShared);
   }
 
   /**
-   * Waits until nothing is done to the network, and keeps it so.
+   * Acquires the lock for GC: waits until no ADD, DEL or GC of the network is running.
    *
    * @throws CniException as {@link #shared}
    */
@@ -65,16 +73,15 @@ final class NetworkLock {
   }
 
   private ReentrantReadWriteLock inProcess(String network) {
-    return inProcess.computeIfAbsent(network, name -> new ReentrantReadWriteLock(true));
+    return inProcess.computeIfAbsent(network, _ -> new ReentrantReadWriteLock(true));
   }
 
-  /** One of the two ways to lock a file. */
-  private interface FileLock {
-    Flock acquire(Path file, java.time.Duration patience)
-        throws KernelException, InterruptedException;
+  /** Locks a file, shared or exclusively. */
+  private interface FileLocker {
+    Flock acquire(Path file, Duration timeout) throws KernelException, InterruptedException;
   }
 
-  private Held acquire(String network, Deadline deadline, Lock lock, FileLock fileLock)
+  private Held acquire(String network, Deadline deadline, Lock lock, FileLocker locker)
       throws CniException {
     try {
       if (!lock.tryLock(deadline.remaining().toNanos(), TimeUnit.NANOSECONDS)) {
@@ -88,7 +95,7 @@ final class NetworkLock {
     }
     boolean held = false;
     try {
-      Flock file = lockFiles(network, deadline, fileLock);
+      Flock file = lockFiles(network, deadline, locker);
       held = true;
       return () -> {
         file.close();
@@ -101,10 +108,10 @@ final class NetworkLock {
     }
   }
 
-  private Flock lockFiles(String network, Deadline deadline, FileLock fileLock)
+  private Flock lockFiles(String network, Deadline deadline, FileLocker locker)
       throws CniException {
-    try (Flock _ = lockFile("entry", network, deadline, fileLock)) {
-      return lockFile("stay", network, deadline, fileLock);
+    try (Flock _ = lockFile("entry", network, deadline, locker)) {
+      return lockFile("stay", network, deadline, locker);
     } catch (InterruptedException e) {
       throw CniException.interrupted("waiting for network " + network);
     } catch (IOException e) {
@@ -117,17 +124,17 @@ final class NetworkLock {
     }
   }
 
-  private Flock lockFile(String purpose, String network, Deadline deadline, FileLock fileLock)
+  private Flock lockFile(String purpose, String network, Deadline deadline, FileLocker locker)
       throws IOException, InterruptedException {
     Path parent = directory.resolve(purpose);
     try {
-      return fileLock.acquire(parent.resolve(network), deadline.remaining());
+      return locker.acquire(parent.resolve(network), deadline.remaining());
     } catch (KernelException e) {
       if (!e.is(Errno.ENOENT)) {
         throw e;
       }
       AtomicFiles.createDirectories(parent);
-      return fileLock.acquire(parent.resolve(network), deadline.remaining());
+      return locker.acquire(parent.resolve(network), deadline.remaining());
     }
   }
 

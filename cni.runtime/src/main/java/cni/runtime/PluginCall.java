@@ -3,26 +3,23 @@ package cni.runtime;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Verb;
+import cni.api.internal.CniRunnable;
 
 /**
- * A plugin's turn in an operation on a network.
+ * The call of one plugin within an operation on a network; adds to its errors where they occurred.
  *
  * @param network the network's name
  * @param verb the operation
  * @param type the plugin's type
  */
 record PluginCall(String network, Verb verb, String type) {
-  /** A call of the plugin. */
-  interface Call {
-    void run() throws CniException;
-  }
-
   /**
-   * Makes the call.
+   * Calls the plugin.
    *
-   * @throws CniException what the plugin throws, with the place where it happened
+   * @throws CniException the plugin's error, with network, verb and type in front of its message;
+   *     code 999 for an exception that plugins must not throw
    */
-  void run(Call call) throws CniException {
+  void run(CniRunnable call) throws CniException {
     try {
       call.run();
     } catch (CniException e) {
@@ -32,12 +29,12 @@ record PluginCall(String network, Verb verb, String type) {
     }
   }
 
-  /** A plugin's failure with the place where it happened. */
+  /** The plugin's error, with network, verb and type in front of its message. */
   CniException failure(CniException e) {
     return e.withContext("network " + network + ", " + verb + " by " + type);
   }
 
-  /** What a plugin must not throw: a mistake in it, told as the specification's error. */
+  /** The error for an exception that plugins must not throw: code 999. */
   CniException unexpected(RuntimeException e) {
     return failure(new CniException(ErrorCode.INTERNAL, "unexpected " + e, e));
   }

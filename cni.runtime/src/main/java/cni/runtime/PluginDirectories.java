@@ -24,12 +24,14 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Directories of plugins: each directory below one of them holds the modules of one plugin.
+ * The plugins in plugin directories (the roots): each subdirectory of a root holds the modules of
+ * one plugin.
  *
- * <p>They are looked at, which takes a call of stat(2) for each, whenever a plugin of theirs is
- * wanted, and a plugin's directory is read again when it is another one or has changed. Calls that
- * are under way end with the plugin that they began with. A directory that is no plugin is told of,
- * and the one before stays in its place, if there was one.
+ * <p>Plugins can be added, replaced and removed while the program runs. Whenever a plugin is
+ * wanted, stat(2) of each directory shows whether it was replaced or changed since it was last
+ * read; then it is read again. Calls that are under way end with the version that they started
+ * with. If a directory cannot be loaded that is logged once, and its earlier version, if there is
+ * one, remains in use.
  */
 final class PluginDirectories {
   private static final LazyLogger LOG = new LazyLogger("cni.runtime");
@@ -38,58 +40,58 @@ final class PluginDirectories {
   private final Set<String> nativeAccess;
   private volatile Snapshot snapshot;
 
-  /** What plugins with work between calls are started with; guarded by this. */
+  /** The host that resident plugins are started with; absent until start; guarded by this. */
   private Optional<PluginHost> host = Optional.empty();
 
   /**
-   * Reads nothing yet.
+   * Creates the registry; nothing is read yet.
    *
    * @param roots the directories, in order of precedence; they need not exist
-   * @param nativeAccess the names of the plugins' directories that may call native code
+   * @param nativeAccess the names of the subdirectories whose plugins may call native code
    */
   PluginDirectories(List<Path> roots, Set<String> nativeAccess) {
     this.roots = List.copyOf(roots);
     this.nativeAccess = Set.copyOf(nativeAccess);
-    this.snapshot = Snapshot.nothing();
+    this.snapshot = Snapshot.empty();
   }
 
   List<Path> roots() {
     return roots;
   }
 
-  /** What serves a type now. */
+  /** The plugin that serves a type now; absent if there is none. */
   Optional<PluginRegistry.AvailablePlugin> find(String type) {
     return Optional.ofNullable(current().byType().get(type))
         .map(PluginLayer.LoadedPlugin::available);
   }
 
-  /** All that can be had, in order of precedence. */
+  /** All plugins that can be used, in order of precedence. */
   List<PluginRegistry.AvailablePlugin> list() {
-    return current().found().stream().map(PluginLayer.LoadedPlugin::available).toList();
+    return current().plugins().stream().map(PluginLayer.LoadedPlugin::available).toList();
   }
 
-  /** What cannot be had, and why. */
+  /** The plugins that cannot be used. */
   List<PluginRegistry.DisabledPlugin> disabled() {
     return current().disabled();
   }
 
-  /** Has plugins that have work between calls begin with it, those to come included. */
+  /** Starts resident plugins, and from now on those that are added later. */
   synchronized void start(PluginHost newHost) {
-    List<PluginLayer.LoadedPlugin> there = current().found();
-    host = Optional.of(newHost); // from now on, those that come are started when they do
-    there.forEach(this::start);
+    List<PluginLayer.LoadedPlugin> present = current().plugins();
+    host = Optional.of(newHost); // only now, so that reading them above has not started them
+    present.forEach(this::start);
   }
 
-  /** Ends that work. */
+  /** Stops resident plugins and forgets all plugins. */
   synchronized void stop() {
     host = Optional.empty();
     Snapshot last = snapshot;
-    snapshot = Snapshot.nothing();
-    last.found().forEach(found -> found.plugin().retire());
+    snapshot = Snapshot.empty();
+    last.plugins().forEach(loaded -> loaded.plugin().retire());
   }
 
-  private void start(PluginLayer.LoadedPlugin found) {
-    host.ifPresent(it -> PluginRegistry.start(found.plugin(), it));
+  private void start(PluginLayer.LoadedPlugin loaded) {
+    host.ifPresent(it -> PluginRegistry.start(loaded.plugin(), it));
   }
 
   private Snapshot current() {
@@ -99,42 +101,43 @@ final class PluginDirectories {
     }
     synchronized (this) {
       if (!snapshot.isCurrent(roots)) {
-        // Otherwise an interrupt of whoever wants a plugin would make it look broken.
+        // An interrupt of the caller would otherwise make the plugin look broken to all.
         replace(Uninterruptibly.get("cni plugin directories", () -> read(snapshot)));
       }
       return snapshot;
     }
   }
 
-  private void replace(Snapshot now) {
-    Snapshot before = snapshot;
-    snapshot = now;
-    Set<PluginLayer.LoadedPlugin> kept = new HashSet<>(now.found());
-    Set<PluginLayer.LoadedPlugin> known = new HashSet<>(before.found());
-    before.found().stream().filter(it -> !kept.contains(it)).forEach(PluginDirectories::retire);
-    now.found().stream().filter(it -> !known.contains(it)).forEach(this::start);
-    Set<PluginRegistry.DisabledPlugin> told = new HashSet<>(before.disabled());
-    for (PluginRegistry.DisabledPlugin it : now.disabled()) {
-      if (told.add(it)) {
+  private void replace(Snapshot current) {
+    Snapshot previous = snapshot;
+    snapshot = current;
+    Set<PluginLayer.LoadedPlugin> kept = new HashSet<>(current.plugins());
+    Set<PluginLayer.LoadedPlugin> known = new HashSet<>(previous.plugins());
+    previous.plugins().stream().filter(it -> !kept.contains(it)).forEach(PluginDirectories::retire);
+    current.plugins().stream().filter(it -> !known.contains(it)).forEach(this::start);
+    Set<PluginRegistry.DisabledPlugin> logged = new HashSet<>(previous.disabled());
+    for (PluginRegistry.DisabledPlugin it : current.disabled()) {
+      if (logged.add(it)) {
         LOG.get().log(System.Logger.Level.WARNING, it.toString());
       }
     }
   }
 
-  /** Nobody waits for what a plugin does at its end. */
-  private static void retire(PluginLayer.LoadedPlugin found) {
-    IsolatedPlugin plugin = found.plugin();
+  /** Retires a plugin on a thread of its own, because stopping it may take seconds. */
+  private static void retire(PluginLayer.LoadedPlugin loaded) {
+    IsolatedPlugin plugin = loaded.plugin();
     Thread.ofPlatform().daemon().name("cni " + plugin.type() + " ends").start(plugin::retire);
   }
 
-  private Snapshot read(Snapshot before) {
+  private Snapshot read(Snapshot previous) {
     Map<Path, Stamp> stamps = new HashMap<>();
     Map<Path, Contents> contents = new LinkedHashMap<>();
     for (Path root : roots) {
-      stamps.put(root, Stamp.of(root)); // before it is listed, so that a change is seen next time
-      for (Path directory : directories(root)) {
+      // The stamp is taken before the root is listed: a change meanwhile is then seen next time.
+      stamps.put(root, Stamp.of(root));
+      for (Path directory : subdirectories(root)) {
         Stamp stamp = Stamp.of(directory);
-        Contents known = before.contents().get(directory);
+        Contents known = previous.contents().get(directory);
         contents.put(
             directory,
             known != null && known.stamp().equals(stamp) ? known : read(directory, stamp, known));
@@ -143,8 +146,8 @@ final class PluginDirectories {
     return Snapshot.of(stamps, contents);
   }
 
-  /** Those of plugins; what begins with a dot is on its way to become one. */
-  private static List<Path> directories(Path root) {
+  /** The directories of plugins; a name that starts with a dot is that of one being installed. */
+  private static List<Path> subdirectories(Path root) {
     try (Stream<Path> all = Files.list(root)) {
       return all.filter(it -> !it.getFileName().toString().startsWith("."))
           .filter(Files::isDirectory)
@@ -161,27 +164,33 @@ final class PluginDirectories {
     }
   }
 
-  private Contents read(Path directory, Stamp stamp, @Nullable Contents before) {
+  /**
+   * Reads the directory of a plugin, and again if it was replaced meanwhile: what was read, or the
+   * failure to do so, may come from a mixture of both versions.
+   */
+  private Contents read(Path directory, Stamp stamp, @Nullable Contents previous) {
+    Contents contents = load(directory, stamp, previous);
+    Stamp after = Stamp.of(directory);
+    return after.equals(stamp) ? contents : read(directory, after, previous);
+  }
+
+  private Contents load(Path directory, Stamp stamp, @Nullable Contents previous) {
     try {
       boolean mayUseNative = nativeAccess.contains(directory.getFileName().toString());
-      List<PluginLayer.LoadedPlugin> found = PluginLayer.load(directory, mayUseNative);
-      Stamp after = Stamp.of(directory);
-      // Replaced while it was read: it may be something of both.
-      return after.equals(stamp)
-          ? new Contents(stamp, found, Optional.empty())
-          : read(directory, after, before);
+      List<PluginLayer.LoadedPlugin> plugins = PluginLayer.load(directory, mayUseNative);
+      return new Contents(stamp, plugins, Optional.empty());
     } catch (CniException e) {
-      List<PluginLayer.LoadedPlugin> instead = before == null ? List.of() : before.found();
+      List<PluginLayer.LoadedPlugin> instead = previous == null ? List.of() : previous.plugins();
       String then = instead.isEmpty() ? "" : "; the version before it stays in its place";
       return new Contents(stamp, instead, Optional.of(e.getMessage() + then));
     }
   }
 
   /**
-   * What tells a directory from the one that was there before.
+   * Distinguishes a directory from the one that was at its place before.
    *
    * @param key device and inode
-   * @param changed when something was last added to it or removed
+   * @param changed when an entry of it was last added or removed
    */
   private record Stamp(@Nullable Object key, FileTime changed) {
     private static final Stamp NONE = new Stamp(null, FileTime.fromMillis(0));
@@ -195,7 +204,7 @@ final class PluginDirectories {
       }
     }
 
-    /** A record's own methods are spun when first used, which takes a process some 10 ms. */
+    /** Written by hand because the generated one is linked at its first use, which takes 10 ms. */
     @Override
     public boolean equals(@Nullable Object other) {
       return other instanceof Stamp it && Objects.equals(key, it.key) && changed.equals(it.changed);
@@ -208,64 +217,65 @@ final class PluginDirectories {
   }
 
   /**
-   * What a directory was found to hold.
+   * What was read from the directory of a plugin.
    *
-   * @param failure why it cannot be used as it is
+   * @param stamp the directory's stamp when it was read
+   * @param plugins its plugins, or those of its earlier version
+   * @param failure why it cannot be used as it is; absent if it can
    */
   private record Contents(
-      Stamp stamp, List<PluginLayer.LoadedPlugin> found, Optional<String> failure) {}
+      Stamp stamp, List<PluginLayer.LoadedPlugin> plugins, Optional<String> failure) {}
 
   /**
-   * What all of them hold.
+   * What was read from all roots.
    *
-   * @param stamps of the roots
-   * @param found what can be had, in order of precedence, a type perhaps more than once
-   * @param byType the first of each type
+   * @param stamps the stamps of the roots
+   * @param contents what each plugin's directory holds
+   * @param plugins the plugins in order of precedence; several roots may provide the same type
+   * @param byType the first plugin of each type
+   * @param disabled the plugins that cannot be used
    */
   private record Snapshot(
       Map<Path, Stamp> stamps,
       Map<Path, Contents> contents,
-      List<PluginLayer.LoadedPlugin> found,
+      List<PluginLayer.LoadedPlugin> plugins,
       Map<String, PluginLayer.LoadedPlugin> byType,
       List<PluginRegistry.DisabledPlugin> disabled) {
-    static Snapshot nothing() {
+    static Snapshot empty() {
       return new Snapshot(Map.of(), Map.of(), List.of(), Map.of(), List.of());
     }
 
     static Snapshot of(Map<Path, Stamp> stamps, Map<Path, Contents> contents) {
-      List<PluginLayer.LoadedPlugin> found = new ArrayList<>();
-      Map<String, PluginLayer.LoadedPlugin> byType = new HashMap<>();
-      List<PluginRegistry.DisabledPlugin> disabled = new ArrayList<>();
-      contents.forEach(
-          (directory, it) -> {
-            String name = directory.getFileName().toString();
-            it.failure()
-                .ifPresent(
-                    why ->
-                        disabled.add(
-                            new PluginRegistry.DisabledPlugin(name, directory.toString(), why)));
-            for (PluginLayer.LoadedPlugin plugin : it.found()) {
-              String type = plugin.plugin().type();
-              PluginLayer.LoadedPlugin first = byType.putIfAbsent(type, plugin);
-              if (first != null && sameRoot(first, plugin)) {
-                disabled.add(
-                    new PluginRegistry.DisabledPlugin(
-                        type,
-                        directory.toString(),
-                        "type " + type + " is already provided by " + first.origin()));
-              } else {
-                found.add(plugin);
-              }
-            }
-          });
-      return new Snapshot(stamps, contents, found, byType, disabled);
+      var snapshot =
+          new Snapshot(stamps, contents, new ArrayList<>(), new HashMap<>(), new ArrayList<>());
+      contents.forEach(snapshot::add);
+      return snapshot;
     }
 
-    private static boolean sameRoot(PluginLayer.LoadedPlugin a, PluginLayer.LoadedPlugin b) {
+    private void add(Path directory, Contents contents) {
+      String name = directory.getFileName().toString();
+      contents.failure().ifPresent(reason -> disable(name, directory, reason));
+      for (PluginLayer.LoadedPlugin plugin : contents.plugins()) {
+        String type = plugin.plugin().type();
+        PluginLayer.LoadedPlugin first = byType.putIfAbsent(type, plugin);
+        if (first != null && isSameRoot(first, plugin)) {
+          disable(type, directory, "type " + type + " is already provided by " + first.origin());
+        } else {
+          plugins.add(plugin);
+        }
+      }
+    }
+
+    private void disable(String name, Path directory, String reason) {
+      disabled.add(new PluginRegistry.DisabledPlugin(name, directory.toString(), reason));
+    }
+
+    private static boolean isSameRoot(PluginLayer.LoadedPlugin a, PluginLayer.LoadedPlugin b) {
       Path parent = a.origin().path().getParent();
       return parent != null && parent.equals(b.origin().path().getParent());
     }
 
+    /** Whether no root and no plugin's directory has changed since it was read. */
     boolean isCurrent(List<Path> roots) {
       for (Path root : roots) {
         if (!Stamp.of(root).equals(stamps.getOrDefault(root, Stamp.NONE))) {

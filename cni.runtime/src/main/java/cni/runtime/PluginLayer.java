@@ -30,22 +30,23 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The modules of one directory with a class loader of their own: what they bring along is seen by
- * nobody else, and does not clash with what others bring. What the host's interface to plugins
- * consists of, {@code cni.api} and what that requires, they share with the host; a copy of it in
- * the directory is not used.
+ * Loads the modules of one plugin's directory with a class loader of their own. Libraries that a
+ * plugin brings along are visible to it alone and do not conflict with those of others. The host
+ * shares {@code cni.api} and what that requires transitively; copies of these modules in the
+ * directory are ignored.
  *
- * <p>In a program on the module path this is a {@link ModuleLayer}; in one on the class path, whose
- * {@code cni.api} is no module that a layer could require, a plain class loader.
+ * <p>If this library is on the module path the class loader is that of a {@link ModuleLayer}. If it
+ * is on the class path, {@code cni.api} is not a module that a layer could require, and a {@link
+ * URLClassLoader} is used.
  */
 final class PluginLayer {
   private static final String SERVICE = NetworkPlugin.class.getName();
 
-  /** What is told of a module descriptor of a later release. */
+  /** The JDK's message for a module descriptor of a later Java release. */
   private static final Pattern UNSUPPORTED_VERSION =
       Pattern.compile("Unsupported major\\.minor version (\\d+)");
 
-  /** Class files of Java N have the version N + 44. */
+  /** Class files of Java N have the major version N + 44 (JVMS, section 4.1). */
   private static final int CLASS_FILE_VERSION_OFFSET = 44;
 
   private final Path directory;
@@ -56,7 +57,7 @@ final class PluginLayer {
     this.modules = modules;
   }
 
-  /** A plugin and where it was found. */
+  /** A plugin of the directory, and where it comes from. */
   record LoadedPlugin(IsolatedPlugin plugin, PluginOrigin.Directory origin) {
     PluginRegistry.AvailablePlugin available() {
       return new PluginRegistry.AvailablePlugin(plugin.type(), origin, plugin);
@@ -64,17 +65,17 @@ final class PluginLayer {
   }
 
   /**
-   * Reads the directory and makes the plugins that its modules provide.
+   * Reads a directory and instantiates the plugins that its modules provide.
    *
    * @param nativeAccess whether they may call native code
-   * @throws CniException what is wrong with it, whatever that is
+   * @throws CniException code 7, for anything that is wrong with the directory or its plugins
    */
   static List<LoadedPlugin> load(Path directory, boolean nativeAccess) throws CniException {
     try {
-      Set<String> hosts = sharedModules();
+      Set<String> shared = sharedModules();
       List<ModuleReference> own =
           ModuleFinder.of(directory).findAll().stream()
-              .filter(module -> !hosts.contains(module.descriptor().name()))
+              .filter(module -> !shared.contains(module.descriptor().name()))
               .sorted(Comparator.comparing(module -> module.descriptor().name()))
               .toList();
       var layer = new PluginLayer(directory, own);
@@ -88,25 +89,25 @@ final class PluginLayer {
     }
   }
 
-  private static CniException broken(String why, @Nullable Throwable cause) {
-    return new CniException(ErrorCode.INVALID_CONFIG, why, cause);
+  private static CniException broken(String reason, @Nullable Throwable cause) {
+    return new CniException(ErrorCode.INVALID_CONFIG, reason, cause);
   }
 
-  /** The innermost message says what it is; the others, where. */
+  /** The messages of an exception and its causes: the outer ones say where, the inner ones why. */
   private static String reason(Throwable e) {
     List<String> reasons = new ArrayList<>();
     for (Throwable t = e; t != null; t = t.getCause()) {
       String text = t.getMessage() == null ? t.toString() : t.getMessage();
       Matcher later = UNSUPPORTED_VERSION.matcher(text);
       if (later.find()) {
+        int release = Integer.parseInt(later.group(1)) - CLASS_FILE_VERSION_OFFSET;
         text =
             "it is compiled for Java %d, and this is Java %d"
-                .formatted(
-                    Integer.parseInt(later.group(1)) - CLASS_FILE_VERSION_OFFSET,
-                    Runtime.version().feature());
+                .formatted(release, Runtime.version().feature());
       }
-      boolean told = t instanceof LinkageError && !text.contains(" ");
-      reasons.add(told ? t.toString() : text); // a missing class's name alone says little
+      // The message of a missing class is its name alone.
+      boolean isBareName = t instanceof LinkageError && !text.contains(" ");
+      reasons.add(isBareName ? t.toString() : text);
     }
     return String.join(": ", reasons);
   }
@@ -118,7 +119,7 @@ final class PluginLayer {
     if (providers().isEmpty()) {
       throw broken(
           "no module in it provides a plugin; one of %s needs \"provides %s with ...\""
-              .formatted(names(), SERVICE),
+              .formatted(String.join(", ", names()), SERVICE),
           null);
     }
   }
@@ -144,11 +145,15 @@ final class PluginLayer {
   }
 
   /**
-   * A class that is a plugin.
+   * A class that implements a plugin.
    *
-   * @param module that provides it
+   * @param module the module that provides it
    */
-  private record Provider(ModuleDescriptor module, String className) {}
+  private record Provider(ModuleDescriptor module, String className) {
+    String packageName() {
+      return className.substring(0, className.lastIndexOf('.'));
+    }
+  }
 
   private List<Provider> providers() {
     List<Provider> providers = new ArrayList<>();
@@ -167,7 +172,9 @@ final class PluginLayer {
   private List<LoadedPlugin> plugins(boolean nativeAccess) throws CniException, IOException {
     Module host = PluginLayer.class.getModule();
     ClassLoader loader =
-        host.isNamed() ? layer(host.getLayer(), nativeAccess) : classPathLoader(directory, modules);
+        host.isNamed()
+            ? layerLoader(host.getLayer(), nativeAccess)
+            : classPathLoader(directory, modules);
     try {
       return plugins(loader);
     } catch (CniException | RuntimeException | Error e) {
@@ -179,45 +186,45 @@ final class PluginLayer {
   }
 
   private List<LoadedPlugin> plugins(ClassLoader loader) throws CniException {
-    List<LoadedPlugin> found = new ArrayList<>();
+    List<LoadedPlugin> loaded = new ArrayList<>();
     Set<String> types = new HashSet<>();
     for (Provider provider : providers()) {
-      NetworkPlugin made =
-          IsolatedPlugin.callOnNewThread(
+      NetworkPlugin instance =
+          IsolatedCall.call(
               provider.className(),
               loader,
-              Deadline.after(IsolatedPlugin.SETUP_TIMEOUT),
-              () -> make(loader, provider.className()));
-      IsolatedPlugin plugin = IsolatedPlugin.of(made);
+              Deadline.after(IsolatedCall.SETUP_TIMEOUT),
+              () -> instantiate(loader, provider.className()));
+      IsolatedPlugin plugin = IsolatedPlugin.of(instance);
       Names.requirePluginType(plugin.type());
       if (!types.add(plugin.type())) {
         throw broken("it provides type " + plugin.type() + " twice", null);
       }
       String module = provider.module().toNameAndVersion();
-      found.add(new LoadedPlugin(plugin, new PluginOrigin.Directory(directory, module)));
+      loaded.add(new LoadedPlugin(plugin, new PluginOrigin.Directory(directory, module)));
     }
-    return found;
+    return loaded;
   }
 
-  /** As ServiceLoader does it, for exactly this class. */
-  private static NetworkPlugin make(ClassLoader loader, String name) throws CniException {
+  /** Instantiates a class as {@link java.util.ServiceLoader} does, but exactly this one. */
+  private static NetworkPlugin instantiate(ClassLoader loader, String name) throws CniException {
     try {
       Class<?> type = Class.forName(name, true, loader);
       return (NetworkPlugin) type.getConstructor().newInstance();
     } catch (ReflectiveOperationException | ClassCastException | LinkageError e) {
-      boolean itsOwn =
+      boolean isWrapper =
           e instanceof InvocationTargetException || e instanceof ExceptionInInitializerError;
-      Throwable cause = itsOwn && e.getCause() != null ? e.getCause() : e;
-      throw broken("plugin " + name + " cannot be made: " + cause, cause);
+      Throwable cause = isWrapper && e.getCause() != null ? e.getCause() : e;
+      throw broken("plugin " + name + " cannot be created: " + cause, cause);
     }
   }
 
-  @SuppressWarnings("restricted") // it is the host that grants native access
-  private ClassLoader layer(ModuleLayer parent, boolean nativeAccess)
+  @SuppressWarnings("restricted") // enableNativeAccess: the host has granted it
+  private ClassLoader layerLoader(ModuleLayer parent, boolean nativeAccess)
       throws CniException, IOException {
-    requireModules(parent.configuration());
+    requireDependencies(parent.configuration());
     Configuration configuration =
-        parent.configuration().resolve(new Modules(modules), ModuleFinder.of(), names());
+        parent.configuration().resolve(new FixedModuleFinder(modules), ModuleFinder.of(), names());
     ModuleLayer.Controller controller =
         ModuleLayer.defineModulesWithOneLoader(
             configuration, List.of(parent), NetworkPlugin.class.getClassLoader());
@@ -225,26 +232,31 @@ final class PluginLayer {
       if (nativeAccess) {
         controller.enableNativeAccess(module);
       }
-      // Opens the jar, which is read as long as the loader lives, from then on: the directory may
-      // be
-      // replaced by another at any time.
-      InputStream descriptor = module.getResourceAsStream("module-info.class");
-      if (descriptor != null) {
-        descriptor.close();
-      }
+      openJar(module);
     }
-    // Its package need not be exported, as ServiceLoader does not ask for that.
+    // ServiceLoader does not ask for the provider's package to be exported. Nor do we.
     for (Provider provider : providers()) {
-      String name = provider.className();
       Module module = controller.layer().findModule(provider.module().name()).orElseThrow();
-      controller.addOpens(
-          module, name.substring(0, name.lastIndexOf('.')), PluginLayer.class.getModule());
+      controller.addOpens(module, provider.packageName(), PluginLayer.class.getModule());
     }
     return controller.layer().findLoader(providers().getFirst().module().name());
   }
 
-  /** What the resolution would tell with fewer words. */
-  private void requireModules(Configuration host) throws CniException {
+  /**
+   * Makes the class loader open the jar of a module now. It reads from the open file as long as it
+   * lives, even after another version has replaced the directory.
+   */
+  private static void openJar(Module module) throws IOException {
+    InputStream descriptor = module.getResourceAsStream("module-info.class");
+    if (descriptor != null) {
+      descriptor.close();
+    }
+  }
+
+  /**
+   * Requires that all dependencies exist, with a message that has more to say than resolution's.
+   */
+  private void requireDependencies(Configuration host) throws CniException {
     Set<String> own = names();
     for (ModuleReference module : modules) {
       for (ModuleDescriptor.Requires requires : module.descriptor().requires()) {
@@ -276,12 +288,13 @@ final class PluginLayer {
             "plugin " + directory.getFileName(),
             jars.toArray(URL[]::new),
             NetworkPlugin.class.getClassLoader());
-    loader.findResources("module-info.class").hasMoreElements(); // opens them, as above
+    loader.findResources("module-info.class").hasMoreElements(); // opens all jars, as openJar does
     return loader;
   }
 
   /**
-   * Those that the host shares with plugins; none on the class path, where the parent comes first.
+   * The names of the modules that plugins share with the host: the host's {@code cni.*} modules and
+   * what they require transitively. None on the class path, where the parent loader comes first.
    */
   private static Set<String> sharedModules() {
     Module runtime = PluginLayer.class.getModule();
@@ -309,8 +322,8 @@ final class PluginLayer {
     }
   }
 
-  /** A finder of these and no others. */
-  private record Modules(List<ModuleReference> modules) implements ModuleFinder {
+  /** Finds the given modules and no others. */
+  private record FixedModuleFinder(List<ModuleReference> modules) implements ModuleFinder {
     @Override
     public Optional<ModuleReference> find(String name) {
       return modules.stream().filter(it -> it.descriptor().name().equals(name)).findFirst();

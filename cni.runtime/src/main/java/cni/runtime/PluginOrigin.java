@@ -2,15 +2,15 @@ package cni.runtime;
 
 import java.nio.file.Path;
 
-/** Where a plugin comes from. Its text is for people. */
+/** Where a plugin comes from. The text form is for people. */
 public sealed interface PluginOrigin {
-  /** What kind of place that is. */
+  /** The kind of place. */
   PluginSource source();
 
   /**
-   * The program itself.
+   * A module of the program itself.
    *
-   * @param module the module's name, or the package's for one on the class path
+   * @param module the name of the module, or of the package for a plugin on the class path
    */
   record BuiltIn(String module) implements PluginOrigin {
     static BuiltIn of(Object plugin) {
@@ -30,9 +30,9 @@ public sealed interface PluginOrigin {
   }
 
   /**
-   * A directory of modules, which are read together and apart from all others.
+   * A plugin's directory below a plugin directory, whose modules have a class loader of their own.
    *
-   * @param path the directory
+   * @param path the plugin's directory
    * @param module the module that provides the plugin, with its version if it has one: {@code
    *     com.example.vxlan@1.2}
    */
@@ -51,7 +51,7 @@ public sealed interface PluginOrigin {
   /**
    * An executable.
    *
-   * @param file that is run
+   * @param file the file that is run
    */
   record Executable(Path file) implements PluginOrigin {
     @Override

@@ -1,6 +1,7 @@
 package cni.runtime;
 
 import static java.util.Comparator.comparing;
+import static java.util.stream.Collectors.joining;
 
 import cni.api.CniException;
 import cni.api.Delegates;
@@ -27,9 +28,9 @@ import java.util.TreeMap;
 import java.util.stream.Stream;
 
 /**
- * The plugins that can be had, by type: those of the program itself, those in plugin directories,
- * and executables on the plugin path. The first place in the host's order that has one wins; for a
- * type for which the host wants a certain place, no other counts.
+ * The available plugins by type, from three sources: modules of the program itself, plugin
+ * directories, and executables on the plugin path. The first source in the search order that has a
+ * type provides it, unless {@link Cni.Builder#forceSource} names the only one to use.
  */
 public final class PluginRegistry implements Delegates {
   private static final LazyLogger LOG = new LazyLogger("cni.runtime");
@@ -37,7 +38,7 @@ public final class PluginRegistry implements Delegates {
   private final ServiceLoader<NetworkPlugin> loader;
   private final PluginDirectories directories;
   private final PluginPath path;
-  private final List<PluginSource> order;
+  private final List<PluginSource> searchOrder;
   private final Map<String, PluginSource> forced;
   private final StderrHandler stderrHandler;
   private volatile Optional<BuiltInPlugins> builtIn = Optional.empty();
@@ -46,31 +47,31 @@ public final class PluginRegistry implements Delegates {
       ServiceLoader<NetworkPlugin> loader,
       PluginDirectories directories,
       PluginPath path,
-      List<PluginSource> order,
-      Map<String, PluginSource> wanted,
-      StderrHandler diagnostics) {
+      List<PluginSource> searchOrder,
+      Map<String, PluginSource> forced,
+      StderrHandler stderrHandler) {
     this.loader = loader;
     this.directories = directories;
     this.path = path;
-    this.order = List.copyOf(order);
-    this.forced = Map.copyOf(wanted);
-    this.stderrHandler = diagnostics;
+    this.searchOrder = List.copyOf(searchOrder);
+    this.forced = Map.copyOf(forced);
+    this.stderrHandler = stderrHandler;
   }
 
   /**
    * {@inheritDoc}
    *
-   * @throws CniException code 7 if there is no such plugin; the message says where it was looked
-   *     for
+   * @throws CniException code 7 if there is no such plugin; the message lists where it was searched
+   *     for, and disabled plugins that may have provided it
    */
   @Override
   public NetworkPlugin find(String type) throws CniException {
     return resolve(type).plugin();
   }
 
-  /** As {@link #find}, with the kind of place that it comes from. */
+  /** As {@link #find}, with the source of the plugin. */
   ResolvedPlugin resolve(String type) throws CniException {
-    for (PluginSource source : orderFor(type)) {
+    for (PluginSource source : sourcesOf(type)) {
       Optional<AvailablePlugin> found = find(source, type);
       if (found.isPresent()) {
         AvailablePlugin it = found.get();
@@ -80,9 +81,9 @@ public final class PluginRegistry implements Delegates {
     throw unknownType(type);
   }
 
-  private List<PluginSource> orderFor(String type) {
+  private List<PluginSource> sourcesOf(String type) {
     PluginSource only = forced.get(type);
-    return only == null ? order : List.of(only);
+    return only == null ? searchOrder : List.of(only);
   }
 
   private Optional<AvailablePlugin> find(PluginSource source, String type) throws CniException {
@@ -96,9 +97,9 @@ public final class PluginRegistry implements Delegates {
   /**
    * The plugins of a network's chain, in the order of ADD.
    *
-   * @throws CniException code 7 if there is no such plugin
+   * @throws CniException code 7 if one does not exist
    */
-  List<ResolvedPlugin> chain(NetworkConfig config) throws CniException {
+  List<ResolvedPlugin> resolveChain(NetworkConfig config) throws CniException {
     List<ResolvedPlugin> chain = new ArrayList<>(config.plugins().size());
     for (PluginConfig plugin : config.plugins()) {
       chain.add(resolve(plugin.type()));
@@ -107,8 +108,8 @@ public final class PluginRegistry implements Delegates {
   }
 
   /**
-   * The plugin of the type that runs in this process: built in or from a plugin directory, whatever
-   * executables there are.
+   * The plugin of a type that runs in this process, built in or from a plugin directory, regardless
+   * of executables and of the search order; absent if there is none.
    */
   public Optional<NetworkPlugin> findInProcess(String type) {
     return builtIn().find(type).or(() -> directories.find(type)).map(AvailablePlugin::plugin);
@@ -116,8 +117,9 @@ public final class PluginRegistry implements Delegates {
 
   /**
    * The versions of the specification that the plugin of a type supports, oldest first (VERSION).
+   * Runs it if it is an executable.
    *
-   * @throws CniException code 7 if there is no such plugin, or the plugin's own failure to tell
+   * @throws CniException code 7 if there is no such plugin; its own error if it cannot report them
    */
   public List<SpecVersion> versions(String type) throws CniException {
     return find(type).versions().stream().sorted().toList();
@@ -129,39 +131,38 @@ public final class PluginRegistry implements Delegates {
   }
 
   private CniException unknownType(String type) {
-    List<PluginSource> searched = orderFor(type);
-    List<String> where = new ArrayList<>();
-    for (PluginSource source : searched) {
-      where.add(
-          switch (source) {
-            case BUILT_IN ->
-                "the host's own modules provide "
-                    + (builtIn().all().isEmpty()
-                        ? "none"
-                        : String.join(", ", builtIn().all().keySet()));
-            case DIRECTORY -> "there is no module for it in " + directories.roots();
-            case EXECUTABLE ->
-                path.directories().isEmpty()
-                    ? "there is no plugin path (CNI_PATH) to look for an executable"
-                    : "there is no executable of that name in " + path;
-          });
-    }
+    List<PluginSource> sources = sourcesOf(type);
     String only =
-        searched.size() == 1
-            ? "only " + searched.getFirst() + " plugins are wanted for it, and "
+        sources.size() == 1
+            ? "only " + sources.getFirst() + " plugins are wanted for it, and "
             : "";
+    String searched = sources.stream().map(this::describeSearch).collect(joining("; "));
     return new CniException(
         ErrorCode.INVALID_CONFIG,
-        "plugin type \""
-            + type
-            + "\" is not known: "
-            + only
-            + String.join("; ", where)
-            + broken(type));
+        "plugin type \"%s\" is not known: %s%s%s"
+            .formatted(type, only, searched, describeDisabled(type)));
   }
 
-  /** What might have provided it. */
-  private String broken(String type) {
+  /** Where a source was searched in vain, as a clause of a message. */
+  private String describeSearch(PluginSource source) {
+    return switch (source) {
+      case BUILT_IN ->
+          "the host's own modules provide "
+              + (builtIn().all().isEmpty() ? "none" : String.join(", ", builtIn().all().keySet()));
+      case DIRECTORY ->
+          directories.roots().isEmpty()
+              ? "there is no plugin directory to look for a module"
+              : "there is no module for it in "
+                  + directories.roots().stream().map(Path::toString).collect(joining(", "));
+      case EXECUTABLE ->
+          path.directories().isEmpty()
+              ? "there is no plugin path (CNI_PATH) to look for an executable"
+              : "there is no executable of that name in " + path;
+    };
+  }
+
+  /** The disabled plugins that may have provided a type, as further clauses of a message. */
+  private String describeDisabled(String type) {
     StringBuilder text = new StringBuilder();
     for (DisabledPlugin it : disabled()) {
       if (it.name().equals(type) || it.name().isEmpty()) {
@@ -171,8 +172,10 @@ public final class PluginRegistry implements Delegates {
     return text.toString();
   }
 
-  /** Whether there is a plugin that might provide the type, if it were not broken. */
-  boolean isBroken(String type) {
+  /**
+   * Whether a disabled plugin is known to provide the type, by its type or its directory's name.
+   */
+  boolean isDisabled(String type) {
     return disabled().stream().anyMatch(it -> it.name().equals(type));
   }
 
@@ -188,7 +191,7 @@ public final class PluginRegistry implements Delegates {
     return builtIn.orElseThrow();
   }
 
-  /** Has plugins begin the work that they have between operations. */
+  /** Starts the work of resident plugins between operations. */
   void start(PluginHost host) {
     for (AvailablePlugin it : builtIn().all().values()) {
       if (it.plugin() instanceof ResidentPlugin resident) {
@@ -198,6 +201,7 @@ public final class PluginRegistry implements Delegates {
     directories.start(host);
   }
 
+  /** Starts a resident plugin; a failure is logged, as its calls are served all the same. */
   static void start(ResidentPlugin plugin, PluginHost host) {
     try {
       plugin.start(host);
@@ -205,12 +209,12 @@ public final class PluginRegistry implements Delegates {
       LOG.get()
           .log(
               System.Logger.Level.WARNING,
-              "plugin " + plugin.type() + " cannot take up its work between operations",
+              "plugin " + plugin.type() + " cannot start its work between operations",
               e);
     }
   }
 
-  /** Ends that work. */
+  /** Stops the work of resident plugins. */
   void stop() {
     if (builtIn.isPresent()) {
       for (AvailablePlugin it : builtIn.get().all().values()) {
@@ -223,13 +227,14 @@ public final class PluginRegistry implements Delegates {
   }
 
   /**
-   * Everything that can be had, in the order of types, each type with what serves it first.
+   * All available plugins, sorted by type. Of several with the same type, the one that is used
+   * comes first.
    *
    * @throws CniException code 5 if a directory of executables cannot be read
    */
   public List<AvailablePlugin> list() throws CniException {
     Map<String, List<AvailablePlugin>> byType = new TreeMap<>();
-    for (PluginSource source : order) {
+    for (PluginSource source : searchOrder) {
       all(source).forEach(it -> byType.computeIfAbsent(it.type(), _ -> new ArrayList<>()).add(it));
     }
     forced.forEach(
@@ -256,26 +261,26 @@ public final class PluginRegistry implements Delegates {
     }
   }
 
-  /** What is there, but cannot be used. */
+  /** The plugins that are present but cannot be used. */
   public List<DisabledPlugin> disabled() {
     return Stream.concat(builtIn().disabled().stream(), directories.disabled().stream()).toList();
   }
 
   /**
-   * A plugin that can be had.
+   * A plugin that can be used.
    *
-   * @param type what configurations name it by
+   * @param type the type that configurations name it by
    * @param origin where it comes from
-   * @param plugin itself
+   * @param plugin the plugin itself, whose calls are not recorded
    */
   public record AvailablePlugin(String type, PluginOrigin origin, NetworkPlugin plugin) {}
 
   /**
-   * A plugin that cannot be used.
+   * A plugin that cannot be used. Its text form is a sentence for people.
    *
-   * @param name of its directory, or its type; empty if neither is known
-   * @param location it is
-   * @param reason it cannot
+   * @param name the name of its directory, or its type; empty if neither is known
+   * @param location its directory, or a description of its module
+   * @param reason why it cannot be used
    */
   public record DisabledPlugin(String name, String location, String reason) {
     @Override
@@ -285,14 +290,14 @@ public final class PluginRegistry implements Delegates {
   }
 
   /**
-   * A plugin that serves a type.
+   * The plugin that serves a type.
    *
-   * @param plugin whose calls are recorded
+   * @param plugin the plugin, whose calls are recorded by Java Flight Recorder
    * @param source where it comes from
    */
   record ResolvedPlugin(NetworkPlugin plugin, PluginSource source) {
-    /** Whether it is a module. */
-    boolean inProcess() {
+    /** Whether the plugin is a module, not an executable. */
+    boolean isInProcess() {
       return source != PluginSource.EXECUTABLE;
     }
   }

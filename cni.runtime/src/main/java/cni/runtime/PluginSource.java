@@ -3,28 +3,28 @@ package cni.runtime;
 import java.util.List;
 import java.util.Locale;
 
-/** The places that plugins come from. A host puts them in an order; the first that has one wins. */
+/** The kinds of places that plugins come from; see {@link Cni.Builder#searchOrder}. */
 public enum PluginSource {
   /** Modules, or jars on the class path, that the program itself was started with. */
   BUILT_IN,
-  /** Directories of modules, by default below /opt/cni/modules: see {@link PluginOrigin}. */
+  /** Plugin directories with modules, by default below {@code /opt/cni/modules}. */
   DIRECTORY,
-  /** Executables on the plugin path. */
+  /** Executables on the plugin path, by default in {@code /opt/cni/bin}. */
   EXECUTABLE;
 
-  /** The order where the host says nothing: in the process before out of it. */
+  /** The default search order: plugins that run in this process before executables. */
   public static final List<PluginSource> DEFAULT_ORDER = List.of(BUILT_IN, DIRECTORY, EXECUTABLE);
 
-  /** As it is written on command lines: {@code built-in}, {@code directory}, {@code executable}. */
+  /** The form for command lines: {@code built-in}, {@code directory}, {@code executable}. */
   @Override
   public String toString() {
     return name().toLowerCase(Locale.ROOT).replace('_', '-');
   }
 
   /**
-   * Reads what {@link #toString} writes.
+   * Parses the form that {@link #toString} returns.
    *
-   * @throws IllegalArgumentException if it is something else
+   * @throws IllegalArgumentException if the text is something else
    */
   public static PluginSource parse(String text) {
     for (PluginSource source : values()) {

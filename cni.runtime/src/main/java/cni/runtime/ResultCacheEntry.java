@@ -21,16 +21,26 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What is kept of an attachment, in libcni's form: kind {@code cniCacheV1}.
+ * The content of a cache file, in libcni's format of kind {@code cniCacheV1} ({@code cachedInfo} in
+ * libcni/api.go): a JSON object with the keys
+ *
+ * <ul>
+ *   <li>{@code kind}, {@code networkName}, {@code containerId}, {@code ifName};
+ *   <li>{@code config}: the network's configuration, base64;
+ *   <li>{@code netns}: the path of the container's namespace, since libcni 1.2;
+ *   <li>{@code cniArgs}: CNI_ARGS as an array of pairs;
+ *   <li>{@code capabilityArgs}: an object by capability;
+ *   <li>{@code result}: the last result of ADD; missing in the {@link AddJournal}.
+ * </ul>
  *
  * @param network the network's name
- * @param attachment which
- * @param json the form
+ * @param attachment the attachment with its arguments
+ * @param json the content
  */
 record ResultCacheEntry(String network, Attachment attachment, ObjectNode json) {
   private static final String KIND = "cniCacheV1";
 
-  /** An entry without result. */
+  /** Creates an entry without result. */
   static ResultCacheEntry of(NetworkConfig network, Attachment attachment) {
     ObjectNode json = Json.object();
     json.put("kind", KIND);
@@ -50,10 +60,11 @@ record ResultCacheEntry(String network, Attachment attachment, ObjectNode json) 
   }
 
   /**
-   * The same with a result.
+   * The same entry with a result, which comes last: its bytes begin with those of this one, except
+   * for the closing brace.
    *
-   * @param version of the result, which is that of the ADD
-   * @throws CniException if the result cannot be told in that version
+   * @param version the version of the ADD, in which the result is written
+   * @throws CniException if the result cannot be expressed in that version
    */
   ResultCacheEntry with(Result result, SpecVersion version) throws CniException {
     ObjectNode complete = json.deepCopy();
@@ -61,16 +72,20 @@ record ResultCacheEntry(String network, Attachment attachment, ObjectNode json) 
     return new ResultCacheEntry(network, attachment, complete);
   }
 
-  /** As it stands in the file. */
+  /** The content of the file. */
   byte[] bytes() {
     return Json.bytes(json);
   }
 
+  /** Whether the content of a file is an entry of this format, and not a bare result. */
   static boolean isEntry(ObjectNode json) {
     return json.path("kind").asString("").equals(KIND);
   }
 
-  /** The entry that a file holds; absent if it lacks what names the attachment. */
+  /**
+   * Reads the content of a file; absent if it is not an entry or does not name its attachment
+   * properly.
+   */
   static Optional<CachedAttachment> read(ObjectNode json) {
     String network = json.path("networkName").asString("");
     AttachmentId id = idOf(json);
@@ -91,12 +106,13 @@ record ResultCacheEntry(String network, Attachment attachment, ObjectNode json) 
         new CachedAttachment(network, attachment, decode(json.path("config")), result));
   }
 
+  /** The attachment that the content of a file names, with empty strings for missing keys. */
   static AttachmentId idOf(ObjectNode json) {
     return new AttachmentId(
         json.path("containerId").asString(""), json.path("ifName").asString(""));
   }
 
-  /** Before 1.2 libcni did not keep the path, but the result of most plugins has it. */
+  /** The namespace's path; in files of libcni before 1.2 it is only in the result, if at all. */
   private static Optional<Path> namespace(ObjectNode json, AttachmentId id) {
     String path = json.path("netns").asString("");
     for (JsonNode it : json.path("result").path("interfaces")) {
@@ -107,7 +123,7 @@ record ResultCacheEntry(String network, Attachment attachment, ObjectNode json) 
     try {
       return path.isEmpty() ? Optional.empty() : Optional.of(Path.of(path));
     } catch (InvalidPathException e) {
-      return Optional.empty(); // it leads nowhere
+      return Optional.empty(); // no such file can exist
     }
   }
 

@@ -1,8 +1,8 @@
 package cni.runtime;
 
-/** Somebody who listens to events, until it is closed. */
+/** A registered event listener; see {@link Cni#onEvent}. */
 public interface Subscription extends AutoCloseable {
-  /** Ends it. An event that is being told may still be. */
+  /** Removes the listener. A call of it that is under way is interrupted, not waited for. */
   @Override
   void close();
 }

@@ -4,19 +4,22 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.function.Supplier;
 
-/** Work that goes on when whoever wants its outcome is interrupted: others will want it, too. */
+/**
+ * Work that an interrupt of the caller must not abort, because other threads will use its outcome
+ * as well: reading plugins once for all.
+ */
 final class Uninterruptibly {
   private Uninterruptibly() {}
 
   /**
-   * Does something on another thread and waits for it. An interrupt meanwhile is pending
-   * afterwards.
+   * Does the work on a new thread and waits for it. If the caller is interrupted meanwhile, its
+   * interrupt status is set when this method returns.
    *
-   * @param name the thread's
+   * @param threadName the name of the new thread
    */
-  static <T> T get(String name, Supplier<T> work) {
+  static <T> T get(String threadName, Supplier<T> work) {
     var task = new FutureTask<>(work::get);
-    Thread.ofPlatform().daemon().name(name).start(task);
+    Thread.ofPlatform().daemon().name(threadName).start(task);
     boolean interrupted = false;
     try {
       while (true) {

@@ -13,10 +13,12 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * Which version of the specification a network is spoken to in (SPEC section 1, "Version
- * considerations"): the newest that the configuration offers, this library knows and every plugin
- * of the chain supports. Executables are asked, which means running them, only where there is a
- * choice; otherwise they find out for themselves.
+ * Chooses the version of the specification for the calls of a network's plugins (SPEC section 1,
+ * "Version considerations"): the newest that the configuration offers, this library knows and every
+ * plugin of the chain supports.
+ *
+ * <p>An executable has to be run to report its versions. That is only done if the configuration
+ * offers several; otherwise the executable checks the version itself when it is called.
  */
 final class VersionNegotiation {
   private static final LazyLogger LOG = new LazyLogger("cni.runtime");
@@ -30,33 +32,36 @@ final class VersionNegotiation {
   }
 
   /**
-   * The version.
+   * Chooses the version.
    *
-   * @throws CniException code 1 if there is none, naming both sides; code 7 if a plugin of the
-   *     chain does not exist
+   * @throws CniException code 1 if there is none that all support, naming both sides; code 7 if a
+   *     plugin of the chain does not exist
    */
   SpecVersion negotiate() throws CniException {
-    return negotiate(plugins.chain(config));
+    return negotiate(plugins.resolveChain(config));
   }
 
   /**
-   * The version, where the plugins of the chain have been resolved already.
+   * Chooses the version for a chain that has been resolved already.
    *
-   * @throws CniException code 1 if there is none, naming both sides
+   * @throws CniException code 1 if there is none that all support, naming both sides
    */
   SpecVersion negotiate(List<PluginRegistry.ResolvedPlugin> chain) throws CniException {
-    CniException why = null;
+    CniException newestRefusal = null;
     for (SpecVersion version : config.versions()) {
       Optional<CniException> refusal = refusal(chain, version);
       if (refusal.isEmpty()) {
         return version;
       }
-      why = why == null ? refusal.get() : why; // what keeps the newest from being spoken
+      newestRefusal = newestRefusal == null ? refusal.get() : newestRefusal;
     }
-    throw Objects.requireNonNull(why); // a configuration offers at least one version
+    throw Objects.requireNonNull(newestRefusal); // a configuration offers at least one version
   }
 
-  /** The version, or the newest that is offered where the plugins cannot agree or be found: DEL. */
+  /**
+   * Chooses the version for DEL and GC, which go on if the plugins cannot be found or do not agree:
+   * then it is the newest that the configuration offers.
+   */
   SpecVersion negotiateOrNewest() {
     if (config.versions().size() == 1) {
       return config.version();
@@ -70,10 +75,10 @@ final class VersionNegotiation {
 
   private Optional<CniException> refusal(
       List<PluginRegistry.ResolvedPlugin> chain, SpecVersion version) {
-    boolean choice = config.versions().size() > 1;
+    boolean hasChoice = config.versions().size() > 1;
     for (PluginRegistry.ResolvedPlugin resolved : chain) {
-      if (resolved.inProcess() || choice) {
-        Set<SpecVersion> supported = supported(resolved);
+      if (resolved.isInProcess() || hasChoice) {
+        Set<SpecVersion> supported = supportedVersions(resolved);
         if (!supported.contains(version)) {
           return Optional.of(unsupported(resolved.plugin().type(), supported));
         }
@@ -82,15 +87,15 @@ final class VersionNegotiation {
     return Optional.empty();
   }
 
-  /** An executable that cannot tell its versions is no limit; it may refuse when it is called. */
-  private static Set<SpecVersion> supported(PluginRegistry.ResolvedPlugin resolved) {
+  /** All versions for an executable that cannot report its own; it may still refuse the call. */
+  private static Set<SpecVersion> supportedVersions(PluginRegistry.ResolvedPlugin resolved) {
     try {
       return resolved.plugin().versions();
     } catch (CniException e) {
       LOG.get()
           .log(
               System.Logger.Level.INFO,
-              resolved.plugin().type() + " tells no versions: " + e.getMessage());
+              resolved.plugin().type() + " does not report its versions: " + e.getMessage());
       return Set.copyOf(SpecVersion.ALL);
     }
   }

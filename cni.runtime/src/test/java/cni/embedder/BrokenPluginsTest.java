@@ -20,7 +20,7 @@ import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Plugins that cannot be loaded, and such that do what no plugin may. */
+/** Plugins that cannot be loaded, and plugins that violate their contract. */
 class BrokenPluginsTest extends PluginDirectoryTestBase {
   @BeforeEach
   void deployWorkingPlugin() throws IOException {
@@ -38,7 +38,7 @@ class BrokenPluginsTest extends PluginDirectoryTestBase {
     return assertThrows(CniException.class, () -> host.network("n").add(attachment));
   }
 
-  /** Says why in all places, and disables nothing else. */
+  /** Asserts that ADD, STATUS and the registry all report why, and that other plugins work. */
   private void assertDisabled(String name, String why) throws Exception {
     CniException e = failure(cni, "sound", name);
     assertEquals(7, e.code());
@@ -55,7 +55,7 @@ class BrokenPluginsTest extends PluginDirectoryTestBase {
   void missingDependencyDisablesThePlugin() throws Exception {
     Path made = Files.createTempDirectory(workshop, "broken");
     Path library =
-        compiler.jar(
+        compiler.compileJar(
             made,
             "library",
             Map.of(
@@ -63,7 +63,7 @@ class BrokenPluginsTest extends PluginDirectoryTestBase {
                 "module library { exports library; }",
                 "Library.java",
                 "package library; public class Library {}"));
-    compiler.jar(
+    compiler.compileJar(
         made,
         "1",
         Map.of(
@@ -80,8 +80,8 @@ class BrokenPluginsTest extends PluginDirectoryTestBase {
 
   @Test
   void laterClassFileVersionDisablesThePlugin() throws Exception {
-    Path made = compiler.sourceOf("1", sourceAnswering("broken", ""));
-    // The release stands in bytes 6 and 7 of every class file: Java 31 has 75.
+    Path made = compiler.compilePlugin("1", sourceAnswering("broken", ""));
+    // Bytes 6 and 7 of a class file are its major version, which is 75 for Java 31.
     Path jar = made.resolve("1.jar");
     try (var files = java.nio.file.FileSystems.newFileSystem(jar)) {
       for (String name : new String[] {"module-info.class", "demo/Demo.class"}) {
@@ -114,7 +114,7 @@ class BrokenPluginsTest extends PluginDirectoryTestBase {
   @Test
   void moduleWithoutProviderIsDisabled() throws Exception {
     Path made = Files.createTempDirectory(workshop, "broken");
-    compiler.jar(
+    compiler.compileJar(
         made,
         "1",
         Map.of(
@@ -207,7 +207,7 @@ class BrokenPluginsTest extends PluginDirectoryTestBase {
     CniException e = failure(cni, "sound", "broken");
     assertEquals(code, e.code(), e::getMessage);
     assertTrue(e.getMessage().contains(words), e::getMessage);
-    // Its own error says that it has taken back what it did; with any other, it is asked to.
+    // With an error of its own it has undone its work; after anything else it gets a DEL.
     assertEquals(
         code == 107 ? "sound" : "broken sound", System.getProperty("cni.test.deleted", ""));
   }

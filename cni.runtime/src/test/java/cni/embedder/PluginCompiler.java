@@ -14,9 +14,9 @@ import javax.tools.JavaCompiler;
 import javax.tools.StandardJavaFileManager;
 import javax.tools.ToolProvider;
 
-/** Plugins that are compiled from source while a test runs: modules in a directory. */
+/** Compiles plugins from source while a test runs, and installs them in a plugin directory. */
 final class PluginCompiler {
-  /** Where they are made before they are put in place. */
+  /** The directory for sources, classes and plugins that are not installed yet. */
   private final Path workshop;
 
   PluginCompiler(Path workshop) {
@@ -24,9 +24,12 @@ final class PluginCompiler {
   }
 
   /**
-   * A class that is a plugin; its ADD runs {@code add}, which gives a String: the result's domain.
+   * The source of a plugin class.
+   *
+   * @param add the body of a method that returns a String: the DNS domain of the result of ADD
+   * @param members further members of the class
    */
-  static String sourceOf(String type, String add, String more) {
+  static String sourceOf(String type, String add, String members) {
     return """
         package demo;
         import cni.api.*;
@@ -45,23 +48,25 @@ final class PluginCompiler {
           %s
         }
         """
-        .formatted(type, add, more);
+        .formatted(type, add, members);
   }
 
-  /** One that answers with these words. */
-  static String sourceAnswering(String type, String words) {
-    return sourceOf(type, "return \"" + words + "\";", "");
+  /** The source of a plugin whose ADD returns a constant DNS domain. */
+  static String sourceAnswering(String type, String domain) {
+    return sourceOf(type, "return \"" + domain + "\";", "");
   }
 
   static final String MODULE =
       "module demo { requires cni.api; provides cni.api.NetworkPlugin with demo.Demo; }";
 
   /**
-   * Compiles a module into a jar of the directory.
+   * Compiles a module into a jar in the given directory, whose other modules it can require.
    *
-   * @param sources by path; all of one module
+   * @param name the name of the jar, and the module's version if it is a number
+   * @param sources the module's source files by their names
+   * @return the jar
    */
-  Path jar(Path directory, String name, Map<String, String> sources) throws IOException {
+  Path compileJar(Path directory, String name, Map<String, String> sources) throws IOException {
     Files.createDirectories(directory);
     Path classes = Files.createTempDirectory(workshop, "classes");
     List<Path> files = new ArrayList<>();
@@ -118,19 +123,19 @@ final class PluginCompiler {
     }
   }
 
-  /** A directory with a plugin of one module, made aside; see {@link #deploy}. */
-  Path sourceOf(String version, String source) throws IOException {
+  /** Compiles a plugin of one module into a new directory, which {@link #deploy} can install. */
+  Path compilePlugin(String version, String source) throws IOException {
     Path directory = Files.createTempDirectory(workshop, "plugin");
-    jar(directory, version, Map.of("module-info.java", MODULE, "Demo.java", source));
+    compileJar(directory, version, Map.of("module-info.java", MODULE, "Demo.java", source));
     return directory;
   }
 
-  /** Has a directory take the place of what is there, at once. */
-  static void deploy(Path made, Path place) throws IOException {
+  /** Installs a directory at a place, atomically replacing what is there. */
+  static void deploy(Path directory, Path place) throws IOException {
     Files.createDirectories(Objects.requireNonNull(place.getParent()));
-    // Directories cannot be replaced by renaming, but a link to one can.
+    // rename(2) does not replace a directory that is not empty, but it replaces a symbolic link.
     Path link = place.resolveSibling("." + place.getFileName() + ".new");
-    Files.createSymbolicLink(link, made);
+    Files.createSymbolicLink(link, directory);
     Files.move(link, place, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
   }
 }

@@ -32,7 +32,7 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
-/** What a host does with directories of plugins; runs on the class path and on the module path. */
+/** Plugin directories of a running host; runs on the class path and on the module path. */
 class PluginDirectoriesTest extends PluginDirectoryTestBase {
   private String add(Cni host, String container) throws CniException {
     var attachment = Attachment.of(container, Path.of("/run/netns/none"), "eth0");
@@ -48,7 +48,8 @@ class PluginDirectoriesTest extends PluginDirectoryTestBase {
   @Test
   void pluginAddedToARunningHostIsUsed() throws Exception {
     network("demo");
-    assertTrue(failure().getMessage().contains(root.toString()), "where it was looked for");
+    String message = failure().getMessage();
+    assertTrue(message.contains("no module for it in " + root + ";"), message);
     deploy("demo", sourceAnswering("demo", "one"));
     assertEquals("one", add(cni, "c"));
     PluginRegistry.AvailablePlugin it = cni.plugins().list().getFirst();
@@ -79,14 +80,14 @@ class PluginDirectoriesTest extends PluginDirectoryTestBase {
   @Test
   void replacementUnderLoadFailsNoCall() throws Exception {
     network("demo");
-    // The second word is of a class that is only loaded when the call is half done.
+    // The second word comes from a class that is loaded in the middle of the call.
     Path[] versions = new Path[8];
     for (int i = 0; i < versions.length; i++) {
       String add =
           "try { Thread.sleep(3); } catch (InterruptedException e) { throw new"
               + " IllegalStateException(e); } return \"v%d \" + Later.word();".formatted(i);
       String later = "static class Later { static String word() { return \"v%d\"; } }".formatted(i);
-      versions[i] = compiler.sourceOf(String.valueOf(i), sourceOf("demo", add, later));
+      versions[i] = compiler.compilePlugin(String.valueOf(i), sourceOf("demo", add, later));
     }
     PluginCompiler.deploy(versions[0], root.resolve("demo"));
     var end = new AtomicBoolean();
@@ -106,7 +107,7 @@ class PluginDirectoriesTest extends PluginDirectoryTestBase {
     }
   }
 
-  /** Adds and deletes, and counts how often the version has changed meanwhile. */
+  /** Adds and deletes in a loop, and counts the changes of version that it sees. */
   private Callable<Integer> load(String container, AtomicBoolean end) {
     return () -> {
       int changes = 0;
@@ -125,7 +126,7 @@ class PluginDirectoriesTest extends PluginDirectoryTestBase {
   void pluginsWithConflictingLibrariesShareAChain() throws Exception {
     for (String version : List.of("1", "2")) {
       Path made = Files.createTempDirectory(workshop, "library");
-      compiler.jar(
+      compiler.compileJar(
           made,
           "0." + version,
           Map.of(
@@ -135,7 +136,7 @@ class PluginDirectoriesTest extends PluginDirectoryTestBase {
               "package library; public class Library { public static String version() { return \""
                   + version
                   + "\"; } }"));
-      compiler.jar(
+      compiler.compileJar(
           made,
           version,
           Map.of(
@@ -156,7 +157,7 @@ class PluginDirectoriesTest extends PluginDirectoryTestBase {
     deploy("first", sourceAnswering("first", "directory"));
     Path other = Files.createDirectory(workshop.resolve("other"));
     PluginCompiler.deploy(
-        compiler.sourceOf("2", sourceAnswering("first", "other")), other.resolve("first"));
+        compiler.compilePlugin("2", sourceAnswering("first", "other")), other.resolve("first"));
     Path executables = Files.createDirectory(workshop.resolve("bin"));
     try (Cni host =
         builder()
@@ -186,32 +187,33 @@ class PluginDirectoriesTest extends PluginDirectoryTestBase {
     var events = new LinkedBlockingQueue<PluginEvent>();
     cni.onEvent(events::add);
     assertEquals("one", add(cni, "c"));
-    assertEquals("one begins", next(events));
+    assertEquals("one starts", next(events));
     deploy("demo", resident("two"));
     assertEquals("two", add(cni, "c"));
     assertEquals(
-        List.of("one ends", "two begins"), Stream.of(next(events), next(events)).sorted().toList());
+        List.of("one stops", "two starts"),
+        Stream.of(next(events), next(events)).sorted().toList());
   }
 
   @Test
   void residentPluginPresentBeforeTheHostIsStartedOnce() throws Exception {
-    String counting = resident("one").replace("tell(\"one", "count(\"one");
-    deploy("demo", counting.replace("private void tell", COUNT + "private void tell"));
+    String counting = resident("one").replace("publish(\"one", "count(\"one");
+    deploy("demo", counting.replace("private void publish", COUNT + "private void publish"));
     try (Cni host = builder().build()) {
       assertEquals(
           1, host.plugins().list().stream().filter(it -> it.type().equals("demo")).count());
-      assertEquals("one begins;", System.getProperty("cni.test.told"));
+      assertEquals("one starts;", System.getProperty("cni.test.published"));
     }
-    assertEquals("one begins;one ends;", System.getProperty("cni.test.told"));
+    assertEquals("one starts;one stops;", System.getProperty("cni.test.published"));
     try (Cni oneShot = builder().oneShot().build()) {
       oneShot.plugins().find("demo");
     }
-    assertEquals("one begins;one ends;", System.getProperty("cni.test.told"));
+    assertEquals("one starts;one stops;", System.getProperty("cni.test.published"));
   }
 
   private static final String COUNT =
       "private void count(String what) {"
-          + " System.getProperties().merge(\"cni.test.told\", what + \";\", (a, b) -> a + \"\" + b); }\n";
+          + " System.getProperties().merge(\"cni.test.published\", what + \";\", (a, b) -> a + \"\" + b); }\n";
 
   private static String next(LinkedBlockingQueue<PluginEvent> events) throws InterruptedException {
     PluginEvent event = events.poll(10, TimeUnit.SECONDS);
@@ -224,9 +226,9 @@ class PluginDirectoriesTest extends PluginDirectoryTestBase {
             "return \"" + version + "\";",
             """
             private PluginHost host;
-            public void start(PluginHost given) { host = given; tell("%s begins"); }
-            public void stop() { tell("%s ends"); }
-            private void tell(String what) {
+            public void start(PluginHost given) { host = given; publish("%s starts"); }
+            public void stop() { publish("%s stops"); }
+            private void publish(String what) {
               host.publish(PluginEvent.now(PluginEvent.Kind.OTHER, type(), "", Optional.empty(), what));
             }
             """
@@ -254,16 +256,16 @@ class PluginDirectoriesTest extends PluginDirectoryTestBase {
             "System.setProperty(\"cni.test.waits\", \"\"); synchronized (this) { while (true) { try { wait(); } catch"
                 + " (InterruptedException e) { throw CniException.interrupted(\"waiting\"); } } }",
             ""));
-    var begun = new CountDownLatch(1);
+    var started = new CountDownLatch(1);
     var failed = new LinkedBlockingQueue<CniException>();
     Thread caller =
         Thread.ofPlatform()
             .start(
                 () -> {
-                  begun.countDown();
+                  started.countDown();
                   failed.add(failure());
                 });
-    begun.await();
+    started.await();
     while (System.getProperty("cni.test.waits") == null) {
       Thread.sleep(10);
     }

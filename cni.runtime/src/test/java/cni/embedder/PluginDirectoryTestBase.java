@@ -11,7 +11,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A host with a directory of plugins, which tests fill. */
+/** A host with an empty plugin directory, in which tests install plugins. */
 abstract class PluginDirectoryTestBase {
   @TempDir Path workshop;
   PluginCompiler compiler;
@@ -40,16 +40,16 @@ abstract class PluginDirectoryTestBase {
         .cache(workshop.resolve("cache"));
   }
 
-  /** Of an operation. */
+  /** The timeout of an operation. */
   Duration timeout() {
     return Duration.ofMinutes(2);
   }
 
   final void deploy(String name, String source) throws IOException {
-    PluginCompiler.deploy(compiler.sourceOf("1", source), root.resolve(name));
+    PluginCompiler.deploy(compiler.compilePlugin("1", source), root.resolve(name));
   }
 
-  /** Makes a network, n, of these plugins. */
+  /** Configures network n with these plugins. */
   final void network(String... types) throws IOException {
     String plugins =
         Arrays.stream(types)

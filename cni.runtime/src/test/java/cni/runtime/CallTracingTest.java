@@ -20,7 +20,7 @@ import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Calls can be followed: by Java Flight Recorder, and by a trace that executables are told of. */
+/** Calls are recorded by Java Flight Recorder, and executables receive the trace context. */
 class CallTracingTest {
   private static final Attachment ATTACHMENT =
       Attachment.of("c1", Path.of("/run/netns/c1"), "eth0");
@@ -51,7 +51,7 @@ class CallTracingTest {
     }
     List<RecordedEvent> events = RecordingFile.readAllEvents(file);
     assertEquals(
-        List.of("ADD first 0 ", "ADD second 107 as told", "DEL first 0 "),
+        List.of("ADD first 0 ", "ADD second 107 as configured", "DEL first 0 "),
         events.stream()
             .map(
                 it ->
@@ -73,11 +73,11 @@ class CallTracingTest {
   @Test
   void traceContextIsPassedToExecutables() throws Exception {
     Path executable = directory.resolve("tracing");
-    Path told = directory.resolve("told");
+    Path output = directory.resolve("output");
     Files.writeString(
         executable,
         "#!/bin/sh\necho $TRACEPARENT,$TRACESTATE,$BAGGAGE >>%s\necho '{\"cniVersion\":\"1.0.0\"}'\n"
-            .formatted(told));
+            .formatted(output));
     Files.setPosixFilePermissions(executable, PosixFilePermissions.fromString("rwxr-xr-x"));
     var trace =
         new TraceContext(
@@ -85,6 +85,6 @@ class CallTracingTest {
     Network network = network("{ \"type\": \"tracing\" }");
     network.withTrace(trace).add(ATTACHMENT);
     network.withTrace(TraceContext.of("00-cc-dd-01")).delete(ATTACHMENT);
-    assertEquals(List.of("00-aa-bb-01,,user=1", "00-cc-dd-01,,"), Files.readAllLines(told));
+    assertEquals(List.of("00-aa-bb-01,,user=1", "00-cc-dd-01,,"), Files.readAllLines(output));
   }
 }

@@ -17,12 +17,15 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/** A plugin that notes its calls and does as the configuration says: {@code "fail": "ADD"}. */
+/**
+ * A plugin that records its calls and behaves as its configuration says for each verb: {@code
+ * "ADD": "fail"}, {@code "throw"} (an unexpected exception) or {@code "slow"}.
+ */
 public abstract class FakePlugin implements NetworkPlugin {
-  /** Every call of every fake, in order, as "VERB type prevResult". */
+  /** The calls of all instances, in order, as "VERB type prevResult". */
   static final List<String> CALLS = Collections.synchronizedList(new ArrayList<>());
 
-  /** Runs when a call has been noted. */
+  /** Runs in each call, after it has been recorded. */
   static volatile Runnable onCall = () -> {};
 
   private final String type;
@@ -31,17 +34,17 @@ public abstract class FakePlugin implements NetworkPlugin {
     this.type = type;
   }
 
-  /** Two types, so that a chain can have two. */
+  /** The plugin of type {@code first}. */
   public static final class First extends FakePlugin {
-    /** Made by ServiceLoader. */
+    /** Called by ServiceLoader. */
     public First() {
       super("first");
     }
   }
 
-  /** See {@link First}. */
+  /** The plugin of type {@code second}. */
   public static final class Second extends FakePlugin {
-    /** Made by ServiceLoader. */
+    /** Called by ServiceLoader. */
     public Second() {
       super("second");
     }
@@ -105,8 +108,8 @@ public abstract class FakePlugin implements NetworkPlugin {
   private static void obey(String verb, PluginRequest request) throws CniException {
     onCall.run();
     switch (request.config().view().text(verb).orElse("")) {
-      case "fail" -> throw new CniException(107, "as told", "details", null);
-      case "mistake" -> throw new IllegalStateException("oops");
+      case "fail" -> throw new CniException(107, "as configured", "details", null);
+      case "throw" -> throw new IllegalStateException("oops");
       case "slow" -> sleep();
       default -> {}
     }

@@ -24,7 +24,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** An ADD leaves word of itself before it does anything, and that becomes the result. */
+/** ADD makes a journal entry before it calls plugins, and turns it into the result. */
 class InterruptedAddTest {
   private static final Attachment ATTACHMENT =
       Attachment.of("c1", Path.of("/run/netns/c1"), "eth0");
@@ -64,7 +64,7 @@ class InterruptedAddTest {
         .network("n");
   }
 
-  private List<String> left(String directory) throws IOException {
+  private List<String> filesIn(String directory) throws IOException {
     Path path = files.getPath("/cache").resolve(directory);
     if (!Files.exists(path)) {
       return List.of();
@@ -77,9 +77,9 @@ class InterruptedAddTest {
   private void assertCompleted() throws Exception {
     assertTrue(journaled);
     assertEquals(1, network("").cachedResult(ATTACHMENT.id()).orElseThrow().interfaces().size());
-    assertEquals(List.of(), left("begun"));
-    assertEquals(List.of(), left("unfinished"));
-    assertEquals(List.of("n-c1-eth0"), left("results"));
+    assertEquals(List.of(), filesIn("begun"));
+    assertEquals(List.of(), filesIn("unfinished"));
+    assertEquals(List.of("n-c1-eth0"), filesIn("results"));
   }
 
   @Test
@@ -87,7 +87,7 @@ class InterruptedAddTest {
     network("").add(ATTACHMENT);
     assertCompleted();
     network("").add(Attachment.of("c1", Path.of("/run/netns/c1"), "eth0"));
-    assertFalse(journaled); // there is a result already
+    assertFalse(journaled); // because there is a result already
     journaled = true;
     assertCompleted();
   }
@@ -116,22 +116,46 @@ class InterruptedAddTest {
   void rolledBackAddLeavesNoFiles() throws Exception {
     assertThrows(CniException.class, () -> network(", \"ADD\": \"fail\"").add(ATTACHMENT));
     assertTrue(journaled);
-    assertEquals(List.of(), left("begun"));
-    assertEquals(List.of(), left("results"));
+    assertEquals(List.of(), filesIn("begun"));
+    assertEquals(List.of(), filesIn("results"));
   }
 
   @Test
   void gcDeletesAttachmentsOfAProcessThatDied() throws Exception {
     network("").add(ATTACHMENT);
     Files.createDirectories(journalFile.getParent());
-    Files.move(resultFile, journalFile); // as if it had died before the last step
-    Path empty = journalFile.resolveSibling("n-c2-eth0"); // or before the first
+    Files.move(resultFile, journalFile); // as if the process had died before the last step
+    Path empty = journalFile.resolveSibling("n-c2-eth0"); // or before it wrote the journal entry
     Files.createFile(empty);
     Path young = journalFile.resolveSibling("n-c3-eth0");
     Files.createFile(young);
     Files.setLastModifiedTime(empty, FileTime.from(Instant.now().minus(Duration.ofHours(2))));
     network("").gc(Set.of());
     assertEquals("DEL first", FakePlugin.CALLS.get(1));
-    assertEquals(List.of("n-c3-eth0"), left("begun"));
+    assertEquals(List.of("n-c3-eth0"), filesIn("begun"));
+  }
+
+  @Test
+  void failedAddKeepsTheJournalEntryOfAnInterruptedOne() throws Exception {
+    network("").add(ATTACHMENT);
+    Files.createDirectories(journalFile.getParent());
+    Files.move(resultFile, journalFile);
+    assertThrows(CniException.class, () -> network(", \"ADD\": \"fail\"").add(ATTACHMENT));
+    assertEquals(List.of("n-c1-eth0"), filesIn("begun"));
+    assertEquals(List.of(), filesIn("results"));
+  }
+
+  @Test
+  void addRemovesTheJournalEntryOfAnInterruptedOne() throws Exception {
+    network("").add(ATTACHMENT);
+    Files.createDirectories(journalFile.getParent());
+    Files.move(resultFile, journalFile);
+    network("").add(ATTACHMENT);
+    assertEquals(List.of(), filesIn("begun"));
+    assertEquals(List.of("n-c1-eth0"), filesIn("results"));
+    Files.copy(resultFile, journalFile); // the ADD that stored the result died before removing it
+    network("").add(ATTACHMENT);
+    assertEquals(List.of(), filesIn("begun"));
+    assertEquals(List.of("n-c1-eth0"), filesIn("results"));
   }
 }

@@ -28,7 +28,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What libcni offers beside ADD, CHECK and DEL, and how it reads its files. */
+/** Functions of libcni beside ADD, CHECK and DEL, and files that libcni has written. */
 class LibcniCompatibilityTest {
   private static final Attachment FIRST =
       Attachment.of("c1", Path.of("/run/netns/c1"), "eth0").withArgs(Map.of("K", "V"));
@@ -124,7 +124,7 @@ class LibcniCompatibilityTest {
 
   @Test
   void gcContinuesAfterFailuresAndReportsAllOfThem() throws Exception {
-    chain("1.1.0", "", ", \"GC\": \"fail\"", ", \"DEL\": \"fail\", \"GC\": \"mistake\"");
+    chain("1.1.0", "", ", \"GC\": \"fail\"", ", \"DEL\": \"fail\", \"GC\": \"throw\"");
     network().add(FIRST);
     CniException e = assertThrows(CniException.class, () -> network().gc(Set.of()));
     assertEquals(107, e.code());
@@ -156,7 +156,7 @@ class LibcniCompatibilityTest {
     assertEquals(107, e.code());
     assertEquals(List.of("STATUS first", "STATUS second"), FakePlugin.CALLS);
     chain("1.0.0", "", ", \"STATUS\": \"fail\"", "");
-    network().status(); // nobody can be asked
+    network().status(); // has no STATUS
   }
 
   @Test
@@ -183,7 +183,7 @@ class LibcniCompatibilityTest {
     String config =
         Base64.getEncoder()
             .encodeToString("{\"name\":\"n\",\"type\":\"first\"}".getBytes(StandardCharsets.UTF_8));
-    // As libcni 0.8 and podman wrote it: no netns, a result of 0.4.0, keys of the future.
+    // As written by libcni 0.8 and podman: without netns, a result of 0.4.0, an unknown key.
     cached(
         "n-c1-eth0",
         """
@@ -194,7 +194,7 @@ class LibcniCompatibilityTest {
             "ips": [{ "version": "4", "address": "10.1.0.2/16", "interface": 0 }] } }
         """
             .formatted(config));
-    cached("n-c2-eth0", "{ \"ip4\": { \"ip\": \"10.1.0.3/16\" } }"); // bare, of 0.2.0
+    cached("n-c2-eth0", "{ \"ip4\": { \"ip\": \"10.1.0.3/16\" } }"); // a bare result of 0.2.0
     cached("n-c3-eth0", "{ \"kind\": \"cniCacheV2\" }");
     cached("n-c4-eth0", "no json");
     cached("n-c5-eth0", "{ \"kind\": \"cniCacheV1\", \"containerId\": \"../c\" }");
@@ -230,7 +230,7 @@ class LibcniCompatibilityTest {
             .orElseThrow()
             .config()
             .plugins()
-            .size()); // without files
+            .size()); // stored whole, so without the additional files
     file(
         "n.conflist",
         "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"plugins\": [ { \"type\": \"second\" } ] }");
@@ -256,7 +256,7 @@ class LibcniCompatibilityTest {
 
   @Test
   void newestVersionThatAllSupportIsNegotiated() throws Exception {
-    // The fakes support all but 0.3.0.
+    // FakePlugin supports all versions but 0.3.0.
     chain("0.3.0", ", \"cniVersions\": [\"0.3.1\", \"0.4.0\", \"9.0.0\"]", "", "");
     assertEquals(SpecVersion.V0_4_0, network().version());
     chain("0.3.1", ", \"cniVersions\": [\"0.3.0\"]", "", "");
@@ -275,7 +275,7 @@ class LibcniCompatibilityTest {
     assertTrue(
         e.getMessage().contains("1.1.0 or 1.0.0 or 0.4.0; plugin third supports [0.3.0]"),
         e::getMessage);
-    network().delete(FIRST); // whatever they say
+    network().delete(FIRST); // regardless of their versions
   }
 
   private void executable(String type, String body) throws IOException {

@@ -18,7 +18,7 @@ import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Garbage is not collected while another process adds, and the reverse. */
+/** GC excludes ADD on the same network, also between processes. */
 class NetworkLockTest {
   @TempDir private Path cache;
 
@@ -35,9 +35,9 @@ class NetworkLockTest {
         .start();
   }
 
-  private static long moment(BufferedReader out, String what) throws Exception {
+  private static long readTime(BufferedReader out, String event) throws Exception {
     String line = Objects.requireNonNull(out.readLine(), "it ended early");
-    assertTrue(line.startsWith(what), line);
+    assertTrue(line.startsWith(event), line);
     return Long.parseLong(line.substring(line.indexOf(' ') + 1));
   }
 
@@ -45,11 +45,11 @@ class NetworkLockTest {
   void gcWaitsForAddInAnotherProcess() throws Exception {
     Process other = start("ADD");
     try (BufferedReader out = other.inputReader()) {
-      moment(out, "begun");
+      readTime(out, "started");
       FakePlugin.CALLS.clear();
-      OtherProcess.network(cache).gc(Set.of()); // what has been added by then goes, too
+      OtherProcess.network(cache).gc(Set.of()); // which deletes what the other has added
       long collected = System.nanoTime();
-      assertTrue(moment(out, "ended") < collected);
+      assertTrue(readTime(out, "ended") < collected);
     }
     assertEquals(0, other.waitFor());
     assertEquals(List.of("DEL first [first]", "GC first []"), FakePlugin.CALLS);
@@ -59,14 +59,14 @@ class NetworkLockTest {
   void addWaitsForGcInAnotherProcess() throws Exception {
     Process other = start("GC");
     try (BufferedReader out = other.inputReader()) {
-      moment(out, "begun");
+      readTime(out, "started");
       FakePlugin.CALLS.clear();
-      var began = new CompletableFuture<Long>();
-      FakePlugin.onCall = () -> began.complete(System.nanoTime());
+      var startTime = new CompletableFuture<Long>();
+      FakePlugin.onCall = () -> startTime.complete(System.nanoTime());
       Network network = OtherProcess.network(cache);
       Attachment attachment = Attachment.of("c1", Path.of("/run/netns/c1"), "eth0");
       network.add(attachment);
-      assertTrue(moment(out, "ended") - began.get() < Duration.ofMillis(150).toNanos());
+      assertTrue(readTime(out, "ended") - startTime.get() < Duration.ofMillis(150).toNanos());
       FakePlugin.onCall = () -> {};
       network.delete(attachment);
     }
@@ -76,14 +76,14 @@ class NetworkLockTest {
   @Test
   void waitingGcIsNotStarvedByNewAdds() throws Exception {
     var lock = new NetworkLock(cache);
-    var elsewhere = new NetworkLock(cache); // as another process has it
+    var otherProcess = new NetworkLock(cache); // has its own file descriptors, as another process
     Deadline deadline = Deadline.after(Duration.ofSeconds(10));
     CompletableFuture<Void> collected;
     try (var _ = lock.shared("n", deadline)) {
       collected =
           CompletableFuture.runAsync(
               () -> {
-                try (var _ = elsewhere.exclusive("n", deadline)) {
+                try (var _ = otherProcess.exclusive("n", deadline)) {
                   Thread.onSpinWait();
                 } catch (CniException e) {
                   throw new IllegalStateException(e);
@@ -100,7 +100,7 @@ class NetworkLockTest {
     }
   }
 
-  /** Whether one more could begin. */
+  /** Whether another ADD could start. */
   private boolean canAcquireShared() {
     try (var _ = new NetworkLock(cache).shared("n", Deadline.after(Duration.ofMillis(20)))) {
       return true;
@@ -116,8 +116,8 @@ class NetworkLockTest {
     Deadline soon = Deadline.after(Duration.ofMillis(200));
     try (var _ = lock.exclusive("n", soon);
         var _ = lock.exclusive("m", soon)) {
-      var elsewhere = new NetworkLock(cache);
-      CniException e = assertThrows(CniException.class, () -> elsewhere.shared("n", soon));
+      var otherProcess = new NetworkLock(cache);
+      CniException e = assertThrows(CniException.class, () -> otherProcess.shared("n", soon));
       assertEquals(11, e.code());
     }
   }

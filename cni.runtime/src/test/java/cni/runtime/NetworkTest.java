@@ -153,7 +153,7 @@ class NetworkTest {
     chain("", ", \"ADD\": \"fail\"");
     CniException e = failure();
     assertEquals(107, e.code());
-    assertEquals("network n, ADD by second: as told", e.getMessage());
+    assertEquals("network n, ADD by second: as configured", e.getMessage());
     assertEquals("details", e.details());
     assertEquals(List.of("ADD first", "ADD second [first]", "DEL first [first]"), FakePlugin.CALLS);
     assertFalse(Files.exists(cached()));
@@ -161,14 +161,14 @@ class NetworkTest {
 
   @Test
   void unexpectedExceptionOfAModuleIsReportedAndRolledBack() throws Exception {
-    chain(", \"DEL\": \"fail\"", ", \"ADD\": \"mistake\"");
+    chain(", \"DEL\": \"fail\"", ", \"ADD\": \"throw\"");
     CniException e = failure();
     assertEquals(999, e.code());
     assertTrue(e.getMessage().contains("oops"), e::getMessage);
     assertEquals(
         List.of("ADD first", "ADD second [first]", "DEL second [first]", "DEL first [first]"),
         FakePlugin.CALLS);
-    assertEquals("as told", e.getSuppressed()[0].getMessage());
+    assertEquals("as configured", e.getSuppressed()[0].getMessage());
   }
 
   @Test
@@ -181,7 +181,7 @@ class NetworkTest {
     assertEquals("ADD first", FakePlugin.CALLS.getLast());
     chain("", ", \"ADD\": \"fail\"");
     failure();
-    assertEquals("ADD second [first]", FakePlugin.CALLS.getLast()); // and no DEL by first
+    assertEquals("ADD second [first]", FakePlugin.CALLS.getLast()); // no DEL of first follows
   }
 
   @Test
@@ -226,11 +226,11 @@ class NetworkTest {
     network.delete(ATTACHMENT);
     other.join();
     List<String> calls = List.copyOf(FakePlugin.CALLS);
-    assertEquals("ADD first", calls.get(1)); // of c2, beside the one of c1
+    assertEquals("ADD first", calls.get(1)); // that of c2, during that of c1
     assertEquals(
         List.of("DEL second [first, second]", "DEL first [first, second]"),
         calls.subList(calls.size() - 2, calls.size()));
-    assertEquals(0, cni.locks().size());
+    assertEquals(0, cni.containerLocks().size());
   }
 
   @Test
@@ -249,7 +249,7 @@ class NetworkTest {
     network().add(ATTACHMENT);
     assertEquals(1, assertThrows(CniException.class, () -> network().check(ATTACHMENT)).code());
     network().delete(ATTACHMENT);
-    assertEquals("DEL first", FakePlugin.CALLS.getLast()); // without prevResult before 0.4.0
+    assertEquals("DEL first", FakePlugin.CALLS.getLast()); // DEL has no prevResult before 0.4.0
   }
 
   @Test
@@ -273,6 +273,11 @@ class NetworkTest {
             CniException.class,
             () -> builder().networks(files.getPath("/none")).build().network("n"));
     assertTrue(gone.getMessage().contains("/none does not exist"), gone::getMessage);
+    CniException noFile =
+        assertThrows(CniException.class, () -> cni.network(directory.resolve("none.conf")));
+    assertEquals(5, noFile.code());
+    assertEquals(
+        directory + "/none.conf cannot be read: no such file or directory", noFile.getMessage());
   }
 
   @Test

@@ -6,11 +6,11 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Set;
 
-/** A process beside the test's: it works on the same cache. */
+/** The main class of another process that uses the same cache. */
 final class OtherProcess {
   private OtherProcess() {}
 
-  /** The network that both know: {@code first} takes its time for ADD and GC. */
+  /** The network of both processes, whose plugin {@code first} is slow in ADD and GC. */
   static Network network(Path cache) throws Exception {
     String text =
         """
@@ -23,10 +23,14 @@ final class OtherProcess {
         .network(NetworkConfig.parse(text.getBytes(StandardCharsets.UTF_8), "test"));
   }
 
-  /** Arguments: the cache, then ADD or GC. Prints when it begins and when it has ended. */
+  /**
+   * Runs one operation and prints the times of its start and its end.
+   *
+   * @param args the cache directory, then ADD or GC
+   */
   public static void main(String[] args) throws Exception {
     Network network = network(Path.of(args[0]));
-    FakePlugin.onCall = () -> System.out.println("begun " + System.nanoTime());
+    FakePlugin.onCall = () -> System.out.println("started " + System.nanoTime());
     if (args[1].equals("ADD")) {
       network.add(Attachment.of("other", Path.of("/run/netns/other"), "eth0"));
     } else {

@@ -30,10 +30,10 @@ import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * The examples of the specification (appendix), for modules and for executables: every request is
- * the one that stands there. Two things differ from its letter: a previous result has its {@code
- * cniVersion}, as section 5 wants it, and the routes of the ipam section, which the example's
- * configuration has and its requests lack, are left out of both.
+ * The examples in the appendix of the specification: plugins get exactly the requests shown there,
+ * as modules and as executables. Two things differ: a previous result has its {@code cniVersion},
+ * as section 5 demands, and the routes of the ipam section, which are in the example's
+ * configuration and not in its requests, are left out of both.
  */
 class SpecExamplesTest {
   private static final List<String> EXPECTED =
@@ -53,7 +53,7 @@ class SpecExamplesTest {
 
   @TempDir private Path directory;
 
-  /** A part of the examples, by its heading. */
+  /** An example by its name in spec-examples.json. */
   static ObjectNode example(String name) {
     try (InputStream in =
         Objects.requireNonNull(SpecExamplesTest.class.getResourceAsStream("spec-examples.json"))) {
@@ -101,7 +101,7 @@ class SpecExamplesTest {
     network.delete(attachment);
   }
 
-  /** The request that stands in the specification; a delegate gets that of its caller. */
+  /** The request in the specification; a delegate gets that of the plugin that calls it. */
   private static ObjectNode expected(String call) {
     ObjectNode json = example(call.replace("host-local", "bridge"));
     if (json.get("prevResult") instanceof ObjectNode previous) {
@@ -165,7 +165,7 @@ class SpecExamplesTest {
     }
   }
 
-  /** Notes its call and its input, has the delegate do the same, and prints its result. */
+  /** Records its environment and input, calls its delegate, and prints its result. */
   private String script(String type, Path calls, String result) {
     return """
         #!/bin/sh

@@ -13,10 +13,16 @@ import java.util.List;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * The plugins of the specification's examples: they note what they are told and answer as there.
+ * The plugins of the specification's examples, which record their requests and return the results
+ * shown there.
  */
 public abstract class SpecPlugin implements NetworkPlugin {
-  /** A request: who was asked for what, and the JSON that an executable would get. */
+  /**
+   * A recorded request.
+   *
+   * @param call the verb and the type, as "ADD bridge"
+   * @param json the JSON that an executable would get
+   */
   record Request(String call, ObjectNode json) {}
 
   static final List<Request> REQUESTS = Collections.synchronizedList(new ArrayList<>());
@@ -27,33 +33,33 @@ public abstract class SpecPlugin implements NetworkPlugin {
     this.type = type;
   }
 
-  /** It delegates to host-local. */
+  /** Delegates to host-local. */
   public static final class Bridge extends SpecPlugin {
-    /** Made by ServiceLoader. */
+    /** Called by ServiceLoader. */
     public Bridge() {
       super("bridge");
     }
   }
 
-  /** See {@link Bridge}. */
+  /** The delegate of bridge. */
   public static final class HostLocal extends SpecPlugin {
-    /** Made by ServiceLoader. */
+    /** Called by ServiceLoader. */
     public HostLocal() {
       super("host-local");
     }
   }
 
-  /** It changes the result. */
+  /** Changes the result. */
   public static final class Tuning extends SpecPlugin {
-    /** Made by ServiceLoader. */
+    /** Called by ServiceLoader. */
     public Tuning() {
       super("tuning");
     }
   }
 
-  /** It passes the result on. */
+  /** Passes the result on unchanged. */
   public static final class Portmap extends SpecPlugin {
-    /** Made by ServiceLoader. */
+    /** Called by ServiceLoader. */
     public Portmap() {
       super("portmap");
     }
@@ -66,7 +72,7 @@ public abstract class SpecPlugin implements NetworkPlugin {
 
   @Override
   public Result add(AttachmentRequest request) throws CniException {
-    note("ADD", request);
+    record("ADD", request);
     if (type.equals("portmap")) {
       return request.prevResult().orElseThrow();
     }
@@ -78,7 +84,7 @@ public abstract class SpecPlugin implements NetworkPlugin {
 
   @Override
   public void check(AttachmentRequest request) throws CniException {
-    note("CHECK", request);
+    record("CHECK", request);
     if (type.equals("bridge")) {
       request.context().delegates().find("host-local").check(request);
     }
@@ -86,13 +92,13 @@ public abstract class SpecPlugin implements NetworkPlugin {
 
   @Override
   public void delete(AttachmentRequest request) throws CniException {
-    note("DEL", request);
+    record("DEL", request);
     if (type.equals("bridge")) {
       request.context().delegates().find("host-local").delete(request);
     }
   }
 
-  private void note(String verb, AttachmentRequest request) throws CniException {
+  private void record(String verb, AttachmentRequest request) throws CniException {
     ObjectNode json = Json.object();
     json.setAll(request.config().json());
     if (request.prevResult().isPresent()) {

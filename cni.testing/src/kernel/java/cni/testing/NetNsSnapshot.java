@@ -4,10 +4,10 @@ import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.nftables.InstalledChain;
 import cni.netlink.ffm.nftables.NftablesSocket;
 import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.Route;
 import cni.netlink.ffm.route.RouteSocket;
-import cni.netlink.ffm.route.RtnetlinkConstants;
 import cni.netlink.ffm.tc.Qdisc;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -64,7 +64,7 @@ public record NetNsSnapshot(SortedSet<String> lines) {
           }
         }
       }
-      for (int family : new int[] {RtnetlinkConstants.AF_INET, RtnetlinkConstants.AF_INET6}) {
+      for (IpFamily family : IpFamily.values()) {
         routing.policyRules(family).forEach(rule -> lines.add("policy " + rule));
         for (Route route : routing.routes(family)) {
           addRoute(route, names, lines);

@@ -8,6 +8,7 @@ import java.nio.file.DirectoryIteratorException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
+import java.util.Objects;
 
 /**
  * Messages for I/O exceptions. The message of most subclasses of {@link FileSystemException} is
@@ -28,7 +29,7 @@ public final class IoErrors {
   /** Returns the reason of an I/O exception, with the name of the file if that is known. */
   public static String describe(Exception e) {
     if (e instanceof DirectoryIteratorException wrapper) {
-      return describe(wrapper.getCause());
+      return describe(Objects.requireNonNull(wrapper.getCause()));
     }
     if (e instanceof NoSuchFileException) {
       return e.getMessage() + " does not exist";
@@ -44,7 +45,7 @@ public final class IoErrors {
   /** Returns the reason of an I/O exception, for messages that already name the file. */
   public static String reason(Exception e) {
     if (e instanceof DirectoryIteratorException wrapper) {
-      return reason(wrapper.getCause());
+      return reason(Objects.requireNonNull(wrapper.getCause()));
     }
     if (e instanceof NoSuchFileException) {
       return "no such file or directory";

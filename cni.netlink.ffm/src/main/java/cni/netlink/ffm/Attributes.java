@@ -10,14 +10,14 @@ import java.util.OptionalInt;
 import java.util.OptionalLong;
 
 /**
- * The attributes of a message from the kernel, or those nested in one of them. Every length is
- * checked against what was received.
+ * The attributes of a message from the kernel, or those nested in one of them. Lengths are checked
+ * against what was received.
  */
 public final class Attributes {
   /** No attributes. */
   public static final Attributes NONE = new Attributes(ByteBuffer.allocate(0));
 
-  /** Their bytes. They are looked through at each question: few are asked for, many come. */
+  /** Searched linearly at each access: the kernel sends many attributes, and few are read. */
   private final ByteBuffer buffer;
 
   private Attributes(ByteBuffer buffer) {
@@ -25,9 +25,9 @@ public final class Attributes {
   }
 
   /**
-   * Reads the attributes that fill the buffer from its position to its limit.
+   * Reads the attributes between a buffer's position and its limit. The content is not copied.
    *
-   * @throws MalformedMessageException if a length does not fit
+   * @throws MalformedMessageException if an attribute is longer than what is left of the buffer
    */
   public static Attributes read(ByteBuffer buffer) throws MalformedMessageException {
     var attributes = new Attributes(buffer.slice().order(buffer.order()));
@@ -57,12 +57,12 @@ public final class Attributes {
     return at + NetlinkConstants.align(lengthAt(at));
   }
 
-  /** Whether the attribute is there. */
+  /** Returns whether there is such an attribute. */
   public boolean has(int attribute) {
     return value(attribute).isPresent();
   }
 
-  /** The attribute's bytes. */
+  /** Returns a copy of an attribute's bytes; empty if there is no such attribute. */
   public Optional<byte[]> bytes(int attribute) {
     return value(attribute)
         .map(
@@ -74,8 +74,9 @@ public final class Attributes {
   }
 
   /**
-   * The attribute as a number of one byte.
+   * Returns the value of an attribute of one byte.
    *
+   * @return empty if there is no such attribute
    * @throws MalformedMessageException if it is shorter
    */
   public OptionalInt u8(int attribute) throws MalformedMessageException {
@@ -86,8 +87,9 @@ public final class Attributes {
   }
 
   /**
-   * The attribute as a number of two bytes, in the machine's byte order.
+   * Returns the value of an attribute of two bytes, in native byte order.
    *
+   * @return empty if there is no such attribute
    * @throws MalformedMessageException if it is shorter
    */
   public OptionalInt u16(int attribute) throws MalformedMessageException {
@@ -98,8 +100,9 @@ public final class Attributes {
   }
 
   /**
-   * The attribute as a number of four bytes, in the machine's byte order.
+   * Returns the value of an attribute of four bytes, in native byte order.
    *
+   * @return empty if there is no such attribute
    * @throws MalformedMessageException if it is shorter
    */
   public OptionalInt u32(int attribute) throws MalformedMessageException {
@@ -108,8 +111,9 @@ public final class Attributes {
   }
 
   /**
-   * The attribute as a number of four bytes, in the network's byte order.
+   * Returns the value of an attribute of four bytes, in network byte order.
    *
+   * @return empty if there is no such attribute
    * @throws MalformedMessageException if it is shorter
    */
   public OptionalInt be32(int attribute) throws MalformedMessageException {
@@ -120,8 +124,9 @@ public final class Attributes {
   }
 
   /**
-   * The attribute as a number of eight bytes, in the network's byte order.
+   * Returns the value of an attribute of eight bytes, in network byte order.
    *
+   * @return empty if there is no such attribute
    * @throws MalformedMessageException if it is shorter
    */
   public OptionalLong be64(int attribute) throws MalformedMessageException {
@@ -131,7 +136,7 @@ public final class Attributes {
         : OptionalLong.of(value.get().duplicate().order(ByteOrder.BIG_ENDIAN).getLong(0));
   }
 
-  /** The attribute as text, up to its terminating zero. */
+  /** Returns an attribute of UTF-8 text, up to a zero byte; empty if there is none. */
   public Optional<String> string(int attribute) {
     return bytes(attribute)
         .map(
@@ -145,16 +150,17 @@ public final class Attributes {
   }
 
   /**
-   * The attributes nested in the attribute.
+   * Returns the attributes nested in an attribute.
    *
-   * @throws MalformedMessageException if a length does not fit
+   * @return empty if there is no such attribute
+   * @throws MalformedMessageException if a length in it is wrong
    */
   public Optional<Attributes> nested(int attribute) throws MalformedMessageException {
     Optional<ByteBuffer> value = value(attribute);
     return value.isEmpty() ? Optional.empty() : Optional.of(read(value.get()));
   }
 
-  /** The bytes of each attribute of that type, for those that occur more than once. */
+  /** Returns the value of every attribute of a type that may occur more than once, in order. */
   public List<ByteBuffer> all(int attribute) {
     List<ByteBuffer> found = new ArrayList<>(1);
     for (int at = 0; hasAttributeAt(at); at = offsetAfter(at)) {
@@ -165,7 +171,7 @@ public final class Attributes {
     return found;
   }
 
-  /** As the kernel does where an attribute occurs twice, the last one counts. */
+  /** If an attribute occurs twice the last one counts, as in the kernel's nla_parse. */
   private Optional<ByteBuffer> value(int attribute) {
     int last = -1;
     for (int at = 0; hasAttributeAt(at); at = offsetAfter(at)) {

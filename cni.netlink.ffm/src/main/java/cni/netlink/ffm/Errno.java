@@ -2,7 +2,7 @@ package cni.netlink.ffm;
 
 import cni.netlink.ffm.libc.Libc;
 
-/** The error numbers that callers tell apart (asm-generic/errno-base.h and errno.h). */
+/** The error numbers that callers distinguish (asm-generic/errno-base.h and errno.h). */
 public final class Errno {
   public static final int ENOENT = 2;
   public static final int ESRCH = 3;
@@ -25,7 +25,7 @@ public final class Errno {
 
   private Errno() {}
 
-  /** The C library's words for an error number, such as "File exists". */
+  /** Returns the C library's text for an error number, such as "File exists"; strerror(3). */
   public static String describe(int errno) {
     return Libc.strerror(errno);
   }

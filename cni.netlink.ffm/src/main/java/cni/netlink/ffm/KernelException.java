@@ -2,42 +2,45 @@ package cni.netlink.ffm;
 
 import java.io.IOException;
 
-/** A system call that failed: the message names the call and its object, errno says why. */
+/**
+ * A system call or a netlink request that failed. The message names the operation and its object,
+ * then says what {@link #errno} means.
+ */
 public class KernelException extends IOException {
   private static final long serialVersionUID = 1L;
 
   private final int errno;
 
   /**
-   * Makes the exception.
+   * Creates the exception.
    *
    * @param errno the error number, positive
-   * @param what what was attempted: "setns(4)", "create link \"eth0\""
+   * @param operation what failed: "setns(4)", "create link \"eth0\""
    */
-  public KernelException(int errno, String what) {
-    this(errno, what, "");
+  public KernelException(int errno, String operation) {
+    this(errno, operation, "");
   }
 
-  /** As the public constructor, with the kernel's own words if there are any. */
-  KernelException(int errno, String what, String kernelWords) {
+  /** As the public constructor, with the text of an extended acknowledgement, empty if none. */
+  KernelException(int errno, String operation, String extendedAck) {
     super(
-        what
+        operation
             + ": "
             + Errno.describe(errno)
-            + (kernelWords.isEmpty() ? "" : ": " + kernelWords)
+            + (extendedAck.isEmpty() ? "" : ": " + extendedAck)
             + " (errno "
             + errno
             + ")");
     this.errno = errno;
   }
 
-  /** The error number, positive; see {@link Errno}. */
+  /** Returns the error number, positive; see {@link Errno}. */
   public int errno() {
     return errno;
   }
 
-  /** Whether errno is that one. */
-  public boolean is(int other) {
-    return errno == other;
+  /** Returns whether {@link #errno} is the given error number. */
+  public boolean is(int candidate) {
+    return errno == candidate;
   }
 }

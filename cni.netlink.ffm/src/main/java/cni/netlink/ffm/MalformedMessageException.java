@@ -2,11 +2,11 @@ package cni.netlink.ffm;
 
 import java.io.IOException;
 
-/** A netlink message from the kernel whose lengths do not fit together. */
+/** A message from the kernel whose lengths are inconsistent, or which lacks what it must have. */
 public final class MalformedMessageException extends IOException {
   private static final long serialVersionUID = 1L;
 
-  /** Makes the exception. */
+  /** Creates the exception. */
   public MalformedMessageException(String message) {
     super("malformed netlink message: " + message);
   }

@@ -1,8 +1,8 @@
 package cni.netlink.ffm;
 
-/** Constants of linux/netlink.h. */
+/** Constants of linux/netlink.h, netlink(7). */
 public final class NetlinkConstants {
-  /** Family of sockets (sys/socket.h). */
+  /** Address family (sys/socket.h). */
   public static final int AF_NETLINK = 16;
 
   /** Protocol: links, addresses, routes, neighbours, rules, traffic control. */
@@ -22,9 +22,9 @@ public final class NetlinkConstants {
   public static final int NLM_F_MULTI = 0x02;
   public static final int NLM_F_ACK = 0x04;
   public static final int NLM_F_DUMP_INTR = 0x10;
-  // nlmsg_flags of requests that get
+  // nlmsg_flags of RTM_GET requests
   public static final int NLM_F_DUMP = 0x300;
-  // nlmsg_flags of requests that create
+  // nlmsg_flags of RTM_NEW requests
   public static final int NLM_F_REPLACE = 0x100;
   public static final int NLM_F_EXCL = 0x200;
   public static final int NLM_F_CREATE = 0x400;
@@ -39,7 +39,7 @@ public final class NetlinkConstants {
   // nla_type
   public static final int NLA_TYPE_MASK = 0x3fff;
 
-  /** Flag of a type: the attribute holds others. Some parsers insist on it, most do not. */
+  /** Flag of nla_type: the attribute contains attributes. Only some parsers require it. */
   public static final int NLA_F_NESTED = 0x8000;
 
   // socket options, level SOL_NETLINK
@@ -50,6 +50,9 @@ public final class NetlinkConstants {
   static final int NETLINK_EXT_ACK = 11;
   static final int NETLINK_GET_STRICT_CHK = 12;
 
+  /** sizeof(struct sockaddr_nl): family u16, pad u16, port u32, groups u32. */
+  static final int SIZEOF_SOCKADDR_NL = 12;
+
   /** sizeof(struct nlmsghdr): length u32, type u16, flags u16, sequence u32, port u32. */
   public static final int NLMSG_HDRLEN = 16;
 
@@ -58,7 +61,7 @@ public final class NetlinkConstants {
 
   private NetlinkConstants() {}
 
-  /** NLMSG_ALIGN and NLA_ALIGN: the next multiple of four. */
+  /** NLMSG_ALIGN and NLA_ALIGN: rounds up to a multiple of four. */
   public static int align(int length) {
     return (length + 3) & ~3;
   }

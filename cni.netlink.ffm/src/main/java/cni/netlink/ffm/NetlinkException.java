@@ -1,8 +1,8 @@
 package cni.netlink.ffm;
 
 /**
- * A netlink request that the kernel refused. Its message ends with the kernel's own words, the
- * extended acknowledgement, where the kernel gave any.
+ * A netlink request that the kernel refused. The message includes the text of the kernel's extended
+ * acknowledgement, if it sent one.
  */
 public final class NetlinkException extends KernelException {
   private static final long serialVersionUID = 1L;
@@ -10,18 +10,18 @@ public final class NetlinkException extends KernelException {
   private final String extendedAck;
 
   /**
-   * Makes the exception.
+   * Creates the exception.
    *
    * @param errno the error number, positive
-   * @param what the request
-   * @param extendedAck the kernel's words (NLMSGERR_ATTR_MSG), or the empty string
+   * @param operation the request: {@code create link "eth0"}
+   * @param extendedAck the kernel's text (NLMSGERR_ATTR_MSG), empty if there is none
    */
-  public NetlinkException(int errno, String what, String extendedAck) {
-    super(errno, what, extendedAck);
+  public NetlinkException(int errno, String operation, String extendedAck) {
+    super(errno, operation, extendedAck);
     this.extendedAck = extendedAck;
   }
 
-  /** The kernel's own words, or the empty string. */
+  /** Returns the text of the extended acknowledgement; empty if there is none. */
   public String extendedAck() {
     return extendedAck;
   }

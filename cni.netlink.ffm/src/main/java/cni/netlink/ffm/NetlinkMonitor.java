@@ -1,7 +1,5 @@
 package cni.netlink.ffm;
 
-import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import cni.netlink.ffm.libc.Descriptor;
@@ -11,18 +9,13 @@ import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 
 /**
- * Waits for notifications of the kernel, netlink(7): of the namespace that it was opened in, and of
- * every other that has a number there. It tells that there were some, not which: whoever waits
- * looks at what there is now, and so need not care whether any was lost. For one thread at a time.
+ * Waits for the kernel's notifications, netlink(7): those of the namespace that it was opened in,
+ * and of every other namespace that has an nsid there. It reports that there were notifications,
+ * not which: the caller then reads the current state, so a notification that the kernel dropped
+ * does no harm. Not thread-safe.
  */
 public final class NetlinkMonitor implements AutoCloseable {
-  private static final int SOCK_RAW_CLOEXEC = 3 | 0x80000;
-  private static final int SOL_SOCKET = 1;
-  private static final int SO_RCVTIMEO = 20;
-  private static final int MSG_DONTWAIT = 0x40;
-  private static final int SOCKADDR_NL = 12;
-
-  /** A notification that does not fit is cut, which does not matter. */
+  /** A longer notification is truncated, which does not matter: its content is not read. */
   private static final int BUFFER_SIZE = 4 * 1024;
 
   private final Descriptor descriptor;
@@ -32,25 +25,24 @@ public final class NetlinkMonitor implements AutoCloseable {
   }
 
   /**
-   * Begins to watch from the network namespace of the calling thread.
+   * Starts to monitor from the network namespace of the calling thread.
    *
    * @param protocol such as {@link NetlinkConstants#NETLINK_ROUTE}
    * @param groups the numbers of its multicast groups, RTNLGRP_* of linux/rtnetlink.h
    * @throws KernelException if the socket cannot be opened, or there is no such group
    */
   public static NetlinkMonitor open(int protocol, int... groups) throws KernelException {
-    var descriptor =
-        new Descriptor(Libc.socket(NetlinkConstants.AF_NETLINK, SOCK_RAW_CLOEXEC, protocol));
+    int type = Libc.SOCK_RAW | Libc.SOCK_CLOEXEC;
+    var descriptor = new Descriptor(Libc.socket(NetlinkConstants.AF_NETLINK, type, protocol));
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment address = arena.allocate(SOCKADDR_NL, 4);
+      MemorySegment address = arena.allocate(NetlinkConstants.SIZEOF_SOCKADDR_NL, 4);
       address.set(JAVA_SHORT, 0, (short) NetlinkConstants.AF_NETLINK);
-      Libc.bind(descriptor.fd(), address);
+      int fd = descriptor.fd();
+      Libc.bind(fd, address);
       int level = NetlinkConstants.SOL_NETLINK;
-      MemorySegment on = arena.allocateFrom(JAVA_INT, 1);
-      Libc.setsockopt(descriptor.fd(), level, NetlinkConstants.NETLINK_LISTEN_ALL_NSID, on);
+      Libc.setsockopt(fd, level, NetlinkConstants.NETLINK_LISTEN_ALL_NSID, 1);
       for (int group : groups) {
-        MemorySegment number = arena.allocateFrom(JAVA_INT, group);
-        Libc.setsockopt(descriptor.fd(), level, NetlinkConstants.NETLINK_ADD_MEMBERSHIP, number);
+        Libc.setsockopt(fd, level, NetlinkConstants.NETLINK_ADD_MEMBERSHIP, group);
       }
       return new NetlinkMonitor(descriptor);
     } catch (KernelException | RuntimeException e) {
@@ -60,22 +52,20 @@ public final class NetlinkMonitor implements AutoCloseable {
   }
 
   /**
-   * Waits for a notification, and takes all that have come.
+   * Waits for a notification, and discards all that have arrived.
    *
-   * @param patience how long; at least a microsecond
-   * @return whether there was one
+   * @param timeout how long to wait; at least a microsecond
+   * @return whether there was a notification
    * @throws KernelException if the socket cannot be read any more
    */
-  public boolean await(Duration patience) throws KernelException {
+  public boolean await(Duration timeout) throws KernelException {
+    Libc.setReceiveTimeout(descriptor.fd(), timeout);
     try (Arena arena = Arena.ofConfined()) {
-      long micros = Math.max(1, patience.toNanos() / 1000);
-      MemorySegment timeval = arena.allocateFrom(JAVA_LONG, micros / 1_000_000, micros % 1_000_000);
-      Libc.setsockopt(descriptor.fd(), SOL_SOCKET, SO_RCVTIMEO, timeval);
       MemorySegment buffer = arena.allocate(BUFFER_SIZE, 8);
-      MemorySegment sender = arena.allocate(SOCKADDR_NL, 4);
-      boolean any = receive(buffer, sender, 0);
-      while (any && receive(buffer, sender, MSG_DONTWAIT)) {}
-      return any;
+      MemorySegment sender = arena.allocate(NetlinkConstants.SIZEOF_SOCKADDR_NL, 4);
+      boolean notified = receive(buffer, sender, 0);
+      while (notified && receive(buffer, sender, Libc.MSG_DONTWAIT)) {}
+      return notified;
     }
   }
 
@@ -85,7 +75,7 @@ public final class NetlinkMonitor implements AutoCloseable {
       Libc.recvfrom(descriptor.fd(), buffer, flags, sender);
       return true;
     } catch (KernelException e) {
-      if (e.is(Errno.ENOBUFS)) { // more than fit: there were some
+      if (e.is(Errno.ENOBUFS)) { // the kernel dropped notifications: there were some
         return true;
       }
       if (e.is(Errno.EAGAIN) || e.is(Errno.EINTR)) {

@@ -7,17 +7,17 @@ import java.util.Arrays;
 import java.util.function.Consumer;
 
 /**
- * A netlink message in the making. What a request consists of is written in the order of the
- * kernel's header: first the fixed structure, field by field, then the attributes.
+ * A netlink request under construction. Its content is appended in the order in which the kernel's
+ * headers declare it: the family's fixed structure field by field, then the attributes.
  *
  * <pre>{@code
  * new NetlinkMessage("set link 3 up", RTM_NEWLINK, 0)
- *     .u8(AF_UNSPEC).u8(0).u16(0).s32(3).u32(IFF_UP).u32(IFF_UP)   // struct ifinfomsg
+ *     .u8(AF_UNSPEC).u8(0).u16(0).u32(3).u32(IFF_UP).u32(IFF_UP)   // struct ifinfomsg
  *     .u32(IFLA_GROUP, 7);
  * }</pre>
  */
 public final class NetlinkRequest {
-  /** Types of netfilter's family hold the number of a subsystem in their upper byte. */
+  /** From here on types are netfilter's: a subsystem in the upper byte (linux/nfnetlink.h). */
   private static final int FIRST_SUBSYSTEM_TYPE = 0x100;
 
   private final String description;
@@ -26,12 +26,12 @@ public final class NetlinkRequest {
   private ByteBuffer buffer = ByteBuffer.allocate(256).order(ByteOrder.nativeOrder());
 
   /**
-   * Begins a request.
+   * Creates a request without content.
    *
-   * @param description what it asks for, to begin the message of an error: {@code create link
+   * @param description what it does, to begin the message of an exception: {@code create link
    *     "eth0"}
-   * @param type such as RTM_NEWLINK
-   * @param flags those beyond NLM_F_REQUEST and NLM_F_ACK, which the socket adds
+   * @param type {@code nlmsg_type}, such as RTM_NEWLINK
+   * @param flags {@code nlmsg_flags}, to which the socket adds NLM_F_REQUEST and NLM_F_ACK
    */
   public NetlinkRequest(String description, int type, int flags) {
     this.description = description;
@@ -40,42 +40,42 @@ public final class NetlinkRequest {
     buffer.position(NetlinkConstants.NLMSG_HDRLEN);
   }
 
-  /** What it asks for. */
+  /** Returns what the request does. */
   public String description() {
     return description;
   }
 
-  /** Whether it asks for a list. */
+  /** Returns whether the request lists objects (NLM_F_DUMP). */
   boolean isDump() {
     return (flags & NetlinkConstants.NLM_F_DUMP) == NetlinkConstants.NLM_F_DUMP;
   }
 
-  /** Whether it only asks. */
+  /** Returns whether the request changes nothing. */
   boolean isQuery() {
     return isDump() || hasSingleResponse();
   }
 
   /**
-   * Whether the answer is one message or a refusal, so that no acknowledgement is needed. The
-   * RTM_GET types are 2 modulo 4 (linux/rtnetlink.h).
+   * Returns whether the response is a single message or an error, so that no acknowledgement is
+   * needed: the RTM_GET types, which are 2 modulo 4 (linux/rtnetlink.h).
    */
   boolean hasSingleResponse() {
     return !isDump() && type < FIRST_SUBSYSTEM_TYPE && type % 4 == 2;
   }
 
-  /** Appends a field of a structure. */
+  /** Appends a structure's field of one byte. */
   public NetlinkRequest u8(int value) {
     reserve(1).put((byte) value);
     return this;
   }
 
-  /** Appends a field of a structure, in the machine's byte order. */
+  /** Appends a structure's field of two bytes, in native byte order. */
   public NetlinkRequest u16(int value) {
     reserve(2).putShort((short) value);
     return this;
   }
 
-  /** Appends a field of a structure, in the machine's byte order. */
+  /** Appends a structure's field of four bytes, in native byte order. */
   public NetlinkRequest u32(int value) {
     reserve(4).putInt(value);
     return this;
@@ -87,59 +87,59 @@ public final class NetlinkRequest {
     return pad();
   }
 
-  /** Appends an attribute of two bytes, in the machine's byte order. */
+  /** Appends an attribute of two bytes, in native byte order. */
   public NetlinkRequest u16(int attribute, int value) {
     attributeHeader(attribute, 2).putShort((short) value);
     return pad();
   }
 
-  /** Appends an attribute of four bytes, in the machine's byte order. */
+  /** Appends an attribute of four bytes, in native byte order. */
   public NetlinkRequest u32(int attribute, int value) {
     attributeHeader(attribute, 4).putInt(value);
     return pad();
   }
 
-  /** Appends an attribute of eight bytes, in the machine's byte order. */
+  /** Appends an attribute of eight bytes, in native byte order. */
   public NetlinkRequest u64(int attribute, long value) {
     attributeHeader(attribute, 8).putLong(value);
     return pad();
   }
 
-  /** Appends an attribute of two bytes, in the network's byte order. */
+  /** Appends an attribute of two bytes, in network byte order. */
   public NetlinkRequest be16(int attribute, int value) {
     attributeHeader(attribute, 2).put((byte) (value >>> 8)).put((byte) value);
     return pad();
   }
 
-  /** Appends an attribute of four bytes, in the network's byte order. */
+  /** Appends an attribute of four bytes, in network byte order. */
   public NetlinkRequest be32(int attribute, int value) {
     return bytes(attribute, ByteBuffer.allocate(4).putInt(value).array());
   }
 
-  /** Appends an attribute of eight bytes, in the network's byte order. */
+  /** Appends an attribute of eight bytes, in network byte order. */
   public NetlinkRequest be64(int attribute, long value) {
     return bytes(attribute, ByteBuffer.allocate(8).putLong(value).array());
   }
 
-  /** Appends an attribute of bytes as they are. */
+  /** Appends an attribute of bytes. */
   public NetlinkRequest bytes(int attribute, byte[] value) {
     attributeHeader(attribute, value.length).put(value);
     return pad();
   }
 
-  /** Appends an attribute of text with its terminating zero. */
+  /** Appends an attribute of UTF-8 text with a terminating zero. */
   public NetlinkRequest string(int attribute, String value) {
     byte[] bytes = value.getBytes(StandardCharsets.UTF_8);
     attributeHeader(attribute, bytes.length + 1).put(bytes).put((byte) 0);
     return pad();
   }
 
-  /** Appends an attribute of text without a terminating zero. */
+  /** Appends an attribute of UTF-8 text without a terminating zero. */
   public NetlinkRequest unterminatedString(int attribute, String value) {
     return bytes(attribute, value.getBytes(StandardCharsets.UTF_8));
   }
 
-  /** Appends an attribute that holds what {@code content} appends. */
+  /** Appends an attribute that contains what {@code content} appends. */
   public NetlinkRequest nest(int attribute, Consumer<NetlinkRequest> content) {
     int start = buffer.position();
     attributeHeader(attribute, 0);
@@ -153,9 +153,9 @@ public final class NetlinkRequest {
   }
 
   /**
-   * The whole message with its header, as it goes to the kernel.
+   * Returns the message with its header and padding.
    *
-   * @param acknowledged whether the kernel is to say that it has done it; a refusal it tells anyway
+   * @param acknowledged whether the kernel shall acknowledge success; it reports errors anyway
    */
   byte[] encode(int sequence, int port, boolean acknowledged) {
     int length = buffer.position();
@@ -170,15 +170,14 @@ public final class NetlinkRequest {
   }
 
   /**
-   * What follows the header: for comparing a request with another program's.
-   *
-   * @return the structure and the attributes
+   * Returns the fixed structure and the attributes, without the header, to compare requests of
+   * different programs.
    */
   public byte[] payload() {
     return Arrays.copyOfRange(buffer.array(), NetlinkConstants.NLMSG_HDRLEN, buffer.position());
   }
 
-  /** {@code nlmsg_type}. */
+  /** Returns {@code nlmsg_type}. */
   public int type() {
     return type;
   }

@@ -5,21 +5,22 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * What the kernel answered to one request.
+ * The kernel's response to one request.
  *
- * @param payloads the payload of every message that it sent, without the header
- * @param error why it refused, if it did
+ * @param payloads the messages that it sent before the acknowledgement, without their headers;
+ *     empty for a request that only changes something
+ * @param error the refusal; empty if the request succeeded
  */
 public record NetlinkResponse(List<ByteBuffer> payloads, Optional<NetlinkException> error) {
-  /** Takes a copy of the list. */
+  /** Copies the list. */
   public NetlinkResponse {
     payloads = List.copyOf(payloads);
   }
 
   /**
-   * The objects, if the kernel did not refuse.
+   * Returns the payloads of a request that succeeded.
    *
-   * @throws NetlinkException if it did
+   * @throws NetlinkException {@link #error}, if there is one
    */
   public List<ByteBuffer> orThrow() throws NetlinkException {
     if (error.isPresent()) {

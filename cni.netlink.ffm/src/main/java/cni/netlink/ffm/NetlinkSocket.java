@@ -1,16 +1,14 @@
 package cni.netlink.ffm;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import cni.netlink.ffm.libc.Descriptor;
 import cni.netlink.ffm.libc.Libc;
-import cni.netlink.ffm.netns.NetNs;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.time.Duration;
@@ -21,43 +19,38 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * A netlink socket, netlink(7). It belongs for ever to the namespace that it was opened in, so any
- * thread may use it; exchanges of several threads take turns.
+ * A netlink socket, netlink(7). It always belongs to the network namespace that it was opened in,
+ * whichever thread uses it. Thread-safe: a lock serializes exchanges.
  */
 public final class NetlinkSocket implements AutoCloseable {
-  private static final int SOCK_RAW_CLOEXEC = 3 | 0x80000;
-  private static final int SOL_SOCKET = 1;
-  private static final int SO_RCVTIMEO = 20;
   private static final int SO_SNDBUFFORCE = 32;
 
-  /** What fits without asking, in bytes: half of the usual net.core.wmem_default. */
+  /** Bytes that fit into any send buffer: half of the usual net.core.wmem_default. */
   private static final int DEFAULT_SEND_BUFFER = 96 * 1024;
 
-  private static final int MSG_TRUNC = 0x20;
-  private static final int MSG_DONTWAIT = 0x40;
   private static final int QUEUE_EMPTY = -1;
 
-  /** sizeof(struct sockaddr_nl): family u16, pad u16, port u32, groups u32. */
-  private static final int SOCKADDR_NL = 12;
-
-  /** The kernel never puts more than this into one part of a dump (netlink_dump, af_netlink.c). */
+  /** The largest part of a dump that the kernel sends at once (netlink_dump, af_netlink.c). */
   private static final int DUMP_BUFFER = 32 * 1024;
 
-  /** For anything else. A link takes some 1500 bytes; what takes more is asked for once more. */
+  /**
+   * For all other responses. A link takes some 1500 bytes; what does not fit is requested again.
+   */
   private static final int RECEIVE_BUFFER = 8 * 1024;
 
   private static final int MAX_RECEIVE_BUFFER = 4 * 1024 * 1024;
 
   /**
-   * All answers to a batch wait in the socket until the last request has been treated, and the
-   * kernel drops what does not fit: some 250 refusals or 48 links fill the usual buffer of 208 KiB.
+   * The number of requests sent at once. Their responses accumulate in the socket until the kernel
+   * has handled the last request, and it drops those that do not fit: some 250 errors or 48 links
+   * fill the usual buffer of 208 KiB.
    */
   private static final int MAX_BATCH = 32;
 
-  /** How often a dump is begun again because the kernel's tables changed meanwhile. */
+  /** How often a dump is repeated because the kernel's tables changed meanwhile. */
   private static final int DUMP_ATTEMPTS = 20;
 
-  /** The pause after the first of them; each one is longer by as much. */
+  /** The pause before the first repetition; each further one is longer by as much. */
   private static final long DUMP_BACKOFF_NANOS = 500_000;
 
   private final ReentrantLock lock = new ReentrantLock();
@@ -66,8 +59,8 @@ public final class NetlinkSocket implements AutoCloseable {
   private int sequence = 1;
   private int sendBuffer = DEFAULT_SEND_BUFFER;
 
-  /** Whether an exchange is under way, or has ended before its end; guarded by the turn. */
-  private boolean open;
+  /** Whether an exchange is in progress or was abandoned; guarded by {@link #lock}. */
+  private boolean incomplete;
 
   private NetlinkSocket(Descriptor descriptor, int port) {
     this.descriptor = descriptor;
@@ -78,26 +71,23 @@ public final class NetlinkSocket implements AutoCloseable {
    * Opens a socket in the network namespace of the calling thread.
    *
    * @param protocol such as {@link NetlinkConstants#NETLINK_ROUTE}
-   * @param patience how long the kernel may take to answer; it answers at once, unless the machine
+   * @param timeout how long to wait for a response; the kernel answers at once, unless the machine
    *     is in trouble
    * @throws KernelException if it cannot be opened
    */
-  public static NetlinkSocket open(int protocol, Duration patience) throws KernelException {
-    var descriptor =
-        new Descriptor(Libc.socket(NetlinkConstants.AF_NETLINK, SOCK_RAW_CLOEXEC, protocol));
+  public static NetlinkSocket open(int protocol, Duration timeout) throws KernelException {
+    int type = Libc.SOCK_RAW | Libc.SOCK_CLOEXEC;
+    var descriptor = new Descriptor(Libc.socket(NetlinkConstants.AF_NETLINK, type, protocol));
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment address = arena.allocate(SOCKADDR_NL, 4);
+      MemorySegment address = arena.allocate(NetlinkConstants.SIZEOF_SOCKADDR_NL, 4);
       address.set(JAVA_SHORT, 0, (short) NetlinkConstants.AF_NETLINK);
-      Libc.bind(descriptor.fd(), address);
-      Libc.getsockname(descriptor.fd(), address);
-      MemorySegment on = arena.allocateFrom(JAVA_INT, 1);
-      int level = NetlinkConstants.SOL_NETLINK;
-      Libc.setsockopt(descriptor.fd(), level, NetlinkConstants.NETLINK_EXT_ACK, on);
-      Libc.setsockopt(descriptor.fd(), level, NetlinkConstants.NETLINK_CAP_ACK, on);
-      setStrictChecking(descriptor, on);
-      long micros = Math.max(1, patience.toNanos() / 1000);
-      MemorySegment timeval = arena.allocateFrom(JAVA_LONG, micros / 1_000_000, micros % 1_000_000);
-      Libc.setsockopt(descriptor.fd(), SOL_SOCKET, SO_RCVTIMEO, timeval);
+      int fd = descriptor.fd();
+      Libc.bind(fd, address);
+      Libc.getsockname(fd, address);
+      Libc.setsockopt(fd, NetlinkConstants.SOL_NETLINK, NetlinkConstants.NETLINK_EXT_ACK, 1);
+      Libc.setsockopt(fd, NetlinkConstants.SOL_NETLINK, NetlinkConstants.NETLINK_CAP_ACK, 1);
+      enableStrictChecking(fd);
+      Libc.setReceiveTimeout(fd, timeout);
       return new NetlinkSocket(descriptor, address.get(JAVA_INT, 4));
     } catch (KernelException | RuntimeException e) {
       descriptor.close();
@@ -105,15 +95,11 @@ public final class NetlinkSocket implements AutoCloseable {
     }
   }
 
-  /** Has dumps filtered by what the request names; a kernel before 4.20 cannot. */
-  private static void setStrictChecking(Descriptor descriptor, MemorySegment on)
-      throws KernelException {
+  /** Makes the kernel filter dumps by the fields of the request; before 4.20 it cannot. */
+  private static void enableStrictChecking(int fd) throws KernelException {
     try {
-      Libc.setsockopt(
-          descriptor.fd(),
-          NetlinkConstants.SOL_NETLINK,
-          NetlinkConstants.NETLINK_GET_STRICT_CHK,
-          on);
+      int option = NetlinkConstants.NETLINK_GET_STRICT_CHK;
+      Libc.setsockopt(fd, NetlinkConstants.SOL_NETLINK, option, 1);
     } catch (KernelException e) {
       if (!e.is(Errno.ENOPROTOOPT)) {
         throw e;
@@ -122,32 +108,23 @@ public final class NetlinkSocket implements AutoCloseable {
   }
 
   /**
-   * Opens a socket in a namespace.
+   * Sends one request and waits for the response. A dump that the kernel reports as inconsistent is
+   * repeated.
    *
-   * @throws KernelException if the namespace cannot be entered or the socket not be opened
-   */
-  public static NetlinkSocket open(NetNs namespace, int protocol, Duration patience)
-      throws KernelException {
-    return namespace.call(() -> open(protocol, patience));
-  }
-
-  /**
-   * Has the kernel do one thing.
-   *
-   * @return what it sent before its acknowledgement
-   * @throws NetlinkException if it refuses
-   * @throws IOException if it cannot be asked
+   * @return the messages that the kernel sent before its acknowledgement, without their headers
+   * @throws NetlinkException if the kernel refuses the request
+   * @throws IOException if the exchange fails: EAGAIN if there is no response in time
    */
   public List<ByteBuffer> execute(NetlinkRequest request) throws IOException {
     return request.isDump() ? dump(request) : exchange(List.of(request)).getFirst().orThrow();
   }
 
   /**
-   * Sends several requests in one go. The kernel treats each of them, whatever became of those
-   * before.
+   * Sends several requests, none of them a dump, in as few datagrams as possible. The kernel
+   * handles each of them, even after an error of an earlier one.
    *
-   * @return the answers, in the order of the requests
-   * @throws IOException if the kernel cannot be asked
+   * @return the responses, in the order of the requests
+   * @throws IOException if the exchange fails; some of the requests may have taken effect
    */
   public List<NetlinkResponse> exchange(List<NetlinkRequest> requests) throws IOException {
     for (NetlinkRequest request : requests) {
@@ -155,32 +132,33 @@ public final class NetlinkSocket implements AutoCloseable {
         throw new IllegalArgumentException("a dump cannot be one of several requests");
       }
     }
-    List<NetlinkResponse> answers = new ArrayList<>(requests.size());
+    List<NetlinkResponse> responses = new ArrayList<>(requests.size());
     for (int i = 0; i < requests.size(); i += MAX_BATCH) {
       int end = Math.min(requests.size(), i + MAX_BATCH);
-      answers.addAll(receiveAll(requests.subList(i, end)).responses());
+      responses.addAll(exchangeBatch(requests.subList(i, end)).responses());
     }
-    return answers;
+    return responses;
   }
 
   /**
-   * Has netfilter do several things as one transaction, with one send and, if all goes well, one
-   * receive: either all of them are done or none.
+   * Executes a netfilter batch: the kernel applies all its requests or none. It takes one send and,
+   * if it succeeds, one receive.
    *
-   * @param batch the requests between NFNL_MSG_BATCH_BEGIN and NFNL_MSG_BATCH_END
-   * @throws NetlinkException the first refusal, that of the request that caused it
-   * @throws IOException if the kernel cannot be asked
+   * @param batch the requests, framed by NFNL_MSG_BATCH_BEGIN and NFNL_MSG_BATCH_END
+   * @throws NetlinkException the first error, with the description of the request that caused it
+   * @throws IOException if the exchange fails; the batch may have been applied
    */
   public void transact(List<NetlinkRequest> batch) throws IOException {
     lock.lock();
     try {
-      open = true;
-      ResponseCollector reception = sendAll(batch, true);
-      if (receive(reception, RECEIVE_BUFFER) > RECEIVE_BUFFER) {
-        throw new MalformedMessageException(reception.description() + ": an answer was cut");
+      incomplete = true;
+      ResponseCollector collector = send(batch, true);
+      if (receive(collector, RECEIVE_BUFFER) > RECEIVE_BUFFER) {
+        throw new MalformedMessageException(
+            collector.description() + ": the response was truncated");
       }
-      open = false;
-      Optional<NetlinkException> error = reception.firstError();
+      incomplete = false;
+      Optional<NetlinkException> error = collector.firstError();
       if (error.isPresent()) {
         throw error.get();
       }
@@ -189,42 +167,35 @@ public final class NetlinkSocket implements AutoCloseable {
     }
   }
 
-  private ResponseCollector sendAll(List<NetlinkRequest> requests, boolean batch)
-      throws KernelException {
-    var reception = new ResponseCollector(requests, batch, port, sequence);
-    sequence += requests.size();
-    send(reception);
-    return reception;
-  }
-
-  /** A list may change while the kernel tells it; it says so, and the list is asked for again. */
   private List<ByteBuffer> dump(NetlinkRequest request) throws IOException {
     for (int attempt = 1; attempt <= DUMP_ATTEMPTS; attempt++) {
-      ResponseCollector reception = receiveAll(List.of(request));
-      if (!reception.isInterrupted()) {
-        return reception.responses().getFirst().orThrow();
+      ResponseCollector collector = exchangeBatch(List.of(request));
+      if (!collector.isInterrupted()) {
+        return collector.responses().getFirst().orThrow();
       }
       LockSupport.parkNanos(attempt * DUMP_BACKOFF_NANOS);
     }
     throw new KernelException(
-        Errno.EAGAIN, request.description() + ": it changed during each of 20 attempts");
+        Errno.EAGAIN,
+        request.description() + ": it changed during each of " + DUMP_ATTEMPTS + " attempts");
   }
 
-  private ResponseCollector receiveAll(List<NetlinkRequest> requests) throws IOException {
+  /** Sends requests and receives all responses, again with a larger buffer if one did not fit. */
+  private ResponseCollector exchangeBatch(List<NetlinkRequest> requests) throws IOException {
     lock.lock();
     try {
       int size = requests.getFirst().isDump() ? DUMP_BUFFER : RECEIVE_BUFFER;
-      open = true;
+      incomplete = true;
       while (true) {
-        ResponseCollector reception = sendAll(requests, false);
-        int needed = receive(reception, size);
+        ResponseCollector collector = send(requests, false);
+        int needed = receive(collector, size);
         if (needed <= size) {
-          open = false;
-          return reception;
+          incomplete = false;
+          return collector;
         }
-        if (needed > MAX_RECEIVE_BUFFER || !reception.isRepeatable()) {
+        if (needed > MAX_RECEIVE_BUFFER || !collector.isRepeatable()) {
           throw new MalformedMessageException(
-              requests.getFirst().description() + ": an answer of " + needed + " bytes was cut");
+              collector.description() + ": a response of " + needed + " bytes was truncated");
         }
         size = Math.max(needed, 2 * size);
       }
@@ -233,21 +204,27 @@ public final class NetlinkSocket implements AutoCloseable {
     }
   }
 
-  private void send(ResponseCollector reception) throws KernelException {
-    byte[] bytes = reception.encode();
+  private ResponseCollector send(List<NetlinkRequest> requests, boolean batch)
+      throws KernelException {
+    var collector = new ResponseCollector(requests, batch, port, sequence);
+    sequence += requests.size();
+    send(collector.encode());
+    return collector;
+  }
+
+  private void send(byte[] bytes) throws KernelException {
+    if (bytes.length > sendBuffer) {
+      // Beyond net.core.wmem_max, as nft does: a transaction cannot be sent in parts.
+      Libc.setsockopt(descriptor.fd(), Libc.SOL_SOCKET, SO_SNDBUFFORCE, bytes.length);
+      sendBuffer = bytes.length;
+    }
     try (Arena arena = Arena.ofConfined()) {
-      if (bytes.length > sendBuffer) {
-        // Beyond net.core.wmem_max, as nft does it: a transaction cannot be sent in parts.
-        MemorySegment size = arena.allocateFrom(JAVA_INT, bytes.length);
-        Libc.setsockopt(descriptor.fd(), SOL_SOCKET, SO_SNDBUFFORCE, size);
-        sendBuffer = bytes.length;
-      }
-      MemorySegment data = arena.allocateFrom(ValueLayout.JAVA_BYTE, bytes);
+      MemorySegment data = arena.allocateFrom(JAVA_BYTE, bytes);
       while (true) {
         try {
           long sent = Libc.sendto(descriptor.fd(), data);
           if (sent != bytes.length) {
-            throw new KernelException(Errno.ENOBUFS, "send: only " + sent + " bytes were taken");
+            throw new KernelException(Errno.ENOBUFS, "send: only " + sent + " bytes were sent");
           }
           return;
         } catch (KernelException e) {
@@ -260,26 +237,26 @@ public final class NetlinkSocket implements AutoCloseable {
   }
 
   /**
-   * Receives until every request has been answered.
+   * Receives until every request has its response.
    *
-   * @return the length of the longest datagram; if it is more than {@code size}, that one was cut
+   * @return the length of the longest datagram; if it is more than {@code size}, it was truncated
    */
-  private int receive(ResponseCollector reception, int size) throws IOException {
+  private int receive(ResponseCollector collector, int size) throws IOException {
     int longest = 0;
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment buffer = arena.allocate(size, 8);
-      MemorySegment sender = arena.allocate(SOCKADDR_NL, 4);
-      while (!reception.isComplete()) {
-        boolean cut = longest > size;
-        int length = receiveOne(buffer, sender, cut, reception);
+      MemorySegment sender = arena.allocate(NetlinkConstants.SIZEOF_SOCKADDR_NL, 4);
+      while (!collector.isComplete()) {
+        boolean truncated = longest > size;
+        int length = receiveDatagram(buffer, sender, truncated, collector);
         if (length == QUEUE_EMPTY) {
           break;
         }
         longest = Math.max(longest, length);
-        boolean fromKernel = sender.get(JAVA_INT, 4) == 0; // any process may send to a port
+        boolean fromKernel = sender.get(JAVA_INT, 4) == 0; // any process may send to this port
         if (fromKernel && length <= size) {
-          byte[] copy = buffer.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE);
-          reception.accept(ByteBuffer.wrap(copy).order(ByteOrder.nativeOrder()));
+          byte[] copy = buffer.asSlice(0, length).toArray(JAVA_BYTE);
+          collector.accept(ByteBuffer.wrap(copy).order(ByteOrder.nativeOrder()));
         }
       }
     }
@@ -287,13 +264,13 @@ public final class NetlinkSocket implements AutoCloseable {
   }
 
   /**
-   * Receives a datagram. Once one has been cut, the rest is only drained: the kernel queues each
-   * part of an answer before it hands out the one before, so that an empty queue is the end.
+   * Receives a datagram. After a truncated one the rest is only drained: the kernel queues each
+   * part of a response before it delivers the previous one, so an empty queue marks the end.
    */
-  private int receiveOne(
-      MemorySegment buffer, MemorySegment sender, boolean draining, ResponseCollector reception)
+  private int receiveDatagram(
+      MemorySegment buffer, MemorySegment sender, boolean draining, ResponseCollector collector)
       throws KernelException {
-    int flags = draining ? MSG_TRUNC | MSG_DONTWAIT : MSG_TRUNC;
+    int flags = draining ? Libc.MSG_TRUNC | Libc.MSG_DONTWAIT : Libc.MSG_TRUNC;
     while (true) {
       try {
         return (int) Libc.recvfrom(descriptor.fd(), buffer, flags, sender);
@@ -302,11 +279,11 @@ public final class NetlinkSocket implements AutoCloseable {
           return QUEUE_EMPTY;
         }
         if (e.is(Errno.ENOBUFS)) {
-          drain(buffer, sender); // until it is empty the kernel drops more
+          drain(buffer, sender); // the kernel drops further messages until the queue is empty
         }
         if (!e.is(Errno.EINTR)) {
           throw e.is(Errno.EAGAIN)
-              ? new KernelException(e.errno(), reception.description() + ": no answer in time")
+              ? new KernelException(e.errno(), collector.description() + ": no response in time")
               : e;
         }
       }
@@ -315,20 +292,20 @@ public final class NetlinkSocket implements AutoCloseable {
 
   private void drain(MemorySegment buffer, MemorySegment sender) {
     try {
-      while (Libc.recvfrom(descriptor.fd(), buffer, MSG_DONTWAIT, sender) >= 0) {}
+      while (Libc.recvfrom(descriptor.fd(), buffer, Libc.MSG_DONTWAIT, sender) >= 0) {}
     } catch (KernelException e) {
       return; // EAGAIN: it is empty
     }
   }
 
   /**
-   * Whether every exchange so far has been received to its end. After one that has not, the kernel
-   * may still be busy with it, and the socket should not be used for others.
+   * Returns whether every exchange so far has been received completely. After one that was not, the
+   * kernel may still be busy with it, and the socket should be closed instead of used again.
    */
   public boolean isReusable() {
     lock.lock();
     try {
-      return !open;
+      return !incomplete;
     } finally {
       lock.unlock();
     }

@@ -11,10 +11,10 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Requests that were sent together, and what has been received in answer to them so far.
+ * Collects the responses to requests that were sent together.
  *
- * <p>The kernel treats them in their order and tells every refusal. So only the last one has to be
- * answered in any case: whatever answers it says that those before it are done as well.
+ * <p>The kernel handles requests in order and reports every error unasked. Only the last one
+ * therefore asks for an acknowledgement: the response to it also completes those before it.
  */
 final class ResponseCollector {
   private final List<NetlinkRequest> requests;
@@ -25,13 +25,15 @@ final class ResponseCollector {
   private final boolean[] finished;
   private final boolean batch;
   private int pending;
-  private boolean isInterrupted;
+  private boolean interrupted;
 
   /**
-   * Begins with nothing received.
+   * Creates a collector that has received nothing.
    *
-   * @param batch whether the requests are a batch of netfilter's: framed by a begin and an end, all
-   *     or none done, and only the last of them acknowledged
+   * @param batch whether the requests are a netfilter batch: framed by a begin and an end message,
+   *     applied entirely or not at all, and acknowledged by the last request within the frame
+   * @param port the socket's own address; messages for others are ignored
+   * @param firstSequence the sequence number of the first request; the others follow
    */
   ResponseCollector(List<NetlinkRequest> requests, boolean batch, int port, int firstSequence) {
     this.requests = requests;
@@ -41,13 +43,17 @@ final class ResponseCollector {
     this.errors = new NetlinkException[requests.size()];
     this.finished = new boolean[requests.size()];
     this.pending = requests.size();
-    requests.forEach(request -> payloads.add(new ArrayList<>(1)));
+    for (int i = 0; i < requests.size(); i++) {
+      payloads.add(new ArrayList<>(1));
+    }
   }
 
+  /** Returns what the first request asks for, to begin the message of an error. */
   String description() {
     return requests.getFirst().description();
   }
 
+  /** Returns the requests as one datagram. */
   byte[] encode() {
     var bytes = new ByteArrayOutputStream();
     int last = batch ? lastIndexOfBatch() : requests.size() - 1;
@@ -59,41 +65,47 @@ final class ResponseCollector {
   }
 
   /**
-   * Whether everything has been answered. What stands for a whole batch is the acknowledgement of
-   * its last request, which comes after every refusal, or a refusal of its begin.
+   * Returns whether every request has its response. A batch is complete with the acknowledgement of
+   * its last request, which follows all errors, or with an error of its begin message.
    */
   boolean isComplete() {
     return batch ? finished[0] || finished[lastIndexOfBatch()] : pending == 0;
   }
 
   private int lastIndexOfBatch() {
-    return requests.size() - 2; // before the end
+    return requests.size() - 2; // the end message is not acknowledged
   }
 
-  /** The first refusal, if there was one: that of a batch as a whole counts before all others. */
+  /** Returns the first error in the order of the requests; a batch's own error comes first. */
   Optional<NetlinkException> firstError() {
     return Arrays.stream(errors).filter(Objects::nonNull).findFirst();
   }
 
-  /** Whether the kernel said that a list changed while it told it. */
+  /** Returns whether a dump may be inconsistent because its subject changed (NLM_F_DUMP_INTR). */
   boolean isInterrupted() {
-    return isInterrupted;
+    return interrupted;
   }
 
-  /** Whether asking again changes nothing: true of what only gets. */
+  /** Returns whether the requests may be sent again: whether none of them changes anything. */
   boolean isRepeatable() {
     return requests.stream().allMatch(NetlinkRequest::isQuery);
   }
 
+  /** Returns what has been received, in the order of the requests. */
   List<NetlinkResponse> responses() {
-    List<NetlinkResponse> answers = new ArrayList<>(requests.size());
+    List<NetlinkResponse> responses = new ArrayList<>(requests.size());
     for (int i = 0; i < requests.size(); i++) {
-      answers.add(new NetlinkResponse(payloads.get(i), Optional.ofNullable(errors[i])));
+      responses.add(new NetlinkResponse(payloads.get(i), Optional.ofNullable(errors[i])));
     }
-    return answers;
+    return responses;
   }
 
-  /** Takes a datagram, which holds one message or several. */
+  /**
+   * Accepts a datagram, which contains one or several messages.
+   *
+   * @throws MalformedMessageException if a length is wrong
+   * @throws KernelException ENOBUFS if the kernel reports that it lost messages
+   */
   void accept(ByteBuffer datagram) throws IOException {
     int at = 0;
     while (datagram.limit() - at >= NetlinkConstants.NLMSG_HDRLEN) {
@@ -115,9 +127,9 @@ final class ResponseCollector {
   private void acceptMessage(int type, int flags, int index, int toPort, ByteBuffer payload)
       throws IOException {
     if (index < 0 || index >= finished.length || finished[index] || toPort != port) {
-      return; // the late answer to a request that was given up
+      return; // a late response to a request that timed out
     }
-    isInterrupted |= (flags & NetlinkConstants.NLM_F_DUMP_INTR) != 0;
+    interrupted |= (flags & NetlinkConstants.NLM_F_DUMP_INTR) != 0;
     switch (type) {
       case NetlinkConstants.NLMSG_NOOP -> {}
       case NetlinkConstants.NLMSG_OVERRUN ->
@@ -149,8 +161,8 @@ final class ResponseCollector {
     }
     int error = payload.remaining() >= 4 ? payload.getInt(0) : 0;
     if (error < 0) {
-      String words = extendedAck(flags, done ? 4 : 4 + NetlinkConstants.NLMSG_HDRLEN, payload);
-      errors[index] = new NetlinkException(-error, requests.get(index).description(), words);
+      String text = extendedAck(flags, done ? 4 : 4 + NetlinkConstants.NLMSG_HDRLEN, payload);
+      errors[index] = new NetlinkException(-error, requests.get(index).description(), text);
     }
     finish(index);
   }
@@ -162,7 +174,7 @@ final class ResponseCollector {
     }
     int from = start;
     if (start > 4 && (flags & NetlinkConstants.NLM_F_CAPPED) == 0) {
-      from = 4 + NetlinkConstants.align(payload.getInt(4)); // the request is echoed whole
+      from = 4 + NetlinkConstants.align(payload.getInt(4)); // the whole request is echoed
     }
     if (from < 0 || from > payload.remaining()) {
       throw new MalformedMessageException("an acknowledgement that ends too early");

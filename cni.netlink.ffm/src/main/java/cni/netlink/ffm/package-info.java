@@ -1,4 +1,7 @@
-/** Network namespaces, netlink sockets, sysctl and file locks. */
+/**
+ * Netlink, netlink(7): sockets, requests, responses, notifications, and the exceptions of this
+ * module. The packages {@code route}, {@code tc} and {@code nftables} contain the families.
+ */
 @NullMarked
 package cni.netlink.ffm;
 

@@ -12,7 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/** Answers that a sound kernel gives, and such as only an unsound one would. */
+/** Responses as the kernel sends them, and malformed ones. */
 class ResponseCollectorTest {
   private static final int PORT = 77;
   private static final int FIRST = 10;
@@ -32,9 +32,9 @@ class ResponseCollectorTest {
     assertFalse(collector.isComplete());
     collector.accept(message(NetlinkConstants.NLMSG_ERROR, 0, FIRST + 1, PORT, ack(-17)));
     assertTrue(collector.isComplete());
-    List<NetlinkResponse> answers = collector.responses();
-    assertEquals(1, answers.getFirst().orThrow().size());
-    NetlinkException refused = assertThrows(NetlinkException.class, answers.getLast()::orThrow);
+    List<NetlinkResponse> responses = collector.responses();
+    assertEquals(1, responses.getFirst().orThrow().size());
+    NetlinkException refused = assertThrows(NetlinkException.class, responses.getLast()::orThrow);
     assertEquals(Errno.EEXIST, refused.errno());
     assertEquals("second: File exists (errno 17)", refused.getMessage());
   }
@@ -48,7 +48,8 @@ class ResponseCollectorTest {
         NetlinkConstants.NLM_F_REQUEST | NetlinkConstants.NLM_F_ACK, sent.getShort(second + 6));
     collector.accept(message(NetlinkConstants.NLMSG_ERROR, 0, FIRST + 1, PORT, ack(0)));
     assertTrue(collector.isComplete());
-    collector.responses().getFirst().orThrow(); // done before, and would have been refused before
+    // The acknowledgement of the second request completes the first.
+    collector.responses().getFirst().orThrow();
   }
 
   @Test
@@ -62,14 +63,14 @@ class ResponseCollectorTest {
 
   @Test
   void responseToAGetRequestServesAsItsAcknowledgement() throws IOException {
-    var question = new NetlinkRequest("question", RTM_GETLINK, 0);
-    var asked = new ResponseCollector(List.of(request("first"), question), false, PORT, FIRST);
-    ByteBuffer sent = ByteBuffer.wrap(asked.encode()).order(ByteOrder.nativeOrder());
+    var get = new NetlinkRequest("get", RTM_GETLINK, 0);
+    var getCollector = new ResponseCollector(List.of(request("first"), get), false, PORT, FIRST);
+    ByteBuffer sent = ByteBuffer.wrap(getCollector.encode()).order(ByteOrder.nativeOrder());
     assertEquals(
         NetlinkConstants.NLM_F_REQUEST, sent.getShort(NetlinkConstants.align(sent.getInt(0)) + 6));
-    asked.accept(message(RTM_NEWLINK, 0, FIRST + 1, PORT, ByteBuffer.allocate(8)));
-    assertTrue(asked.isComplete());
-    assertEquals(1, asked.responses().getLast().orThrow().size());
+    getCollector.accept(message(RTM_NEWLINK, 0, FIRST + 1, PORT, ByteBuffer.allocate(8)));
+    assertTrue(getCollector.isComplete());
+    assertEquals(1, getCollector.responses().getLast().orThrow().size());
   }
 
   @Test
@@ -93,21 +94,21 @@ class ResponseCollectorTest {
     assertFalse(collector.isComplete());
     collector.accept(message(NetlinkConstants.NLMSG_ERROR, 0, FIRST, PORT, ack(0)));
     collector.accept(message(NetlinkConstants.NLMSG_ERROR, 0, FIRST + 1, PORT, ack(0)));
-    for (NetlinkResponse answer : collector.responses()) {
-      answer.orThrow();
+    for (NetlinkResponse response : collector.responses()) {
+      response.orThrow();
     }
   }
 
   @Test
   void extendedAckTextEndsTheExceptionMessage() throws IOException {
-    byte[] words = "Operation not supported for this device\0".getBytes(StandardCharsets.UTF_8);
-    int length = NetlinkConstants.NLA_HDRLEN + words.length;
+    byte[] text = "Operation not supported for this device\0".getBytes(StandardCharsets.UTF_8);
+    int length = NetlinkConstants.NLA_HDRLEN + text.length;
     var payload =
         ByteBuffer.allocate(4 + NetlinkConstants.NLMSG_HDRLEN + NetlinkConstants.align(length))
             .order(ByteOrder.nativeOrder());
     payload.putInt(0, -95).putInt(4, NetlinkConstants.NLMSG_HDRLEN);
     payload.putShort(20, (short) length).putShort(22, (short) NetlinkConstants.NLMSGERR_ATTR_MSG);
-    payload.put(24, words);
+    payload.put(24, text);
     int flags = NetlinkConstants.NLM_F_CAPPED | NetlinkConstants.NLM_F_ACK_TLVS;
     collector.accept(message(NetlinkConstants.NLMSG_ERROR, flags, FIRST, PORT, payload));
     NetlinkException e =

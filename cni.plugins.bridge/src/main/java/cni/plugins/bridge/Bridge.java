@@ -9,7 +9,6 @@ import cni.api.Result;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.NetlinkRequest;
-import cni.netlink.ffm.NetlinkResponse;
 import cni.netlink.ffm.route.InterfaceAddress;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkConstants;
@@ -18,8 +17,9 @@ import cni.netlink.ffm.route.LinkSpec;
 import cni.netlink.ffm.route.RouteSocket;
 import cni.netlink.ffm.route.RtnetlinkConstants;
 import cni.plugins.support.Forwarding;
-import cni.plugins.support.InterfaceAddresses;
+import cni.plugins.support.InterfaceCidrs;
 import cni.plugins.support.NetNsSession;
+import cni.plugins.support.RequestBatch;
 import cni.plugins.support.VethPair;
 import java.io.IOException;
 import java.math.BigInteger;
@@ -29,7 +29,10 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ThreadLocalRandom;
 
-/** The bridge on the host: made when first needed, shared by all attachments, never removed. */
+/**
+ * The bridge on the host. It is created by the first ADD that needs it, shared by all attachments
+ * and never deleted.
+ */
 final class Bridge {
   private final NetNsSession host;
   private final BridgeConfig config;
@@ -40,9 +43,10 @@ final class Bridge {
   }
 
   /**
-   * The bridge, made or adjusted if it has to be.
+   * Creates the bridge if it does not exist, and adjusts it to the configuration.
    *
-   * @throws CniException code 7 if the name belongs to something else
+   * @throws CniException code 7 if the host has another kind of interface of that name, or the
+   *     configuration needs VLAN filtering, which the kernel lacks
    */
   Link ensure() throws CniException, IOException {
     try {
@@ -51,8 +55,8 @@ final class Bridge {
       if (e.is(Errno.EOPNOTSUPP) && config.vlans().isFiltering()) {
         throw new CniException(
             ErrorCode.INVALID_CONFIG,
-            "vlan and vlanTrunk need a kernel whose bridges can tell VLANs apart"
-                + " (CONFIG_BRIDGE_VLAN_FILTERING), which this one cannot",
+            "vlan and vlanTrunk need VLAN filtering on bridges, which this kernel lacks"
+                + " (CONFIG_BRIDGE_VLAN_FILTERING)",
             e);
       }
       throw e;
@@ -60,9 +64,9 @@ final class Bridge {
   }
 
   private Link createOrAdjust() throws CniException, IOException {
-    RouteSocket routing = host.rtnetlink();
-    Optional<Link> found = routing.link(config.bridge());
-    Link bridge = found.isPresent() ? found.get() : create(routing);
+    RouteSocket rtnetlink = host.rtnetlink();
+    Optional<Link> found = rtnetlink.link(config.bridge());
+    Link bridge = found.isPresent() ? found.get() : create(rtnetlink);
     if (!bridge.isKind("bridge")) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
@@ -70,22 +74,22 @@ final class Bridge {
               + config.bridge()
               + " is the name of an interface of the host that is not a bridge; choose another");
     }
-    adjust(routing, bridge);
+    adjust(rtnetlink, bridge);
     return bridge;
   }
 
-  private Link create(RouteSocket routing) throws IOException {
-    // An address of its own from the start. Otherwise the bridge takes the lowest one of its ports,
-    // and that changes as they come and go.
+  private Link create(RouteSocket rtnetlink) throws IOException {
+    // With an explicit hardware address. Otherwise the bridge takes the lowest one of its ports,
+    // which changes when ports are added or removed (br_stp_recalculate_bridge_id).
     LinkSpec link = LinkSpec.bridge(config.bridge()).mtu(config.mtu()).mac(randomMac());
     if (config.vlans().isFiltering()) {
       link.vlanFiltering();
     }
-    routing.executeIgnoring(link.request(), Errno.EEXIST); // another attachment made it just now
-    return routing.links(config.bridge()).getFirst();
+    rtnetlink.executeIgnoring(link.request(), Errno.EEXIST); // created by a concurrent ADD
+    return rtnetlink.links(config.bridge()).getFirst();
   }
 
-  /** Locally administered, not a group's. */
+  /** Returns a random unicast, locally administered address. */
   private static byte[] randomMac() {
     byte[] mac = new byte[6];
     ThreadLocalRandom.current().nextBytes(mac);
@@ -93,7 +97,7 @@ final class Bridge {
     return mac;
   }
 
-  private void adjust(RouteSocket routing, Link bridge) throws IOException {
+  private void adjust(RouteSocket rtnetlink, Link bridge) throws IOException {
     Forwarding.disableAcceptRa(host, bridge);
     List<NetlinkRequest> requests = new ArrayList<>();
     if (!bridge.isUp()) {
@@ -105,14 +109,14 @@ final class Bridge {
     if (config.vlans().isFiltering()) {
       requests.add(LinkRequests.enableVlanFiltering(bridge.index()));
     }
-    routing.execute(requests);
+    rtnetlink.execute(requests);
   }
 
   /**
-   * Gives the gateways' addresses to the bridge, or to its interface in the VLAN.
+   * Assigns the gateways' addresses to the bridge or, with {@code vlan}, to its VLAN interface.
    *
-   * @return that interface, if there is a VLAN
-   * @throws CniException code 7 if there is another address that may not give way
+   * @return the VLAN interface, if there is one
+   * @throws CniException code 7 if another address conflicts and {@code forceAddress} is not set
    */
   Optional<Link> ensureGateways(Link bridge, List<Cidr> gateways) throws CniException, IOException {
     if (config.vlans().pvid() == 0) {
@@ -125,51 +129,40 @@ final class Bridge {
   }
 
   private void ensureAddresses(Link link, List<Cidr> wanted) throws CniException, IOException {
-    RouteSocket routing = host.rtnetlink();
-    List<InterfaceAddress> there = routing.addresses(link.index());
-    List<Cidr> present = InterfaceAddresses.cidrs(there);
-    List<NetlinkRequest> deletions = new ArrayList<>();
-    List<NetlinkRequest> requests = new ArrayList<>();
+    RouteSocket rtnetlink = host.rtnetlink();
+    List<InterfaceAddress> present = rtnetlink.addresses(link.index());
+    List<Cidr> presentCidrs = present.stream().map(InterfaceCidrs::of).toList();
+    // EADDRNOTAVAIL, EEXIST: a concurrent ADD has done the same.
+    var deletions = new RequestBatch();
+    var additions = new RequestBatch();
     for (Cidr gateway : wanted) {
-      if (present.contains(gateway)) {
+      if (presentCidrs.contains(gateway)) {
         continue;
       }
-      for (InterfaceAddress address : there) {
-        Cidr other = InterfaceAddresses.cidr(address);
-        if (!wanted.contains(other) && conflicts(other, gateway)) {
-          requireForce(link, other, gateway);
-          deletions.add(address.deleteRequest());
+      for (InterfaceAddress address : present) {
+        Cidr cidr = InterfaceCidrs.of(address);
+        if (!wanted.contains(cidr) && conflicts(cidr, gateway)) {
+          requireForce(link, cidr, gateway);
+          deletions.addIgnoring(address.deleteRequest(), Errno.EADDRNOTAVAIL);
         }
       }
-      // Nobody else has the gateway's address, and the first container wants to use it at once.
+      // No other host has the gateway's address, and the first container uses it immediately.
       int flags = config.dad() || gateway.isV4() ? 0 : RtnetlinkConstants.IFA_F_NODAD;
-      requests.add(
+      additions.addIgnoring(
           new InterfaceAddress(link.index(), gateway.address(), gateway.prefix(), flags)
-              .addRequest());
+              .addRequest(),
+          Errno.EEXIST);
     }
-    if (!requests.isEmpty()) {
-      // Set to what it is now, the hardware address stays so, whatever ports come and go.
-      String mac = routing.links(link.name()).getFirst().mac();
-      requests.add(LinkRequests.setMac(link.index(), mac));
-      executeUnless(routing, deletions, Errno.EADDRNOTAVAIL);
-      executeUnless(routing, requests, Errno.EEXIST);
-    }
-  }
-
-  /** A refusal with this number means that another attachment has done the same just now. */
-  private static void executeUnless(RouteSocket routing, List<NetlinkRequest> requests, int done)
-      throws IOException {
-    if (requests.isEmpty()) {
-      return;
-    }
-    for (NetlinkResponse answer : routing.exchange(requests)) {
-      if (answer.error().isPresent() && !answer.error().get().is(done)) {
-        throw answer.error().get();
-      }
+    if (!additions.isEmpty()) {
+      // Setting the hardware address, even to its current value, makes it independent of the ports.
+      String mac = rtnetlink.links(link.name()).getFirst().mac();
+      additions.addIgnoring(LinkRequests.setMac(link.index(), mac), Errno.EEXIST);
+      deletions.execute(rtnetlink);
+      additions.execute(rtnetlink);
     }
   }
 
-  /** A bridge has one IPv4 address; several of IPv6, if their networks do not overlap. */
+  /** A bridge has one IPv4 address, and several IPv6 addresses if their networks do not overlap. */
   private static boolean conflicts(Cidr present, Cidr gateway) {
     return present.isV4() == gateway.isV4()
         && (gateway.isV4()
@@ -186,35 +179,36 @@ final class Bridge {
     }
   }
 
-  /** The interface by which the host itself takes part in the VLAN: one end of a veth. */
+  /**
+   * Creates the host's own interface in the VLAN: a veth whose other end is a port of the bridge.
+   */
   private Link ensureVlanInterface(Link bridge) throws CniException, IOException {
-    RouteSocket routing = host.rtnetlink();
+    RouteSocket rtnetlink = host.rtnetlink();
     String name = bridge.name() + "." + config.vlans().pvid();
     if (!Names.isInterfaceName(name)) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
           "bridge name " + bridge.name() + " is too long: with the VLAN it becomes " + name);
     }
-    Optional<Link> found = routing.link(name);
+    Optional<Link> found = rtnetlink.link(name);
     if (found.isEmpty()) {
       LinkSpec peer = LinkSpec.peer(name).mtu(bridge.mtu());
       LinkSpec veth = LinkSpec.veth(VethPair.randomName(), peer).mtu(bridge.mtu());
-      NetlinkRequest request = veth.master(bridge.index()).up().request();
-      executeUnless(routing, List.of(request), Errno.EEXIST);
-      found = routing.link(name);
+      rtnetlink.executeIgnoring(veth.master(bridge.index()).up().request(), Errno.EEXIST);
+      found = rtnetlink.link(name);
     }
     Link link = found.orElseThrow(() -> new IOException(name + " vanished from the host"));
-    if (!link.isUp()) { // going up is the last thing: one that is down was not finished
-      var ownOnly =
+    if (!link.isUp()) { // setting it up is the last step: an ADD was interrupted before it
+      var untaggedOnly =
           new BridgeConfig.PortVlans(
               config.vlans().pvid(), List.of(), config.vlans().keepDefault());
-      BridgePort.setVlans(routing, link.linkedIndex(), ownOnly);
-      routing.execute(LinkRequests.setUp(link.index()));
+      BridgePort.setVlans(rtnetlink, link.linkedIndex(), untaggedOnly);
+      rtnetlink.execute(LinkRequests.setUp(link.index()));
     }
     return link;
   }
 
-  /** The gateway's address with its network's prefix, for each address that has one. */
+  /** Returns each distinct gateway with the prefix length of its address. */
   static List<Cidr> gateways(List<Result.IpConfig> ips) {
     return ips.stream()
         .flatMap(ip -> ip.gateway().map(g -> new Cidr(g, ip.address().prefix())).stream())
@@ -222,7 +216,7 @@ final class Bridge {
         .toList();
   }
 
-  /** The first address of a network, by custom its gateway. */
+  /** Returns the first address of a network, the default gateway address. */
   static InetAddress firstAddress(Cidr network) {
     Cidr base = network.network();
     return InetAddresses.fromNumber(

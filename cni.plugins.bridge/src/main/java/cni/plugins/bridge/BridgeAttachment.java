@@ -24,9 +24,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** One ADD: a container's interface becomes a port of the bridge. */
+/** One ADD: makes a container's interface a port of the bridge. */
 final class BridgeAttachment {
-  /** As long as the reference plugin waits for the port. */
+  /** How long to wait until the port is up; as long as the reference plugin does. */
   private static final Duration PORT_TIMEOUT = Duration.ofMillis(2550);
 
   private final AttachmentRequest request;
@@ -36,7 +36,7 @@ final class BridgeAttachment {
   private final Bridge bridge;
   private final Rollback rollback = new Rollback();
 
-  /** Takes the container's interface off the bridge. */
+  /** Detaches the container's interface from the bridge; set once it is attached. */
   private Ipam.Detach detach = () -> {};
 
   BridgeAttachment(
@@ -51,7 +51,7 @@ final class BridgeAttachment {
   /**
    * Attaches the container.
    *
-   * @throws CniException if that fails; everything but the bridge itself has been taken back
+   * @throws CniException if that fails; everything except the bridge itself has been rolled back
    */
   Result attach() throws CniException {
     return rollback.guard(
@@ -68,26 +68,26 @@ final class BridgeAttachment {
         : attachVeth(bridgeLink, previous);
   }
 
-  /** Makes a veth of which one end is in the container, and the other a port of the bridge. */
+  /** Creates a veth with one end in the container, the other end being a port of the bridge. */
   private Result attachVeth(Link bridgeLink, Result previous) throws CniException, IOException {
     String port =
         VethPair.create(request, host, sandbox, config.mtu(), bridgeLink.index(), config.mac());
     detach = () -> host.rtnetlink().executeIgnoring(LinkRequests.delete(port), Errno.ENODEV);
     rollback.add(detach::detach);
-    Optional<InterfaceConfigurator> setup = startConfigurator();
+    Optional<InterfaceConfigurator> configurator = startConfigurator();
     BridgePort.configure(host.rtnetlink(), port, config);
     Optional<Result> assigned = assignAddresses(previous.interfaces().size() + 2);
     Link container = containerLink();
-    if (config.spoofCheck()) { // before it can send anything
+    if (config.spoofCheck()) { // before the interface is up and can send
       addSpoofCheck(port, container);
     }
     List<Link> vlan = List.of();
     if (assigned.isPresent()) {
-      vlan = configureAddresses(bridgeLink, container, setup.orElseThrow(), assigned.get());
+      vlan = configureAddresses(bridgeLink, container, configurator.orElseThrow(), assigned.get());
     } else if (config.containerInterfaceUp()) {
       sandbox.rtnetlink().execute(LinkRequests.setUp(container.index()));
     }
-    // Hardware addresses as they are in the end: joining and leaving may have changed the bridge's.
+    // Read last: the bridge's hardware address may have changed as ports were added and removed.
     List<Link> ends = config.containerInterfaceUp() ? awaitPortUp(port) : hostLinks(port);
     List<Result.Interface> interfaces = new ArrayList<>(previous.interfaces());
     ends.forEach(link -> interfaces.add(toInterface(link, "")));
@@ -96,33 +96,22 @@ final class BridgeAttachment {
     return buildResult(previous, interfaces, assigned);
   }
 
-  /** Makes the host's end of what an earlier plugin created a port (CONVENTIONS, "Chained"). */
+  /**
+   * Makes the host's interface of an earlier plugin in the chain a port of the bridge
+   * (CONVENTIONS.md of the CNI specification, chained plugins).
+   */
   private Result attachExisting(Link bridgeLink, Result previous, Result.Interface port)
       throws CniException, IOException {
-    Link link =
-        host.rtnetlink()
-            .link(port.name())
-            .orElseThrow(
-                () ->
-                    new CniException(
-                        ErrorCode.INVALID_CONFIG,
-                        "prevResult names interface "
-                            + port.name()
-                            + " on the host, which does not exist"));
-    if (link.master() != 0 && link.master() != bridgeLink.index()) {
-      throw new CniException(
-          ErrorCode.INVALID_CONFIG,
-          "interface " + port.name() + " of prevResult already belongs to another bridge");
-    }
-    int before = link.master();
-    detach = () -> host.rtnetlink().execute(LinkRequests.setMaster(link.index(), before));
+    Link link = findExistingPort(bridgeLink, port);
+    int masterBefore = link.master();
+    detach = () -> host.rtnetlink().execute(LinkRequests.setMaster(link.index(), masterBefore));
     rollback.add(detach::detach);
     host.rtnetlink()
         .execute(
             List.of(
                 LinkRequests.setMaster(link.index(), bridgeLink.index()),
                 LinkRequests.setUp(link.index())));
-    Optional<InterfaceConfigurator> setup = startConfigurator();
+    Optional<InterfaceConfigurator> configurator = startConfigurator();
     BridgePort.configure(host.rtnetlink(), port.name(), config);
     Optional<Result> assigned =
         config.ipam().isPresent() ? assignAddresses(containerIndex(previous)) : Optional.empty();
@@ -131,9 +120,11 @@ final class BridgeAttachment {
     }
     List<Link> vlan = List.of();
     if (assigned.isPresent()) {
-      vlan = configureAddresses(bridgeLink, containerLink(), setup.orElseThrow(), assigned.get());
+      vlan =
+          configureAddresses(
+              bridgeLink, containerLink(), configurator.orElseThrow(), assigned.get());
     }
-    // A tap that was adopted has no carrier before somebody uses it, so it is not waited for.
+    // Not awaitPortUp: a tap device has no carrier until a program opens it.
     List<Link> ends = hostLinks(port.name());
     List<Result.Interface> interfaces = new ArrayList<>();
     for (Result.Interface it : previous.interfaces()) {
@@ -144,20 +135,41 @@ final class BridgeAttachment {
     return buildResult(previous, interfaces, assigned);
   }
 
+  private Link findExistingPort(Link bridgeLink, Result.Interface port)
+      throws CniException, IOException {
+    Link link =
+        host.rtnetlink()
+            .link(port.name())
+            .orElseThrow(
+                () ->
+                    invalid(
+                        "prevResult names interface "
+                            + port.name()
+                            + " on the host, which does not exist"));
+    if (link.master() != 0 && link.master() != bridgeLink.index()) {
+      throw invalid(
+          "interface " + port.name() + " of prevResult already belongs to another bridge");
+    }
+    return link;
+  }
+
   private int containerIndex(Result previous) throws CniException {
     return previous
         .indexOf(ifName(), sandboxPath())
         .orElseThrow(
             () ->
-                new CniException(
-                    ErrorCode.INVALID_CONFIG,
-                    "ipam has no interface for its addresses: the plugin before bridge made no "
+                invalid(
+                    "ipam has no interface for its addresses: the plugin before bridge created no "
                         + ifName()
                         + " in "
                         + sandboxPath()));
   }
 
-  /** Without addresses the container's interface stays as it is. */
+  private static CniException invalid(String message) {
+    return new CniException(ErrorCode.INVALID_CONFIG, message);
+  }
+
+  /** Starts configuring the container's interface, if there will be addresses. */
   private Optional<InterfaceConfigurator> startConfigurator() {
     return config.ipam().isPresent()
         ? Optional.of(InterfaceConfigurator.start(sandbox, ifName(), config.dad()))
@@ -165,9 +177,9 @@ final class BridgeAttachment {
   }
 
   /**
-   * Has the ipam plugin give out addresses, if there is one.
+   * Delegates ADD to the ipam plugin, if there is one.
    *
-   * @param index where the container's interface will stand in the result
+   * @param index the position of the container's interface in the result
    */
   private Optional<Result> assignAddresses(int index) throws CniException {
     return Ipam.add(request, rollback, () -> detach.detach())
@@ -175,15 +187,16 @@ final class BridgeAttachment {
   }
 
   /**
-   * Puts the addresses on the container's interface, and on the bridge what belongs to them.
+   * Configures the addresses on the container's interface, and on the host the gateways, forwarding
+   * and masquerading.
    *
-   * @return the bridge's interface in the VLAN, if there is one
+   * @return the bridge's VLAN interface, if there is one
    */
   private List<Link> configureAddresses(
-      Link bridgeLink, Link container, InterfaceConfigurator setup, Result assigned)
+      Link bridgeLink, Link container, InterfaceConfigurator configurator, Result assigned)
       throws CniException, IOException {
     int index = assigned.ips().getFirst().interfaceIndex().orElseThrow();
-    setup.apply(container.index(), assigned, index, request.context().deadline());
+    configurator.apply(container.index(), assigned, index, request.context().deadline());
     Optional<Link> vlan = Optional.empty();
     if (config.isGateway()) {
       vlan = bridge.ensureGateways(bridgeLink, Bridge.gateways(assigned.ips()));
@@ -213,12 +226,12 @@ final class BridgeAttachment {
     rollback.add(masquerade::delete);
   }
 
-  /** Completes what the ipam plugin left to us: interface, gateways, default routes. */
+  /** Completes the ipam result: interface index, gateways, default routes. */
   private Result withGateways(Result assigned, int index) {
     List<Result.IpConfig> ips = new ArrayList<>();
     List<Result.Route> routes = new ArrayList<>(assigned.routes());
-    for (Result.IpConfig answered : assigned.ips()) {
-      Result.IpConfig ip = answered.withInterface(index);
+    for (Result.IpConfig assignedIp : assigned.ips()) {
+      Result.IpConfig ip = assignedIp.withInterface(index);
       if (ip.gateway().isEmpty() && config.isGateway()) {
         ip = ip.withGateway(Bridge.firstAddress(ip.address()));
       }
@@ -232,29 +245,29 @@ final class BridgeAttachment {
 
   private static void addDefaultRoute(Result.IpConfig ip, List<Result.Route> routes) {
     InetAddress gateway = ip.gateway().orElseThrow();
-    Cidr everything = Cidr.defaultRoute(gateway);
-    if (routes.stream().noneMatch(route -> route.destination().equals(everything))) {
-      routes.add(new Result.Route(everything, ip.gateway()));
+    Cidr defaultRoute = Cidr.defaultRoute(gateway);
+    if (routes.stream().noneMatch(route -> route.destination().equals(defaultRoute))) {
+      routes.add(new Result.Route(defaultRoute, ip.gateway()));
     }
   }
 
-  /** The bridge and its port. */
+  /** Returns the links of the bridge and its port, in this order. */
   private List<Link> hostLinks(String port) throws IOException {
     return host.rtnetlink().links(config.bridge(), port);
   }
 
   /**
-   * As {@link #hostLinks}, when the bridge passes the port's packets on: usually it does at once.
+   * Returns {@link #hostLinks} once the bridge forwards the port's packets, usually immediately.
    */
   private List<Link> awaitPortUp(String port) throws CniException, IOException {
-    var patience = new Backoff(PORT_TIMEOUT);
+    var backoff = new Backoff(PORT_TIMEOUT);
     while (true) {
       List<Link> links = hostLinks(port);
       Link.OperState state = links.getLast().operState();
       if (state == Link.OperState.UP || state == Link.OperState.UNKNOWN) {
         return links;
       }
-      if (!patience.pause("waiting for the bridge's port " + port, request.context().deadline())) {
+      if (!backoff.pause("waiting for the bridge's port " + port, request.context().deadline())) {
         throw new CniException(
             ErrorCode.TRY_AGAIN_LATER,
             "port %s of bridge %s is %s instead of UP after %d ms"

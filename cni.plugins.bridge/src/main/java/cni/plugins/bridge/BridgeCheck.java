@@ -11,14 +11,14 @@ import cni.api.Result;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkConstants;
 import cni.plugins.support.AttachmentCheck;
-import cni.plugins.support.InterfaceAddresses;
+import cni.plugins.support.InterfaceCidrs;
 import cni.plugins.support.Masquerade;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
 
-/** One CHECK: bridge, port, the container's interface, its addresses and routes. */
+/** One CHECK: compares bridge, port, the container's interface, its addresses, routes and rules. */
 final class BridgeCheck {
   private static final String HOST = "the host";
 
@@ -55,7 +55,7 @@ final class BridgeCheck {
     checkRules(container, index);
     AttachmentCheck.requireAddresses(sandbox, container, result.ipsOf(index));
     AttachmentCheck.requireRoutes(sandbox, result.routes());
-    // With forceAddress another network may have taken the bridge's address, as it is meant to.
+    // With forceAddress another network may legitimately have replaced the bridge's address.
     if (config.isGateway() && !config.forceAddress() && config.vlans().pvid() == 0) {
       checkGateways(bridge, index);
     }
@@ -92,7 +92,7 @@ final class BridgeCheck {
     return bridge;
   }
 
-  /** The end on the host is known by its peer; its name may stand in the result or not. */
+  /** Finds the veth's host end, by its peer, among the interfaces of the result on the host. */
   private void checkVeth(Link bridge, Link container) throws CniException {
     for (Result.Interface expected : result.interfaces()) {
       if (!expected.isOnHost() || expected.name().equals(config.bridge())) {
@@ -125,17 +125,17 @@ final class BridgeCheck {
   }
 
   private void checkGateways(Link bridge, int index) throws CniException {
-    List<Cidr> there;
+    List<Cidr> present;
     try {
-      there = InterfaceAddresses.cidrs(host.rtnetlink().addresses(bridge.index()));
+      present = InterfaceCidrs.list(host, bridge.index());
     } catch (IOException e) {
       throw NetNsSession.failure("listing the addresses of " + bridge.name(), e);
     }
     for (Cidr gateway : Bridge.gateways(result.ipsOf(index))) {
-      if (!there.contains(gateway)) {
+      if (!present.contains(gateway)) {
         throw mismatch(
             "bridge %s does not have the gateway's address %s; it has %s"
-                .formatted(bridge.name(), gateway, there));
+                .formatted(bridge.name(), gateway, present));
       }
     }
   }

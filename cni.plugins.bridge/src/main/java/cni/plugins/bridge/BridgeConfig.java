@@ -14,27 +14,30 @@ import java.util.Optional;
 import java.util.TreeSet;
 
 /**
- * The configuration of the bridge plugin; keys as for the reference plugin.
+ * The configuration of the bridge plugin, with the keys of the reference plugin.
  *
  * @param bridge the bridge's name ({@code bridge})
  * @param isGateway whether the bridge has the gateway's address ({@code isGateway})
- * @param isDefaultGateway whether it is the container's default route, too
- * @param forceAddress whether another address of the bridge gives way to the gateway's
- * @param mtu of the bridge and the veth in bytes, 0 for the kernel's choice
- * @param hairpinMode whether a packet may leave by the port that it came in by ({@code
- *     hairpinMode})
- * @param promiscMode whether the bridge takes every packet ({@code promiscMode})
- * @param vlans what the port lets through
- * @param dad whether IPv6 addresses are checked for duplicates ({@code enabledad})
- * @param containerInterfaceUp whether the container's interface is set up; not with {@code
+ * @param isDefaultGateway whether the bridge is also the container's default gateway ({@code
+ *     isDefaultGateway})
+ * @param forceAddress whether the gateway's address replaces another one of the bridge ({@code
+ *     forceAddress})
+ * @param mtu of the bridge and the veth in bytes, 0 for the kernel's default ({@code mtu})
+ * @param hairpinMode whether the bridge may send a packet back through the port it came from
+ *     ({@code hairpinMode})
+ * @param promiscMode whether the bridge is in promiscuous mode ({@code promiscMode})
+ * @param vlans the VLANs of the port ({@code vlan}, {@code vlanTrunk}, {@code preserveDefaultVlan})
+ * @param dad whether duplicate address detection is enabled for IPv6 ({@code enabledad})
+ * @param containerInterfaceUp whether the container's interface is set up; false with {@code
  *     disableContainerInterface}
- * @param portIsolation whether the port may only talk to ports that are not ({@code portIsolation})
- * @param mac the hardware address of the container's interface
- * @param masqueradeBackend where rules say that packets that leave the network get the host's
- *     address; absent without {@code ipMasq}
- * @param spoofCheck whether packets with another hardware address are dropped ({@code macspoofchk})
- * @param ipam the type of the plugin that gives out addresses
- * @param dns for the result, in place of what the ipam plugin says
+ * @param portIsolation whether the port only exchanges packets with ports that are not isolated
+ *     ({@code portIsolation})
+ * @param mac the requested hardware address of the container's interface ({@code mac})
+ * @param masqueradeBackend the backend that masquerades packets leaving the network ({@code
+ *     ipMasqBackend}); absent without {@code ipMasq}
+ * @param spoofCheck whether frames with another source address are dropped ({@code macspoofchk})
+ * @param ipam the type of the ipam plugin ({@code ipam.type})
+ * @param dns for the result; overrides that of the ipam plugin ({@code dns})
  */
 record BridgeConfig(
     String bridge,
@@ -58,28 +61,25 @@ record BridgeConfig(
   private static final int MAX_VLAN = 4094;
 
   /**
-   * Which VLANs a port lets through.
+   * The VLANs that a port is a member of.
    *
-   * @param pvid the one that untagged packets belong to, 0 for none
-   * @param tagged those that pass with their tags
-   * @param keepDefault whether VLAN 1 stays as the bridge sets it
+   * @param pvid the VLAN of untagged packets, 0 for none
+   * @param tagged the VLANs of tagged packets, in ascending order
+   * @param keepDefault whether the port keeps VLAN 1, which the kernel assigns to new ports
    */
   record PortVlans(int pvid, List<Integer> tagged, boolean keepDefault) {
-    /** No VLANs. */
-    static final PortVlans NONE = new PortVlans(0, List.of(), false);
-
-    /** Whether the bridge has to tell VLANs apart. */
+    /** Whether the bridge needs VLAN filtering. */
     boolean isFiltering() {
       return pvid != 0 || !tagged.isEmpty();
     }
   }
 
   /**
-   * Reads a configuration. For the hardware address the runtime's wish counts most, then that of
-   * {@code args}, then that of CNI_ARGS.
+   * Reads a configuration. The hardware address is the first that is present of {@code
+   * runtimeConfig}, {@code args.cni} and CNI_ARGS.
    *
    * @param args CNI_ARGS
-   * @throws CniException code 7 if a value makes no sense, code 4 if CNI_ARGS does not
+   * @throws CniException code 7 if a value is invalid, code 4 if CNI_ARGS is
    */
   static BridgeConfig parse(PluginConfig config, Map<String, String> args) throws CniException {
     ConfigObject view = config.view();
@@ -104,23 +104,23 @@ record BridgeConfig(
   }
 
   /**
-   * Refuses what cannot be combined, before ADD begins.
+   * Rejects keys that contradict each other.
    *
-   * @throws CniException code 7 for a contradiction
+   * @throws CniException code 7
    */
   void requireConsistent(ConfigObject view) throws CniException {
     if (hairpinMode && promiscMode) {
-      throw view.invalid("hairpinMode", "cannot go together with promiscMode; choose one");
+      throw view.invalid("hairpinMode", "cannot be combined with promiscMode; choose one");
     }
     if (ipam.isPresent() && !containerInterfaceUp) {
       throw view.invalid(
           "disableContainerInterface",
-          "cannot go together with ipam: an interface that stays down has no use for addresses");
+          "cannot be combined with ipam: an interface that stays down cannot use addresses");
     }
   }
 
   /**
-   * The bridge's name, whether it can be one or not.
+   * Returns the bridge's name, valid or not.
    *
    * @throws CniException code 7 if it is not a string
    */
@@ -148,7 +148,8 @@ record BridgeConfig(
   private static void addTrunk(ConfigObject entry, TreeSet<Integer> trunk) throws CniException {
     if (entry.has("minID") != entry.has("maxID")) {
       throw entry.invalid(
-          entry.has("minID") ? "minID" : "maxID", "needs the other end: give minID and maxID");
+          entry.has("minID") ? "minID" : "maxID",
+          "is one end of a range; give both minID and maxID");
     }
     if (entry.has("minID")) {
       int min = entry.integer("minID", 1, MAX_VLAN).orElseThrow();

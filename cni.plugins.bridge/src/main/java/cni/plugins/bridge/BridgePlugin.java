@@ -11,8 +11,8 @@ import cni.api.Result;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
-import cni.plugins.support.BatchedLinkDeletion;
 import cni.plugins.support.Ipam;
+import cni.plugins.support.LinkOwnership;
 import cni.plugins.support.Masquerade;
 import cni.plugins.support.NetNsSession;
 import cni.plugins.support.VethPair;
@@ -22,11 +22,12 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * Connects containers to a bridge of the host: by a veth that it makes, or by the interface that an
- * earlier plugin of the chain made. Addresses come from the ipam plugin, if there is one.
+ * The bridge plugin: connects containers to a bridge of the host, by a veth that it creates or by
+ * the interface of an earlier plugin in the chain. Addresses come from the ipam plugin, if there is
+ * one.
  */
 public final class BridgePlugin implements NetworkPlugin {
-  /** The plugin as the runtime makes it. */
+  /** Creates the plugin, for the service loader. */
   public BridgePlugin() {}
 
   @Override
@@ -57,8 +58,8 @@ public final class BridgePlugin implements NetworkPlugin {
   /**
    * {@inheritDoc}
    *
-   * <p>Reads no more of the configuration than it needs, so that what a wrong one has begun can be
-   * removed.
+   * <p>Reads only the keys that it needs: an attachment must be removable even if the rest of its
+   * configuration is invalid.
    */
   @Override
   public void delete(AttachmentRequest request) throws CniException {
@@ -98,59 +99,18 @@ public final class BridgePlugin implements NetworkPlugin {
         detachAdopted(host, adopted.get(), bridge);
         return;
       }
-      if (!deleteContainerEnd(request, host)) {
+      boolean deleted =
+          LinkOwnership.deleteIfOwned(
+              request,
+              host,
+              (link, sandbox) -> LinkOwnership.matchesMacOrPeer(link, request, host));
+      if (!deleted) {
         deleteByHostEnd(host, previous, bridge);
       }
     }
   }
 
-  /** Whether there was an interface of this attachment in its namespace, which is gone now. */
-  private static boolean deleteContainerEnd(AttachmentRequest request, NetNsSession host)
-      throws CniException, IOException {
-    Optional<NetNsSession> there = NetNsSession.openContainerIfPresent(request, host);
-    if (there.isEmpty()) {
-      return false;
-    }
-    try (NetNsSession sandbox = there.get()) {
-      String name = request.attachment().interfaceName();
-      return BatchedLinkDeletion.delete(
-          host,
-          sandbox,
-          () -> {
-            Optional<Link> link = sandbox.rtnetlink().link(name);
-            boolean gone = link.isEmpty() || isAnothers(link.get(), request, host);
-            return gone ? Optional.empty() : link;
-          });
-    }
-  }
-
-  /**
-   * Whether the interface that now has the name is another attachment's, which was given a
-   * namespace at the same path: it has another hardware address than this one had, and its peer is
-   * not the end that this one had on the host.
-   */
-  private static boolean isAnothers(Link link, AttachmentRequest request, NetNsSession host)
-      throws IOException {
-    Result previous = request.prevResult().orElse(Result.EMPTY);
-    Optional<Result.Interface> was = previous.find(link.name(), request.attachment().sandbox());
-    if (was.isEmpty()
-        || was.get().mac().isEmpty()
-        || was.get().mac().equalsIgnoreCase(link.mac())) {
-      return false;
-    }
-    for (Result.Interface end : previous.interfaces()) {
-      if (end.isOnHost()
-          && host.rtnetlink()
-              .link(end.name())
-              .filter(it -> it.index() == link.linkedIndex())
-              .isPresent()) {
-        return false; // somebody changed its address
-      }
-    }
-    return true;
-  }
-
-  /** The interface is the earlier plugin's, which deletes it; the bridge only lets it go. */
+  /** Removes an earlier plugin's interface from the bridge; that plugin deletes it. */
   private static void detachAdopted(NetNsSession host, Result.Interface port, String bridge)
       throws IOException {
     Optional<Link> link = host.rtnetlink().link(port.name());
@@ -161,9 +121,8 @@ public final class BridgePlugin implements NetworkPlugin {
   }
 
   /**
-   * Where the container's end is not found (its namespace has no path any more, or another has its
-   * path) the veth can still be deleted by the end on the host. It usually went with the namespace;
-   * by now another one may have its name.
+   * Deletes the veth by its end on the host. This is the fallback if the container's end is not
+   * found, because its namespace has no path any more or the path is another namespace's.
    */
   private static void deleteByHostEnd(NetNsSession host, Result previous, String bridge)
       throws IOException {
@@ -179,7 +138,7 @@ public final class BridgePlugin implements NetworkPlugin {
     BridgeConfig config = BridgeConfig.parse(request.config(), Map.of());
     Ipam.gc(request);
     if (config.masqueradeBackend().isEmpty() && !config.spoofCheck()) {
-      return; // nothing to look for, and perhaps a kernel without nf_tables
+      return; // no rules; the kernel may lack nf_tables
     }
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
       Masquerade.gc(host, request.config().network(), request.valid());
@@ -198,7 +157,10 @@ public final class BridgePlugin implements NetworkPlugin {
     return BridgeConfig.parse(request.config(), request.attachment().args());
   }
 
-  /** The first interface on the host that stands before the bridge, if that is there yet. */
+  /**
+   * Returns the first interface on the host that the result lists before the bridge, or the first
+   * of all if it does not list the bridge yet.
+   */
   static Optional<Result.Interface> hostInterfaceBefore(Result result, String bridge) {
     List<Result.Interface> interfaces = result.interfaces();
     int end = result.indexOf(bridge, "").orElse(interfaces.size());
@@ -206,8 +168,8 @@ public final class BridgePlugin implements NetworkPlugin {
   }
 
   /**
-   * The interface of an earlier plugin that was made a port of the bridge. In the result it stands
-   * before the bridge; an interface that this plugin made itself stands after it.
+   * Returns the interface of an earlier plugin that ADD made a port of the bridge. The result lists
+   * it before the bridge; a veth that this plugin created comes after the bridge.
    */
   static Optional<Result.Interface> adoptedInterface(Result result, String bridge) {
     return result.indexOf(bridge, "").isPresent()

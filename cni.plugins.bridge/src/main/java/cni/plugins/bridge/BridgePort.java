@@ -7,46 +7,47 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 
-/** How a bridge treats one of its ports. */
+/** The settings of a bridge port: hairpin mode, isolation, VLANs. */
 final class BridgePort {
   private static final int DEFAULT_VLAN = 1;
 
   private BridgePort() {}
 
-  /** Applies the configuration to a port; says nothing where the kernel's defaults are wanted. */
-  static void configure(RouteSocket routing, String port, BridgeConfig config) throws IOException {
-    boolean modes = config.hairpinMode() || config.portIsolation();
-    if (!modes && !config.vlans().isFiltering()) {
+  /** Applies the configuration to a port; sends nothing if it asks for the kernel's defaults. */
+  static void configure(RouteSocket rtnetlink, String port, BridgeConfig config)
+      throws IOException {
+    boolean modified = config.hairpinMode() || config.portIsolation();
+    if (!modified && !config.vlans().isFiltering()) {
       return;
     }
-    int index = routing.links(port).getFirst().index();
-    if (modes) {
-      routing.execute(
+    int index = rtnetlink.links(port).getFirst().index();
+    if (modified) {
+      rtnetlink.execute(
           LinkRequests.setBridgePort(index, config.hairpinMode(), config.portIsolation()));
     }
-    setVlans(routing, index, config.vlans());
+    setVlans(rtnetlink, index, config.vlans());
   }
 
-  /** Lets a port's VLANs through, and no others. */
-  static void setVlans(RouteSocket routing, int port, BridgeConfig.PortVlans vlans)
+  /** Makes a port a member of its VLANs and, unless the default VLAN is kept, of no others. */
+  static void setVlans(RouteSocket rtnetlink, int port, BridgeConfig.PortVlans vlans)
       throws IOException {
     if (!vlans.isFiltering()) {
       return;
     }
     List<NetlinkRequest> requests = new ArrayList<>();
     if (!vlans.keepDefault()) {
-      for (int vlan : routing.bridgeVlans(port)) {
+      for (int vlan : rtnetlink.bridgeVlans(port)) {
         requests.add(LinkRequests.deleteVlan(port, vlan));
       }
     }
-    // A trunk without a VLAN of its own treats untagged packets as those of VLAN 1.
-    int own = vlans.pvid() == 0 ? DEFAULT_VLAN : vlans.pvid();
+    // On a trunk without "vlan", untagged packets belong to VLAN 1.
+    int pvid = vlans.pvid() == 0 ? DEFAULT_VLAN : vlans.pvid();
     for (int vlan : vlans.tagged()) {
-      if (vlan != own) {
+      if (vlan != pvid) {
         requests.add(LinkRequests.addVlan(port, vlan, false));
       }
     }
-    requests.add(LinkRequests.addVlan(port, own, true));
-    routing.execute(requests);
+    requests.add(LinkRequests.addVlan(port, pvid, true));
+    rtnetlink.execute(requests);
   }
 }

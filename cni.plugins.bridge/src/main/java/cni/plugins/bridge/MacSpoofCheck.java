@@ -26,8 +26,9 @@ import java.util.Set;
 import java.util.function.Predicate;
 
 /**
- * Drops frames that a port sends from another hardware address than its own ({@code macspoofchk}),
- * by the rules of the reference plugin: two chains for each port in the table {@code bridge nat}.
+ * MAC spoofing protection ({@code macspoofchk}): rules that drop frames whose source is not the
+ * hardware address of the container behind the port. The layout is that of the reference plugin:
+ * two chains for each port in the table {@code bridge nat}.
  */
 final class MacSpoofCheck {
   private static final Table TABLE = new Table(TableFamily.BRIDGE, "nat");
@@ -52,12 +53,12 @@ final class MacSpoofCheck {
     this.macChain = TABLE.chain(CHAIN + reference + MAC_CHAIN);
   }
 
-  /** Lets a port send from that address only. */
+  /** Adds or replaces the rules that only let frames from the address pass. */
   void add(String port, String mac) throws CniException {
     try {
       host.nftables()
           .update(
-              there -> {
+              nftables -> {
                 var transaction =
                     new Transaction()
                         .add(TABLE)
@@ -66,7 +67,7 @@ final class MacSpoofCheck {
                         .add(macChain)
                         .flush(portChain)
                         .flush(macChain);
-                ownedRules(there.rules(PREROUTING)).forEach(transaction::delete);
+                ownedRules(nftables.rules(PREROUTING)).forEach(transaction::delete);
                 return transaction
                     .append(PREROUTING, portJumpRule(port))
                     .append(portChain, tagged(rule().append(Verdict.jump(macChain.name()))))
@@ -94,7 +95,7 @@ final class MacSpoofCheck {
     return tagged(rule().etherSource(Mac.parse(mac)).append(Verdict.RETURN));
   }
 
-  /** Those that lead to this attachment's chain, and those of its comment. */
+  /** Returns the rules that jump to this attachment's chain or have its comment. */
   private List<InstalledRule> ownedRules(List<InstalledRule> rules) {
     return rules.stream()
         .filter(
@@ -105,36 +106,42 @@ final class MacSpoofCheck {
   }
 
   void check(String mac) throws CniException {
-    List<InstalledRule> there;
+    List<InstalledRule> installed;
     try {
-      there = host.nftables().rules(TABLE);
+      installed = host.nftables().rules(TABLE);
     } catch (IOException e) {
       throw NetNsSession.failure("listing table \"" + TABLE + "\"", e);
     }
-    boolean entered =
-        there.stream()
+    boolean jumps =
+        installed.stream()
             .anyMatch(it -> it.chain().equals(PREROUTING) && it.rule().jumpsTo(portChain.name()));
-    List<Rule> macRules = rules(there, macChain);
+    List<Rule> macRules = rules(installed, macChain);
     boolean drops =
         macRules.size() == 2
             && macRules.getFirst().isEquivalentTo(ownMacRule(mac))
             && macRules.getLast().verdict().filter(Verdict.DROP::equals).isPresent();
-    boolean linked = rules(there, portChain).stream().anyMatch(it -> it.jumpsTo(macChain.name()));
-    if (!entered || !linked || !drops) {
+    boolean linked =
+        rules(installed, portChain).stream().anyMatch(it -> it.jumpsTo(macChain.name()));
+    if (!jumps || !linked || !drops) {
       throw AttachmentCheck.mismatch(
-          "other hardware addresses than %s are not refused (macspoofchk): rules of chain \"%s\" are missing"
+          "frames from other hardware addresses than %s are not dropped (macspoofchk): rules of chain \"%s\" are missing"
               .formatted(mac, portChain));
     }
   }
 
-  private static List<Rule> rules(List<InstalledRule> there, Chain chain) {
-    return there.stream().filter(it -> it.chain().equals(chain)).map(InstalledRule::rule).toList();
+  private static List<Rule> rules(List<InstalledRule> installed, Chain chain) {
+    return installed.stream()
+        .filter(it -> it.chain().equals(chain))
+        .map(InstalledRule::rule)
+        .toList();
   }
 
   void delete() throws CniException {
     try {
       host.nftables()
-          .update(there -> remove(new RulesetReconciler(there), portChain, macChain).transaction());
+          .update(
+              nftables ->
+                  remove(new RulesetReconciler(nftables), portChain, macChain).transaction());
     } catch (IOException e) {
       throw NetNsSession.failure("removing chain \"" + portChain + "\"", e);
     }
@@ -145,14 +152,14 @@ final class MacSpoofCheck {
     return change.remove(port).remove(mac);
   }
 
-  /** Removes the chains of attachments to a network that are not valid. */
+  /** Removes the chains of the network's attachments that are not valid. */
   static void gc(NetNsSession host, String network, Set<AttachmentId> valid) throws CniException {
     Predicate<String> stale = RuleOwner.stale(network, valid);
     try {
       host.nftables()
           .update(
-              there -> {
-                var change = new RulesetReconciler(there);
+              nftables -> {
+                var change = new RulesetReconciler(nftables);
                 for (InstalledRule rule : change.rules(PREROUTING)) {
                   Optional<String> owner = rule.rule().userdata().owner().filter(stale);
                   Optional<Verdict> verdict = rule.rule().verdict();

@@ -31,7 +31,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Containers on a bridge, by modules alone. */
+/** The bridge plugin with in-process plugins only. */
 @KernelTest
 class BridgeTest {
   private TestHost host;
@@ -84,7 +84,7 @@ class BridgeTest {
     network.delete(attachment(a));
     network.delete(attachment(b));
     host.assertNothingLeft("n", a, b);
-    network.delete(attachment(a)); // once more is no error
+    network.delete(attachment(a)); // a repeated DEL succeeds
   }
 
   @Test
@@ -192,7 +192,7 @@ class BridgeTest {
   @Test
   void bridgeMacIsStableWhenPortsChange() throws Exception {
     TestBed.run(
-        host.netns(), "ip", "link", "add", "br0", "type", "bridge"); // without address or port
+        host.netns(), "ip", "link", "add", "br0", "type", "bridge"); // without addresses and ports
     host.dualStack("n", "");
     Result first = network().add(attachment(a));
     for (int i = 0; i < 4; i++) {
@@ -213,7 +213,7 @@ class BridgeTest {
         "c|ip addr del 10.50.0.2/24 dev eth0|address 10.50.0.2/24 is missing from interface eth0",
         "c|ip addr flush dev eth0|is missing from interface eth0",
         "c|ip route del default|route 0.0.0.0/0 via 10.50.0.1 is missing",
-        "c|ip route replace default via 10.50.0.9|what leads there goes via 10.50.0.9",
+        "c|ip route replace default via 10.50.0.9|the routes to this destination go via 10.50.0.9",
         "c|ip link set eth0 address 02:00:00:00:00:99|has hardware address 02:00:00:00:00:99",
         "c|ip link del eth0|interface eth0 is missing from the container",
         "h|ip link set VETH nomaster|is not a port of bridge br0",
@@ -262,7 +262,7 @@ class BridgeTest {
     Attachment moved =
         new Attachment(
             attachment(b).id(),
-            java.util.Optional.of(java.nio.file.Path.of("/run/netns/gone-for-ever")),
+            java.util.Optional.of(java.nio.file.Path.of("/run/netns/deleted")),
             Map.of(),
             Map.of());
     network().delete(moved);
@@ -355,7 +355,7 @@ class BridgeTest {
     Attachment first = Attachment.of("first", a.path(), "eth0");
     Attachment second = Attachment.of("second", a.path(), "eth0");
     network().add(first);
-    try (NetNs old = NetNs.open(a.path())) { // a process may still be in it
+    try (NetNs old = NetNs.open(a.path())) { // keeps it alive, as a process in it would
       host.recreate(a);
       network().add(second);
       network().delete(first);

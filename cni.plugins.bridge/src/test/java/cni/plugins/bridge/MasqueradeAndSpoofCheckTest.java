@@ -26,7 +26,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** ipMasq and macspoofchk of the bridge plugin: packets, rules, and the reference's rules. */
+/**
+ * {@code ipMasq} and {@code macspoofchk} of the bridge plugin: their effect on packets, and rules
+ * equal to those of the reference plugins.
+ */
 @KernelTest(
     commands = {"nft", "iptables"},
     reference = true)
@@ -66,7 +69,7 @@ class MasqueradeAndSpoofCheckTest {
                     "routes": [ { "dst": "0.0.0.0/0" } ] } }
         """);
     cni().network("mynet").add(attachment(a));
-    // No route leads from outside to 10.22.0.0/16: an answer proves that the source was translated.
+    // The outside has no route to 10.22.0.0/16: a reply proves that the source was translated.
     assertTrue(Probe.ping(a, TestHost.OUTSIDE_V4));
     assertFalse(Probe.ping(outside, "10.22.0.2"));
     host.serve(outside, 7);
@@ -96,24 +99,25 @@ class MasqueradeAndSpoofCheckTest {
   void rulesMatchReference(String backend) throws Exception {
     network("\"ipMasqBackend\": \"" + backend + "\", \"macspoofchk\": true,");
     cni("bridge").network("n").add(attachment(a));
-    String theirs = NftRuleset.list(host.netns());
+    String referenceRules = NftRuleset.list(host.netns());
     cni().network("n").check(attachment(a));
-    cni().network("n").delete(attachment(a)); // what they made we delete
-    String ourRest = NftRuleset.list(host.netns());
+    cni().network("n").delete(attachment(a)); // we delete their rules
+    String afterOurDelete = NftRuleset.list(host.netns());
     TestBed.run(host.netns(), "nft", "flush", "ruleset");
     host.deleteReservations("n");
 
     cni().network("n").add(attachment(a));
-    assertEquals(theirs, NftRuleset.list(host.netns()));
+    assertEquals(referenceRules, NftRuleset.list(host.netns()));
     cni("bridge").network("n").check(attachment(a));
-    if (backend.equals("nftables")) { // their DEL fails if there is iptables without their chain
+    if (backend.equals(
+        "nftables")) { // their DEL fails if iptables is installed but lacks their chain
       String chain = "CNI-" + sha512("n" + attachment(a).containerId()).substring(0, 24);
       TestBed.run(host.netns(), "iptables", "-t", "nat", "-N", chain);
       TestBed.run(host.netns(), "ip6tables", "-t", "nat", "-N", chain);
     }
-    cni("bridge").network("n").delete(attachment(a)); // and the other way round
+    cni("bridge").network("n").delete(attachment(a)); // they delete our rules
     assertFalse(NftRuleset.list(host.netns()).contains("cni-test"), "their DEL");
-    assertFalse(ourRest.contains("cni-test"), ourRest);
+    assertFalse(afterOurDelete.contains("cni-test"), afterOurDelete);
   }
 
   private static String sha512(String text) throws Exception {
@@ -128,7 +132,7 @@ class MasqueradeAndSpoofCheckTest {
     NetNs b = host.container("b");
     cni().network("n").add(attachment(b));
     cni("bridge").network("n").add(attachment(a));
-    host.deleteResults(); // as if killed before they were kept
+    host.deleteResults(); // as if killed before the results were cached
     cni().network("n").gc(Set.of(attachment(b).id()));
     String rules =
         backend.equals("nftables")

@@ -7,19 +7,21 @@ import cni.plugins.support.AttachmentCheck;
 import java.util.Map;
 import java.util.TreeSet;
 
-/** The modes of a kind of links by the names that configurations give them. */
+/** The {@code mode} of a macvlan or ipvlan interface, by name in the configuration. */
 public final class LinkModes {
   private LinkModes() {}
 
   /**
-   * The number of the mode that the configuration names.
+   * Reads {@code mode}.
    *
-   * @param otherwise the mode where it names none
-   * @throws CniException code 7 if there is no such mode
+   * @param modes the kernel's numbers by name
+   * @param defaultMode the name of the mode if the configuration has none
+   * @return the kernel's number
+   * @throws CniException code 7 if there is no mode of that name
    */
-  public static int parse(ConfigObject view, Map<String, Integer> modes, String otherwise)
+  public static int parse(ConfigObject view, Map<String, Integer> modes, String defaultMode)
       throws CniException {
-    String name = view.nonEmpty("mode").orElse(otherwise);
+    String name = view.nonEmpty("mode").orElse(defaultMode);
     Integer mode = modes.get(name);
     if (mode == null) {
       throw view.invalid("mode", "is none of " + new TreeSet<>(modes.keySet()));
@@ -28,20 +30,21 @@ public final class LinkModes {
   }
 
   /**
-   * Checks that a link is in a mode.
+   * Requires that a link is in a mode.
    *
-   * @throws CniException if it is in another
+   * @param expected the kernel's number
+   * @throws CniException code 999 if it is in another mode
    */
-  public static void requireMode(Link link, Map<String, Integer> modes, int wanted)
+  public static void requireMode(Link link, Map<String, Integer> modes, int expected)
       throws CniException {
-    if (link.kindData() instanceof Link.Mode(int mode) && mode != wanted) {
+    if (link.kindData() instanceof Link.Mode(int mode) && mode != expected) {
       throw AttachmentCheck.mismatch(
           "interface %s has %s mode %s, expected %s"
-              .formatted(link.name(), link.kind(), name(modes, mode), name(modes, wanted)));
+              .formatted(link.name(), link.kind(), name(modes, mode), name(modes, expected)));
     }
   }
 
-  /** The name of a mode, or its number if it has none. */
+  /** Returns the name of a mode, or its number if it has none. */
   private static String name(Map<String, Integer> modes, int mode) {
     return modes.entrySet().stream()
         .filter(entry -> entry.getValue() == mode)

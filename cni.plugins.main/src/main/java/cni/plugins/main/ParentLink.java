@@ -7,6 +7,7 @@ import cni.api.ErrorCode;
 import cni.api.NetworkRequest;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
+import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkSpec;
 import cni.netlink.ffm.route.Route;
@@ -22,11 +23,11 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.stream.Collectors;
 
 /**
- * The link that an interface of the container stands on: {@code master}, which is on the host or,
- * with {@code linkInContainer}, in the container itself.
+ * The parent ({@code master}) of a macvlan, ipvlan or vlan interface. It is on the host or, with
+ * {@code linkInContainer}, in the container.
  *
  * @param link the link
- * @param inContainer where it is
+ * @param inContainer whether it is in the container
  */
 public record ParentLink(Link link, boolean inContainer) {
   private static final int MIN_INDEX = 1 << 20;
@@ -34,7 +35,7 @@ public record ParentLink(Link link, boolean inContainer) {
   private static final int MAX_INDEX_ATTEMPTS = 3;
 
   /**
-   * The one that the configuration names, or by which the default route leads.
+   * Finds the link that the configuration names, or else that of the default route.
    *
    * @throws CniException code 7 if there is no such link
    */
@@ -44,24 +45,26 @@ public record ParentLink(Link link, boolean inContainer) {
   }
 
   /**
-   * The one with that name, or by which the default route leads.
+   * Finds the link of the given name, or else that of the default route.
    *
+   * @param name the link's name; empty for the default route
    * @throws CniException code 7 if there is no such link
    */
   public static ParentLink find(
       ConfigObject view, Optional<String> name, NetNsSession host, NetNsSession sandbox)
       throws CniException, IOException {
     boolean inContainer = view.bool("linkInContainer");
-    RouteSocket routing = (inContainer ? sandbox : host).rtnetlink();
+    RouteSocket rtnetlink = (inContainer ? sandbox : host).rtnetlink();
     String where = inContainer ? "in the container" : "on the host";
-    Optional<Link> found = name.isPresent() ? routing.link(name.get()) : byDefaultRoute(routing);
+    Optional<Link> found =
+        name.isPresent() ? rtnetlink.link(name.get()) : byDefaultRoute(rtnetlink);
     if (found.isEmpty()) {
-      throw view.invalid("master", describeMissing(routing, name, where));
+      throw view.invalid("master", describeMissing(rtnetlink, name, where));
     }
     return new ParentLink(found.get(), inContainer);
   }
 
-  private static String describeMissing(RouteSocket routing, Optional<String> name, String where)
+  private static String describeMissing(RouteSocket rtnetlink, Optional<String> name, String where)
       throws IOException {
     if (name.isEmpty()) {
       return "is missing, and there is no default route " + where + " to take its interface from";
@@ -69,26 +72,26 @@ public record ParentLink(Link link, boolean inContainer) {
     return "does not exist "
         + where
         + "; its interfaces are "
-        + routing.links().stream()
+        + rtnetlink.links().stream()
             .map(Link::name)
             .filter(it -> !it.equals("lo"))
             .collect(Collectors.joining(", "));
   }
 
-  /** The name in the configuration. */
+  /** Returns {@code master}, if the configuration has it. */
   public static Optional<String> configuredName(ConfigObject view) throws CniException {
     return view.nonEmpty("master");
   }
 
-  /** The interface of the best default route: IPv4's, otherwise that of IPv6. */
-  private static Optional<Link> byDefaultRoute(RouteSocket routing) throws IOException {
-    for (int family : new int[] {RtnetlinkConstants.AF_INET, RtnetlinkConstants.AF_INET6}) {
+  /** Returns the link of the IPv4 default route with the best priority, or else of the IPv6 one. */
+  private static Optional<Link> byDefaultRoute(RouteSocket rtnetlink) throws IOException {
+    for (IpFamily family : IpFamily.values()) {
       Optional<Route> best =
-          routing.routes(family).stream()
+          rtnetlink.routes(family).stream()
               .filter(ParentLink::isDefaultRoute)
               .min(Comparator.comparing(Route::priority, Integer::compareUnsigned));
       if (best.isPresent()) {
-        return routing.link(best.get().hops().getFirst().link());
+        return rtnetlink.link(best.get().hops().getFirst().link());
       }
     }
     return Optional.empty();
@@ -102,30 +105,33 @@ public record ParentLink(Link link, boolean inContainer) {
   }
 
   /**
-   * The MTU that the configuration wants, which cannot be larger than this link's.
+   * Reads {@code mtu}, which cannot exceed this link's.
    *
-   * @return 0 if it wants none
-   * @throws CniException code 7 if it is larger
+   * @return the MTU in bytes, 0 if the configuration has none
+   * @throws CniException code 7 if it exceeds this link's
    */
   public int requestedMtu(ConfigObject view) throws CniException {
     return view.integer("mtu", 0, link.mtu()).orElse(0);
   }
 
   /**
-   * Makes an interface that stands on this link, in the container.
+   * Creates an upper device of this link in the container. With the parent on the host the request
+   * names a random index: without one the kernel looks the name up on the host, and answers EEXIST
+   * if the host has an interface of that name. EBUSY, if the index is in use, is retried.
    *
-   * @throws CniException code 4 if the container has one of that name
+   * @throws CniException code 4 if the container has an interface of that name, code 7 if the
+   *     parent cannot have such an upper device
    */
   public void createUpper(
-      LinkSpec standing, AttachmentRequest request, NetNsSession host, NetNsSession sandbox)
+      LinkSpec upper, AttachmentRequest request, NetNsSession host, NetNsSession sandbox)
       throws CniException, IOException {
     for (int attempt = 1; ; attempt++) {
       try {
         if (inContainer) {
-          sandbox.rtnetlink().execute(standing.request());
+          sandbox.rtnetlink().execute(upper.request());
         } else {
           int index = ThreadLocalRandom.current().nextInt(MIN_INDEX, MAX_INDEX);
-          host.rtnetlink().execute(standing.index(index).inNamespace(sandbox.netns()).request());
+          host.rtnetlink().execute(upper.index(index).inNamespace(sandbox.netns()).request());
         }
         return;
       } catch (NetlinkException e) {
@@ -153,42 +159,39 @@ public record ParentLink(Link link, boolean inContainer) {
   }
 
   /**
-   * Checks that an interface stands on the link that the configuration names.
+   * Requires that an interface is an upper device of the link that the configuration names.
    *
-   * @throws CniException if that is missing or another
+   * @throws CniException code 999 if that link is missing or another is the parent
    */
   public static void requireParent(
-      Link standing, ConfigObject view, NetNsSession host, NetNsSession sandbox)
+      Link upper, ConfigObject view, NetNsSession host, NetNsSession sandbox)
       throws CniException, IOException {
     Optional<String> name = configuredName(view);
     if (name.isEmpty()) {
-      return; // the default route may lead another way by now
+      return; // the default route may have changed since ADD
     }
-    RouteSocket routing = (view.bool("linkInContainer") ? sandbox : host).rtnetlink();
-    Optional<Link> master = routing.link(name.get());
-    if (master.isEmpty()) {
+    RouteSocket rtnetlink = (view.bool("linkInContainer") ? sandbox : host).rtnetlink();
+    Optional<Link> parent = rtnetlink.link(name.get());
+    if (parent.isEmpty()) {
       throw AttachmentCheck.mismatch("interface " + name.get() + ", the master, is missing");
     }
-    if (standing.linkedIndex() != master.get().index()) {
+    if (upper.linkedIndex() != parent.get().index()) {
       throw AttachmentCheck.mismatch(
-          "interface %s stands on interface %d, expected %d, which is %s"
+          "interface %s has interface %d as its parent, expected %d, which is %s"
               .formatted(
-                  standing.name(),
-                  standing.linkedIndex(),
-                  master.get().index(),
-                  master.get().name()));
+                  upper.name(), upper.linkedIndex(), parent.get().index(), parent.get().name()));
     }
   }
 
   /**
-   * Refuses a master that is not there, for STATUS.
+   * Requires that the parent exists, for STATUS. A parent in the container is not checked.
    *
    * @throws CniException code 50 if it is missing
    */
   public static void requirePresent(NetworkRequest request) throws CniException {
     ConfigObject view = request.config().view();
     if (view.bool("linkInContainer")) {
-      return; // every container has its own
+      return; // each container has its own
     }
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
       find(view, host, host);

@@ -23,7 +23,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** ipvlan, vlan and dummy: for real where the kernel has them, a clear error where it has not. */
+/**
+ * The ipvlan, vlan and dummy plugins: with real devices if the kernel has them, otherwise the error
+ * for a missing device type.
+ */
 @KernelTest(reference = true)
 class IpvlanVlanDummyTest {
   private static final Map<String, String> OPTIONS =
@@ -62,14 +65,14 @@ class IpvlanVlanDummyTest {
   }
 
   private boolean kernelSupports(String type) throws IOException {
-    String stands = type.equals("dummy") ? "" : "link up0 ";
+    String parent = type.equals("dummy") ? "" : "link up0 ";
     String id = type.equals("vlan") ? " id 7" : "";
-    String add = "ip link add " + stands + "name probe type " + type + id;
-    boolean there = TestBed.tryRun(host.netns(), add.split(" ", -1)).status() == 0;
-    if (there) {
+    String add = "ip link add " + parent + "name probe type " + type + id;
+    boolean supported = TestBed.tryRun(host.netns(), add.split(" ", -1)).status() == 0;
+    if (supported) {
       TestBed.run(host.netns(), "ip", "link", "del", "probe");
     }
-    return there;
+    return supported;
   }
 
   @ParameterizedTest
@@ -112,7 +115,9 @@ class IpvlanVlanDummyTest {
     host.assertNothingLeft("n", a);
   }
 
-  /** The interface and the addresses of the plugin before it; where the kernel lets us see. */
+  /**
+   * Uses the interface and addresses of the plugin before it; without ipvlan, checks the errors.
+   */
   @Test
   void chainedIpvlanUsesInterfaceAndAddressesOfPrevResult() throws Exception {
     String one =

@@ -9,14 +9,17 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Predicate;
 
-/** What a plugin that adjusts an interface takes from the result of the one that made it. */
+/**
+ * Views of {@code prevResult}, the result of the plugins that run before a chained plugin
+ * (specification, section 3).
+ */
 public final class PreviousResult {
   private PreviousResult() {}
 
   /**
-   * The previous result.
+   * Returns the previous result.
    *
-   * @throws CniException code 7 if there is none
+   * @throws CniException code 7 if the request has none
    */
   public static Result require(AttachmentRequest request) throws CniException {
     return request
@@ -30,7 +33,10 @@ public final class PreviousResult {
                         + " must follow a plugin that makes an interface"));
   }
 
-  /** Tells the container's interface: the one in a sandbox, if any is said to be in one. */
+  /**
+   * Returns a predicate for the container's interface: the interface with the name CNI_IFNAME that
+   * has a sandbox, or, if none of that name has one, the interface of that name without a sandbox.
+   */
   public static Predicate<Result.Interface> isContainerInterface(
       AttachmentRequest request, Result previous) {
     String name = request.attachment().interfaceName();
@@ -39,20 +45,23 @@ public final class PreviousResult {
     return it -> it.name().equals(name) && it.isOnHost() != sandboxed;
   }
 
-  /** All addresses of the container's interface, or that are said to be of none. */
+  /**
+   * Returns the addresses that refer to the container's interface, and those that refer to no
+   * interface of the result.
+   */
   public static List<Result.IpConfig> containerIps(AttachmentRequest request, Result previous) {
-    Predicate<Result.Interface> own = isContainerInterface(request, previous);
+    Predicate<Result.Interface> isContainers = isContainerInterface(request, previous);
     return previous.ips().stream()
         .filter(
             ip -> {
               int index = ip.interfaceIndex().orElse(-1);
-              boolean ofNone = index < 0 || index >= previous.interfaces().size();
-              return ofNone || own.test(previous.interfaces().get(index));
+              boolean unassigned = index < 0 || index >= previous.interfaces().size();
+              return unassigned || isContainers.test(previous.interfaces().get(index));
             })
         .toList();
   }
 
-  /** The first address of each family that the container's interface has, IPv4 first. */
+  /** Returns the first address of each family among {@link #containerIps}, IPv4 first. */
   public static List<Cidr> firstAddressPerFamily(AttachmentRequest request, Result previous) {
     List<Cidr> first = new ArrayList<>();
     for (boolean v4 : List.of(true, false)) {

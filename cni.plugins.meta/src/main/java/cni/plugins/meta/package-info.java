@@ -1,4 +1,7 @@
-/** The plugins that adjust an interface made by another. */
+/**
+ * What the chained ("meta") plugins share. Each plugin has a package of its own: bandwidth, debug,
+ * firewall, portmap, sbr, tuning, vrf.
+ */
 @NullMarked
 package cni.plugins.meta;
 

@@ -7,10 +7,9 @@ import cni.api.ErrorCode;
 import cni.api.InetAddresses;
 import cni.api.Result;
 import cni.netlink.ffm.nftables.InstalledRule;
-import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.Route;
-import cni.netlink.ffm.route.RtnetlinkConstants;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.util.ArrayList;
@@ -18,7 +17,8 @@ import java.util.List;
 import java.util.stream.Collectors;
 
 /**
- * Compares a result with what is there, for CHECK. Every failure says which thing differs and how.
+ * Comparison of a result with the state of the kernel, for CHECK. Every error names the object that
+ * differs, the expected and the actual value.
  */
 public final class AttachmentCheck {
   private static final int RT_TABLE_UNSPEC = 0;
@@ -27,9 +27,9 @@ public final class AttachmentCheck {
   private AttachmentCheck() {}
 
   /**
-   * Where the attachment's interface stands in the previous result.
+   * Returns the position of the attachment's interface in the previous result.
    *
-   * @throws CniException code 7 if it is not there, or is in another sandbox
+   * @throws CniException code 7 if the result does not list it, or in another sandbox
    */
   public static int requireIndex(AttachmentRequest request, Result result) throws CniException {
     String name = request.attachment().interfaceName();
@@ -50,32 +50,32 @@ public final class AttachmentCheck {
                         .orElse("prevResult has no interface " + name + " in a sandbox")));
   }
 
-  /** The error for something that is not as the result says. */
+  /** Creates the error for a mismatch, code 999. */
   public static CniException mismatch(String message) {
     return new CniException(ErrorCode.INTERNAL, message);
   }
 
   /**
-   * Checks that no rule is missing.
+   * Requires that no rule is missing.
    *
-   * @param otherwise what it means that some are
-   * @throws CniException naming the chains of those that are missing
+   * @param consequence what does not work without the rules, for the message
+   * @throws CniException code 999, naming the chains of the missing rules
    */
-  public static void requireNoneMissing(List<InstalledRule> missing, String otherwise)
+  public static void requireNoneMissing(List<InstalledRule> missing, String consequence)
       throws CniException {
     if (!missing.isEmpty()) {
       throw mismatch(
           missing.stream()
               .map(rule -> "a rule of chain \"" + rule.chain() + "\"")
-              .collect(Collectors.joining(", ", otherwise + ": missing is ", "")));
+              .collect(Collectors.joining(", ", consequence + ": missing is ", "")));
     }
   }
 
   /**
-   * The link that stands behind an interface of the result.
+   * Returns the link of an interface of the result.
    *
    * @param where "the container" or "the host", for messages
-   * @throws CniException if it is missing or its hardware address differs
+   * @throws CniException code 999 if it is missing or its hardware address differs
    */
   public static Link requireLink(NetNsSession namespace, Result.Interface expected, String where)
       throws CniException {
@@ -99,10 +99,10 @@ public final class AttachmentCheck {
   }
 
   /**
-   * The attachment's interface.
+   * Returns the link of the attachment's interface.
    *
-   * @throws CniException if the container does not have it
-   * @throws IOException if the kernel cannot be asked
+   * @throws CniException code 999 if the container does not have it
+   * @throws IOException if the kernel cannot be queried
    */
   public static Link requireInterface(AttachmentRequest request, NetNsSession sandbox)
       throws CniException, IOException {
@@ -117,9 +117,11 @@ public final class AttachmentCheck {
   }
 
   /**
-   * Checks that a link is of a kind.
+   * Requires that a link is of a kind.
    *
-   * @throws CniException if it is of another
+   * @param kind as the kernel names it: {@code veth}
+   * @param where "the container" or "the host", for the message
+   * @throws CniException code 999 if it is of another kind
    */
   public static void requireKind(Link link, String kind, String where) throws CniException {
     if (!link.isKind(kind)) {
@@ -134,9 +136,9 @@ public final class AttachmentCheck {
   }
 
   /**
-   * Checks that a link has addresses, and that the container knows the way to their networks.
+   * Requires that a link has the expected addresses, and the routes to their networks.
    *
-   * @throws CniException naming the first that is missing
+   * @throws CniException code 999, naming the first that is missing
    */
   public static void requireAddresses(
       NetNsSession sandbox, Link link, List<Result.IpConfig> expected) throws CniException {
@@ -144,13 +146,13 @@ public final class AttachmentCheck {
       return;
     }
     try {
-      List<InterfaceAddress> there = sandbox.rtnetlink().addresses(link.index());
+      List<Cidr> actual = InterfaceCidrs.list(sandbox, link.index());
       for (Result.IpConfig ip : expected) {
         Cidr address = ip.address();
-        if (there.stream().noneMatch(it -> InterfaceAddresses.cidr(it).equals(address))) {
+        if (!actual.contains(address)) {
           throw mismatch(
               "address %s is missing from interface %s, which has %s"
-                  .formatted(address, link.name(), describe(there)));
+                  .formatted(address, link.name(), describe(actual)));
         }
         requireNetworkRoute(sandbox, link, address);
       }
@@ -159,13 +161,13 @@ public final class AttachmentCheck {
     }
   }
 
-  /** The kernel makes a route to an address's network itself; someone may have removed it. */
+  /** Requires the route that the kernel adds for an address's network. */
   private static void requireNetworkRoute(NetNsSession sandbox, Link link, Cidr address)
       throws CniException, IOException {
     Cidr network = address.network();
     boolean noNetwork = network.prefix() == InetAddresses.bits(network.address());
     if (noNetwork || address.address().isLoopbackAddress()) {
-      return; // there is only the route to the address itself, in the kernel's local table
+      return; // the only route is that to the address itself, in the local table
     }
     List<Route> routes = routesTo(sandbox, network);
     if (routes.stream().noneMatch(route -> isOn(route, link))) {
@@ -176,22 +178,22 @@ public final class AttachmentCheck {
   }
 
   /**
-   * Checks that the container has routes, in whatever table unless the result names one: a later
-   * plugin of the chain may have moved them.
+   * Requires that the container has the expected routes. A route whose table the result does not
+   * name may be in any table: a later plugin of the chain may have moved it.
    *
-   * @throws CniException naming the first that is missing
+   * @throws CniException code 999, naming the first that is missing
    */
   public static void requireRoutes(NetNsSession sandbox, List<Result.Route> expected)
       throws CniException {
     try {
       for (Result.Route route : expected) {
-        List<Route> there = routesTo(sandbox, route.destination().network());
-        if (there.stream().noneMatch(it -> matches(it, route))) {
+        List<Route> actual = routesTo(sandbox, route.destination().network());
+        if (actual.stream().noneMatch(it -> matches(it, route))) {
           throw mismatch(
               "route "
                   + describe(route)
                   + " is missing from the container"
-                  + describeActual(there));
+                  + describeActual(actual));
         }
       }
     } catch (IOException e) {
@@ -200,7 +202,7 @@ public final class AttachmentCheck {
   }
 
   private static List<Route> routesTo(NetNsSession sandbox, Cidr network) throws IOException {
-    int family = network.isV4() ? RtnetlinkConstants.AF_INET : RtnetlinkConstants.AF_INET6;
+    IpFamily family = IpFamily.of(network.address());
     List<Route> found = new ArrayList<>();
     for (Route route : sandbox.rtnetlink().routes(family)) {
       if (route.hasDestination(network.address(), network.prefix())
@@ -215,13 +217,13 @@ public final class AttachmentCheck {
     return route.hops().stream().anyMatch(hop -> hop.link() == link.index());
   }
 
-  private static boolean matches(Route there, Result.Route expected) {
+  private static boolean matches(Route actual, Result.Route expected) {
     int wanted = (int) expected.table().orElse(RT_TABLE_UNSPEC);
-    boolean table = wanted == RT_TABLE_UNSPEC || wanted == there.table();
-    boolean priority = expected.priority() == 0 || (int) expected.priority() == there.priority();
+    boolean table = wanted == RT_TABLE_UNSPEC || wanted == actual.table();
+    boolean priority = expected.priority() == 0 || (int) expected.priority() == actual.priority();
     boolean gateway =
         expected.gateway().isEmpty()
-            || there.hops().stream().anyMatch(hop -> hop.gateway().equals(expected.gateway()));
+            || actual.hops().stream().anyMatch(hop -> hop.gateway().equals(expected.gateway()));
     return table && priority && gateway;
   }
 
@@ -232,25 +234,23 @@ public final class AttachmentCheck {
         + (route.table().isEmpty() ? "" : " table " + route.table().getAsLong());
   }
 
-  private static String describeActual(List<Route> there) {
-    if (there.isEmpty()) {
+  private static String describeActual(List<Route> routes) {
+    if (routes.isEmpty()) {
       return "";
     }
-    return there.stream()
+    return routes.stream()
         .flatMap(route -> route.hops().stream())
         .map(hop -> hop.gateway().map(AttachmentCheck::via).orElse("on link " + hop.link()))
-        .collect(Collectors.joining(", ", "; what leads there goes ", ""));
+        .collect(Collectors.joining(", ", "; the routes to this destination go ", ""));
   }
 
   private static String via(InetAddress gateway) {
     return "via " + InetAddresses.format(gateway);
   }
 
-  private static String describe(List<InterfaceAddress> addresses) {
+  private static String describe(List<Cidr> addresses) {
     return addresses.isEmpty()
         ? "none"
-        : addresses.stream()
-            .map(address -> InterfaceAddresses.cidr(address).toString())
-            .collect(Collectors.joining(", "));
+        : addresses.stream().map(Cidr::toString).collect(Collectors.joining(", "));
   }
 }

@@ -20,30 +20,33 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * Publishes what becomes of the interfaces and addresses of attachments, whoever made them: the
- * result that is kept says what there should be, and whenever the kernel notifies of a change in a
- * namespace, that is compared with what there is.
+ * Events about the interfaces and addresses of attachments, including those that executables or
+ * other processes made. Whenever the kernel notifies of a change to links or addresses, the cached
+ * results are compared with the state of the kernel.
  *
- * <p>What is worse than before is only told when it is still so a second later and the attachment
- * is still kept: a DEL removes the interface first and the result last. What comes and goes faster
- * is not told.
+ * <p>A change for the worse is only published if it persists for a second and the attachment is
+ * still cached: DEL removes the interface first and the cached result last. Shorter changes are not
+ * published.
  */
 public final class AttachmentEventSource implements EventSource {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.support");
 
-  /** Notifications come in bursts. */
+  /** The delay after a notification; notifications come in bursts. */
   private static final Duration BURST_DELAY = Duration.ofMillis(100);
 
-  /** How long something must have been wrong before it is told. */
+  /** How long a change for the worse must persist before it is published. */
   private static final Duration CONFIRMATION_DELAY = Duration.ofSeconds(1);
 
-  /** How often a thread that has nothing to do looks whether it is to end. */
+  /** How often an idle thread checks whether it has been closed. */
   private static final Duration CLOSE_POLL_INTERVAL = Duration.ofMillis(250);
 
-  /** Looking takes at most a tenth of the time, however many attachments and changes there are. */
+  /**
+   * The inverse of the share of time spent comparing: at most a tenth, however many attachments and
+   * changes there are.
+   */
   private static final int DUTY_CYCLE_DIVISOR = 10;
 
-  /** The source as the runtime makes it. */
+  /** Creates the source, for the service loader. */
   public AttachmentEventSource() {}
 
   @Override
@@ -51,22 +54,22 @@ public final class AttachmentEventSource implements EventSource {
     try {
       return new Monitor(host);
     } catch (IOException e) {
-      throw NetNsSession.failure("watching links and addresses", e);
+      throw NetNsSession.failure("subscribing to links and addresses", e);
     }
   }
 
-  /** As long as somebody listens. */
+  /** The thread that compares and publishes, until it is closed. */
   private static final class Monitor implements Closeable {
     private final PluginHost host;
-    private final RouteSocket routing;
+    private final RouteSocket rtnetlink;
     private final NetlinkMonitor notifications;
     private final Thread thread;
     private volatile boolean closed;
 
-    /** What was told last of each attachment. */
+    /** The last published state, by {@link #key}. */
     private Map<String, AttachmentState> reported = new HashMap<>();
 
-    /** Since when something has been worse than what was told, System.nanoTime. */
+    /** When a change for the worse was first seen, by {@link #key}, as System.nanoTime. */
     private final Map<String, Long> unconfirmedSince = new HashMap<>();
 
     Monitor(PluginHost host) throws KernelException {
@@ -74,11 +77,11 @@ public final class AttachmentEventSource implements EventSource {
       Optional<Path> path = host.hostNamespace();
       if (path.isPresent()) {
         try (NetNs netns = NetNs.open(path.get())) {
-          this.routing = RouteSocket.open(netns);
+          this.rtnetlink = RouteSocket.open(netns);
           this.notifications = netns.call(Monitor::subscribe);
         }
       } else {
-        this.routing = RouteSocket.open();
+        this.rtnetlink = RouteSocket.open();
         this.notifications = subscribe();
       }
       this.thread = Thread.ofPlatform().name("cni link events").daemon().start(this::run);
@@ -95,7 +98,7 @@ public final class AttachmentEventSource implements EventSource {
 
     private void run() {
       try {
-        boolean due = true; // what is there already
+        boolean due = true; // the attachments that exist already
         while (!closed) {
           if (due) {
             compareAll();
@@ -111,36 +114,36 @@ public final class AttachmentEventSource implements EventSource {
           LOG.get().log(System.Logger.Level.WARNING, "no more events of links and addresses", e);
         }
       } catch (InterruptedException e) {
-        return; // it has been closed
+        return; // by close()
       }
     }
 
     private void compareAll() throws InterruptedException {
-      long begin = System.nanoTime();
+      long start = System.nanoTime();
       try {
-        Map<String, AttachmentState> now = new HashMap<>();
-        for (PluginHost.ActiveAttachment kept : host.attachments()) {
-          String key = key(kept);
-          AttachmentState state = AttachmentState.read(routing, kept);
-          now.put(key, reportChange(key, kept, state));
+        Map<String, AttachmentState> current = new HashMap<>();
+        for (PluginHost.ActiveAttachment active : host.attachments()) {
+          String key = key(active);
+          AttachmentState state = AttachmentState.read(rtnetlink, active);
+          current.put(key, reportChange(key, active, state));
         }
-        reported = now;
-        unconfirmedSince.keySet().retainAll(now.keySet());
+        reported = current;
+        unconfirmedSince.keySet().retainAll(current.keySet());
       } catch (CniException | IOException e) {
-        LOG.get().log(System.Logger.Level.WARNING, "looking for what became of attachments", e);
+        LOG.get().log(System.Logger.Level.WARNING, "comparing attachments with the kernel", e);
       }
-      Thread.sleep(Duration.ofNanos((DUTY_CYCLE_DIVISOR - 1) * (System.nanoTime() - begin)));
+      Thread.sleep(Duration.ofNanos((DUTY_CYCLE_DIVISOR - 1) * (System.nanoTime() - start)));
     }
 
-    private static String key(PluginHost.ActiveAttachment kept) {
-      var id = kept.attachment().id();
-      return kept.network() + "/" + id.containerId() + "/" + id.interfaceName();
+    private static String key(PluginHost.ActiveAttachment active) {
+      var id = active.attachment().id();
+      return active.network() + "/" + id.containerId() + "/" + id.interfaceName();
     }
 
-    /** Tells what has changed, if it is time to; returns what has been told then. */
+    /** Publishes a change, if it is due, and returns the state published last. */
     private AttachmentState reportChange(
-        String key, PluginHost.ActiveAttachment kept, AttachmentState state) {
-      AttachmentState before = reported.getOrDefault(key, AttachmentState.healthy(kept));
+        String key, PluginHost.ActiveAttachment active, AttachmentState state) {
+      AttachmentState before = reported.getOrDefault(key, AttachmentState.healthy(active));
       if (state.equals(before)) {
         unconfirmedSince.remove(key);
         return before;
@@ -150,13 +153,13 @@ public final class AttachmentEventSource implements EventSource {
         return before;
       }
       unconfirmedSince.remove(key);
-      state.forEachChange(before, (kind, what) -> publish(kept, kind, what));
+      state.forEachChange(before, (kind, what) -> publish(active, kind, what));
       return state;
     }
 
-    private void publish(PluginHost.ActiveAttachment kept, PluginEvent.Kind kind, String what) {
-      var id = kept.attachment().id();
-      host.publish(PluginEvent.now(kind, "kernel", kept.network(), Optional.of(id), what));
+    private void publish(PluginHost.ActiveAttachment active, PluginEvent.Kind kind, String what) {
+      var id = active.attachment().id();
+      host.publish(PluginEvent.now(kind, "kernel", active.network(), Optional.of(id), what));
     }
 
     @Override
@@ -169,7 +172,7 @@ public final class AttachmentEventSource implements EventSource {
         Thread.currentThread().interrupt();
       }
       notifications.close();
-      routing.close();
+      rtnetlink.close();
     }
   }
 }

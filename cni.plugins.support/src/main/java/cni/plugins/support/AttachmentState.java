@@ -23,12 +23,12 @@ import java.util.TreeMap;
 import java.util.function.BiConsumer;
 
 /**
- * How the interfaces and addresses that a result lists are.
+ * The health of the interfaces and addresses that a result lists.
  *
- * @param items by what people call them: {@code eth0 in /run/netns/blue}
+ * @param items by the description that events use: {@code interface eth0 in /run/netns/blue}
  */
 record AttachmentState(Map<String, Health> items) {
-  /** How one of them is, from good to bad. */
+  /** The health of an interface or address, from best to worst. */
   enum Health {
     HEALTHY,
     CONFLICT,
@@ -39,10 +39,10 @@ record AttachmentState(Map<String, Health> items) {
   private static final String ADDRESS = "address ";
   private static final String INTERFACE = "interface ";
 
-  /** What an attachment is like when it has just been made. */
-  static AttachmentState healthy(PluginHost.ActiveAttachment kept) {
+  /** Returns the state of an attachment that is as its result says. */
+  static AttachmentState healthy(PluginHost.ActiveAttachment active) {
     Map<String, Health> items = new TreeMap<>();
-    Result result = kept.result();
+    Result result = active.result();
     for (int i = 0; i < result.interfaces().size(); i++) {
       String name = describe(result.interfaces().get(i));
       items.put(INTERFACE + name, Health.HEALTHY);
@@ -60,29 +60,30 @@ record AttachmentState(Map<String, Health> items) {
   }
 
   /**
-   * Asks the kernel.
+   * Reads the state from the kernel.
    *
-   * @param host of the host's namespace
+   * @param host a socket in the host's namespace
+   * @throws IOException if the kernel cannot be queried
    */
-  static AttachmentState read(RouteSocket host, PluginHost.ActiveAttachment kept)
+  static AttachmentState read(RouteSocket host, PluginHost.ActiveAttachment active)
       throws IOException {
-    AttachmentState state = healthy(kept);
-    Optional<NetNs> sandbox = open(kept.attachment());
+    AttachmentState state = healthy(active);
+    Optional<NetNs> sandbox = open(active.attachment());
     try {
-      Optional<NsidView> far =
+      Optional<NsidView> container =
           sandbox.isPresent() ? Optional.of(NsidView.of(host, sandbox.get())) : Optional.empty();
-      List<Result.Interface> interfaces = kept.result().interfaces();
+      List<Result.Interface> interfaces = active.result().interfaces();
       for (int i = 0; i < interfaces.size(); i++) {
         Result.Interface it = interfaces.get(i);
         if (it.isOnHost()) {
           state.putLink(describe(it), host.link(it.name()), List.of(), List.of());
-        } else if (far.isEmpty()) {
+        } else if (container.isEmpty()) {
           state.items.put(INTERFACE + describe(it), Health.MISSING);
-        } else if (it.sandbox().equals(kept.attachment().sandbox())) {
-          Optional<Link> link = far.get().link(it.name());
+        } else if (it.sandbox().equals(active.attachment().sandbox())) {
+          Optional<Link> link = container.get().link(it.name());
           List<InterfaceAddress> addresses =
-              link.isPresent() ? far.get().addresses(link.get().index()) : List.of();
-          state.putLink(describe(it), link, kept.result().ipsOf(i), addresses);
+              link.isPresent() ? container.get().addresses(link.get().index()) : List.of();
+          state.putLink(describe(it), link, active.result().ipsOf(i), addresses);
         }
       }
       return state;
@@ -109,7 +110,7 @@ record AttachmentState(Map<String, Health> items) {
       List<Result.IpConfig> expected,
       List<InterfaceAddress> addresses) {
     items.put(INTERFACE + name, link.isEmpty() ? Health.MISSING : health(link.get()));
-    if (link.isPresent()) { // without it, that its addresses are gone goes without saying
+    if (link.isPresent()) { // the addresses of a missing interface are not reported
       for (Result.IpConfig ip : expected) {
         items.put(describe(ip.address(), name), health(ip.address(), addresses));
       }
@@ -117,23 +118,23 @@ record AttachmentState(Map<String, Health> items) {
   }
 
   private static Health health(Link link) {
-    boolean passes = // a bridge has no carrier while none of its ports has
+    boolean carrier = // a bridge has none while no port has one
         link.isKind("bridge")
             || link.operState() == Link.OperState.UP
             || link.operState() == Link.OperState.UNKNOWN;
-    return link.isUp() && passes ? Health.HEALTHY : Health.DOWN;
+    return link.isUp() && carrier ? Health.HEALTHY : Health.DOWN;
   }
 
   private static Health health(Cidr expected, List<InterfaceAddress> addresses) {
     for (InterfaceAddress it : addresses) {
-      if (InterfaceAddresses.cidr(it).equals(expected)) {
+      if (InterfaceCidrs.of(it).equals(expected)) {
         return it.isDuplicate() ? Health.CONFLICT : Health.HEALTHY;
       }
     }
     return Health.MISSING;
   }
 
-  /** Whether something is in a worse state. */
+  /** Whether any interface or address is in a worse state than in the other. */
   boolean isWorseThan(AttachmentState other) {
     return items.entrySet().stream()
         .anyMatch(it -> it.getValue().compareTo(other.healthOf(it.getKey())) > 0);
@@ -143,8 +144,8 @@ record AttachmentState(Map<String, Health> items) {
     return items.getOrDefault(item, Health.HEALTHY);
   }
 
-  /** What is different, as events say it. */
-  void forEachChange(AttachmentState before, BiConsumer<PluginEvent.Kind, String> taker) {
+  /** Passes each change since an earlier state to the consumer, as event kind and message. */
+  void forEachChange(AttachmentState before, BiConsumer<PluginEvent.Kind, String> consumer) {
     List<String> changed = new ArrayList<>();
     items.forEach(
         (item, health) -> {
@@ -156,17 +157,17 @@ record AttachmentState(Map<String, Health> items) {
       boolean address = item.startsWith(ADDRESS);
       switch (healthOf(item)) {
         case MISSING ->
-            taker.accept(
+            consumer.accept(
                 address ? PluginEvent.Kind.ADDRESS_GONE : PluginEvent.Kind.INTERFACE_GONE,
                 item + " is gone");
-        case DOWN -> taker.accept(PluginEvent.Kind.INTERFACE_DOWN, item + " is down");
+        case DOWN -> consumer.accept(PluginEvent.Kind.INTERFACE_DOWN, item + " is down");
         case CONFLICT ->
-            taker.accept(
+            consumer.accept(
                 PluginEvent.Kind.ADDRESS_CONFLICT,
                 item + " is in use by another host on this network");
         case HEALTHY -> {
           if (!address) {
-            taker.accept(PluginEvent.Kind.INTERFACE_UP, item + " is up");
+            consumer.accept(PluginEvent.Kind.INTERFACE_UP, item + " is up");
           }
         }
       }

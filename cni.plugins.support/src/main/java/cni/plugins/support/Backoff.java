@@ -5,7 +5,7 @@ import cni.api.Deadline;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 
-/** Pauses between questions about something that is soon the case: short at first, then longer. */
+/** Exponential backoff for polling: pauses from 0.1 ms, doubling up to 20 ms. */
 public final class Backoff {
   private static final long MIN_PAUSE_NANOS = TimeUnit.MICROSECONDS.toNanos(100);
   private static final long MAX_PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
@@ -14,19 +14,20 @@ public final class Backoff {
   private long pauseNanos = MIN_PAUSE_NANOS;
 
   /**
-   * Begins to wait.
+   * Starts the time limit.
    *
-   * @param patience for how long at most
+   * @param limit the longest time to poll
    */
-  public Backoff(Duration patience) {
-    this.limit = Deadline.after(patience);
+  public Backoff(Duration limit) {
+    this.limit = Deadline.after(limit);
   }
 
   /**
-   * Pauses.
+   * Pauses before the next poll.
    *
    * @param what what is waited for, for messages
-   * @return false, without a pause, if patience is at an end
+   * @param deadline of the whole operation
+   * @return false, without a pause, if the time limit has passed
    * @throws CniException code 11 if the deadline has passed or the thread is interrupted
    */
   public boolean pause(String what, Deadline deadline) throws CniException {

@@ -23,20 +23,20 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The removal of a container's interface. Whenever the kernel deletes a link it waits, some 20 ms,
- * until no processor can still be using it, and nobody else changes links meanwhile. So who comes
- * then queues here, and those that have queued are removed together: the ends that their veths have
- * on the host are put into a group, and the group is deleted with one wait for all of it. Who comes
- * alone is served at once.
+ * Deletion of a container's interface, batched with concurrent deletions. Deleting a link costs an
+ * RCU grace period (about 20 ms) under the RTNL lock. Deletions that arrive while another one runs
+ * queue and share the next grace period: the host ends of their veths are put into one link group
+ * ({@code IFLA_GROUP}) and a single {@code RTM_DELLINK} deletes the group. A single deletion is
+ * never delayed.
  */
 public final class BatchedLinkDeletion {
   private static final ReentrantLock LOCK = new ReentrantLock();
   private static final Queue<BatchedLinkDeletion> PENDING = new ConcurrentLinkedQueue<>();
 
-  /** Some hundred deletions take no longer. */
+  /** A batch of some hundred deletions takes less. */
   private static final Duration LOCK_TIMEOUT = Duration.ofSeconds(10);
 
-  /** Above the numbers that people give their groups. */
+  /** Above the group numbers in common use. */
   private static final int MIN_GROUP = 1 << 30;
 
   private final NetNsSession host;
@@ -44,65 +44,65 @@ public final class BatchedLinkDeletion {
   private final NetNsSession sandbox;
   private final LinkLookup lookup;
 
-  // Written by whoever has the turn, and read when that has been given back.
+  // Written by the holder of LOCK, read after LOCK has been released.
   private boolean done;
   private Optional<Link> found = Optional.empty();
   private @Nullable Throwable failure;
 
-  /** Set by whoever is going to remove it: the one that has the turn, or this one itself. */
+  /** Set once, by the thread that will perform this deletion: the holder of LOCK or the caller. */
   private final AtomicBoolean claimed = new AtomicBoolean();
 
-  private BatchedLinkDeletion(NetNsSession host, NetNsSession sandbox, LinkLookup search) {
+  private BatchedLinkDeletion(NetNsSession host, NetNsSession sandbox, LinkLookup lookup) {
     this.host = host;
     this.hostIdentity = host.hostIdentity();
     this.sandbox = sandbox;
-    this.lookup = search;
+    this.lookup = lookup;
   }
 
-  /** How the interface is found. */
+  /** Finds the link to delete. */
   @FunctionalInterface
   public interface LinkLookup {
-    /** Finds it; absent if it is gone or somebody else's. */
+    /** Returns the link, or empty if it is gone or belongs to another attachment. */
     Optional<Link> find() throws CniException, IOException;
   }
 
   /**
    * Deletes an interface, and with it the other end of a veth.
    *
-   * @param search looks in the container's namespace, perhaps on another thread while this one
-   *     waits
-   * @return whether it was there
-   * @throws CniException what the search throws
+   * @param lookup finds the link in the container's namespace; may be called on another thread
+   *     while this one waits
+   * @return whether the link existed
+   * @throws CniException what the lookup throws, or code 11 if a batch that includes this deletion
+   *     does not end in time
    * @throws IOException if the kernel refuses
    */
-  public static boolean delete(NetNsSession host, NetNsSession sandbox, LinkLookup search)
+  public static boolean delete(NetNsSession host, NetNsSession sandbox, LinkLookup lookup)
       throws CniException, IOException {
-    var removal = new BatchedLinkDeletion(host, sandbox, search);
-    PENDING.add(removal);
+    var deletion = new BatchedLinkDeletion(host, sandbox, lookup);
+    PENDING.add(deletion);
     if (!acquireLock()) {
-      PENDING.remove(removal);
-      removal.deleteWithoutLock();
-      return removal.outcome();
+      PENDING.remove(deletion);
+      deletion.deleteWithoutLock();
+      return deletion.outcome();
     }
     try {
-      if (!removal.done) {
-        removal.claimed.set(true);
-        deleteAll(removal.drainBatch());
+      if (!deletion.done) {
+        deletion.claimed.set(true);
+        deleteAll(deletion.drainBatch());
       }
     } finally {
       LOCK.unlock();
     }
-    return removal.outcome();
+    return deletion.outcome();
   }
 
-  /** Not for ever: one deletion that the kernel does not get done must not stop all others. */
-  private static boolean acquireLock() throws CniException {
+  /** Bounded: a deletion that hangs in the kernel must not block the others. */
+  private static boolean acquireLock() {
     try {
       return LOCK.tryLock(LOCK_TIMEOUT.toNanos(), TimeUnit.NANOSECONDS);
     } catch (InterruptedException e) {
-      Thread.currentThread()
-          .interrupt(); // it is deleted alone, which is quick or cannot be stopped
-      return false;
+      Thread.currentThread().interrupt();
+      return false; // delete it alone: that is quick, or cannot be interrupted anyway
     }
   }
 
@@ -121,29 +121,30 @@ public final class BatchedLinkDeletion {
   }
 
   /**
-   * This one, and all that wait and have the same host. They are not in the queue any more: were
-   * this thread to die here, they would have the turn next and begin for themselves.
+   * Takes this deletion and all pending ones of the same host off the queue. If this thread dies
+   * before it has performed them, their own threads acquire the lock next, find them not done and
+   * perform them.
    */
   private List<BatchedLinkDeletion> drainBatch() {
-    List<BatchedLinkDeletion> company = new ArrayList<>(List.of(this));
+    List<BatchedLinkDeletion> batch = new ArrayList<>(List.of(this));
     for (BatchedLinkDeletion it : PENDING) {
       if (it.hostIdentity.equals(hostIdentity) && it.claimed.compareAndSet(false, true)) {
-        company.add(it);
+        batch.add(it);
       }
     }
-    PENDING.removeAll(company);
-    return company;
+    PENDING.removeAll(batch);
+    return batch;
   }
 
-  private static void deleteAll(List<BatchedLinkDeletion> removals) {
-    removals.forEach(BatchedLinkDeletion::resolve);
-    List<BatchedLinkDeletion> open = removals.stream().filter(it -> it.found.isPresent()).toList();
-    List<BatchedLinkDeletion> rest = open.size() > 1 ? deleteGrouped(open) : open;
+  private static void deleteAll(List<BatchedLinkDeletion> batch) {
+    batch.forEach(BatchedLinkDeletion::resolve);
+    List<BatchedLinkDeletion> existing = batch.stream().filter(it -> it.found.isPresent()).toList();
+    List<BatchedLinkDeletion> rest = existing.size() > 1 ? deleteGrouped(existing) : existing;
     rest.forEach(BatchedLinkDeletion::deleteSingle);
-    removals.forEach(it -> it.done = true);
+    batch.forEach(it -> it.done = true);
   }
 
-  /** What goes wrong, errors included, is told to whoever asked for this one. */
+  /** Runs the lookup. Every failure, errors included, is kept for the thread that requested it. */
   private void resolve() {
     failure = null;
     found = Optional.empty();
@@ -163,53 +164,64 @@ public final class BatchedLinkDeletion {
     }
   }
 
-  /** Whatever goes wrong here, each of them can still be removed alone. */
-  private static List<BatchedLinkDeletion> deleteGrouped(List<BatchedLinkDeletion> removals) {
+  /**
+   * Deletes as many links as possible as one group. A failure is not reported: each link that is
+   * returned can still be deleted alone.
+   *
+   * @return the deletions that remain to be performed
+   */
+  private static List<BatchedLinkDeletion> deleteGrouped(List<BatchedLinkDeletion> deletions) {
     List<BatchedLinkDeletion> grouped = new ArrayList<>();
     try {
-      RouteSocket routing = removals.getFirst().host.rtnetlink();
+      RouteSocket rtnetlink = deletions.getFirst().host.rtnetlink();
       int group = ThreadLocalRandom.current().nextInt(MIN_GROUP, Integer.MAX_VALUE);
-      assignGroup(routing, removals, group, grouped);
-      if (grouped.isEmpty() || !deleteGroup(routing, group)) {
-        return removals;
+      assignGroup(rtnetlink, deletions, group, grouped);
+      if (grouped.isEmpty() || !deleteGroup(rtnetlink, group)) {
+        return deletions;
       }
     } catch (IOException | RuntimeException e) {
-      return removals;
+      return deletions;
     }
-    return removals.stream().filter(it -> !grouped.contains(it)).toList();
+    return deletions.stream().filter(it -> !grouped.contains(it)).toList();
   }
 
-  /** Puts the ends on the host into a group, those that are on this host. */
+  /** Puts the peers that are on this host into a group, and records for which that succeeded. */
   private static void assignGroup(
-      RouteSocket routing,
-      List<BatchedLinkDeletion> removals,
+      RouteSocket rtnetlink,
+      List<BatchedLinkDeletion> deletions,
       int group,
       List<BatchedLinkDeletion> grouped)
       throws IOException {
-    List<RouteSocket.VethPeer> ends = new ArrayList<>();
-    for (BatchedLinkDeletion it : removals) {
-      ends.add(new RouteSocket.VethPeer(it.sandbox.netns(), it.found.orElseThrow()));
+    List<RouteSocket.VethPeer> containerEnds = new ArrayList<>();
+    for (BatchedLinkDeletion it : deletions) {
+      containerEnds.add(new RouteSocket.VethPeer(it.sandbox.netns(), it.found.orElseThrow()));
     }
-    List<Optional<Link>> here = routing.hostPeers(ends);
+    List<Optional<Link>> hostEnds = rtnetlink.hostPeers(containerEnds);
     List<BatchedLinkDeletion> candidates = new ArrayList<>();
     List<NetlinkRequest> requests = new ArrayList<>();
-    for (int i = 0; i < removals.size(); i++) {
-      if (here.get(i).isPresent()) {
-        candidates.add(removals.get(i));
-        requests.add(LinkRequests.setGroup(here.get(i).get().index(), group));
+    for (int i = 0; i < deletions.size(); i++) {
+      if (hostEnds.get(i).isPresent()) {
+        candidates.add(deletions.get(i));
+        requests.add(LinkRequests.setGroup(hostEnds.get(i).get().index(), group));
       }
     }
-    List<NetlinkResponse> answers = routing.exchange(requests);
+    List<NetlinkResponse> responses = rtnetlink.exchange(requests);
     for (int i = 0; i < candidates.size(); i++) {
-      if (answers.get(i).error().isEmpty()) {
+      if (responses.get(i).error().isEmpty()) {
         grouped.add(candidates.get(i));
       }
     }
   }
 
-  /** ENODEV: somebody else has deleted the last of them just now. */
-  private static boolean deleteGroup(RouteSocket routing, int group) throws IOException {
-    return routing.executeIgnoring(LinkRequests.deleteGroup(group), Errno.EOPNOTSUPP, Errno.ENODEV);
+  /**
+   * Deletes a group of links.
+   *
+   * @return false if the kernel cannot (EOPNOTSUPP), or the last member has just been deleted by
+   *     another process (ENODEV)
+   */
+  private static boolean deleteGroup(RouteSocket rtnetlink, int group) throws IOException {
+    return rtnetlink.executeIgnoring(
+        LinkRequests.deleteGroup(group), Errno.EOPNOTSUPP, Errno.ENODEV);
   }
 
   private boolean outcome() throws CniException, IOException {

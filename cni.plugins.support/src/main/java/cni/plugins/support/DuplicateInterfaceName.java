@@ -4,11 +4,11 @@ import cni.api.Attachment;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 
-/** Names for interfaces. */
+/** The error for an interface name that is already in use in the container. */
 public final class DuplicateInterfaceName {
   private DuplicateInterfaceName() {}
 
-  /** The error (code 4) for a name in the container that an interface has already. */
+  /** Creates the error, code 4, for the name of an attachment. */
   public static CniException error(Attachment attachment, Exception cause) {
     return new CniException(
         ErrorCode.INVALID_PARAMETER,

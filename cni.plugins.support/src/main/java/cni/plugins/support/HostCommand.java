@@ -14,21 +14,22 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * A program of the host, for the few things that a thread of this process cannot do itself.
+ * A command of the host, for the few things that this process cannot do itself: the legacy variant
+ * of iptables, and a device with another SELinux context.
  *
- * @param commandLine its file and its arguments
- * @param selinuxLabel the SELinux context that it runs in; usually that of this process
+ * @param commandLine the executable's path and its arguments
+ * @param selinuxLabel the SELinux context to run it in; absent for that of this process
  */
 public record HostCommand(List<String> commandLine, Optional<String> selinuxLabel) {
   private static final Duration TIMEOUT = Duration.ofSeconds(30);
   private static final int MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
-  /** What takes the label away again: writing nothing would not reach the kernel. */
+  /** Resets the attribute; an empty write would not reach the kernel. */
   private static final String CLEAR_LABEL = "\n";
 
   private static final Path EXEC_ATTRIBUTE = Path.of("/proc/thread-self/attr/exec");
 
-  /** Where such programs are, whatever PATH says. */
+  /** The directories in which commands are looked for; PATH is not used. */
   public static final List<Path> DIRECTORIES =
       List.of(
           Path.of("/usr/sbin"),
@@ -37,17 +38,17 @@ public record HostCommand(List<String> commandLine, Optional<String> selinuxLabe
           Path.of("/bin"),
           Path.of("/usr/local/sbin"));
 
-  /** Takes a copy of the words. */
+  /** Copies the command line. */
   public HostCommand {
     commandLine = List.copyOf(commandLine);
   }
 
-  /** A program that runs in the context of this process. */
-  public HostCommand(List<String> words) {
-    this(words, Optional.empty());
+  /** Creates a command that runs in the SELinux context of this process. */
+  public HostCommand(List<String> commandLine) {
+    this(commandLine, Optional.empty());
   }
 
-  /** The file of a program, if it is in one of the directories. */
+  /** Returns the path of a command, or empty if no directory has an executable of that name. */
   public static Optional<Path> find(String name, List<Path> directories) {
     return directories.stream()
         .map(directory -> directory.resolve(name))
@@ -56,17 +57,17 @@ public record HostCommand(List<String> commandLine, Optional<String> selinuxLabe
   }
 
   /**
-   * Runs it in a namespace and waits for its end.
+   * Runs the command in a namespace and waits for its end.
    *
-   * @return what it printed on standard output
-   * @throws IOException if it cannot be started, does not end, or ends with another status than 0;
-   *     then with what it printed on standard error
+   * @return its standard output
+   * @throws IOException if it cannot be started, does not end within 30 s, or ends with a non-zero
+   *     status; the message then has its standard error
    */
   public String runIn(NetNsSession namespace) throws IOException {
     String line = String.join(" ", commandLine);
     try (ChildProcess process = namespace.<ChildProcess, IOException>callInside(this::start)) {
       if (!process.communicate(TIMEOUT)) {
-        throw new IOException(line + " does not end");
+        throw new IOException(line + " has not ended after " + TIMEOUT.toSeconds() + " s");
       }
       if (process.exitStatus().orElse(-1) != 0) {
         throw new IOException(line + ": " + process.errorOutput().strip());
@@ -95,7 +96,7 @@ public record HostCommand(List<String> commandLine, Optional<String> selinuxLabe
         commandLine, ChildEnvironment.inherited(), new byte[0], MAX_OUTPUT_BYTES);
   }
 
-  /** The label of what this thread executes next. */
+  /** Sets the SELinux context of the next execve(2) of this thread. */
   private static void writeExecLabel(String text) throws IOException {
     Files.write(EXEC_ATTRIBUTE, text.getBytes(StandardCharsets.UTF_8), StandardOpenOption.WRITE);
   }

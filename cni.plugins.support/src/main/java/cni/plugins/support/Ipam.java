@@ -13,19 +13,19 @@ import java.io.IOException;
 import java.util.Optional;
 
 /**
- * The plugin that manages addresses for an interface plugin: the one that its configuration names
- * as {@code ipam.type} (SPEC section 4). Where it names none, there is nothing to do.
+ * Calls of an interface plugin to the ipam plugin that its configuration names as {@code ipam.type}
+ * (CNI specification section 4, plugin delegation). Without {@code ipam} every method does nothing.
  */
 public final class Ipam {
-  /** The one that says good-bye to a server over the very interface. */
+  /** The plugin that releases its lease over the container's interface. */
   private static final String DHCP = "dhcp";
 
   private Ipam() {}
 
-  /** Takes the container's interface off the network, for good. */
+  /** Detaches the container's interface from the network. */
   @FunctionalInterface
   public interface Detach {
-    /** Does it; what is gone already is no failure. */
+    /** Detaches the interface; succeeds if it is already gone. */
     void detach() throws CniException, IOException;
   }
 
@@ -37,15 +37,15 @@ public final class Ipam {
   }
 
   /**
-   * Has it give out addresses, which a failure later on gives back.
+   * Delegates ADD, and registers the DEL that releases the addresses if the operation fails later.
    *
-   * @param disconnection has to come before that, and may come twice
-   * @return with at least one address; empty if the configuration names no plugin
-   * @throws CniException its failure, or code 7 if there is no such plugin or it answers without an
-   *     address
+   * @param detach runs before that DEL, or after it for dhcp; may run twice
+   * @return a result with at least one address; empty without an ipam plugin
+   * @throws CniException the plugin's error, or code 7 if there is no such plugin or its result has
+   *     no address
    */
-  public static Optional<Result> add(
-      AttachmentRequest request, Rollback rollback, Detach disconnection) throws CniException {
+  public static Optional<Result> add(AttachmentRequest request, Rollback rollback, Detach detach)
+      throws CniException {
     Optional<NetworkPlugin> plugin = findPlugin(request);
     if (plugin.isEmpty()) {
       return Optional.empty();
@@ -55,13 +55,14 @@ public final class Ipam {
     try {
       assigned = plugin.get().add(request);
     } catch (CniException e) {
-      // SPEC section 4: one that failed gets a DEL. But where it refused the attachment itself,
-      // because there is one, that would take from an earlier ADD what it was given.
+      // Specification section 4: a failed ADD is followed by a DEL. Code 4 is an exception: the
+      // plugin already knows the attachment, and DEL would release the addresses of that earlier
+      // ADD.
       refused = e.is(ErrorCode.INVALID_PARAMETER);
       throw e;
     } finally {
       if (!refused) {
-        rollback.add(() -> delete(request.forCleanup(), disconnection));
+        rollback.add(() -> delete(request.forCleanup(), detach));
       }
     }
     if (assigned.ips().isEmpty()) {
@@ -73,9 +74,9 @@ public final class Ipam {
   }
 
   /**
-   * Has it compare.
+   * Delegates CHECK.
    *
-   * @throws CniException what differs
+   * @throws CniException the plugin's error
    */
   public static void check(AttachmentRequest request) throws CniException {
     Optional<NetworkPlugin> plugin = findPlugin(request);
@@ -85,23 +86,23 @@ public final class Ipam {
   }
 
   /**
-   * Disconnects the container and has the addresses given back. Usually in this order: an address
-   * that is still on a wire must not be given to the next container. The container is disconnected
-   * whatever becomes of the addresses.
+   * Detaches the container and delegates DEL, in this order: an address that is still on a link
+   * must not be given to the next container. For dhcp the order is reversed. The container is
+   * detached even if the plugin fails.
    *
-   * @throws CniException if something is left
-   * @throws IOException from disconnecting
+   * @throws CniException the plugin's error, or that of detaching
+   * @throws IOException if detaching fails
    */
-  public static void delete(AttachmentRequest request, Detach disconnection)
+  public static void delete(AttachmentRequest request, Detach detach)
       throws CniException, IOException {
     if (isDhcp(request)) {
       try {
         deleteAddresses(request);
       } finally {
-        disconnection.detach();
+        detach.detach();
       }
     } else {
-      disconnection.detach();
+      detach.detach();
       deleteAddresses(request);
     }
   }
@@ -110,7 +111,7 @@ public final class Ipam {
     try {
       return request.config().ipamType().equals(Optional.of(DHCP));
     } catch (CniException e) {
-      return false; // a type that is none: that is told when the container is disconnected
+      return false; // an invalid ipam.type: reported by deleteAddresses, after detaching
     }
   }
 
@@ -122,9 +123,9 @@ public final class Ipam {
   }
 
   /**
-   * Has it remove what belongs to attachments that are gone.
+   * Delegates GC.
    *
-   * @throws CniException if something is left
+   * @throws CniException the plugin's error
    */
   public static void gc(GcRequest request) throws CniException {
     Optional<NetworkPlugin> plugin = findPlugin(request);
@@ -134,9 +135,9 @@ public final class Ipam {
   }
 
   /**
-   * Asks whether it can give out addresses.
+   * Delegates STATUS.
    *
-   * @throws CniException code 50 if it cannot
+   * @throws CniException the plugin's error: code 50 if it cannot assign addresses
    */
   public static void status(NetworkRequest request) throws CniException {
     Optional<NetworkPlugin> plugin = findPlugin(request);

@@ -24,8 +24,8 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /**
- * Masquerading in the {@code nat} tables that iptables keeps: a chain for each container, as the
- * reference plugins' iptables backend makes it.
+ * Masquerading in the {@code nat} tables of iptables: a chain for each container, as the iptables
+ * backend of the reference plugins lays it out.
  */
 final class IptablesMasquerade {
   private static final String PREFIX = "CNI-";
@@ -47,8 +47,8 @@ final class IptablesMasquerade {
   void add(List<Cidr> addresses) throws IOException {
     host.nftables()
         .update(
-            there -> {
-              var change = new RulesetReconciler(there);
+            nftables -> {
+              var change = new RulesetReconciler(nftables);
               for (Cidr address : addresses) {
                 Chain own = nat(address).chain(chain);
                 Chain postrouting = nat(address).chain("POSTROUTING");
@@ -60,7 +60,7 @@ final class IptablesMasquerade {
             });
   }
 
-  /** What stays in the network is not translated. */
+  /** Accepts, without translation, packets that stay in the network. */
   private Rule acceptRule(Cidr address) {
     Cidr net = address.network();
     return IptablesRuleBuilder.forFamily(family(address))
@@ -69,7 +69,7 @@ final class IptablesMasquerade {
         .verdict(Verdict.ACCEPT);
   }
 
-  /** Multicast neither. */
+  /** Masquerades the rest, except multicast. */
   private Rule masqueradeRule(Cidr address) {
     Cidr multicast = Cidr.parse(address.isV4() ? "224.0.0.0/4" : "ff00::/8");
     return IptablesRuleBuilder.forFamily(family(address))
@@ -78,6 +78,7 @@ final class IptablesMasquerade {
         .masquerade();
   }
 
+  /** Sends the container's packets to its chain. */
   private Rule jumpRule(Cidr address) {
     return IptablesRuleBuilder.forFamily(family(address))
         .source(EQUAL, address.address(), InetAddresses.bits(address.address()))
@@ -87,10 +88,10 @@ final class IptablesMasquerade {
 
   void check(List<Cidr> addresses) throws IOException, CniException {
     for (Cidr address : addresses) {
-      List<InstalledRule> there = host.nftables().rules(nat(address));
+      List<InstalledRule> installed = host.nftables().rules(nat(address));
       for (Rule wanted : List.of(acceptRule(address), masqueradeRule(address), jumpRule(address))) {
         Masquerade.requireRule(
-            there.stream().anyMatch(it -> it.rule().isEquivalentTo(wanted)),
+            installed.stream().anyMatch(it -> it.rule().isEquivalentTo(wanted)),
             "address %s is not masqueraded: a rule of chain %s is missing from table \"%s\""
                 .formatted(address, chain, nat(address)));
       }
@@ -103,17 +104,17 @@ final class IptablesMasquerade {
     }
   }
 
-  /** Deletes it from the tables of the legacy variant of iptables. */
+  /** Removes the chain from the tables of legacy iptables. */
   void deleteLegacy() throws IOException {
     LegacyIptables.SYSTEM.removeChains(host, "nat", rules -> Set.of(chain));
   }
 
-  /** Removes the chains of containers that are not valid on the network. */
+  /** Removes the network's chains of containers without a valid attachment. */
   static void gc(RulesetReconciler change, String network, Set<AttachmentId> valid)
       throws IOException {
     Predicate<String> stale = RuleOwner.staleContainer(COMMENT, network, valid);
-    for (InstalledChain listed : change.chains()) {
-      Chain chain = listed.chain();
+    for (InstalledChain installed : change.chains()) {
+      Chain chain = installed.chain();
       if (isNat(chain.table())
           && CHAIN.matcher(chain.name()).matches()
           && change.rules(chain).stream()
@@ -123,7 +124,7 @@ final class IptablesMasquerade {
     }
   }
 
-  /** Removes such chains from the tables of the legacy variant of iptables. */
+  /** Removes such chains from the tables of legacy iptables. */
   static void gcLegacy(NetNsSession host, String network, Set<AttachmentId> valid)
       throws IOException {
     Predicate<String> stale = RuleOwner.staleContainer(COMMENT, network, valid);
@@ -151,6 +152,6 @@ final class IptablesMasquerade {
   }
 
   private static TableFamily family(Cidr address) {
-    return IptablesRuleBuilder.familyOf(address.address());
+    return TableFamily.of(address.address());
   }
 }

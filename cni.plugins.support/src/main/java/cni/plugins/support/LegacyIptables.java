@@ -15,48 +15,50 @@ import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /**
- * The tables of the legacy variant of iptables, from before nf_tables, which only its own command
- * can change. Nothing is made in them here; but what the reference plugins have left there is
- * removed. Where the kernel has no such tables, nothing is run.
+ * Removal of chains and rules from the tables of legacy iptables (ip_tables, the predecessor of
+ * nf_tables), which only the command {@code iptables-legacy} can change. Nothing is added to them;
+ * chains and rules of the reference plugins are removed. No command runs unless the kernel has such
+ * tables.
  *
- * @param proc /proc/thread-self/net, where the kernel names the tables of a namespace
- * @param directories where the commands are looked for
+ * @param proc /proc/thread-self/net, where the kernel lists the tables of a namespace
+ * @param directories the directories that are searched for the command
  */
 public record LegacyIptables(Path proc, List<Path> directories) {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.support");
 
-  /** That of this system. */
+  /** The tables and commands of this system. */
   public static final LegacyIptables SYSTEM =
       new LegacyIptables(Path.of("/proc/thread-self/net"), HostCommand.DIRECTORIES);
 
-  /** Takes a copy of the list. */
+  /** Copies the list. */
   public LegacyIptables {
     directories = List.copyOf(directories);
   }
 
   /**
-   * A rule as {@code iptables -S} tells it.
+   * A rule as {@code iptables -S} prints it.
    *
-   * @param chain the chain that it is in
-   * @param words its options and their values
+   * @param chain the chain that has the rule
+   * @param words the rule's options and their values
    */
   public record LegacyRule(String chain, List<String> words) {
-    /** What follows an option, if the rule has that option. */
+    /** Returns the value of an option, or empty if the rule does not have the option. */
     public Optional<String> value(String option) {
       int at = words.indexOf(option);
       return at >= 0 && at + 1 < words.size() ? Optional.of(words.get(at + 1)) : Optional.empty();
     }
 
-    /** What the rule does, or where it leads to. */
+    /** Returns the target of {@code -j} or {@code -g}: a verdict, an extension or a chain. */
     public Optional<String> target() {
       return value("-j").or(() -> value("-g"));
     }
   }
 
   /**
-   * Removes chains, with what leads to them, from the tables of both families.
+   * Removes chains, and the rules that jump to them, from a table of both address families.
    *
-   * @param chains says by all rules of a table which chains are to go; they need not be there
+   * @param chains returns the names of the chains to remove, given all rules of the table; chains
+   *     that do not exist are ignored
    * @throws IOException if the command fails
    */
   public void removeChains(
@@ -66,9 +68,9 @@ public record LegacyIptables(Path proc, List<Path> directories) {
   }
 
   /**
-   * Removes rules from the tables of both families.
+   * Removes rules from a table of both address families.
    *
-   * @param rules says which are to go
+   * @param rules matches the rules to remove
    * @throws IOException if the command fails
    */
   public void removeRules(NetNsSession host, String table, Predicate<LegacyRule> rules)
@@ -87,7 +89,7 @@ public record LegacyIptables(Path proc, List<Path> directories) {
       Optional<Path> command = findCommand(family + "tables");
       if (command.isPresent()) {
         remove(host, command.get(), table, chains, rules);
-      } else { // then none of the plugins has used it either
+      } else { // a plugin that used the tables needed the command, too
         LOG.get()
             .log(
                 System.Logger.Level.WARNING,
@@ -105,23 +107,23 @@ public record LegacyIptables(Path proc, List<Path> directories) {
       Predicate<LegacyRule> rules)
       throws IOException {
     List<LegacyRule> all = list(host, command, table);
-    Set<String> gone = new HashSet<>(chains.apply(all));
-    gone.retainAll(all.stream().map(LegacyRule::chain).collect(Collectors.toUnmodifiableSet()));
+    Set<String> doomed = new HashSet<>(chains.apply(all));
+    doomed.retainAll(all.stream().map(LegacyRule::chain).collect(Collectors.toUnmodifiableSet()));
     for (LegacyRule rule : all) {
-      boolean enters = rule.target().filter(gone::contains).isPresent();
-      if (!gone.contains(rule.chain()) && (enters || rules.test(rule))) {
+      boolean jumps = rule.target().filter(doomed::contains).isPresent();
+      if (!doomed.contains(rule.chain()) && (jumps || rules.test(rule))) {
         List<String> words = new ArrayList<>(List.of("-w", "-t", table, "-D", rule.chain()));
         words.addAll(rule.words());
         run(host, command, words);
       }
     }
-    for (String chain : gone) {
+    for (String chain : doomed) {
       run(host, command, List.of("-w", "-t", table, "-F", chain));
       run(host, command, List.of("-w", "-t", table, "-X", chain));
     }
   }
 
-  /** The families that have the table. */
+  /** Returns {@code ip} and {@code ip6}, as far as that family has the table. */
   private List<String> familiesWithTable(String table) throws IOException {
     List<String> families = new ArrayList<>();
     for (String family : List.of("ip", "ip6")) {
@@ -140,7 +142,10 @@ public record LegacyIptables(Path proc, List<Path> directories) {
     }
   }
 
-  /** The command that is the legacy one by name, or else the one that there is. */
+  /**
+   * Finds the command: {@code iptables-legacy}, or else {@code iptables}, which is the legacy
+   * variant on older distributions.
+   */
   private Optional<Path> findCommand(String name) {
     return HostCommand.find(name + "-legacy", directories)
         .or(() -> HostCommand.find(name, directories));
@@ -159,32 +164,32 @@ public record LegacyIptables(Path proc, List<Path> directories) {
     return rules;
   }
 
-  /** Splits a line at blanks, except within double quotes; a backslash keeps what follows it. */
+  /** Splits a line at spaces outside double quotes; a backslash escapes the next character. */
   private static List<String> split(String line) {
     List<String> words = new ArrayList<>();
     var word = new StringBuilder();
     boolean quoted = false;
-    boolean begun = false;
+    boolean started = false;
     for (int i = 0; i < line.length(); i++) {
       char c = line.charAt(i);
       if (c == '\\' && i + 1 < line.length()) {
         word.append(line.charAt(++i));
-        begun = true;
+        started = true;
       } else if (c == '"') {
         quoted = !quoted;
-        begun = true;
+        started = true;
       } else if (c == ' ' && !quoted) {
-        if (begun) {
+        if (started) {
           words.add(word.toString());
         }
         word.setLength(0);
-        begun = false;
+        started = false;
       } else {
         word.append(c);
-        begun = true;
+        started = true;
       }
     }
-    if (begun) {
+    if (started) {
       words.add(word.toString());
     }
     return words;

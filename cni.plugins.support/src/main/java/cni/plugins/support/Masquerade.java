@@ -26,9 +26,9 @@ import java.util.Set;
 import java.util.function.Predicate;
 
 /**
- * Gives packets of an attachment that leave its network the host's address ({@code ipMasq}). Table,
- * chains and comments are those of the reference plugins 1.9.1, each of whose two backends is kept:
- * what either side has made, the other deletes.
+ * Masquerading of an attachment ({@code ipMasq}): packets that leave its network get the host's
+ * address. Table, chains and comments are those of the reference plugins 1.9.1, for both of their
+ * backends, so that each implementation can delete the rules of the other.
  */
 public final class Masquerade {
   private static final Table TABLE = new Table(TableFamily.INET, "cni_plugins_masquerade");
@@ -41,7 +41,7 @@ public final class Masquerade {
       Userdata.comment(
           "Masquerade traffic from certain IPs to any (non-multicast) IP outside their subnet");
 
-  /** What the postrouting chain consists of: multicast passes, the rest goes to the checks. */
+  /** The rules of the postrouting chain: multicast returns, the rest goes to the checks. */
   private static final List<Rule> POSTROUTING_RULES =
       List.of(
           RuleBuilder.forFamily(TableFamily.INET)
@@ -59,7 +59,7 @@ public final class Masquerade {
   private final AttachmentId id;
   private final String owner;
 
-  /** The masquerading of an attachment to a network. */
+  /** Creates the masquerading of an attachment to a network; rules are added by {@link #add}. */
   public Masquerade(NetNsSession host, String network, AttachmentId id) {
     this.host = host;
     this.network = network;
@@ -68,10 +68,10 @@ public final class Masquerade {
   }
 
   /**
-   * Masquerades what comes from the addresses and goes out of their networks. Rules that an earlier
-   * ADD has left are replaced.
+   * Adds the rules that masquerade packets from the addresses to other networks. Rules that an
+   * earlier ADD of the attachment left are replaced.
    *
-   * @throws CniException code 999 with the kernel's words if it refuses
+   * @throws CniException code 999 with the kernel's message if it refuses
    */
   public void add(RuleBackend backend, List<Cidr> addresses) throws CniException {
     try {
@@ -79,25 +79,25 @@ public final class Masquerade {
         new IptablesMasquerade(host, network, id).add(addresses);
         return;
       }
-      host.nftables().update(there -> addTransaction(there.rules(TABLE), addresses));
+      host.nftables().update(nftables -> addTransaction(nftables.rules(TABLE), addresses));
     } catch (IOException e) {
       throw NetNsSession.failure("masquerading " + addresses, e);
     }
   }
 
-  private Transaction addTransaction(List<InstalledRule> there, List<Cidr> addresses) {
+  private Transaction addTransaction(List<InstalledRule> installed, List<Cidr> addresses) {
     var transaction = new Transaction();
-    List<Rule> entry =
-        there.stream()
+    List<Rule> postrouting =
+        installed.stream()
             .filter(rule -> rule.chain().equals(POSTROUTING))
             .map(InstalledRule::rule)
             .toList();
-    if (!entry.equals(POSTROUTING_RULES)) {
+    if (!postrouting.equals(POSTROUTING_RULES)) {
       transaction.add(TABLE, TABLE_COMMENT).add(CHECKS, CHECKS_COMMENT);
       transaction.add(POSTROUTING, Hook.SOURCE_NAT).flush(POSTROUTING);
       POSTROUTING_RULES.forEach(rule -> transaction.append(POSTROUTING, rule));
     }
-    there.stream().filter(this::isOurs).forEach(transaction::delete);
+    installed.stream().filter(this::isOurs).forEach(transaction::delete);
     addresses.forEach(address -> transaction.append(CHECKS, rule(address)));
     return transaction;
   }
@@ -121,9 +121,10 @@ public final class Masquerade {
   }
 
   /**
-   * Whether a configuration wants it ({@code ipMasq}), and by what ({@code ipMasqBackend}).
+   * Reads {@code ipMasq} and {@code ipMasqBackend}.
    *
-   * @throws CniException code 7 if it makes no sense
+   * @return the backend, nftables by default; empty without {@code ipMasq}
+   * @throws CniException code 7 if a value is invalid
    */
   public static Optional<RuleBackend> requestedBackend(ConfigObject view) throws CniException {
     return view.bool("ipMasq")
@@ -132,9 +133,9 @@ public final class Masquerade {
   }
 
   /**
-   * Checks that what comes from the addresses is masqueraded.
+   * Checks that packets from the addresses are masqueraded.
    *
-   * @throws CniException naming the first that is not
+   * @throws CniException code 999, naming the first address or chain whose rule is missing
    */
   public void check(RuleBackend backend, List<Cidr> addresses) throws CniException {
     try {
@@ -142,16 +143,17 @@ public final class Masquerade {
         new IptablesMasquerade(host, network, id).check(addresses);
         return;
       }
-      List<InstalledRule> there = host.nftables().rules(TABLE);
+      List<InstalledRule> installed = host.nftables().rules(TABLE);
       for (Rule rule : POSTROUTING_RULES) {
         requireRule(
-            there.stream().anyMatch(it -> it.chain().equals(POSTROUTING) && it.rule().equals(rule)),
-            "chain \"" + POSTROUTING + "\" is not as ipMasq needs it: a rule is missing");
+            installed.stream()
+                .anyMatch(it -> it.chain().equals(POSTROUTING) && it.rule().equals(rule)),
+            "chain \"" + POSTROUTING + "\" lacks a rule of ipMasq");
       }
       for (Cidr address : addresses) {
         Rule wanted = rule(address);
         requireRule(
-            there.stream().anyMatch(it -> isOurs(it) && it.rule().isEquivalentTo(wanted)),
+            installed.stream().anyMatch(it -> isOurs(it) && it.rule().isEquivalentTo(wanted)),
             "address "
                 + address
                 + " is not masqueraded: its rule is missing from chain \""
@@ -163,24 +165,24 @@ public final class Masquerade {
     }
   }
 
-  static void requireRule(boolean there, String otherwise) throws CniException {
-    if (!there) {
-      throw AttachmentCheck.mismatch(otherwise);
+  static void requireRule(boolean present, String message) throws CniException {
+    if (!present) {
+      throw AttachmentCheck.mismatch(message);
     }
   }
 
   /**
-   * Stops masquerading, whichever backend did it.
+   * Deletes the rules of both backends.
    *
-   * @throws CniException code 999 with the kernel's words if it refuses
+   * @throws CniException code 999 with the kernel's message if it refuses
    */
   public void delete() throws CniException {
     try {
       var iptables = new IptablesMasquerade(host, network, id);
       host.nftables()
           .update(
-              there -> {
-                var change = new RulesetReconciler(there);
+              nftables -> {
+                var change = new RulesetReconciler(nftables);
                 change.rules(CHECKS).stream().filter(this::isOurs).forEach(change::delete);
                 iptables.delete(change);
                 return change.transaction();
@@ -192,10 +194,9 @@ public final class Masquerade {
   }
 
   /**
-   * Stops masquerading for the attachments to a network that are not valid, whichever backend did
-   * it.
+   * Deletes the rules, of both backends, of a network's attachments that are not valid.
    *
-   * @throws CniException code 999 with the kernel's words if it refuses
+   * @throws CniException code 999 with the kernel's message if it refuses
    */
   public static void gc(NetNsSession host, String network, Set<AttachmentId> valid)
       throws CniException {
@@ -203,8 +204,8 @@ public final class Masquerade {
     try {
       host.nftables()
           .update(
-              there -> {
-                var change = new RulesetReconciler(there);
+              nftables -> {
+                var change = new RulesetReconciler(nftables);
                 change.rules(CHECKS).stream()
                     .filter(rule -> rule.rule().userdata().comment().filter(stale).isPresent())
                     .forEach(change::delete);

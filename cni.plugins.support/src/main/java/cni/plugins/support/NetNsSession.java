@@ -21,8 +21,8 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A network namespace that a plugin works in: the container's or the host's. It holds the namespace
- * and its sockets open until it is closed. For one thread at a time.
+ * A network namespace that a plugin works in, the container's or the host's, with the sockets that
+ * were opened in it. Close releases all of them. Not safe for use by several threads at once.
  */
 public final class NetNsSession implements AutoCloseable {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.support");
@@ -34,7 +34,7 @@ public final class NetNsSession implements AutoCloseable {
 
   private final Optional<NetNs> netns;
 
-  /** Of a host, whose sockets are kept for the next operation. */
+  /** Present for a host namespace, whose sockets return to the pools. */
   private final Optional<NetNs.Identity> hostIdentity;
 
   private @Nullable RouteSocket rtnetlink;
@@ -53,7 +53,7 @@ public final class NetNsSession implements AutoCloseable {
   /**
    * Opens the container's namespace.
    *
-   * @throws CniException code 8 if its path does not lead to a network namespace, or leads to the
+   * @throws CniException code 8 if its path is not that of a network namespace, or is that of the
    *     host's; code 4 if the request has no path
    */
   public static NetNsSession openContainer(AttachmentRequest request, NetNsSession host)
@@ -65,7 +65,8 @@ public final class NetNsSession implements AutoCloseable {
   /**
    * Opens the container's namespace if it still exists, for DEL.
    *
-   * @throws CniException code 8 if the path leads to the host's namespace or cannot be opened
+   * @return empty if the request has no path or the namespace is gone
+   * @throws CniException code 8 if the path is that of the host's namespace or cannot be opened
    */
   public static Optional<NetNsSession> openContainerIfPresent(
       AttachmentRequest request, NetNsSession host) throws CniException {
@@ -77,7 +78,7 @@ public final class NetNsSession implements AutoCloseable {
       NetNs netns = NetNs.open(path.get());
       return Optional.of(requireNotHost(request, container(netns), netns, host));
     } catch (KernelException e) {
-      // A namespace that is gone leaves no file, or the bare file that it had been mounted on.
+      // A namespace that is gone leaves no file, or only the empty file of its bind mount.
       if (e.is(Errno.ENOENT) || e instanceof NotNamespaceException) {
         return Optional.empty();
       }
@@ -85,21 +86,21 @@ public final class NetNsSession implements AutoCloseable {
     }
   }
 
-  /** What is meant for a container must not be done to the host, unless the caller says so. */
+  /** Protects the host's namespace from a container's operations, unless the context allows it. */
   private static NetNsSession requireNotHost(
       AttachmentRequest request, NetNsSession container, NetNs netns, NetNsSession host)
       throws CniException {
-    boolean apart = request.context().allowsHostNamespace();
+    boolean distinct = request.context().allowsHostNamespace();
     try {
-      apart |= !netns.identity().equals(host.hostIdentity());
+      distinct |= !netns.identity().equals(host.hostIdentity());
     } catch (KernelException e) {
-      throw failure("telling namespaces apart", e);
+      throw failure("comparing network namespaces", e);
     } finally {
-      if (!apart) {
+      if (!distinct) {
         container.close();
       }
     }
-    if (!apart) {
+    if (!distinct) {
       throw new CniException(
           ErrorCode.INVALID_NAMESPACE,
           "the container's network namespace (CNI_NETNS) "
@@ -125,7 +126,7 @@ public final class NetNsSession implements AutoCloseable {
       return new NetNsSession(netns, Optional.of(identity));
     } catch (KernelException e) {
       netns.ifPresent(NetNs::close);
-      throw failure("telling namespaces apart", e);
+      throw failure("comparing network namespaces", e);
     }
   }
 
@@ -142,63 +143,68 @@ public final class NetNsSession implements AutoCloseable {
         switch (e) {
           case NotNamespaceException other -> "is not a network namespace";
           case KernelException missing when missing.is(Errno.ENOENT) ->
-              "does not exist; \"ip netns list\" shows those that have names";
+              "does not exist; \"ip netns list\" shows the named ones";
           default -> "cannot be opened: " + e.getMessage();
         };
     return new CniException(ErrorCode.INVALID_NAMESPACE, role + " " + path + " " + why, e);
   }
 
-  /** The error for something that the kernel refused to do. */
+  /**
+   * Creates the error for an operation that the kernel refused.
+   *
+   * @param what the operation, for the message: {@code setting up interface eth0}
+   * @return code 999
+   */
   public static CniException failure(String what, IOException e) {
     return IoErrors.failure(what, e);
   }
 
   /**
-   * A container's namespace itself, for creating interfaces in it.
+   * Returns the namespace itself, for creating interfaces in it.
    *
-   * @throws IllegalStateException for the namespace of this process
+   * @throws IllegalStateException if this is the namespace of this process
    */
   public NetNs netns() {
     return netns.orElseThrow(IllegalStateException::new);
   }
 
-  /** What tells a host's namespace apart from others. */
+  /** Returns the identity of a host's namespace. */
   NetNs.Identity hostIdentity() {
     return hostIdentity.orElseThrow();
   }
 
-  /** What came of {@link #submitSysctl}. */
+  /** The result of {@link #submitSysctl}: the socket is usable even if the task failed. */
   private record SysctlOutcome(RouteSocket rtnetlink, Optional<Throwable> failure) {}
 
   /**
-   * Begins to open what {@link #rtnetlink} gives, and to do some work inside the container's
-   * namespace, in one go and on a thread of its own, while the caller goes on.
+   * Submits a task to a thread that enters the container's namespace once, opens the rtnetlink
+   * socket (unless it is open) and runs the task, while the caller continues.
    */
-  public void submitSysctl(SysctlTask work) {
-    RouteSocket before = rtnetlink;
+  public void submitSysctl(SysctlTask task) {
+    RouteSocket existing = rtnetlink;
     sysctlTask =
         netns()
             .submit(
                 () -> {
-                  RouteSocket open = before == null ? RouteSocket.open() : before;
+                  RouteSocket socket = existing == null ? RouteSocket.open() : existing;
                   try {
-                    work.run(Sysctl.KERNEL);
-                    return new SysctlOutcome(open, Optional.empty());
-                  } catch (Throwable e) { // told by awaitEntry; the socket is good
-                    return new SysctlOutcome(open, Optional.of(e));
+                    task.run(Sysctl.KERNEL);
+                    return new SysctlOutcome(socket, Optional.empty());
+                  } catch (Throwable e) { // rethrown by joinSysctl
+                    return new SysctlOutcome(socket, Optional.of(e));
                   }
                 });
   }
 
   /**
-   * Waits until the work that {@link #submitSysctl} began is done.
+   * Waits until the task of {@link #submitSysctl} is done, if there is one.
    *
-   * @throws IOException what the work throws, or if the namespace cannot be entered
+   * @throws IOException what the task threw, or if the namespace cannot be entered
    */
   public void joinSysctl() throws IOException {
     Optional<Throwable> failure =
         sysctlTask == null ? Optional.empty() : sysctlTask.join().failure();
-    if (failure.isPresent()) { // only then, as a process's first such switch takes milliseconds
+    if (failure.isPresent()) { // the first pattern switch of a process takes milliseconds
       switch (failure.get()) {
         case IOException e -> throw e;
         case RuntimeException e -> throw e;
@@ -209,21 +215,21 @@ public final class NetNsSession implements AutoCloseable {
   }
 
   /**
-   * Its links, addresses and routes.
+   * Returns the socket for links, addresses and routes; it is opened on first use.
    *
-   * @throws KernelException if its socket cannot be opened
+   * @throws KernelException if it cannot be opened
    */
   public RouteSocket rtnetlink() throws KernelException {
-    RouteSocket open = rtnetlink;
-    if (open == null && sysctlTask != null) {
+    RouteSocket socket = rtnetlink;
+    if (socket == null && sysctlTask != null) {
       return sysctlTask.join().rtnetlink();
     }
-    if (open == null) {
-      Optional<RouteSocket> idle = hostIdentity.flatMap(RTNETLINK_POOL::acquire);
-      open = idle.isPresent() ? idle.get() : openRtnetlink();
-      rtnetlink = open;
+    if (socket == null) {
+      Optional<RouteSocket> pooled = hostIdentity.flatMap(RTNETLINK_POOL::acquire);
+      socket = pooled.isPresent() ? pooled.get() : openRtnetlink();
+      rtnetlink = socket;
     }
-    return open;
+    return socket;
   }
 
   private RouteSocket openRtnetlink() throws KernelException {
@@ -231,27 +237,27 @@ public final class NetNsSession implements AutoCloseable {
   }
 
   /**
-   * Opens the list of its connections, which the caller closes.
+   * Opens a socket for the namespace's connection tracking table. The caller closes it.
    *
-   * @throws KernelException if its socket cannot be opened
+   * @throws KernelException if it cannot be opened
    */
   public ConntrackSocket openConntrack() throws KernelException {
     return netns.isPresent() ? ConntrackSocket.open(netns.get()) : ConntrackSocket.open();
   }
 
   /**
-   * Its packet filter.
+   * Returns the socket for nf_tables; it is opened on first use.
    *
-   * @throws KernelException if its socket cannot be opened
+   * @throws KernelException if it cannot be opened
    */
   public NftablesSocket nftables() throws KernelException {
-    NftablesSocket open = nftables;
-    if (open == null) {
-      Optional<NftablesSocket> idle = hostIdentity.flatMap(NFTABLES_POOL::acquire);
-      open = idle.isPresent() ? idle.get() : openNftables();
-      nftables = open;
+    NftablesSocket socket = nftables;
+    if (socket == null) {
+      Optional<NftablesSocket> pooled = hostIdentity.flatMap(NFTABLES_POOL::acquire);
+      socket = pooled.isPresent() ? pooled.get() : openNftables();
+      nftables = socket;
     }
-    return open;
+    return socket;
   }
 
   private NftablesSocket openNftables() throws KernelException {
@@ -259,52 +265,53 @@ public final class NetNsSession implements AutoCloseable {
   }
 
   /**
-   * Requires that rules can be made here, for STATUS.
+   * Requires that the kernel has nf_tables and lets this process use it, for STATUS.
    *
-   * @throws CniException code 50 if they cannot
+   * @throws CniException code 50 if not
    */
   public void requireNftables() throws CniException {
-    Optional<String> why;
+    Optional<String> reason;
     try {
-      why = nftables().unavailabilityReason();
+      reason = nftables().unavailabilityReason();
     } catch (IOException e) {
-      why = Optional.of("nf_tables cannot be used: " + e.getMessage());
+      reason = Optional.of("nf_tables cannot be used: " + e.getMessage());
     }
-    if (why.isPresent()) {
-      throw new CniException(ErrorCode.NOT_AVAILABLE, why.get());
+    if (reason.isPresent()) {
+      throw new CniException(ErrorCode.NOT_AVAILABLE, reason.get());
     }
   }
 
   /**
-   * Does something on a thread that is in the namespace.
+   * Runs a task on a thread that is in the namespace, and waits for its result.
    *
-   * @throws E what the work throws
+   * @throws E what the task throws
    * @throws KernelException if the namespace cannot be entered
    */
-  public <T, E extends Exception> T callInside(NetNs.Task<T, E> work) throws E, KernelException {
-    return netns.isPresent() ? netns.get().call(work) : work.run();
+  public <T, E extends Exception> T callInside(NetNs.Task<T, E> task) throws E, KernelException {
+    return netns.isPresent() ? netns.get().call(task) : task.run();
   }
 
   /**
-   * Does something on a thread for which /sys shows the devices of the namespace.
+   * Runs a task on a thread that is in the namespace and has a /sys that shows its devices, and
+   * waits for its result.
    *
-   * @throws E what the work throws
+   * @throws E what the task throws
    * @throws KernelException if the namespace cannot be entered
    */
-  public <T, E extends Exception> T callWithPrivateSysfs(NetNs.Task<T, E> work)
+  public <T, E extends Exception> T callWithPrivateSysfs(NetNs.Task<T, E> task)
       throws E, KernelException {
-    return netns.isPresent() ? netns.get().callWithPrivateSysfs(work) : work.run();
+    return netns.isPresent() ? netns.get().callWithPrivateSysfs(task) : task.run();
   }
 
   /**
-   * Does something with the namespace's kernel parameters.
+   * Runs a task that reads or writes the namespace's sysctls, and waits for its end.
    *
-   * @throws IOException what the work throws, or if the namespace cannot be entered
+   * @throws IOException what the task throws, or if the namespace cannot be entered
    */
-  public void runSysctl(SysctlTask work) throws IOException {
+  public void runSysctl(SysctlTask task) throws IOException {
     this.<Boolean, IOException>callInside(
         () -> {
-          work.run(Sysctl.KERNEL);
+          task.run(Sysctl.KERNEL);
           return true;
         });
   }
@@ -315,7 +322,7 @@ public final class NetNsSession implements AutoCloseable {
       try {
         sysctlTask.join().rtnetlink().close();
       } catch (KernelException | RuntimeException | Error e) {
-        LOG.get().log(System.Logger.Level.DEBUG, "nothing was opened in " + netns(), e);
+        LOG.get().log(System.Logger.Level.DEBUG, "no socket was opened in " + netns(), e);
       }
     }
     if (rtnetlink != null) {
@@ -329,18 +336,19 @@ public final class NetNsSession implements AutoCloseable {
     netns.ifPresent(NetNs::close);
   }
 
-  private <S> void releaseOrClose(S socket, boolean whole, SocketPool<S> idle, Consumer<S> close) {
-    if (whole && hostIdentity.isPresent()) {
-      idle.release(hostIdentity.get(), socket);
+  private <S> void releaseOrClose(
+      S socket, boolean reusable, SocketPool<S> pool, Consumer<S> close) {
+    if (reusable && hostIdentity.isPresent()) {
+      pool.release(hostIdentity.get(), socket);
     } else {
       close.accept(socket);
     }
   }
 
-  /** What is done with kernel parameters. */
+  /** A task that reads or writes sysctls, on a thread in the namespace that they belong to. */
   @FunctionalInterface
   public interface SysctlTask {
-    /** Does it. */
+    /** Runs the task. */
     void run(Sysctl sysctl) throws IOException;
   }
 }

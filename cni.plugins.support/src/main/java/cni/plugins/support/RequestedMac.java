@@ -11,31 +11,34 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** The hardware address that is asked for by those who may (CONVENTIONS: {@code mac}). */
+/**
+ * The hardware address that the runtime, the user or the configuration requests for an interface
+ * (CONVENTIONS.md of the CNI specification: {@code mac}).
+ */
 public final class RequestedMac {
   private RequestedMac() {}
 
   /**
-   * That of an attachment: what the runtime wants counts most, then {@code args.cni}, then
-   * CNI_ARGS, then the plugin's configuration.
+   * Returns the first that is present of {@code runtimeConfig.mac}, {@code args.cni.mac}, MAC in
+   * CNI_ARGS and {@code mac} of the plugin's configuration.
    *
-   * @return lower case, with colons
-   * @throws CniException code 7 or 4 if one of them is something else
+   * @return in lower case with colons; empty if none is present
+   * @throws CniException code 7, or 4 for CNI_ARGS, if the value is not a unicast hardware address
    */
   public static Optional<String> of(AttachmentRequest request) throws CniException {
     PluginConfig config = request.config();
-    List<Optional<ConfigObject>> wishes = List.of(config.runtimeConfig(), config.args());
-    Optional<String> wish = of(wishes, request.attachment().args());
-    return wish.isPresent() ? wish : parse(config.view());
+    List<Optional<ConfigObject>> sections = List.of(config.runtimeConfig(), config.args());
+    Optional<String> requested = of(sections, request.attachment().args());
+    return requested.isPresent() ? requested : parse(config.view());
   }
 
   /**
-   * The first that is there: in the key {@code mac} of the sections, then as MAC in CNI_ARGS.
+   * Returns the first that is present of the key {@code mac} of each section and MAC in CNI_ARGS.
    *
-   * @param sections such as {@code runtimeConfig} and {@code args.cni}, most important first
+   * @param sections such as {@code runtimeConfig} and {@code args.cni}, in order of precedence
    * @param args CNI_ARGS
-   * @return lower case, with colons
-   * @throws CniException code 7 if a section has something else, code 4 if CNI_ARGS has
+   * @return in lower case with colons; empty if none is present
+   * @throws CniException code 7, or 4 for CNI_ARGS, if the value is not a unicast hardware address
    */
   public static Optional<String> of(List<Optional<ConfigObject>> sections, Map<String, String> args)
       throws CniException {
@@ -57,9 +60,10 @@ public final class RequestedMac {
   }
 
   /**
-   * That of the key {@code mac}.
+   * Reads the key {@code mac} of a section.
    *
-   * @throws CniException code 7 if it is something else
+   * @return in lower case with colons; empty if the key is absent
+   * @throws CniException code 7 if the value is not a unicast hardware address
    */
   public static Optional<String> parse(ConfigObject section) throws CniException {
     return section.parsed("mac", RequestedMac::normalize);

@@ -4,17 +4,18 @@ import cni.api.CniException;
 import cni.api.ConfigObject;
 import java.util.Optional;
 
-/** Where the rules of a plugin are, of the two places that the reference plugins know. */
+/** Where a plugin keeps its rules; the two backends of the reference plugins. */
 public enum RuleBackend {
-  /** In a table of the plugin's own. */
+  /** A table of the plugin's own. */
   NFTABLES,
-  /** In the tables that iptables keeps. */
+  /** The tables of iptables. */
   IPTABLES;
 
   /**
-   * Reads the key of a configuration that names one.
+   * Reads the key that names a backend.
    *
-   * @throws CniException code 7 if it names something else
+   * @return empty if the configuration does not have the key
+   * @throws CniException code 7 if the value is neither {@code nftables} nor {@code iptables}
    */
   public static Optional<RuleBackend> parse(ConfigObject config, String key) throws CniException {
     Optional<String> name = config.text(key);

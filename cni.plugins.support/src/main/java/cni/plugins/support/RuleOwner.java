@@ -12,8 +12,9 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /**
- * How rules and links on the host tell whom they belong to where names are too long for it: by
- * hashes, those of the reference plugins (pkg/utils and pkg/ip of containernetworking/plugins).
+ * Owner tags of rules and links on the host. Network and container names are too long for comments
+ * and link names; tags are hashes of them, computed as the reference plugins do (pkg/utils and
+ * pkg/ip of containernetworking/plugins).
  */
 public final class RuleOwner {
   private static final int HASH_LENGTH = 16;
@@ -21,7 +22,7 @@ public final class RuleOwner {
   private RuleOwner() {}
 
   /**
-   * A name of that length, of a prefix and as much of the text's SHA-512 in hexadecimal as fits.
+   * Returns a name made of a prefix and the hexadecimal SHA-512 of a text, truncated to a length.
    */
   public static String hashedName(int length, String prefix, String text) {
     try {
@@ -29,48 +30,51 @@ public final class RuleOwner {
           MessageDigest.getInstance("SHA-512").digest(text.getBytes(StandardCharsets.UTF_8));
       return (prefix + HexFormat.of().formatHex(hash)).substring(0, length);
     } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e); // every Java has it, at the latest from version 8
+      throw new IllegalStateException(e); // every JDK has SHA-512
     }
   }
 
-  /** What stands for a network; that of each of its attachments begins so. */
+  /** Returns the tag of a network, which is the prefix of the tags of its attachments. */
   public static String ofNetwork(String network) {
     return hashedName(HASH_LENGTH, "", network) + "-";
   }
 
-  /** What stands for an attachment to a network. */
+  /** Returns the tag of an attachment to a network. */
   public static String of(String network, AttachmentId id) {
     return ofNetwork(network)
         + hashedName(HASH_LENGTH, "", id.interfaceName() + ":" + id.containerId());
   }
 
-  /** Tells those that belong to the network and to none of the valid attachments. */
+  /**
+   * Returns a predicate for texts that start with the tag of an attachment to the network that is
+   * not valid.
+   */
   public static Predicate<String> stale(String network, Set<AttachmentId> valid) {
     String prefix = ofNetwork(network);
     Set<String> owners =
         valid.stream().map(id -> of(network, id)).collect(Collectors.toUnmodifiableSet());
     int length = prefix.length() + HASH_LENGTH;
-    return owner ->
-        owner.startsWith(prefix)
-            && owner.length() >= length
-            && !owners.contains(owner.substring(0, length));
+    return text ->
+        text.startsWith(prefix)
+            && text.length() >= length
+            && !owners.contains(text.substring(0, length));
   }
 
   /**
-   * Tells the comments, of those that name a container instead, that belong to the network and to
-   * the container of none of the valid attachments.
+   * Returns a predicate for comments that have the network's and the container's name instead of a
+   * tag, where the network is the given one and the container has no valid attachment.
    *
-   * @param comment the form of the comments, with the network and the container as its groups
+   * @param comment the pattern of the comments; group 1 is the network, group 2 the container
    */
   public static Predicate<String> staleContainer(
       Pattern comment, String network, Set<AttachmentId> valid) {
     Set<String> containers =
         valid.stream().map(AttachmentId::containerId).collect(Collectors.toUnmodifiableSet());
     return text -> {
-      Matcher words = comment.matcher(text);
-      return words.matches()
-          && words.group(1).equals(network)
-          && !containers.contains(words.group(2));
+      Matcher matcher = comment.matcher(text);
+      return matcher.matches()
+          && matcher.group(1).equals(network)
+          && !containers.contains(matcher.group(2));
     };
   }
 }

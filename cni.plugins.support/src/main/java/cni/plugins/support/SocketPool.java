@@ -15,15 +15,18 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 
 /**
- * Netlink sockets of host namespaces, which one operation leaves and the next one takes. Opening
- * one costs little. But whoever closes one of netfilter waits, up to 20 ms, until what has been
- * deleted in its namespace is out of use, and nobody else changes rules there meanwhile
- * (nft_rcv_nl_event in net/netfilter/nf_tables_api.c). So they are closed when nobody has used them
- * for a second.
+ * Idle netlink sockets of host namespaces, for reuse by the next operation. Opening one is cheap,
+ * but closing an nf_tables socket waits up to 20 ms, until objects deleted in its namespace are
+ * freed, and blocks other rule changes there meanwhile (nft_rcv_nl_event in
+ * net/netfilter/nf_tables_api.c). Sockets are therefore closed in the background, after one second
+ * without use.
+ *
+ * @param <S> the type of the sockets
  */
 final class SocketPool<S> {
   private static final long IDLE_TIMEOUT_NANOS = TimeUnit.SECONDS.toNanos(1);
 
+  /** After this time without a sweep its thread is presumed not to have started. */
   private static final long SWEEP_OVERDUE_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   private static final Executor SWEEPER =
@@ -35,19 +38,23 @@ final class SocketPool<S> {
   private final Map<NetNs.Identity, Deque<IdleSocket<S>>> byHost = new HashMap<>();
   private final Consumer<S> closer;
 
-  /** When the next sweep began to be waited for, System.nanoTime; meaningless without one. */
+  /** When the next sweep was scheduled, by System.nanoTime; only valid if one is scheduled. */
   private long sweepScheduledAt;
 
   private boolean sweepScheduled;
 
-  /** None yet. */
+  /**
+   * Creates an empty pool.
+   *
+   * @param closer closes a socket
+   */
   SocketPool(Consumer<S> close) {
     this.closer = close;
   }
 
   private record IdleSocket<S>(S socket, long idleSince) {}
 
-  /** The socket of that host that was used last, which belongs to the caller now. */
+  /** Removes and returns the most recently used socket of a host, or empty if there is none. */
   synchronized Optional<S> acquire(NetNs.Identity host) {
     Deque<IdleSocket<S>> idle = byHost.get(host);
     return idle == null
@@ -55,12 +62,11 @@ final class SocketPool<S> {
         : Optional.ofNullable(idle.poll()).map(IdleSocket::socket);
   }
 
-  /** Takes a socket back on which nothing is under way. */
+  /** Adds a socket on which no request is pending. */
   synchronized void release(NetNs.Identity host, S socket) {
     byHost
         .computeIfAbsent(host, it -> new ArrayDeque<>())
         .push(new IdleSocket<>(socket, System.nanoTime()));
-    // Long overdue: its thread could not be started.
     if (!sweepScheduled || System.nanoTime() - sweepScheduledAt > SWEEP_OVERDUE_NANOS) {
       scheduleSweep();
     }

@@ -14,24 +14,30 @@ import java.util.HexFormat;
 import java.util.Optional;
 import java.util.concurrent.ThreadLocalRandom;
 
-/** Pairs of interfaces of which one is in the container and the other on the host. */
+/**
+ * Veth pairs between a container and the host. The container's end is created inside the
+ * container's namespace ({@code IFLA_NET_NS_FD} in the peer's attributes): moving and renaming an
+ * interface afterwards would cost RCU grace periods.
+ */
 public final class VethPair {
   private static final int MAX_NAME_ATTEMPTS = 10;
 
   private VethPair() {}
 
   /**
-   * A name for an interface on the host that is most likely free, of the form that the reference
-   * plugins give: {@code veth} and eight hexadecimal digits.
+   * Returns a random name for the host's end, in the form of the reference plugins: {@code veth}
+   * and eight hexadecimal digits.
    */
   public static String randomName() {
     return "veth" + HexFormat.of().toHexDigits(ThreadLocalRandom.current().nextInt());
   }
 
   /**
-   * Deletes a pair by its end on the host, if that is still what a result says. It usually went
-   * with the container's namespace; by now another may have its name.
+   * Deletes a pair by its end on the host, unless it is gone: it is usually deleted with the
+   * container's namespace, and another interface may have its name by now. Only a veth with the
+   * hardware address of the result is deleted.
    *
+   * @param end the interface as a result lists it; ignored if it is not on the host
    * @throws IOException if the kernel refuses
    */
   public static void deleteByHostEnd(NetNsSession host, Result.Interface end) throws IOException {
@@ -45,12 +51,13 @@ public final class VethPair {
   }
 
   /**
-   * Makes a pair. The end on the host is up, the other has the attachment's name and is down.
+   * Creates a pair in one message. The host's end is up. The container's end has the attachment's
+   * name and is down: the kernel cannot set a peer up in the message that creates it (ENOTCONN).
    *
-   * @param mtu of both, 0 for the kernel's default
-   * @param master what the end on the host joins, 0 for nothing
-   * @param mac of the container's end; otherwise the kernel makes one up
-   * @return the name of the end on the host
+   * @param mtu of both ends in bytes, 0 for the kernel's default
+   * @param master the index of the bridge that the host's end becomes a port of, 0 for none
+   * @param mac the hardware address of the container's end; if empty the kernel chooses one
+   * @return the name of the host's end
    * @throws CniException code 4 if the container has an interface of that name
    * @throws IOException if the kernel refuses
    */
@@ -75,8 +82,8 @@ public final class VethPair {
         if (!e.is(Errno.EEXIST)) {
           throw e;
         }
-        boolean unlucky = host.rtnetlink().link(hostName).isPresent();
-        if (!unlucky || attempt == MAX_NAME_ATTEMPTS) {
+        boolean hostNameTaken = host.rtnetlink().link(hostName).isPresent();
+        if (!hostNameTaken || attempt == MAX_NAME_ATTEMPTS) {
           throw DuplicateInterfaceName.error(request.attachment(), e);
         }
       }

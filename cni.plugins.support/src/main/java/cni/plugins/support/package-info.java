@@ -1,6 +1,7 @@
 /**
- * What several plugins do to the namespaces of an attachment: open them, put a result's addresses
- * and routes on an interface, compare a result with what is there.
+ * Building blocks of the plugins: sessions in the container's and the host's namespace, veth pairs,
+ * configuration of an interface from a result, comparison of a result with the kernel, batched
+ * deletion, masquerading, delegation to the ipam plugin.
  */
 @NullMarked
 package cni.plugins.support;

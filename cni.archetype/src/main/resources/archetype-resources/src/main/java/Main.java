@@ -2,7 +2,7 @@ package ${package};
 
 import cni.exec.ServedPlugin;
 
-/** The plugin as an executable. */
+/** Entry point of the plugin as an executable. */
 final class Main {
   private Main() {}
 

@@ -13,14 +13,14 @@ import java.io.IOException;
 import java.util.Optional;
 
 /**
- * Writes a text on the container's interface, where {@code ip link} shows it: {@code "alias"} of
- * the configuration. It comes after the plugin that makes the interface.
+ * A chained plugin that sets the alias of the container's interface, which {@code ip link} shows, to
+ * the configuration's {@code "alias"}. It must follow the plugin that creates the interface.
  */
 public final class Plugin implements NetworkPlugin {
-  /** The longest text that the kernel takes, IFALIASZ of linux/if.h without its zero. */
-  private static final int LONGEST = 255;
+  /** IFALIASZ of linux/if.h without the terminating zero. */
+  private static final int MAX_LENGTH = 255;
 
-  /** The plugin as its host makes it. */
+  /** For ServiceLoader. */
   public Plugin() {}
 
   @Override
@@ -28,11 +28,15 @@ public final class Plugin implements NetworkPlugin {
     return "${artifactId}";
   }
 
-  /** The text; an error names the key and says what would be right. */
+  /**
+   * Reads the alias from a configuration.
+   *
+   * @throws CniException code 7 if it is not a string, or too long
+   */
   static String alias(PluginConfig config) throws CniException {
     String alias = config.view().nonEmpty("alias").orElse("attached by ${artifactId}");
-    if (alias.length() > LONGEST) {
-      throw config.view().invalid("alias", "must not be longer than " + LONGEST + " characters");
+    if (alias.length() > MAX_LENGTH) {
+      throw config.view().invalid("alias", "must not be longer than " + MAX_LENGTH + " characters");
     }
     return alias;
   }
@@ -47,24 +51,24 @@ public final class Plugin implements NetworkPlugin {
                 () ->
                     new CniException(
                         ErrorCode.INVALID_CONFIG,
-                        "prevResult is missing: ${artifactId} must follow a plugin that makes the"
+                        "prevResult is missing: ${artifactId} must follow a plugin that creates the"
                             + " interface"));
-    try (Namespace host = Namespace.ofHost(request.context());
-        Namespace sandbox = Namespace.ofContainer(request, host)) {
-      Link link = find(request, sandbox).orElseThrow(() -> missing(request));
-      sandbox.routing().execute(LinkRequests.setAlias(link.index(), alias));
+    try (NetNsSession host = NetNsSession.openHost(request.context());
+        NetNsSession container = NetNsSession.openContainer(request, host)) {
+      Link link = findLink(request, container).orElseThrow(() -> missingLink(request));
+      container.rtnetlink().execute(LinkRequests.setAlias(link.index(), alias));
     } catch (IOException e) {
-      throw Namespace.failure("writing the alias", e);
+      throw NetNsSession.failure("setting the alias", e);
     }
-    return previous; // it has not become another
+    return previous;
   }
 
   @Override
   public void check(AttachmentRequest request) throws CniException {
     String alias = alias(request.config());
-    try (Namespace host = Namespace.ofHost(request.context());
-        Namespace sandbox = Namespace.ofContainer(request, host)) {
-      Link link = find(request, sandbox).orElseThrow(() -> missing(request));
+    try (NetNsSession host = NetNsSession.openHost(request.context());
+        NetNsSession container = NetNsSession.openContainer(request, host)) {
+      Link link = findLink(request, container).orElseThrow(() -> missingLink(request));
       if (!link.alias().equals(alias)) {
         throw new CniException(
             ErrorCode.INTERNAL,
@@ -72,34 +76,34 @@ public final class Plugin implements NetworkPlugin {
                 .formatted(link.name(), link.alias(), alias));
       }
     } catch (IOException e) {
-      throw Namespace.failure("reading the alias", e);
+      throw NetNsSession.failure("reading the alias", e);
     }
   }
 
-  /** What is gone already is no error: no namespace, no interface, no previous result. */
+  /** Succeeds if the namespace, the interface or the previous result is missing. */
   @Override
   public void delete(AttachmentRequest request) throws CniException {
-    try (Namespace host = Namespace.ofHost(request.context())) {
-      Optional<Namespace> open = Namespace.ofContainerIfPresent(request, host);
-      if (open.isPresent()) {
-        try (Namespace sandbox = open.get()) {
-          Optional<Link> link = find(request, sandbox);
+    try (NetNsSession host = NetNsSession.openHost(request.context())) {
+      Optional<NetNsSession> session = NetNsSession.openContainerIfPresent(request, host);
+      if (session.isPresent()) {
+        try (NetNsSession container = session.get()) {
+          Optional<Link> link = findLink(request, container);
           if (link.isPresent()) {
-            sandbox.routing().execute(LinkRequests.setAlias(link.get().index(), ""));
+            container.rtnetlink().execute(LinkRequests.setAlias(link.get().index(), ""));
           }
         }
       }
     } catch (IOException e) {
-      throw Namespace.failure("removing the alias", e);
+      throw NetNsSession.failure("removing the alias", e);
     }
   }
 
-  private static Optional<Link> find(AttachmentRequest request, Namespace sandbox)
+  private static Optional<Link> findLink(AttachmentRequest request, NetNsSession container)
       throws IOException {
-    return sandbox.routing().link(request.attachment().interfaceName());
+    return container.rtnetlink().link(request.attachment().interfaceName());
   }
 
-  private static CniException missing(AttachmentRequest request) {
+  private static CniException missingLink(AttachmentRequest request) {
     return new CniException(
         ErrorCode.INVALID_CONFIG,
         "interface " + request.attachment().interfaceName() + " does not exist in the container");

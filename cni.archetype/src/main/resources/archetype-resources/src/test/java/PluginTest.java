@@ -10,21 +10,21 @@ import cni.api.Json;
 import cni.api.PluginConfig;
 import org.junit.jupiter.api.Test;
 
-/** What needs no kernel. */
+/** Unit tests, without the kernel. */
 class PluginTest {
-  private static PluginConfig config(String more) throws CniException {
-    String text = "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"type\": \"${artifactId}\"" + more + " }";
+  private static PluginConfig config(String moreKeys) throws CniException {
+    String text = "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"type\": \"${artifactId}\"" + moreKeys + " }";
     return PluginConfig.of(new ConfigObject(Json.parse(text, "test"), ""));
   }
 
   @Test
-  void theAliasIsConfigured() throws CniException {
+  void aliasIsReadFromTheConfigurationOrDefaults() throws CniException {
     assertEquals("blue", Plugin.alias(config(", \"alias\": \"blue\"")));
     assertTrue(Plugin.alias(config("")).contains("${artifactId}"));
   }
 
   @Test
-  void aBadAliasIsNamed() throws CniException {
+  void invalidAliasIsRefusedWithItsKey() throws CniException {
     PluginConfig wrong = config(", \"alias\": 7");
     CniException e = assertThrows(CniException.class, () -> Plugin.alias(wrong));
     assertEquals(7, e.code());

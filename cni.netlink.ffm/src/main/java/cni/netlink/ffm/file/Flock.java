@@ -9,9 +9,9 @@ import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 
 /**
- * A lock on a file by flock(2), the kind that the Go plugins take. An exclusive one excludes every
- * other open of the file, in this process as in others; shared ones exclude the exclusive. Java's
- * own file locks are of another kind and exclude neither.
+ * A lock on a file by flock(2), as the Go plugins use it. It belongs to one open of the file: an
+ * exclusive lock excludes all others, within this process as well. {@link
+ * java.nio.channels.FileLock} is a POSIX lock of fcntl(2), which flock(2) does not respect.
  */
 public final class Flock implements AutoCloseable {
   private static final long INITIAL_BACKOFF_NANOS = TimeUnit.MICROSECONDS.toNanos(50);
@@ -24,35 +24,34 @@ public final class Flock implements AutoCloseable {
   }
 
   /**
-   * Creates the file if need be (a directory will do, too) and waits until it is locked for this
-   * holder alone.
+   * Locks a file exclusively. A missing file is created, with mode 0600; it may be a directory.
    *
-   * @param patience how long to wait at most
-   * @throws KernelException EAGAIN if someone else kept it for that long; otherwise what opening
-   *     the file answered
+   * @param timeout how long to wait for the lock
+   * @throws KernelException EAGAIN if the lock is held elsewhere until the timeout; any error of
+   *     open(2)
    * @throws InterruptedException if the thread is interrupted while it waits
    */
-  public static Flock acquire(Path file, Duration patience)
+  public static Flock acquire(Path file, Duration timeout)
       throws KernelException, InterruptedException {
-    return acquire(file, Libc.LOCK_EX, patience);
+    return acquire(file, Libc.LOCK_EX, timeout);
   }
 
   /**
-   * As {@link #acquire}, together with others that lock it this way.
+   * Locks a file as {@link #acquire} does, but shared with other shared locks.
    *
    * @throws KernelException as {@link #acquire}
    * @throws InterruptedException if the thread is interrupted while it waits
    */
-  public static Flock acquireShared(Path file, Duration patience)
+  public static Flock acquireShared(Path file, Duration timeout)
       throws KernelException, InterruptedException {
-    return acquire(file, Libc.LOCK_SH, patience);
+    return acquire(file, Libc.LOCK_SH, timeout);
   }
 
-  private static Flock acquire(Path file, int operation, Duration patience)
+  private static Flock acquire(Path file, int operation, Duration timeout)
       throws KernelException, InterruptedException {
     var descriptor = new Descriptor(open(file.toString()));
     try {
-      waitForLock(descriptor, operation, System.nanoTime() + patience.toNanos());
+      waitForLock(descriptor, operation, System.nanoTime() + timeout.toNanos());
       return new Flock(descriptor);
     } catch (KernelException | InterruptedException | RuntimeException e) {
       descriptor.close();
@@ -72,11 +71,8 @@ public final class Flock implements AutoCloseable {
     }
   }
 
-  /**
-   * A thread that blocks inside flock(2) could not be interrupted, so it asks again after pauses
-   * that grow.
-   */
-  private static void waitForLock(Descriptor descriptor, int operation, long end)
+  /** Polls with exponential backoff: a thread that blocks in flock(2) cannot be interrupted. */
+  private static void waitForLock(Descriptor descriptor, int operation, long deadline)
       throws KernelException, InterruptedException {
     long pause = INITIAL_BACKOFF_NANOS;
     while (true) {
@@ -85,7 +81,7 @@ public final class Flock implements AutoCloseable {
         return;
       } catch (KernelException e) {
         boolean busy = e.is(Errno.EAGAIN) || e.is(Errno.EINTR);
-        if (!busy || System.nanoTime() - end >= 0) {
+        if (!busy || System.nanoTime() - deadline >= 0) {
           throw e;
         }
       }
@@ -94,7 +90,7 @@ public final class Flock implements AutoCloseable {
     }
   }
 
-  /** Gives the lock back. */
+  /** Releases the lock. */
   @Override
   public void close() {
     descriptor.close();

@@ -15,10 +15,10 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * Tells which files of a directory have changed, inotify(7): those created, removed, renamed or
- * written to, by whatever process. A change is known here as soon as the call that made it has
- * returned, so whoever holds a lock that the others keep to misses nothing. For one thread at a
- * time.
+ * Reports which files of a directory were created, removed, renamed or written to by any process,
+ * inotify(7). The kernel queues a change before the system call that made it returns; a caller that
+ * holds the lock under which all processes change the directory therefore misses nothing. Not
+ * thread-safe.
  */
 public final class InotifyWatch implements AutoCloseable {
   // sys/inotify.h
@@ -44,7 +44,7 @@ public final class InotifyWatch implements AutoCloseable {
           | IN_MOVE_SELF
           | IN_ONLYDIR;
 
-  /** What means that not every change has been or will be told. */
+  /** Events after which some changes are or will be unknown. */
   private static final int LOSS_EVENTS =
       IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_Q_OVERFLOW | IN_IGNORED;
 
@@ -64,10 +64,10 @@ public final class InotifyWatch implements AutoCloseable {
   }
 
   /**
-   * Begins to watch a directory.
+   * Starts to watch a directory.
    *
-   * @throws KernelException ENOENT if there is none, ENOTDIR if it is something else, EMFILE or
-   *     ENOSPC if this user watches as much as the kernel allows (fs.inotify.*)
+   * @throws KernelException ENOENT if it does not exist, ENOTDIR if it is not a directory, EMFILE
+   *     or ENOSPC if the user has reached a limit of the sysctls fs.inotify.*
    */
   public static InotifyWatch open(Path directory) throws KernelException {
     int flags = Libc.O_NONBLOCK | Libc.O_CLOEXEC; // the same as IN_NONBLOCK and IN_CLOEXEC
@@ -82,11 +82,12 @@ public final class InotifyWatch implements AutoCloseable {
   }
 
   /**
-   * The names of the files that have changed since this was asked the last time.
+   * Returns the names of the files that have changed since the previous call, or since {@link
+   * #open}.
    *
-   * @return absent if not all of them are known, now and for ever after: the directory was removed
-   *     or renamed, or there were too many changes
-   * @throws IOException if they cannot be read
+   * @return empty, from then on for every call, if changes are unknown: the directory was removed
+   *     or renamed, or its queue overflowed
+   * @throws IOException if the events cannot be read
    */
   public Optional<Set<String>> pollChanges() throws IOException {
     Set<String> names = new HashSet<>();
@@ -99,7 +100,7 @@ public final class InotifyWatch implements AutoCloseable {
         }
         addNames(buffer.asSlice(0, length), names);
         if (!changesLost && length <= BUFFER_SIZE - MAX_EVENT) {
-          return Optional.of(names); // what would have fitted was not there
+          return Optional.of(names); // another event would have fitted: the queue is empty
         }
       }
     }
@@ -112,10 +113,10 @@ public final class InotifyWatch implements AutoCloseable {
       changesLost |= (events.get(JAVA_INT, at + 4) & LOSS_EVENTS) != 0;
       long length = Integer.toUnsignedLong(events.get(JAVA_INT, at + 12));
       if (length > events.byteSize() - at - EVENT_HEADER) {
-        throw new MalformedMessageException("an event of inotify has a name of " + length);
+        throw new MalformedMessageException("an inotify event has a name of " + length + " bytes");
       }
       if (length > 0) {
-        names.add(events.asSlice(at + EVENT_HEADER, length).getString(0)); // filled up with zeros
+        names.add(events.asSlice(at + EVENT_HEADER, length).getString(0)); // padded with zeros
       }
       at += EVENT_HEADER + length;
     }

@@ -12,39 +12,41 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 
 /**
- * Kernel parameters, as sysctl(8) reads and sets them. Those below {@code net} belong to the
- * network namespace of the thread that touches them: use this inside {@link NetNs#call} for any but
- * one's own.
+ * Kernel parameters, sysctl(8). Those below {@code net} belong to the network namespace of the
+ * calling thread: for another namespace use this inside {@link NetNs#call}.
  *
- * @param root /proc/sys, or what stands for it in a test
+ * <p>A key is the path below /proc/sys, with slashes, since an interface's name may contain dots:
+ * {@code net/ipv4/conf/eth0.5/arp_notify}.
+ *
+ * @param root /proc/sys, or a directory that replaces it in a test
  */
 public record Sysctl(Path root) {
-  /** Nearly every value is shorter than this, in bytes. */
+  /** Bytes; nearly every value is shorter. */
   private static final int TYPICAL_LENGTH = 256;
 
-  /** Lists of ports, which are the longest, stay below this. */
+  /** Bytes; the longest values, lists of ports, are shorter. */
   private static final int MAX_LENGTH = 1 << 20;
 
-  /** The running kernel's. */
+  /** The parameters of the running kernel. */
   public static final Sysctl KERNEL = new Sysctl(Path.of("/proc/sys"));
 
   /**
-   * Reads a parameter.
+   * Returns the value of a parameter, without surrounding white space.
    *
-   * @param key its path below /proc/sys, with slashes, so that an interface's name may have dots:
-   *     {@code net/ipv4/conf/eth0/arp_notify}
-   * @throws IOException if there is no such parameter or it cannot be read
+   * @throws NoSuchFileException if there is no such parameter
+   * @throws IOException if it cannot be read
+   * @throws IllegalArgumentException if the key leads out of the root
    */
   public String get(String key) throws IOException {
-    // In one read: the kernel tells a number only to a read from the start, so that one of a single
-    // byte, with which Files.readString begins, would get its first digit and then the end.
+    // In one read: the kernel returns a number only to a read at offset 0 (proc_dointvec), so after
+    // the read of a single byte that Files.readString starts with, the other digits are lost.
     String value = read(file(key), TYPICAL_LENGTH);
     return value.length() < TYPICAL_LENGTH ? value.strip() : read(file(key), MAX_LENGTH).strip();
   }
 
-  private static String read(Path file, int atMost) throws IOException {
+  private static String read(Path file, int limit) throws IOException {
     try (InputStream in = Files.newInputStream(file)) {
-      byte[] value = new byte[atMost];
+      byte[] value = new byte[limit];
       int length = in.read(value);
       return length < 0 ? "" : new String(value, 0, length, StandardCharsets.UTF_8);
     }
@@ -53,22 +55,24 @@ public record Sysctl(Path root) {
   /**
    * Sets a parameter.
    *
-   * @throws IOException if there is no such parameter or the kernel does not take the value
+   * @throws NoSuchFileException if there is no such parameter
+   * @throws IOException if the kernel rejects the value, or /proc/sys is read-only
+   * @throws IllegalArgumentException if the key leads out of the root
    */
   public void set(String key, String value) throws IOException {
-    // In one write: each is a value of its own for the kernel.
+    // In one write: the kernel takes each write for a complete value.
     try (SeekableByteChannel channel = Files.newByteChannel(file(key), StandardOpenOption.WRITE)) {
       ByteBuffer bytes = StandardCharsets.UTF_8.encode(value);
       int length = bytes.remaining();
       if (channel.write(bytes) != length) {
-        throw new IOException(file(key) + " took a part of the value only");
+        throw new IOException(file(key) + " accepted only a part of the value");
       }
     }
   }
 
   /**
-   * Sets a parameter unless it has that value already, so that it also works where /proc/sys is
-   * read-only and all is well.
+   * Sets a parameter unless it has the value already: where /proc/sys is read-only, this succeeds
+   * if there is nothing to change.
    *
    * @throws IOException as {@link #get} and {@link #set}
    */
@@ -79,8 +83,8 @@ public record Sysctl(Path root) {
   }
 
   /**
-   * As {@link #ensure}, for a parameter that most likely has another value: it is written without
-   * being read first.
+   * Has the effect of {@link #ensure}, but writes first and reads only if that fails: faster for a
+   * parameter that most likely has another value.
    *
    * @throws IOException as {@link #get} and {@link #set}
    */

@@ -1,4 +1,4 @@
-/** Files that the kernel gives a meaning: flock(2), inotify(7) and sysctls. */
+/** Files with a special meaning to the kernel: flock(2), inotify(7) and sysctls. */
 @NullMarked
 package cni.netlink.ffm.file;
 

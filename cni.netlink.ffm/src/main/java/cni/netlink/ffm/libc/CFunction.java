@@ -1,32 +1,41 @@
 package cni.netlink.ffm.libc;
 
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import cni.netlink.ffm.KernelException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.StructLayout;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.util.Optional;
 import java.util.Set;
 
 /**
- * A function of the C library that takes integers and pointers, six at most.
+ * A function of the C library with at most six integer or pointer parameters.
  *
- * <p>All of them are called by one method handle, with words for arguments and a word for the
- * result: for each signature of its own the JDK would spin classes, several milliseconds each, and
- * there are dozens. Integer arguments take a register each, whatever their width, and the callee
- * looks at as much of it as it declares; those that it does not declare it does not look at. Of a
- * result that is an {@code int} only the lower half has a meaning.
+ * <p>All functions share one method handle, which passes six 64-bit words and returns one: for each
+ * distinct signature the JDK spins classes, which costs several milliseconds at start-up, and there
+ * are dozens of signatures. The C calling conventions of 64-bit Linux allow it: each integer or
+ * pointer argument has a register of its own whatever its width, and a function reads only the
+ * registers, and of them only the bits, that it declares. Unused arguments are passed as 0.
  *
- * @param address where it is
+ * @param address the entry point
+ * @param returnsInt whether the function returns an {@code int}, so that only the lower half of the
+ *     result register is defined; otherwise it returns a {@code long} or a pointer
  */
-@SuppressWarnings("restricted") // calling foreign functions is what this class is for
-record CFunction(MemorySegment address) {
+@SuppressWarnings("restricted") // calling foreign functions is the purpose of this class
+record CFunction(MemorySegment address, boolean returnsInt) {
+  /** What a call needs to capture errno; on Linux it has no other member. */
+  static final StructLayout ERRNO = Linker.Option.captureStateLayout();
+
   private static final Linker LINKER = Linker.nativeLinker();
   private static final SymbolLookup LIBC = LINKER.defaultLookup();
 
-  /** Where an argument that is declared as "..." goes to the same register as any other. */
+  /** Architectures on which a variadic integer argument is passed as any other argument. */
   private static final Set<String> REGISTER_VARIADIC = Set.of("amd64", "aarch64", "riscv64");
 
   private static final FunctionDescriptor SIX_WORDS_TO_WORD =
@@ -42,34 +51,99 @@ record CFunction(MemorySegment address) {
         : LINKER.downcallHandle(SIX_WORDS_TO_WORD, errno, Linker.Option.firstVariadicArg(1));
   }
 
-  static CFunction of(String name) {
-    return new CFunction(LIBC.findOrThrow(name));
+  /** Looks up a function that returns an {@code int}. */
+  static CFunction returningInt(String name) {
+    return new CFunction(LIBC.findOrThrow(name), true);
   }
 
-  /** Absent if this C library has no such function. */
+  /** Looks up a function that returns a {@code long}, a {@code ssize_t} or a pointer. */
+  static CFunction returningLong(String name) {
+    return new CFunction(LIBC.findOrThrow(name), false);
+  }
+
+  /** Looks up a function that returns an {@code int}; empty if this C library does not have it. */
   static Optional<CFunction> find(String name) {
-    return LIBC.find(name).map(CFunction::new);
+    Optional<MemorySegment> address = LIBC.find(name);
+    return address.isEmpty() ? Optional.empty() : Optional.of(new CFunction(address.get(), true));
   }
 
   /**
-   * Calls it.
+   * Returns the address of a segment, to be passed as a pointer. The caller keeps the segment alive
+   * until the function has returned.
    *
-   * @param state where errno is put
-   * @throws Throwable what a method handle is declared to throw
+   * @throws IllegalArgumentException if the segment is on the Java heap: its address is an offset
+   *     into an array, which C would take for a pointer
    */
-  long call(MemorySegment state, long a, long b, long c, long d, long e, long f) throws Throwable {
-    return (long) CALL.invokeExact(address, state, a, b, c, d, e, f);
+  static long pointer(MemorySegment segment) {
+    if (!segment.isNative()) {
+      throw new IllegalArgumentException("a heap segment has no address that C can use");
+    }
+    return segment.address();
   }
 
-  long call(MemorySegment state, long a, long b, long c) throws Throwable {
-    return call(state, a, b, c, 0, 0, 0);
+  /** Returns the errno that the last call with this segment has captured. */
+  static int errno(MemorySegment captured) {
+    return captured.get(JAVA_INT, 0);
   }
 
-  long call(MemorySegment state, long a, long b) throws Throwable {
-    return call(state, a, b, 0);
+  /**
+   * Calls the function and returns its result, whether or not that means an error.
+   *
+   * @param errno a segment of layout {@link #ERRNO}, which receives errno
+   */
+  long call(MemorySegment errno, long a, long b, long c, long d, long e, long f) {
+    long result;
+    try {
+      result = (long) CALL.invokeExact(address, errno, a, b, c, d, e, f);
+    } catch (Throwable t) { // a downcall throws nothing of its own
+      throw t instanceof Error error ? error : new AssertionError(t);
+    }
+    return returnsInt ? (int) result : result;
   }
 
-  long call(MemorySegment state, long a) throws Throwable {
-    return call(state, a, 0);
+  long call(MemorySegment errno, long a, long b, long c) {
+    return call(errno, a, b, c, 0, 0, 0);
+  }
+
+  /**
+   * Calls a function that returns a negative number if it fails.
+   *
+   * @param arena where errno is captured, which spares a caller that has an arena another one
+   * @param operation what the message of the exception begins with
+   * @return the result, zero or positive
+   * @throws KernelException with the errno of this very call, if the result is negative
+   */
+  long invoke(Arena arena, String operation, long a, long b, long c, long d, long e, long f)
+      throws KernelException {
+    MemorySegment errno = arena.allocate(ERRNO);
+    long result = call(errno, a, b, c, d, e, f);
+    if (result < 0) {
+      throw new KernelException(errno(errno), operation);
+    }
+    return result;
+  }
+
+  long invoke(Arena arena, String operation, long a, long b, long c) throws KernelException {
+    return invoke(arena, operation, a, b, c, 0, 0, 0);
+  }
+
+  /** As the other {@code invoke}, for a call whose arguments need no arena. */
+  long invoke(String operation, long a, long b, long c, long d, long e, long f)
+      throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      return invoke(arena, operation, a, b, c, d, e, f);
+    }
+  }
+
+  long invoke(String operation, long a, long b, long c) throws KernelException {
+    return invoke(operation, a, b, c, 0, 0, 0);
+  }
+
+  long invoke(String operation, long a, long b) throws KernelException {
+    return invoke(operation, a, b, 0);
+  }
+
+  long invoke(String operation, long a) throws KernelException {
+    return invoke(operation, a, 0);
   }
 }

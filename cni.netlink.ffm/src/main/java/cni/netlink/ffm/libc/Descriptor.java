@@ -2,20 +2,24 @@ package cni.netlink.ffm.libc;
 
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** An open file descriptor, closed at most once. */
+/**
+ * An open file descriptor, closed at most once: closing it again does not close another file that
+ * has the same number by then.
+ */
 public final class Descriptor implements AutoCloseable {
   private static final int CLOSED = -1;
 
   private final AtomicInteger fd;
 
+  /** Takes ownership of an open descriptor. */
   public Descriptor(int fd) {
     this.fd = new AtomicInteger(fd);
   }
 
   /**
-   * The number.
+   * Returns the descriptor's number.
    *
-   * @throws IllegalStateException once it has been closed
+   * @throws IllegalStateException if it has been closed
    */
   public int fd() {
     int number = fd.get();

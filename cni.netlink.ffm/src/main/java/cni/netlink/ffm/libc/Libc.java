@@ -1,29 +1,25 @@
 package cni.netlink.ffm.libc;
 
+import static cni.netlink.ffm.libc.CFunction.pointer;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
 import java.lang.foreign.Arena;
-import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.StructLayout;
+import java.time.Duration;
 
-/**
- * The functions of the C library that this module needs. Each returns what the C function returns,
- * or throws with the errno of that very call.
- */
-@SuppressWarnings("restricted")
-public // calling foreign functions is what this class is for
-final class Libc {
+/** Files, namespaces, mounts, locks, sockets and inotify; see the package for what they share. */
+public final class Libc {
   // fcntl.h
-  static final int AT_EMPTY_PATH = 0x1000;
   public static final int O_RDONLY = 0;
+  public static final int O_RDWR = 2;
   public static final int O_CREAT = 0x40;
   public static final int O_EXCL = 0x80;
   public static final int O_NONBLOCK = 0x800;
   public static final int O_CLOEXEC = 0x80000;
+  private static final int AT_EMPTY_PATH = 0x1000;
   // sched.h
   public static final int CLONE_NEWNS = 0x00020000;
   public static final int CLONE_NEWNET = 0x40000000;
@@ -37,145 +33,103 @@ final class Libc {
   public static final int LOCK_SH = 1;
   public static final int LOCK_EX = 2;
   public static final int LOCK_NB = 4;
+  // sys/socket.h
+  public static final int SOCK_DGRAM = 2;
+  public static final int SOCK_RAW = 3;
+  public static final int SOCK_CLOEXEC = 0x80000;
+  public static final int SOL_SOCKET = 1;
+  public static final int MSG_TRUNC = 0x20;
+  public static final int MSG_DONTWAIT = 0x40;
+  private static final int SO_RCVTIMEO = 20;
   // sys/stat.h: struct statx
-  static final int STATX_INO = 0x100;
-  static final int STATX_SIZE = 256;
-  static final int STATX_INO_OFFSET = 32;
-  static final int STATX_DEV_MAJOR_OFFSET = 136;
+  private static final int STATX_INO = 0x100;
+  private static final int STATX_SIZE = 256;
+  private static final int STATX_INO_OFFSET = 32;
+  private static final int STATX_DEV_MAJOR_OFFSET = 136;
 
-  static final StructLayout STATE = Linker.Option.captureStateLayout();
+  private static final int MAX_ERROR_TEXT = 256;
 
-  /** Where errno is in it: on Linux it has nothing else. */
-  private static final long ERRNO_OFFSET = 0;
-
-  private static final CFunction OPEN = CFunction.of("open");
-  private static final CFunction CLOSE = CFunction.of("close");
-  private static final CFunction DUP2 = CFunction.of("dup2");
-  private static final CFunction SETNS = CFunction.of("setns");
-  private static final CFunction UNSHARE = CFunction.of("unshare");
-  private static final CFunction IOCTL = CFunction.of("ioctl");
-  private static final CFunction STATX = CFunction.of("statx");
-  private static final CFunction MOUNT = CFunction.of("mount");
-  private static final CFunction UMOUNT2 = CFunction.of("umount2");
-  private static final CFunction FLOCK = CFunction.of("flock");
-  private static final CFunction SOCKET = CFunction.of("socket");
-  private static final CFunction BIND = CFunction.of("bind");
-  private static final CFunction GETSOCKNAME = CFunction.of("getsockname");
-  private static final CFunction SETSOCKOPT = CFunction.of("setsockopt");
-  private static final CFunction SENDTO = CFunction.of("sendto");
-  private static final CFunction RECVFROM = CFunction.of("recvfrom");
-  private static final CFunction READ = CFunction.of("read");
-  private static final CFunction INOTIFY_INIT1 = CFunction.of("inotify_init1");
-  private static final CFunction INOTIFY_ADD_WATCH = CFunction.of("inotify_add_watch");
-  private static final CFunction STRERROR = CFunction.of("strerror_r");
+  private static final CFunction OPEN = CFunction.returningInt("open");
+  private static final CFunction CLOSE = CFunction.returningInt("close");
+  private static final CFunction DUP2 = CFunction.returningInt("dup2");
+  private static final CFunction SETNS = CFunction.returningInt("setns");
+  private static final CFunction UNSHARE = CFunction.returningInt("unshare");
+  private static final CFunction IOCTL = CFunction.returningInt("ioctl");
+  private static final CFunction STATX = CFunction.returningInt("statx");
+  private static final CFunction MOUNT = CFunction.returningInt("mount");
+  private static final CFunction UMOUNT2 = CFunction.returningInt("umount2");
+  private static final CFunction FLOCK = CFunction.returningInt("flock");
+  private static final CFunction SOCKET = CFunction.returningInt("socket");
+  private static final CFunction BIND = CFunction.returningInt("bind");
+  private static final CFunction GETSOCKNAME = CFunction.returningInt("getsockname");
+  private static final CFunction SETSOCKOPT = CFunction.returningInt("setsockopt");
+  private static final CFunction SENDTO = CFunction.returningLong("sendto");
+  private static final CFunction RECVFROM = CFunction.returningLong("recvfrom");
+  private static final CFunction READ = CFunction.returningLong("read");
+  private static final CFunction INOTIFY_INIT1 = CFunction.returningInt("inotify_init1");
+  private static final CFunction INOTIFY_ADD_WATCH = CFunction.returningInt("inotify_add_watch");
+  private static final CFunction STRERROR_R = CFunction.returningLong("strerror_r");
 
   private Libc() {}
 
   /** open(2). */
   public static int open(String path, int flags, int mode) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(STATE);
-      int fd = (int) OPEN.call(state, arena.allocateFrom(path).address(), flags, mode);
-      return check(fd, state, "open " + path);
-    } catch (Throwable t) {
-      throw failure(t);
+      long name = pointer(arena.allocateFrom(path));
+      return (int) OPEN.invoke(arena, "open " + path, name, flags, mode);
     }
   }
 
-  /** close(2). The descriptor is gone afterwards whatever the answer, so there is none. */
+  /** close(2). Errors are ignored: Linux releases the descriptor whatever it returns. */
   public static void close(int fd) {
     try (Arena arena = Arena.ofConfined()) {
-      long ignored = CLOSE.call(arena.allocate(STATE), fd);
-    } catch (Throwable t) {
-      throw new AssertionError(t);
+      long _ = CLOSE.call(arena.allocate(CFunction.ERRNO), fd, 0, 0);
     }
   }
 
   /** dup2(2). */
-  public static void dup2(int fd, int number) throws KernelException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(STATE);
-      check((int) DUP2.call(state, fd, number), state, "dup2");
-    } catch (Throwable t) {
-      throw failure(t);
-    }
+  public static void dup2(int fd, int newFd) throws KernelException {
+    DUP2.invoke("dup2", fd, newFd);
   }
 
   /** setns(2), for a network namespace. */
   public static void setns(int fd) throws KernelException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(STATE);
-      check((int) SETNS.call(state, fd, CLONE_NEWNET), state, "setns to a network namespace");
-    } catch (Throwable t) {
-      throw failure(t);
-    }
+    SETNS.invoke("setns to a network namespace", fd, CLONE_NEWNET);
   }
 
   /** unshare(2). */
   public static void unshare(int flags) throws KernelException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(STATE);
-      check((int) UNSHARE.call(state, flags), state, "unshare");
-    } catch (Throwable t) {
-      throw failure(t);
-    }
+    UNSHARE.invoke("unshare", flags);
   }
 
-  /** ioctl(2) for requests without an argument. */
-  public static int ioctl(int fd, long request, String what) throws KernelException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(STATE);
-      return check((int) IOCTL.call(state, fd, request), state, what);
-    } catch (Throwable t) {
-      throw failure(t);
-    }
-  }
-
-  /** ioctl(2) for requests whose argument is a structure. */
-  public static void ioctl(int fd, long request, MemorySegment argument, String what)
+  /**
+   * ioctl(2), for a request whose argument is a number; 0 if it has none.
+   *
+   * @param operation what the message of an exception begins with
+   */
+  public static int ioctl(int fd, long request, long argument, String operation)
       throws KernelException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(STATE);
-      check((int) IOCTL.call(state, fd, request, argument.address()), state, what);
-    } catch (Throwable t) {
-      throw failure(t);
-    }
+    return (int) IOCTL.invoke(operation, fd, request, argument);
   }
 
-  /** ioctl(2) for requests whose argument is a number. */
-  public static void ioctl(int fd, long request, long argument, String what)
+  /** ioctl(2), for a request whose argument is a structure. */
+  public static void ioctl(int fd, long request, MemorySegment argument, String operation)
       throws KernelException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(STATE);
-      check((int) IOCTL.call(state, fd, request, argument), state, what);
-    } catch (Throwable t) {
-      throw failure(t);
-    }
+    IOCTL.invoke(operation, fd, request, pointer(argument));
   }
 
-  /** statx(2) of an open descriptor: device major, device minor, inode. */
+  /** statx(2) of an open descriptor: the major and minor number of the device, and the inode. */
   public static long[] statx(int fd) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(STATE);
       MemorySegment statx = arena.allocate(STATX_SIZE, 8);
-      int answer =
-          (int)
-              STATX.call(
-                  state,
-                  fd,
-                  arena.allocateFrom("").address(),
-                  AT_EMPTY_PATH,
-                  STATX_INO,
-                  statx.address(),
-                  0);
-      check(answer, state, "statx");
+      long emptyPath = pointer(arena.allocateFrom(""));
+      STATX.invoke(
+          arena, "statx", fd, emptyPath, AT_EMPTY_PATH, STATX_INO, pointer(statx), /* unused */ 0);
       return new long[] {
         statx.get(JAVA_INT, STATX_DEV_MAJOR_OFFSET),
         statx.get(JAVA_INT, STATX_DEV_MAJOR_OFFSET + 4),
         statx.get(JAVA_LONG, STATX_INO_OFFSET)
       };
-    } catch (Throwable t) {
-      throw failure(t);
     }
   }
 
@@ -183,202 +137,149 @@ final class Libc {
   public static void mount(String source, String target, String type, long flags)
       throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(STATE);
-      int answer =
-          (int)
-              MOUNT.call(
-                  state,
-                  arena.allocateFrom(source).address(),
-                  arena.allocateFrom(target).address(),
-                  arena.allocateFrom(type).address(),
-                  flags,
-                  0,
-                  0);
-      check(answer, state, "mount on " + target);
-    } catch (Throwable t) {
-      throw failure(t);
+      long from = pointer(arena.allocateFrom(source));
+      long onto = pointer(arena.allocateFrom(target));
+      long fstype = pointer(arena.allocateFrom(type));
+      MOUNT.invoke(arena, "mount on " + target, from, onto, fstype, flags, 0, 0);
     }
   }
 
   /** umount2(2). */
   public static void umount2(String target, int flags) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(STATE);
-      int answer = (int) UMOUNT2.call(state, arena.allocateFrom(target).address(), flags);
-      check(answer, state, "unmount " + target);
-    } catch (Throwable t) {
-      throw failure(t);
+      UMOUNT2.invoke(arena, "unmount " + target, pointer(arena.allocateFrom(target)), flags, 0);
     }
   }
 
   /** flock(2). */
   public static void flock(int fd, int operation) throws KernelException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(STATE);
-      check((int) FLOCK.call(state, fd, operation), state, "flock");
-    } catch (Throwable t) {
-      throw failure(t);
-    }
+    FLOCK.invoke("flock", fd, operation);
   }
 
   /** socket(2). */
   public static int socket(int domain, int type, int protocol) throws KernelException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(STATE);
-      return check((int) SOCKET.call(state, domain, type, protocol), state, "socket");
-    } catch (Throwable t) {
-      throw failure(t);
-    }
+    return (int) SOCKET.invoke("socket", domain, type, protocol);
   }
 
   /** bind(2). */
   public static void bind(int fd, MemorySegment address) throws KernelException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(STATE);
-      check((int) BIND.call(state, fd, address.address(), address.byteSize()), state, "bind");
-    } catch (Throwable t) {
-      throw failure(t);
-    }
+    BIND.invoke("bind", fd, pointer(address), address.byteSize());
   }
 
-  /** getsockname(2), into a segment of the right size. */
+  /** getsockname(2), into a segment of the size that this family's addresses have. */
   public static void getsockname(int fd, MemorySegment address) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(STATE);
       MemorySegment length = arena.allocateFrom(JAVA_INT, (int) address.byteSize());
-      check(
-          (int) GETSOCKNAME.call(state, fd, address.address(), length.address()),
-          state,
-          "getsockname");
-    } catch (Throwable t) {
-      throw failure(t);
+      GETSOCKNAME.invoke(arena, "getsockname", fd, pointer(address), pointer(length));
     }
   }
 
-  /** setsockopt(2). */
+  /** setsockopt(2), for an option whose value is a structure. */
   public static void setsockopt(int fd, int level, int option, MemorySegment value)
       throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(STATE);
-      int answer =
-          (int) SETSOCKOPT.call(state, fd, level, option, value.address(), value.byteSize(), 0);
-      check(answer, state, "setsockopt");
-    } catch (Throwable t) {
-      throw failure(t);
+      setsockopt(arena, fd, level, option, value);
     }
   }
 
-  /** sendto(2), without address. */
-  public static long sendto(int fd, MemorySegment data) throws KernelException {
-    return sendto(fd, data, MemorySegment.NULL);
-  }
-
-  /** sendto(2). */
-  public static long sendto(int fd, MemorySegment data, MemorySegment address)
-      throws KernelException {
+  /** setsockopt(2), for an option whose value is an {@code int}. */
+  public static void setsockopt(int fd, int level, int option, int value) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(STATE);
-      long to = address.address();
-      long sent =
-          SENDTO.call(state, fd, data.address(), data.byteSize(), 0, to, address.byteSize());
-      return check(sent, state, "send");
-    } catch (Throwable t) {
-      throw failure(t);
+      setsockopt(arena, fd, level, option, arena.allocateFrom(JAVA_INT, value));
     }
   }
 
   /**
+   * setsockopt(2) of SO_RCVTIMEO: recvfrom(2) fails with EAGAIN after this time.
+   *
+   * @param timeout a zero or negative one counts as a microsecond, since the kernel takes zero for
+   *     no timeout
+   */
+  public static void setReceiveTimeout(int fd, Duration timeout) throws KernelException {
+    long micros = Math.max(1, timeout.toNanos() / 1000);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment timeval = arena.allocateFrom(JAVA_LONG, micros / 1_000_000, micros % 1_000_000);
+      setsockopt(arena, fd, SOL_SOCKET, SO_RCVTIMEO, timeval);
+    }
+  }
+
+  private static void setsockopt(Arena arena, int fd, int level, int option, MemorySegment value)
+      throws KernelException {
+    long length = value.byteSize();
+    SETSOCKOPT.invoke(arena, "setsockopt", fd, level, option, pointer(value), length, 0);
+  }
+
+  /** sendto(2), to the address that the socket has by default. */
+  public static long sendto(int fd, MemorySegment data) throws KernelException {
+    return sendto(fd, data, MemorySegment.NULL);
+  }
+
+  /** sendto(2), without flags. */
+  public static long sendto(int fd, MemorySegment data, MemorySegment address)
+      throws KernelException {
+    long length = data.byteSize();
+    return SENDTO.invoke(
+        "send", fd, pointer(data), length, 0, pointer(address), address.byteSize());
+  }
+
+  /**
    * recvfrom(2). With MSG_TRUNC among the flags it returns the length that the datagram had, even
-   * if the buffer was shorter.
+   * if that is more than the buffer holds.
    */
   public static long recvfrom(int fd, MemorySegment buffer, int flags, MemorySegment sender)
       throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(STATE);
-      MemorySegment length = arena.allocateFrom(JAVA_INT, (int) sender.byteSize());
-      long received =
-          RECVFROM.call(
-              state,
-              fd,
-              buffer.address(),
-              buffer.byteSize(),
-              flags,
-              sender.address(),
-              length.address());
-      return check(received, state, "receive");
-    } catch (Throwable t) {
-      throw failure(t);
+      long addressLength = pointer(arena.allocateFrom(JAVA_INT, (int) sender.byteSize()));
+      long length = buffer.byteSize();
+      return RECVFROM.invoke(
+          arena, "receive", fd, pointer(buffer), length, flags, pointer(sender), addressLength);
     }
   }
 
-  /** read(2) of a descriptor that does not block: 0 if there is nothing to read. */
+  /**
+   * read(2) from a descriptor with O_NONBLOCK; 0 if there is nothing to read. That is a usual
+   * result and throws no exception, which would cost more than the call.
+   */
   public static long readNonBlocking(int fd, MemorySegment buffer) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(STATE);
-      long length;
-      do {
-        length = READ.call(state, fd, buffer.address(), buffer.byteSize());
-      } while (length < 0 && errno(state) == Errno.EINTR);
-      boolean none = length < 0 && errno(state) == Errno.EAGAIN;
-      return none ? 0 : check(length, state, "read");
-    } catch (Throwable t) {
-      throw failure(t);
+      MemorySegment errno = arena.allocate(CFunction.ERRNO);
+      while (true) {
+        long length = READ.call(errno, fd, pointer(buffer), buffer.byteSize());
+        if (length >= 0) {
+          return length;
+        }
+        switch (CFunction.errno(errno)) {
+          case Errno.EINTR -> {}
+          case Errno.EAGAIN -> {
+            return 0;
+          }
+          default -> throw new KernelException(CFunction.errno(errno), "read");
+        }
+      }
     }
   }
 
   /** inotify_init1(2). */
   public static int inotifyInit1(int flags) throws KernelException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(STATE);
-      return check((int) INOTIFY_INIT1.call(state, flags), state, "inotify_init1");
-    } catch (Throwable t) {
-      throw failure(t);
-    }
+    return (int) INOTIFY_INIT1.invoke("inotify_init1", flags);
   }
 
   /** inotify_add_watch(2). */
   public static void inotifyAddWatch(int fd, String path, int mask) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(STATE);
-      int watch = (int) INOTIFY_ADD_WATCH.call(state, fd, arena.allocateFrom(path).address(), mask);
-      check(watch, state, "watching " + path);
-    } catch (Throwable t) {
-      throw failure(t);
+      long name = pointer(arena.allocateFrom(path));
+      INOTIFY_ADD_WATCH.invoke(arena, "watching " + path, fd, name, mask);
     }
   }
 
-  /** strerror_r(3), the GNU one. */
+  /** strerror_r(3), the GNU variant, which returns the text. */
+  @SuppressWarnings("restricted") // the text has no length of its own
   public static String strerror(int errno) {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment buffer = arena.allocate(256);
-      long text = STRERROR.call(arena.allocate(STATE), errno, buffer.address(), buffer.byteSize());
-      return MemorySegment.ofAddress(text).reinterpret(256).getString(0);
-    } catch (Throwable t) {
-      throw new AssertionError(t);
+      MemorySegment buffer = arena.allocate(MAX_ERROR_TEXT);
+      MemorySegment captured = arena.allocate(CFunction.ERRNO);
+      long text = STRERROR_R.call(captured, errno, pointer(buffer), buffer.byteSize());
+      return MemorySegment.ofAddress(text).reinterpret(MAX_ERROR_TEXT).getString(0);
     }
-  }
-
-  static int check(int answer, MemorySegment state, String what) throws KernelException {
-    return (int) check((long) answer, state, what);
-  }
-
-  static long check(long answer, MemorySegment state, String what) throws KernelException {
-    if (answer < 0) {
-      throw new KernelException(errno(state), what);
-    }
-    return answer;
-  }
-
-  /** The errno of the call that had this state. */
-  static int errno(MemorySegment state) {
-    return state.get(JAVA_INT, ERRNO_OFFSET);
-  }
-
-  /** What a method handle threw: our own exception, or a mistake in this class. */
-  static KernelException failure(Throwable t) {
-    if (t instanceof KernelException e) {
-      return e;
-    }
-    throw t instanceof Error error ? error : new AssertionError(t);
   }
 }

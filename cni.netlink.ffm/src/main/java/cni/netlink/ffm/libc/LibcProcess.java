@@ -1,5 +1,6 @@
 package cni.netlink.ffm.libc;
 
+import static cni.netlink.ffm.libc.CFunction.pointer;
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
@@ -7,14 +8,13 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
-import cni.netlink.ffm.process.ChildEnvironment;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Optional;
 
-/** The functions of the C library that start a process, talk to it and see it end. */
+/** Processes, pipes and poll(2); see the package for what the methods share. */
 public final class LibcProcess {
   // signal.h
   public static final int SIGTERM = 15;
@@ -27,192 +27,181 @@ public final class LibcProcess {
   private static final short POSIX_SPAWN_SETPGROUP = 0x02;
   private static final short POSIX_SPAWN_SETSIGMASK = 0x08;
 
-  /** More than posix_spawnattr_t and posix_spawn_file_actions_t take in any C library. */
+  /** At least sizeof(posix_spawnattr_t) and sizeof(posix_spawn_file_actions_t) of any libc. */
   private static final int SPAWN_OBJECT = 512;
 
-  /** sizeof(sigset_t), of which all zero is the empty set. */
+  /** sizeof(sigset_t); the empty set is all zero. */
   private static final int SIGSET = 128;
 
   /** struct pollfd: fd s32, events s16, revents s16. */
   private static final int POLLFD = 8;
 
-  /** pidfd_open(2), asm-generic/unistd.h; newer than the wrappers of most C libraries. */
+  /** pidfd_open(2) of asm-generic/unistd.h, for which many C libraries have no wrapper yet. */
   private static final long SYS_PIDFD_OPEN = 434;
 
   private static final int WNOHANG = 1;
 
-  private static final CFunction PIPE2 = CFunction.of("pipe2");
-  private static final CFunction READ = CFunction.of("read");
-  private static final CFunction WRITE = CFunction.of("write");
-  private static final CFunction POLL = CFunction.of("poll");
-  private static final CFunction KILL = CFunction.of("kill");
-  private static final CFunction WAITPID = CFunction.of("waitpid");
-  private static final CFunction SYSCALL = CFunction.of("syscall");
-  private static final CFunction SPAWN = CFunction.of("posix_spawnp");
-  private static final CFunction ATTR_INIT = CFunction.of("posix_spawnattr_init");
-  private static final CFunction ATTR_SETFLAGS = CFunction.of("posix_spawnattr_setflags");
-  private static final CFunction ATTR_SETSIGMASK = CFunction.of("posix_spawnattr_setsigmask");
-  private static final CFunction ACTIONS_INIT = CFunction.of("posix_spawn_file_actions_init");
-  private static final CFunction ACTIONS_DUP2 = CFunction.of("posix_spawn_file_actions_adddup2");
-  private static final CFunction ACTIONS_DESTROY = CFunction.of("posix_spawn_file_actions_destroy");
+  /** The first descriptor that is not one of the standard streams. */
+  private static final int FIRST_CLOSED = 3;
 
-  /** Absent before glibc 2.34; then only what is marked close-on-exec is closed. */
+  private static final CFunction PIPE2 = CFunction.returningInt("pipe2");
+  private static final CFunction READ = CFunction.returningLong("read");
+  private static final CFunction WRITE = CFunction.returningLong("write");
+  private static final CFunction POLL = CFunction.returningInt("poll");
+  private static final CFunction KILL = CFunction.returningInt("kill");
+  private static final CFunction WAITPID = CFunction.returningInt("waitpid");
+  private static final CFunction SYSCALL = CFunction.returningLong("syscall");
+  private static final CFunction SPAWN = CFunction.returningInt("posix_spawnp");
+  private static final CFunction ATTR_INIT = CFunction.returningInt("posix_spawnattr_init");
+  private static final CFunction ATTR_SETFLAGS = CFunction.returningInt("posix_spawnattr_setflags");
+  private static final CFunction ATTR_SETSIGMASK =
+      CFunction.returningInt("posix_spawnattr_setsigmask");
+  private static final CFunction ACTIONS_INIT =
+      CFunction.returningInt("posix_spawn_file_actions_init");
+  private static final CFunction ACTIONS_DUP2 =
+      CFunction.returningInt("posix_spawn_file_actions_adddup2");
+  private static final CFunction ACTIONS_DESTROY =
+      CFunction.returningInt("posix_spawn_file_actions_destroy");
+
+  /** Empty before glibc 2.34; then only descriptors with O_CLOEXEC are closed. */
   private static final Optional<CFunction> ACTIONS_CLOSEFROM =
       CFunction.find("posix_spawn_file_actions_addclosefrom_np");
 
   private LibcProcess() {}
 
-  /** pipe2(2), closed on exec: the end to read from, the end to write to. */
+  /** pipe2(2) with O_CLOEXEC: the read end, then the write end. */
   public static int[] pipe2() throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(Libc.STATE);
       MemorySegment ends = arena.allocate(JAVA_INT, 2);
-      Libc.check((int) PIPE2.call(state, ends.address(), Libc.O_CLOEXEC), state, "pipe2");
+      PIPE2.invoke(arena, "pipe2", pointer(ends), Libc.O_CLOEXEC, 0);
       return ends.toArray(JAVA_INT);
-    } catch (Throwable t) {
-      throw Libc.failure(t);
     }
   }
 
-  /** read(2); 0 at the end. */
+  /** read(2); 0 at the end of the file. */
   public static int read(int fd, MemorySegment buffer) throws KernelException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(Libc.STATE);
-      long count = READ.call(state, fd, buffer.address(), buffer.byteSize());
-      return (int) Libc.check(count, state, "read");
-    } catch (Throwable t) {
-      throw Libc.failure(t);
-    }
+    return (int) READ.invoke("read", fd, pointer(buffer), buffer.byteSize());
   }
 
   /** write(2). */
   public static int write(int fd, MemorySegment data) throws KernelException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(Libc.STATE);
-      long count = WRITE.call(state, fd, data.address(), data.byteSize());
-      return (int) Libc.check(count, state, "write");
-    } catch (Throwable t) {
-      throw Libc.failure(t);
-    }
+    return (int) WRITE.invoke("write", fd, pointer(data), data.byteSize());
   }
 
   /**
-   * poll(2). Negative descriptors are passed over.
+   * poll(2). The kernel ignores negative descriptors.
    *
-   * @param events what is waited for, in the order of the descriptors
-   * @return what happened, in the same order; all zero if nothing did, or a signal came
+   * @param events the events to wait for, in the order of the descriptors
+   * @return the events that occurred, in the same order; all zero after the timeout or a signal
    */
   public static short[] poll(int[] fds, int[] events, int timeoutMillis) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(Libc.STATE);
+      MemorySegment errno = arena.allocate(CFunction.ERRNO);
       MemorySegment set = arena.allocate((long) POLLFD * fds.length, 4);
       for (int i = 0; i < fds.length; i++) {
         set.set(JAVA_INT, (long) POLLFD * i, fds[i]);
         set.set(JAVA_SHORT, (long) POLLFD * i + 4, (short) events[i]);
       }
-      int answer = (int) POLL.call(state, set.address(), fds.length, timeoutMillis);
-      short[] happened = new short[fds.length];
-      if (answer < 0 && Libc.errno(state) == Errno.EINTR) {
-        return happened;
+      short[] occurred = new short[fds.length];
+      if (POLL.call(errno, pointer(set), fds.length, timeoutMillis) < 0) {
+        if (CFunction.errno(errno) != Errno.EINTR) {
+          throw new KernelException(CFunction.errno(errno), "poll");
+        }
+        return occurred;
       }
-      Libc.check(answer, state, "poll");
       for (int i = 0; i < fds.length; i++) {
-        happened[i] = set.get(JAVA_SHORT, (long) POLLFD * i + 6);
+        occurred[i] = set.get(JAVA_SHORT, (long) POLLFD * i + 6);
       }
-      return happened;
-    } catch (Throwable t) {
-      throw Libc.failure(t);
+      return occurred;
     }
   }
 
-  /** kill(2); a negative number means a group. */
+  /** kill(2); a negative number means a process group. */
   public static void kill(int pid, int signal) throws KernelException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(Libc.STATE);
-      Libc.check((int) KILL.call(state, pid, signal), state, "kill " + pid);
-    } catch (Throwable t) {
-      throw Libc.failure(t);
-    }
+    KILL.invoke("kill " + pid, pid, signal);
   }
 
-  /** waitpid(2) without waiting: the status, or -1 while the process runs. */
+  /** waitpid(2) with WNOHANG: the status, or -1 while the process runs. */
   public static int waitpidNoHang(int pid) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(Libc.STATE);
       MemorySegment status = arena.allocate(JAVA_INT);
-      int answer = (int) WAITPID.call(state, pid, status.address(), WNOHANG);
-      return Libc.check(answer, state, "waitpid " + pid) == 0 ? -1 : status.get(JAVA_INT, 0);
-    } catch (Throwable t) {
-      throw Libc.failure(t);
+      long reaped = WAITPID.invoke(arena, "waitpid " + pid, pid, pointer(status), WNOHANG);
+      return reaped == 0 ? -1 : status.get(JAVA_INT, 0);
     }
   }
 
-  /** pidfd_open(2); -1 where the kernel (before 5.3) or a filter does not let us. */
+  /** pidfd_open(2); -1 if the kernel (before 5.3) or a seccomp filter does not allow it. */
   public static int pidfdOpen(int pid) {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(Libc.STATE);
-      return (int) SYSCALL.call(state, SYS_PIDFD_OPEN, pid, 0);
-    } catch (Throwable t) {
-      throw new AssertionError(t);
+      return (int) SYSCALL.call(arena.allocate(CFunction.ERRNO), SYS_PIDFD_OPEN, pid, 0);
     }
   }
 
   /**
-   * posix_spawnp(3), which looks for a command without slash on the PATH: with no signals blocked
-   * and no descriptors open but the first three.
+   * posix_spawnp(3), which looks for a command without a slash on the PATH. The process has no
+   * blocked signals and, from glibc 2.34, no open descriptors but the first three.
    *
+   * @param environment its variables, each {@code NAME=value} without a terminating zero
    * @param stdio what become standard input, output and error; empty to inherit them
    * @param ownGroup whether it is put into a process group of its own
    * @return the process's id
    */
   public static int spawn(
-      List<String> command, ChildEnvironment environment, int[] stdio, boolean ownGroup)
+      List<String> command, List<byte[]> environment, int[] stdio, boolean ownGroup)
       throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = arena.allocate(Libc.STATE);
-      MemorySegment attributes = arena.allocate(SPAWN_OBJECT, 16);
-      MemorySegment actions = arena.allocate(SPAWN_OBJECT, 16);
-      int flags = POSIX_SPAWN_SETSIGMASK | (ownGroup ? POSIX_SPAWN_SETPGROUP : 0);
-      requireSuccess(ATTR_INIT.call(state, attributes.address()));
-      requireSuccess(ATTR_SETFLAGS.call(state, attributes.address(), flags));
-      requireSuccess(
-          ATTR_SETSIGMASK.call(state, attributes.address(), arena.allocate(SIGSET, 8).address()));
-      requireSuccess(ACTIONS_INIT.call(state, actions.address()));
-      for (int i = 0; i < stdio.length; i++) {
-        requireSuccess(ACTIONS_DUP2.call(state, actions.address(), stdio[i], i));
-      }
-      if (ACTIONS_CLOSEFROM.isPresent()) {
-        requireSuccess(ACTIONS_CLOSEFROM.get().call(state, actions.address(), 3));
-      }
+      MemorySegment errno = arena.allocate(CFunction.ERRNO);
+      long attributes = pointer(arena.allocate(SPAWN_OBJECT, 16));
+      long actions = pointer(arena.allocate(SPAWN_OBJECT, 16));
+      prepareAttributes(arena, errno, attributes, ownGroup);
+      prepareActions(errno, actions, stdio);
       MemorySegment pid = arena.allocate(JAVA_INT);
       int error =
           (int)
               SPAWN.call(
-                  state,
-                  pid.address(),
-                  arena.allocateFrom(command.getFirst()).address(),
-                  actions.address(),
-                  attributes.address(),
-                  stringArray(arena, command.stream().map(LibcProcess::utf8).toList()).address(),
-                  stringArray(arena, environment.variables()).address());
-      long ignored = ACTIONS_DESTROY.call(state, actions.address());
+                  errno,
+                  pointer(pid),
+                  pointer(arena.allocateFrom(command.getFirst())),
+                  actions,
+                  attributes,
+                  pointer(stringArray(arena, command.stream().map(LibcProcess::utf8).toList())),
+                  pointer(stringArray(arena, environment)));
+      long _ = ACTIONS_DESTROY.call(errno, actions, 0, 0);
       if (error != 0) {
         throw new KernelException(error, command.getFirst() + " cannot be run");
       }
       return pid.get(JAVA_INT, 0);
-    } catch (Throwable t) {
-      throw Libc.failure(t);
     }
   }
 
-  /** These functions return an error number, which can only be ENOMEM or a mistake of ours. */
+  private static void prepareAttributes(
+      Arena arena, MemorySegment errno, long attributes, boolean ownGroup) throws KernelException {
+    int flags = POSIX_SPAWN_SETSIGMASK | (ownGroup ? POSIX_SPAWN_SETPGROUP : 0);
+    long noSignals = pointer(arena.allocate(SIGSET, 8));
+    requireSuccess(ATTR_INIT.call(errno, attributes, 0, 0));
+    requireSuccess(ATTR_SETFLAGS.call(errno, attributes, flags, 0));
+    requireSuccess(ATTR_SETSIGMASK.call(errno, attributes, noSignals, 0));
+  }
+
+  private static void prepareActions(MemorySegment errno, long actions, int[] stdio)
+      throws KernelException {
+    requireSuccess(ACTIONS_INIT.call(errno, actions, 0, 0));
+    for (int i = 0; i < stdio.length; i++) {
+      requireSuccess(ACTIONS_DUP2.call(errno, actions, stdio[i], i));
+    }
+    if (ACTIONS_CLOSEFROM.isPresent()) {
+      requireSuccess(ACTIONS_CLOSEFROM.get().call(errno, actions, FIRST_CLOSED, 0));
+    }
+  }
+
+  /** These functions return an error number: ENOMEM, unless the arguments are wrong. */
   private static void requireSuccess(long error) throws KernelException {
-    if ((int) error != 0) {
+    if (error != 0) {
       throw new KernelException((int) error, "preparing posix_spawn");
     }
   }
 
-  /** A {@code char *[]} that ends with a null pointer. */
+  /** Allocates a {@code char *[]} that ends with a null pointer. */
   private static MemorySegment stringArray(Arena arena, List<byte[]> texts) {
     MemorySegment array = arena.allocate(ADDRESS, texts.size() + 1L);
     for (int i = 0; i < texts.size(); i++) {

@@ -13,21 +13,21 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The only threads that ever leave this process's network namespace. They are platform threads of
- * our own: each enters a namespace, does one thing, and comes back. One that cannot come back is
- * ended.
+ * The only threads that ever leave the network namespace of this process. They are platform threads
+ * of this class: a worker enters a namespace, runs one task, and returns to the original namespace.
+ * A worker that cannot return ends.
  *
- * <p>A thread is born in the namespaces of the thread that starts it. So none is started, and
- * nobody is woken for whom the JDK might start one, by a thread that is away: results are handed
- * over at home.
+ * <p>A new thread inherits its creator's namespaces, and unparking a virtual thread may start a
+ * carrier thread. Workers therefore start no threads and complete no results before they have
+ * returned to the original namespace.
  */
 final class NamespaceThreads {
   private static final int IDLE_TIMEOUT_SECONDS = 10;
 
-  /** How often a result is looked for that could not be handed over. */
+  /** How often a waiting caller looks for the result of a worker that could not return. */
   private static final int UNRETURNED_POLL_MILLIS = 100;
 
-  /** The namespace to come back to. Open as long as the process runs. */
+  /** The network namespace that this process was started in; never closed. */
   private static final int ORIGINAL_NETNS = openOriginalNetNs();
 
   private static final ConcurrentLinkedDeque<Worker> IDLE_WORKERS = new ConcurrentLinkedDeque<>();
@@ -42,43 +42,43 @@ final class NamespaceThreads {
     }
   }
 
-  /** A descriptor of the namespace to come back to. */
+  /** Returns a descriptor of the network namespace of this process, which is never closed. */
   static int originalNetNs() {
     return ORIGINAL_NETNS;
   }
 
-  /** Runs the task on a thread that is in the namespace; waits for it, interrupted or not. */
+  /** Runs a task on a worker inside a namespace, and waits for it even if interrupted. */
   static <T, E extends Exception> T call(int namespace, NetNs.Task<T, E> task)
       throws E, KernelException {
     return submit(namespace, task).join();
   }
 
-  /** Has a thread run the task in the namespace, while the caller goes on. */
+  /** Runs a task on a worker inside a namespace, without waiting for it. */
   static <T, E extends Exception> NetNs.PendingTask<T, E> submit(
       int namespace, NetNs.Task<T, E> task) {
-    var visit = new Submission<>(namespace, task);
-    Worker.acquire().submit(visit::runInside);
-    return () -> visit.join().get();
+    var submission = new Submission<>(namespace, task);
+    Worker.acquire().submit(submission::runInside);
+    return () -> submission.join().get();
   }
 
   /**
-   * Runs the task on a fresh thread that ends afterwards, for a task that changes more of its
-   * thread than the network namespace.
+   * Runs a task on a new thread that ends afterwards, for a task that changes more of its thread
+   * than the network namespace.
    */
   static <T, E extends Exception> T callOnFreshThread(NetNs.Task<T, E> task)
       throws E, KernelException {
-    var visit = new Submission<>(ORIGINAL_NETNS, task);
-    Worker.acquire().submit(visit::runOnFreshThread);
-    return visit.join().get();
+    var submission = new Submission<>(ORIGINAL_NETNS, task);
+    Worker.acquire().submit(submission::runOnFreshThread);
+    return submission.join().get();
   }
 
-  /** One task and what comes of it. */
+  /** A task and its outcome. */
   private static final class Submission<T> {
     private final int namespace;
     private final NetNs.Task<T, ?> task;
     private final CompletableFuture<Outcome<T>> outcome = new CompletableFuture<>();
 
-    /** The outcome of a thread that could not come back to hand it over. */
+    /** The outcome of a worker that could not return and so must not complete the future. */
     private volatile @Nullable Outcome<T> unreturned;
 
     Submission(int namespace, NetNs.Task<T, ?> task) {
@@ -86,7 +86,7 @@ final class NamespaceThreads {
       this.task = task;
     }
 
-    /** Returns whether the thread is at home afterwards. */
+    /** Runs the task inside the namespace; a {@link Job}. */
     boolean runInside() {
       try {
         Libc.setns(namespace);
@@ -103,8 +103,8 @@ final class NamespaceThreads {
       return outcome.complete(result);
     }
 
-    /** The thread that was changed ends before its outcome is told. */
-    @SuppressWarnings("ThreadJoinLoop") // this is such a loop
+    /** Runs the task on a new thread, and completes after that has ended; a {@link Job}. */
+    @SuppressWarnings("ThreadJoinLoop") // Uninterruptibles is not in the JDK
     boolean runOnFreshThread() {
       var result = new CompletableFuture<Outcome<T>>();
       Thread thread;
@@ -114,7 +114,7 @@ final class NamespaceThreads {
                 .daemon()
                 .name("cni-namespace-once")
                 .start(() -> result.complete(Outcome.of(task)));
-      } catch (OutOfMemoryError e) { // no thread could be made
+      } catch (OutOfMemoryError e) { // the system allows no further thread
         return outcome.complete(new Outcome<>(null, e));
       }
       boolean ended = false;
@@ -123,29 +123,29 @@ final class NamespaceThreads {
           thread.join();
           ended = true;
         } catch (InterruptedException e) {
-          // nobody interrupts a thread that nobody knows
+          // no other code has a reference to a worker, so none interrupts it
         }
       }
       return outcome.complete(result.join());
     }
 
-    /** Waits to the end even if interrupted: what the task opened must not be lost. */
+    /** Waits for the outcome even if interrupted: what the task opened must not leak. */
     Outcome<T> join() {
       boolean interrupted = false;
       try {
         while (true) {
-          Outcome<T> lost = unreturned;
-          if (lost != null) {
-            return lost;
+          Outcome<T> withoutReturn = unreturned;
+          if (withoutReturn != null) {
+            return withoutReturn;
           }
           try {
             return outcome.get(UNRETURNED_POLL_MILLIS, TimeUnit.MILLISECONDS);
           } catch (InterruptedException e) {
             interrupted = true;
           } catch (TimeoutException e) {
-            // look for a stranded one, and wait on
+            // look at the field again
           } catch (ExecutionException e) {
-            throw new AssertionError(e); // an outcome is always completed normally
+            throw new AssertionError(e); // the future is only ever completed with an outcome
           }
         }
       } finally {
@@ -156,40 +156,41 @@ final class NamespaceThreads {
     }
   }
 
-  /** A thread that makes visits, one after the other. */
+  /** A thread that runs jobs, one at a time, and ends when it has been idle for a while. */
   private static final class Worker implements Runnable {
     private static final AtomicInteger NUMBER = new AtomicInteger();
 
     private final BlockingQueue<Job> jobs = new ArrayBlockingQueue<>(1);
 
-    /** One that is idle, or a new one. */
+    /** Returns a worker for the caller alone: an idle one, or a new one. */
     static Worker acquire() {
       Worker idle = IDLE_WORKERS.pollFirst();
       if (idle != null) {
         return idle;
       }
-      var fresh = new Worker();
-      Thread.ofPlatform().daemon().name("cni-namespace-" + NUMBER.incrementAndGet()).start(fresh);
-      return fresh;
+      var worker = new Worker();
+      Thread.ofPlatform().daemon().name("cni-namespace-" + NUMBER.incrementAndGet()).start(worker);
+      return worker;
     }
 
-    void submit(Job errand) {
-      jobs.add(errand); // whoever got it from free() is the only one who gives it anything
+    /** Submits the one job that the caller acquired this worker for. */
+    void submit(Job job) {
+      jobs.add(job);
     }
 
     @Override
     public void run() {
-      boolean atHome = true;
-      while (atHome) {
-        Job errand = nextJob();
-        if (errand == null) {
+      boolean returned = true;
+      while (returned) {
+        Job job = nextJob();
+        if (job == null) {
           if (IDLE_WORKERS.remove(this)) {
             return;
           }
-          continue; // it has been chosen just now
+          continue; // acquired since, so a job follows
         }
-        atHome = errand.run();
-        if (atHome) {
+        returned = job.run();
+        if (returned) {
           IDLE_WORKERS.addFirst(this);
         }
       }
@@ -204,13 +205,13 @@ final class NamespaceThreads {
     }
   }
 
-  /** What a visitor does. */
+  /** What a worker runs. */
   private interface Job {
-    /** Does it; returns whether the thread is at home. */
+    /** Runs it, and returns whether the thread is in the original namespace again. */
     boolean run();
   }
 
-  /** What came of a task: a value or what it threw. */
+  /** The value that a task returned or the exception that it threw. */
   private record Outcome<T>(@Nullable T value, @Nullable Throwable thrown) {
     static <T> Outcome<T> of(NetNs.Task<T, ?> task) {
       try {
@@ -226,7 +227,7 @@ final class NamespaceThreads {
         throw error;
       }
       if (thrown != null) {
-        throw (E) thrown; // the task throws nothing else; a visit adds KernelException
+        throw (E) thrown; // the task throws E, entering the namespace KernelException
       }
       return value;
     }

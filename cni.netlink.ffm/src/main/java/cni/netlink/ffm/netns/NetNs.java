@@ -10,21 +10,20 @@ import java.io.InterruptedIOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A network namespace, held open by a descriptor: it exists at least until this is closed, whatever
- * becomes of the path that it was opened by. See network_namespaces(7) and setns(2).
+ * A network namespace, network_namespaces(7), held by an open descriptor: it exists at least until
+ * this is closed, even if the path that it was opened by is removed.
  */
 public final class NetNs implements AutoCloseable {
-  /** Where {@code ip netns} keeps the names of namespaces. */
+  /** The directory of named namespaces, NETNS_RUN_DIR of ip-netns(8). */
   public static final Path RUN_DIRECTORY = Path.of("/run/netns");
 
-  /** NS_GET_NSTYPE of linux/nsfs.h: _IO(0xb7, 3). */
+  /** _IO(0xb7, 3) of linux/nsfs.h. */
   private static final long NS_GET_NSTYPE = 0xb703;
 
   private static final Duration DIRECTORY_LOCK_TIMEOUT = Duration.ofSeconds(10);
@@ -40,14 +39,13 @@ public final class NetNs implements AutoCloseable {
   }
 
   /**
-   * Opens a namespace by the path of a file that stands for it, such as {@code
-   * /run/netns/container-1} or {@code /proc/123/ns/net}.
+   * Opens a namespace by a path such as {@code /run/netns/container-1} or {@code /proc/123/ns/net}.
    *
-   * @throws NotNamespaceException if the file is something else
-   * @throws KernelException if it cannot be opened; errno says why
+   * @throws NotNamespaceException if the file is not a network namespace
+   * @throws KernelException if the file cannot be opened
    */
   public static NetNs open(Path path) throws KernelException {
-    // O_NONBLOCK: what is given for a namespace might be a pipe.
+    // O_NONBLOCK: opening a FIFO, given by mistake, would block.
     int flags = Libc.O_RDONLY | Libc.O_NONBLOCK | Libc.O_CLOEXEC;
     var descriptor = new Descriptor(Libc.open(path.toString(), flags, 0));
     try {
@@ -63,7 +61,7 @@ public final class NetNs implements AutoCloseable {
       throws KernelException {
     int type;
     try {
-      type = Libc.ioctl(descriptor.fd(), NS_GET_NSTYPE, "ioctl NS_GET_NSTYPE on " + path);
+      type = Libc.ioctl(descriptor.fd(), NS_GET_NSTYPE, 0, "ioctl NS_GET_NSTYPE on " + path);
     } catch (KernelException e) {
       throw e.is(Errno.ENOTTY) || e.is(Errno.EINVAL) ? new NotNamespaceException(path) : e;
     }
@@ -73,21 +71,23 @@ public final class NetNs implements AutoCloseable {
   }
 
   /**
-   * Opens the namespace that the calling thread is in, which is that of the whole process.
+   * Opens the namespace of the calling thread: that of the process, unless called within {@link
+   * #call}.
    *
-   * @throws KernelException if /proc is not what it should be
+   * @throws KernelException if it cannot be opened, for want of /proc
    */
   public static NetNs current() throws KernelException {
     return open(Path.of(CURRENT_THREAD_NETNS));
   }
 
   /**
-   * Creates a namespace with a name, so that {@code ip netns} lists it and can enter it. Its
-   * loopback interface is there and down.
+   * Creates a named namespace, as {@code ip netns add} does. It contains only a loopback interface,
+   * which is down.
    *
-   * @param name a plain file name
-   * @throws FileAlreadyExistsException if there is one of that name
-   * @throws IOException if it cannot be created
+   * @param name a file name without slashes
+   * @throws FileAlreadyExistsException if the name is taken
+   * @throws IOException if the namespace cannot be created
+   * @throws IllegalArgumentException if the name is not a plain file name
    */
   public static NetNs create(String name) throws IOException {
     Path file = pathOf(name);
@@ -115,15 +115,15 @@ public final class NetNs implements AutoCloseable {
   }
 
   /**
-   * Makes /run/netns as iproute2 does (netns_add in ip/ipnetns.c): a mount point of its own whose
-   * mounts spread to every mount namespace, so that deleting a name works everywhere.
+   * Prepares /run/netns as iproute2 does (netns_add in ip/ipnetns.c): as a mount point with shared
+   * propagation, so that unmounting a name takes effect in every mount namespace.
    */
   private static void prepareRunDirectory() throws IOException {
     if (!Files.isDirectory(RUN_DIRECTORY)) {
       var mode = PosixFilePermissions.fromString("rwxr-xr-x");
       Files.createDirectories(RUN_DIRECTORY, PosixFilePermissions.asFileAttribute(mode));
     }
-    // Whoever comes second must not mount over what the first has put there.
+    // Two concurrent bind mounts would hide the names that were created between them.
     try (Flock _ = Flock.acquire(RUN_DIRECTORY, DIRECTORY_LOCK_TIMEOUT)) {
       makeShared(RUN_DIRECTORY.toString());
     } catch (InterruptedException e) {
@@ -145,10 +145,11 @@ public final class NetNs implements AutoCloseable {
   }
 
   /**
-   * Removes a namespace's name. The namespace itself goes with its last user. A name that is not
-   * there is no error.
+   * Removes a namespace's name if it exists. The kernel removes the namespace itself when no
+   * process, descriptor or mount refers to it any more.
    *
    * @throws IOException if the name cannot be removed
+   * @throws IllegalArgumentException if the name is not a plain file name
    */
   public static void delete(String name) throws IOException {
     Path file = pathOf(name);
@@ -158,18 +159,18 @@ public final class NetNs implements AutoCloseable {
     try {
       Libc.umount2(file.toString(), Libc.MNT_DETACH);
     } catch (KernelException e) {
-      if (!e.is(Errno.EINVAL) && !e.is(Errno.ENOENT)) { // EINVAL: only a file, nothing mounted
+      if (!e.is(Errno.EINVAL) && !e.is(Errno.ENOENT)) { // EINVAL: a plain file, not a mount point
         throw e;
       }
     }
-    try {
-      Files.deleteIfExists(file);
-    } catch (NoSuchFileException e) {
-      return;
-    }
+    Files.deleteIfExists(file);
   }
 
-  /** The path that stands for the namespace with that name. */
+  /**
+   * Returns the path of a named namespace, whether or not it exists.
+   *
+   * @throws IllegalArgumentException if the name is not a plain file name
+   */
   public static Path pathOf(String name) {
     if (name.isEmpty() || name.equals(".") || name.equals("..") || name.indexOf('/') >= 0) {
       throw new IllegalArgumentException("not a plain name: " + name);
@@ -177,21 +178,24 @@ public final class NetNs implements AutoCloseable {
     return RUN_DIRECTORY.resolve(name);
   }
 
-  /** The path that it was opened by. */
+  /** Returns the path that it was opened by. */
   public Path path() {
     return path;
   }
 
-  /** The descriptor's number, as IFLA_NET_NS_FD wants it; good as long as this is open. */
+  /**
+   * Returns the number of the descriptor, for IFLA_NET_NS_FD; valid while this is open.
+   *
+   * @throws IllegalStateException if this is closed
+   */
   public int fd() {
     return descriptor.fd();
   }
 
   /**
-   * What tells namespaces apart: two that were opened by different paths are the same if this is
-   * equal.
+   * Returns the identity of the namespace, which is equal for different paths to one namespace.
    *
-   * @throws KernelException if it cannot be read
+   * @throws KernelException if statx(2) fails
    */
   public Identity identity() throws KernelException {
     long[] statx = Libc.statx(fd());
@@ -199,9 +203,9 @@ public final class NetNs implements AutoCloseable {
   }
 
   /**
-   * The identity of the namespace that this process is in.
+   * Returns the identity of the namespace of this process.
    *
-   * @throws KernelException if it cannot be read
+   * @throws KernelException if statx(2) fails
    */
   public static Identity ownIdentity() throws KernelException {
     long[] statx = Libc.statx(NamespaceThreads.originalNetNs());
@@ -209,11 +213,12 @@ public final class NetNs implements AutoCloseable {
   }
 
   /**
-   * Runs a task on a thread that is inside the namespace. The calling thread waits where it is. Use
-   * it for what depends on the thread's namespace and for nothing else: opening a socket, reading
-   * and writing below /proc/sys/net, starting a process.
+   * Runs a task on another thread inside the namespace, and waits for it, even if interrupted. The
+   * calling thread stays in its own namespace. Only for what depends on the thread's namespace:
+   * opening a socket, accessing files below /proc/sys/net, starting a process. The task must not
+   * start threads or wake virtual ones.
    *
-   * @throws E what the task throws
+   * @throws E if the task throws it
    * @throws KernelException if the namespace cannot be entered or left
    */
   public <T, E extends Exception> T call(Task<T, E> task) throws E, KernelException {
@@ -221,19 +226,18 @@ public final class NetNs implements AutoCloseable {
   }
 
   /**
-   * As {@link #call}, but the calling thread goes on meanwhile. The namespace must stay open until
-   * the visit has been awaited.
+   * Starts a task as {@link #call} does, without waiting for it. This must stay open until {@link
+   * PendingTask#join} has returned.
    */
   public <T, E extends Exception> PendingTask<T, E> submit(Task<T, E> task) {
     return NamespaceThreads.submit(fd(), task);
   }
 
   /**
-   * Runs a task as {@code ip netns exec} would run a command: inside the namespace, with a mount
-   * namespace of its own in which /sys shows this network namespace's devices. For starting a
-   * process.
+   * Runs a task as {@code ip netns exec} runs a command: inside the namespace, and in a new mount
+   * namespace whose /sys shows this network namespace's devices. Meant for starting a process.
    *
-   * @throws E what the task throws
+   * @throws E if the task throws it
    * @throws KernelException if the namespaces cannot be set up
    */
   public <T, E extends Exception> T callWithPrivateSysfs(Task<T, E> task)
@@ -270,28 +274,33 @@ public final class NetNs implements AutoCloseable {
     return path.toString();
   }
 
-  /** What is done inside a namespace. */
+  /**
+   * Code that runs inside a namespace.
+   *
+   * @param <T> what it returns
+   * @param <E> what it throws besides KernelException
+   */
   @FunctionalInterface
   public interface Task<T, E extends Exception> {
-    /** Does it. */
+    /** Runs it. */
     T run() throws E, KernelException;
   }
 
-  /** A task that runs inside a namespace by now. */
+  /** A task that was submitted, and may have ended already. */
   @FunctionalInterface
   public interface PendingTask<T, E extends Exception> {
     /**
-     * Waits for its end, interrupted or not; again and again, if need be.
+     * Waits for the task, even if interrupted, and returns its result. It may be called repeatedly.
      *
-     * @throws E what the task throws
+     * @throws E if the task has thrown it
      * @throws KernelException if the namespace cannot be entered or left
      */
     T join() throws E, KernelException;
   }
 
-  /** The device and inode of a namespace's file, which no other namespace shares. */
+  /** The device and inode of a namespace's file in nsfs, which identify the namespace. */
   public record Identity(long deviceMajor, long deviceMinor, long inode) {
-    // A record's own methods are spun when first used, which takes a process some 10 ms.
+    // The JDK spins a record's own equals and hashCode at first use, which takes some 10 ms.
 
     @Override
     public boolean equals(@Nullable Object other) {

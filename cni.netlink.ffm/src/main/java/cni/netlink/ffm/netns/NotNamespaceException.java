@@ -4,11 +4,11 @@ import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
 import java.nio.file.Path;
 
-/** A file that was taken for a network namespace and is something else. */
+/** A path that was to be opened as a network namespace but is another kind of file. */
 public final class NotNamespaceException extends KernelException {
   private static final long serialVersionUID = 1L;
 
-  /** Makes the exception for that file. */
+  /** Creates the exception. */
   public NotNamespaceException(Path path) {
     super(Errno.EINVAL, path + " is not a network namespace");
   }

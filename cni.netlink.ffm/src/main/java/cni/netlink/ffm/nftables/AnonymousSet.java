@@ -1,5 +1,7 @@
 package cni.netlink.ffm.nftables;
 
+import static cni.netlink.ffm.nftables.NftablesConstants.*;
+
 import cni.netlink.ffm.NetlinkConstants;
 import cni.netlink.ffm.NetlinkRequest;
 import java.nio.ByteBuffer;
@@ -7,27 +9,27 @@ import java.nio.ByteOrder;
 import java.util.List;
 
 /**
- * The values that a rule looks something up in; the set belongs to that rule alone.
+ * An anonymous set: the values that a single rule looks up, created and deleted with that rule.
  *
- * @param type what the values are
- * @param isInterval whether they are ranges, each told by its first value and the one after its
- *     last
- * @param elements the values, in the order of their numbers
+ * @param type the type of the elements
+ * @param isInterval whether the set consists of ranges (NFT_SET_INTERVAL), each of which is two
+ *     elements: its first value, and as interval end the value after its last
+ * @param elements the elements; those of an interval set in ascending order
  */
 public record AnonymousSet(Type type, boolean isInterval, List<Element> elements) {
-  /** What the kernel makes a name of, by putting in a number. */
+  /** The name of an anonymous set; the kernel replaces {@code %d} by a number. */
   static final String NAME_TEMPLATE = "__set%d";
 
-  /** Takes a copy of the list. */
+  /** Copies the list. */
   public AnonymousSet {
     elements = List.copyOf(elements);
   }
 
   /**
-   * What values can be, by the numbers that nft(8) has for its data types.
+   * A data type of nft(8), enum datatypes of its datatype.h.
    *
-   * @param number the data type
-   * @param length the values' length in bytes
+   * @param number the number of the data type
+   * @param length the length of a value in bytes
    */
   public record Type(int number, int length) {
     public static final Type IPV4_ADDRESS = new Type(7, 4);
@@ -38,51 +40,52 @@ public record AnonymousSet(Type type, boolean isInterval, List<Element> elements
   }
 
   /**
-   * A value.
+   * An element of a set.
    *
    * @param key the value
-   * @param isIntervalEnd whether a range ends before it
+   * @param isIntervalEnd whether the value is the first after a range
    */
   public record Element(Bytes key, boolean isIntervalEnd) {}
 
-  /** The requests that make it, for the rule that follows in the same transaction. */
+  /**
+   * Returns the requests that create the set, for a rule that follows in the same transaction.
+   *
+   * @param id a number by which the rule refers to the set, unique in the transaction
+   */
   List<NetlinkRequest> requests(Table table, int id) {
-    int flags = NftablesConstants.NFT_SET_ANONYMOUS | NftablesConstants.NFT_SET_CONSTANT;
-    String what = "add a set to table \"" + table + "\"";
+    int flags = NFT_SET_ANONYMOUS | NFT_SET_CONSTANT;
+    String description = "add a set to table \"" + table + "\"";
     NetlinkRequest set =
-        NftablesConstants.message(
-                what,
-                NftablesConstants.NFT_MSG_NEWSET,
-                NetlinkConstants.NLM_F_CREATE,
-                table.family())
-            .string(NftablesConstants.NFTA_SET_TABLE, table.name())
-            .string(NftablesConstants.NFTA_SET_NAME, NAME_TEMPLATE)
-            .be32(
-                NftablesConstants.NFTA_SET_FLAGS,
-                isInterval ? flags | NftablesConstants.NFT_SET_INTERVAL : flags)
-            .be32(NftablesConstants.NFTA_SET_KEY_TYPE, type.number())
-            .be32(NftablesConstants.NFTA_SET_KEY_LEN, type.length())
-            .be32(NftablesConstants.NFTA_SET_ID, id)
-            .bytes(NftablesConstants.NFTA_SET_USERDATA, byteOrder())
-            .nest(
-                NftablesConstants.NFTA_SET_DESC,
-                size -> size.be32(NftablesConstants.NFTA_SET_DESC_SIZE, elements.size()));
+        NetfilterMessages.nftRequest(
+                description, NFT_MSG_NEWSET, NetlinkConstants.NLM_F_CREATE, table.family().number())
+            .string(NFTA_SET_TABLE, table.name())
+            .string(NFTA_SET_NAME, NAME_TEMPLATE)
+            .be32(NFTA_SET_FLAGS, isInterval ? flags | NFT_SET_INTERVAL : flags)
+            .be32(NFTA_SET_KEY_TYPE, type.number())
+            .be32(NFTA_SET_KEY_LEN, type.length())
+            .be32(NFTA_SET_ID, id)
+            .bytes(NFTA_SET_USERDATA, byteOrder())
+            .nest(NFTA_SET_DESC, size -> size.be32(NFTA_SET_DESC_SIZE, elements.size()));
     NetlinkRequest content =
-        NftablesConstants.message(
-                what,
-                NftablesConstants.NFT_MSG_NEWSETELEM,
+        NetfilterMessages.nftRequest(
+                description,
+                NFT_MSG_NEWSETELEM,
                 NetlinkConstants.NLM_F_CREATE,
-                table.family())
-            .string(NftablesConstants.NFTA_SET_ELEM_LIST_TABLE, table.name())
-            .string(NftablesConstants.NFTA_SET_ELEM_LIST_SET, NAME_TEMPLATE)
-            .be32(NftablesConstants.NFTA_SET_ELEM_LIST_SET_ID, id)
-            .nest(NftablesConstants.NFTA_SET_ELEM_LIST_ELEMENTS, this::writeElements);
+                table.family().number())
+            .string(NFTA_SET_ELEM_LIST_TABLE, table.name())
+            .string(NFTA_SET_ELEM_LIST_SET, NAME_TEMPLATE)
+            .be32(NFTA_SET_ELEM_LIST_SET_ID, id)
+            .nest(NFTA_SET_ELEM_LIST_ELEMENTS, this::writeElements);
     return List.of(set, content);
   }
 
-  /** Without it nft shows names as empty: NFTNL_UDATA_SET_KEYBYTEORDER of libnftnl/udata.h. */
+  /**
+   * Returns the user data that states the byte order of the keys, NFTNL_UDATA_SET_KEYBYTEORDER of
+   * libnftnl/udata.h. Without it nft shows interface names as empty.
+   */
   private byte[] byteOrder() {
-    int order = type.equals(Type.INTERFACE_NAME) ? 1 : 2; // the host's, or the network's
+    int order =
+        type.equals(Type.INTERFACE_NAME) ? 1 : 2; // byte order of the host, or of the network
     ByteBuffer userdata = ByteBuffer.allocate(6).order(ByteOrder.nativeOrder());
     userdata.put((byte) 0).put((byte) 4).putInt(order);
     return userdata.array();
@@ -90,17 +93,14 @@ public record AnonymousSet(Type type, boolean isInterval, List<Element> elements
 
   private void writeElements(NetlinkRequest message) {
     for (Element element : elements) {
-      message.nest(NftablesConstants.NFTA_LIST_ELEM, item -> write(element, item));
+      message.nest(NFTA_LIST_ELEM, item -> write(element, item));
     }
   }
 
   private static void write(Element element, NetlinkRequest message) {
     if (element.isIntervalEnd()) {
-      message.be32(
-          NftablesConstants.NFTA_SET_ELEM_FLAGS, NftablesConstants.NFT_SET_ELEM_INTERVAL_END);
+      message.be32(NFTA_SET_ELEM_FLAGS, NFT_SET_ELEM_INTERVAL_END);
     }
-    message.nest(
-        NftablesConstants.NFTA_SET_ELEM_KEY,
-        key -> key.bytes(NftablesConstants.NFTA_DATA_VALUE, element.key().toArray()));
+    message.nest(NFTA_SET_ELEM_KEY, key -> key.bytes(NFTA_DATA_VALUE, element.key().toArray()));
   }
 }

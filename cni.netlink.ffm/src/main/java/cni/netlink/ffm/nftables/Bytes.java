@@ -5,7 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.HexFormat;
 
-/** Some bytes that do not change, equal to any others of the same content. */
+/** An immutable array of bytes, compared by content. */
 public final class Bytes {
   private final byte[] content;
 
@@ -13,41 +13,41 @@ public final class Bytes {
     this.content = content;
   }
 
-  /** A copy of these. */
+  /** Returns a copy of the given bytes. */
   public static Bytes of(byte... content) {
     return new Bytes(content.clone());
   }
 
-  /** A copy of the whole buffer, up to its limit. */
+  /** Returns a copy of a buffer from 0 to its limit. */
   static Bytes of(ByteBuffer buffer) {
     byte[] bytes = new byte[buffer.limit()];
     buffer.get(0, bytes);
     return new Bytes(bytes);
   }
 
-  /** That many of one value. */
+  /** Returns bytes that all have one value. */
   static Bytes repeated(int length, int value) {
     byte[] bytes = new byte[length];
     Arrays.fill(bytes, (byte) value);
     return new Bytes(bytes);
   }
 
-  /** The number in the network's byte order. */
+  /** Returns a number of two bytes in network byte order. */
   static Bytes be16(int number) {
     return of((byte) (number >>> 8), (byte) number);
   }
 
-  /** The text and zeros up to that length. */
+  /** Returns the UTF-8 encoding of a text, padded with zeros or truncated to a length. */
   static Bytes padded(String text, int length) {
     return new Bytes(Arrays.copyOf(text.getBytes(StandardCharsets.UTF_8), length));
   }
 
-  /** The first of them. */
+  /** Returns the first bytes. */
   Bytes first(int count) {
     return new Bytes(Arrays.copyOf(content, count));
   }
 
-  /** Each with the bits that the other has at its place. */
+  /** Returns the bitwise AND with a mask, which must not be shorter. */
   Bytes and(Bytes mask) {
     byte[] bytes = content.clone();
     for (int i = 0; i < bytes.length; i++) {
@@ -56,30 +56,30 @@ public final class Bytes {
     return new Bytes(bytes);
   }
 
-  /** Whether a value among these attributes begins so: values are at multiples of four bytes. */
+  /** Returns whether netlink attributes contain these bytes at an aligned offset, as values are. */
   boolean occursIn(ByteBuffer attributes) {
-    for (int at = 0; at + content.length <= attributes.limit(); at += 4) {
-      if (isAt(at, attributes)) {
+    for (int offset = 0; offset + content.length <= attributes.limit(); offset += 4) {
+      if (isAt(offset, attributes)) {
         return true;
       }
     }
     return false;
   }
 
-  private boolean isAt(int at, ByteBuffer buffer) {
-    int same = 0;
-    while (same < content.length && buffer.get(at + same) == content[same]) {
-      same++;
+  private boolean isAt(int offset, ByteBuffer buffer) {
+    int equal = 0;
+    while (equal < content.length && buffer.get(offset + equal) == content[equal]) {
+      equal++;
     }
-    return same == content.length;
+    return equal == content.length;
   }
 
-  /** How many. */
+  /** Returns the number of bytes. */
   public int length() {
     return content.length;
   }
 
-  /** A copy of them. */
+  /** Returns a copy of the bytes. */
   public byte[] toArray() {
     return content.clone();
   }
@@ -94,7 +94,7 @@ public final class Bytes {
     return Arrays.hashCode(content);
   }
 
-  /** In hexadecimal. */
+  /** Returns the bytes in hexadecimal: {@code 0x0a01}. */
   @Override
   public String toString() {
     return "0x" + HexFormat.of().formatHex(content);

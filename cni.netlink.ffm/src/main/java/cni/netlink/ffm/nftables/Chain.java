@@ -3,22 +3,20 @@ package cni.netlink.ffm.nftables;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The name of a chain.
+ * The name of a chain. For the implementation of {@code equals} see {@link Table}.
  *
- * @param table the table that it is in
- * @param name its name there
+ * @param table the table of the chain
+ * @param name the name within the table
  */
 public record Chain(Table table, String name) {
-  /** The family of its table. */
+  /** Returns the family of the table. */
   public TableFamily family() {
     return table.family();
   }
 
-  // A record's own methods are spun when first used, which takes a process some milliseconds.
-
   @Override
   public boolean equals(@Nullable Object other) {
-    return other instanceof Chain it && table.equals(it.table) && name.equals(it.name);
+    return other instanceof Chain chain && table.equals(chain.table) && name.equals(chain.name);
   }
 
   @Override
@@ -26,7 +24,7 @@ public record Chain(Table table, String name) {
     return 31 * table.hashCode() + name.hashCode();
   }
 
-  /** As nft writes it: {@code ip nat POSTROUTING}. */
+  /** Returns the name as nft(8) writes it: {@code ip nat POSTROUTING}. */
   @Override
   public String toString() {
     return table + " " + name;

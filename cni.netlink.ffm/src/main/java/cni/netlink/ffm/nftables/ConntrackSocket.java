@@ -4,28 +4,27 @@ import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.MalformedMessageException;
+import cni.netlink.ffm.NetlinkClient;
 import cni.netlink.ffm.NetlinkConstants;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.NetlinkResponse;
-import cni.netlink.ffm.NetlinkSocket;
 import cni.netlink.ffm.netns.NetNs;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
 /**
- * The connections that a network namespace tracks (linux/netfilter/nfnetlink_conntrack.h). A
- * connection that was seen before an address translation came into being goes on without it until
- * it is forgotten.
+ * A socket for the connection tracking table of one network namespace
+ * (linux/netfilter/nfnetlink_conntrack.h). Safe for use by several threads.
+ *
+ * <p>NAT rules are evaluated for the first packet of a connection only. A connection that was
+ * tracked before a rule was added continues untranslated until its entry is deleted.
  */
-public final class ConntrackSocket implements AutoCloseable {
-  private static final Duration TIMEOUT = Duration.ofSeconds(10);
-
+public final class ConntrackSocket extends NetlinkClient {
   private static final int NFNL_SUBSYS_CTNETLINK = 1;
   private static final int IPCTNL_MSG_CT_GET = 1;
   private static final int IPCTNL_MSG_CT_DELETE = 2;
@@ -38,67 +37,67 @@ public final class ConntrackSocket implements AutoCloseable {
   private static final int CTA_PROTO_NUM = 1;
   private static final int CTA_PROTO_DST_PORT = 3;
 
-  /** CTA_FILTER_F_CTA_PROTO_NUM of net/netfilter/nf_internals.h. */
+  /** CTA_FILTER_F_CTA_PROTO_NUM of the kernel's net/netfilter/nf_internals.h. */
   private static final int FILTER_PROTOCOL = 1 << 3;
 
-  /** The same with CTA_FILTER_F_CTA_PROTO_DST_PORT. */
+  /** CTA_FILTER_F_CTA_PROTO_NUM and CTA_FILTER_F_CTA_PROTO_DST_PORT. */
   private static final int FILTER_PORT = FILTER_PROTOCOL | 1 << 5;
 
-  private final NetlinkSocket socket;
-
-  private ConntrackSocket(NetlinkSocket socket) {
-    this.socket = socket;
+  private ConntrackSocket() throws KernelException {
+    super(NetlinkConstants.NETLINK_NETFILTER);
   }
 
   /**
-   * Opens the namespace of the calling thread.
+   * Opens a socket in the namespace of the calling thread.
    *
-   * @throws KernelException if the socket cannot be opened
+   * @throws KernelException if the socket cannot be opened; EPROTONOSUPPORT if the kernel has no
+   *     netfilter
    */
   public static ConntrackSocket open() throws KernelException {
-    return new ConntrackSocket(NetlinkSocket.open(NetlinkConstants.NETLINK_NETFILTER, TIMEOUT));
+    return new ConntrackSocket();
   }
 
   /**
-   * Opens another namespace.
+   * Opens a socket in another namespace.
    *
-   * @throws KernelException if it cannot be entered or the socket not be opened
+   * @throws KernelException if the namespace cannot be entered or the socket cannot be opened
    */
   public static ConntrackSocket open(NetNs namespace) throws KernelException {
     return namespace.call(ConntrackSocket::open);
   }
 
   /**
-   * Forgets the connections of a protocol that were begun towards one of the ports.
+   * Deletes the entries of connections whose first packet was sent to one of the ports.
    *
-   * @param family IP or IP6
-   * @param protocol such as {@link RuleBuilder#UDP}
-   * @return how many there were
-   * @throws IOException if the kernel refuses or cannot be asked
+   * @param family {@link TableFamily#IP} or {@link TableFamily#IP6}
+   * @param protocol the transport protocol, such as {@link RuleBuilder#UDP}
+   * @param ports the destination ports
+   * @return the number of matching entries
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public int deleteConnections(TableFamily family, int protocol, Set<Integer> ports)
       throws IOException {
     List<NetlinkRequest> deletions = new ArrayList<>();
     for (ByteBuffer message : list(family, protocol, ports)) {
-      Attributes connection = NftablesConstants.attributes(message);
+      Attributes connection = NetfilterMessages.attributes(message);
       Optional<byte[]> tuple = connection.bytes(CTA_TUPLE_ORIG);
-      if (tuple.isPresent() && isTowards(connection, protocol, ports)) {
-        NetlinkRequest deletion = message(IPCTNL_MSG_CT_DELETE, 0, family, "forget a connection");
+      if (tuple.isPresent() && isTo(connection, protocol, ports)) {
+        NetlinkRequest deletion = request(IPCTNL_MSG_CT_DELETE, 0, family, "delete a connection");
         deletion.bytes(CTA_TUPLE_ORIG, tuple.get());
         connection.bytes(CTA_ZONE).ifPresent(zone -> deletion.bytes(CTA_ZONE, zone));
         deletions.add(deletion);
       }
     }
-    for (NetlinkResponse answer : socket.exchange(deletions)) {
-      Optional<NetlinkException> error = answer.error();
-      if (error.isPresent() && !error.get().is(Errno.ENOENT)) { // it has ended by itself
+    for (NetlinkResponse response : socket.exchange(deletions)) {
+      Optional<NetlinkException> error = response.error();
+      if (error.isPresent() && !error.get().is(Errno.ENOENT)) { // ENOENT: it ended meanwhile
         throw error.get();
       }
     }
     return deletions.size();
   }
 
-  private static boolean isTowards(Attributes connection, int protocol, Set<Integer> ports)
+  private static boolean isTo(Attributes connection, int protocol, Set<Integer> ports)
       throws MalformedMessageException {
     Optional<Attributes> tuple = connection.nested(CTA_TUPLE_ORIG);
     Optional<Attributes> proto =
@@ -106,20 +105,20 @@ public final class ConntrackSocket implements AutoCloseable {
     if (proto.isEmpty() || proto.get().u8(CTA_PROTO_NUM).orElse(-1) != protocol) {
       return false;
     }
-    byte[] towards = proto.get().bytes(CTA_PROTO_DST_PORT).orElse(new byte[0]);
-    return ports.stream().anyMatch(port -> Bytes.of(towards).equals(Bytes.be16(port)));
+    byte[] destination = proto.get().bytes(CTA_PROTO_DST_PORT).orElse(new byte[0]);
+    return ports.stream().anyMatch(port -> Bytes.of(destination).equals(Bytes.be16(port)));
   }
 
   /**
-   * The kernel picks those of the protocol, and of the port if there is only one; a kernel before
-   * 5.8 does not and lists all of them.
+   * Lists the connections of a protocol. The kernel filters them by protocol and, if there is only
+   * one, by port (CTA_FILTER, Linux 5.8 and later; earlier kernels list all connections).
    */
   private List<ByteBuffer> list(TableFamily family, int protocol, Set<Integer> ports)
       throws IOException {
     boolean single = ports.size() == 1;
     int port = single ? ports.iterator().next() : 0;
     NetlinkRequest request =
-        message(IPCTNL_MSG_CT_GET, NetlinkConstants.NLM_F_DUMP, family, "list connections")
+        request(IPCTNL_MSG_CT_GET, NetlinkConstants.NLM_F_DUMP, family, "list connections")
             .nest(
                 CTA_TUPLE_ORIG,
                 tuple ->
@@ -135,13 +134,10 @@ public final class ConntrackSocket implements AutoCloseable {
     return socket.execute(request);
   }
 
-  private static NetlinkRequest message(int type, int flags, TableFamily family, String what) {
-    return NftablesConstants.header(
-        new NetlinkRequest(what, NFNL_SUBSYS_CTNETLINK << 8 | type, flags), family.number());
-  }
-
-  @Override
-  public void close() {
-    socket.close();
+  private static NetlinkRequest request(
+      int message, int flags, TableFamily family, String description) {
+    int type = NFNL_SUBSYS_CTNETLINK << 8 | message;
+    return NetfilterMessages.nfgenmsg(
+        new NetlinkRequest(description, type, flags), family.number(), 0);
   }
 }

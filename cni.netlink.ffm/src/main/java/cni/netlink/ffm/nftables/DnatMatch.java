@@ -10,32 +10,33 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
- * Which packets a rule sends elsewhere, read from a rule that nft or iptables has made.
+ * The packets that a DNAT rule matches, read from a rule of nft(8) or iptables(8).
  *
- * @param protocol their transport protocol
- * @param port the port that they are for
- * @param address the address that they are for; absent for any
+ * @param protocol the transport protocol, IPPROTO_*
+ * @param port the destination port
+ * @param address the destination address; empty for any
  */
 public record DnatMatch(int protocol, int port, Optional<InetAddress> address) {
-  /** What a rule maps; empty if it is not one that maps a single port. */
+  /** Returns what a rule matches; empty if it is not a DNAT rule for a single port. */
   public static Optional<DnatMatch> of(Rule rule) {
-    boolean maps = rule.expressions().stream().anyMatch(DnatMatch::isDnat);
+    boolean isDnat = rule.expressions().stream().anyMatch(DnatMatch::isDnat);
     Optional<Integer> port = port(rule);
-    if (!maps || port.isEmpty() || RuleBuilder.protocol(rule).isEmpty()) {
+    OptionalInt protocol = RuleBuilder.protocol(rule);
+    if (!isDnat || port.isEmpty() || protocol.isEmpty()) {
       return Optional.empty();
     }
-    int protocol = RuleBuilder.protocol(rule).getAsInt();
-    return Optional.of(new DnatMatch(protocol, port.get(), address(rule)));
+    return Optional.of(new DnatMatch(protocol.getAsInt(), port.get(), address(rule)));
   }
 
   /**
-   * False if a rule cannot be one that maps the port, at a glance: most rules of a busy host are
-   * about other ports.
+   * Returns false if a rule certainly does not match a port. Searches the bytes of a listed rule
+   * without reading its expressions: most rules of a busy host are for other ports.
    */
   public static boolean mightMatch(Rule rule, int port) {
-    // iptables' matches have it in the order of the machine, which may be the other one.
+    // Matches of iptables contain the port in the byte order of the machine.
     return rule.mightMatch(Bytes.be16(port))
         || rule.mightMatch(Bytes.be16(Short.reverseBytes((short) port)));
   }
@@ -53,8 +54,8 @@ public record DnatMatch(int protocol, int port, Optional<InetAddress> address) {
     if (compared.isPresent()) {
       return compared.map(bytes -> port(bytes, 0, ByteOrder.BIG_ENDIAN));
     }
-    // Where iptables has matches of its own for a protocol, two numbers are the ends of a range:
-    // in struct xt_tcp and xt_udp those of the source come first, in struct xt_sctp_info last.
+    // The matches of iptables contain ranges of two ports, of which the first is read here. In
+    // struct xt_tcp and xt_udp the source ports come first, in struct xt_sctp_info last.
     for (Expression expression : rule.expressions()) {
       if (expression instanceof XtMatch(String name, int revision, Bytes info)
           && List.of("tcp", "udp", "sctp").contains(name)
@@ -65,8 +66,8 @@ public record DnatMatch(int protocol, int port, Optional<InetAddress> address) {
     return Optional.empty();
   }
 
-  private static int port(Bytes bytes, int at, ByteOrder order) {
-    return Short.toUnsignedInt(ByteBuffer.wrap(bytes.toArray()).order(order).getShort(at));
+  private static int port(Bytes bytes, int offset, ByteOrder order) {
+    return Short.toUnsignedInt(ByteBuffer.wrap(bytes.toArray()).order(order).getShort(offset));
   }
 
   private static Optional<InetAddress> address(Rule rule) {
@@ -83,18 +84,18 @@ public record DnatMatch(int protocol, int port, Optional<InetAddress> address) {
     }
   }
 
-  /** What the rule requires some bytes of the packet to be. */
+  /** Returns the value that a rule requires some bytes of the packet to have; empty for any. */
   private static Optional<Bytes> compared(Rule rule, int base, int offset, int length) {
     List<Expression> all = rule.expressions();
     for (int i = 0; i + 1 < all.size(); i++) {
-      if (all.get(i) instanceof Payload(int itsBase, int itsOffset, int itsLength, int register)
-          && itsBase == base
-          && itsOffset == offset
-          && itsLength == length
-          && all.get(i + 1) instanceof Compare(int operator, int compared, Bytes data)
-          && operator == Compare.EQUAL
-          && compared == register) {
-        return Optional.of(data);
+      if (all.get(i) instanceof Payload payload
+          && payload.base() == base
+          && payload.offset() == offset
+          && payload.length() == length
+          && all.get(i + 1) instanceof Compare compare
+          && compare.operator() == Compare.EQUAL
+          && compare.register() == payload.register()) {
+        return Optional.of(compare.data());
       }
     }
     return Optional.empty();

@@ -1,5 +1,6 @@
 package cni.netlink.ffm.nftables;
 
+import static cni.netlink.ffm.nftables.ExpressionAttributes.*;
 import static cni.netlink.ffm.nftables.NftablesConstants.NFTA_DATA_VALUE;
 import static cni.netlink.ffm.nftables.NftablesConstants.NFTA_DATA_VERDICT;
 
@@ -7,17 +8,18 @@ import cni.netlink.ffm.NetlinkRequest;
 import java.util.Optional;
 
 /**
- * An expression of nf_tables. Registers are numbered as in linux/netfilter/nf_tables.h: 1 to 4 have
- * 16 bytes each. Two expressions are equal if they do the same.
+ * An expression of nf_tables, one step of a rule. Registers are numbered as in
+ * linux/netfilter/nf_tables.h: 1 to 4 have 16 bytes each. Expressions with equal components are
+ * equal.
  */
 public sealed interface Expression {
-  /** The kernel's name of its kind. */
+  /** Returns the kernel's name of the kind of expression (NFTA_EXPR_NAME). */
   String kind();
 
-  /** Appends the attributes that its kind has. */
-  void write(NetlinkRequest message);
+  /** Appends the attributes of the expression (NFTA_EXPR_DATA). */
+  void write(NetlinkRequest request);
 
-  /** Loads something that is known of the packet but not in it; key is NFT_META_*. */
+  /** Loads a property of the packet that is not in its bytes; key is NFT_META_*. */
   record Meta(int key, int register) implements Expression {
     public static final int MARK = 3;
     public static final int INPUT_NAME = 6;
@@ -31,12 +33,12 @@ public sealed interface Expression {
     }
 
     @Override
-    public void write(NetlinkRequest message) {
-      message.be32(2, key).be32(1, register);
+    public void write(NetlinkRequest request) {
+      request.be32(NFTA_META_KEY, key).be32(NFTA_META_DREG, register);
     }
   }
 
-  /** Loads bytes of the packet. */
+  /** Loads bytes of the packet; base is NFT_PAYLOAD_*, offset and length are in bytes. */
   record Payload(int base, int offset, int length, int register) implements Expression {
     public static final int LINK_HEADER = 0;
     public static final int NETWORK_HEADER = 1;
@@ -48,12 +50,13 @@ public sealed interface Expression {
     }
 
     @Override
-    public void write(NetlinkRequest message) {
-      message.be32(1, register).be32(2, base).be32(3, offset).be32(4, length);
+    public void write(NetlinkRequest request) {
+      request.be32(NFTA_PAYLOAD_DREG, register).be32(NFTA_PAYLOAD_BASE, base);
+      request.be32(NFTA_PAYLOAD_OFFSET, offset).be32(NFTA_PAYLOAD_LEN, length);
     }
   }
 
-  /** Goes on only if a register compares so; operator is NFT_CMP_*. */
+  /** Ends the rule unless a register compares with the data as given; operator is NFT_CMP_*. */
   record Compare(int operator, int register, Bytes data) implements Expression {
     public static final int EQUAL = 0;
     public static final int NOT_EQUAL = 1;
@@ -66,15 +69,13 @@ public sealed interface Expression {
     }
 
     @Override
-    public void write(NetlinkRequest message) {
-      message
-          .be32(1, register)
-          .be32(2, operator)
-          .nest(3, value -> value.bytes(NFTA_DATA_VALUE, data.toArray()));
+    public void write(NetlinkRequest request) {
+      request.be32(NFTA_CMP_SREG, register).be32(NFTA_CMP_OP, operator);
+      request.nest(NFTA_CMP_DATA, value -> value.bytes(NFTA_DATA_VALUE, data.toArray()));
     }
   }
 
-  /** Keeps the bits of the mask, then turns those of the other. */
+  /** Computes {@code source & mask ^ xor}; source and destination are registers. */
   record Bitwise(int source, int destination, Bytes mask, Bytes xor) implements Expression {
     @Override
     public String kind() {
@@ -82,13 +83,11 @@ public sealed interface Expression {
     }
 
     @Override
-    public void write(NetlinkRequest message) {
-      message
-          .be32(1, source)
-          .be32(2, destination)
-          .be32(3, mask.length())
-          .nest(4, value -> value.bytes(NFTA_DATA_VALUE, mask.toArray()))
-          .nest(5, value -> value.bytes(NFTA_DATA_VALUE, xor.toArray()));
+    public void write(NetlinkRequest request) {
+      request.be32(NFTA_BITWISE_SREG, source).be32(NFTA_BITWISE_DREG, destination);
+      request.be32(NFTA_BITWISE_LEN, mask.length());
+      request.nest(NFTA_BITWISE_MASK, value -> value.bytes(NFTA_DATA_VALUE, mask.toArray()));
+      request.nest(NFTA_BITWISE_XOR, value -> value.bytes(NFTA_DATA_VALUE, xor.toArray()));
     }
   }
 
@@ -100,23 +99,24 @@ public sealed interface Expression {
     }
 
     @Override
-    public void write(NetlinkRequest message) {
-      message.be32(1, register).nest(2, value -> value.bytes(NFTA_DATA_VALUE, data.toArray()));
+    public void write(NetlinkRequest request) {
+      request.be32(NFTA_IMMEDIATE_DREG, register);
+      request.nest(NFTA_IMMEDIATE_DATA, value -> value.bytes(NFTA_DATA_VALUE, data.toArray()));
     }
   }
 
-  /** Ends the rule. The chain is that of a jump or goto, otherwise empty. */
+  /** Ends the rule with a verdict; chain is the target of a jump or goto, otherwise empty. */
   record Verdict(int code, String chain) implements Expression {
     public static final Verdict ACCEPT = new Verdict(NftablesConstants.NF_ACCEPT, "");
     public static final Verdict DROP = new Verdict(NftablesConstants.NF_DROP, "");
     public static final Verdict RETURN = new Verdict(NftablesConstants.NFT_RETURN, "");
 
-    /** Goes to a chain of the same table and, if that gives no verdict, comes back. */
+    /** Returns a jump to a chain of the same table, which returns if that has no verdict. */
     public static Verdict jump(String chain) {
       return new Verdict(NftablesConstants.NFT_JUMP, chain);
     }
 
-    /** Goes to a chain of the same table for good. */
+    /** Returns a goto to a chain of the same table, which does not return. */
     public static Verdict goTo(String chain) {
       return new Verdict(NftablesConstants.NFT_GOTO, chain);
     }
@@ -127,21 +127,20 @@ public sealed interface Expression {
     }
 
     @Override
-    public void write(NetlinkRequest message) {
-      message
-          .be32(1, NftablesConstants.NFT_REG_VERDICT)
-          .nest(2, value -> value.nest(NFTA_DATA_VERDICT, this::writeVerdict));
+    public void write(NetlinkRequest request) {
+      request.be32(NFTA_IMMEDIATE_DREG, NftablesConstants.NFT_REG_VERDICT);
+      request.nest(NFTA_IMMEDIATE_DATA, value -> value.nest(NFTA_DATA_VERDICT, this::writeVerdict));
     }
 
-    private void writeVerdict(NetlinkRequest message) {
-      message.be32(NftablesConstants.NFTA_VERDICT_CODE, code);
+    private void writeVerdict(NetlinkRequest request) {
+      request.be32(NftablesConstants.NFTA_VERDICT_CODE, code);
       if (!chain.isEmpty()) {
-        message.string(NftablesConstants.NFTA_VERDICT_CHAIN, chain);
+        request.string(NftablesConstants.NFTA_VERDICT_CHAIN, chain);
       }
     }
   }
 
-  /** Counts packets and bytes. What it has counted is no part of what it does. */
+  /** Counts packets and bytes. The counts are not part of the expression. */
   record Counter() implements Expression {
     @Override
     public String kind() {
@@ -149,12 +148,12 @@ public sealed interface Expression {
     }
 
     @Override
-    public void write(NetlinkRequest message) {
-      message.be64(1, 0).be64(2, 0);
+    public void write(NetlinkRequest request) {
+      request.be64(NFTA_COUNTER_BYTES, 0).be64(NFTA_COUNTER_PACKETS, 0);
     }
   }
 
-  /** Looks something up in the routing tables; result is NFT_FIB_RESULT_*, flags NFTA_FIB_F_*. */
+  /** Looks up the routing tables; result is NFT_FIB_RESULT_*, flags NFTA_FIB_F_*. */
   record Fib(int result, int flags, int register) implements Expression {
     public static final int ADDRESS_TYPE = 3;
     public static final int DESTINATION_ADDRESS = 2;
@@ -165,16 +164,17 @@ public sealed interface Expression {
     }
 
     @Override
-    public void write(NetlinkRequest message) {
-      message.be32(1, register).be32(2, result).be32(3, flags);
+    public void write(NetlinkRequest request) {
+      request.be32(NFTA_FIB_DREG, register).be32(NFTA_FIB_RESULT, result);
+      request.be32(NFTA_FIB_FLAGS, flags);
     }
   }
 
-  /** Loads something of the packet's connection; key is NFT_CT_*. */
+  /** Loads a property of the packet's connection; key is NFT_CT_*. */
   record Connection(int key, int register) implements Expression {
     public static final int STATE = 0;
 
-    // the bits of a state
+    // bits of a state, NF_CT_STATE_BIT of linux/netfilter/nf_conntrack_common.h
     public static final int ESTABLISHED = 2;
     public static final int RELATED = 4;
     public static final int NEW = 8;
@@ -185,18 +185,18 @@ public sealed interface Expression {
     }
 
     @Override
-    public void write(NetlinkRequest message) {
-      message.be32(1, register).be32(2, key);
+    public void write(NetlinkRequest request) {
+      request.be32(NFTA_CT_DREG, register).be32(NFTA_CT_KEY, key);
     }
   }
 
   /**
-   * Goes on only if a register is in a set, or not. In a rule that is to be added the set comes
-   * along; in one that is there it may be known by its name alone.
+   * Ends the rule unless a register is in a set, or if inverted is in the set. The content of the
+   * set is present in a rule to be added; in a rule that was listed only the name is known.
    */
   record Lookup(String set, Optional<AnonymousSet> content, int register, boolean inverted)
       implements Expression {
-    /** A set of the rule's own. */
+    /** Returns a lookup in a set that belongs to the rule. */
     static Lookup ofSet(AnonymousSet content, int register, boolean inverted) {
       return new Lookup(AnonymousSet.NAME_TEMPLATE, Optional.of(content), register, inverted);
     }
@@ -207,12 +207,13 @@ public sealed interface Expression {
     }
 
     @Override
-    public void write(NetlinkRequest message) {
-      message.string(1, set).be32(2, register).be32(5, inverted ? 1 : 0);
+    public void write(NetlinkRequest request) {
+      request.string(NFTA_LOOKUP_SET, set).be32(NFTA_LOOKUP_SREG, register);
+      request.be32(NFTA_LOOKUP_FLAGS, inverted ? 1 : 0);
     }
   }
 
-  /** Puts the address of the interface that the packet leaves by in place of its source. */
+  /** Translates the source address to that of the outgoing interface; flags are NF_NAT_RANGE_*. */
   record Masq(int flags) implements Expression {
     @Override
     public String kind() {
@@ -220,16 +221,16 @@ public sealed interface Expression {
     }
 
     @Override
-    public void write(NetlinkRequest message) {
+    public void write(NetlinkRequest request) {
       if (flags != 0) {
-        message.be32(1, flags);
+        request.be32(NFTA_MASQ_FLAGS, flags);
       }
     }
   }
 
   /**
-   * Translates an address, and the port unless that register is 0. The options are NF_NAT_RANGE_*,
-   * without those that say which of the two there are.
+   * Translates an address, and the port unless its register is 0. The options are NF_NAT_RANGE_*
+   * except MAP_IPS and PROTO_SPECIFIED, which follow from the registers.
    */
   record Nat(int type, int family, int addressRegister, int portRegister, int options)
       implements Expression {
@@ -244,19 +245,20 @@ public sealed interface Expression {
     }
 
     @Override
-    public void write(NetlinkRequest message) {
-      message.be32(1, type).be32(2, family).be32(3, addressRegister);
+    public void write(NetlinkRequest request) {
+      request.be32(NFTA_NAT_TYPE, type).be32(NFTA_NAT_FAMILY, family);
+      request.be32(NFTA_NAT_REG_ADDR_MIN, addressRegister);
       if (portRegister != 0) {
-        message.be32(5, portRegister);
+        request.be32(NFTA_NAT_REG_PROTO_MIN, portRegister);
       }
       int flags = options | (portRegister != 0 ? PROTO_SPECIFIED : 0);
       if (flags != 0) {
-        message.be32(7, flags);
+        request.be32(NFTA_NAT_FLAGS, flags);
       }
     }
   }
 
-  /** Sends the packet to the host itself, at the port in the register unless that is 0. */
+  /** Redirects the packet to the host itself, to the port in the register unless that is 0. */
   record Redirect(int portRegister) implements Expression {
     @Override
     public String kind() {
@@ -264,14 +266,15 @@ public sealed interface Expression {
     }
 
     @Override
-    public void write(NetlinkRequest message) {
+    public void write(NetlinkRequest request) {
       if (portRegister != 0) {
-        message.be32(1, portRegister).be32(3, Nat.PROTO_SPECIFIED);
+        request.be32(NFTA_REDIR_REG_PROTO_MIN, portRegister);
+        request.be32(NFTA_REDIR_FLAGS, Nat.PROTO_SPECIFIED);
       }
     }
   }
 
-  /** Drops the packet and tells its sender; type is NFT_REJECT_*, code that of ICMP. */
+  /** Drops the packet and notifies its sender; type is NFT_REJECT_*, code that of ICMP. */
   record Reject(int type, int code) implements Expression {
     public static final int TCP_RESET = 1;
 
@@ -281,15 +284,15 @@ public sealed interface Expression {
     }
 
     @Override
-    public void write(NetlinkRequest message) {
-      message.be32(1, type);
+    public void write(NetlinkRequest request) {
+      request.be32(NFTA_REJECT_TYPE, type);
       if (type != TCP_RESET) {
-        message.u8(2, code);
+        request.u8(NFTA_REJECT_ICMP_CODE, code);
       }
     }
   }
 
-  /** Goes on only for so many packets in that many seconds. */
+  /** Ends the rule if more packets than given come in a period, or if inverted if not more. */
   record Limit(long packets, long seconds, int burst, boolean inverted) implements Expression {
     @Override
     public String kind() {
@@ -297,13 +300,14 @@ public sealed interface Expression {
     }
 
     @Override
-    public void write(NetlinkRequest message) {
-      message.be64(1, packets).be64(2, seconds).be32(3, burst).be32(4, 0);
-      message.be32(5, inverted ? 1 : 0);
+    public void write(NetlinkRequest request) {
+      request.be64(NFTA_LIMIT_RATE, packets).be64(NFTA_LIMIT_UNIT, seconds);
+      request.be32(NFTA_LIMIT_BURST, burst).be32(NFTA_LIMIT_TYPE, 0);
+      request.be32(NFTA_LIMIT_FLAGS, inverted ? 1 : 0);
     }
   }
 
-  /** Writes the packet to the kernel's log, the prefix before it. */
+  /** Logs the packet in the kernel's log, after a prefix. */
   record PacketLog(String prefix) implements Expression {
     @Override
     public String kind() {
@@ -311,14 +315,14 @@ public sealed interface Expression {
     }
 
     @Override
-    public void write(NetlinkRequest message) {
+    public void write(NetlinkRequest request) {
       if (!prefix.isEmpty()) {
-        message.string(2, prefix);
+        request.string(NFTA_LOG_PREFIX, prefix);
       }
     }
   }
 
-  /** A match of iptables. */
+  /** A match of iptables(8); info is its structure in linux/netfilter/xt_*.h. */
   record XtMatch(String name, int revision, Bytes info) implements Expression {
     @Override
     public String kind() {
@@ -326,12 +330,13 @@ public sealed interface Expression {
     }
 
     @Override
-    public void write(NetlinkRequest message) {
-      message.string(1, name).be32(2, revision).bytes(3, info.toArray());
+    public void write(NetlinkRequest request) {
+      request.string(NFTA_MATCH_NAME, name).be32(NFTA_MATCH_REV, revision);
+      request.bytes(NFTA_MATCH_INFO, info.toArray());
     }
   }
 
-  /** A target of iptables. */
+  /** A target of iptables(8); info is its structure in linux/netfilter/xt_*.h. */
   record XtTarget(String name, int revision, Bytes info) implements Expression {
     @Override
     public String kind() {
@@ -339,12 +344,16 @@ public sealed interface Expression {
     }
 
     @Override
-    public void write(NetlinkRequest message) {
-      message.string(1, name).be32(2, revision).bytes(3, info.toArray());
+    public void write(NetlinkRequest request) {
+      request.string(NFTA_TARGET_NAME, name).be32(NFTA_TARGET_REV, revision);
+      request.bytes(NFTA_TARGET_INFO, info.toArray());
     }
   }
 
-  /** One of a kind, or with an attribute, that is not read here; equal to none. */
+  /**
+   * An expression of a listed rule that cannot be represented: its kind is not supported, or it has
+   * an attribute that is not. Equal to no other.
+   */
   final class Unparsed implements Expression {
     private final String kind;
 
@@ -358,7 +367,7 @@ public sealed interface Expression {
     }
 
     @Override
-    public void write(NetlinkRequest message) {
+    public void write(NetlinkRequest request) {
       throw new UnsupportedOperationException("an expression of kind " + kind);
     }
 

@@ -1,5 +1,7 @@
 package cni.netlink.ffm.nftables;
 
+import static cni.netlink.ffm.nftables.ExpressionAttributes.*;
+
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
 import java.nio.ByteBuffer;
@@ -7,7 +9,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** Reads the expressions of a rule that the kernel lists. */
+/**
+ * Reads the expressions of a listed rule. An expression with an attribute that {@link Expression}
+ * cannot represent becomes {@link Expression.Unparsed}.
+ */
 final class ExpressionReader {
   private ExpressionReader() {}
 
@@ -27,55 +32,78 @@ final class ExpressionReader {
 
   private static Expression read(String kind, Attributes data) throws MalformedMessageException {
     return switch (kind) {
-      case "meta" ->
-          data.has(1) ? new Expression.Meta(number(data, 2), number(data, 1)) : other(kind);
-      case "payload" ->
-          data.has(1)
-              ? new Expression.Payload(
-                  number(data, 2), number(data, 3), number(data, 4), number(data, 1))
-              : other(kind);
-      case "cmp" -> new Expression.Compare(number(data, 2), number(data, 1), value(data, 3));
-      case "bitwise" ->
-          number(data, 6) == 0
-              ? new Expression.Bitwise(
-                  number(data, 1), number(data, 2), value(data, 4), value(data, 5))
-              : other(kind);
+      case "meta" -> meta(data);
+      case "payload" -> payload(data);
+      case "cmp" ->
+          new Expression.Compare(
+              number(data, NFTA_CMP_OP), number(data, NFTA_CMP_SREG), value(data, NFTA_CMP_DATA));
+      case "bitwise" -> bitwise(data);
       case "immediate" -> immediate(data);
       case "counter" -> new Expression.Counter();
-      case "fib" -> new Expression.Fib(number(data, 2), number(data, 3), number(data, 1));
-      case "ct" ->
-          data.has(1) && !data.has(3)
-              ? new Expression.Connection(number(data, 2), number(data, 1))
-              : other(kind);
+      case "fib" ->
+          new Expression.Fib(
+              number(data, NFTA_FIB_RESULT),
+              number(data, NFTA_FIB_FLAGS),
+              number(data, NFTA_FIB_DREG));
+      case "ct" -> connection(data);
       case "lookup" -> lookup(data);
-      case "match" -> new Expression.XtMatch(text(data, 1), number(data, 2), bytes(data, 3));
-      case "target" -> new Expression.XtTarget(text(data, 1), number(data, 2), bytes(data, 3));
+      case "match" ->
+          new Expression.XtMatch(
+              text(data, NFTA_MATCH_NAME),
+              number(data, NFTA_MATCH_REV),
+              bytes(data, NFTA_MATCH_INFO));
+      case "target" ->
+          new Expression.XtTarget(
+              text(data, NFTA_TARGET_NAME),
+              number(data, NFTA_TARGET_REV),
+              bytes(data, NFTA_TARGET_INFO));
       case "limit" -> limit(data);
-      case "log" -> new Expression.PacketLog(text(data, 2));
-      case "reject" -> new Expression.Reject(number(data, 1), data.u8(2).orElse(0));
-      default -> translation(kind, data);
+      case "log" -> new Expression.PacketLog(text(data, NFTA_LOG_PREFIX));
+      case "reject" ->
+          new Expression.Reject(
+              number(data, NFTA_REJECT_TYPE), data.u8(NFTA_REJECT_ICMP_CODE).orElse(0));
+      case "masq" -> masq(data);
+      case "redir" -> new Expression.Redirect(number(data, NFTA_REDIR_REG_PROTO_MIN));
+      case "nat" -> nat(data);
+      default -> new Expression.Unparsed(kind);
     };
   }
 
-  private static Expression translation(String kind, Attributes data)
-      throws MalformedMessageException {
-    return switch (kind) {
-      case "masq" -> data.has(2) ? other(kind) : new Expression.Masq(number(data, 1));
-      case "redir" -> new Expression.Redirect(number(data, 1));
-      case "nat" -> {
-        int options = number(data, 7) & ~(Expression.Nat.MAP_IPS | Expression.Nat.PROTO_SPECIFIED);
-        yield new Expression.Nat(
-            number(data, 1), number(data, 2), number(data, 3), number(data, 5), options);
-      }
-      default -> other(kind);
-    };
+  /** Without a destination register, the expression sets the property. */
+  private static Expression meta(Attributes data) throws MalformedMessageException {
+    return data.has(NFTA_META_DREG)
+        ? new Expression.Meta(number(data, NFTA_META_KEY), number(data, NFTA_META_DREG))
+        : new Expression.Unparsed("meta");
+  }
+
+  /** Without a destination register, the expression writes to the packet. */
+  private static Expression payload(Attributes data) throws MalformedMessageException {
+    return data.has(NFTA_PAYLOAD_DREG)
+        ? new Expression.Payload(
+            number(data, NFTA_PAYLOAD_BASE),
+            number(data, NFTA_PAYLOAD_OFFSET),
+            number(data, NFTA_PAYLOAD_LEN),
+            number(data, NFTA_PAYLOAD_DREG))
+        : new Expression.Unparsed("payload");
+  }
+
+  /** Operations other than 0, NFT_BITWISE_BOOL, shift. */
+  private static Expression bitwise(Attributes data) throws MalformedMessageException {
+    return number(data, NFTA_BITWISE_OP) == 0
+        ? new Expression.Bitwise(
+            number(data, NFTA_BITWISE_SREG),
+            number(data, NFTA_BITWISE_DREG),
+            value(data, NFTA_BITWISE_MASK),
+            value(data, NFTA_BITWISE_XOR))
+        : new Expression.Unparsed("bitwise");
   }
 
   private static Expression immediate(Attributes data) throws MalformedMessageException {
-    if (number(data, 1) != NftablesConstants.NFT_REG_VERDICT) {
-      return new Expression.Immediate(number(data, 1), value(data, 2));
+    int register = number(data, NFTA_IMMEDIATE_DREG);
+    if (register != NftablesConstants.NFT_REG_VERDICT) {
+      return new Expression.Immediate(register, value(data, NFTA_IMMEDIATE_DATA));
     }
-    Optional<Attributes> value = data.nested(2);
+    Optional<Attributes> value = data.nested(NFTA_IMMEDIATE_DATA);
     Optional<Attributes> verdict =
         value.isEmpty()
             ? Optional.empty()
@@ -88,22 +116,49 @@ final class ExpressionReader {
         text(verdict.get(), NftablesConstants.NFTA_VERDICT_CHAIN));
   }
 
+  /** Without a destination register, the expression sets the property. */
+  private static Expression connection(Attributes data) throws MalformedMessageException {
+    return data.has(NFTA_CT_DREG) && !data.has(NFTA_CT_DIRECTION)
+        ? new Expression.Connection(number(data, NFTA_CT_KEY), number(data, NFTA_CT_DREG))
+        : new Expression.Unparsed("ct");
+  }
+
+  /** With a destination register, the set is a map. */
   private static Expression lookup(Attributes data) throws MalformedMessageException {
-    return data.has(3)
-        ? other("lookup") // it maps, which is more than to go on or not
+    return data.has(NFTA_LOOKUP_DREG)
+        ? new Expression.Unparsed("lookup")
         : new Expression.Lookup(
-            text(data, 1), Optional.empty(), number(data, 2), number(data, 5) != 0);
+            text(data, NFTA_LOOKUP_SET),
+            Optional.empty(),
+            number(data, NFTA_LOOKUP_SREG),
+            number(data, NFTA_LOOKUP_FLAGS) != 0);
   }
 
+  /** Types other than 0, NFT_LIMIT_PKTS, limit bytes. */
   private static Expression limit(Attributes data) throws MalformedMessageException {
-    return number(data, 4) != 0
-        ? other("limit") // of bytes
-        : new Expression.Limit(
-            data.be64(1).orElse(0), data.be64(2).orElse(0), number(data, 3), number(data, 5) != 0);
+    return number(data, NFTA_LIMIT_TYPE) == 0
+        ? new Expression.Limit(
+            data.be64(NFTA_LIMIT_RATE).orElse(0),
+            data.be64(NFTA_LIMIT_UNIT).orElse(0),
+            number(data, NFTA_LIMIT_BURST),
+            number(data, NFTA_LIMIT_FLAGS) != 0)
+        : new Expression.Unparsed("limit");
   }
 
-  private static Expression other(String kind) {
-    return new Expression.Unparsed(kind);
+  private static Expression masq(Attributes data) throws MalformedMessageException {
+    return data.has(NFTA_MASQ_REG_PROTO_MIN)
+        ? new Expression.Unparsed("masq")
+        : new Expression.Masq(number(data, NFTA_MASQ_FLAGS));
+  }
+
+  private static Expression nat(Attributes data) throws MalformedMessageException {
+    int derived = Expression.Nat.MAP_IPS | Expression.Nat.PROTO_SPECIFIED;
+    return new Expression.Nat(
+        number(data, NFTA_NAT_TYPE),
+        number(data, NFTA_NAT_FAMILY),
+        number(data, NFTA_NAT_REG_ADDR_MIN),
+        number(data, NFTA_NAT_REG_PROTO_MIN),
+        number(data, NFTA_NAT_FLAGS) & ~derived);
   }
 
   private static int number(Attributes data, int attribute) throws MalformedMessageException {

@@ -1,11 +1,12 @@
 package cni.netlink.ffm.nftables;
 
 /**
- * What makes a chain a base chain: where the kernel calls it.
+ * A hook that a base chain is attached to.
  *
- * @param type {@code filter}, {@code nat} or {@code route}
- * @param point where in the packet's way, one of the constants here
- * @param priority when among the chains of that point, lower first
+ * @param type the type of the chain: {@code filter}, {@code nat} or {@code route}
+ * @param point the point in the packet's path at which the kernel calls the chain, one of the
+ *     constants of this type
+ * @param priority the order among the chains of that point; lower priorities are called first
  */
 public record Hook(String type, int point, int priority) {
   // enum nf_inet_hooks of linux/netfilter.h; those of a bridge have the same numbers
@@ -15,15 +16,15 @@ public record Hook(String type, int point, int priority) {
   public static final int OUTPUT = 3;
   public static final int POSTROUTING = 4;
 
-  /** Destination addresses are translated here ({@code dstnat}). */
+  /** Translation of destination addresses ({@code dstnat}). */
   public static final Hook DESTINATION_NAT = new Hook("nat", PREROUTING, -100);
 
-  /** Destination addresses of the host's own packets are translated here. */
+  /** Translation of the destination addresses of packets that the host itself sends. */
   public static final Hook OUTPUT_NAT = new Hook("nat", OUTPUT, -100);
 
-  /** Source addresses are translated here ({@code srcnat}). */
+  /** Translation of source addresses ({@code srcnat}). */
   public static final Hook SOURCE_NAT = new Hook("nat", POSTROUTING, 100);
 
-  /** What goes through the host is let pass or not here ({@code filter}). */
+  /** Filtering of packets that the host forwards ({@code filter}). */
   public static final Hook FILTER_FORWARD = new Hook("filter", FORWARD, 0);
 }

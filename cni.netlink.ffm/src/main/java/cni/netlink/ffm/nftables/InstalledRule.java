@@ -5,21 +5,24 @@ import cni.netlink.ffm.MalformedMessageException;
 import java.nio.ByteBuffer;
 
 /**
- * A rule that is there.
+ * A rule and its place: a rule listed by the kernel, or one that should be installed.
  *
- * @param chain where
- * @param handle the number by which it can be deleted, the table's own
- * @param rule what it does
+ * @param chain the chain of the rule
+ * @param handle the handle by which the rule can be deleted, unique within the table; 0 for a rule
+ *     that is not installed
+ * @param rule the content of the rule
  */
 public record InstalledRule(Chain chain, long handle, Rule rule) {
-  /** Whether both do the same in the same chain. */
+  /**
+   * Returns whether both rules are in the same chain and {@link Rule#isEquivalentTo equivalent}.
+   */
   public boolean isEquivalentTo(InstalledRule other) {
     return chain.equals(other.chain) && rule.isEquivalentTo(other.rule);
   }
 
   static InstalledRule read(ByteBuffer message) throws MalformedMessageException {
-    Attributes attributes = NftablesConstants.attributes(message);
-    TableFamily family = TableFamily.of(Byte.toUnsignedInt(message.get(0)));
+    Attributes attributes = NetfilterMessages.attributes(message);
+    TableFamily family = TableFamily.ofNumber(NetfilterMessages.family(message));
     var table = new Table(family, attributes.string(NftablesConstants.NFTA_RULE_TABLE).orElse(""));
     return new InstalledRule(
         table.chain(attributes.string(NftablesConstants.NFTA_RULE_CHAIN).orElse("")),

@@ -6,7 +6,6 @@ import cni.netlink.ffm.nftables.Expression.Compare;
 import cni.netlink.ffm.nftables.Expression.Meta;
 import cni.netlink.ffm.nftables.Expression.XtMatch;
 import cni.netlink.ffm.nftables.Expression.XtTarget;
-import java.net.Inet4Address;
 import java.net.InetAddress;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -15,23 +14,28 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Makes rules of the very expressions that the nf_tables variant of iptables(8), version 1.8.9,
- * makes of its options, so that {@code iptables -S} shows them and {@code iptables -D} finds them.
- * iptables orders them: interfaces, protocol, addresses, matches; so must the calls here be.
+ * Builds rules of the same expressions that the nf_tables variant of iptables(8), version 1.8.9,
+ * generates from its options, so that {@code iptables -S} lists them and {@code iptables -D} finds
+ * them. The conditions have to be appended in the order of iptables: interfaces, protocol,
+ * addresses, matches. The methods that return a rule append the target.
  */
 public final class IptablesRuleBuilder {
   /** XT_ALIGN of linux/netfilter/x_tables.h. */
   private static final int ALIGNMENT = 8;
 
+  /** XT_MAX_COMMENT_LEN of linux/netfilter/xt_comment.h, with the terminating zero. */
   private static final int COMMENT_LENGTH = 256;
 
   /** XT_ADDRTYPE_LOCAL of linux/netfilter/xt_addrtype.h. */
   private static final short ADDRESS_TYPE_LOCAL = 1 << 2;
 
-  /** A chain's name: XT_EXTENSION_MAXNAMELEN of linux/netfilter/x_tables.h, less the zero. */
+  /**
+   * The length of the longest name of a chain: XT_EXTENSION_MAXNAMELEN of
+   * linux/netfilter/x_tables.h, without the terminating zero.
+   */
   public static final int MAX_CHAIN_NAME_LENGTH = 28;
 
-  /** A multiport match takes no more. */
+  /** The greatest number of ports of a multiport match, XT_MULTI_PORTS. */
   public static final int MAX_PORTS = 15;
 
   private final TableFamily family;
@@ -43,27 +47,30 @@ public final class IptablesRuleBuilder {
   }
 
   /**
-   * A rule for a table of that family.
+   * Returns a builder of a rule for a table of a family.
    *
-   * @param family IP or IP6
+   * @param family {@link TableFamily#IP} or {@link TableFamily#IP6}
    */
   public static IptablesRuleBuilder forFamily(TableFamily family) {
     return new IptablesRuleBuilder(family);
   }
 
-  /** {@code -i}: packets that came in by an interface, or with NOT_EQUAL by another. */
+  /** {@code -i}: matches packets that came in by an interface, or with NOT_EQUAL by another. */
   public IptablesRuleBuilder inputInterface(int operator, String name) {
     return interfaceName(Meta.INPUT_NAME, operator, name);
   }
 
-  /** {@code -o}: packets that leave by an interface, or with NOT_EQUAL by another. */
+  /** {@code -o}: matches packets that leave by an interface, or with NOT_EQUAL by another. */
   public IptablesRuleBuilder outputInterface(int operator, String name) {
     return interfaceName(Meta.OUTPUT_NAME, operator, name);
   }
 
-  /** {@code -i NAME+}: packets that came in by an interface whose name begins so, or not. */
-  public IptablesRuleBuilder inputInterfacePrefix(int operator, String beginning) {
-    Bytes data = Bytes.of(beginning.getBytes(StandardCharsets.UTF_8));
+  /**
+   * {@code -i PREFIX+}: matches packets that came in by an interface whose name starts with a
+   * prefix, or with NOT_EQUAL by another.
+   */
+  public IptablesRuleBuilder inputInterfacePrefix(int operator, String prefix) {
+    Bytes data = Bytes.of(prefix.getBytes(StandardCharsets.UTF_8));
     builder
         .append(new Meta(Meta.INPUT_NAME, NFT_REG_1))
         .append(new Compare(operator, NFT_REG_1, data));
@@ -72,18 +79,18 @@ public final class IptablesRuleBuilder {
 
   private IptablesRuleBuilder interfaceName(int key, int operator, String name) {
     byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
-    Bytes data = RuleBuilder.interfaceName(name).first(bytes.length + 1); // with its zero
+    Bytes data = RuleBuilder.interfaceName(name).first(bytes.length + 1); // with a terminating zero
     builder.append(new Meta(key, NFT_REG_1)).append(new Compare(operator, NFT_REG_1, data));
     return this;
   }
 
-  /** {@code -p}. */
+  /** {@code -p}: matches packets of a transport protocol. */
   public IptablesRuleBuilder protocol(int protocol) {
     builder.protocol(protocol);
     return this;
   }
 
-  /** {@code -s}: packets from a network, or with NOT_EQUAL from any other. */
+  /** {@code -s}: matches packets from a network, or with NOT_EQUAL from any other. */
   public IptablesRuleBuilder source(int operator, InetAddress network, int prefix) {
     if (prefix > 0 || operator != Compare.EQUAL) {
       builder.source(operator, network, prefix);
@@ -91,7 +98,7 @@ public final class IptablesRuleBuilder {
     return this;
   }
 
-  /** {@code -d}: packets to a network, or with NOT_EQUAL to any other. */
+  /** {@code -d}: matches packets to a network, or with NOT_EQUAL to any other. */
   public IptablesRuleBuilder destination(int operator, InetAddress network, int prefix) {
     if (prefix > 0 || operator != Compare.EQUAL) {
       builder.destination(operator, network, prefix);
@@ -99,7 +106,7 @@ public final class IptablesRuleBuilder {
     return this;
   }
 
-  /** {@code --dport}; for SCTP iptables has no expression and matches otherwise. */
+  /** {@code --dport}: matches packets to a port. iptables matches SCTP with {@code -m sctp}. */
   public IptablesRuleBuilder destinationPort(int protocol, int port) {
     if (protocol != RuleBuilder.SCTP) {
       builder.destinationPort(protocol, port);
@@ -116,7 +123,7 @@ public final class IptablesRuleBuilder {
     return match("sctp", 0, info);
   }
 
-  /** {@code -m comment}. */
+  /** {@code -m comment}: adds a comment, truncated to 255 bytes. */
   public IptablesRuleBuilder comment(String text) {
     byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
     ByteBuffer info = info(COMMENT_LENGTH);
@@ -124,7 +131,12 @@ public final class IptablesRuleBuilder {
     return match("comment", 0, info);
   }
 
-  /** {@code -m conntrack --ctstate}: struct xt_conntrack_mtinfo3. */
+  /**
+   * {@code -m conntrack --ctstate}: matches packets whose connection is in one of several states
+   * (struct xt_conntrack_mtinfo3).
+   *
+   * @param states bits of {@link Expression.Connection}
+   */
   public IptablesRuleBuilder connectionState(int states) {
     ByteBuffer info = info(164);
     info.putShort(146, (short) 1); // match_flags: XT_CONNTRACK_STATE
@@ -132,14 +144,22 @@ public final class IptablesRuleBuilder {
     return match("conntrack", 3, info);
   }
 
-  /** {@code -m addrtype --dst-type LOCAL}: struct xt_addrtype_info_v1. */
+  /**
+   * {@code -m addrtype --dst-type LOCAL}: matches packets to an address of the host itself (struct
+   * xt_addrtype_info_v1).
+   */
   public IptablesRuleBuilder toLocalAddress() {
     ByteBuffer info = info(8);
     info.putShort(2, ADDRESS_TYPE_LOCAL);
     return match("addrtype", 1, info);
   }
 
-  /** {@code -m multiport --destination-ports}, at most 15: struct xt_multiport_v1. */
+  /**
+   * {@code -m multiport --destination-ports}: matches packets to one of several ports (struct
+   * xt_multiport_v1).
+   *
+   * @param ports at most {@link #MAX_PORTS}
+   */
   public IptablesRuleBuilder destinationPorts(List<Integer> ports) {
     ByteBuffer info = info(48);
     info.put((byte) 1).put((byte) ports.size()); // XT_MULTIPORT_DESTINATION
@@ -147,7 +167,7 @@ public final class IptablesRuleBuilder {
     return match("multiport", 1, info);
   }
 
-  /** {@code -m mark --mark value/mask}. */
+  /** {@code -m mark --mark value/mask}: matches packets whose mark has a value in some bits. */
   public IptablesRuleBuilder mark(int value, int mask) {
     builder.mark(Compare.EQUAL, mask, value);
     return this;
@@ -158,12 +178,12 @@ public final class IptablesRuleBuilder {
     return this;
   }
 
-  /** {@code -j}: what the rule does, ACCEPT, DROP, RETURN or the jump to a chain. */
+  /** {@code -j}: returns the rule with a verdict. */
   public Rule verdict(Expression.Verdict verdict) {
     return builder.append(new Expression.Counter()).append(verdict).build();
   }
 
-  /** {@code -j DNAT --to-destination}: struct nf_nat_range2. */
+  /** {@code -j DNAT --to-destination}: returns the rule with a DNAT (struct nf_nat_range2). */
   public Rule destinationNat(InetAddress address, int port) {
     ByteBuffer info = info(44);
     info.putInt(Expression.Nat.MAP_IPS | Expression.Nat.PROTO_SPECIFIED);
@@ -174,15 +194,20 @@ public final class IptablesRuleBuilder {
     return target("DNAT", 2, info);
   }
 
-  /** {@code -j MARK --set-xmark bits/bits}: struct xt_mark_tginfo2. */
+  /**
+   * {@code -j MARK --set-xmark bits/bits}: returns the rule with a target that sets bits of the
+   * packet's mark (struct xt_mark_tginfo2).
+   */
   public Rule setMark(int bits) {
     return target("MARK", 2, info(8).putInt(bits).putInt(bits));
   }
 
-  /** {@code -j MASQUERADE}: struct nf_nat_ipv4_multi_range_compat or nf_nat_range. */
+  /**
+   * {@code -j MASQUERADE}: returns the rule with a masquerade (struct
+   * nf_nat_ipv4_multi_range_compat, or for IPv6 nf_nat_range).
+   */
   public Rule masquerade() {
-    boolean v4 = family == TableFamily.IP;
-    return target("MASQUERADE", 0, v4 ? info(20).putInt(1) : info(40));
+    return target("MASQUERADE", 0, family == TableFamily.IP ? info(20).putInt(1) : info(40));
   }
 
   private Rule target(String name, int revision, ByteBuffer info) {
@@ -190,13 +215,15 @@ public final class IptablesRuleBuilder {
     return builder.append(new XtTarget(name, revision, Bytes.of(info))).build();
   }
 
+  /** Allocates the structure of a match or target, in the byte order of the machine. */
   private static ByteBuffer info(int length) {
     int aligned = (length + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     return ByteBuffer.allocate(aligned).order(ByteOrder.nativeOrder());
   }
 
   /**
-   * What {@code -m comment} says in a rule, as versions of iptables write it one way or another.
+   * Returns the comment of a rule; empty if there is none. Depending on its version, iptables
+   * writes a comment as a match or as user data.
    */
   public static Optional<String> commentOf(Rule rule) {
     for (Expression expression : rule.expressions()) {
@@ -208,10 +235,5 @@ public final class IptablesRuleBuilder {
       }
     }
     return rule.userdata().comment();
-  }
-
-  /** The family that an address belongs to. */
-  public static TableFamily familyOf(InetAddress address) {
-    return address instanceof Inet4Address ? TableFamily.IP : TableFamily.IP6;
   }
 }

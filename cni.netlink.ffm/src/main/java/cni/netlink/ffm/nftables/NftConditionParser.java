@@ -4,18 +4,21 @@ import static cni.netlink.ffm.nftables.NftablesConstants.NFT_REG_1;
 
 import cni.netlink.ffm.nftables.Expression.Compare;
 import cni.netlink.ffm.nftables.Expression.Meta;
+import cni.netlink.ffm.route.IpFamily;
 import java.net.InetAddress;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Reads conditions in the words of nft(8), as many of them as people write before a rule of address
- * translation: {@code ip saddr}, {@code ip daddr}, {@code iifname}, {@code oifname}, {@code tcp
- * dport} and the like, {@code meta l4proto}, {@code meta mark}, {@code ct state}, {@code counter};
- * with {@code ==}, {@code !=}, networks, ranges and sets in braces.
+ * Parses conditions in the syntax of nft(8), those that are useful in front of a NAT statement:
+ * {@code ip} and {@code ip6 saddr} and {@code daddr}; {@code tcp}, {@code udp} and {@code sctp
+ * sport} and {@code dport}; {@code iifname}, {@code oifname}, {@code meta l4proto}, {@code meta
+ * mark}, {@code ct state}, {@code counter}; with {@code ==}, {@code !=}, networks, ranges and sets
+ * in braces.
  */
 public final class NftConditionParser {
   private static final Pattern WORD =
@@ -24,7 +27,7 @@ public final class NftConditionParser {
   private final List<String> words;
   private final RuleBuilder rule;
   private final TableFamily family;
-  private int at;
+  private int position;
 
   private NftConditionParser(List<String> words, RuleBuilder rule, TableFamily family) {
     this.words = words;
@@ -33,18 +36,18 @@ public final class NftConditionParser {
   }
 
   /**
-   * Appends conditions to a rule.
+   * Parses conditions and appends them to a rule. The messages of the exceptions continue a
+   * sentence that begins with the name of the conditions: "have fib, which …".
    *
-   * @param words single words, or several in one text
-   * @param family of the rule's table, IP or IP6
-   * @throws IllegalArgumentException if they are malformed
-   * @throws UnsupportedOperationException if one is not among those that are read here; either
-   *     message goes on from the conditions: "have fib, which …"
+   * @param family the family of the rule's table, {@link TableFamily#IP} or {@link TableFamily#IP6}
+   * @param words the text of the conditions, in pieces of one or more words
+   * @throws IllegalArgumentException if a condition is malformed
+   * @throws UnsupportedOperationException if a condition is not supported
    */
   public static void append(RuleBuilder rule, TableFamily family, List<String> words) {
-    var conditions = new NftConditionParser(split(String.join(" ", words)), rule, family);
-    while (conditions.at < conditions.words.size()) {
-      conditions.readOne();
+    var parser = new NftConditionParser(split(String.join(" ", words)), rule, family);
+    while (parser.position < parser.words.size()) {
+      parser.parseCondition();
     }
   }
 
@@ -63,28 +66,31 @@ public final class NftConditionParser {
   }
 
   private String next() {
-    if (at == words.size()) {
+    if (position == words.size()) {
       throw new IllegalArgumentException("end too early, after " + words.getLast());
     }
-    return words.get(at++);
+    return words.get(position++);
   }
 
+  /** Skips the next word if it is the given one. Returns whether it was. */
   private boolean skip(String word) {
-    boolean there = at < words.size() && words.get(at).equals(word);
-    at += there ? 1 : 0;
-    return there;
+    if (position < words.size() && words.get(position).equals(word)) {
+      position++;
+      return true;
+    }
+    return false;
   }
 
-  private void readOne() {
+  private void parseCondition() {
     String first = next();
     switch (first) {
-      case "ip", "ip6" -> readAddress(first, next());
-      case "tcp" -> readPort(RuleBuilder.TCP, next());
-      case "udp" -> readPort(RuleBuilder.UDP, next());
-      case "sctp" -> readPort(RuleBuilder.SCTP, next());
-      case "meta" -> readMeta(next());
-      case "iifname", "oifname", "mark" -> readMeta(first);
-      case "ct" -> readConnection(next());
+      case "ip", "ip6" -> parseAddress(first, next());
+      case "tcp" -> parsePort(RuleBuilder.TCP, next());
+      case "udp" -> parsePort(RuleBuilder.UDP, next());
+      case "sctp" -> parsePort(RuleBuilder.SCTP, next());
+      case "meta" -> parseMeta(next());
+      case "iifname", "oifname", "mark" -> parseMeta(first);
+      case "ct" -> parseConnection(next());
       case "counter" -> rule.append(new Expression.Counter());
       default -> throw unknown(first);
     }
@@ -106,7 +112,7 @@ public final class NftConditionParser {
     return Compare.EQUAL;
   }
 
-  private void readAddress(String protocol, String field) {
+  private void parseAddress(String protocol, String field) {
     if (!protocol.equals(family.toString())) {
       throw new IllegalArgumentException(
           "have " + protocol + " " + field + " in a table of family " + family);
@@ -116,58 +122,61 @@ public final class NftConditionParser {
     }
     boolean source = field.equals("saddr");
     int operator = operator();
+    IpFamily version = family == TableFamily.IP ? IpFamily.IPV4 : IpFamily.IPV6;
     if (skip("{")) {
-      boolean v4 = family == TableFamily.IP;
-      rule.loadAddress(v4, v4 ? 4 : 16, source);
-      var type = v4 ? AnonymousSet.Type.IPV4_ADDRESS : AnonymousSet.Type.IPV6_ADDRESS;
-      lookUp(type, operator, readSet(word -> ValueRange.parse(word, family)));
+      rule.loadAddress(version, version.addressLength(), source);
+      var type =
+          version == IpFamily.IPV4
+              ? AnonymousSet.Type.IPV4_ADDRESS
+              : AnonymousSet.Type.IPV6_ADDRESS;
+      lookUp(type, operator, parseSet(word -> ValueRange.parse(word, family)));
       return;
     }
     ValueRange range = ValueRange.parse(next(), family);
-    if (range.prefix() >= 0) {
-      InetAddress network = range.first();
+    if (range.prefix() != ValueRange.NO_NETWORK) {
+      InetAddress network = range.firstAddress();
       if (source) {
         rule.source(operator, network, range.prefix());
       } else {
         rule.destination(operator, network, range.prefix());
       }
     } else {
-      rule.loadAddress(family == TableFamily.IP, range.firstBytes().length(), source);
-      between(operator, range.firstBytes(), range.lastBytes());
+      rule.loadAddress(version, version.addressLength(), source);
+      matchRange(operator, range);
     }
   }
 
-  private void between(int operator, Bytes first, Bytes last) {
+  private void matchRange(int operator, ValueRange range) {
     if (operator != Compare.EQUAL) {
       throw new IllegalArgumentException("have a range after !=; write it as a set: { from-to }");
     }
-    rule.append(new Compare(Compare.GREATER_OR_EQUAL, NFT_REG_1, first));
-    rule.append(new Compare(Compare.LESS_OR_EQUAL, NFT_REG_1, last));
+    rule.append(new Compare(Compare.GREATER_OR_EQUAL, NFT_REG_1, range.first()));
+    rule.append(new Compare(Compare.LESS_OR_EQUAL, NFT_REG_1, range.last()));
   }
 
-  private void readPort(int protocol, String field) {
+  private void parsePort(int protocol, String field) {
     if (!field.equals("sport") && !field.equals("dport")) {
       throw unknown(field);
     }
     int operator = operator();
     rule.protocol(protocol).loadPort(field.equals("sport"));
     if (skip("{")) {
-      lookUp(AnonymousSet.Type.PORT, operator, readSet(ValueRange::ports));
+      lookUp(AnonymousSet.Type.PORT, operator, parseSet(ValueRange::ports));
       return;
     }
     ValueRange ports = ValueRange.ports(next());
-    if (ports.firstBytes().equals(ports.lastBytes())) {
-      rule.append(new Compare(operator, NFT_REG_1, ports.firstBytes()));
+    if (ports.isSingle()) {
+      rule.append(new Compare(operator, NFT_REG_1, ports.first()));
     } else {
-      between(operator, ports.firstBytes(), ports.lastBytes());
+      matchRange(operator, ports);
     }
   }
 
-  private void readMeta(String key) {
+  private void parseMeta(String key) {
     int operator = key.equals("mark") ? Compare.EQUAL : operator();
     switch (key) {
-      case "iifname" -> readInterface(Meta.INPUT_NAME, operator);
-      case "oifname" -> readInterface(Meta.OUTPUT_NAME, operator);
+      case "iifname" -> parseInterface(Meta.INPUT_NAME, operator);
+      case "oifname" -> parseInterface(Meta.OUTPUT_NAME, operator);
       case "mark" -> {
         int mask = skip("&") || skip("and") ? number(next(), 0xffff_ffffL) : -1;
         int compare = operator();
@@ -176,7 +185,8 @@ public final class NftConditionParser {
       case "l4proto" -> {
         rule.append(new Meta(Meta.TRANSPORT_PROTOCOL, NFT_REG_1));
         if (skip("{")) {
-          lookUp(AnonymousSet.Type.PROTOCOL, operator, readSet(NftConditionParser::protocols));
+          lookUp(
+              AnonymousSet.Type.PROTOCOL, operator, parseSet(NftConditionParser::protocolElement));
         } else {
           rule.append(new Compare(operator, NFT_REG_1, Bytes.of(protocol(next()))));
         }
@@ -185,27 +195,26 @@ public final class NftConditionParser {
     }
   }
 
-  private void readInterface(int key, int operator) {
+  private void parseInterface(int key, int operator) {
     rule.append(new Meta(key, NFT_REG_1));
     if (skip("{")) {
       lookUp(
           AnonymousSet.Type.INTERFACE_NAME,
           operator,
-          readSet(
-              word -> {
-                if (word.contains("*")) {
-                  throw new IllegalArgumentException(
-                      "have " + word + " in a set: give whole names");
-                }
-                Bytes name = RuleBuilder.interfaceName(unquoted(word));
-                return new ValueRange(name, name, -1);
-              }));
+          parseSet(NftConditionParser::interfaceElement));
       return;
     }
     rule.append(new Compare(operator, NFT_REG_1, interfaceName(unquoted(next()))));
   }
 
-  /** A name that ends with an asterisk stands for all that begin so. */
+  private static ValueRange interfaceElement(String word) {
+    if (word.contains("*")) {
+      throw new IllegalArgumentException("have " + word + " in a set: give whole names");
+    }
+    return ValueRange.single(RuleBuilder.interfaceName(unquoted(word)));
+  }
+
+  /** Returns the bytes to compare a name with. A name that ends with an asterisk is a prefix. */
   private static Bytes interfaceName(String word) {
     Bytes name = RuleBuilder.interfaceName(word);
     boolean wildcard = word.endsWith("*") && word.length() > 1;
@@ -216,7 +225,7 @@ public final class NftConditionParser {
     return word.startsWith("\"") ? word.substring(1, word.length() - 1) : word;
   }
 
-  private void readConnection(String key) {
+  private void parseConnection(String key) {
     if (!key.equals("state") || operator() != Compare.EQUAL) {
       throw unknown("ct " + key);
     }
@@ -228,7 +237,7 @@ public final class NftConditionParser {
             case "new" -> Expression.Connection.NEW;
             case "established" -> Expression.Connection.ESTABLISHED;
             case "related" -> Expression.Connection.RELATED;
-            default -> throw unknown("ct state " + words.get(at - 1));
+            default -> throw unknown("ct state " + words.get(position - 1));
           };
     } while (skip(","));
     if (set && !skip("}")) {
@@ -237,14 +246,10 @@ public final class NftConditionParser {
     rule.connectionState(states);
   }
 
-  private interface ElementReader {
-    ValueRange read(String word);
-  }
-
-  private List<ValueRange> readSet(ElementReader reader) {
+  private List<ValueRange> parseSet(Function<String, ValueRange> elementParser) {
     List<ValueRange> elements = new ArrayList<>();
     do {
-      elements.add(reader.read(next()));
+      elements.add(elementParser.apply(next()));
     } while (skip(","));
     if (!skip("}")) {
       throw new IllegalArgumentException("have a set without its closing brace");
@@ -257,9 +262,8 @@ public final class NftConditionParser {
     rule.append(Expression.Lookup.ofSet(set, NFT_REG_1, operator == Compare.NOT_EQUAL));
   }
 
-  private static ValueRange protocols(String word) {
-    Bytes protocol = Bytes.of(protocol(word));
-    return new ValueRange(protocol, protocol, -1);
+  private static ValueRange protocolElement(String word) {
+    return ValueRange.single(Bytes.of(protocol(word)));
   }
 
   private static byte protocol(String word) {
@@ -274,16 +278,17 @@ public final class NftConditionParser {
         };
   }
 
-  static int number(String word, long greatest) {
+  /** Parses a decimal or hexadecimal number between 0 and a maximum. */
+  static int number(String word, long max) {
     try {
       boolean hexadecimal = word.startsWith("0x");
       long number = hexadecimal ? Long.parseLong(word.substring(2), 16) : Long.parseLong(word);
-      if (number >= 0 && number <= greatest) {
+      if (number >= 0 && number <= max) {
         return (int) number;
       }
     } catch (NumberFormatException e) {
-      // said below
+      // reported below
     }
-    throw new IllegalArgumentException("have " + word + " instead of a number up to " + greatest);
+    throw new IllegalArgumentException("have " + word + " instead of a number up to " + max);
   }
 }

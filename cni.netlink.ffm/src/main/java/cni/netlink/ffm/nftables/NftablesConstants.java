@@ -1,13 +1,8 @@
 package cni.netlink.ffm.nftables;
 
-import cni.netlink.ffm.Attributes;
-import cni.netlink.ffm.MalformedMessageException;
-import cni.netlink.ffm.NetlinkRequest;
-import java.nio.ByteBuffer;
-
-/** Constants of linux/netfilter/nfnetlink.h and nf_tables.h, and the header of the messages. */
+/** Constants of linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h and linux/netfilter.h. */
 final class NftablesConstants {
-  // nlmsg_type
+  // nlmsg_type: the subsystem in the upper byte, the message in the lower
   static final int NFNL_MSG_BATCH_BEGIN = 0x10;
   static final int NFNL_MSG_BATCH_END = 0x11;
   static final int NFNL_SUBSYS_NFTABLES = 10;
@@ -90,32 +85,10 @@ final class NftablesConstants {
   static final int NFT_JUMP = -3;
   static final int NFT_GOTO = -4;
 
-  // registers
+  // registers of 16 bytes each, enum nft_registers
   static final int NFT_REG_VERDICT = 0;
   static final int NFT_REG_1 = 1;
   static final int NFT_REG_2 = 2;
 
-  /** sizeof(struct nfgenmsg): family u8, version u8, resource be16. */
-  private static final int NFGENMSG = 4;
-
   private NftablesConstants() {}
-
-  /** Begins a message of nf_tables. */
-  static NetlinkRequest message(String what, int type, int flags, TableFamily family) {
-    return header(
-        new NetlinkRequest(what, NFNL_SUBSYS_NFTABLES << 8 | type, flags), family.number());
-  }
-
-  static NetlinkRequest header(NetlinkRequest message, int family) {
-    return message.u8(family).u8(0).u8(0).u8(0);
-  }
-
-  /** The attributes that follow the header. */
-  static Attributes attributes(ByteBuffer message) throws MalformedMessageException {
-    if (message.limit() < NFGENMSG) {
-      throw new MalformedMessageException("a netfilter message of " + message.limit() + " bytes");
-    }
-    return Attributes.read(
-        message.slice(NFGENMSG, message.limit() - NFGENMSG).order(message.order()));
-  }
 }

@@ -4,14 +4,13 @@ import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.MalformedMessageException;
+import cni.netlink.ffm.NetlinkClient;
 import cni.netlink.ffm.NetlinkConstants;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.NetlinkRequest;
-import cni.netlink.ffm.NetlinkSocket;
 import cni.netlink.ffm.netns.NetNs;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -19,79 +18,79 @@ import java.util.OptionalInt;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * The tables, chains and rules of one network namespace, as nft(8) shows and changes them. Any
- * thread may use it.
+ * A socket for nf_tables: lists and changes the tables, chains and rules of one network namespace.
+ * Safe for use by several threads.
  */
-public final class NftablesSocket implements AutoCloseable {
-  private static final Duration TIMEOUT = Duration.ofSeconds(10);
-
-  /** How often a change is planned again because somebody else changed something meanwhile. */
+public final class NftablesSocket extends NetlinkClient {
+  /** The number of attempts at a change that conflicts with changes of other processes. */
   private static final int MAX_ATTEMPTS = 200;
 
-  /** Those of one process take turns: each commit would only have the others plan again. */
+  /**
+   * Serializes the updates of this process. If they ran in parallel, each commit would make the
+   * others start again.
+   */
   private static final ReentrantLock UPDATE_LOCK = new ReentrantLock();
 
-  private final NetlinkSocket socket;
-
-  private NftablesSocket(NetlinkSocket socket) {
-    this.socket = socket;
+  private NftablesSocket() throws KernelException {
+    super(NetlinkConstants.NETLINK_NETFILTER);
   }
 
   /**
-   * Opens the namespace of the calling thread.
+   * Opens a socket in the namespace of the calling thread.
    *
    * @throws KernelException if the socket cannot be opened; EPROTONOSUPPORT if the kernel has no
    *     netfilter
    */
   public static NftablesSocket open() throws KernelException {
-    return new NftablesSocket(NetlinkSocket.open(NetlinkConstants.NETLINK_NETFILTER, TIMEOUT));
+    return new NftablesSocket();
   }
 
   /**
-   * Opens another namespace.
+   * Opens a socket in another namespace.
    *
-   * @throws KernelException if it cannot be entered or the socket not be opened
+   * @throws KernelException if the namespace cannot be entered or the socket cannot be opened
    */
   public static NftablesSocket open(NetNs namespace) throws KernelException {
     return namespace.call(NftablesSocket::open);
   }
 
   /**
-   * Every chain of every table.
+   * Returns the chains of all tables.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public List<InstalledChain> chains() throws IOException {
     List<InstalledChain> chains = new ArrayList<>();
-    var request =
-        new NetlinkRequest(
+    NetlinkRequest request =
+        NetfilterMessages.nftRequest(
             "list chains",
-            NftablesConstants.NFNL_SUBSYS_NFTABLES << 8 | NftablesConstants.NFT_MSG_GETCHAIN,
-            NetlinkConstants.NLM_F_DUMP);
-    for (ByteBuffer message : socket.execute(NftablesConstants.header(request, 0))) {
+            NftablesConstants.NFT_MSG_GETCHAIN,
+            NetlinkConstants.NLM_F_DUMP,
+            NetfilterMessages.NFPROTO_UNSPEC);
+    for (ByteBuffer message : socket.execute(request)) {
       chains.add(InstalledChain.read(message));
     }
     return chains;
   }
 
   /**
-   * Whether a table is there and in force, and anybody may change it: it is neither dormant nor the
-   * property of a process.
+   * Returns whether a table exists, is in force and may be changed by any process: whether it is
+   * neither dormant nor owned by a process (NFT_TABLE_F_DORMANT, NFT_TABLE_F_OWNER).
    *
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public boolean isUsable(Table table) throws IOException {
     NetlinkRequest request =
-        NftablesConstants.message(
+        NetfilterMessages.nftRequest(
                 "get table \"" + table + "\"",
                 NftablesConstants.NFT_MSG_GETTABLE,
                 0,
-                table.family())
+                table.family().number())
             .string(NftablesConstants.NFTA_TABLE_NAME, table.name());
-    int closed = NftablesConstants.NFT_TABLE_F_DORMANT | NftablesConstants.NFT_TABLE_F_OWNER;
+    int unusable = NftablesConstants.NFT_TABLE_F_DORMANT | NftablesConstants.NFT_TABLE_F_OWNER;
     try {
-      Attributes attributes = NftablesConstants.attributes(socket.execute(request).getFirst());
-      return (attributes.be32(NftablesConstants.NFTA_TABLE_FLAGS).orElse(0) & closed) == 0;
+      Attributes attributes = NetfilterMessages.attributes(socket.execute(request).getFirst());
+      return (attributes.be32(NftablesConstants.NFTA_TABLE_FLAGS).orElse(0) & unusable) == 0;
     } catch (NetlinkException e) {
       if (e.is(Errno.ENOENT)) {
         return false;
@@ -101,18 +100,19 @@ public final class NftablesSocket implements AutoCloseable {
   }
 
   /**
-   * The rules of every chain of a table, in their order; none if there is no such table.
+   * Returns the rules of all chains of a table, in the order of the chains; empty if there is no
+   * such table.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public List<InstalledRule> rules(Table table) throws IOException {
     return rules(listRequest(table), table);
   }
 
   /**
-   * The rules of a chain, in their order; none if there is no such chain.
+   * Returns the rules of a chain in their order; empty if there is no such chain.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public List<InstalledRule> rules(Chain chain) throws IOException {
     NetlinkRequest request = listRequest(chain.table());
@@ -120,11 +120,11 @@ public final class NftablesSocket implements AutoCloseable {
   }
 
   private static NetlinkRequest listRequest(Table table) {
-    return NftablesConstants.message(
+    return NetfilterMessages.nftRequest(
             "list rules of table \"" + table + "\"",
             NftablesConstants.NFT_MSG_GETRULE,
             NetlinkConstants.NLM_F_DUMP,
-            table.family())
+            table.family().number())
         .string(NftablesConstants.NFTA_RULE_TABLE, table.name());
   }
 
@@ -147,10 +147,10 @@ public final class NftablesSocket implements AutoCloseable {
   }
 
   /**
-   * Makes changes.
+   * Commits a transaction.
    *
-   * @throws NetlinkException why the kernel refused them; none has been made
-   * @throws IOException if the kernel cannot be asked
+   * @throws NetlinkException if the kernel refuses a change; none has been made
+   * @throws IOException if the socket fails
    */
   public void commit(Transaction transaction) throws IOException {
     commit(transaction, OptionalInt.empty());
@@ -170,20 +170,20 @@ public final class NftablesSocket implements AutoCloseable {
   }
 
   /**
-   * Makes changes that depend on what is there. If anybody changes anything between the listing and
-   * the commit, both are done again.
+   * Commits a transaction that depends on the present ruleset. If the ruleset changes between the
+   * planning and the commit (ERESTART), plans and commits again.
    *
-   * @param plan lists what it needs and says what to change
-   * @throws NetlinkException why the kernel refused the changes; none has been made
-   * @throws IOException if the kernel cannot be asked
-   * @throws E what the plan throws
+   * @param planner lists what it needs of the ruleset and returns the changes
+   * @throws NetlinkException if the kernel refuses a change; none has been made
+   * @throws IOException if the socket fails
+   * @throws E if the planner does
    */
-  public <E extends Exception> void update(Planner<E> plan) throws IOException, E {
+  public <E extends Exception> void update(Planner<E> planner) throws IOException, E {
     UPDATE_LOCK.lock();
     try {
       for (int attempt = 1; ; attempt++) {
         int generation = generation();
-        Transaction transaction = plan.plan(this);
+        Transaction transaction = planner.plan(this);
         try {
           commit(transaction, OptionalInt.of(generation));
           return;
@@ -199,38 +199,42 @@ public final class NftablesSocket implements AutoCloseable {
   }
 
   /**
-   * Which changes are to be made.
+   * Plans the changes of {@link #update}.
    *
-   * @param <E> what it throws if it finds that none may be
+   * @param <E> the exception that ends the update without changes
    */
   @FunctionalInterface
   public interface Planner<E extends Exception> {
-    /** Decides by what is there; it may be asked more than once. */
-    Transaction plan(NftablesSocket there) throws IOException, E;
+    /**
+     * Returns the changes to make, which may be none. It may be called several times.
+     *
+     * @param nftables the socket to list the ruleset with
+     */
+    Transaction plan(NftablesSocket nftables) throws IOException, E;
   }
 
+  /** Returns the number that changes with every change of the ruleset. */
   private int generation() throws IOException {
     NetlinkRequest request =
-        NftablesConstants.header(
-            new NetlinkRequest(
-                "get the generation",
-                NftablesConstants.NFNL_SUBSYS_NFTABLES << 8 | NftablesConstants.NFT_MSG_GETGEN,
-                0),
-            0);
+        NetfilterMessages.nftRequest(
+            "get the generation",
+            NftablesConstants.NFT_MSG_GETGEN,
+            0,
+            NetfilterMessages.NFPROTO_UNSPEC);
     for (ByteBuffer message : socket.execute(request)) {
-      Attributes attributes = NftablesConstants.attributes(message);
+      Attributes attributes = NetfilterMessages.attributes(message);
       OptionalInt id = attributes.be32(NftablesConstants.NFTA_GEN_ID);
       if (id.isPresent()) {
         return id.getAsInt();
       }
     }
-    throw new MalformedMessageException("no generation in the answer");
+    throw new MalformedMessageException("no generation in the response");
   }
 
   /**
-   * Whether nf_tables can be used here: {@code empty} if so, otherwise why not.
+   * Returns the reason why nf_tables cannot be used; empty if it can.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the socket fails
    */
   public Optional<String> unavailabilityReason() throws IOException {
     try {
@@ -239,15 +243,5 @@ public final class NftablesSocket implements AutoCloseable {
     } catch (NetlinkException e) {
       return Optional.of("the kernel has no nf_tables: " + e.getMessage());
     }
-  }
-
-  /** As {@link NetlinkSocket#isReusable}. */
-  public boolean isReusable() {
-    return socket.isReusable();
-  }
-
-  @Override
-  public void close() {
-    socket.close();
   }
 }

@@ -10,20 +10,18 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a rule does: expressions that the kernel evaluates one after the other until one does not
- * match or gives a verdict. Those of a rule that was listed are read when they are asked for: most
- * rules of a busy host are passed over for what is written on them.
+ * The content of a rule: expressions that the kernel evaluates in order until one ends the rule,
+ * and user data that it ignores.
+ *
+ * <p>The expressions of a listed rule are read on first use: a busy host has as many rules as
+ * containers, most of which are passed over by their user data or by {@link #mightMatch}.
  */
 public final class Rule {
   private final Attributes listed;
   private final Userdata userdata;
   private @Nullable List<Expression> expressions;
 
-  /**
-   * A rule to be added.
-   *
-   * @param userdata what is written on it
-   */
+  /** Creates a rule to be added. */
   public Rule(List<Expression> expressions, Userdata userdata) {
     this(Attributes.NONE, userdata, List.copyOf(expressions));
   }
@@ -34,13 +32,16 @@ public final class Rule {
     this.expressions = expressions;
   }
 
-  /** A rule of the kernel's, by the attributes of its message. */
+  /** Creates a rule from the attributes of a message of the kernel. */
   static Rule read(Attributes listed) {
     byte[] userdata = listed.bytes(NftablesConstants.NFTA_RULE_USERDATA).orElse(new byte[0]);
     return new Rule(listed, Userdata.read(userdata), null);
   }
 
-  /** The expressions; of a rule that the kernel tells in a form without sense, one of no kind. */
+  /**
+   * Returns the expressions. If those of a listed rule are malformed, returns a single {@link
+   * Expression.Unparsed}.
+   */
   public List<Expression> expressions() {
     List<Expression> known = expressions;
     if (known == null) {
@@ -54,32 +55,34 @@ public final class Rule {
     return known;
   }
 
-  /** What is written on it. */
+  /** Returns the comment and the owner of the rule. */
   public Userdata userdata() {
     return userdata;
   }
 
-  /** The same with a comment. */
+  /** Returns this rule with a comment. */
   public Rule withComment(String comment) {
     return new Rule(listed, new Userdata(Optional.of(comment), userdata.owner()), expressions);
   }
 
-  /** The same with an owner. */
+  /** Returns this rule with an owner. */
   public Rule withOwner(String owner) {
     return new Rule(listed, userdata.withOwner(owner), expressions);
   }
 
   /**
-   * Whether both do the same, whatever is written on them. Of sets only that they are there is
-   * compared.
+   * Returns whether both rules have the same expressions, whatever their user data. Of a set that a
+   * rule looks up, only the presence is compared, since listing a rule does not list its elements.
    */
   public boolean isEquivalentTo(Rule other) {
     return mightBeEquivalentTo(other)
         && other.mightBeEquivalentTo(this)
-        && same(withoutSets(expressions()), withoutSets(other.expressions()));
+        && areEqual(withoutSets(expressions()), withoutSets(other.expressions()));
   }
 
-  /** False where a glance shows that the other compares packets with something that is not here. */
+  /**
+   * Returns false if the other rule compares packets with a value that this one does not contain.
+   */
   private boolean mightBeEquivalentTo(Rule other) {
     List<Expression> known = other.expressions;
     if (expressions != null || known == null) {
@@ -94,11 +97,10 @@ public final class Rule {
   }
 
   /**
-   * False if no expression of the rule can have the value. Of a rule that was listed only the bytes
-   * are looked through: it takes a fraction of what reading the expressions does, and there are as
-   * many rules as containers.
+   * Returns false if no expression of this rule can contain a value. If the expressions have not
+   * been read, searches their bytes, which takes a fraction of the time of reading them.
    *
-   * @param value as it stands in a message
+   * @param value the value as encoded in a message
    */
   boolean mightMatch(Bytes value) {
     if (expressions != null) {
@@ -108,28 +110,35 @@ public final class Rule {
   }
 
   /**
-   * Whether both are equal. What they write is compared, as their own equals is spun when first
-   * used, for each kind, which takes a process some milliseconds.
+   * Compares what the expressions send to the kernel, rather than the records: their generated
+   * {@code equals} costs a process about 1 ms for each kind of expression, see {@link Table}. It
+   * also ignores values that are not sent, such as the ICMP code of a TCP reset.
    */
-  private static boolean same(List<Expression> mine, List<Expression> others) {
-    boolean same = mine.size() == others.size();
-    for (int i = 0; same && i < mine.size(); i++) {
-      same = alike(mine.get(i), others.get(i));
+  private static boolean areEqual(List<Expression> mine, List<Expression> others) {
+    if (mine.size() != others.size()) {
+      return false;
     }
-    return same && Arrays.equals(written(mine), written(others));
+    for (int i = 0; i < mine.size(); i++) {
+      if (!mightBeEqual(mine.get(i), others.get(i))) {
+        return false;
+      }
+    }
+    return Arrays.equals(encode(mine), encode(others));
   }
 
-  /** False if they cannot be equal; a set is not written. */
-  private static boolean alike(Expression mine, Expression other) {
+  /** Compares what is not encoded: the kinds of the expressions and the elements of sets. */
+  private static boolean mightBeEqual(Expression mine, Expression other) {
     return mine instanceof Expression.Lookup
         ? mine.equals(other)
         : mine.getClass() == other.getClass() && !(mine instanceof Expression.Unparsed);
   }
 
-  private static byte[] written(List<Expression> expressions) {
-    var message = new NetlinkRequest("", 0, 0);
-    expressions.forEach(it -> message.nest(NftablesConstants.NFTA_LIST_ELEM, it::write));
-    return message.payload();
+  private static byte[] encode(List<Expression> expressions) {
+    var request = new NetlinkRequest("", 0, 0);
+    for (Expression expression : expressions) {
+      request.nest(NftablesConstants.NFTA_LIST_ELEM, expression::write);
+    }
+    return request.payload();
   }
 
   private static List<Expression> withoutSets(List<Expression> expressions) {
@@ -143,36 +152,41 @@ public final class Rule {
         : expression;
   }
 
-  /** Whether the comment begins so. */
+  /** Returns whether the rule has a comment that starts with a prefix. */
   public boolean commentStartsWith(String prefix) {
     return userdata.comment().filter(comment -> comment.startsWith(prefix)).isPresent();
   }
 
-  /** The verdict, if there is one. */
+  /** Returns the verdict; empty if the rule has none. */
   public Optional<Expression.Verdict> verdict() {
-    return find(Expression.Verdict.class, it -> it);
+    return find(Expression.Verdict.class, verdict -> verdict);
   }
 
-  /** Whether it goes to that chain of its table. */
+  /** Returns whether the rule jumps or goes to a chain of its table. */
   public boolean jumpsTo(String chain) {
     return verdict().filter(verdict -> verdict.chain().equals(chain)).isPresent();
   }
 
-  /** What the first expression of a type says. */
+  /**
+   * Returns a property of the first expression of a type; empty if there is none.
+   *
+   * @param reader extracts the property
+   */
   public <E extends Expression, T> Optional<T> find(Class<E> type, Function<E, T> reader) {
     return expressions().stream().filter(type::isInstance).map(type::cast).findFirst().map(reader);
   }
 
+  /** Returns whether the other object is a rule with the same expressions, sets and user data. */
   @Override
   public boolean equals(@Nullable Object other) {
     return other instanceof Rule rule
         && userdata.equals(rule.userdata)
-        && same(expressions(), rule.expressions());
+        && areEqual(expressions(), rule.expressions());
   }
 
   @Override
   public int hashCode() {
-    // Equal rules have expressions of the same kinds; what one does not write does not count.
+    // Equal rules have expressions of the same kinds, but not the same unsent values.
     return 31 * userdata.hashCode()
         + expressions().stream().map(Expression::kind).toList().hashCode();
   }

@@ -7,7 +7,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import cni.netlink.ffm.nftables.Expression.Compare;
 import cni.netlink.ffm.nftables.Expression.Meta;
 import cni.netlink.ffm.nftables.Expression.Payload;
-import java.net.Inet4Address;
+import cni.netlink.ffm.route.IpFamily;
 import java.net.InetAddress;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -16,11 +16,12 @@ import java.util.List;
 import java.util.OptionalInt;
 
 /**
- * Makes rules, condition by condition, of the very expressions that nft(8) makes of its words, so
- * that nft shows them as if it had made them. {@link IptablesRuleBuilder} does the same for
- * iptables.
+ * Builds rules of the same expressions that nft(8) generates from its syntax, so that nft lists
+ * them as its own. Each method appends a condition or an action. {@link IptablesRuleBuilder} does
+ * the same for iptables.
  */
 public final class RuleBuilder {
+  // transport protocols, IPPROTO_* of linux/in.h
   public static final int TCP = 6;
   public static final int UDP = 17;
   public static final int SCTP = 132;
@@ -40,17 +41,17 @@ public final class RuleBuilder {
     this.family = family;
   }
 
-  /** A rule for a table of that family. */
+  /** Returns a builder of a rule for a table of a family. */
   public static RuleBuilder forFamily(TableFamily family) {
     return new RuleBuilder(family);
   }
 
-  /** The rule. */
+  /** Returns the rule, without user data. */
   public Rule build() {
     return new Rule(expressions, Userdata.NONE);
   }
 
-  /** Appends an expression as it is. */
+  /** Appends an expression. */
   public RuleBuilder append(Expression expression) {
     expressions.add(expression);
     return this;
@@ -60,21 +61,31 @@ public final class RuleBuilder {
     return append(new Compare(operator, NFT_REG_1, data));
   }
 
-  /** {@code ip saddr}: packets from a network, or with NOT_EQUAL from any other. */
+  /**
+   * {@code ip saddr}: matches packets from a network.
+   *
+   * @param operator {@link Compare#EQUAL}, or {@link Compare#NOT_EQUAL} for any other network
+   * @param prefix the length of the network's prefix, in bits
+   */
   public RuleBuilder source(int operator, InetAddress network, int prefix) {
     return address(operator, network, prefix, true);
   }
 
-  /** {@code ip daddr}: packets to a network, or with NOT_EQUAL to any other. */
+  /**
+   * {@code ip daddr}: matches packets to a network.
+   *
+   * @param operator {@link Compare#EQUAL}, or {@link Compare#NOT_EQUAL} for any other network
+   * @param prefix the length of the network's prefix, in bits
+   */
   public RuleBuilder destination(int operator, InetAddress network, int prefix) {
     return address(operator, network, prefix, false);
   }
 
   private RuleBuilder address(int operator, InetAddress network, int prefix, boolean source) {
     Bytes address = Bytes.of(network.getAddress());
-    // Whole bytes are loaded alone; only a prefix that ends within one is masked.
+    // As nft does: of a prefix of whole bytes only those are loaded, any other is masked.
     int length = prefix > 0 && prefix % 8 == 0 ? prefix / 8 : address.length();
-    loadAddress(network instanceof Inet4Address, length, source);
+    loadAddress(IpFamily.of(network), length, source);
     if (prefix % 8 == 0 && prefix > 0) {
       return compare(operator, address.first(length));
     }
@@ -91,14 +102,19 @@ public final class RuleBuilder {
     return Bytes.of(mask);
   }
 
-  /** Loads the source or destination address, or so many bytes of it. */
-  RuleBuilder loadAddress(boolean v4, int length, boolean source) {
-    requireNetworkProtocol(v4 ? TableFamily.IP : TableFamily.IP6);
-    int offset = v4 ? (source ? 12 : 16) : source ? 8 : 24;
+  /**
+   * Loads the first bytes of an address.
+   *
+   * @param length the number of bytes
+   * @param source whether to load the source address, rather than the destination address
+   */
+  RuleBuilder loadAddress(IpFamily version, int length, boolean source) {
+    requireNetworkProtocol(TableFamily.of(version));
+    int offset = version == IpFamily.IPV4 ? (source ? 12 : 16) : source ? 8 : 24;
     return append(new Payload(Payload.NETWORK_HEADER, offset, length, NFT_REG_1));
   }
 
-  /** In a table for both families, an address tells which one is meant. */
+  /** Appends a match of the IP version in a table of both, unless there is one already. */
   private void requireNetworkProtocol(TableFamily wanted) {
     if (family == TableFamily.INET && networkProtocol != wanted.number()) {
       networkProtocol = wanted.number();
@@ -107,7 +123,7 @@ public final class RuleBuilder {
     }
   }
 
-  /** {@code meta l4proto}: packets of a transport protocol. */
+  /** {@code meta l4proto}: matches packets of a transport protocol. */
   public RuleBuilder protocol(int protocol) {
     if (transportProtocol != protocol) {
       transportProtocol = protocol;
@@ -117,29 +133,42 @@ public final class RuleBuilder {
     return this;
   }
 
-  /** {@code tcp dport}: packets to a port. */
+  /** {@code tcp dport}: matches packets to a port. */
   public RuleBuilder destinationPort(int protocol, int port) {
     return protocol(protocol).loadPort(false).compare(Compare.EQUAL, Bytes.be16(port));
   }
 
-  /** Loads the source or destination port. */
+  /** Loads the source port, or else the destination port. */
   RuleBuilder loadPort(boolean source) {
     return append(new Payload(Payload.TRANSPORT_HEADER, source ? 0 : 2, 2, NFT_REG_1));
   }
 
-  /** {@code iifname}: packets that came in by an interface, or with NOT_EQUAL by another. */
+  /**
+   * {@code iifname}: matches packets that came in by an interface.
+   *
+   * @param operator {@link Compare#EQUAL}, or {@link Compare#NOT_EQUAL} for any other interface
+   */
   public RuleBuilder inputInterface(int operator, String name) {
     append(new Meta(Meta.INPUT_NAME, NFT_REG_1));
     return compare(operator, interfaceName(name));
   }
 
-  /** {@code oifname}: packets that leave by an interface, or with NOT_EQUAL by another. */
+  /**
+   * {@code oifname}: matches packets that leave by an interface.
+   *
+   * @param operator {@link Compare#EQUAL}, or {@link Compare#NOT_EQUAL} for any other interface
+   */
   public RuleBuilder outputInterface(int operator, String name) {
     append(new Meta(Meta.OUTPUT_NAME, NFT_REG_1));
     return compare(operator, interfaceName(name));
   }
 
-  /** A name as it is compared: with zeros up to the length that names can have. */
+  /**
+   * Returns an interface name as registers hold it, padded with zeros.
+   *
+   * @throws IllegalArgumentException if it has no or too many bytes; the message continues a
+   *     sentence: "have interface …"
+   */
   static Bytes interfaceName(String name) {
     if (name.isEmpty() || name.getBytes(UTF_8).length >= IFNAMSIZ) {
       throw new IllegalArgumentException(
@@ -148,13 +177,17 @@ public final class RuleBuilder {
     return Bytes.padded(name, IFNAMSIZ);
   }
 
-  /** {@code ether saddr}: frames from a hardware address of six bytes. */
+  /** {@code ether saddr}: matches frames from a hardware address of six bytes. */
   public RuleBuilder etherSource(byte[] mac) {
     append(new Payload(Payload.LINK_HEADER, 6, 6, NFT_REG_1));
     return compare(Compare.EQUAL, Bytes.of(mac));
   }
 
-  /** {@code ct state}: packets whose connection is in one of the states. */
+  /**
+   * {@code ct state}: matches packets whose connection is in one of several states.
+   *
+   * @param states bits of {@link Expression.Connection}
+   */
   public RuleBuilder connectionState(int states) {
     append(new Expression.Connection(Expression.Connection.STATE, NFT_REG_1));
     Bytes mask = hostOrder(states);
@@ -162,7 +195,12 @@ public final class RuleBuilder {
     return compare(Compare.NOT_EQUAL, hostOrder(0));
   }
 
-  /** {@code meta mark and}: packets whose mark has that value in the bits of the mask. */
+  /**
+   * {@code meta mark and}: matches packets whose mark has a value in the bits of a mask.
+   *
+   * @param operator {@link Compare#EQUAL} or {@link Compare#NOT_EQUAL}
+   * @param mask the bits to compare, -1 for all
+   */
   public RuleBuilder mark(int operator, int mask, int value) {
     append(new Meta(Meta.MARK, NFT_REG_1));
     if (mask != -1) {
@@ -171,32 +209,33 @@ public final class RuleBuilder {
     return compare(operator, hostOrder(value));
   }
 
+  /** Returns a number of four bytes in the byte order of the machine. */
   static Bytes hostOrder(int number) {
     var buffer = ByteBuffer.allocate(4).order(ByteOrder.nativeOrder());
     return Bytes.of(buffer.putInt(number).array());
   }
 
-  /** {@code fib daddr type local}: packets to an address of the host itself. */
+  /** {@code fib daddr type local}: matches packets to an address of the host itself. */
   public RuleBuilder toLocalAddress() {
     int flags = Expression.Fib.DESTINATION_ADDRESS;
     append(new Expression.Fib(Expression.Fib.ADDRESS_TYPE, flags, NFT_REG_1));
     return compare(Compare.EQUAL, hostOrder(RTN_LOCAL));
   }
 
-  /** {@code dnat to}: sends the packets to that address and port. */
+  /** {@code dnat to}: translates the destination to an address and port. */
   public RuleBuilder destinationNat(InetAddress address, int port) {
-    int nfproto = (address instanceof Inet4Address ? TableFamily.IP : TableFamily.IP6).number();
+    int nfproto = TableFamily.of(address).number();
     append(new Expression.Immediate(NFT_REG_1, Bytes.of(address.getAddress())));
     append(new Expression.Immediate(NFT_REG_2, Bytes.be16(port)));
     return append(new Expression.Nat(Expression.Nat.DESTINATION, nfproto, NFT_REG_1, NFT_REG_2, 0));
   }
 
-  /** {@code masquerade}. */
+  /** {@code masquerade}: translates the source to the address of the outgoing interface. */
   public RuleBuilder masquerade() {
     return append(new Expression.Masq(0));
   }
 
-  /** The transport protocol that a rule is for, if it is for one. */
+  /** Returns the transport protocol that a rule matches; empty if it matches any. */
   static OptionalInt protocol(Rule rule) {
     List<Expression> all = rule.expressions();
     for (int i = 0; i + 1 < all.size(); i++) {

@@ -10,11 +10,11 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * A change that makes no more of it than is not there yet, and removes no more than is there; to be
- * planned in {@link NftablesSocket#update}. The chains that iptables(8) has by itself it knows.
+ * Plans the changes that bring the ruleset to a desired state, in {@link NftablesSocket#update}:
+ * adds what is missing and deletes only what exists.
  */
 public final class RulesetReconciler {
-  /** Built-in chains of iptables with their places, as its nf_tables variant makes them. */
+  /** The built-in chains of iptables(8) with the hooks that its nf_tables variant gives them. */
   private static final Map<String, Hook> BUILT_IN =
       Map.of(
           "filter FORWARD", Hook.FILTER_FORWARD,
@@ -26,69 +26,76 @@ public final class RulesetReconciler {
   private final Transaction transaction = new Transaction();
   private final Map<Table, List<InstalledRule>> rules = new HashMap<>();
   private Optional<List<InstalledChain>> initialChains = Optional.empty();
-  private final Set<Chain> chains = new HashSet<>();
-  private final Map<Chain, List<Rule>> added = new HashMap<>();
 
-  /** Begins with no changes. What is there is listed when it is needed, and then once. */
-  public RulesetReconciler(NftablesSocket there) {
-    this.nftables = there;
+  /** The chains after the changes so far. */
+  private final Set<Chain> resultingChains = new HashSet<>();
+
+  private final Map<Chain, List<Rule>> addedRules = new HashMap<>();
+
+  /**
+   * Creates a reconciler without changes. It lists the chains and the rules of each table once,
+   * when they are first needed.
+   *
+   * @param nftables the socket to list the ruleset with
+   */
+  public RulesetReconciler(NftablesSocket nftables) {
+    this.nftables = nftables;
   }
 
-  /** What is to be committed. */
+  /** Returns the changes so far. */
   public Transaction transaction() {
     return transaction;
   }
 
   /**
-   * Whether there is such a chain.
+   * Returns whether a chain exists after the changes so far.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public boolean has(Chain chain) throws IOException {
-    return present().contains(chain);
+    return resultingChains().contains(chain);
   }
 
   /**
-   * Every chain that was there at the beginning.
+   * Returns the chains of all tables as installed, without the changes so far.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public List<InstalledChain> chains() throws IOException {
     if (initialChains.isEmpty()) {
       initialChains = Optional.of(nftables.chains());
-      initialChains.get().forEach(chain -> chains.add(chain.chain()));
+      initialChains.get().forEach(chain -> resultingChains.add(chain.chain()));
     }
     return initialChains.get();
   }
 
-  /** The chains that there will be after the changes so far. */
-  private Set<Chain> present() throws IOException {
+  private Set<Chain> resultingChains() throws IOException {
     chains();
-    return chains;
+    return resultingChains;
   }
 
   /**
-   * Whether a table is in force, and anybody may change it.
+   * Returns whether a table is in force and may be changed, see {@link NftablesSocket#isUsable}.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public boolean isUsable(Table table) throws IOException {
     return nftables.isUsable(table);
   }
 
   /**
-   * The rules of a chain that are there.
+   * Returns the rules of a chain as installed, without the changes so far.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public List<InstalledRule> rules(Chain chain) throws IOException {
     return rules(chain.table()).stream().filter(rule -> rule.chain().equals(chain)).toList();
   }
 
   /**
-   * The rules of a table that are there.
+   * Returns the rules of a table as installed, without the changes so far.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public List<InstalledRule> rules(Table table) throws IOException {
     List<InstalledRule> known = rules.get(table);
@@ -100,9 +107,9 @@ public final class RulesetReconciler {
   }
 
   /**
-   * Those of the rules that are not there.
+   * Returns those of the given rules that have no installed equivalent in their chains.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public List<InstalledRule> findMissing(List<InstalledRule> wanted) throws IOException {
     List<InstalledRule> missing = new ArrayList<>();
@@ -114,23 +121,23 @@ public final class RulesetReconciler {
     return missing;
   }
 
-  /** Those first that have the same written on them: it is most likely one of them. */
+  /** Searches first among the rules with the same user data: most likely it is one of them. */
   private boolean isInstalled(InstalledRule wanted) throws IOException {
     Userdata userdata = wanted.rule().userdata();
-    List<InstalledRule> there = rules(wanted.chain().table());
-    return there.stream()
+    List<InstalledRule> installed = rules(wanted.chain().table());
+    return installed.stream()
             .filter(rule -> rule.rule().userdata().equals(userdata))
             .anyMatch(wanted::isEquivalentTo)
-        || there.stream().anyMatch(wanted::isEquivalentTo);
+        || installed.stream().anyMatch(wanted::isEquivalentTo);
   }
 
   /**
-   * Sees to it that there is a chain, and its table.
+   * Adds a chain and its table unless they exist. A chain of iptables gets its hook.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public RulesetReconciler ensure(Chain chain) throws IOException {
-    if (present().add(chain)) {
+    if (resultingChains().add(chain)) {
       transaction.add(chain.table());
       Hook hook = BUILT_IN.get(chain.table().name() + " " + chain.name());
       if (hook == null) {
@@ -143,56 +150,57 @@ public final class RulesetReconciler {
   }
 
   /**
-   * Sees to it that a chain has a rule; a new one is its last.
+   * Adds a rule at the end of a chain unless the chain has an equivalent one.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public RulesetReconciler append(Chain chain, Rule rule) throws IOException {
-    if (isNew(chain, rule)) {
+    if (recordIfMissing(chain, rule)) {
       transaction.append(chain, rule);
     }
     return this;
   }
 
   /**
-   * Sees to it that a chain has a rule; a new one is its first.
+   * Adds a rule at the beginning of a chain unless the chain has an equivalent one.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public RulesetReconciler insert(Chain chain, Rule rule) throws IOException {
-    if (isNew(chain, rule)) {
+    if (recordIfMissing(chain, rule)) {
       transaction.insert(chain, rule);
     }
     return this;
   }
 
-  private boolean isNew(Chain chain, Rule rule) throws IOException {
-    List<Rule> ours = added.computeIfAbsent(chain, it -> new ArrayList<>());
-    boolean known =
-        ours.stream().anyMatch(rule::isEquivalentTo)
-            || rules(chain).stream().anyMatch(it -> it.rule().isEquivalentTo(rule));
-    if (!known) {
-      ours.add(rule);
+  /** Records a rule as added unless the chain has an equivalent one. Returns whether it did. */
+  private boolean recordIfMissing(Chain chain, Rule rule) throws IOException {
+    List<Rule> added = addedRules.computeIfAbsent(chain, key -> new ArrayList<>());
+    boolean exists =
+        added.stream().anyMatch(rule::isEquivalentTo)
+            || rules(chain).stream().anyMatch(installed -> installed.rule().isEquivalentTo(rule));
+    if (!exists) {
+      added.add(rule);
     }
-    return !known;
+    return !exists;
   }
 
-  /** Deletes a rule that was listed. */
+  /** Deletes a listed rule. */
   public RulesetReconciler delete(InstalledRule rule) {
     transaction.delete(rule);
     return this;
   }
 
   /**
-   * Sees to it that there is no such chain, with its rules and those that lead to it.
+   * Deletes a chain if it exists, with its rules and those that jump to it.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public RulesetReconciler remove(Chain chain) throws IOException {
-    if (present().remove(chain)) {
+    if (resultingChains().remove(chain)) {
       for (InstalledRule rule : rules(chain.table())) {
-        boolean kept = chains.contains(rule.chain()); // those of a removed chain go with it
-        if (kept && rule.rule().jumpsTo(chain.name())) {
+        boolean isKept = resultingChains.contains(rule.chain()); // else deleted with its chain
+        if (isKept && rule.rule().jumpsTo(chain.name())) {
           transaction.delete(rule);
         }
       }

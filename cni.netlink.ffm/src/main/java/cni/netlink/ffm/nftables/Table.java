@@ -5,20 +5,23 @@ import org.jspecify.annotations.Nullable;
 /**
  * The name of a table.
  *
- * @param family what its chains see
- * @param name its name within the family
+ * <p>The names and user data of this package implement {@code equals} and {@code hashCode} by hand.
+ * Those that the JDK generates for a record are linked with method handles when they are first
+ * called, which takes about 5 ms for the first record of a process and 1 ms for each other: with
+ * the eight that the first ADD of a chain reached, about a tenth of a {@code cni add} of 120 ms.
+ *
+ * @param family the family of the table
+ * @param name the name within the family
  */
 public record Table(TableFamily family, String name) {
-  /** The name of one of its chains. */
+  /** Returns the name of a chain of this table. */
   public Chain chain(String chain) {
     return new Chain(this, chain);
   }
 
-  // A record's own methods are spun when first used, which takes a process some milliseconds.
-
   @Override
   public boolean equals(@Nullable Object other) {
-    return other instanceof Table it && family.equals(it.family) && name.equals(it.name);
+    return other instanceof Table table && family.equals(table.family) && name.equals(table.name);
   }
 
   @Override
@@ -26,7 +29,7 @@ public record Table(TableFamily family, String name) {
     return 31 * family.hashCode() + name.hashCode();
   }
 
-  /** As nft writes it: {@code ip nat}. */
+  /** Returns the name as nft(8) writes it: {@code ip nat}. */
   @Override
   public String toString() {
     return family + " " + name;

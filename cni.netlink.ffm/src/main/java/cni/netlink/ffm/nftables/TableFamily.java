@@ -1,9 +1,11 @@
 package cni.netlink.ffm.nftables;
 
 import cni.netlink.ffm.MalformedMessageException;
+import cni.netlink.ffm.route.IpFamily;
+import java.net.InetAddress;
 import java.util.Locale;
 
-/** Families of tables: NFPROTO_* of linux/netfilter.h, by the words that nft(8) has for them. */
+/** A family of tables, NFPROTO_* of linux/netfilter.h, named as in nft(8). */
 public enum TableFamily {
   /** IPv4 and IPv6. */
   INET(1),
@@ -11,7 +13,7 @@ public enum TableFamily {
   IP(2),
   /** Address resolution. */
   ARP(3),
-  /** One device. */
+  /** The packets of a single device. */
   NETDEV(5),
   /** Bridged frames. */
   BRIDGE(7),
@@ -24,12 +26,22 @@ public enum TableFamily {
     this.number = number;
   }
 
-  /** The number that messages have for it. */
+  /** Returns the number in messages, NFPROTO_*. */
   public int number() {
     return number;
   }
 
-  static TableFamily of(int number) throws MalformedMessageException {
+  /** Returns {@link #IP} or {@link #IP6}. */
+  public static TableFamily of(IpFamily family) {
+    return family == IpFamily.IPV4 ? IP : IP6;
+  }
+
+  /** Returns the family of an address: {@link #IP} or {@link #IP6}. */
+  public static TableFamily of(InetAddress address) {
+    return of(IpFamily.of(address));
+  }
+
+  static TableFamily ofNumber(int number) throws MalformedMessageException {
     for (TableFamily family : values()) {
       if (family.number == number) {
         return family;
@@ -38,7 +50,7 @@ public enum TableFamily {
     throw new MalformedMessageException("netfilter family " + number);
   }
 
-  /** As nft writes it: {@code ip6}. */
+  /** Returns the name as nft(8) writes it: {@code ip6}. */
   @Override
   public String toString() {
     return name().toLowerCase(Locale.ROOT);

@@ -1,82 +1,80 @@
 package cni.netlink.ffm.nftables;
 
+import static cni.netlink.ffm.nftables.ExpressionAttributes.NFTA_LOOKUP_SET_ID;
+import static cni.netlink.ffm.nftables.NftablesConstants.*;
+
 import cni.netlink.ffm.NetlinkConstants;
 import cni.netlink.ffm.NetlinkRequest;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.OptionalInt;
 
 /**
- * Changes of nf_tables that are made all together or not at all. {@link NftablesSocket} commits
- * them.
+ * A list of changes of nf_tables that the kernel makes all together or not at all. {@link
+ * NftablesSocket#commit} commits it.
  *
- * <p>What is added may be there already: a table, a chain with the same hook. A rule is added once
- * more.
+ * <p>Adding a table or a chain that exists changes nothing, provided that the chain has the same
+ * hook. Adding a rule always adds another one.
  */
 public final class Transaction {
-  private static final int NFPROTO_UNSPEC = 0;
-
   private final List<NetlinkRequest> requests = new ArrayList<>();
-  private int lastSet;
+  private int lastSetId;
 
-  /** Begins with no changes. */
+  /** Creates an empty transaction. */
   public Transaction() {}
 
-  /** Whether there is nothing to commit. */
+  /** Returns whether there is nothing to commit. */
   public boolean isEmpty() {
     return requests.isEmpty();
   }
 
-  /** Sees to it that there is a table. */
+  /** Adds a table. */
   public Transaction add(Table table) {
     return add(table, Userdata.NONE);
   }
 
-  /** Sees to it that there is a table; a new one gets the comment. */
+  /** Adds a table with a comment. One that exists keeps its comment. */
   public Transaction add(Table table, Userdata comment) {
     NetlinkRequest message =
-        request(
-                "add table \"" + table + "\"",
-                NftablesConstants.NFT_MSG_NEWTABLE,
-                0,
-                table.family())
-            .string(NftablesConstants.NFTA_TABLE_NAME, table.name());
-    writeUserdata(message, NftablesConstants.NFTA_TABLE_USERDATA, comment);
+        request("add table \"" + table + "\"", NFT_MSG_NEWTABLE, 0, table.family())
+            .string(NFTA_TABLE_NAME, table.name());
+    writeUserdata(message, NFTA_TABLE_USERDATA, comment);
     return this;
   }
 
-  /** Sees to it that there is a chain for rules to go to. */
+  /** Adds a regular chain, one that rules jump to. */
   public Transaction add(Chain chain) {
     return add(chain, Userdata.NONE);
   }
 
-  /** Sees to it that there is a chain for rules to go to; a new one gets the comment. */
+  /** Adds a regular chain with a comment. One that exists keeps its comment. */
   public Transaction add(Chain chain, Userdata comment) {
-    writeUserdata(newChain(chain), NftablesConstants.NFTA_CHAIN_USERDATA, comment);
+    writeUserdata(newChain(chain), NFTA_CHAIN_USERDATA, comment);
     return this;
   }
 
-  /** Sees to it that there is a base chain; a new one accepts what no rule drops. */
+  /** Adds a base chain, with policy accept unless it exists. */
   public Transaction add(Chain chain, Hook hook) {
     newChain(chain)
-        .string(NftablesConstants.NFTA_CHAIN_TYPE, hook.type())
+        .string(NFTA_CHAIN_TYPE, hook.type())
         .nest(
-            NftablesConstants.NFTA_CHAIN_HOOK,
-            place ->
-                place
-                    .be32(NftablesConstants.NFTA_HOOK_HOOKNUM, hook.point())
-                    .be32(NftablesConstants.NFTA_HOOK_PRIORITY, hook.priority()));
+            NFTA_CHAIN_HOOK,
+            request ->
+                request
+                    .be32(NFTA_HOOK_HOOKNUM, hook.point())
+                    .be32(NFTA_HOOK_PRIORITY, hook.priority()));
     return this;
   }
 
   private NetlinkRequest newChain(Chain chain) {
     return request(
             "add chain \"" + chain + "\"",
-            NftablesConstants.NFT_MSG_NEWCHAIN,
+            NFT_MSG_NEWCHAIN,
             NetlinkConstants.NLM_F_CREATE,
             chain.family())
-        .string(NftablesConstants.NFTA_CHAIN_TABLE, chain.table().name())
-        .string(NftablesConstants.NFTA_CHAIN_NAME, chain.name());
+        .string(NFTA_CHAIN_TABLE, chain.table().name())
+        .string(NFTA_CHAIN_NAME, chain.name());
   }
 
   /** Deletes every rule of a chain. */
@@ -85,11 +83,11 @@ public final class Transaction {
     return this;
   }
 
-  /** Deletes a chain that has no rules and that no rule leads to. */
+  /** Deletes a chain. The commit fails with EBUSY if it has rules or a rule jumps to it. */
   public Transaction delete(Chain chain) {
-    request("delete chain \"" + chain + "\"", NftablesConstants.NFT_MSG_DELCHAIN, 0, chain.family())
-        .string(NftablesConstants.NFTA_CHAIN_TABLE, chain.table().name())
-        .string(NftablesConstants.NFTA_CHAIN_NAME, chain.name());
+    request("delete chain \"" + chain + "\"", NFT_MSG_DELCHAIN, 0, chain.family())
+        .string(NFTA_CHAIN_TABLE, chain.table().name())
+        .string(NFTA_CHAIN_NAME, chain.name());
     return this;
   }
 
@@ -103,78 +101,77 @@ public final class Transaction {
     return add(chain, rule, 0);
   }
 
-  private Transaction add(Chain chain, Rule rule, int place) {
-    List<Integer> sets = new ArrayList<>();
+  private Transaction add(Chain chain, Rule rule, int placeFlag) {
+    List<Integer> setIds = new ArrayList<>();
     for (Expression expression : rule.expressions()) {
       if (expression instanceof Expression.Lookup lookup && lookup.content().isPresent()) {
-        sets.add(++lastSet);
-        requests.addAll(lookup.content().get().requests(chain.table(), lastSet));
+        setIds.add(++lastSetId);
+        requests.addAll(lookup.content().get().requests(chain.table(), lastSetId));
       }
     }
     NetlinkRequest message =
         request(
                 "add a rule to chain \"" + chain + "\"",
-                NftablesConstants.NFT_MSG_NEWRULE,
-                NetlinkConstants.NLM_F_CREATE | place,
+                NFT_MSG_NEWRULE,
+                NetlinkConstants.NLM_F_CREATE | placeFlag,
                 chain.family())
-            .string(NftablesConstants.NFTA_RULE_TABLE, chain.table().name())
-            .string(NftablesConstants.NFTA_RULE_CHAIN, chain.name())
-            .nest(
-                NftablesConstants.NFTA_RULE_EXPRESSIONS,
-                list -> writeExpressions(list, rule, sets));
-    // Matches of iptables want to know for which protocol they are asked.
+            .string(NFTA_RULE_TABLE, chain.table().name())
+            .string(NFTA_RULE_CHAIN, chain.name())
+            .nest(NFTA_RULE_EXPRESSIONS, list -> writeExpressions(list, rule, setIds));
+    // A match of iptables checks that the rule is for its protocol.
     OptionalInt protocol = RuleBuilder.protocol(rule);
-    if (protocol.isPresent() && rule.expressions().stream().anyMatch(Transaction::isCompatible)) {
+    if (protocol.isPresent() && rule.expressions().stream().anyMatch(Transaction::isXtables)) {
       message.nest(
-          NftablesConstants.NFTA_RULE_COMPAT,
+          NFTA_RULE_COMPAT,
           compat ->
               compat
-                  .be32(NftablesConstants.NFTA_RULE_COMPAT_PROTO, protocol.getAsInt())
-                  .be32(NftablesConstants.NFTA_RULE_COMPAT_FLAGS, 0));
+                  .be32(NFTA_RULE_COMPAT_PROTO, protocol.getAsInt())
+                  .be32(NFTA_RULE_COMPAT_FLAGS, 0));
     }
-    writeUserdata(message, NftablesConstants.NFTA_RULE_USERDATA, rule.userdata());
+    writeUserdata(message, NFTA_RULE_USERDATA, rule.userdata());
     return this;
   }
 
-  private static boolean isCompatible(Expression expression) {
+  private static boolean isXtables(Expression expression) {
     return expression instanceof Expression.XtMatch || expression instanceof Expression.XtTarget;
   }
 
-  private static void writeExpressions(NetlinkRequest message, Rule rule, List<Integer> sets) {
-    int[] nextSet = {0};
+  private static void writeExpressions(NetlinkRequest message, Rule rule, List<Integer> setIds) {
+    Iterator<Integer> nextSet = setIds.iterator();
     for (Expression expression : rule.expressions()) {
       message.nest(
-          NftablesConstants.NFTA_LIST_ELEM,
+          NFTA_LIST_ELEM,
           element -> {
-            element.string(NftablesConstants.NFTA_EXPR_NAME, expression.kind());
+            element.string(NFTA_EXPR_NAME, expression.kind());
             element.nest(
-                NftablesConstants.NFTA_EXPR_DATA,
+                NFTA_EXPR_DATA,
                 data -> {
                   expression.write(data);
                   if (expression instanceof Expression.Lookup lookup
                       && lookup.content().isPresent()) {
-                    data.be32(4, sets.get(nextSet[0]++)); // NFTA_LOOKUP_SET_ID
+                    data.be32(NFTA_LOOKUP_SET_ID, nextSet.next());
                   }
                 });
           });
     }
   }
 
-  /** Deletes a rule that was listed. */
+  /** Deletes a listed rule. */
   public Transaction delete(InstalledRule rule) {
     deleteRules("delete rule " + rule.handle() + " of chain \"" + rule.chain() + "\"", rule.chain())
-        .be64(NftablesConstants.NFTA_RULE_HANDLE, rule.handle());
+        .be64(NFTA_RULE_HANDLE, rule.handle());
     return this;
   }
 
-  private NetlinkRequest deleteRules(String what, Chain chain) {
-    return request(what, NftablesConstants.NFT_MSG_DELRULE, 0, chain.family())
-        .string(NftablesConstants.NFTA_RULE_TABLE, chain.table().name())
-        .string(NftablesConstants.NFTA_RULE_CHAIN, chain.name());
+  private NetlinkRequest deleteRules(String description, Chain chain) {
+    return request(description, NFT_MSG_DELRULE, 0, chain.family())
+        .string(NFTA_RULE_TABLE, chain.table().name())
+        .string(NFTA_RULE_CHAIN, chain.name());
   }
 
-  private NetlinkRequest request(String what, int type, int flags, TableFamily family) {
-    NetlinkRequest message = NftablesConstants.message(what, type, flags, family);
+  private NetlinkRequest request(String description, int type, int flags, TableFamily family) {
+    NetlinkRequest message =
+        NetfilterMessages.nftRequest(description, type, flags, family.number());
     requests.add(message);
     return message;
   }
@@ -186,22 +183,26 @@ public final class Transaction {
     }
   }
 
-  /** The whole batch; it fails with ERESTART if the generation is another by then. */
+  /**
+   * Returns the messages of the transaction.
+   *
+   * @param generation the generation of the ruleset that the transaction is for; if given, the
+   *     commit fails with ERESTART if the ruleset has changed since
+   */
   List<NetlinkRequest> batch(OptionalInt generation) {
     List<NetlinkRequest> batch = new ArrayList<>(requests.size() + 2);
-    NetlinkRequest begin = frame("begin a transaction", NftablesConstants.NFNL_MSG_BATCH_BEGIN);
-    generation.ifPresent(id -> begin.be32(NftablesConstants.NFNL_BATCH_GENID, id));
+    NetlinkRequest begin = frame("begin a transaction", NFNL_MSG_BATCH_BEGIN);
+    generation.ifPresent(id -> begin.be32(NFNL_BATCH_GENID, id));
     batch.add(begin);
     batch.addAll(requests);
-    batch.add(frame("commit a transaction", NftablesConstants.NFNL_MSG_BATCH_END));
+    batch.add(frame("commit a transaction", NFNL_MSG_BATCH_END));
     return batch;
   }
 
-  private static NetlinkRequest frame(String what, int type) {
-    return new NetlinkRequest(what, type, 0)
-        .u8(NFPROTO_UNSPEC)
-        .u8(0)
-        .u8(0)
-        .u8(NftablesConstants.NFNL_SUBSYS_NFTABLES); // the resource, in the network's byte order
+  private static NetlinkRequest frame(String description, int type) {
+    return NetfilterMessages.nfgenmsg(
+        new NetlinkRequest(description, type, 0),
+        NetfilterMessages.NFPROTO_UNSPEC,
+        NFNL_SUBSYS_NFTABLES);
   }
 }

@@ -6,49 +6,50 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a rule carries that the kernel does not read: attributes of one byte for the type, one for
- * the length, and a value (NFTA_RULE_USERDATA; libnftnl/udata.h).
+ * The user data of a rule, table or chain, which the kernel stores but does not interpret:
+ * attributes of a byte for the type, a byte for the length, and a value (NFTA_RULE_USERDATA;
+ * libnftnl/udata.h). For the implementation of {@code equals} see {@link Table}.
  *
- * @param comment what nft shows as the rule's comment
- * @param owner whom the rule belongs to. It is kept under a type that nft and iptables do not know
- *     and pass over, so that a listing is the same with and without
+ * @param comment the comment that nft(8) shows; empty for none
+ * @param owner the name of the owner of a rule; empty for none. It is stored as an attribute of a
+ *     type that nft and iptables do not know and ignore: their listings do not show it
  */
 public record Userdata(Optional<String> comment, Optional<String> owner) {
-  /** Neither. */
+  /** No comment and no owner. */
   public static final Userdata NONE = new Userdata(Optional.empty(), Optional.empty());
 
-  /** nft takes no comment that is longer, in bytes. */
+  /** The length in bytes of the longest comment that nft accepts. */
   public static final int MAX_COMMENT_BYTES = 128;
 
   private static final int NFTNL_UDATA_RULE_COMMENT = 0;
   private static final int OWNER = 0xc1;
   private static final int MAX_VALUE_BYTES = 255;
 
-  /** A comment alone. */
+  /** Returns user data of a comment alone. */
   public static Userdata comment(String text) {
     return new Userdata(Optional.of(text), Optional.empty());
   }
 
-  /** The same with an owner. */
+  /** Returns this user data with an owner. */
   public Userdata withOwner(String name) {
     return new Userdata(comment, Optional.of(name));
   }
 
-  /** Cuts what is too long for a comment. */
+  /** Truncates a text to {@link #MAX_COMMENT_BYTES} of UTF-8, at the end of a character. */
   public static String truncateComment(String comment) {
     byte[] bytes = comment.getBytes(StandardCharsets.UTF_8);
     int end = Math.min(bytes.length, MAX_COMMENT_BYTES);
-    while (end < bytes.length && (bytes[end] & 0xc0) == 0x80) {
-      end--; // not in the middle of a character
+    while (end < bytes.length && (bytes[end] & 0xc0) == 0x80) { // a continuation byte
+      end--;
     }
     return new String(bytes, 0, end, StandardCharsets.UTF_8);
   }
 
-  // A record's own methods are spun when first used, which takes a process some milliseconds.
-
   @Override
   public boolean equals(@Nullable Object other) {
-    return other instanceof Userdata it && comment.equals(it.comment) && owner.equals(it.owner);
+    return other instanceof Userdata userdata
+        && comment.equals(userdata.comment)
+        && owner.equals(userdata.owner);
   }
 
   @Override
@@ -73,23 +74,24 @@ public record Userdata(Optional<String> comment, Optional<String> owner) {
     bytes.writeBytes(value);
   }
 
-  /** Reads what any program has written, which need not have this form. */
+  /** Reads user data, which may be of any program and format. Returns NONE if it is malformed. */
   static Userdata read(byte[] bytes) {
     Userdata userdata = NONE;
-    int at = 0;
-    while (at + 2 <= bytes.length) {
-      int length = Byte.toUnsignedInt(bytes[at + 1]);
-      if (at + 2 + length > bytes.length) {
+    int offset = 0;
+    while (offset + 2 <= bytes.length) {
+      int length = Byte.toUnsignedInt(bytes[offset + 1]);
+      if (offset + 2 + length > bytes.length) {
         return NONE;
       }
-      int end = length > 0 && bytes[at + 1 + length] == 0 ? length - 1 : length;
-      Optional<String> text = Optional.of(new String(bytes, at + 2, end, StandardCharsets.UTF_8));
-      switch (Byte.toUnsignedInt(bytes[at])) {
+      int end = length > 0 && bytes[offset + 1 + length] == 0 ? length - 1 : length;
+      Optional<String> text =
+          Optional.of(new String(bytes, offset + 2, end, StandardCharsets.UTF_8));
+      switch (Byte.toUnsignedInt(bytes[offset])) {
         case NFTNL_UDATA_RULE_COMMENT -> userdata = new Userdata(text, userdata.owner);
         case OWNER -> userdata = new Userdata(userdata.comment, text);
         default -> {}
       }
-      at += 2 + length;
+      offset += 2 + length;
     }
     return userdata;
   }

@@ -2,7 +2,6 @@ package cni.netlink.ffm.nftables;
 
 import cni.netlink.ffm.nftables.AnonymousSet.Element;
 import java.math.BigInteger;
-import java.net.Inet4Address;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.util.ArrayList;
@@ -11,67 +10,87 @@ import java.util.List;
 import java.util.regex.Pattern;
 
 /**
- * Values from one to another, such as addresses or ports, in the network's byte order.
+ * A range of values, such as addresses or ports, in network byte order.
  *
- * @param firstBytes the first
- * @param lastBytes the last
- * @param prefix of the network that they are, in bits; -1 if they are none
+ * @param first the first value
+ * @param last the last value, inclusive
+ * @param prefix the length of the prefix in bits, if the range is a network; otherwise {@link
+ *     #NO_NETWORK}
  */
-record ValueRange(Bytes firstBytes, Bytes lastBytes, int prefix) {
-  private static final Pattern V4 = Pattern.compile("((0|[1-9]\\d*)(\\.|$)){4}");
+record ValueRange(Bytes first, Bytes last, int prefix) {
+  static final int NO_NETWORK = -1;
 
-  /** Reads an address, a network or a range: {@code 10.0.0.0/8}, {@code 10.0.0.1-10.0.0.9}. */
-  static ValueRange parse(String word, TableFamily family) {
-    int dash = word.indexOf('-');
-    int slash = word.indexOf('/');
-    if (dash >= 0) {
-      Bytes first = address(word.substring(0, dash), family);
-      Bytes last = address(word.substring(dash + 1), family);
-      return ordered(first, last, word);
-    }
-    Bytes address = address(slash < 0 ? word : word.substring(0, slash), family);
-    int bits = 8 * address.length();
-    int prefix = slash < 0 ? bits : NftConditionParser.number(word.substring(slash + 1), bits);
-    BigInteger hosts = BigInteger.ONE.shiftLeft(bits - prefix).subtract(BigInteger.ONE);
-    BigInteger first = number(address).andNot(hosts);
-    return new ValueRange(
-        bytes(first, address.length()), bytes(first.or(hosts), address.length()), prefix);
+  /** The full notation. InetAddress reads shorter ones, too: "10.1" is 10.0.0.1. */
+  private static final Pattern IPV4 = Pattern.compile("((0|[1-9]\\d*)(\\.|$)){4}");
+
+  /** Returns a range of one value. */
+  static ValueRange single(Bytes value) {
+    return new ValueRange(value, value, NO_NETWORK);
   }
 
-  private static Bytes address(String word, TableFamily family) {
+  /**
+   * Parses an address, a network or a range: {@code 10.0.0.0/8}, {@code 10.0.0.1-10.0.0.9}.
+   *
+   * @throws IllegalArgumentException if the text is malformed or of another family
+   */
+  static ValueRange parse(String text, TableFamily family) {
+    int dash = text.indexOf('-');
+    int slash = text.indexOf('/');
+    if (dash >= 0) {
+      Bytes first = address(text.substring(0, dash), family);
+      Bytes last = address(text.substring(dash + 1), family);
+      return ordered(first, last, text);
+    }
+    Bytes address = address(slash < 0 ? text : text.substring(0, slash), family);
+    int bits = 8 * address.length();
+    int prefix = slash < 0 ? bits : NftConditionParser.number(text.substring(slash + 1), bits);
+    BigInteger hostMask = BigInteger.ONE.shiftLeft(bits - prefix).subtract(BigInteger.ONE);
+    BigInteger first = number(address).andNot(hostMask);
+    return new ValueRange(
+        bytes(first, address.length()), bytes(first.or(hostMask), address.length()), prefix);
+  }
+
+  private static Bytes address(String text, TableFamily family) {
     try {
-      boolean whole =
-          family != TableFamily.IP || V4.matcher(word).matches(); // "10.1" is 10.0.0.1 too
-      InetAddress address = InetAddress.ofLiteral(whole ? word : "");
-      if (address instanceof Inet4Address == (family == TableFamily.IP)) {
+      boolean isFull = family != TableFamily.IP || IPV4.matcher(text).matches();
+      InetAddress address = InetAddress.ofLiteral(isFull ? text : "");
+      if (TableFamily.of(address) == family) {
         return Bytes.of(address.getAddress());
       }
     } catch (IllegalArgumentException e) {
-      // said below
+      // reported below
     }
-    throw new IllegalArgumentException("have " + word + " instead of an address of " + family);
+    throw new IllegalArgumentException("have " + text + " instead of an address of " + family);
   }
 
-  /** Reads a port or a range of them: {@code 80}, {@code 8000-8080}. */
-  static ValueRange ports(String word) {
-    int dash = word.indexOf('-');
-    String from = dash < 0 ? word : word.substring(0, dash);
-    String to = dash < 0 ? word : word.substring(dash + 1);
+  /**
+   * Parses a port or a range of ports: {@code 80}, {@code 8000-8080}.
+   *
+   * @throws IllegalArgumentException if the text is malformed
+   */
+  static ValueRange ports(String text) {
+    int dash = text.indexOf('-');
+    String from = dash < 0 ? text : text.substring(0, dash);
+    String to = dash < 0 ? text : text.substring(dash + 1);
     Bytes first = Bytes.be16(NftConditionParser.number(from, 65535));
-    return ordered(first, Bytes.be16(NftConditionParser.number(to, 65535)), word);
+    return ordered(first, Bytes.be16(NftConditionParser.number(to, 65535)), text);
   }
 
-  private static ValueRange ordered(Bytes first, Bytes last, String word) {
+  private static ValueRange ordered(Bytes first, Bytes last, String text) {
     if (number(first).compareTo(number(last)) > 0) {
-      throw new IllegalArgumentException("have range " + word + ", which ends before it begins");
+      throw new IllegalArgumentException("have range " + text + ", which ends before it begins");
     }
-    return new ValueRange(first, last, -1);
+    return new ValueRange(first, last, NO_NETWORK);
   }
 
-  /** The first as an address. */
-  InetAddress first() {
+  boolean isSingle() {
+    return first.equals(last);
+  }
+
+  /** Returns the first value of a range of addresses. */
+  InetAddress firstAddress() {
     try {
-      return InetAddress.getByAddress(firstBytes.toArray());
+      return InetAddress.getByAddress(first.toArray());
     } catch (UnknownHostException e) {
       throw new IllegalStateException(e); // the length is right
     }
@@ -82,34 +101,34 @@ record ValueRange(Bytes firstBytes, Bytes lastBytes, int prefix) {
   }
 
   private static Bytes bytes(BigInteger number, int length) {
-    byte[] all = new byte[length];
+    byte[] bytes = new byte[length];
     byte[] digits = number.toByteArray();
     int count = Math.min(length, digits.length);
-    System.arraycopy(digits, digits.length - count, all, length - count, count);
-    return Bytes.of(all);
+    System.arraycopy(digits, digits.length - count, bytes, length - count, count);
+    return Bytes.of(bytes);
   }
 
-  /** The set of all of them; those that touch become one, as nft does it. */
+  /** Returns the set of all values. Ranges that overlap or touch are merged, as nft does. */
   static AnonymousSet toSet(AnonymousSet.Type type, List<ValueRange> ranges) {
-    if (ranges.stream().allMatch(range -> range.firstBytes.equals(range.lastBytes))) {
+    if (ranges.stream().allMatch(ValueRange::isSingle)) {
       return new AnonymousSet(
-          type, false, ranges.stream().map(it -> new Element(it.firstBytes, false)).toList());
+          type, false, ranges.stream().map(range -> new Element(range.first, false)).toList());
     }
     List<ValueRange> sorted = new ArrayList<>(ranges);
-    sorted.sort(Comparator.comparing(range -> number(range.firstBytes)));
+    sorted.sort(Comparator.comparing(range -> number(range.first)));
     List<Element> elements = new ArrayList<>();
-    // The kernel wants to be told that what comes before the first is not in the set.
-    if (number(sorted.getFirst().firstBytes).signum() > 0) {
+    // The kernel requires an interval end at 0 for the values before the first range.
+    if (number(sorted.getFirst().first).signum() > 0) {
       elements.add(new Element(Bytes.repeated(type.length(), 0), true));
     }
     BigInteger limit = BigInteger.ONE.shiftLeft(8 * type.length());
-    BigInteger end = BigInteger.valueOf(-1); // the one after the last of those so far
+    BigInteger end = BigInteger.valueOf(-1); // the value after the last of the ranges so far
     for (ValueRange range : sorted) {
-      BigInteger first = number(range.firstBytes);
-      BigInteger next = number(range.lastBytes).add(BigInteger.ONE);
+      BigInteger first = number(range.first);
+      BigInteger next = number(range.last).add(BigInteger.ONE);
       if (first.compareTo(end) > 0) {
         addEnd(elements, end, limit, type);
-        elements.add(new Element(range.firstBytes, false));
+        elements.add(new Element(range.first, false));
       }
       end = end.max(next);
     }

@@ -1,4 +1,13 @@
-/** Netfilter over NETLINK_NETFILTER: nf_tables, its iptables layer, and connection tracking. */
+/**
+ * Netfilter over NETLINK_NETFILTER: nf_tables, its compatibility layer for iptables, and connection
+ * tracking.
+ *
+ * <p>{@link cni.netlink.ffm.nftables.NftablesSocket} lists rules and commits a {@link
+ * cni.netlink.ffm.nftables.Transaction}; {@link cni.netlink.ffm.nftables.RulesetReconciler} adds to
+ * a transaction only what is missing. {@link cni.netlink.ffm.nftables.RuleBuilder} and {@link
+ * cni.netlink.ffm.nftables.IptablesRuleBuilder} build rules of the same expressions as nft(8) and
+ * iptables(8), so that those show and delete them.
+ */
 @NullMarked
 package cni.netlink.ffm.nftables;
 

@@ -16,21 +16,18 @@ import java.time.Duration;
 import java.util.Optional;
 
 /**
- * Datagrams of UDP over IPv4 on a link that may have no address yet, see packet(7): what a DHCP
- * client needs. Datagrams begin with their IP header; the kernel adds and removes that of the link.
- * For one thread at a time.
+ * A packet socket, packet(7), for UDP over IPv4 on a link that may have no address yet, as a DHCP
+ * client needs it. Datagrams start with the IP header; the kernel adds and removes the link layer's
+ * header. Not thread-safe.
  */
 public final class PacketSocket implements AutoCloseable {
   private static final int AF_PACKET = 17;
-  private static final int SOCK_DGRAM_CLOEXEC = 2 | 0x80000;
   private static final int ETH_P_IP = 0x0800;
-  private static final int SOL_SOCKET = 1;
-  private static final int SO_RCVTIMEO = 20;
   private static final int SO_ATTACH_FILTER = 26;
-  private static final int MSG_TRUNC = 0x20;
 
   /**
-   * struct sockaddr_ll: family, protocol (big endian), link, type, packet type, length, address.
+   * sizeof(struct sockaddr_ll): family u16, protocol be16, interface index s32, hardware type u16,
+   * packet type u8, address length u8, address of 8 bytes.
    */
   private static final int SOCKADDR_LL = 20;
 
@@ -43,46 +40,47 @@ public final class PacketSocket implements AutoCloseable {
   private final MemorySegment buffer = arena.allocate(MAX_DATAGRAM);
   private final MemorySegment sender = arena.allocate(SOCKADDR_LL, 4);
 
-  private PacketSocket(Descriptor descriptor, int link) {
+  private PacketSocket(Descriptor descriptor, int linkIndex) {
     this.descriptor = descriptor;
-    this.linkIndex = link;
+    this.linkIndex = linkIndex;
   }
 
   /**
    * Opens a socket in a namespace.
    *
-   * @param link the index of the link there
-   * @param port the UDP port whose datagrams are received; all others the kernel keeps back
-   * @throws KernelException if the namespace cannot be entered or the socket not be opened; ENODEV
-   *     if there is no such link
+   * @param linkIndex the index of a link in the namespace
+   * @param port the UDP destination port to receive; the kernel filters out all other datagrams
+   * @throws KernelException if the namespace cannot be entered or the socket cannot be opened;
+   *     ENODEV if there is no such link
    */
-  public static PacketSocket open(NetNs namespace, int link, int port) throws KernelException {
-    return namespace.call(() -> open(link, port));
+  public static PacketSocket open(NetNs namespace, int linkIndex, int port) throws KernelException {
+    return namespace.call(() -> open(linkIndex, port));
   }
 
-  private static PacketSocket open(int link, int port) throws KernelException {
-    // With protocol 0 it receives nothing before the filter is there and it is bound to the link.
-    var descriptor = new Descriptor(Libc.socket(AF_PACKET, SOCK_DGRAM_CLOEXEC, 0));
+  private static PacketSocket open(int linkIndex, int port) throws KernelException {
+    // With protocol 0 the socket receives nothing before it is bound, when it has its filter.
+    int type = Libc.SOCK_DGRAM | Libc.SOCK_CLOEXEC;
+    var descriptor = new Descriptor(Libc.socket(AF_PACKET, type, 0));
     try (Arena arena = Arena.ofConfined()) {
       attachFilter(descriptor, port, arena);
-      Libc.bind(descriptor.fd(), address(arena, link));
-      return new PacketSocket(descriptor, link);
+      Libc.bind(descriptor.fd(), address(arena, linkIndex));
+      return new PacketSocket(descriptor, linkIndex);
     } catch (KernelException | RuntimeException e) {
       descriptor.close();
       throw e;
     }
   }
 
-  private static MemorySegment address(Arena arena, int link) {
+  private static MemorySegment address(Arena arena, int linkIndex) {
     MemorySegment address = arena.allocate(SOCKADDR_LL, 4);
     address.set(JAVA_SHORT, 0, (short) AF_PACKET);
     address.set(JAVA_BYTE, 2, (byte) (ETH_P_IP >> 8));
     address.set(JAVA_BYTE, 3, (byte) ETH_P_IP);
-    address.set(JAVA_INT, 4, link);
+    address.set(JAVA_INT, 4, linkIndex);
     return address;
   }
 
-  /** Classic BPF (linux/filter.h): UDP, the first fragment, to that port. */
+  /** Attaches a classic BPF program (linux/filter.h): UDP, first fragment, destination port. */
   private static void attachFilter(Descriptor descriptor, int port, Arena arena)
       throws KernelException {
     long[] program = {
@@ -93,8 +91,8 @@ public final class PacketSocket implements AutoCloseable {
       instruction(0xb1, 0, 0, 0), // X = length of the IP header
       instruction(0x48, 0, 0, 2), // load the destination port
       instruction(0x15, 0, 1, port),
-      instruction(0x06, 0, 0, MAX_DATAGRAM), // all of it
-      instruction(0x06, 0, 0, 0), // nothing
+      instruction(0x06, 0, 0, MAX_DATAGRAM), // accept entirely
+      instruction(0x06, 0, 0, 0), // drop
     };
     MemorySegment filter = arena.allocate(8L * program.length, 8);
     for (int i = 0; i < program.length; i++) {
@@ -107,46 +105,46 @@ public final class PacketSocket implements AutoCloseable {
     MemorySegment fprog = arena.allocate(16, 8); // struct sock_fprog: length u16, pointer
     fprog.set(JAVA_SHORT, 0, (short) program.length);
     fprog.set(JAVA_LONG, 8, filter.address());
-    Libc.setsockopt(descriptor.fd(), SOL_SOCKET, SO_ATTACH_FILTER, fprog);
+    Libc.setsockopt(descriptor.fd(), Libc.SOL_SOCKET, SO_ATTACH_FILTER, fprog);
   }
 
-  /** struct sock_filter: code, where to go on if true and if false, a number. */
-  private static long instruction(int code, int ifTrue, int ifFalse, int number) {
+  /** struct sock_filter: code u16, jump offsets u8 if true and if false, operand u32. */
+  private static long instruction(int code, int ifTrue, int ifFalse, int operand) {
     return (long) code << 48
         | (long) ifTrue << 40
         | (long) ifFalse << 32
-        | Integer.toUnsignedLong(number);
+        | Integer.toUnsignedLong(operand);
   }
 
   /**
-   * Sends a datagram to everybody on the link.
+   * Sends a datagram to the link's broadcast address.
    *
+   * @param datagram from the IP header on
    * @throws KernelException ENETDOWN if the link is down
    */
   public void broadcast(byte[] datagram) throws KernelException {
-    try (Arena own = Arena.ofConfined()) {
-      MemorySegment address = address(own, linkIndex);
+    try (Arena temporary = Arena.ofConfined()) {
+      MemorySegment address = address(temporary, linkIndex);
       address.set(JAVA_BYTE, 11, (byte) MAC_LENGTH);
       address.asSlice(12, MAC_LENGTH).fill((byte) 0xff);
-      Libc.sendto(descriptor.fd(), own.allocateFrom(JAVA_BYTE, datagram), address);
+      Libc.sendto(descriptor.fd(), temporary.allocateFrom(JAVA_BYTE, datagram), address);
     }
   }
 
   /**
    * Waits for a datagram.
    *
-   * @param patience for how long; at least a microsecond
-   * @return empty if none came in that time
-   * @throws KernelException if the link has gone down or away
+   * @param timeout how long to wait; at least a microsecond
+   * @return the datagram from the IP header on; empty if none arrived in time
+   * @throws KernelException ENETDOWN if the link went down or was removed
    */
-  public Optional<byte[]> receive(Duration patience) throws KernelException {
-    try (Arena own = Arena.ofConfined()) {
-      long micros = Math.max(1, patience.toNanos() / 1000);
-      MemorySegment timeval = own.allocateFrom(JAVA_LONG, micros / 1_000_000, micros % 1_000_000);
-      Libc.setsockopt(descriptor.fd(), SOL_SOCKET, SO_RCVTIMEO, timeval);
-      long length = Libc.recvfrom(descriptor.fd(), buffer, MSG_TRUNC, sender);
-      boolean whole = length <= buffer.byteSize();
-      return whole ? Optional.of(buffer.asSlice(0, length).toArray(JAVA_BYTE)) : Optional.empty();
+  public Optional<byte[]> receive(Duration timeout) throws KernelException {
+    try {
+      Libc.setReceiveTimeout(descriptor.fd(), timeout);
+      long length = Libc.recvfrom(descriptor.fd(), buffer, Libc.MSG_TRUNC, sender);
+      return length <= buffer.byteSize()
+          ? Optional.of(buffer.asSlice(0, length).toArray(JAVA_BYTE))
+          : Optional.empty();
     } catch (KernelException e) {
       if (e.is(Errno.EAGAIN) || e.is(Errno.EINTR)) {
         return Optional.empty();

@@ -11,8 +11,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The environment of a child process. What it inherits keeps its bytes, whatever encoding the JVM
- * believes in.
+ * The environment of a child process, environ(7). Immutable. Inherited variables keep their bytes,
+ * independent of the encoding that the JVM assumes.
  */
 public final class ChildEnvironment {
   private static final int MAX_VARIABLE_LENGTH = 1 << 20;
@@ -23,13 +23,13 @@ public final class ChildEnvironment {
     this.variables = variables;
   }
 
-  /** No variables. */
+  /** Returns an environment without variables. */
   public static ChildEnvironment empty() {
     return new ChildEnvironment(List.of());
   }
 
-  /** That of this process, {@code environ} of environ(7). */
-  @SuppressWarnings("restricted") // the C library's array has no length of its own
+  /** Returns the environment of this process. */
+  @SuppressWarnings("restricted") // the size of the C library's array is not known
   public static ChildEnvironment inherited() {
     MemorySegment environ =
         Linker.nativeLinker()
@@ -56,7 +56,7 @@ public final class ChildEnvironment {
     return text.asSlice(0, length).toArray(JAVA_BYTE);
   }
 
-  /** The same without the variables whose names begin so. */
+  /** Returns a copy without the variables whose names start with a prefix. */
   public ChildEnvironment withoutPrefix(String prefix) {
     return new ChildEnvironment(
         variables.stream()
@@ -64,7 +64,7 @@ public final class ChildEnvironment {
             .toList());
   }
 
-  /** The same with these variables, in place of any that have their names. */
+  /** Returns a copy in which these variables are set, encoded as UTF-8. */
   public ChildEnvironment with(Map<String, String> more) {
     ChildEnvironment others = this;
     for (String name : more.keySet()) {
@@ -75,7 +75,8 @@ public final class ChildEnvironment {
     return new ChildEnvironment(all);
   }
 
-  public List<byte[]> variables() {
+  /** Returns the variables, each {@code NAME=value} without a terminating zero. */
+  List<byte[]> variables() {
     return variables;
   }
 }

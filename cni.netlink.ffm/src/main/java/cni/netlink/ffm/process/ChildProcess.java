@@ -14,21 +14,21 @@ import java.util.List;
 import java.util.OptionalInt;
 
 /**
- * A process that belongs to the namespaces of the thread that started it.
+ * A child process in the namespaces of the thread that started it.
  *
- * <p>Why not {@link java.lang.ProcessBuilder}: it also starts a thread that waits for the process
- * and then for others, and that thread would stay in the namespace in which the process was
- * started. Here the caller's own thread does all the waiting, in {@link #communicate}. For one
- * thread at a time, but {@link #terminate} and {@link #kill} are for any.
+ * <p>{@link java.lang.ProcessBuilder} does not fit: it also starts a thread that waits for the
+ * process, and is reused for others, and that thread would stay in the namespace in which the
+ * process was started. Here the caller's thread does all waiting, in {@link #communicate}. Not
+ * thread-safe, except for {@link #terminate} and {@link #kill}.
  */
 public final class ChildProcess implements AutoCloseable {
-  /** A pipe that can be written to takes at least so much (PIPE_BUF of linux/limits.h). */
+  /** Bytes that a writable pipe accepts without blocking (linux/limits.h). */
   private static final int PIPE_BUF = 4096;
 
-  /** How long a wait goes on before the thread's interrupt is looked at. */
+  /** The longest poll(2), after which the thread's interrupt status is checked. */
   private static final int POLL_MILLIS = 50;
 
-  /** The same where the end of the process does not end the wait, for want of a pidfd. */
+  /** The same without a pidfd, when the end of the process does not wake poll(2). */
   private static final int POLL_MILLIS_WITHOUT_PIDFD = 2;
 
   private static final int CLOSED = -1;
@@ -44,57 +44,59 @@ public final class ChildProcess implements AutoCloseable {
   private int written;
   private volatile int status = RUNNING;
 
-  private ChildProcess(int pid, int signalTarget, byte[] input, int[] ours, int limit) {
+  private ChildProcess(int pid, int signalTarget, byte[] input, int[] pipeEnds, int limit) {
     this.pid = pid;
     this.signalTarget = signalTarget;
     this.pidfd = LibcProcess.pidfdOpen(pid);
     this.input = input;
-    this.stdin = ours[0];
-    this.output = new OutputPipe(ours[1], limit);
-    this.errorOutput = new OutputPipe(ours[2], limit);
+    this.stdin = pipeEnds[0];
+    this.output = new OutputPipe(pipeEnds[1], limit);
+    this.errorOutput = new OutputPipe(pipeEnds[2], limit);
   }
 
   /**
-   * Starts a command whose input is given and whose output is kept. It is in a process group of its
-   * own, so that {@link #kill} reaches its children.
+   * Starts a command with pipes for its standard streams, in the namespaces of the calling thread.
+   * It gets a process group of its own, so that {@link #kill} reaches its children.
    *
-   * @param command the executable, which is looked for on the PATH if it has no slash, then its
+   * @param command the executable, which is searched on the PATH if it has no slash, then its
    *     arguments
-   * @param limit how many bytes of each output are kept; more is read and thrown away
-   * @throws KernelException if it cannot be started; errno says why
+   * @param input its standard input
+   * @param limit the number of bytes of each output that are kept; the rest is read and discarded
+   * @throws KernelException if it cannot be started: ENOENT if there is no such executable
    */
   public static ChildProcess start(
       List<String> command, ChildEnvironment environment, byte[] input, int limit)
       throws KernelException {
-    byte[] given = input.clone();
-    int[] theirs = {CLOSED, CLOSED, CLOSED};
-    int[] ours = {CLOSED, CLOSED, CLOSED};
+    byte[] copy = input.clone();
+    int[] childEnds = {CLOSED, CLOSED, CLOSED};
+    int[] parentEnds = {CLOSED, CLOSED, CLOSED};
     boolean started = false;
     try {
       for (int i = 0; i < 3; i++) {
         int[] pipe = LibcProcess.pipe2();
-        theirs[i] = i == 0 ? pipe[0] : pipe[1];
-        ours[i] = i == 0 ? pipe[1] : pipe[0];
+        childEnds[i] = i == 0 ? pipe[0] : pipe[1];
+        parentEnds[i] = i == 0 ? pipe[1] : pipe[0];
       }
-      int pid = LibcProcess.spawn(command, environment, theirs, true);
+      int pid = LibcProcess.spawn(command, environment.variables(), childEnds, true);
       started = true;
-      return new ChildProcess(pid, -pid, given, ours, limit);
+      return new ChildProcess(pid, -pid, copy, parentEnds, limit);
     } finally {
-      closeAll(theirs);
+      closeAll(childEnds);
       if (!started) {
-        closeAll(ours);
+        closeAll(parentEnds);
       }
     }
   }
 
   /**
-   * Starts a command that has this process's input, output and terminal.
+   * Starts a command that shares the standard streams and the terminal of this process, in the
+   * namespaces of the calling thread.
    *
-   * @throws KernelException if it cannot be started; errno says why
+   * @throws KernelException if it cannot be started: ENOENT if there is no such executable
    */
   public static ChildProcess startWithInheritedStdio(
       List<String> command, ChildEnvironment environment) throws KernelException {
-    int pid = LibcProcess.spawn(command, environment, new int[0], false);
+    int pid = LibcProcess.spawn(command, environment.variables(), new int[0], false);
     return new ChildProcess(pid, pid, new byte[0], new int[] {CLOSED, CLOSED, CLOSED}, 0);
   }
 
@@ -107,28 +109,27 @@ public final class ChildProcess implements AutoCloseable {
   }
 
   /**
-   * Gives it its input and takes its output until it has ended, but not for longer than that time.
-   * What it left behind may still hold its pipes: their end is not waited for.
+   * Writes the input and reads the outputs until the process has ended or the timeout expires. It
+   * does not wait for the end of the pipes, which background processes may have inherited.
    *
-   * @return whether it has ended
+   * @return whether the process has ended
    * @throws InterruptedException if the thread is interrupted
    * @throws KernelException if a pipe cannot be read
    */
-  public boolean communicate(Duration atMost) throws InterruptedException, KernelException {
-    long end = System.nanoTime() + atMost.toNanos();
+  public boolean communicate(Duration timeout) throws InterruptedException, KernelException {
+    long end = System.nanoTime() + timeout.toNanos();
     while (status == RUNNING) {
       if (Thread.interrupted()) {
         throw new InterruptedException();
       }
       long left = Math.max(0, (end - System.nanoTime()) / 1_000_000);
-      int slice = (int) Math.min(left, pidfd < 0 ? POLL_MILLIS_WITHOUT_PIDFD : POLL_MILLIS);
-      pollOnce(slice);
+      pollOnce((int) Math.min(left, pidfd < 0 ? POLL_MILLIS_WITHOUT_PIDFD : POLL_MILLIS));
       status = LibcProcess.waitpidNoHang(pid);
       if (status == RUNNING && end - System.nanoTime() <= 0) {
         return false;
       }
     }
-    // It has ended: what is in the pipes is all that there will be from it.
+    // The process has ended: its pipes contain all that it wrote.
     boolean more = true;
     while (more) {
       more = pollOnce(0);
@@ -136,18 +137,18 @@ public final class ChildProcess implements AutoCloseable {
     return true;
   }
 
-  /** Waits until something can be done, and does it. */
+  /** Waits for any of the pipes or the end of the process, and returns whether it read a pipe. */
   private boolean pollOnce(int timeoutMillis) throws KernelException {
     int[] fds = {stdin, output.fd, errorOutput.fd, status == RUNNING ? pidfd : CLOSED};
     int[] events = {
       LibcProcess.POLLOUT, LibcProcess.POLLIN, LibcProcess.POLLIN, LibcProcess.POLLIN
     };
-    short[] happened = LibcProcess.poll(fds, events, timeoutMillis);
-    if (happened[0] != 0) {
+    short[] occurred = LibcProcess.poll(fds, events, timeoutMillis);
+    if (occurred[0] != 0) {
       writeInput();
     }
-    boolean read = happened[1] != 0 && output.readAvailable();
-    return (happened[2] != 0 && errorOutput.readAvailable()) || read;
+    boolean read = occurred[1] != 0 && output.readAvailable();
+    return (occurred[2] != 0 && errorOutput.readAvailable()) || read;
   }
 
   private void writeInput() {
@@ -157,7 +158,7 @@ public final class ChildProcess implements AutoCloseable {
       MemorySegment.copy(input, written, part, JAVA_BYTE, 0, length);
       written += length == 0 ? 0 : LibcProcess.write(stdin, part.asSlice(0, length));
     } catch (KernelException e) {
-      written = input.length; // EPIPE: it does not want to know
+      written = input.length; // EPIPE: the process has closed its input
     }
     if (written == input.length) {
       Libc.close(stdin);
@@ -165,29 +166,29 @@ public final class ChildProcess implements AutoCloseable {
     }
   }
 
-  /** What it has printed so far. */
+  /** Returns what it has written to its standard output so far, decoded as UTF-8. */
   public String output() {
     return output.text();
   }
 
-  /** What it has printed to its standard error so far. */
+  /** Returns what it has written to its standard error so far, decoded as UTF-8. */
   public String errorOutput() {
     return errorOutput.text();
   }
 
-  /** Whether it printed more than is kept. */
+  /** Returns whether it has written more to its standard output than is kept. */
   public boolean isOutputTruncated() {
     return output.truncated;
   }
 
-  /** The status that it ended with; absent if it has not, or a signal ended it. */
+  /** Returns its exit status; empty while it runs and if a signal terminated it. */
   public OptionalInt exitStatus() {
     return status != RUNNING && terminatingSignal() == 0
         ? OptionalInt.of((status >> 8) & 0xff)
         : OptionalInt.empty();
   }
 
-  /** The signal that ended it; absent if it has not ended, or by itself. */
+  /** Returns the signal that terminated it; empty while it runs and if it exited. */
   public OptionalInt signal() {
     return status != RUNNING && terminatingSignal() != 0
         ? OptionalInt.of(terminatingSignal())
@@ -199,27 +200,27 @@ public final class ChildProcess implements AutoCloseable {
     return status & 0x7f;
   }
 
-  /** Asks it to end (SIGTERM). */
+  /** Sends SIGTERM to its process group, or to it alone if it has inherited its group. */
   public void terminate() {
     signal(LibcProcess.SIGTERM);
   }
 
-  /** Ends it and the children that stayed in its process group (SIGKILL). */
+  /** Sends SIGKILL to its process group, or to it alone if it has inherited its group. */
   public void kill() {
     signal(LibcProcess.SIGKILL);
   }
 
   private void signal(int number) {
-    if (status == RUNNING) { // its id is its own until waitpid has told its end
+    if (status == RUNNING) { // the id is not reused before waitpid has reaped it
       try {
         LibcProcess.kill(signalTarget, number);
       } catch (KernelException e) {
-        return; // ESRCH: it is ending by itself
+        return; // ESRCH: it has ended
       }
     }
   }
 
-  /** Kills it if it still runs, and gives everything back. */
+  /** Kills the process if it still runs, reaps it, and closes the pipes. */
   @Override
   public void close() {
     boolean interrupted = false;
@@ -230,11 +231,11 @@ public final class ChildProcess implements AutoCloseable {
         try {
           communicate(Duration.ofMillis(POLL_MILLIS));
         } catch (InterruptedException e) {
-          interrupted = true; // it has to be waited for all the same
+          interrupted = true; // the process must be reaped nevertheless
         }
       }
     } catch (KernelException e) {
-      throw new AssertionError(e); // our own child and our own pipes
+      throw new AssertionError(e); // its own child and its own pipes cannot fail
     } finally {
       closeAll(new int[] {stdin, output.fd, errorOutput.fd, pidfd});
       stdin = CLOSED;
@@ -247,7 +248,7 @@ public final class ChildProcess implements AutoCloseable {
     }
   }
 
-  /** One of its outputs. */
+  /** The pipe of standard output or standard error, and what was read from it. */
   private static final class OutputPipe {
     private static final int BUFFER_SIZE = 16 * 1024;
 
@@ -261,7 +262,7 @@ public final class ChildProcess implements AutoCloseable {
       this.limit = limit;
     }
 
-    /** Reads what is there, of which there is something or the end. */
+    /** Reads once from a readable pipe; returns false, and closes it, at its end. */
     boolean readAvailable() throws KernelException {
       try (Arena arena = Arena.ofConfined()) {
         MemorySegment buffer = arena.allocate(BUFFER_SIZE);

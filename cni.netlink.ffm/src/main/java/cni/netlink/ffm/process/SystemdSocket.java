@@ -5,7 +5,7 @@ import java.io.IOException;
 import java.nio.channels.ServerSocketChannel;
 import java.util.Optional;
 
-/** A listening socket that the service manager has opened for this process, sd_listen_fds(3). */
+/** The listening socket that the service manager passes to this process, sd_listen_fds(3). */
 public final class SystemdSocket {
   /** SD_LISTEN_FDS_START of systemd/sd-daemon.h. */
   private static final int LISTEN_FDS_START = 3;
@@ -15,19 +15,21 @@ public final class SystemdSocket {
   private SystemdSocket() {}
 
   /**
-   * The socket that LISTEN_FDS tells of, or that is standard input (StandardInput=socket).
+   * Returns the socket that LISTEN_FDS announces, or that standard input is (StandardInput=socket
+   * of systemd.exec(5)).
    *
-   * @return empty if there is none
-   * @throws IOException if there are several, or it is no listening stream socket
+   * @return empty if there is none, or if standard input is not a listening stream socket
+   * @throws IOException if there are several
    */
   public static Optional<ServerSocketChannel> listener() throws IOException {
     String count = System.getenv().getOrDefault("LISTEN_FDS", "");
     String process = System.getenv().getOrDefault("LISTEN_PID", "");
-    if (!count.isEmpty() && process.equals("" + ProcessHandle.current().pid())) {
+    if (!count.isEmpty() && process.equals(String.valueOf(ProcessHandle.current().pid()))) {
       if (!count.equals("1")) {
-        throw new IOException("one socket is expected of the service manager, not " + count);
+        throw new IOException(
+            "LISTEN_FDS is " + count + ", but the socket unit must have exactly one ListenStream=");
       }
-      // Java knows an inherited socket only as standard input.
+      // System.inheritedChannel only looks at standard input.
       Libc.dup2(LISTEN_FDS_START, STANDARD_INPUT);
       Libc.close(LISTEN_FDS_START);
     }

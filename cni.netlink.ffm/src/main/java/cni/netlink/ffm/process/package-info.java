@@ -1,4 +1,4 @@
-/** Child processes, and sockets that the service manager passes on. */
+/** Child processes, their environment, and the socket that systemd passes to a process. */
 @NullMarked
 package cni.netlink.ffm.process;
 

@@ -3,6 +3,7 @@ package cni.netlink.ffm.route;
 import static cni.netlink.ffm.NetlinkConstants.NLM_F_CREATE;
 import static cni.netlink.ffm.NetlinkConstants.NLM_F_DUMP;
 import static cni.netlink.ffm.NetlinkConstants.NLM_F_EXCL;
+import static cni.netlink.ffm.route.RtnetlinkConstants.*;
 
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
@@ -12,7 +13,7 @@ import java.net.InetAddress;
 import java.nio.ByteBuffer;
 
 /**
- * An address of a link (struct ifaddrmsg of linux/if_addr.h).
+ * An IP address assigned to a link (struct ifaddrmsg of linux/if_addr.h).
  *
  * @param link the link's index
  * @param address the address
@@ -23,40 +24,45 @@ public record InterfaceAddress(int link, InetAddress address, int prefix, int fl
   /** sizeof(struct ifaddrmsg): family u8, prefix u8, flags u8, scope u8, link u32. */
   private static final int IFADDRMSG = 8;
 
-  /** The longest IPv4 prefix whose network has a broadcast address. */
+  /** The longest IPv4 prefix whose network has a broadcast address (RFC 3021). */
   private static final int MAX_BROADCAST_PREFIX = 30;
 
-  /** An address without flags. */
+  /** Creates an address without flags. */
   public InterfaceAddress(int link, InetAddress address, int prefix) {
     this(link, address, prefix, 0);
   }
 
-  /** Whether duplicate address detection has not ended yet. */
+  /** Returns whether duplicate address detection has not finished yet. */
   public boolean isTentative() {
-    return (flags & RtnetlinkConstants.IFA_F_TENTATIVE) != 0;
+    return (flags & IFA_F_TENTATIVE) != 0;
   }
 
-  /** Whether duplicate address detection found that someone else has it. */
+  /** Returns whether duplicate address detection found the address on another host. */
   public boolean isDuplicate() {
-    return (flags & RtnetlinkConstants.IFA_F_DADFAILED) != 0;
+    return (flags & IFA_F_DADFAILED) != 0;
   }
 
-  /** The request that adds it; EEXIST if the link has it. */
+  /** Returns a request that adds the address. It fails with EEXIST if the link has it already. */
   public NetlinkRequest addRequest() {
-    return request("add", RtnetlinkConstants.RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
+    return request("add", RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
   }
 
-  /** The request that deletes it; EADDRNOTAVAIL if the link does not have it. */
+  /**
+   * Returns a request that deletes the address. It fails with EADDRNOTAVAIL if the link does not
+   * have it.
+   */
   public NetlinkRequest deleteRequest() {
-    return request("delete", RtnetlinkConstants.RTM_DELADDR, 0);
+    return request("delete", RTM_DELADDR, 0);
   }
 
-  /** Asks for the addresses of a link, both families. */
+  /**
+   * Returns a request for the IPv4 and IPv6 addresses of a link.
+   *
+   * @param link the link's index
+   */
   public static NetlinkRequest listRequest(int link) {
-    var message =
-        new NetlinkRequest(
-            "list addresses of link " + link, RtnetlinkConstants.RTM_GETADDR, NLM_F_DUMP);
-    return message.u8(RtnetlinkConstants.AF_UNSPEC).u8(0).u8(0).u8(0).u32(link);
+    var message = new NetlinkRequest("list addresses of link " + link, RTM_GETADDR, NLM_F_DUMP);
+    return message.u8(AF_UNSPEC).u8(0).u8(0).u8(0).u32(link);
   }
 
   private NetlinkRequest request(String verb, int type, int requestFlags) {
@@ -66,37 +72,28 @@ public record InterfaceAddress(int link, InetAddress address, int prefix, int fl
             verb + " address " + address.getHostAddress() + "/" + prefix + " of link " + link,
             type,
             requestFlags);
-    message
-        .u8(RouteMessages.family(address))
-        .u8(prefix)
-        .u8(0)
-        .u8(RtnetlinkConstants.RT_SCOPE_UNIVERSE)
-        .u32(link);
-    message.bytes(RtnetlinkConstants.IFA_LOCAL, bytes).bytes(RtnetlinkConstants.IFA_ADDRESS, bytes);
+    message.u8(IpFamily.of(address).number()).u8(prefix).u8(0).u8(RT_SCOPE_UNIVERSE).u32(link);
+    message.bytes(IFA_LOCAL, bytes).bytes(IFA_ADDRESS, bytes);
     if (address instanceof Inet4Address && prefix <= MAX_BROADCAST_PREFIX) {
-      int host = -1 >>> prefix;
-      int broadcast = ByteBuffer.wrap(bytes).getInt() | host;
-      message.bytes(
-          RtnetlinkConstants.IFA_BROADCAST, ByteBuffer.allocate(4).putInt(broadcast).array());
+      int hostMask = -1 >>> prefix;
+      int broadcast = ByteBuffer.wrap(bytes).getInt() | hostMask;
+      message.bytes(IFA_BROADCAST, ByteBuffer.allocate(4).putInt(broadcast).array());
     }
     if (flags != 0) {
-      message.u32(RtnetlinkConstants.IFA_FLAGS, flags);
+      message.u32(IFA_FLAGS, flags);
     }
     return message;
   }
 
   static InterfaceAddress read(ByteBuffer message) throws MalformedMessageException {
     Attributes attributes = RouteMessages.attributes(message, IFADDRMSG);
-    int address =
-        attributes.has(RtnetlinkConstants.IFA_LOCAL)
-            ? RtnetlinkConstants.IFA_LOCAL
-            : RtnetlinkConstants.IFA_ADDRESS;
+    int address = attributes.has(IFA_LOCAL) ? IFA_LOCAL : IFA_ADDRESS;
     byte[] bytes = attributes.bytes(address).orElseThrow(InterfaceAddress::noAddress);
     return new InterfaceAddress(
         message.getInt(4),
         RouteMessages.address(bytes),
         Byte.toUnsignedInt(message.get(1)),
-        attributes.u32(RtnetlinkConstants.IFA_FLAGS).orElse(Byte.toUnsignedInt(message.get(2))));
+        attributes.u32(IFA_FLAGS).orElse(Byte.toUnsignedInt(message.get(2))));
   }
 
   private static MalformedMessageException noAddress() {

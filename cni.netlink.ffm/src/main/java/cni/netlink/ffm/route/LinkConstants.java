@@ -27,7 +27,7 @@ public final class LinkConstants {
   static final int IFLA_INET_CONF = 1;
   static final int IFLA_INET6_CONF = 2;
 
-  // attributes in IFLA_INET_CONF (linux/ip.h), and places in IFLA_INET6_CONF (linux/ipv6.h)
+  // attributes in IFLA_INET_CONF (linux/ip.h), and indexes in IFLA_INET6_CONF (linux/ipv6.h)
   static final int IPV4_DEVCONF_ARP_NOTIFY = 22;
   static final int DEVCONF_ACCEPT_RA = 3;
 
@@ -36,27 +36,30 @@ public final class LinkConstants {
   static final int NETCONFA_FORWARDING = 2;
   static final int NETCONFA_IFINDEX_ALL = -1;
 
-  // attributes of a namespace's number, linux/net_namespace.h
+  // attributes of an nsid message, linux/net_namespace.h
   static final int NETNSA_NSID = 1;
   static final int NETNSA_FD = 3;
 
-  /** The longest name, its terminating zero not counted; an alternative name may be longer. */
+  /**
+   * The length of the longest name in bytes, without its terminating zero (IFNAMSIZ - 1 of
+   * linux/if.h). An alternative name may be longer.
+   */
   public static final int MAX_NAME_LENGTH = 15;
 
-  // attributes in IFLA_INFO_DATA of links that stand on another
+  // attributes in IFLA_INFO_DATA of links with a parent link
   public static final int IFLA_VLAN_ID = 1;
   public static final int IFLA_IPVLAN_MODE = 1;
   public static final int IFLA_IPVLAN_FLAGS = 2;
   public static final int IFLA_MACVLAN_MODE = 1;
   public static final int IFLA_MACVLAN_BC_QUEUE_LEN = 7;
 
-  // macvlan's modes
+  // modes of a macvlan
   public static final int MACVLAN_MODE_PRIVATE = 1;
   public static final int MACVLAN_MODE_VEPA = 2;
   public static final int MACVLAN_MODE_BRIDGE = 4;
   public static final int MACVLAN_MODE_PASSTHRU = 8;
 
-  // ipvlan's modes
+  // modes of an ipvlan
   public static final int IPVLAN_MODE_L2 = 0;
   public static final int IPVLAN_MODE_L3 = 1;
   public static final int IPVLAN_MODE_L3S = 2;
@@ -72,7 +75,7 @@ public final class LinkConstants {
   public static final int IFLA_VRF_TABLE = 1;
   public static final int IFLA_BR_VLAN_FILTERING = 7;
 
-  // attributes in IFLA_INFO_SLAVE_DATA of a bridge's port
+  // attributes in IFLA_INFO_SLAVE_DATA of a bridge port
   public static final int IFLA_BRPORT_MODE = 4;
   public static final int IFLA_BRPORT_ISOLATED = 33;
 

@@ -2,6 +2,7 @@ package cni.netlink.ffm.route;
 
 import static cni.netlink.ffm.NetlinkConstants.NLM_F_CREATE;
 import static cni.netlink.ffm.NetlinkConstants.NLM_F_EXCL;
+import static cni.netlink.ffm.route.LinkConstants.*;
 
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.netns.NetNs;
@@ -9,8 +10,9 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An interface to be created: what one RTM_NEWLINK can say of it. Everything that is said here
- * costs nothing; the same said afterwards costs a message each, and some of it an RCU grace period.
+ * The specification of an interface to create: the properties that one RTM_NEWLINK message can set.
+ * A property set at creation costs nothing; changed later, it costs another message and, in some
+ * cases, an RCU grace period.
  */
 public final class LinkSpec {
   private final String name;
@@ -19,7 +21,7 @@ public final class LinkSpec {
   private byte @Nullable [] mac;
   private int master;
   private int index;
-  private int lower;
+  private int parent;
   private int group;
   private int flags;
   private int queues;
@@ -32,153 +34,165 @@ public final class LinkSpec {
     this.kind = kind;
   }
 
-  /** An interface of a kind that needs no further data: {@code ifb}, {@code dummy}. */
+  /** Specifies a link of a kind that needs no settings, such as {@code ifb} or {@code dummy}. */
   public static LinkSpec of(String kind, String name) {
     return new LinkSpec(name, kind);
   }
 
-  /** A bridge. */
+  /** Specifies a bridge. */
   public static LinkSpec bridge(String name) {
     return new LinkSpec(name, "bridge");
   }
 
-  /** A VRF, a device that stands for a routing table. */
+  /**
+   * Specifies a VRF.
+   *
+   * @param table the number of its routing table
+   */
   public static LinkSpec vrf(String name, int table) {
     var vrf = new LinkSpec(name, "vrf");
-    vrf.data = message -> message.u32(LinkConstants.IFLA_VRF_TABLE, table);
+    vrf.data = message -> message.u32(IFLA_VRF_TABLE, table);
     return vrf;
   }
 
   /**
-   * An interface of its own hardware address on another link.
+   * Specifies a macvlan: an interface with a hardware address of its own on a parent link.
    *
-   * @param on the index of the link that it stands on, in the namespace of the socket
+   * @param parent the index of the parent link, in the namespace of the socket
    * @param mode MACVLAN_MODE_*
-   * @param broadcastQueue how many broadcasts may wait, 0 for the kernel's default
+   * @param broadcastQueue the length of the queue for broadcasts, 0 for the kernel's default
    */
-  public static LinkSpec macvlan(String name, int on, int mode, int broadcastQueue) {
+  public static LinkSpec macvlan(String name, int parent, int mode, int broadcastQueue) {
     var macvlan = new LinkSpec(name, "macvlan");
-    macvlan.lower = on;
+    macvlan.parent = parent;
     macvlan.data =
         message -> {
-          message.u32(LinkConstants.IFLA_MACVLAN_MODE, mode);
+          message.u32(IFLA_MACVLAN_MODE, mode);
           if (broadcastQueue != 0) {
-            message.u32(LinkConstants.IFLA_MACVLAN_BC_QUEUE_LEN, broadcastQueue);
+            message.u32(IFLA_MACVLAN_BC_QUEUE_LEN, broadcastQueue);
           }
         };
     return macvlan;
   }
 
   /**
-   * An interface that shares the hardware address of another link.
+   * Specifies an ipvlan: an interface that shares the hardware address of a parent link.
    *
-   * @param on the index of the link that it stands on, in the namespace of the socket
+   * @param parent the index of the parent link, in the namespace of the socket
    * @param mode IPVLAN_MODE_*
    */
-  public static LinkSpec ipvlan(String name, int on, int mode) {
+  public static LinkSpec ipvlan(String name, int parent, int mode) {
     var ipvlan = new LinkSpec(name, "ipvlan");
-    ipvlan.lower = on;
+    ipvlan.parent = parent;
     ipvlan.data =
         message ->
             message
-                .u16(LinkConstants.IFLA_IPVLAN_MODE, mode)
-                .u16(LinkConstants.IFLA_IPVLAN_FLAGS, 0); // neither private nor vepa
+                .u16(IFLA_IPVLAN_MODE, mode)
+                .u16(IFLA_IPVLAN_FLAGS, 0); // neither private nor vepa
     return ipvlan;
   }
 
   /**
-   * The interface of one VLAN of another link.
+   * Specifies the interface of one VLAN of a parent link.
    *
-   * @param on the index of the link that it stands on, in the namespace of the socket
+   * @param parent the index of the parent link, in the namespace of the socket
+   * @param id the VLAN id
    */
-  public static LinkSpec vlan(String name, int on, int id) {
+  public static LinkSpec vlan(String name, int parent, int id) {
     var vlan = new LinkSpec(name, "vlan");
-    vlan.lower = on;
-    vlan.data = message -> message.u16(LinkConstants.IFLA_VLAN_ID, id);
+    vlan.parent = parent;
+    vlan.data = message -> message.u16(IFLA_VLAN_ID, id);
     return vlan;
   }
 
   /**
-   * A pair of interfaces. The peer is created with the name, addresses, MTU and namespace that are
-   * said of it, but cannot be up from the start: the kernel answers ENOTCONN.
+   * Specifies a veth pair. The peer is created with its own name, hardware address, MTU and
+   * namespace, but cannot be set up in the same message: the kernel answers ENOTCONN.
    *
-   * <p>Both have room for the one queue that they use. Otherwise the kernel makes room for one for
-   * each processor, uses one all the same, and waits for an RCU grace period at each end to give up
-   * the others (veth_init_queues in drivers/net/veth.c): half the time of making the pair.
+   * <p>Both ends get one transmit and one receive queue. By default the kernel allocates a queue
+   * for each processor, reduces them to one, and waits for an RCU grace period at each end to do so
+   * (veth_init_queues in drivers/net/veth.c), which takes half the time of creating the pair.
+   *
+   * @param peer the other end, see {@link #peer}
    */
   public static LinkSpec veth(String name, LinkSpec peer) {
     var veth = new LinkSpec(name, "veth");
     veth.queues = 1;
     peer.queues = 1;
-    veth.data =
-        message -> message.nest(LinkConstants.VETH_INFO_PEER, nested -> peer.attributes(nested, 0));
+    veth.data = message -> message.nest(VETH_INFO_PEER, nested -> peer.attributes(nested, 0));
     return veth;
   }
 
-  /** One end of a veth, for {@link #veth}. */
+  /** Specifies the other end of a veth pair, for {@link #veth}. */
   public static LinkSpec peer(String name) {
     return new LinkSpec(name, "");
   }
 
-  /** Has a bridge tell VLANs apart from the start. */
+  /** Enables VLAN filtering of a bridge. */
   public LinkSpec vlanFiltering() {
-    data = message -> message.u8(LinkConstants.IFLA_BR_VLAN_FILTERING, 1);
+    data = message -> message.u8(IFLA_BR_VLAN_FILTERING, 1);
     return this;
   }
 
-  /** Its MTU in bytes; 0 leaves it to the kernel. */
+  /** Sets the MTU in bytes; 0 leaves it to the kernel. */
   public LinkSpec mtu(int bytes) {
     mtu = bytes;
     return this;
   }
 
-  /** Its hardware address; otherwise the kernel makes one up. */
+  /** Sets the hardware address; by default the kernel generates one. */
   public LinkSpec mac(byte[] address) {
     mac = address.clone();
     return this;
   }
 
   /**
-   * Its number. Where it is created in another namespace, the kernel otherwise refuses a name that
-   * only the namespace of the socket has (EEXIST): by a number it does not look for the name there.
-   * EBUSY if the number is taken.
+   * Sets the interface index. Creation fails with EBUSY if the index is taken.
+   *
+   * <p>A link that is created in another namespace needs one if the namespace of the socket has a
+   * link with the same name: without an index the kernel looks the name up in the namespace of the
+   * socket first and answers EEXIST.
    */
-  public LinkSpec index(int number) {
-    index = number;
+  public LinkSpec index(int index) {
+    this.index = index;
     return this;
   }
 
-  /** The bridge or bond that it joins. */
+  /** Adds the link to the bridge or bond with the given index. */
   public LinkSpec master(int index) {
     master = index;
     return this;
   }
 
-  /** The length of its transmit queue in packets; otherwise the kernel chooses. */
+  /** Sets the length of the transmit queue in packets; by default the kernel chooses. */
   public LinkSpec txQueueLength(int packets) {
     txQueueLength = packets;
     return this;
   }
 
-  /** Its group. */
+  /** Sets the link group. */
   public LinkSpec group(int number) {
     group = number;
     return this;
   }
 
-  /** Sets it up. */
+  /** Creates the link in the up state. */
   public LinkSpec up() {
-    flags |= LinkConstants.IFF_UP;
+    flags |= IFF_UP;
     return this;
   }
 
-  /** The namespace that it is created in, which must stay open until the request has been sent. */
+  /**
+   * Creates the link in another namespace.
+   *
+   * @param target the namespace, which has to stay open until the request has been sent
+   */
   public LinkSpec inNamespace(NetNs target) {
     namespace = target;
     return this;
   }
 
-  /** The request that creates it; EEXIST if the name is taken. */
+  /** Returns the request. It fails with EEXIST if the name is taken. */
   public NetlinkRequest request() {
     var message =
         new NetlinkRequest(
@@ -187,11 +201,11 @@ public final class LinkSpec {
             NLM_F_CREATE | NLM_F_EXCL);
     attributes(message, flags);
     message.nest(
-        LinkConstants.IFLA_LINKINFO,
+        IFLA_LINKINFO,
         info -> {
-          info.unterminatedString(LinkConstants.IFLA_INFO_KIND, kind);
+          info.unterminatedString(IFLA_INFO_KIND, kind);
           if (data != null) {
-            info.nest(LinkConstants.IFLA_INFO_DATA, data);
+            info.nest(IFLA_INFO_DATA, data);
           }
         });
     return message;
@@ -199,31 +213,31 @@ public final class LinkSpec {
 
   private void attributes(NetlinkRequest message, int ifiFlags) {
     LinkRequests.ifinfomsg(message, RtnetlinkConstants.AF_UNSPEC, index, ifiFlags, ifiFlags);
-    if (lower != 0) {
-      message.u32(LinkConstants.IFLA_LINK, lower);
+    if (parent != 0) {
+      message.u32(IFLA_LINK, parent);
     }
-    message.string(LinkConstants.IFLA_IFNAME, name);
+    message.string(IFLA_IFNAME, name);
     if (mtu != 0) {
-      message.u32(LinkConstants.IFLA_MTU, mtu);
+      message.u32(IFLA_MTU, mtu);
     }
     if (queues != 0) {
-      message.u32(LinkConstants.IFLA_NUM_TX_QUEUES, queues);
-      message.u32(LinkConstants.IFLA_NUM_RX_QUEUES, queues);
+      message.u32(IFLA_NUM_TX_QUEUES, queues);
+      message.u32(IFLA_NUM_RX_QUEUES, queues);
     }
     if (txQueueLength >= 0) {
-      message.u32(LinkConstants.IFLA_TXQLEN, txQueueLength);
+      message.u32(IFLA_TXQLEN, txQueueLength);
     }
     if (mac != null) {
-      message.bytes(LinkConstants.IFLA_ADDRESS, mac);
+      message.bytes(IFLA_ADDRESS, mac);
     }
     if (master != 0) {
-      message.u32(LinkConstants.IFLA_MASTER, master);
+      message.u32(IFLA_MASTER, master);
     }
     if (group != 0) {
-      message.u32(LinkConstants.IFLA_GROUP, group);
+      message.u32(IFLA_GROUP, group);
     }
     if (namespace != null) {
-      message.u32(LinkConstants.IFLA_NET_NS_FD, namespace.fd());
+      message.u32(IFLA_NET_NS_FD, namespace.fd());
     }
   }
 }

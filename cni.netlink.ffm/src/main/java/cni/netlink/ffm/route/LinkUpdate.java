@@ -1,5 +1,7 @@
 package cni.netlink.ffm.route;
 
+import static cni.netlink.ffm.route.LinkConstants.*;
+
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.netns.NetNs;
 import java.util.ArrayList;
@@ -7,8 +9,9 @@ import java.util.List;
 import java.util.function.Consumer;
 
 /**
- * A change of several properties of a link in one message. The kernel takes them one after the
- * other: where it refuses one, those before it may have been changed.
+ * A change of several properties of a link in one RTM_NEWLINK message. The kernel applies them one
+ * by one (do_setlink in net/core/rtnetlink.c) and stops at the first that it refuses: properties
+ * before that one may have been changed.
  */
 public final class LinkUpdate {
   private final int index;
@@ -16,71 +19,78 @@ public final class LinkUpdate {
   private int flags;
   private int mask;
 
-  /** Changes nothing yet. */
+  /**
+   * Creates an empty update.
+   *
+   * @param index the link's index
+   */
   public LinkUpdate(int index) {
     this.index = index;
   }
 
-  /** Its hardware address; some drivers want the link down for that. */
+  /** Sets the hardware address. Some drivers require the link to be down. */
   public LinkUpdate mac(byte[] address) {
     byte[] copy = address.clone();
-    attributes.add(message -> message.bytes(LinkConstants.IFLA_ADDRESS, copy));
+    attributes.add(message -> message.bytes(IFLA_ADDRESS, copy));
     return this;
   }
 
-  /** Its MTU in bytes. */
+  /** Sets the MTU in bytes. */
   public LinkUpdate mtu(int bytes) {
-    attributes.add(message -> message.u32(LinkConstants.IFLA_MTU, bytes));
+    attributes.add(message -> message.u32(IFLA_MTU, bytes));
     return this;
   }
 
-  /** The length of its transmit queue in packets. */
+  /** Sets the length of the transmit queue in packets. */
   public LinkUpdate txQueueLength(int packets) {
-    attributes.add(message -> message.u32(LinkConstants.IFLA_TXQLEN, packets));
+    attributes.add(message -> message.u32(IFLA_TXQLEN, packets));
     return this;
   }
 
-  /** Its name; the link has to be down, unless this is what it is called already. */
+  /** Sets the name. The link has to be down, unless it has that name already. */
   public LinkUpdate name(String name) {
-    attributes.add(message -> message.string(LinkConstants.IFLA_IFNAME, name));
+    attributes.add(message -> message.string(IFLA_IFNAME, name));
     return this;
   }
 
-  /** What is written on it, up to 255 bytes; the empty string wipes it off. */
+  /** Sets the alias, up to 255 bytes; the empty string removes it. */
   public LinkUpdate alias(String alias) {
-    attributes.add(message -> message.unterminatedString(LinkConstants.IFLA_IFALIAS, alias));
-    return this;
-  }
-
-  /** The bridge or bond that it joins. */
-  public LinkUpdate master(int master) {
-    attributes.add(message -> message.u32(LinkConstants.IFLA_MASTER, master));
+    attributes.add(message -> message.unterminatedString(IFLA_IFALIAS, alias));
     return this;
   }
 
   /**
-   * The namespace that it goes to, where it is down at first; that has to stay open until the
-   * request has been sent. A name given here is the one it gets there, even if its present name is
-   * taken there.
+   * Adds the link to the bridge, bond or VRF with the given index; 0 removes it from its master.
    */
-  public LinkUpdate moveTo(NetNs target) {
-    attributes.add(message -> message.u32(LinkConstants.IFLA_NET_NS_FD, target.fd()));
+  public LinkUpdate master(int master) {
+    attributes.add(message -> message.u32(IFLA_MASTER, master));
     return this;
   }
 
-  /** Whether it is up. */
+  /**
+   * Moves the link to another namespace, where it is down at first. If the update sets a name, too,
+   * the link arrives with the new name, even if its present name is taken there.
+   *
+   * @param target the namespace, which has to stay open until the request has been sent
+   */
+  public LinkUpdate moveTo(NetNs target) {
+    attributes.add(message -> message.u32(IFLA_NET_NS_FD, target.fd()));
+    return this;
+  }
+
+  /** Sets the link up or down. */
   public LinkUpdate up(boolean on) {
-    return flag(LinkConstants.IFF_UP, on);
+    return flag(IFF_UP, on);
   }
 
-  /** Whether it takes every packet. */
+  /** Sets promiscuous mode: whether the link receives every packet. */
   public LinkUpdate promiscuous(boolean on) {
-    return flag(LinkConstants.IFF_PROMISC, on);
+    return flag(IFF_PROMISC, on);
   }
 
-  /** Whether it takes every multicast packet. */
+  /** Sets whether the link receives every multicast packet. */
   public LinkUpdate allMulticast(boolean on) {
-    return flag(LinkConstants.IFF_ALLMULTI, on);
+    return flag(IFF_ALLMULTI, on);
   }
 
   private LinkUpdate flag(int flag, boolean on) {
@@ -89,12 +99,12 @@ public final class LinkUpdate {
     return this;
   }
 
-  /** Whether anything is to be changed. */
+  /** Returns whether there is nothing to change. */
   public boolean isEmpty() {
     return attributes.isEmpty() && mask == 0;
   }
 
-  /** The request that does it; ENODEV if there is no such link. */
+  /** Returns the request. It fails with ENODEV if there is no such link. */
   public NetlinkRequest request() {
     var message = new NetlinkRequest("change link " + index, RtnetlinkConstants.RTM_NEWLINK, 0);
     LinkRequests.ifinfomsg(message, RtnetlinkConstants.AF_UNSPEC, index, flags, mask);

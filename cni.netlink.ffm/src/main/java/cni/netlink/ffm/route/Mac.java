@@ -3,7 +3,7 @@ package cni.netlink.ffm.route;
 import java.util.HexFormat;
 import java.util.regex.Pattern;
 
-/** Hardware addresses as text: {@code c2:11:22:33:44:55}. */
+/** Parses and formats hardware addresses such as {@code c2:11:22:33:44:55}. */
 public final class Mac {
   private static final Pattern SYNTAX =
       Pattern.compile("\\p{XDigit}{2}([:-]\\p{XDigit}{2}){5}|\\p{XDigit}{4}(\\.\\p{XDigit}{4}){2}");
@@ -12,11 +12,13 @@ public final class Mac {
   private Mac() {}
 
   /**
-   * Reads an address of six bytes, separated by colons or hyphens, or of three pairs of bytes,
-   * separated by dots.
+   * Parses a unicast address of six bytes, separated by colons or hyphens, or in three groups of
+   * two bytes, separated by dots.
    *
-   * @throws IllegalArgumentException if it is something else or a group's address, which no
-   *     interface can have
+   * @return the six bytes
+   * @throws IllegalArgumentException if the text is malformed, or the address is a multicast
+   *     address, which no interface can have. The message continues a sentence that begins with the
+   *     text: "is not a hardware address, …"
    */
   public static byte[] parse(String text) {
     if (!SYNTAX.matcher(text).matches()) {
@@ -29,7 +31,7 @@ public final class Mac {
     return bytes;
   }
 
-  /** Lower case, with colons. */
+  /** Formats an address in lower case, with colons. */
   public static String format(byte[] bytes) {
     return COLONS.formatHex(bytes);
   }

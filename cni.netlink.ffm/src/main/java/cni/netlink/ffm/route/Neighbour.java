@@ -3,6 +3,7 @@ package cni.netlink.ffm.route;
 import static cni.netlink.ffm.NetlinkConstants.NLM_F_CREATE;
 import static cni.netlink.ffm.NetlinkConstants.NLM_F_DUMP;
 import static cni.netlink.ffm.NetlinkConstants.NLM_F_REPLACE;
+import static cni.netlink.ffm.route.RtnetlinkConstants.*;
 
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
@@ -11,64 +12,54 @@ import java.net.InetAddress;
 import java.nio.ByteBuffer;
 
 /**
- * What a link knows of a neighbour: the hardware address behind an IP address (struct ndmsg of
+ * A neighbour table entry: the hardware address behind an IP address on a link (struct ndmsg of
  * linux/neighbour.h).
  *
  * @param link the link's index
- * @param address the neighbour's address
- * @param mac its hardware address, empty while it is not known
+ * @param address the neighbour's IP address
+ * @param mac its hardware address, lower case with colons; empty while it is unknown
  * @param state NUD_*
  */
 public record Neighbour(int link, InetAddress address, String mac, int state) {
   /** sizeof(struct ndmsg): family u8, pad u8 u16, link s32, state u16, flags u8, type u8. */
   private static final int NDMSG = 12;
 
-  /** The request that has the link know it, in place of what it knew before. */
+  /** Returns a request that adds the entry or replaces the one for the same address. */
   public NetlinkRequest replaceRequest() {
-    return request("set", RtnetlinkConstants.RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE)
-        .bytes(RtnetlinkConstants.NDA_LLADDR, Mac.parse(mac));
+    return request("set", RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE)
+        .bytes(NDA_LLADDR, Mac.parse(mac));
   }
 
-  /** The request that has the link forget it; ENOENT if it does not know it. */
+  /** Returns a request that deletes the entry. It fails with ENOENT if there is none. */
   public NetlinkRequest deleteRequest() {
-    return request("delete", RtnetlinkConstants.RTM_DELNEIGH, 0);
+    return request("delete", RTM_DELNEIGH, 0);
   }
 
   private NetlinkRequest request(String verb, int type, int flags) {
-    String what = verb + " neighbour " + address.getHostAddress() + " of link " + link;
-    return new NetlinkRequest(what, type, flags)
-        .u8(RouteMessages.family(address))
-        .u8(0)
-        .u16(0)
-        .u32(link)
-        .u16(state)
-        .u8(0)
-        .u8(0)
-        .bytes(RtnetlinkConstants.NDA_DST, address.getAddress());
+    String description = verb + " neighbour " + address.getHostAddress() + " of link " + link;
+    return ndmsg(new NetlinkRequest(description, type, flags), IpFamily.of(address), link, state)
+        .bytes(NDA_DST, address.getAddress());
   }
 
-  /** Asks for the neighbours of a family that all links know. */
-  static NetlinkRequest listRequest(int family) {
-    return new NetlinkRequest("list neighbours", RtnetlinkConstants.RTM_GETNEIGH, NLM_F_DUMP)
-        .u8(family)
-        .u8(0)
-        .u16(0)
-        .u32(0)
-        .u16(0)
-        .u8(0)
-        .u8(0);
+  /** Returns a request for the entries of a family on all links. */
+  static NetlinkRequest listRequest(IpFamily family) {
+    return ndmsg(new NetlinkRequest("list neighbours", RTM_GETNEIGH, NLM_F_DUMP), family, 0, 0);
+  }
+
+  private static NetlinkRequest ndmsg(
+      NetlinkRequest request, IpFamily family, int link, int state) {
+    return request.u8(family.number()).u8(0).u16(0).u32(link).u16(state).u8(0).u8(0);
   }
 
   static Neighbour read(ByteBuffer message) throws MalformedMessageException {
     Attributes attributes = RouteMessages.attributes(message, NDMSG);
-    byte[] address =
-        attributes
-            .bytes(RtnetlinkConstants.NDA_DST)
+    InetAddress address =
+        RouteMessages.address(attributes, NDA_DST)
             .orElseThrow(() -> new MalformedMessageException("a neighbour without address"));
     return new Neighbour(
         message.getInt(4),
-        RouteMessages.address(address),
-        attributes.bytes(RtnetlinkConstants.NDA_LLADDR).map(Mac::format).orElse(""),
+        address,
+        attributes.bytes(NDA_LLADDR).map(Mac::format).orElse(""),
         Short.toUnsignedInt(message.getShort(8)));
   }
 }

@@ -9,8 +9,9 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Another namespace, seen from here by the number that it has here, without anybody entering it.
- * Needs Linux 5.0.
+ * A read-only view of another network namespace through the socket of this one, without entering
+ * the other. The kernel selects the other namespace by its nsid, the id that this namespace has
+ * assigned to it (IFLA_TARGET_NETNSID, Linux 5.0 and later).
  */
 public final class NsidView {
   private static final int RTGENMSG = 4;
@@ -18,40 +19,48 @@ public final class NsidView {
   private final RouteSocket socket;
   private final int nsid;
 
-  private NsidView(RouteSocket here, int number) {
-    this.socket = here;
-    this.nsid = number;
+  private NsidView(RouteSocket socket, int nsid) {
+    this.socket = socket;
+    this.nsid = nsid;
   }
 
   /**
-   * Looks at another namespace; it gets a number if it has none yet, and keeps it as long as it
-   * exists. From then on {@link cni.netlink.ffm.NetlinkMonitor} tells of it, too.
+   * Returns a view of another namespace. Assigns an nsid to it if it has none; the nsid lasts as
+   * long as the other namespace. From then on {@link cni.netlink.ffm.NetlinkMonitor} reports events
+   * of the other namespace, too.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @param socket a socket of the namespace to look from
+   * @param other the namespace to look at
+   * @throws IOException if the kernel refuses, or the socket fails
    */
-  public static NsidView of(RouteSocket here, NetNs other) throws IOException {
-    int number = nsid(here, other);
-    if (number == Link.NSID_NOT_ASSIGNED) {
-      here.executeIgnoring(LinkRequests.assignNsid(other), Errno.EEXIST);
-      number = nsid(here, other);
+  public static NsidView of(RouteSocket socket, NetNs other) throws IOException {
+    int nsid = nsid(socket, other);
+    if (nsid == Link.NSID_NOT_ASSIGNED) {
+      socket.executeIgnoring(LinkRequests.assignNsid(other), Errno.EEXIST);
+      nsid = nsid(socket, other);
     }
-    if (number == Link.NSID_NOT_ASSIGNED) {
-      throw new IOException(other + " cannot be given a number");
+    if (nsid == Link.NSID_NOT_ASSIGNED) {
+      throw new IOException("the kernel assigned no nsid to " + other);
     }
-    return new NsidView(here, number);
+    return new NsidView(socket, nsid);
   }
 
-  private static int nsid(RouteSocket here, NetNs other) throws IOException {
-    ByteBuffer answer = here.query(LinkRequests.getNsid(other)).getFirst();
-    return RouteMessages.attributes(answer, RTGENMSG)
+  private static int nsid(RouteSocket socket, NetNs other) throws IOException {
+    ByteBuffer response = socket.query(LinkRequests.getNsid(other)).getFirst();
+    return readNsid(response);
+  }
+
+  /** Reads a response to {@link LinkRequests#getNsid}. */
+  static int readNsid(ByteBuffer message) throws IOException {
+    return RouteMessages.attributes(message, RTGENMSG)
         .u32(LinkConstants.NETNSA_NSID)
         .orElse(Link.NSID_NOT_ASSIGNED);
   }
 
   /**
-   * The link with that name, if there is one.
+   * Returns the link with the given name in the other namespace; empty if there is none.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public Optional<Link> link(String name) throws IOException {
     try {
@@ -66,9 +75,11 @@ public final class NsidView {
   }
 
   /**
-   * The addresses of a link, both families.
+   * Returns the IPv4 and IPv6 addresses of a link of the other namespace; empty if there is no such
+   * link.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @param link the link's index
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public List<InterfaceAddress> addresses(int link) throws IOException {
     var request =

@@ -1,8 +1,12 @@
 package cni.netlink.ffm.route;
 
+import static cni.netlink.ffm.NetlinkConstants.NLM_F_CREATE;
+import static cni.netlink.ffm.NetlinkConstants.NLM_F_DUMP;
+import static cni.netlink.ffm.NetlinkConstants.NLM_F_EXCL;
+import static cni.netlink.ffm.route.RtnetlinkConstants.*;
+
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
-import cni.netlink.ffm.NetlinkConstants;
 import cni.netlink.ffm.NetlinkRequest;
 import java.net.InetAddress;
 import java.nio.ByteBuffer;
@@ -10,17 +14,19 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * A rule that has packets routed by a table, ip-rule(8) (struct fib_rule_hdr of linux/fib_rules.h).
+ * A policy routing rule that selects a routing table, ip-rule(8) (struct fib_rule_hdr of
+ * linux/fib_rules.h).
  *
- * @param family AF_INET or AF_INET6
- * @param source whom the packets come from; absent for anybody
+ * @param family the family of the packets
+ * @param source the network that the packets come from; empty for any
  * @param sourcePrefix the length of the source's prefix, in bits
  * @param table the routing table
- * @param priority lower comes first; 0 for one below the lowest of those that were added
- * @param matchesSourceOnly whether nothing but the source matters
+ * @param priority rules with lower priorities are evaluated first; 0 in a request lets the kernel
+ *     choose the next free one below the lowest of the added rules
+ * @param matchesSourceOnly whether the rule has no selector besides the source
  */
 public record PolicyRule(
-    int family,
+    IpFamily family,
     Optional<InetAddress> source,
     int sourcePrefix,
     int table,
@@ -37,30 +43,27 @@ public record PolicyRule(
   /** sizeof(struct fib_rule_hdr): eight fields of u8, flags u32. */
   private static final int FIB_RULE_HDR = 12;
 
-  /** The rule for packets from one address. */
+  /** Returns a rule that routes packets from one address by a table. */
   public static PolicyRule fromSource(InetAddress source, int table) {
-    int bits = 8 * source.getAddress().length;
-    return new PolicyRule(RouteMessages.family(source), Optional.of(source), bits, table, 0, true);
+    IpFamily family = IpFamily.of(source);
+    return new PolicyRule(family, Optional.of(source), family.addressBits(), table, 0, true);
   }
 
-  /** The request that adds it; EEXIST if there is the very same. */
+  /** Returns a request that adds the rule. It fails with EEXIST if there is an identical one. */
   public NetlinkRequest addRequest() {
-    return request(
-        "add",
-        RtnetlinkConstants.RTM_NEWRULE,
-        NetlinkConstants.NLM_F_CREATE | NetlinkConstants.NLM_F_EXCL);
+    return request("add", RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL);
   }
 
-  /** The request that deletes it; ENOENT if there is none. */
+  /** Returns a request that deletes the rule. It fails with ENOENT if there is none. */
   public NetlinkRequest deleteRequest() {
-    return request("delete", RtnetlinkConstants.RTM_DELRULE, 0);
+    return request("delete", RTM_DELRULE, 0);
   }
 
   private NetlinkRequest request(String verb, int type, int flags) {
     String from = source.map(address -> " from " + address.getHostAddress()).orElse("");
     var message = new NetlinkRequest(verb + " rule" + from + " table " + table, type, flags);
-    int shortTable = table > 0 && table < 256 ? table : 0; // a longer number has its attribute
-    message.u8(family).u8(0).u8(sourcePrefix).u8(0);
+    int shortTable = table > 0 && table < 256 ? table : 0; // a longer number needs FRA_TABLE
+    message.u8(family.number()).u8(0).u8(sourcePrefix).u8(0);
     message.u8(shortTable).u8(0).u8(0).u8(FR_ACT_TO_TBL).u32(0);
     source.ifPresent(address -> message.bytes(FRA_SRC, address.getAddress()));
     if (priority != 0) {
@@ -72,20 +75,17 @@ public record PolicyRule(
     return message;
   }
 
-  /** Asks for the rules of a family. */
-  static NetlinkRequest listRequest(int family) {
-    var message =
-        new NetlinkRequest(
-            "list rules", RtnetlinkConstants.RTM_GETRULE, NetlinkConstants.NLM_F_DUMP);
-    return message.u8(family).u8(0).u8(0).u8(0).u8(0).u8(0).u8(0).u8(0).u32(0);
+  /** Returns a request for the rules of a family. */
+  static NetlinkRequest listRequest(IpFamily family) {
+    var message = new NetlinkRequest("list rules", RTM_GETRULE, NLM_F_DUMP);
+    return message.u8(family.number()).u8(0).u8(0).u8(0).u8(0).u8(0).u8(0).u8(0).u32(0);
   }
 
   static PolicyRule read(ByteBuffer message) throws MalformedMessageException {
     Attributes attributes = RouteMessages.attributes(message, FIB_RULE_HDR);
-    Optional<byte[]> source = attributes.bytes(FRA_SRC);
     return new PolicyRule(
-        Byte.toUnsignedInt(message.get(0)),
-        source.isEmpty() ? Optional.empty() : Optional.of(RouteMessages.address(source.get())),
+        IpFamily.ofNumber(Byte.toUnsignedInt(message.get(0))),
+        RouteMessages.address(attributes, FRA_SRC),
         Byte.toUnsignedInt(message.get(2)),
         attributes.u32(FRA_TABLE).orElse(Byte.toUnsignedInt(message.get(4))),
         attributes.u32(FRA_PRIORITY).orElse(0),

@@ -3,6 +3,7 @@ package cni.netlink.ffm.route;
 import static cni.netlink.ffm.NetlinkConstants.NLM_F_CREATE;
 import static cni.netlink.ffm.NetlinkConstants.NLM_F_DUMP;
 import static cni.netlink.ffm.NetlinkConstants.NLM_F_REPLACE;
+import static cni.netlink.ffm.route.RtnetlinkConstants.*;
 
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
@@ -18,18 +19,18 @@ import java.util.Optional;
 /**
  * A route (struct rtmsg of linux/rtnetlink.h).
  *
- * @param destination the network's address
- * @param prefix the length of the network's prefix, in bits
- * @param hops the ways out; usually one, several for a multipath route
+ * @param destination the address of the destination network
+ * @param prefix the length of its prefix, in bits; 0 for the default route
+ * @param hops the next hops: one, or several for a multipath route
  * @param priority the metric, 0 for the kernel's default
  * @param table the routing table
  * @param scope RT_SCOPE_*
  * @param type RTN_*
  * @param flags RTM_F_*
- * @param mtu of the path, 0 for none
- * @param advertisedMss 0 for none
- * @param protocol who made it, RTPROT_*
- * @param source the address that is taken for packets that have none yet
+ * @param mtu the path MTU in bytes, 0 for none
+ * @param advertisedMss the MSS to advertise in bytes, 0 for none
+ * @param protocol the origin of the route, RTPROT_*
+ * @param source the preferred source address of packets that have none yet
  */
 public record Route(
     InetAddress destination,
@@ -50,41 +51,38 @@ public record Route(
   /** sizeof(struct rtnexthop): length u16, flags u8, weight u8, link s32. */
   private static final int RTNEXTHOP = 8;
 
-  /** Takes a copy of the list. */
+  /** Copies the list. */
   public Route {
     hops = List.copyOf(hops);
   }
 
   /**
-   * A way out.
+   * A next hop.
    *
-   * @param link the index of the link, 0 for none
-   * @param gateway the next hop, absent if the destination is on the link
+   * @param link the index of the outgoing link, 0 for none
+   * @param gateway the address of the next router, empty if the destination is on the link
    */
   public record Hop(int link, Optional<InetAddress> gateway) {}
 
-  /** A unicast route of the main table. */
+  /** Returns a unicast route of the main table. */
   public static Route unicast(InetAddress destination, int prefix, Hop hop) {
-    int scope =
-        hop.gateway().isPresent()
-            ? RtnetlinkConstants.RT_SCOPE_UNIVERSE
-            : RtnetlinkConstants.RT_SCOPE_LINK;
+    int scope = hop.gateway().isPresent() ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
     return new Route(
         destination,
         prefix,
         List.of(hop),
         0,
-        RtnetlinkConstants.RT_TABLE_MAIN,
+        RT_TABLE_MAIN,
         scope,
-        RtnetlinkConstants.RTN_UNICAST,
+        RTN_UNICAST,
         0,
         0,
         0,
-        RtnetlinkConstants.RTPROT_BOOT,
+        RTPROT_BOOT,
         Optional.empty());
   }
 
-  /** The same with these attributes; see the record's components. */
+  /** Returns this route with other attributes, see the components of the record. */
   public Route withAttributes(int newPriority, int newTable, int newScope, int newMtu, int newMss) {
     return new Route(
         destination,
@@ -102,16 +100,21 @@ public record Route(
   }
 
   /**
-   * The same in another table, without flags: of those that are there some only the kernel sets.
+   * Returns this route in another table, with flags 0, since some flags of a listed route are set
+   * by the kernel alone.
    */
   public Route inTable(int newTable) {
-    return withAttributes(hops, newTable, 0, source);
+    return copy(hops, newTable, 0, source);
   }
 
   /**
-   * The parts of it that lead through a link. For IPv6 the kernel makes one route with several ways
-   * out of those that differ in nothing else, and takes apart again what is deleted. One for IPv4
-   * is a whole, which none of its links owns.
+   * Returns the parts of this route that lead through a link, a route for each hop.
+   *
+   * <p>The kernel lists IPv6 routes that differ in nothing but the hop as one multipath route, and
+   * deletes them hop by hop. An IPv4 multipath route is a single object that belongs to none of its
+   * links: it has no parts.
+   *
+   * @param link the index of the link
    */
   public List<Route> partsThrough(int link) {
     if (hops.size() > 1 && destination instanceof Inet4Address) {
@@ -119,16 +122,16 @@ public record Route(
     }
     return hops.stream()
         .filter(hop -> hop.link() == link)
-        .map(hop -> withAttributes(List.of(hop), table, flags, source))
+        .map(hop -> copy(List.of(hop), table, flags, source))
         .toList();
   }
 
-  /** The same with the address that is taken for packets that have none yet. */
+  /** Returns this route with a preferred source address. */
   public Route withSource(InetAddress newSource) {
-    return withAttributes(hops, table, flags, Optional.of(newSource));
+    return copy(hops, table, flags, Optional.of(newSource));
   }
 
-  private Route withAttributes(
+  private Route copy(
       List<Hop> newHops, int newTable, int newFlags, Optional<InetAddress> newSource) {
     return new Route(
         destination,
@@ -145,30 +148,35 @@ public record Route(
         newSource);
   }
 
-  /** Whether the kernel made it from another one for a single destination. */
+  /** Returns whether the kernel cloned the route from another for a single destination. */
   public boolean isCached() {
-    return (flags & RtnetlinkConstants.RTM_F_CLONED) != 0;
+    return (flags & RTM_F_CLONED) != 0;
   }
 
   /**
-   * The request that adds it, beside routes to the same destination that differ in their way out.
-   * EEXIST if there is the very same.
+   * Returns a request that adds the route, even if there is one to the same destination through
+   * another hop. It fails with EEXIST if there is an identical one.
    */
   public NetlinkRequest addRequest() {
-    return request("add", RtnetlinkConstants.RTM_NEWROUTE, NLM_F_CREATE);
+    return request("add", RTM_NEWROUTE, NLM_F_CREATE);
   }
 
-  /** The request that sets it in place of one to the same destination with the same metric. */
+  /**
+   * Returns a request that adds the route or replaces the one with the same destination and metric.
+   */
   public NetlinkRequest replaceRequest() {
-    return request("set", RtnetlinkConstants.RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
+    return request("set", RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
   }
 
-  /** The request that deletes it; ESRCH if there is none. */
+  /** Returns a request that deletes the route. It fails with ESRCH if there is none. */
   public NetlinkRequest deleteRequest() {
-    return request("delete", RtnetlinkConstants.RTM_DELROUTE, 0);
+    return request("delete", RTM_DELROUTE, 0);
   }
 
-  /** The request that deletes the one that the kernel made for an address; ESRCH if it did not. */
+  /**
+   * Returns a request that deletes the route to the same destination that the kernel added for an
+   * address of the link (RTPROT_KERNEL). It fails with ESRCH if there is none.
+   */
   public NetlinkRequest deleteKernelRouteRequest() {
     return new Route(
             destination,
@@ -181,30 +189,25 @@ public record Route(
             0,
             0,
             0,
-            RtnetlinkConstants.RTPROT_KERNEL,
+            RTPROT_KERNEL,
             Optional.empty())
         .deleteRequest();
   }
 
-  /** Asks for the route that a packet to an address would take. */
+  /** Returns a request for the route that a packet to an address would take. */
   static NetlinkRequest getRequest(InetAddress destination) {
     byte[] address = destination.getAddress();
     var message =
-        new NetlinkRequest(
-            "get the route to " + destination.getHostAddress(), RtnetlinkConstants.RTM_GETROUTE, 0);
-    message.u8(RouteMessages.family(destination)).u8(8 * address.length).u8(0).u8(0);
+        new NetlinkRequest("get the route to " + destination.getHostAddress(), RTM_GETROUTE, 0);
+    message.u8(IpFamily.of(destination).number()).u8(8 * address.length).u8(0).u8(0);
     message.u8(0).u8(0).u8(0).u8(0).u32(0);
-    return message.bytes(RtnetlinkConstants.RTA_DST, address);
+    return message.bytes(RTA_DST, address);
   }
 
-  /**
-   * Asks for the routes of a family, those of every table.
-   *
-   * @param family AF_INET or AF_INET6
-   */
-  public static NetlinkRequest listRequest(int family) {
-    var message = new NetlinkRequest("list routes", RtnetlinkConstants.RTM_GETROUTE, NLM_F_DUMP);
-    return message.u8(family).u8(0).u8(0).u8(0).u8(0).u8(0).u8(0).u8(0).u32(0);
+  /** Returns a request for the routes of a family in all tables. */
+  public static NetlinkRequest listRequest(IpFamily family) {
+    var message = new NetlinkRequest("list routes", RTM_GETROUTE, NLM_F_DUMP);
+    return message.u8(family.number()).u8(0).u8(0).u8(0).u8(0).u8(0).u8(0).u8(0).u32(0);
   }
 
   private NetlinkRequest request(String verb, int messageType, int requestFlags) {
@@ -215,100 +218,85 @@ public record Route(
             verb + " route " + destination.getHostAddress() + "/" + prefix + via,
             messageType,
             requestFlags);
-    int shortTable =
-        table >= 0 && table < 256 ? table : 0; // a longer number stands in RTA_TABLE alone
-    message.u8(RouteMessages.family(destination)).u8(prefix).u8(0).u8(0);
+    int shortTable = table >= 0 && table < 256 ? table : 0; // a longer number needs RTA_TABLE
+    message.u8(IpFamily.of(destination).number()).u8(prefix).u8(0).u8(0);
     message.u8(shortTable).u8(protocol).u8(scope).u8(type);
-    message.u32(flags & RtnetlinkConstants.RTNH_F_ONLINK); // the others only the kernel may say
+    message.u32(flags & RTNH_F_ONLINK); // only the kernel may set the others
     if (prefix > 0) {
-      message.bytes(RtnetlinkConstants.RTA_DST, destination.getAddress());
+      message.bytes(RTA_DST, destination.getAddress());
     }
-    hop.gateway()
-        .ifPresent(gateway -> message.bytes(RtnetlinkConstants.RTA_GATEWAY, gateway.getAddress()));
-    source.ifPresent(
-        address -> message.bytes(RtnetlinkConstants.RTA_PREFSRC, address.getAddress()));
-    message.u32(RtnetlinkConstants.RTA_OIF, hop.link());
+    hop.gateway().ifPresent(gateway -> message.bytes(RTA_GATEWAY, gateway.getAddress()));
+    source.ifPresent(address -> message.bytes(RTA_PREFSRC, address.getAddress()));
+    message.u32(RTA_OIF, hop.link());
     if (priority != 0) {
-      message.u32(RtnetlinkConstants.RTA_PRIORITY, priority);
+      message.u32(RTA_PRIORITY, priority);
     }
     if (shortTable != table) {
-      message.u32(RtnetlinkConstants.RTA_TABLE, table);
+      message.u32(RTA_TABLE, table);
     }
     if (mtu != 0 || advertisedMss != 0) {
-      message.nest(RtnetlinkConstants.RTA_METRICS, this::metrics);
+      message.nest(RTA_METRICS, this::metrics);
     }
     return message;
   }
 
   private void metrics(NetlinkRequest message) {
     if (mtu != 0) {
-      message.u32(RtnetlinkConstants.RTAX_MTU, mtu);
+      message.u32(RTAX_MTU, mtu);
     }
     if (advertisedMss != 0) {
-      message.u32(RtnetlinkConstants.RTAX_ADVMSS, advertisedMss);
+      message.u32(RTAX_ADVMSS, advertisedMss);
     }
   }
 
   static Route read(ByteBuffer message) throws MalformedMessageException {
     Attributes attributes = RouteMessages.attributes(message, RTMSG);
-    boolean v4 = message.get(0) == RtnetlinkConstants.AF_INET;
-    Attributes metrics =
-        attributes
-            .nested(RtnetlinkConstants.RTA_METRICS)
-            .orElse(Attributes.read(ByteBuffer.allocate(0)));
-    byte[] destination = attributes.bytes(RtnetlinkConstants.RTA_DST).orElse(new byte[v4 ? 4 : 16]);
+    IpFamily family = message.get(0) == AF_INET ? IpFamily.IPV4 : IpFamily.IPV6;
+    Attributes metrics = attributes.nested(RTA_METRICS).orElse(Attributes.NONE);
+    byte[] destination = attributes.bytes(RTA_DST).orElse(new byte[family.addressLength()]);
     return new Route(
         RouteMessages.address(destination),
         Byte.toUnsignedInt(message.get(1)),
         readHops(attributes),
-        attributes.u32(RtnetlinkConstants.RTA_PRIORITY).orElse(0),
-        attributes.u32(RtnetlinkConstants.RTA_TABLE).orElse(Byte.toUnsignedInt(message.get(4))),
+        attributes.u32(RTA_PRIORITY).orElse(0),
+        attributes.u32(RTA_TABLE).orElse(Byte.toUnsignedInt(message.get(4))),
         Byte.toUnsignedInt(message.get(6)),
         Byte.toUnsignedInt(message.get(7)),
         message.getInt(8),
-        metrics.u32(RtnetlinkConstants.RTAX_MTU).orElse(0),
-        metrics.u32(RtnetlinkConstants.RTAX_ADVMSS).orElse(0),
+        metrics.u32(RTAX_MTU).orElse(0),
+        metrics.u32(RTAX_ADVMSS).orElse(0),
         Byte.toUnsignedInt(message.get(5)),
-        readSource(attributes));
-  }
-
-  private static Optional<InetAddress> readSource(Attributes attributes)
-      throws MalformedMessageException {
-    Optional<byte[]> source = attributes.bytes(RtnetlinkConstants.RTA_PREFSRC);
-    return source.isEmpty() ? Optional.empty() : Optional.of(RouteMessages.address(source.get()));
+        RouteMessages.address(attributes, RTA_PREFSRC));
   }
 
   private static List<Hop> readHops(Attributes attributes) throws MalformedMessageException {
     List<Hop> hops = new ArrayList<>(1);
-    for (ByteBuffer multipath : attributes.all(RtnetlinkConstants.RTA_MULTIPATH)) {
-      int at = 0;
-      while (multipath.limit() - at >= RTNEXTHOP) {
-        int length = Short.toUnsignedInt(multipath.getShort(at));
-        if (length < RTNEXTHOP || length > multipath.limit() - at) {
+    for (ByteBuffer multipath : attributes.all(RTA_MULTIPATH)) {
+      int offset = 0;
+      while (multipath.limit() - offset >= RTNEXTHOP) {
+        int length = Short.toUnsignedInt(multipath.getShort(offset));
+        if (length < RTNEXTHOP || length > multipath.limit() - offset) {
           throw new MalformedMessageException("a next hop of length " + length);
         }
-        ByteBuffer hop = multipath.slice(at, length).order(multipath.order());
+        ByteBuffer hop = multipath.slice(offset, length).order(multipath.order());
         hops.add(readHop(hop.getInt(4), RouteMessages.attributes(hop, RTNEXTHOP)));
-        at += NetlinkConstants.align(length);
+        offset += NetlinkConstants.align(length);
       }
     }
     if (hops.isEmpty()) {
-      hops.add(readHop(attributes.u32(RtnetlinkConstants.RTA_OIF).orElse(0), attributes));
+      hops.add(readHop(attributes.u32(RTA_OIF).orElse(0), attributes));
     }
     return hops;
   }
 
   private static Hop readHop(int link, Attributes attributes) throws MalformedMessageException {
-    Optional<byte[]> gateway = attributes.bytes(RtnetlinkConstants.RTA_GATEWAY);
-    return gateway.isEmpty()
-        ? new Hop(link, Optional.empty())
-        : new Hop(link, Optional.of(RouteMessages.address(gateway.get())));
+    return new Hop(link, RouteMessages.address(attributes, RTA_GATEWAY));
   }
 
-  /** Whether it leads to that network. */
+  /** Returns whether a network is the route's destination. */
   public boolean hasDestination(InetAddress network, int networkPrefix) {
     return prefix == networkPrefix
-        && (destination instanceof Inet4Address) == (network instanceof Inet4Address)
+        && IpFamily.of(destination) == IpFamily.of(network)
         && destination.equals(network);
   }
 }

@@ -3,76 +3,72 @@ package cni.netlink.ffm.route;
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.NetlinkClient;
 import cni.netlink.ffm.NetlinkConstants;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.NetlinkResponse;
-import cni.netlink.ffm.NetlinkSocket;
 import cni.netlink.ffm.netns.NetNs;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.ByteBuffer;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
 
 /**
- * The links, addresses, routes and neighbours of one network namespace, rtnetlink(7). Any thread
- * may use it.
+ * A rtnetlink(7) socket: lists and changes the links, addresses, routes, policy rules and
+ * neighbours of one network namespace. It belongs to the namespace that it was opened in, whatever
+ * thread uses it. Safe for use by several threads.
+ *
+ * <p>Every method throws {@link NetlinkException} if the kernel refuses a request, and another
+ * {@link IOException} if the socket fails or the response is malformed or does not come within 10
+ * seconds.
  */
-public final class RouteSocket implements AutoCloseable {
-  private static final Duration TIMEOUT = Duration.ofSeconds(10);
-
+public final class RouteSocket extends NetlinkClient {
   /** sizeof(struct netconfmsg), padded. */
   private static final int NETCONFMSG = 4;
 
-  /** sizeof(struct rtgenmsg), padded. */
-  private static final int RTGENMSG = 4;
-
-  private final NetlinkSocket socket;
-
-  private RouteSocket(NetlinkSocket socket) {
-    this.socket = socket;
+  private RouteSocket() throws KernelException {
+    super(NetlinkConstants.NETLINK_ROUTE);
   }
 
   /**
-   * Opens the namespace of the calling thread.
+   * Opens a socket in the namespace of the calling thread.
    *
    * @throws KernelException if the socket cannot be opened
    */
   public static RouteSocket open() throws KernelException {
-    return new RouteSocket(NetlinkSocket.open(NetlinkConstants.NETLINK_ROUTE, TIMEOUT));
+    return new RouteSocket();
   }
 
   /**
-   * Opens another namespace.
+   * Opens a socket in another namespace.
    *
-   * @throws KernelException if it cannot be entered or the socket not be opened
+   * @throws KernelException if the namespace cannot be entered or the socket cannot be opened
    */
   public static RouteSocket open(NetNs namespace) throws KernelException {
     return namespace.call(RouteSocket::open);
   }
 
   /**
-   * Has the kernel do one thing.
+   * Executes a request.
    *
-   * @throws NetlinkException if it refuses
-   * @throws IOException if it cannot be asked
+   * @throws NetlinkException if the kernel refuses it
+   * @throws IOException if the socket fails
    */
   public void execute(NetlinkRequest request) throws IOException {
     socket.execute(request);
   }
 
   /**
-   * Has the kernel do one thing, if there is anything to do.
+   * Executes a request, ignoring errors that mean that there is nothing to do.
    *
-   * @param errnos what it answers if there is not: {@link Errno#ENODEV} where a link has to be
-   *     there
-   * @return whether it did it
-   * @throws NetlinkException if it refuses for another reason
-   * @throws IOException if it cannot be asked
+   * @param errnos the errors to ignore, such as {@link Errno#ENODEV} when a link is deleted
+   * @return whether the kernel executed the request
+   * @throws NetlinkException if the kernel refuses it with another error
+   * @throws IOException if the socket fails
    */
   public boolean executeIgnoring(NetlinkRequest request, int... errnos) throws IOException {
     try {
@@ -87,50 +83,54 @@ public final class RouteSocket implements AutoCloseable {
   }
 
   /**
-   * Has the kernel do several things in one go. It does each of them, whatever became of those
-   * before.
+   * Sends several requests in one batch. The kernel executes all of them, even after one has
+   * failed.
    *
-   * @throws NetlinkException the first refusal
-   * @throws IOException if it cannot be asked
+   * @throws NetlinkException the first error, if there are any
+   * @throws IOException if the socket fails
    */
   public void execute(List<NetlinkRequest> requests) throws IOException {
     if (!requests.isEmpty()) {
-      for (NetlinkResponse answer : socket.exchange(requests)) {
-        answer.orThrow();
+      for (NetlinkResponse response : socket.exchange(requests)) {
+        response.orThrow();
       }
     }
   }
 
   /**
-   * Has the kernel list something; a list that changed meanwhile is asked for again.
+   * Executes a request for one object or a dump. A dump that was inconsistent, because the listed
+   * objects changed meanwhile (NLM_F_DUMP_INTR), is repeated.
    *
-   * @param request a dump
-   * @return the messages, without their headers
-   * @throws NetlinkException if it refuses
-   * @throws IOException if it cannot be asked
+   * @return the messages of the response, without their headers
+   * @throws NetlinkException if the kernel refuses the request
+   * @throws IOException if the socket fails
    */
   public List<ByteBuffer> query(NetlinkRequest request) throws IOException {
     return socket.execute(request);
   }
 
-  /** As {@link #execute(List)}, with the answer to each request for the caller to judge. */
+  /**
+   * Sends several requests in one batch and returns the response to each, errors included.
+   *
+   * @throws IOException if the socket fails
+   */
   public List<NetlinkResponse> exchange(List<NetlinkRequest> requests) throws IOException {
     return socket.exchange(requests);
   }
 
   /**
-   * The link with that name, if there is one.
+   * Returns the link with a name or alternative name; empty if there is none.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public Optional<Link> link(String name) throws IOException {
     return link(LinkRequests.get(name));
   }
 
   /**
-   * The link with that index, if there is one.
+   * Returns the link with an index; empty if there is none.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public Optional<Link> link(int index) throws IOException {
     return link(LinkRequests.get(index));
@@ -148,11 +148,11 @@ public final class RouteSocket implements AutoCloseable {
   }
 
   /**
-   * Several links by name, asked for in one go.
+   * Returns several links by name, requested in one batch.
    *
-   * @return in the order of the names
+   * @return the links in the order of the names
    * @throws NetlinkException ENODEV if one of them does not exist
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the socket fails
    */
   public List<Link> links(String... names) throws IOException {
     List<NetlinkRequest> requests = new ArrayList<>(names.length);
@@ -160,73 +160,72 @@ public final class RouteSocket implements AutoCloseable {
       requests.add(LinkRequests.get(name));
     }
     List<Link> links = new ArrayList<>(names.length);
-    for (NetlinkResponse answer : socket.exchange(requests)) {
-      links.add(Link.read(answer.orThrow().getFirst()));
+    for (NetlinkResponse response : socket.exchange(requests)) {
+      links.add(Link.read(response.orThrow().getFirst()));
     }
     return links;
   }
 
   /**
-   * An end of a veth in another namespace.
+   * The end of a veth pair in another namespace.
    *
-   * @param namespace which is open
-   * @param link as that namespace tells it
+   * @param namespace the other namespace, which has to be open
+   * @param link the link as listed in that namespace
    */
   public record VethPeer(NetNs namespace, Link link) {}
 
   /**
-   * The ends here of veths whose other ends are known.
+   * Returns the ends in this namespace of veth pairs whose other ends are known.
    *
-   * @return in the order of the other ends; absent where it is not here
-   * @throws IOException if the kernel cannot be asked
+   * @param peers the ends in other namespaces
+   * @return the links in the order of the peers; empty for a peer whose other end is elsewhere
+   * @throws IOException if the socket fails
    */
-  public List<Optional<Link>> hostPeers(List<VethPeer> farEnds) throws IOException {
-    List<NetlinkRequest> requests = new ArrayList<>(2 * farEnds.size());
-    for (VethPeer end : farEnds) {
-      requests.add(LinkRequests.get(end.link().linkedIndex()));
-      requests.add(LinkRequests.getNsid(end.namespace()));
+  public List<Optional<Link>> hostPeers(List<VethPeer> peers) throws IOException {
+    List<NetlinkRequest> requests = new ArrayList<>(2 * peers.size());
+    for (VethPeer peer : peers) {
+      requests.add(LinkRequests.get(peer.link().linkedIndex()));
+      requests.add(LinkRequests.getNsid(peer.namespace()));
     }
-    List<NetlinkResponse> answers = socket.exchange(requests);
-    List<Optional<Link>> nearEnds = new ArrayList<>(farEnds.size());
-    for (int i = 0; i < farEnds.size(); i++) {
-      nearEnds.add(hostPeer(farEnds.get(i).link(), answers.get(2 * i), answers.get(2 * i + 1)));
+    List<NetlinkResponse> responses = socket.exchange(requests);
+    List<Optional<Link>> hostPeers = new ArrayList<>(peers.size());
+    for (int i = 0; i < peers.size(); i++) {
+      hostPeers.add(hostPeer(peers.get(i).link(), responses.get(2 * i), responses.get(2 * i + 1)));
     }
-    return nearEnds;
+    return hostPeers;
   }
 
-  /** The numbers of links are those of a namespace: each end has to name the other. */
-  private static Optional<Link> hostPeer(Link far, NetlinkResponse link, NetlinkResponse namespace)
+  /** Interface indexes are unique per namespace only: each end has to refer to the other. */
+  private static Optional<Link> hostPeer(Link peer, NetlinkResponse link, NetlinkResponse nsid)
       throws IOException {
-    if (link.error().isPresent() || namespace.error().isPresent()) {
+    if (link.error().isPresent() || nsid.error().isPresent()) {
       return Optional.empty();
     }
-    Link near = Link.read(link.payloads().getFirst());
-    int farNamespace =
-        RouteMessages.attributes(namespace.payloads().getFirst(), RTGENMSG)
-            .u32(LinkConstants.NETNSA_NSID)
-            .orElse(Link.NSID_NOT_ASSIGNED);
-    boolean tied =
-        near.isKind("veth")
-            && far.isKind("veth")
-            && near.linkedIndex() == far.index()
-            && near.linkedNsid() == farNamespace
-            && farNamespace != Link.NSID_NOT_ASSIGNED;
-    return tied ? Optional.of(near) : Optional.empty();
+    Link candidate = Link.read(link.payloads().getFirst());
+    int peerNsid = NsidView.readNsid(nsid.payloads().getFirst());
+    boolean isPair =
+        candidate.isKind("veth")
+            && peer.isKind("veth")
+            && candidate.linkedIndex() == peer.index()
+            && candidate.linkedNsid() == peerNsid
+            && peerNsid != Link.NSID_NOT_ASSIGNED;
+    return isPair ? Optional.of(candidate) : Optional.empty();
   }
 
   /**
-   * Every link.
+   * Returns all links.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public List<Link> links() throws IOException {
     return RouteMessages.readAll(socket.execute(LinkRequests.list()), Link::read);
   }
 
   /**
-   * The addresses of a link, both families; empty if there is no such link.
+   * Returns the IPv4 and IPv6 addresses of a link; empty if there is no such link.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @param link the link's index
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public List<InterfaceAddress> addresses(int link) throws IOException {
     List<ByteBuffer> messages;
@@ -239,40 +238,38 @@ public final class RouteSocket implements AutoCloseable {
       throw e;
     }
     List<InterfaceAddress> addresses = RouteMessages.readAll(messages, InterfaceAddress::read);
-    // A kernel before 4.20 does not filter and tells those of every link.
+    // Kernels before 4.20 do not filter by link.
     return addresses.stream().filter(address -> address.link() == link).toList();
   }
 
   /**
-   * The routes of a family, those of every table, without what the kernel caches.
+   * Returns the routes of a family in all tables, without those that the kernel caches.
    *
-   * @param family AF_INET or AF_INET6
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
-  public List<Route> routes(int family) throws IOException {
+  public List<Route> routes(IpFamily family) throws IOException {
     List<Route> routes =
         RouteMessages.readAll(socket.execute(Route.listRequest(family)), Route::read);
     return routes.stream().filter(route -> !route.isCached()).toList();
   }
 
   /**
-   * The route that a packet to an address would take now.
+   * Returns the route that a packet to an address would take now.
    *
    * @throws NetlinkException ENETUNREACH if there is none
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the socket fails
    */
   public Route routeTo(InetAddress destination) throws IOException {
     return Route.read(socket.execute(Route.getRequest(destination)).getFirst());
   }
 
   /**
-   * Whether packets are passed on between links: the parameter {@code ip_forward}, or {@code
-   * forwarding} of all.
+   * Returns whether the namespace forwards packets between its links: the kernel parameters {@code
+   * net.ipv4.ip_forward} and {@code net.ipv6.conf.all.forwarding}.
    *
-   * @param family AF_INET or AF_INET6
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
-  public boolean isForwarding(int family) throws IOException {
+  public boolean isForwarding(IpFamily family) throws IOException {
     ByteBuffer parameters = socket.execute(LinkRequests.getNetconf(family)).getFirst();
     return RouteMessages.attributes(parameters, NETCONFMSG)
             .u32(LinkConstants.NETCONFA_FORWARDING)
@@ -281,29 +278,28 @@ public final class RouteSocket implements AutoCloseable {
   }
 
   /**
-   * The policy rules of a family.
+   * Returns the policy rules of a family.
    *
-   * @param family AF_INET or AF_INET6
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
-  public List<PolicyRule> policyRules(int family) throws IOException {
+  public List<PolicyRule> policyRules(IpFamily family) throws IOException {
     return RouteMessages.readAll(socket.execute(PolicyRule.listRequest(family)), PolicyRule::read);
   }
 
   /**
-   * The neighbours of a family that all links know.
+   * Returns the neighbours of a family on all links.
    *
-   * @param family AF_INET or AF_INET6
-   * @throws IOException if the kernel cannot be asked
+   * @throws IOException if the kernel refuses, or the socket fails
    */
-  public List<Neighbour> neighbours(int family) throws IOException {
+  public List<Neighbour> neighbours(IpFamily family) throws IOException {
     return RouteMessages.readAll(socket.execute(Neighbour.listRequest(family)), Neighbour::read);
   }
 
   /**
-   * The VLANs that a bridge lets through one of its ports.
+   * Returns the VLAN ids of a bridge port.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @param port the index of the port
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public List<Integer> bridgeVlans(int port) throws IOException {
     List<Integer> vlans = new ArrayList<>();
@@ -319,7 +315,7 @@ public final class RouteSocket implements AutoCloseable {
     return vlans;
   }
 
-  /** struct bridge_vlan_info: flags u16, vid u16; a range is told by its two ends. */
+  /** Reads struct bridge_vlan_info: flags u16, vid u16; a range consists of two, its ends. */
   private static void readVlans(List<ByteBuffer> infos, List<Integer> vlans) {
     int begin = 0;
     for (ByteBuffer info : infos) {
@@ -337,15 +333,5 @@ public final class RouteSocket implements AutoCloseable {
         vlans.add(id);
       }
     }
-  }
-
-  /** As {@link NetlinkSocket#isReusable}. */
-  public boolean isReusable() {
-    return socket.isReusable();
-  }
-
-  @Override
-  public void close() {
-    socket.close();
   }
 }

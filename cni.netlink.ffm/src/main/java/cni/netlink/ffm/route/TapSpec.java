@@ -10,17 +10,16 @@ import java.nio.charset.StandardCharsets;
 import java.util.OptionalInt;
 
 /**
- * A tap device to be created, which stays when its creator is gone (linux/if_tun.h, tuntap.rst of
- * the kernel's documentation). Rtnetlink cannot create one.
+ * A persistent tap device to be created: one that outlives the process that created it. Rtnetlink
+ * cannot create tap devices; see linux/if_tun.h and tuntap.rst of the kernel's documentation.
  *
- * @param name its name
- * @param multiQueue whether several programs may open it, each for a queue of its own
- * @param owner the user who may open it, absent for root alone
- * @param group the group that may open it
+ * @param name the interface's name
+ * @param multiQueue whether it may be opened several times, each for a queue of its own
+ * @param owner the user id that may open it (TUNSETOWNER); empty if not to be set
+ * @param group the group id that may open it (TUNSETGROUP); empty if not to be set
  */
 public record TapSpec(String name, boolean multiQueue, OptionalInt owner, OptionalInt group) {
   private static final String CLONE_DEVICE = "/dev/net/tun";
-  private static final int O_RDWR = 2;
 
   // _IOW('T', number, int) of linux/if_tun.h
   private static final long TUNSETIFF = 0x400454ca;
@@ -34,47 +33,48 @@ public record TapSpec(String name, boolean multiQueue, OptionalInt owner, Option
   private static final int IFF_VNET_HDR = 0x4000;
   private static final int IFF_TUN_EXCL = 0x8000;
 
-  /** struct ifreq of linux/if.h: the name, then among others the flags. */
+  /** sizeof(struct ifreq) of linux/if.h: the name, then a union that contains the flags u16. */
   private static final int SIZEOF_IFREQ = 40;
 
   private static final int IFNAMSIZ = 16;
 
   /**
-   * Creates it in the network namespace of the calling thread. It is down.
+   * Creates the device in the network namespace of the calling thread, in state down.
    *
-   * @throws KernelException EBUSY if the name is taken, ENOENT or ENODEV if the kernel has no tap
-   *     devices
+   * @throws KernelException EBUSY if the name is taken; ENOENT or ENODEV if the kernel does not
+   *     support tap devices
+   * @throws IllegalArgumentException if the name is longer than 15 bytes
    */
   public void create() throws KernelException {
-    try (var descriptor = new Descriptor(Libc.open(CLONE_DEVICE, O_RDWR | Libc.O_CLOEXEC, 0));
+    try (var descriptor = new Descriptor(Libc.open(CLONE_DEVICE, Libc.O_RDWR | Libc.O_CLOEXEC, 0));
         Arena arena = Arena.ofConfined()) {
       int fd = descriptor.fd();
-      String what = "create tap \"" + name + "\"";
-      Libc.ioctl(fd, TUNSETIFF, ifreq(arena), what);
+      Libc.ioctl(fd, TUNSETIFF, ifreq(arena), "create tap \"" + name + "\"");
       if (owner.isPresent()) {
         Libc.ioctl(fd, TUNSETOWNER, owner.getAsInt(), "set the owner of " + name);
       }
       if (group.isPresent()) {
         Libc.ioctl(fd, TUNSETGROUP, group.getAsInt(), "set the group of " + name);
       }
-      Libc.ioctl(fd, TUNSETPERSIST, 1, "keep " + name); // until then it goes with the descriptor
+      Libc.ioctl(fd, TUNSETPERSIST, 1, "keep " + name); // or it ends with the descriptor
     }
   }
 
   private MemorySegment ifreq(Arena arena) {
     byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
     if (bytes.length >= IFNAMSIZ) {
-      throw new IllegalArgumentException("too long for an interface: " + name);
+      throw new IllegalArgumentException(
+          "an interface's name cannot be longer than 15 bytes: " + name);
     }
-    MemorySegment request = arena.allocate(SIZEOF_IFREQ, 8);
-    MemorySegment.copy(bytes, 0, request, ValueLayout.JAVA_BYTE, 0, bytes.length);
-    request.set(ValueLayout.JAVA_SHORT, IFNAMSIZ, (short) flags());
-    return request;
+    MemorySegment ifreq = arena.allocate(SIZEOF_IFREQ, 8);
+    MemorySegment.copy(bytes, 0, ifreq, ValueLayout.JAVA_BYTE, 0, bytes.length);
+    ifreq.set(ValueLayout.JAVA_SHORT, IFNAMSIZ, (short) flags());
+    return ifreq;
   }
 
   /**
-   * Those that the reference plugin and, where it leaves the work to that, {@code ip tuntap} set.
-   * All but the number of queues are for whoever opens it next to change.
+   * The flags of the reference plugin and of {@code ip tuntap}, which that runs in some cases. A
+   * program that opens the device later may change all of them but IFF_MULTI_QUEUE.
    */
   private int flags() {
     boolean owned = owner.isPresent() && group.isPresent();

@@ -16,11 +16,11 @@ import java.util.Optional;
  * A queueing discipline of a link.
  *
  * @param link the link's index
- * @param kind such as {@code tbf}
- * @param handle the number by which classes and filters refer to it
- * @param parent what it belongs to: a class, or {@link TcConstants#ROOT} or {@link
+ * @param kind the kind, such as {@code tbf}
+ * @param handle the handle by which classes and filters refer to the qdisc
+ * @param parent the handle of the parent class, or {@link TcConstants#ROOT} or {@link
  *     TcConstants#INGRESS}
- * @param bucket how fast it sends, if it is a tbf
+ * @param bucket the parameters of a tbf; empty for other kinds
  */
 public record Qdisc(int link, String kind, int handle, int parent, Optional<TokenBucket> bucket) {
   // tbf
@@ -35,38 +35,45 @@ public record Qdisc(int link, String kind, int handle, int parent, Optional<Toke
   private static final int HTB_VERSION = 3;
   private static final int HTB_RATE_TO_QUANTUM = 10;
 
-  /** A request for one that needs no options: {@code ingress}, {@code clsact}, {@code noqueue}. */
+  /**
+   * Returns a request that adds a qdisc without options, such as {@code ingress}, {@code clsact} or
+   * {@code noqueue}. It fails with EEXIST if the parent has a qdisc.
+   */
   public static NetlinkRequest add(int link, String kind, int handle, int parent) {
     return create(link, kind, handle, parent).bytes(TcConstants.TCA_OPTIONS, new byte[0]);
   }
 
   private static NetlinkRequest create(int link, String kind, int handle, int parent) {
-    String what = "add qdisc " + kind + " to link " + link;
-    return TcConstants.createRequest(what, TcConstants.RTM_NEWQDISC, link, handle, parent, 0)
+    String description = "add qdisc " + kind + " to link " + link;
+    return TcMessages.createRequest(description, TcConstants.RTM_NEWQDISC, link, handle, parent, 0)
         .string(TcConstants.TCA_KIND, kind);
   }
 
-  /** A request for a token bucket filter, tc-tbf(8). */
+  /**
+   * Returns a request that adds a token bucket filter, tc-tbf(8). It fails with EEXIST if the
+   * parent has a qdisc.
+   */
   public static NetlinkRequest addTbf(int link, int handle, int parent, TokenBucket bucket) {
     ByteBuffer options = ByteBuffer.allocate(TC_TBF_QOPT).order(ByteOrder.nativeOrder());
-    TcConstants.writeRate(options, 0, bucket.rate());
-    TcConstants.writeRate(options, 0, 0);
+    TcMessages.writeRate(options, 0, bucket.rate());
+    TcMessages.writeRate(options, 0, 0);
     options.putInt(bucket.limit()).putInt(bucket.buffer()).putInt(0);
     return create(link, "tbf", handle, parent)
         .nest(
             TcConstants.TCA_OPTIONS,
             nested -> {
               nested.bytes(TCA_TBF_PARMS, options.array());
-              if (TcConstants.exceeds32Bits(bucket.rate())) {
+              if (TcMessages.exceeds32Bits(bucket.rate())) {
                 nested.u64(TCA_TBF_RATE64, bucket.rate());
               }
             });
   }
 
   /**
-   * A request for a hierarchical token bucket, tc-htb(8).
+   * Returns a request that adds a hierarchical token bucket, tc-htb(8). It fails with EEXIST if the
+   * parent has a qdisc.
    *
-   * @param defaultClass the minor number of the class for what no filter knows
+   * @param defaultClass the minor number of the class for packets that no filter classifies
    */
   public static NetlinkRequest addHtb(int link, int handle, int parent, int defaultClass) {
     ByteBuffer global = ByteBuffer.allocate(20).order(ByteOrder.nativeOrder()); // tc_htb_glob
@@ -75,23 +82,24 @@ public record Qdisc(int link, String kind, int handle, int parent, Optional<Toke
         .nest(TcConstants.TCA_OPTIONS, nested -> nested.bytes(TCA_HTB_INIT, global.array()));
   }
 
-  /** A request that removes a link's qdisc with all its classes and filters. */
+  /** Returns a request that deletes a qdisc with all its classes and filters. */
   public static NetlinkRequest delete(int link, int handle, int parent) {
     var message = new NetlinkRequest("delete qdisc of link " + link, TcConstants.RTM_DELQDISC, 0);
-    return TcConstants.header(message, link, handle, parent, 0);
+    return TcMessages.tcmsg(message, link, handle, parent, 0);
   }
 
   /**
-   * The qdiscs of a link.
+   * Returns the qdiscs of a link.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @param link the link's index
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public static List<Qdisc> list(RouteSocket routing, int link) throws IOException {
     var request =
         new NetlinkRequest(
             "list qdiscs of link " + link, TcConstants.RTM_GETQDISC, NetlinkConstants.NLM_F_DUMP);
     List<Qdisc> qdiscs = new ArrayList<>();
-    for (ByteBuffer message : routing.query(TcConstants.header(request, link, 0, 0, 0))) {
+    for (ByteBuffer message : routing.query(TcMessages.tcmsg(request, link, 0, 0, 0))) {
       Qdisc qdisc = read(message);
       if (qdisc.link() == link) {
         qdiscs.add(qdisc);
@@ -101,7 +109,7 @@ public record Qdisc(int link, String kind, int handle, int parent, Optional<Toke
   }
 
   private static Qdisc read(ByteBuffer message) throws MalformedMessageException {
-    Attributes attributes = TcConstants.attributes(message);
+    Attributes attributes = TcMessages.attributes(message);
     String kind = attributes.string(TcConstants.TCA_KIND).orElse("");
     Optional<Attributes> options =
         kind.equals("tbf") ? attributes.nested(TcConstants.TCA_OPTIONS) : Optional.empty();
@@ -122,7 +130,7 @@ public record Qdisc(int link, String kind, int handle, int parent, Optional<Toke
     ByteBuffer parameters = ByteBuffer.wrap(bytes).order(ByteOrder.nativeOrder());
     Optional<byte[]> rate64 = options.bytes(TCA_TBF_RATE64);
     long rate =
-        rate64.filter(it -> it.length >= 8).isPresent()
+        rate64.filter(value -> value.length >= 8).isPresent()
             ? ByteBuffer.wrap(rate64.get()).order(ByteOrder.nativeOrder()).getLong()
             : Integer.toUnsignedLong(parameters.getInt(8));
     return Optional.of(new TokenBucket(rate, parameters.getInt(24), parameters.getInt(28)));

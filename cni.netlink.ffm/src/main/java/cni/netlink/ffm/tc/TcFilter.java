@@ -4,9 +4,9 @@ import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
 import cni.netlink.ffm.NetlinkConstants;
 import cni.netlink.ffm.NetlinkRequest;
+import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.RouteSocket;
 import java.io.IOException;
-import java.net.Inet4Address;
 import java.net.InetAddress;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -15,12 +15,12 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * A filter of a link: which packets it is for, and what becomes of them.
+ * A filter of a link: it classifies packets or redirects them to another link.
  *
- * @param kind such as {@code u32}
- * @param priority lower comes first
- * @param protocol ETH_P_*
- * @param redirect the index of the link that it sends packets to, 0 for none
+ * @param kind the kind, such as {@code u32}
+ * @param priority the priority; filters with lower priorities are evaluated first
+ * @param protocol the protocol of the packets, ETH_P_*
+ * @param redirect the index of the link that packets are redirected to, 0 for none
  */
 public record TcFilter(String kind, int priority, int protocol, int redirect) {
   // u32
@@ -49,19 +49,18 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
    */
   private static final int TC_MIRRED = 28;
 
-  /** Where the addresses are in the header of a packet. */
-  private static final int V4_SOURCE = 12;
-
-  private static final int V4_DESTINATION = 16;
-  private static final int V6_SOURCE = 8;
-  private static final int V6_DESTINATION = 24;
+  // offsets of the addresses in the IPv4 and IPv6 headers
+  private static final int IPV4_SOURCE = 12;
+  private static final int IPV4_DESTINATION = 16;
+  private static final int IPV6_SOURCE = 8;
+  private static final int IPV6_DESTINATION = 24;
 
   /**
-   * A request for a filter that sends everything that comes in by a link out by another one,
-   * tc-u32(8) and tc-mirred(8). There are two actions, as the Go plugins have it, of which the
-   * second is never reached.
+   * Returns a request that adds a filter to the ingress qdisc of a link that redirects all packets
+   * to the egress of another, tc-u32(8) and tc-mirred(8). Like the filter of the reference plugin
+   * it has two actions, of which the second is never reached.
    *
-   * @param priority lower comes first
+   * @param target the index of the other link
    */
   public static NetlinkRequest redirectIngress(int link, int priority, int target) {
     int parent = TcConstants.INGRESS_HANDLE;
@@ -79,7 +78,13 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
                                 .nest(2, action -> redirect(action, TC_ACT_OK, target))));
   }
 
-  /** A request for the same with a filter that has no more to it, tc-matchall(8). */
+  /**
+   * Returns a request that adds a filter that redirects all packets to the egress of another link,
+   * tc-matchall(8) and tc-mirred(8).
+   *
+   * @param parent the handle of the qdisc or class
+   * @param target the index of the other link
+   */
   public static NetlinkRequest redirectAll(int link, int parent, int priority, int target) {
     return add("matchall", link, parent, priority, TcConstants.ALL_PROTOCOLS)
         .nest(
@@ -87,14 +92,21 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
             matchall ->
                 matchall.nest(
                     TCA_MATCHALL_ACT,
-                    actions -> actions.nest(1, it -> redirect(it, TC_ACT_STOLEN, target))));
+                    actions -> actions.nest(1, action -> redirect(action, TC_ACT_STOLEN, target))));
   }
 
-  /** A request for a filter that sends packets to an address out by another link, tc-flower(8). */
+  /**
+   * Returns a request that adds a filter that redirects packets with a destination address to the
+   * egress of another link, tc-flower(8) and tc-mirred(8).
+   *
+   * @param parent the handle of the qdisc or class
+   * @param target the index of the other link
+   */
   public static NetlinkRequest redirectDestination(
       int link, int parent, int priority, InetAddress destination, int target) {
-    boolean v4 = destination instanceof Inet4Address;
-    int protocol = v4 ? TcConstants.IPV4 : TcConstants.IPV6;
+    IpFamily family = IpFamily.of(destination);
+    int protocol = protocol(family);
+    int attribute = family == IpFamily.IPV4 ? TCA_FLOWER_KEY_IPV4_DST : TCA_FLOWER_KEY_IPV6_DST;
     return add("flower", link, parent, priority, protocol)
         .nest(
             TcConstants.TCA_OPTIONS,
@@ -102,18 +114,20 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
                 flower
                     .nest(
                         TCA_FLOWER_ACT,
-                        actions -> actions.nest(1, it -> redirect(it, TC_ACT_STOLEN, target)))
+                        actions ->
+                            actions.nest(1, action -> redirect(action, TC_ACT_STOLEN, target)))
                     .be16(TCA_FLOWER_KEY_ETH_TYPE, protocol)
-                    .bytes(
-                        v4 ? TCA_FLOWER_KEY_IPV4_DST : TCA_FLOWER_KEY_IPV6_DST,
-                        destination.getAddress()));
+                    .bytes(attribute, destination.getAddress()));
   }
 
   /**
-   * A request for a filter that puts packets from or to a network into a class.
+   * Returns a request that adds a filter that puts packets from or to a network into a class,
+   * tc-u32(8).
    *
-   * @param source whether the network is where they come from
-   * @param flow the class
+   * @param parent the handle of the qdisc
+   * @param prefix the length of the network's prefix, in bits
+   * @param source whether to compare the source address, rather than the destination address
+   * @param flow the handle of the class
    */
   public static NetlinkRequest classify(
       int link,
@@ -123,25 +137,33 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
       int prefix,
       boolean source,
       int flow) {
-    boolean v4 = network instanceof Inet4Address;
-    int offset = v4 ? (source ? V4_SOURCE : V4_DESTINATION) : source ? V6_SOURCE : V6_DESTINATION;
+    IpFamily family = IpFamily.of(network);
+    int addressOffset =
+        switch (family) {
+          case IPV4 -> source ? IPV4_SOURCE : IPV4_DESTINATION;
+          case IPV6 -> source ? IPV6_SOURCE : IPV6_DESTINATION;
+        };
     List<U32Key> keys = new ArrayList<>();
     ByteBuffer address = ByteBuffer.wrap(network.getAddress());
     for (int at = 0; at < address.limit() && 8 * at < prefix; at += 4) {
       int bits = Math.min(32, prefix - 8 * at);
       int mask = -1 << (32 - bits);
-      keys.add(new U32Key(mask, address.getInt(at) & mask, offset + at));
+      keys.add(new U32Key(mask, address.getInt(at) & mask, addressOffset + at));
     }
     if (keys.isEmpty()) {
       keys.add(new U32Key(0, 0, 0));
     }
-    return add("u32", link, parent, priority, v4 ? TcConstants.IPV4 : TcConstants.IPV6)
+    return add("u32", link, parent, priority, protocol(family))
         .nest(
             TcConstants.TCA_OPTIONS,
             u32 -> u32.bytes(TCA_U32_SEL, selector(keys)).u32(TCA_U32_CLASSID, flow));
   }
 
-  /** A word of the packet that is compared: mask and value as numbers, offset in bytes. */
+  private static int protocol(IpFamily family) {
+    return family == IpFamily.IPV4 ? TcConstants.IPV4 : TcConstants.IPV6;
+  }
+
+  /** A comparison of 32 bits of the packet at an offset in bytes (struct tc_u32_key). */
   private record U32Key(int mask, int value, int offset) {}
 
   private static byte[] selector(List<U32Key> keys) {
@@ -166,8 +188,8 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
 
   private static NetlinkRequest add(String kind, int link, int parent, int priority, int protocol) {
     int info = priority << 16 | Short.toUnsignedInt(networkOrder(protocol));
-    String what = "add filter " + kind + " to link " + link;
-    return TcConstants.createRequest(what, TcConstants.RTM_NEWTFILTER, link, 0, parent, info)
+    String description = "add filter " + kind + " to link " + link;
+    return TcMessages.createRequest(description, TcConstants.RTM_NEWTFILTER, link, 0, parent, info)
         .string(TcConstants.TCA_KIND, kind);
   }
 
@@ -178,9 +200,11 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
   }
 
   /**
-   * The filters of a link's qdisc or class.
+   * Returns the filters of a qdisc or class.
    *
-   * @throws IOException if the kernel cannot be asked
+   * @param link the link's index
+   * @param parent the handle of the qdisc or class
+   * @throws IOException if the kernel refuses, or the socket fails
    */
   public static List<TcFilter> list(RouteSocket routing, int link, int parent) throws IOException {
     var request =
@@ -189,14 +213,14 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
             TcConstants.RTM_GETTFILTER,
             NetlinkConstants.NLM_F_DUMP);
     List<TcFilter> filters = new ArrayList<>();
-    for (ByteBuffer message : routing.query(TcConstants.header(request, link, 0, parent, 0))) {
+    for (ByteBuffer message : routing.query(TcMessages.tcmsg(request, link, 0, parent, 0))) {
       filters.add(read(message));
     }
     return filters;
   }
 
   private static TcFilter read(ByteBuffer message) throws MalformedMessageException {
-    Attributes attributes = TcConstants.attributes(message);
+    Attributes attributes = TcMessages.attributes(message);
     int info = message.getInt(16);
     String kind = attributes.string(TcConstants.TCA_KIND).orElse("");
     Optional<Attributes> options = attributes.nested(TcConstants.TCA_OPTIONS);

@@ -1,4 +1,6 @@
-/** Traffic control, tc(8): queueing disciplines, their classes, and filters. */
+/**
+ * Traffic control over rtnetlink, tc(8): queueing disciplines (qdiscs), their classes, and filters.
+ */
 @NullMarked
 package cni.netlink.ffm.tc;
 

@@ -40,7 +40,7 @@ class NetNsTest {
       }
       assertFalse(TestBed.run(own, "ip", "netns", "list").contains(name));
       assertFalse(Files.exists(NetNs.pathOf(name)));
-      NetNs.delete(name); // once more does no harm
+      NetNs.delete(name); // deleting a missing name succeeds
     }
   }
 
@@ -88,7 +88,7 @@ class NetNsTest {
         bed.netns().<Integer, IOException>call(() -> 1);
         bed.netns().<Integer, IOException>callWithPrivateSysfs(() -> 1);
       }
-      // A thread that ends takes a moment longer to vanish from /proc.
+      // A thread stays in /proc for a moment after it has ended.
       for (int i = 0; i < 100 && !threadsInOtherNamespaces().isEmpty(); i++) {
         Thread.sleep(20);
       }
@@ -126,20 +126,20 @@ class NetNsTest {
   }
 
   private static List<Path> threadsInOtherNamespaces() throws IOException {
-    String home = Files.readSymbolicLink(Path.of("/proc/self/ns/net")).toString();
-    List<Path> away = new ArrayList<>();
+    String original = Files.readSymbolicLink(Path.of("/proc/self/ns/net")).toString();
+    List<Path> threadsElsewhere = new ArrayList<>();
     try (var threads = Files.newDirectoryStream(Path.of("/proc/self/task"))) {
       for (Path thread : threads) {
         try {
-          if (!Files.readSymbolicLink(thread.resolve("ns/net")).toString().equals(home)) {
-            away.add(thread);
+          if (!Files.readSymbolicLink(thread.resolve("ns/net")).toString().equals(original)) {
+            threadsElsewhere.add(thread);
           }
         } catch (IOException e) {
-          // it has ended just now
+          // the thread has ended meanwhile
         }
       }
     }
-    return away;
+    return threadsElsewhere;
   }
 
   @Test

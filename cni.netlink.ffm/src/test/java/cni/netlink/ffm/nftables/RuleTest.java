@@ -5,13 +5,17 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
 
-/** When two rules, or two names, count as the same. */
+/** Equality and equivalence of rules, and equality of names. */
 class RuleTest {
   private static final Expression PROTOCOL = new Expression.Meta(16, 1);
   private static final Expression TCP = new Expression.Compare(0, 1, Bytes.of((byte) 6));
@@ -26,10 +30,10 @@ class RuleTest {
     Rule again = rule(new Expression.Meta(16, 1), TCP, new Expression.Verdict(1, ""));
     assertEquals(rule, again);
     assertEquals(rule.hashCode(), again.hashCode());
-    assertNotEquals(rule, again.withComment("mine"));
-    assertEquals(rule.withComment("mine"), again.withComment("mine"));
-    assertNotEquals(rule.withComment("mine"), again.withOwner("mine"));
-    assertTrue(rule.isEquivalentTo(again.withOwner("me").withComment("mine")));
+    assertNotEquals(rule, again.withComment("comment"));
+    assertEquals(rule.withComment("comment"), again.withComment("comment"));
+    assertNotEquals(rule.withComment("comment"), again.withOwner("comment"));
+    assertTrue(rule.isEquivalentTo(again.withOwner("owner").withComment("comment")));
   }
 
   @Test
@@ -97,5 +101,39 @@ class RuleTest {
     assertNotEquals(table.chain("a"), new Table(TableFamily.IP6, "nat").chain("a"));
     assertEquals(Userdata.comment("a"), new Userdata(Optional.of("a"), Optional.empty()));
     assertNotEquals(Userdata.comment("a"), Userdata.NONE.withOwner("a"));
+  }
+
+  @Test
+  void everyKindOfExpressionIsReadAsItWasWritten() throws IOException {
+    Bytes data = Bytes.of((byte) 1, (byte) 2, (byte) 3, (byte) 4);
+    Rule rule =
+        rule(
+            new Expression.Meta(15, 1),
+            new Expression.Payload(1, 2, 3, 4),
+            new Expression.Compare(5, 1, data),
+            new Expression.Bitwise(1, 2, data, Bytes.repeated(4, 7)),
+            new Expression.Immediate(2, data),
+            new Expression.Counter(),
+            new Expression.Fib(3, 2, 1),
+            new Expression.Connection(3, 2),
+            new Expression.Lookup("__set1", Optional.empty(), 2, true),
+            new Expression.Masq(4),
+            new Expression.Nat(1, 2, 3, 4, 8),
+            new Expression.Nat(0, 10, 1, 0, 0),
+            new Expression.Redirect(3),
+            new Expression.Reject(2, 3),
+            new Expression.Limit(10, 60, 5, true),
+            new Expression.PacketLog("prefix"),
+            new Expression.XtMatch("comment", 1, data),
+            new Expression.XtTarget("DNAT", 2, data),
+            Expression.Verdict.jump("chain"));
+    Chain chain = new Table(TableFamily.IP, "nat").chain("a");
+    byte[] message =
+        new Transaction().append(chain, rule).batch(OptionalInt.empty()).get(1).payload();
+    ByteBuffer buffer = ByteBuffer.wrap(message).order(ByteOrder.nativeOrder());
+    InstalledRule read = InstalledRule.read(buffer);
+    assertEquals(chain, read.chain());
+    assertEquals(rule.expressions(), read.rule().expressions());
+    assertEquals(rule, read.rule());
   }
 }

@@ -51,10 +51,10 @@ class ChildProcessTest {
 
   @Test
   void inputAndOutputLargerThanAPipeAreTransferred() throws Exception {
-    String much = "0123456789".repeat(50_000);
-    try (ChildProcess process = shell("cat", much)) {
+    String large = "0123456789".repeat(50_000);
+    try (ChildProcess process = shell("cat", large)) {
       assertTrue(process.communicate(TIMEOUT));
-      assertEquals(much, process.output());
+      assertEquals(large, process.output());
       assertFalse(process.isOutputTruncated());
     }
     try (ChildProcess process = shell("head -c 3000000 /dev/zero", "")) {
@@ -79,7 +79,8 @@ class ChildProcessTest {
   void childInheritsNoDescriptorsAndNoneLeak() throws Exception {
     try (ChildProcess process = shell("ls -l /proc/self/fd | grep -c pipe:", "")) {
       assertTrue(process.communicate(TIMEOUT));
-      assertEquals("3", process.output().strip()); // and its own directory, which is no pipe
+      assertEquals(
+          "3", process.output().strip()); // and the directory that ls has open, which is not a pipe
     }
     long before = descriptors();
     for (int i = 0; i < 20; i++) {

@@ -14,7 +14,10 @@ import java.io.IOException;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/** VLANs of bridges: the bytes are those that iproute2 sends; where the kernel can, they work. */
+/**
+ * Compares requests about the VLANs of a bridge with those of bridge(8) and ip(8), and applies them
+ * where the kernel supports vlan_filtering.
+ */
 @KernelTest(commands = {"strace", "bridge"})
 class BridgeVlanTest {
   @Test

@@ -10,18 +10,20 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** Requests for links are iproute2's, whether the kernel has such devices or not. */
+/**
+ * Compares requests with those of ip(8), which strace shows even if the kernel lacks such devices.
+ */
 @KernelTest(commands = {"strace"})
 class LinkSpecTest {
   private TestBed bed;
-  private int base;
+  private int parent;
 
   @BeforeEach
   void open() throws IOException {
     bed = new TestBed();
     TestBed.run(bed.netns(), "ip", "link", "add", "base0", "type", "ifb");
     try (RouteSocket routing = RouteSocket.open(bed.netns())) {
-      base = routing.links("base0").getFirst().index();
+      parent = routing.links("base0").getFirst().index();
     }
   }
 
@@ -30,7 +32,7 @@ class LinkSpecTest {
     bed.close();
   }
 
-  private void requireEqual(String command, LinkSpec link) throws IOException {
+  private void assertSameAsIproute2(String command, LinkSpec link) throws IOException {
     assertArrayEquals(
         NetlinkTrace.lastMessage(bed.netns(), command.split(" ", -1)),
         link.request().payload(),
@@ -39,37 +41,37 @@ class LinkSpecTest {
 
   @Test
   void ipvlanRequestEqualsThatOfIproute2() throws IOException {
-    requireEqual(
+    assertSameAsIproute2(
         "ip link add link base0 name x0 type ipvlan mode l2",
-        LinkSpec.ipvlan("x0", base, LinkConstants.IPVLAN_MODE_L2));
-    requireEqual(
+        LinkSpec.ipvlan("x0", parent, LinkConstants.IPVLAN_MODE_L2));
+    assertSameAsIproute2(
         "ip link add link base0 name x0 type ipvlan mode l3",
-        LinkSpec.ipvlan("x0", base, LinkConstants.IPVLAN_MODE_L3));
-    requireEqual(
+        LinkSpec.ipvlan("x0", parent, LinkConstants.IPVLAN_MODE_L3));
+    assertSameAsIproute2(
         "ip link add link base0 name x0 type ipvlan mode l3s",
-        LinkSpec.ipvlan("x0", base, LinkConstants.IPVLAN_MODE_L3S));
+        LinkSpec.ipvlan("x0", parent, LinkConstants.IPVLAN_MODE_L3S));
   }
 
   @Test
   void vlanRequestEqualsThatOfIproute2() throws IOException {
-    requireEqual(
-        "ip link add link base0 name x0 type vlan id 4094", LinkSpec.vlan("x0", base, 4094));
+    assertSameAsIproute2(
+        "ip link add link base0 name x0 type vlan id 4094", LinkSpec.vlan("x0", parent, 4094));
   }
 
   @Test
   void dummyRequestEqualsThatOfIproute2() throws IOException {
-    requireEqual("ip link add name x0 type dummy", LinkSpec.of("dummy", "x0"));
+    assertSameAsIproute2("ip link add name x0 type dummy", LinkSpec.of("dummy", "x0"));
   }
 
   @Test
   void macvlanRequestEqualsThatOfIproute2() throws IOException {
-    requireEqual(
+    assertSameAsIproute2(
         "ip link add link base0 name x0 type macvlan mode vepa",
-        LinkSpec.macvlan("x0", base, LinkConstants.MACVLAN_MODE_VEPA, 0));
+        LinkSpec.macvlan("x0", parent, LinkConstants.MACVLAN_MODE_VEPA, 0));
   }
 
   @Test
   void vrfRequestEqualsThatOfIproute2() throws IOException {
-    requireEqual("ip link add red type vrf table 1077", LinkSpec.vrf("red", 1077));
+    assertSameAsIproute2("ip link add red type vrf table 1077", LinkSpec.vrf("red", 1077));
   }
 }

@@ -21,6 +21,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
+/** Requests of all kinds and what ip(8) lists after them. */
 @KernelTest
 class RouteSocketTest {
   private TestBed bed;
@@ -93,12 +94,9 @@ class RouteSocketTest {
     String neighbours = TestBed.run(bed.netns(), "ip", "neigh", "show", "dev", "i0");
     assertTrue(neighbours.contains("10.1.2.9 lladdr 02:00:00:00:00:09 PERMANENT"), neighbours);
     assertEquals(
-        1,
-        routing.neighbours(RtnetlinkConstants.AF_INET).stream()
-            .filter(n -> n.link() == index)
-            .count());
+        1, routing.neighbours(IpFamily.IPV4).stream().filter(n -> n.link() == index).count());
     Route read =
-        routing.routes(RtnetlinkConstants.AF_INET).stream()
+        routing.routes(IpFamily.IPV4).stream()
             .filter(route -> route.table() == 1000)
             .findFirst()
             .orElseThrow();
@@ -126,7 +124,7 @@ class RouteSocketTest {
         "10.1.0.4");
     InetAddress destination = InetAddress.ofLiteral("10.5.0.0");
     Route route =
-        routing.routes(RtnetlinkConstants.AF_INET).stream()
+        routing.routes(IpFamily.IPV4).stream()
             .filter(it -> it.hasDestination(destination, 16))
             .findFirst()
             .orElseThrow();
@@ -164,7 +162,7 @@ class RouteSocketTest {
     for (NetlinkResponse answer : answers) {
       assertEquals(Errno.ENODEV, answer.error().orElseThrow().errno());
     }
-    assertTrue(routing.link("lo").isPresent()); // the socket is still good
+    assertTrue(routing.link("lo").isPresent()); // the socket is still usable
   }
 
   @Test

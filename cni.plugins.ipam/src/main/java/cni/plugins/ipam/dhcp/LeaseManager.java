@@ -9,6 +9,7 @@ import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.InetAddresses;
 import cni.api.PluginEvent;
+import cni.api.internal.KeyedLocks;
 import cni.api.internal.LazyLogger;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -44,7 +45,7 @@ final class LeaseManager implements AutoCloseable {
   private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(10);
 
   private final LeaseDirectory directory;
-  private final Turns turns = new Turns();
+  private final KeyedLocks<Path> locks = new KeyedLocks<>();
   private final ScheduledThreadPoolExecutor timer;
   private final Map<Path, ScheduledFuture<?>> scheduled = new ConcurrentHashMap<>();
   private final LeaseRenewal renewal;
@@ -139,7 +140,7 @@ final class LeaseManager implements AutoCloseable {
    */
   Lease allocate(Lease wanted, Deadline deadline) throws CniException {
     Path file = file(wanted);
-    try (Turns.Had _ = turns.take(file);
+    try (KeyedLocks.Held _ = locks.acquire(file);
         ContainerLink link = ContainerLink.open(wanted.namespace(), wanted.id().interfaceName())) {
       Optional<Lease> before = directory.read(file);
       Lease lease;
@@ -209,7 +210,7 @@ final class LeaseManager implements AutoCloseable {
    */
   void release(Lease lease) throws CniException {
     Path file = file(lease);
-    try (Turns.Had _ = turns.take(file)) {
+    try (KeyedLocks.Held _ = locks.acquire(file)) {
       cancel(file);
       Optional<Lease> deleted = directory.delete(file);
       if (deleted.isPresent() && !deleted.get().isExpired()) {
@@ -266,7 +267,7 @@ final class LeaseManager implements AutoCloseable {
 
   /** Renews or expires a lease if that is due. */
   private void service(Path file) {
-    try (Turns.Had _ = turns.take(file)) {
+    try (KeyedLocks.Held _ = locks.acquire(file)) {
       Optional<Lease> lease = directory.read(file);
       if (!closed && lease.isPresent() && isOwnedHere(lease.get())) {
         renewal.service(file, lease.get());
@@ -291,7 +292,7 @@ final class LeaseManager implements AutoCloseable {
   public void close() {
     closed = true;
     timer.shutdownNow();
-    turns.awaitEnd(CLOSE_TIMEOUT);
+    locks.awaitIdle(CLOSE_TIMEOUT);
     synchronized (this) {
       if (ownerLock != null) {
         ownerLock.close();

@@ -11,11 +11,11 @@ import cni.plugins.support.DuplicateInterfaceName;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 
-/** Gives a container an interface that leads nowhere, to carry addresses. */
+/** The dummy plugin: gives a container an interface that drops every packet, to carry addresses. */
 public final class DummyPlugin extends InterfacePlugin {
   private static final String DUMMY = "dummy";
 
-  /** The plugin as the runtime makes it. */
+  /** Creates the plugin, for the service loader. */
   public DummyPlugin() {
     super(DUMMY);
   }
@@ -25,7 +25,7 @@ public final class DummyPlugin extends InterfacePlugin {
     if (config.ipamType().isEmpty()) {
       throw config
           .view()
-          .invalid("ipam", "is missing: an interface that leads nowhere is of use for addresses");
+          .invalid("ipam", "is missing: a dummy interface only serves to carry addresses");
     }
   }
 

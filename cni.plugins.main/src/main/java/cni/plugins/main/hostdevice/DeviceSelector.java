@@ -17,41 +17,42 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/** How a configuration tells which device of the host it means. */
+/** The way in which a configuration selects a device of the host. */
 sealed interface DeviceSelector {
-  /** An interface by its name. */
+  /** Selects an interface by its name ({@code device}). */
   record ByName(String name) implements DeviceSelector {}
 
-  /** An interface by its hardware address, lower case with colons. */
+  /** Selects an interface by its hardware address ({@code hwaddr}), in lower case with colons. */
   record ByMac(String mac) implements DeviceSelector {}
 
-  /** A device in the kernel's tree: a path below /sys. */
+  /** Selects a device by its path ({@code kernelpath}), relative to /sys. */
   record ByKernelPath(String path) implements DeviceSelector {}
 
-  /** A device by its address on the PCI bus. */
+  /** Selects a device by its address on the PCI bus ({@code pciBusID}). */
   record ByPciId(String id) implements DeviceSelector {}
 
-  /** What the runtime chose (capability {@code deviceID}): a device on the PCI or auxiliary bus. */
+  /** Selects the runtime's choice (capability {@code deviceID}), on the PCI or auxiliary bus. */
   record ByDeviceId(String id) implements DeviceSelector {}
 
   /**
-   * What the kernel has for a device.
+   * A device as sysfs shows it.
    *
-   * @param pciId its address on the PCI bus, if that is where it was found
-   * @param usesUserspaceDriver whether it belongs to a program (DPDK), and is no interface
+   * @param pciId its address, if it was found on the PCI bus
+   * @param usesUserspaceDriver whether a driver for DPDK hands it to a program; it then has no
+   *     interface
    * @param interfaceName its first interface, if it has one
    */
   record SysfsDevice(
       Optional<String> pciId, boolean usesUserspaceDriver, Optional<String> interfaceName) {}
 
-  /** Drivers that hand a device to a program. */
+  /** The drivers that hand a device to a program. */
   Set<String> USERSPACE_DRIVERS = Set.of("vfio-pci", "uio_pci_generic", "igb_uio");
 
   /**
-   * Reads a configuration. Where it tells several ways, the name counts most, then the hardware
-   * address, the path, the runtime's choice, the PCI address.
+   * Reads a configuration. The first that is present counts: {@code device}, {@code hwaddr}, {@code
+   * kernelpath}, the runtime's {@code deviceID}, {@code pciBusID}.
    *
-   * @throws CniException code 7 if it tells none, or one that cannot be
+   * @throws CniException code 7 if none is present or its value is invalid
    */
   static DeviceSelector parse(PluginConfig config) throws CniException {
     ConfigObject view = config.view();
@@ -74,7 +75,7 @@ sealed interface DeviceSelector {
     throw view.invalid("device", "is missing: give device, hwaddr, kernelpath or pciBusID");
   }
 
-  /** Whether the configuration tells a device, and does not leave it to the runtime. */
+  /** Whether the configuration selects a device itself, instead of leaving it to the runtime. */
   static boolean isConfigured(ConfigObject view) throws CniException {
     for (String key : List.of("device", "hwaddr", "kernelpath", "pciBusID")) {
       if (view.nonEmpty(key).isPresent()) {
@@ -104,15 +105,15 @@ sealed interface DeviceSelector {
     throw new IllegalArgumentException("must be a path below /sys/devices");
   }
 
-  /** Whether it has to be looked up in /sys. */
+  /** Whether the device has to be looked up in sysfs. */
   default boolean needsSysfs() {
     return !(this instanceof ByName) && !(this instanceof ByMac);
   }
 
   /**
-   * Looks it up in /sys.
+   * Looks the device up in sysfs.
    *
-   * @param sys that, or what stands for it in a test
+   * @param sys the path of sysfs, which is /sys except in tests
    * @throws CniException code 7 if there is no such device, code 5 if it cannot be read
    */
   default SysfsDevice lookUp(Path sys) throws CniException {
@@ -128,8 +129,19 @@ sealed interface DeviceSelector {
       };
     } catch (IOException e) {
       throw new CniException(
-          ErrorCode.IO_FAILURE, this + " cannot be looked up: " + IoErrors.describe(e), e);
+          ErrorCode.IO_FAILURE, describe() + " cannot be looked up: " + IoErrors.describe(e), e);
     }
+  }
+
+  /** Describes the selection as the configuration writes it, for messages. */
+  default String describe() {
+    return switch (this) {
+      case ByName(String name) -> "device " + name;
+      case ByMac(String mac) -> "hwaddr " + mac;
+      case ByKernelPath(String path) -> "kernelpath /sys/" + path;
+      case ByPciId(String id) -> "pciBusID " + id;
+      case ByDeviceId(String id) -> "deviceID " + id;
+    };
   }
 
   private static SysfsDevice onPci(Path pci, String id) throws CniException, IOException {
@@ -149,22 +161,19 @@ sealed interface DeviceSelector {
     if (!Files.exists(device)) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
-          "there is no device "
-              + device.getFileName()
-              + " on this host, see "
-              + device.getParent());
+          "the host has no device " + device.getFileName() + " in " + device.getParent());
     }
     return device;
   }
 
-  /** The first by name; those of virtio are one level deeper. */
+  /** Returns the first interface by name; those of virtio devices are one directory deeper. */
   private static Optional<String> interfaceOf(Path device) throws IOException {
-    List<Path> places = new ArrayList<>(List.of(device.resolve("net")));
+    List<Path> netDirectories = new ArrayList<>(List.of(device.resolve("net")));
     for (Path virtio : sorted(device, "virtio*")) {
-      places.add(virtio.resolve("net"));
+      netDirectories.add(virtio.resolve("net"));
     }
-    for (Path place : places) {
-      List<Path> interfaces = Files.isDirectory(place) ? sorted(place, "*") : List.of();
+    for (Path directory : netDirectories) {
+      List<Path> interfaces = Files.isDirectory(directory) ? sorted(directory, "*") : List.of();
       if (!interfaces.isEmpty()) {
         return Optional.of(String.valueOf(interfaces.getFirst().getFileName()));
       }

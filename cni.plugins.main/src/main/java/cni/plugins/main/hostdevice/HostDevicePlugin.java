@@ -12,7 +12,7 @@ import cni.api.Rollback;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.Link;
-import cni.plugins.main.InterfacePlugin;
+import cni.plugins.main.ContainerInterface;
 import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.InterfaceConfigurator;
 import cni.plugins.support.Ipam;
@@ -22,11 +22,11 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
-/** Lends a container a device of the host; DEL takes it back. */
+/** The host-device plugin: ADD moves a device of the host into the container, DEL moves it back. */
 public final class HostDevicePlugin implements NetworkPlugin {
   private static final Path SYSFS = Path.of("/sys");
 
-  /** The plugin as the runtime makes it. */
+  /** Creates the plugin, for the service loader. */
   public HostDevicePlugin() {}
 
   @Override
@@ -44,10 +44,10 @@ public final class HostDevicePlugin implements NetworkPlugin {
       return rollback.guard(
           "lending a device to " + request.attachment().sandbox(),
           () -> {
-            var lent = new MovedDevice(host, hostNetns, sandbox);
-            DeviceSelector.SysfsDevice entry = lookUp(device, host);
-            Result made = moveIn(request, device, entry, lent, rollback);
-            Result result = request.prevResult().orElse(Result.EMPTY).merge(made);
+            var moved = new MovedDevice(host, hostNetns, sandbox);
+            DeviceSelector.SysfsDevice sysfsDevice = lookUp(device, host);
+            Result created = moveIn(request, device, sysfsDevice, moved, rollback);
+            Result result = request.prevResult().orElse(Result.EMPTY).merge(created);
             return result.withDns(request.config().dns());
           });
     } catch (KernelException e) {
@@ -71,37 +71,37 @@ public final class HostDevicePlugin implements NetworkPlugin {
   private static Result moveIn(
       AttachmentRequest request,
       DeviceSelector device,
-      DeviceSelector.SysfsDevice entry,
-      MovedDevice lent,
+      DeviceSelector.SysfsDevice sysfsDevice,
+      MovedDevice moved,
       Rollback rollback)
       throws CniException, IOException {
     String name = request.attachment().interfaceName();
     Optional<Link> link = Optional.empty();
-    Ipam.Detach giveBack = () -> {};
-    if (!entry.usesUserspaceDriver()) {
-      Link found = lent.find(device, entry);
-      link = Optional.of(lent.moveIn(found, request));
-      giveBack = () -> lent.undo(name, found);
-      rollback.add(giveBack::detach);
+    Ipam.Detach undo = () -> {};
+    if (!sysfsDevice.usesUserspaceDriver()) {
+      Link found = moved.find(device, sysfsDevice);
+      link = Optional.of(moved.moveIn(found, request));
+      undo = () -> moved.undo(name, found);
+      rollback.add(undo::detach);
     }
-    var described =
+    var containerInterface =
         new Result.Interface(
             name,
             link.map(Link::mac).orElse(""),
             0,
             request.attachment().sandbox(),
             "",
-            entry.pciId().orElse(""));
-    Result made = Result.EMPTY.withInterfaces(List.of(described));
-    Optional<Result> assigned = Ipam.add(request, rollback, giveBack);
+            sysfsDevice.pciId().orElse(""));
+    Result created = Result.EMPTY.withInterfaces(List.of(containerInterface));
+    Optional<Result> assigned = Ipam.add(request, rollback, undo);
     if (assigned.isPresent()) {
-      made = InterfacePlugin.withAddresses(made, assigned.get());
+      created = ContainerInterface.withAddresses(created, assigned.get());
       if (link.isPresent()) {
-        InterfaceConfigurator.start(lent.sandbox(), name, true)
-            .apply(link.get().index(), made, 0, request.context().deadline());
+        InterfaceConfigurator.start(moved.sandbox(), name, true)
+            .apply(link.get().index(), created, 0, request.context().deadline());
       }
     }
-    return made;
+    return created;
   }
 
   @Override
@@ -114,12 +114,11 @@ public final class HostDevicePlugin implements NetworkPlugin {
         AttachmentCheck.requireIndex(request, request.requirePrevResult());
         return;
       }
-      Link link = InterfacePlugin.checkInterface(request, sandbox, "");
+      Link link = ContainerInterface.check(request, sandbox, "");
       if (link.alias().isEmpty()) {
         throw AttachmentCheck.mismatch(
-            "interface %s in the container is no device of the host: its alias, by which it would"
-                    .formatted(link.name())
-                + " go back, is missing");
+            "interface %s in the container has no alias with the name of a device of the host"
+                .formatted(link.name()));
       }
     } catch (IOException e) {
       throw NetNsSession.failure("checking " + request.attachment().interfaceName(), e);
@@ -129,38 +128,38 @@ public final class HostDevicePlugin implements NetworkPlugin {
   /**
    * {@inheritDoc}
    *
-   * <p>The device need not be found by the configuration: its alias tells what it was.
+   * <p>Does not need the configuration to find the device: its alias holds its name on the host.
    */
   @Override
   public void delete(AttachmentRequest request) throws CniException {
     try {
       Ipam.delete(request, () -> moveOut(request));
     } catch (IOException e) {
-      throw NetNsSession.failure("taking back " + request.attachment().interfaceName(), e);
+      throw NetNsSession.failure("moving back " + request.attachment().interfaceName(), e);
     }
   }
 
   private static void moveOut(AttachmentRequest request) throws CniException, IOException {
     String name = request.attachment().interfaceName();
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      Optional<NetNsSession> there = NetNsSession.openContainerIfPresent(request, host);
-      if (there.isPresent()) {
-        try (NetNsSession sandbox = there.get();
+      Optional<NetNsSession> container = NetNsSession.openContainerIfPresent(request, host);
+      if (container.isPresent()) {
+        try (NetNsSession sandbox = container.get();
             NetNs hostNetns = hostNetns(request.context())) {
           if (new MovedDevice(host, hostNetns, sandbox).moveOut(name)) {
             return;
           }
         }
       }
-      Optional<Result.Interface> was = previousInterface(request);
-      if (was.isPresent()) {
+      Optional<Result.Interface> previous = previousInterface(request);
+      if (previous.isPresent()) {
         Optional<String> ownName = request.config().view().nonEmpty("device");
-        MovedDevice.restoreName(host, was.get(), ownName);
+        MovedDevice.restoreName(host, previous.get(), ownName);
       }
     }
   }
 
-  /** The device as the result of ADD has it, whose sandbox may be gone by now. */
+  /** Returns the interface of the previous result, whatever its sandbox. */
   private static Optional<Result.Interface> previousInterface(AttachmentRequest request) {
     return request.prevResult().orElse(Result.EMPTY).interfaces().stream()
         .filter(it -> !it.isOnHost() && it.name().equals(request.attachment().interfaceName()))
@@ -176,10 +175,10 @@ public final class HostDevicePlugin implements NetworkPlugin {
   public void status(NetworkRequest request) throws CniException {
     Ipam.status(request);
     if (!DeviceSelector.isConfigured(request.config().view())) {
-      return; // the runtime chooses one for each container (deviceID)
+      return; // the runtime chooses a device for each container (deviceID)
     }
     DeviceSelector device = DeviceSelector.parse(request.config());
-    // An interface may be lent to somebody just now; what a bus does not have, nobody can get.
+    // An interface may be in a container at the moment; a device missing from its bus is an error.
     if (device.needsSysfs()) {
       try (NetNsSession host = NetNsSession.openHost(request.context())) {
         lookUp(device, host);

@@ -19,11 +19,11 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * A device of the host that a container has for a while. Its own name is written on it as its alias
- * meanwhile, as the reference plugin does.
+ * A device of the host that is moved into a container and back. While it is in the container its
+ * alias ({@code IFLA_IFALIAS}) holds its name on the host, as with the reference plugin.
  */
 final class MovedDevice {
-  /** The names that the kernel makes up where the one that a device has is taken. */
+  /** The names that the kernel assigns to a returning device if its name is in use on the host. */
   private static final String FALLBACK_NAME = "dev\\d+";
 
   private final NetNsSession host;
@@ -31,9 +31,9 @@ final class MovedDevice {
   private final NetNsSession sandbox;
 
   /**
-   * A device between two namespaces.
+   * Creates the means to move a device between two namespaces.
    *
-   * @param hostNetns the same as {@code host}, for the kernel
+   * @param hostNetns the namespace of {@code host}
    */
   MovedDevice(NetNsSession host, NetNs hostNetns, NetNsSession sandbox) {
     this.host = host;
@@ -46,32 +46,34 @@ final class MovedDevice {
   }
 
   /**
-   * The device as it is on the host.
+   * Finds the device's link on the host.
    *
-   * @throws CniException code 7 if it is not there
+   * @throws CniException code 7 if the host does not have it
    */
-  Link find(DeviceSelector device, DeviceSelector.SysfsDevice entry)
+  Link find(DeviceSelector device, DeviceSelector.SysfsDevice sysfsDevice)
       throws CniException, IOException {
     Optional<Link> found =
         device instanceof DeviceSelector.ByMac(String mac)
             ? host.rtnetlink().links().stream().filter(it -> it.mac().equals(mac)).findFirst()
-            : entry.interfaceName().isPresent()
-                ? host.rtnetlink().link(entry.interfaceName().get())
+            : sysfsDevice.interfaceName().isPresent()
+                ? host.rtnetlink().link(sysfsDevice.interfaceName().get())
                 : Optional.empty();
     return found.orElseThrow(
         () ->
             new CniException(
                 ErrorCode.INVALID_CONFIG,
                 "the host has no interface for "
-                    + device
-                    + "; perhaps a container has it, or no driver"));
+                    + device.describe()
+                    + ": it may be in a container, or have no driver"));
   }
 
   /**
-   * Moves a device into the container, in one message: there it gets its name, and is set up.
+   * Moves a device into the container, in one message that also renames it and sets it up.
    *
+   * @param device the link on the host
+   * @return the link in the container
    * @throws CniException code 4 if the container has an interface of that name
-   * @throws IOException if the kernel refuses; then the device is as it was
+   * @throws IOException if the kernel refuses; the move has then been undone
    */
   Link moveIn(Link device, AttachmentRequest request) throws CniException, IOException {
     String name = request.attachment().interfaceName();
@@ -91,21 +93,26 @@ final class MovedDevice {
     } catch (IOException e) {
       try {
         undo(name, device);
-      } catch (CniException | IOException also) {
-        e.addSuppressed(also);
+      } catch (CniException | IOException undoFailure) {
+        e.addSuppressed(undoFailure);
       }
       throw e;
     }
   }
 
-  /** Has the device again as it was before, wherever a failure has left it. */
+  /**
+   * Restores the device on the host, wherever a failure has left it.
+   *
+   * @param name the attachment's interface name
+   * @param device the link as it was before {@link #moveIn}
+   */
   void undo(String name, Link device) throws CniException, IOException {
     if (host.rtnetlink().link(device.name()).isEmpty()) {
-      for (String there : List.of(name, device.name())) {
+      for (String current : List.of(name, device.name())) {
         Optional<Link> link =
             sandbox
                 .rtnetlink()
-                .link(there)
+                .link(current)
                 .filter(it -> it.mac().equals(device.mac()) && it.kind().equals(device.kind()));
         if (link.isPresent()) {
           moveToHost(link.get(), device.name(), device.alias());
@@ -114,35 +121,38 @@ final class MovedDevice {
       }
     }
     if (device.isUp()) {
-      Link again = host.rtnetlink().links(device.name()).getFirst();
-      host.rtnetlink().execute(LinkRequests.setUp(again.index()));
+      Link restored = host.rtnetlink().links(device.name()).getFirst();
+      host.rtnetlink().execute(LinkRequests.setUp(restored.index()));
     }
   }
 
   /**
-   * Takes the device back to the host, under its own name and down.
+   * Moves the device back to the host, under its own name and down.
    *
-   * @return false if the container does not have it
-   * @throws CniException code 11 if an interface of the host has its name
+   * @param name the attachment's interface name
+   * @return false if the container does not have the device
+   * @throws CniException code 11 if the host has an interface of the device's name
    */
   boolean moveOut(String name) throws CniException, IOException {
     Optional<Link> link = sandbox.rtnetlink().link(name);
     if (link.isEmpty() || !Names.isInterfaceName(link.get().alias())) {
-      return false; // nothing, or an interface that no device of the host has become
+      return false; // no interface, or one that was not moved in
     }
     moveToHost(link.get(), link.get().alias(), "");
     return true;
   }
 
   /**
-   * It gets its name already in the container, so that nobody on the host sees it with another one;
-   * if an interface of the container has that name, on the host.
+   * Moves the device to the host. It is renamed in the container first, because otherwise it would
+   * appear on the host under another name. If the container has an interface of that name, the
+   * renaming fails and the moving message renames the device. A failure restores the device in the
+   * container.
    */
   private void moveToHost(Link link, String ownName, String alias)
       throws CniException, IOException {
-    RouteSocket routing = sandbox.rtnetlink();
-    List<NetlinkResponse> answers =
-        routing.exchange(
+    RouteSocket rtnetlink = sandbox.rtnetlink();
+    List<NetlinkResponse> responses =
+        rtnetlink.exchange(
             List.of(
                 LinkRequests.setDown(link.index()),
                 new LinkUpdate(link.index()).name(ownName).request(),
@@ -151,9 +161,9 @@ final class MovedDevice {
                     .name(ownName)
                     .alias(alias)
                     .request()));
-    Optional<NetlinkException> refused = answers.getLast().error();
-    if (refused.isPresent()) {
-      routing.exchange(
+    Optional<NetlinkException> moveError = responses.getLast().error();
+    if (moveError.isPresent()) {
+      rtnetlink.exchange(
           List.of(
               new LinkUpdate(link.index()).name(link.name()).alias(ownName).request(),
               new LinkUpdate(link.index()).up(link.isUp()).request()));
@@ -163,27 +173,29 @@ final class MovedDevice {
             "the device in the container, %s, cannot go back to the host as %s: another interface"
                     .formatted(link.name(), ownName)
                 + " of the host has that name; rename it and try again",
-            refused.get());
+            moveError.get());
       }
-      throw refused.get();
+      throw moveError.get();
     }
   }
 
   /**
-   * Gives a device its name again that the kernel returned to the host when the container's
-   * namespace ended. The kernel keeps the name that it had in the container, or makes one up.
+   * Restores the name of a device that the kernel returned to the host when the container's
+   * namespace ended. The kernel keeps the name that it had in the container, or assigns {@code
+   * dev%d} if that is in use (default_device_exit_net in net/core/dev.c).
    *
-   * @param ownName its name, if the configuration tells it
+   * @param previous the interface as the result of ADD lists it
+   * @param ownName the device's name, if the configuration has it
    */
-  static void restoreName(NetNsSession host, Result.Interface was, Optional<String> ownName)
+  static void restoreName(NetNsSession host, Result.Interface previous, Optional<String> ownName)
       throws IOException {
     for (Link link : host.rtnetlink().links()) {
       if (!link.alias().isEmpty()
           && Names.isInterfaceName(link.alias())
           && !link.name().equals(link.alias())
-          && (link.name().equals(was.name()) || link.name().matches(FALLBACK_NAME))
-          && !was.mac().isEmpty()
-          && link.mac().equals(was.mac())
+          && (link.name().equals(previous.name()) || link.name().matches(FALLBACK_NAME))
+          && !previous.mac().isEmpty()
+          && link.mac().equals(previous.mac())
           && ownName.map(link.alias()::equals).orElse(true)) {
         String name = link.alias();
         host.rtnetlink()

@@ -22,9 +22,9 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * Gives a container an interface that shares the hardware address of a link of the host. Behind
- * another plugin it stands on the one interface of that plugin's result and, without an ipam plugin
- * of its own, takes over the addresses.
+ * The ipvlan plugin: gives a container an interface that shares the hardware address of its parent
+ * link. As a chained plugin it uses the only interface of the previous result as the parent and,
+ * without an ipam plugin of its own, takes over the addresses of that result.
  */
 public final class IpvlanPlugin extends InterfacePlugin {
   private static final Map<String, Integer> MODES =
@@ -33,7 +33,7 @@ public final class IpvlanPlugin extends InterfacePlugin {
           "l3", LinkConstants.IPVLAN_MODE_L3,
           "l3s", LinkConstants.IPVLAN_MODE_L3S);
 
-  /** The plugin as the runtime makes it. */
+  /** Creates the plugin, for the service loader. */
   public IpvlanPlugin() {
     super("ipvlan");
   }
@@ -51,11 +51,11 @@ public final class IpvlanPlugin extends InterfacePlugin {
   protected void create(AttachmentRequest request, NetNsSession host, NetNsSession sandbox)
       throws CniException, IOException {
     ConfigObject view = request.config().view();
-    ParentLink master = ParentLink.find(view, parentName(request), host, sandbox);
+    ParentLink parent = ParentLink.find(view, parentName(request), host, sandbox);
     String name = request.attachment().interfaceName();
     LinkSpec link =
-        LinkSpec.ipvlan(name, master.link().index(), mode(view)).mtu(master.requestedMtu(view));
-    master.createUpper(link, request, host, sandbox);
+        LinkSpec.ipvlan(name, parent.link().index(), mode(view)).mtu(parent.requestedMtu(view));
+    parent.createUpper(link, request, host, sandbox);
   }
 
   private static Optional<String> parentName(AttachmentRequest request) throws CniException {
@@ -63,26 +63,26 @@ public final class IpvlanPlugin extends InterfacePlugin {
     if (named.isPresent() || request.prevResult().isEmpty()) {
       return named;
     }
-    List<Result.Interface> before = request.prevResult().get().interfaces();
-    if (before.size() != 1 || before.getFirst().name().isEmpty()) {
+    List<Result.Interface> interfaces = request.prevResult().get().interfaces();
+    if (interfaces.size() != 1 || interfaces.getFirst().name().isEmpty()) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
-          "master is missing, and prevResult does not have just one interface to stand on, but "
-              + before.stream().map(Result.Interface::name).toList());
+          "master is missing, and prevResult does not have exactly one interface to use instead, but "
+              + interfaces.stream().map(Result.Interface::name).toList());
     }
-    return Optional.of(before.getFirst().name());
+    return Optional.of(interfaces.getFirst().name());
   }
 
-  /** As in the reference plugin, the result names no other interface. */
+  /** Returns an empty result: as in the reference plugin, the result lists no other interface. */
   @Override
   protected Result baseResult(AttachmentRequest request) {
     return Result.EMPTY;
   }
 
   @Override
-  public Optional<Result> assignAddresses(
-      AttachmentRequest request, Rollback rollback, Ipam.Detach disconnection) throws CniException {
-    Optional<Result> own = super.assignAddresses(request, rollback, disconnection);
+  protected Optional<Result> assignAddresses(
+      AttachmentRequest request, Rollback rollback, Ipam.Detach detach) throws CniException {
+    Optional<Result> own = super.assignAddresses(request, rollback, detach);
     return own.isPresent() ? own : request.prevResult().filter(it -> !it.ips().isEmpty());
   }
 
@@ -95,7 +95,7 @@ public final class IpvlanPlugin extends InterfacePlugin {
     ParentLink.requireParent(link, view, host, sandbox);
   }
 
-  /** Where the configuration names no master it may be that of an earlier plugin. */
+  /** Checks a configured parent only: otherwise it may be an interface of an earlier plugin. */
   @Override
   protected void requireReady(NetworkRequest request) throws CniException {
     if (ParentLink.configuredName(request.config().view()).isPresent()) {

@@ -6,11 +6,10 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.NetworkPlugin;
 import cni.api.Result;
-import cni.netlink.ffm.route.InterfaceAddress;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.plugins.support.AttachmentCheck;
-import cni.plugins.support.InterfaceAddresses;
+import cni.plugins.support.InterfaceCidrs;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -19,13 +18,13 @@ import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
- * Sets a container's loopback interface up; the kernel gives it its addresses. The interface name
- * of the request does not matter: it is always {@code lo}.
+ * The loopback plugin: sets the container's loopback interface up; the kernel then adds its
+ * addresses. The interface name of the request is ignored: the interface is always {@code lo}.
  */
 public final class LoopbackPlugin implements NetworkPlugin {
   private static final String LO = "lo";
 
-  /** The plugin as the runtime makes it. */
+  /** Creates the plugin, for the service loader. */
   public LoopbackPlugin() {}
 
   @Override
@@ -43,12 +42,12 @@ public final class LoopbackPlugin implements NetworkPlugin {
       try {
         ips = addresses(sandbox, lo);
       } catch (CniException | IOException e) {
-        if (!lo.isUp()) { // before
+        if (!lo.isUp()) { // as it was before
           sandbox.rtnetlink().execute(LinkRequests.setDown(lo.index()));
         }
         throw e;
       }
-      // What an earlier plugin of the chain made is what the caller wants to know.
+      // In a chain the result of the earlier plugins is passed on unchanged.
       return request
           .prevResult()
           .orElseGet(() -> describe(lo, ips, request.attachment().sandbox()));
@@ -65,14 +64,13 @@ public final class LoopbackPlugin implements NetworkPlugin {
   private static List<Result.IpConfig> addresses(NetNsSession sandbox, Link lo)
       throws CniException, IOException {
     List<Result.IpConfig> ips = new ArrayList<>();
-    for (InterfaceAddress it : sandbox.rtnetlink().addresses(lo.index())) {
-      Cidr cidr = InterfaceAddresses.cidr(it);
-      if (!it.address().isLoopbackAddress()) {
+    for (Cidr address : InterfaceCidrs.list(sandbox, lo.index())) {
+      if (!address.address().isLoopbackAddress()) {
         throw new CniException(
             ErrorCode.INTERNAL,
-            "interface lo has address " + cidr + ", which is not a loopback address");
+            "interface lo has address " + address + ", which is not a loopback address");
       }
-      ips.add(new Result.IpConfig(cidr, Optional.empty(), OptionalInt.of(0)));
+      ips.add(new Result.IpConfig(address, Optional.empty(), OptionalInt.of(0)));
     }
     return ips;
   }
@@ -85,7 +83,7 @@ public final class LoopbackPlugin implements NetworkPlugin {
       if (!lo.isUp()) {
         throw AttachmentCheck.mismatch("interface lo is down, expected up");
       }
-      // The result is this plugin's own only where no other made an interface before it.
+      // The result only lists lo if no earlier plugin of the chain returned one.
       Result result = request.prevResult().orElse(Result.EMPTY);
       OptionalInt index = result.indexOf(LO, request.attachment().sandbox());
       if (index.isPresent()) {
@@ -99,9 +97,9 @@ public final class LoopbackPlugin implements NetworkPlugin {
   @Override
   public void delete(AttachmentRequest request) throws CniException {
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      Optional<NetNsSession> there = NetNsSession.openContainerIfPresent(request, host);
-      if (there.isPresent()) {
-        try (NetNsSession sandbox = there.get()) {
+      Optional<NetNsSession> container = NetNsSession.openContainerIfPresent(request, host);
+      if (container.isPresent()) {
+        try (NetNsSession sandbox = container.get()) {
           sandbox.rtnetlink().execute(LinkRequests.setDown(loopback(sandbox).index()));
         }
       }

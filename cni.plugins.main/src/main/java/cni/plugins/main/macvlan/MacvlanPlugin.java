@@ -18,7 +18,10 @@ import java.io.IOException;
 import java.util.Map;
 import java.util.Optional;
 
-/** Gives a container an interface with a hardware address of its own on a link of the host. */
+/**
+ * The macvlan plugin: gives a container an interface with its own hardware address on a parent
+ * link.
+ */
 public final class MacvlanPlugin extends InterfacePlugin {
   private static final Map<String, Integer> MODES =
       Map.of(
@@ -29,7 +32,7 @@ public final class MacvlanPlugin extends InterfacePlugin {
 
   private static final int MAX_QUEUE_LENGTH = Integer.MAX_VALUE;
 
-  /** The plugin as the runtime makes it. */
+  /** Creates the plugin, for the service loader. */
   public MacvlanPlugin() {
     super("macvlan");
   }
@@ -53,13 +56,13 @@ public final class MacvlanPlugin extends InterfacePlugin {
       throws CniException, IOException {
     ConfigObject view = request.config().view();
     Optional<String> mac = RequestedMac.of(request);
-    ParentLink master = ParentLink.find(view, host, sandbox);
+    ParentLink parent = ParentLink.find(view, host, sandbox);
     String name = request.attachment().interfaceName();
     LinkSpec link =
-        LinkSpec.macvlan(name, master.link().index(), mode(view), broadcastQueueLength(view))
-            .mtu(master.requestedMtu(view));
+        LinkSpec.macvlan(name, parent.link().index(), mode(view), broadcastQueueLength(view))
+            .mtu(parent.requestedMtu(view));
     mac.ifPresent(address -> link.mac(Mac.parse(address)));
-    master.createUpper(link, request, host, sandbox);
+    parent.createUpper(link, request, host, sandbox);
   }
 
   @Override

@@ -10,14 +10,15 @@ import cni.api.Rollback;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.Route;
 import cni.netlink.ffm.route.RtnetlinkConstants;
-import cni.plugins.main.InterfacePlugin;
+import cni.plugins.main.ContainerInterface;
 import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.Forwarding;
-import cni.plugins.support.InterfaceAddresses;
+import cni.plugins.support.InterfaceCidrs;
 import cni.plugins.support.InterfaceConfigurator;
 import cni.plugins.support.Ipam;
 import cni.plugins.support.NetNsSession;
@@ -30,8 +31,8 @@ import java.util.Optional;
 
 /**
  * A veth between a container and the host, with the addresses and routes that make it a
- * point-to-point link: the container reaches the gateway alone on the link, and everything else,
- * its own network included, through it.
+ * point-to-point link: only the gateway is on-link for the container; everything else, its own
+ * network included, is routed through the gateway.
  */
 final class PointToPointLink {
   private final AttachmentRequest request;
@@ -47,37 +48,43 @@ final class PointToPointLink {
   }
 
   /**
-   * Makes both ends and what belongs to them.
+   * Creates the pair and configures both ends.
    *
-   * @return host's end and container's end, addresses of the latter, routes, resolvers
+   * @param mtu of both ends in bytes, 0 for the kernel's default
+   * @return a result with the host's end, the container's end, and the ipam result
    */
   Result create(int mtu, Rollback rollback) throws CniException, IOException {
     String hostName = VethPair.create(request, host, sandbox, mtu, 0, Optional.empty());
     Ipam.Detach delete =
         () -> host.rtnetlink().executeIgnoring(LinkRequests.delete(hostName), Errno.ENODEV);
     rollback.add(delete::detach);
-    var setup = InterfaceConfigurator.start(sandbox, name, false);
+    var configurator = InterfaceConfigurator.start(sandbox, name, false);
     Link hostEnd = host.rtnetlink().links(hostName).getFirst();
-    Link end = sandbox.rtnetlink().links(name).getFirst();
-    Result made =
-        InterfacePlugin.withAddresses(
+    Link containerEnd = sandbox.rtnetlink().links(name).getFirst();
+    Result created =
+        ContainerInterface.withAddresses(
             Result.EMPTY.withInterfaces(
                 List.of(
                     new Result.Interface(hostName, hostEnd.mac(), 0, ""),
-                    new Result.Interface(name, end.mac(), 0, request.attachment().sandbox()))),
+                    new Result.Interface(
+                        name, containerEnd.mac(), 0, request.attachment().sandbox()))),
             Ipam.add(request, rollback, delete).orElseThrow());
-    requireGateways(made);
-    Forwarding.enable(host, made.ips());
+    requireGateways(created);
+    Forwarding.enable(host, created.ips());
     Forwarding.disableAcceptRa(host, hostEnd);
-    if (made.ips().stream().anyMatch(ip -> !ip.address().isV4())) {
-      // Nobody else is on the link; and while its own address is in doubt the host forwards
-      // nothing.
+    if (created.ips().stream().anyMatch(ip -> !ip.address().isV4())) {
+      // The host is alone on its side of the link, and with a tentative address it does not
+      // forward.
       host.runSysctl(sysctl -> sysctl.ensure("net/ipv6/conf/" + hostName + "/accept_dad", "0"));
     }
-    host.rtnetlink().execute(hostRequests(hostEnd, made.ips()));
-    setup.apply(
-        end.index(), made, 1, containerRoutes(end, made.ips()), request.context().deadline());
-    return made;
+    host.rtnetlink().execute(hostRequests(hostEnd, created.ips()));
+    configurator.apply(
+        containerEnd.index(),
+        created,
+        1,
+        containerRoutes(containerEnd, created.ips()),
+        request.context().deadline());
+    return created;
   }
 
   private static void requireGateways(Result result) throws CniException {
@@ -96,6 +103,7 @@ final class PointToPointLink {
     return ips.stream().map(ip -> Cidr.ofHost(ip.gateway().orElseThrow())).distinct().toList();
   }
 
+  /** Returns the requests that add the gateways and the routes to the container on the host. */
   private static List<NetlinkRequest> hostRequests(Link hostEnd, List<Result.IpConfig> ips) {
     List<NetlinkRequest> requests = new ArrayList<>();
     for (Cidr gateway : gateways(ips)) {
@@ -118,15 +126,19 @@ final class PointToPointLink {
             0, RtnetlinkConstants.RT_TABLE_MAIN, RtnetlinkConstants.RT_SCOPE_HOST, 0, 0);
   }
 
-  /** In place of the kernel's route to the network on the link, one to and one by the gateway. */
-  private static List<NetlinkRequest> containerRoutes(Link end, List<Result.IpConfig> ips) {
+  /**
+   * Returns the requests that replace the kernel's on-link route to the network by an on-link route
+   * to the gateway and a route to the network through the gateway.
+   */
+  private static List<NetlinkRequest> containerRoutes(
+      Link containerEnd, List<Result.IpConfig> ips) {
     List<NetlinkRequest> requests = new ArrayList<>();
     for (Result.IpConfig ip : ips) {
       Cidr network = ip.address().network();
       InetAddress source = ip.address().address();
       Cidr gateway = Cidr.ofHost(ip.gateway().orElseThrow());
-      var onLink = new Route.Hop(end.index(), Optional.empty());
-      var byGateway = new Route.Hop(end.index(), ip.gateway());
+      var onLink = new Route.Hop(containerEnd.index(), Optional.empty());
+      var byGateway = new Route.Hop(containerEnd.index(), ip.gateway());
       boolean hasNetwork = network.prefix() < InetAddresses.bits(source);
       if (hasNetwork) {
         requests.add(
@@ -147,15 +159,18 @@ final class PointToPointLink {
   }
 
   /**
-   * Compares the end on the host.
+   * Compares the host's end, its addresses and the routes to the container, for CHECK.
    *
-   * @param end the container's end
+   * @param containerEnd the container's end
+   * @param ips the addresses of the container's end
+   * @throws CniException code 999 for the first mismatch
    */
-  void check(Link end, Result result, List<Result.IpConfig> ips) throws CniException, IOException {
+  void check(Link containerEnd, Result result, List<Result.IpConfig> ips)
+      throws CniException, IOException {
     Link hostEnd =
         host.rtnetlink()
-            .link(end.linkedIndex())
-            .filter(link -> link.isKind("veth") && link.linkedIndex() == end.index())
+            .link(containerEnd.linkedIndex())
+            .filter(link -> link.isKind("veth") && link.linkedIndex() == containerEnd.index())
             .orElseThrow(
                 () ->
                     AttachmentCheck.mismatch(
@@ -166,12 +181,12 @@ final class PointToPointLink {
           "the peer of %s is %s, which prevResult does not name".formatted(name, hostEnd.name()));
     }
     AttachmentCheck.requireLink(host, expected.get(), "the host");
-    List<Cidr> there = InterfaceAddresses.cidrs(host.rtnetlink().addresses(hostEnd.index()));
+    List<Cidr> present = InterfaceCidrs.list(host, hostEnd.index());
     for (Result.IpConfig ip : ips) {
-      if (ip.gateway().isPresent() && !there.contains(Cidr.ofHost(ip.gateway().get()))) {
+      if (ip.gateway().isPresent() && !present.contains(Cidr.ofHost(ip.gateway().get()))) {
         throw AttachmentCheck.mismatch(
             "interface %s on the host does not have the gateway's address %s; it has %s"
-                .formatted(hostEnd.name(), InetAddresses.format(ip.gateway().get()), there));
+                .formatted(hostEnd.name(), InetAddresses.format(ip.gateway().get()), present));
       }
       requireRoute(hostEnd, ip);
     }
@@ -179,14 +194,14 @@ final class PointToPointLink {
 
   private void requireRoute(Link hostEnd, Result.IpConfig ip) throws CniException, IOException {
     Cidr address = Cidr.ofHost(ip.address().address());
-    int family = address.isV4() ? RtnetlinkConstants.AF_INET : RtnetlinkConstants.AF_INET6;
-    boolean there =
+    IpFamily family = IpFamily.of(address.address());
+    boolean present =
         host.rtnetlink().routes(family).stream()
             .filter(route -> route.table() == RtnetlinkConstants.RT_TABLE_MAIN)
             .filter(route -> route.hasDestination(address.address(), address.prefix()))
             .anyMatch(
                 route -> route.hops().stream().anyMatch(hop -> hop.link() == hostEnd.index()));
-    if (!there) {
+    if (!present) {
       throw AttachmentCheck.mismatch(
           "the host has no route to %s by interface %s".formatted(address, hostEnd.name()));
     }

@@ -9,7 +9,7 @@ import cni.api.PluginConfig;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.netlink.ffm.route.Link;
-import cni.plugins.main.InterfacePlugin;
+import cni.plugins.main.ContainerInterface;
 import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.Ipam;
 import cni.plugins.support.Masquerade;
@@ -21,14 +21,14 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Connects a container to the host by a veth of its own, whose end on the host has the gateway's
- * address: whatever the container sends, the host routes.
+ * The ptp plugin: connects a container to the host by a veth whose host end has the gateway's
+ * address. The host routes everything that the container sends.
  */
 public final class PtpPlugin implements NetworkPlugin {
   private static final String VETH = "veth";
   private static final int MAX_MTU = 65535;
 
-  /** The plugin as the runtime makes it. */
+  /** Creates the plugin, for the service loader. */
   public PtpPlugin() {}
 
   @Override
@@ -57,15 +57,15 @@ public final class PtpPlugin implements NetworkPlugin {
       return rollback.guard(
           "attaching " + request.attachment().sandbox() + " by ptp",
           () -> {
-            var pair = new PointToPointLink(request, host, sandbox);
-            Result result = pair.create(mtu, rollback);
+            var link = new PointToPointLink(request, host, sandbox);
+            Result result = link.create(mtu, rollback);
             if (masquerade.isPresent()) {
               var rules = masqueradeOf(request, host);
               rules.add(masquerade.get(), result.ips().stream().map(it -> it.address()).toList());
               rollback.add(rules::delete);
             }
-            Result whole = request.prevResult().orElse(Result.EMPTY).merge(result);
-            return whole.withDns(request.config().dns());
+            Result merged = request.prevResult().orElse(Result.EMPTY).merge(result);
+            return merged.withDns(request.config().dns());
           });
     }
   }
@@ -81,7 +81,7 @@ public final class PtpPlugin implements NetworkPlugin {
     Optional<RuleBackend> masquerade = Masquerade.requestedBackend(request.config().view());
     try (NetNsSession host = NetNsSession.openHost(request.context());
         NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
-      Link link = InterfacePlugin.checkInterface(request, sandbox, VETH);
+      Link link = ContainerInterface.check(request, sandbox, VETH);
       Result result = request.requirePrevResult();
       List<Result.IpConfig> ips = result.ipsOf(AttachmentCheck.requireIndex(request, result));
       new PointToPointLink(request, host, sandbox).check(link, result, ips);
@@ -109,9 +109,9 @@ public final class PtpPlugin implements NetworkPlugin {
     }
   }
 
-  /** By its end in the container; where that is not found, by the one on the host. */
+  /** Deletes the pair by its end in the container or, if that is not found, by its host end. */
   private static void deletePair(AttachmentRequest request) throws CniException, IOException {
-    if (!InterfacePlugin.deleteInterface(request, VETH)) {
+    if (!ContainerInterface.delete(request, VETH)) {
       try (NetNsSession host = NetNsSession.openHost(request.context())) {
         for (Result.Interface end : request.prevResult().orElse(Result.EMPTY).interfaces()) {
           VethPair.deleteByHostEnd(host, end);

@@ -13,9 +13,10 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * A tap device with an SELinux context, which it takes from the process that creates it. The
- * threads of one process have one context, so that another process has to do it: the only thing for
- * which this project runs {@code ip}, as the reference plugin does.
+ * Creation of a tap device with an SELinux context. A tap device has the context of the process
+ * that creates it, and all threads of a process share one context. The command {@code ip} therefore
+ * creates it in a child process with the context, as in the reference plugin. Nothing else in this
+ * project runs {@code ip}.
  */
 final class SelinuxTap {
   private static final Path SELINUX = Path.of("/sys/fs/selinux");
@@ -23,12 +24,12 @@ final class SelinuxTap {
   private SelinuxTap() {}
 
   /**
-   * Creates it in the namespace.
+   * Creates the device in a namespace.
    *
-   * @throws CniException code 7 if the host has no SELinux, code 999 if it has no iproute2
-   * @throws IOException what {@code ip} says
+   * @throws CniException code 7 if SELinux is not enabled, code 999 if iproute2 is not installed
+   * @throws IOException if {@code ip} fails; the message has its standard error
    */
-  static void create(TapSpec tap, String context, NetNsSession where)
+  static void create(TapSpec tap, String context, NetNsSession sandbox)
       throws CniException, IOException {
     if (Files.notExists(SELINUX)) {
       throw new CniException(
@@ -49,6 +50,6 @@ final class SelinuxTap {
     }
     tap.owner().ifPresent(id -> words.addAll(List.of("user", Integer.toUnsignedString(id))));
     tap.group().ifPresent(id -> words.addAll(List.of("group", Integer.toUnsignedString(id))));
-    new HostCommand(words, Optional.of(context)).runIn(where);
+    new HostCommand(words, Optional.of(context)).runIn(sandbox);
   }
 }

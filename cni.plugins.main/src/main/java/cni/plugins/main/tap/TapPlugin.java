@@ -23,15 +23,15 @@ import java.util.OptionalInt;
 import java.util.OptionalLong;
 
 /**
- * Gives a container a tap device, whose packets a program reads and writes: a virtual machine in
- * the container.
+ * The tap plugin: gives a container a tap device, whose frames a program such as a virtual machine
+ * monitor reads and writes.
  */
 public final class TapPlugin extends InterfacePlugin {
   private static final int MAX_MTU = 65535;
 
-  /** The plugin as the runtime makes it. */
+  /** Creates the plugin, for the service loader. */
   public TapPlugin() {
-    super("tun"); // the kernel's name for both kinds
+    super("tun"); // the kernel's kind for tun and tap devices
   }
 
   @Override
@@ -39,7 +39,7 @@ public final class TapPlugin extends InterfacePlugin {
     return "tap";
   }
 
-  /** Nobody answers before a program has opened it, so that detection would not come to an end. */
+  /** Without a program that has opened the device there is no carrier, and DAD would not end. */
   @Override
   protected boolean usesDad() {
     return false;
@@ -111,7 +111,7 @@ public final class TapPlugin extends InterfacePlugin {
       if (e.is(Errno.ENOENT) || e.is(Errno.ENODEV)) {
         throw new CniException(
             ErrorCode.INTERNAL,
-            "there are no tap devices here: /dev/net/tun is missing (modprobe tun): "
+            "the kernel lacks tap devices: /dev/net/tun is missing (modprobe tun): "
                 + e.getMessage(),
             e);
       }
@@ -119,7 +119,7 @@ public final class TapPlugin extends InterfacePlugin {
     }
   }
 
-  /** The bridge, too, is in the container's namespace. */
+  /** Applies the optional settings. The bridge is in the container's namespace, too. */
   private static void configure(
       NetNsSession sandbox, Link tap, ConfigObject view, Optional<String> mac)
       throws CniException, IOException {
@@ -130,11 +130,11 @@ public final class TapPlugin extends InterfacePlugin {
     }
     Optional<String> bridge = bridge(view);
     if (bridge.isPresent()) {
-      Optional<Link> master = sandbox.rtnetlink().link(bridge.get());
-      if (master.filter(it -> it.isKind("bridge")).isEmpty()) {
+      Optional<Link> bridgeLink = sandbox.rtnetlink().link(bridge.get());
+      if (bridgeLink.filter(it -> it.isKind("bridge")).isEmpty()) {
         throw view.invalid("bridge", "is not a bridge in the container's namespace");
       }
-      change.master(master.get().index());
+      change.master(bridgeLink.get().index());
     }
     if (!change.isEmpty()) {
       sandbox.rtnetlink().execute(change.request());
@@ -147,8 +147,8 @@ public final class TapPlugin extends InterfacePlugin {
       throws CniException, IOException {
     Optional<String> bridge = bridge(request.config().view());
     if (bridge.isPresent()) {
-      Optional<Link> master = sandbox.rtnetlink().link(bridge.get());
-      if (master.isEmpty() || link.master() != master.get().index()) {
+      Optional<Link> bridgeLink = sandbox.rtnetlink().link(bridge.get());
+      if (bridgeLink.isEmpty() || link.master() != bridgeLink.get().index()) {
         throw AttachmentCheck.mismatch(
             "interface " + link.name() + " is not a port of bridge " + bridge.get());
       }

@@ -13,11 +13,11 @@ import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 
-/** Gives a container the interface of one VLAN of a link of the host. */
+/** The vlan plugin: gives a container an interface in an 802.1Q VLAN of a parent link. */
 public final class VlanPlugin extends InterfacePlugin {
   private static final int MAX_VLAN_ID = 4094;
 
-  /** The plugin as the runtime makes it. */
+  /** Creates the plugin, for the service loader. */
   public VlanPlugin() {
     super("vlan");
   }
@@ -31,7 +31,7 @@ public final class VlanPlugin extends InterfacePlugin {
     vlanId(view);
   }
 
-  /** As for the reference plugin, 0 where none is given. */
+  /** Reads {@code vlanId}; 0 by default, as in the reference plugin. */
   private static int vlanId(ConfigObject view) throws CniException {
     return view.integer("vlanId", 0, MAX_VLAN_ID).orElse(0);
   }
@@ -40,11 +40,11 @@ public final class VlanPlugin extends InterfacePlugin {
   protected void create(AttachmentRequest request, NetNsSession host, NetNsSession sandbox)
       throws CniException, IOException {
     ConfigObject view = request.config().view();
-    ParentLink master = ParentLink.find(view, host, sandbox);
+    ParentLink parent = ParentLink.find(view, host, sandbox);
     String name = request.attachment().interfaceName();
     LinkSpec link =
-        LinkSpec.vlan(name, master.link().index(), vlanId(view)).mtu(master.requestedMtu(view));
-    master.createUpper(link, request, host, sandbox);
+        LinkSpec.vlan(name, parent.link().index(), vlanId(view)).mtu(parent.requestedMtu(view));
+    parent.createUpper(link, request, host, sandbox);
   }
 
   @Override
@@ -54,7 +54,7 @@ public final class VlanPlugin extends InterfacePlugin {
     ConfigObject view = request.config().view();
     if (link.kindData() instanceof Link.Vlan(int id) && id != vlanId(view)) {
       throw AttachmentCheck.mismatch(
-          "interface %s is of VLAN %d, expected %d".formatted(link.name(), id, vlanId(view)));
+          "interface %s has VLAN id %d, expected %d".formatted(link.name(), id, vlanId(view)));
     }
     int mtu = view.integer("mtu", 0, Integer.MAX_VALUE).orElse(0);
     if (mtu != 0 && mtu != link.mtu()) {

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Devices in a /sys that is laid out as the kernel lays it out. */
+/** Lookup of devices in a sysfs tree laid out like the kernel's. */
 class DeviceSelectorTest {
   private FileSystem files;
   private Path sys;

@@ -23,7 +23,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** host-device, with one end of a veth as the device: it goes there and comes back. */
+/** The host-device plugin, with one end of a veth as the device. */
 @KernelTest(reference = true)
 class HostDeviceTest {
   private TestHost host;
@@ -53,10 +53,8 @@ class HostDeviceTest {
   }
 
   private String mac() throws IOException {
-    return TestBed.run(host.netns(), "cat", "/proc/net/dev").isEmpty()
-        ? ""
-        : TestBed.run(host.netns(), "ip", "-o", "link", "show", "up0")
-            .replaceAll("(?s).*link/ether (\\S+).*", "$1");
+    return TestBed.run(host.netns(), "ip", "-o", "link", "show", "up0")
+        .replaceAll("(?s).*link/ether (\\S+).*", "$1");
   }
 
   private void requireDeviceOnHost() throws IOException {
@@ -76,7 +74,7 @@ class HostDeviceTest {
           default -> "/sys/devices/virtual/net/up0/../up0";
         };
     if (key.equals("kernelpath")) {
-      // A virtual device has no directory "net"; what it has there is found all the same by name.
+      // In sysfs a virtual device has no directory "net" that would name its interface.
       CniException e =
           assertThrows(
               CniException.class,
@@ -102,7 +100,7 @@ class HostDeviceTest {
     requireDeviceOnHost();
   }
 
-  /** Both names are taken on the other side: the host has an eth0, the container an up0. */
+  /** Both names are in use on the other side: the host has an eth0, the container an up0. */
   @Test
   void nameConflictsOnBothSidesAreResolvedOrReported() throws Exception {
     TestBed.run(host.netns(), "ip", "link", "add", "eth0", "type", "ifb");
@@ -120,7 +118,9 @@ class HostDeviceTest {
               cni.network("n").delete(attachment(a));
             });
     assertTrue(String.valueOf(e.getMessage()).contains("has that name"), e::getMessage);
-    assertTrue(TestBed.run(a, "ip", "link", "show", "eth0").contains("alias up0"), "still there");
+    assertTrue(
+        TestBed.run(a, "ip", "link", "show", "eth0").contains("alias up0"),
+        "still in the container");
     TestBed.run(host.netns(), "ip", "link", "del", "up0");
     TestBed.run(host.netns(), "ip", "link", "del", "eth0");
     cni.network("n").delete(attachment(a));
@@ -128,7 +128,9 @@ class HostDeviceTest {
     assertEquals(List.of("up0"), TestBed.linkNames(a, "ifb"));
   }
 
-  /** As a device of the hardware, which the kernel gives back under the container's name. */
+  /**
+   * Simulates a hardware device, which the kernel returns to the host under the container's name.
+   */
   @Test
   void deleteRestoresNameAfterNamespaceEnded() throws Exception {
     TestBed.run(host.netns(), "ip", "link", "add", "nic0", "type", "ifb");
@@ -142,7 +144,7 @@ class HostDeviceTest {
     cni.network("n").delete(attachment(a).withoutNamespace());
     String link = TestBed.run(host.netns(), "ip", "link", "show", "nic0");
     assertTrue(link.contains(mac) && !link.contains("alias"), link);
-    assertEquals(List.of(), host.reservations("n"), "addresses are given back all the same");
+    assertEquals(List.of(), host.reservations("n"), "the addresses are released");
     assertEquals(List.of(), host.results());
   }
 

@@ -19,7 +19,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** The loopback interface of containers. */
+/** The loopback plugin. */
 @KernelTest
 class LoopbackTest {
   private TestHost host;

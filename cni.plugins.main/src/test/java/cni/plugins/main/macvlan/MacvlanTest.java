@@ -24,7 +24,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** macvlan, on a link of the host that leads outside, or of the container. */
+/** The macvlan plugin, with a parent on the host or in the container. */
 @KernelTest(reference = true)
 class MacvlanTest {
   private TestHost host;
@@ -68,7 +68,7 @@ class MacvlanTest {
     host.assertNothingLeft("n", a);
   }
 
-  /** The host has an eth0 of its own, whose name the container's does not get in the way of. */
+  /** The host has an eth0, too, which must not conflict with the container's. */
   @Test
   void containerJoinsNetworkOfParent() throws Exception {
     TestBed.run(host.netns(), "ip", "link", "add", "eth0", "type", "ifb");
@@ -174,7 +174,7 @@ class MacvlanTest {
     assertTrue(refusal(host.openCni()).contains("eth0 (CNI_IFNAME) exists already"));
     host.openCni().network("n").delete(attachment(a));
     assertEquals(
-        "eth0", String.join(" ", TestBed.linkNames(a, "ifb")), "another's interface stays");
+        "eth0", String.join(" ", TestBed.linkNames(a, "ifb")), "an unrelated interface is kept");
     requireNothingLeft();
   }
 
@@ -217,7 +217,7 @@ class MacvlanTest {
     return host.withReference("macvlan", "host-local");
   }
 
-  /** A late DEL must not take the interface of the container that has the path by now. */
+  /** A late DEL must not delete the interface of the next container at the same path. */
   @Test
   void lateDeleteKeepsNextContainerAtSamePath() throws Exception {
     network("\"master\": \"up0\",");
@@ -249,15 +249,15 @@ class MacvlanTest {
             "dns": { "nameservers": ["192.0.2.3"], "search": ["example.org"] } } }
         """);
     Cni reference = host.withReference("static");
-    Result ours = host.openCni().network("n").add(attachment(a));
+    Result ourResult = host.openCni().network("n").add(attachment(a));
     assertTrue(Probe.ping(a, TestHost.OUTSIDE_V4) && Probe.ping(a, TestHost.OUTSIDE_V6));
     reference.network("n").check(attachment(a));
     reference.network("n").delete(attachment(a));
-    Result theirs = reference.network("n").add(attachment(a));
+    Result referenceResult = reference.network("n").add(attachment(a));
     host.openCni().network("n").check(attachment(a));
     host.openCni().network("n").delete(attachment(a));
-    assertEquals(theirs.ips(), ours.ips());
-    assertEquals(theirs.routes(), ours.routes());
-    assertEquals(theirs.dns(), ours.dns());
+    assertEquals(referenceResult.ips(), ourResult.ips());
+    assertEquals(referenceResult.routes(), ourResult.routes());
+    assertEquals(referenceResult.dns(), ourResult.dns());
   }
 }

@@ -21,7 +21,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** ptp: packets, routes as the reference lays them, and each side on the other's state. */
+/**
+ * The ptp plugin: connectivity, addresses and routes equal to those of the reference, and each
+ * implementation working on the other's state.
+ */
 @KernelTest(
     commands = {"nft"},
     reference = true)
@@ -109,12 +112,14 @@ class PtpTest {
     Cni reference = host.withReference("ptp", "host-local");
     reference.network("n").add(attachment(a));
     host.awaitAddresses();
-    String theirs = state();
+    String referenceState = state();
     reference.network("n").delete(attachment(a));
     host.deleteReservations("n");
     host.openCni().network("n").add(attachment(a));
-    assertEquals(theirs, state());
-    assertTrue(theirs.contains("10.60.0.0/24 via 10.60.0.1 dev eth0 src 10.60.0.2"), theirs);
+    assertEquals(referenceState, state());
+    assertTrue(
+        referenceState.contains("10.60.0.0/24 via 10.60.0.1 dev eth0 src 10.60.0.2"),
+        referenceState);
   }
 
   @Test
@@ -175,7 +180,7 @@ class PtpTest {
     try {
       deletes.network("n").delete(attachment(a));
     } catch (CniException e) {
-      // 1.9.1 fails where iptables is installed without its chain, when all is done already
+      // 1.9.1 fails at the end, if iptables is installed but lacks its chain
       assertTrue(referenceDeletes && String.valueOf(e.getMessage()).contains("Chain"), e::toString);
       host.openCni().network("n").delete(attachment(a));
     }
@@ -183,7 +188,7 @@ class PtpTest {
     host.assertNothingLeft("n", a);
   }
 
-  /** The namespace lives on without its path: a process is in it. */
+  /** The namespace still exists without a path, as if a process kept it alive. */
   @Test
   void deleteWithoutNamespacePathRemovesPair() throws Exception {
     network("");

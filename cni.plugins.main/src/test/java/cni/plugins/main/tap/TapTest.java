@@ -18,7 +18,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** tap: devices as the reference makes them, with either side's CHECK and DEL. */
+/**
+ * The tap plugin: devices equal to those of the reference; each implementation checks and deletes
+ * the other's.
+ */
 @KernelTest(reference = true)
 class TapTest {
   private TestHost host;
@@ -79,7 +82,7 @@ class TapTest {
     cni.network("n").delete(attachment(a));
     assertEquals("", TestBed.run(a, "ip", "link", "show", "type", "tun"));
     host.assertNothingLeft("n", a);
-    // The reference waits in vain for the IPv6 address of a tap that nobody has opened.
+    // IPv4 only: the reference times out on the IPv6 address of a tap that no program has opened.
     String v4 = "\"ranges\": [[{ \"subnet\": \"10.61.0.0/24\" }]]";
     host.network(
         "n",

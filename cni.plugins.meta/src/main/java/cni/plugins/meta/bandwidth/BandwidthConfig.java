@@ -9,27 +9,28 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * The configuration of bandwidth. Directions are the container's: ingress is what it receives.
+ * The configuration of the bandwidth plugin. Directions are the container's: ingress is what it
+ * receives.
  *
- * @param ingress how fast it may receive; absent for as fast as can be
- * @param egress how fast it may send; absent for as fast as can be
- * @param subnets of whom it receives and to whom it sends at these rates only ({@code
- *     shapedSubnets}), or at any rate ({@code unshapedSubnets}); empty for no difference
- * @param onlySubnetsShaped whether the subnets are the former
+ * @param ingress the limit of what it receives; absent for no limit
+ * @param egress the limit of what it sends; absent for no limit
+ * @param subnets the peers to which the limits apply ({@code shapedSubnets}) or do not apply
+ *     ({@code unshapedSubnets}); empty if they apply to all
+ * @param onlySubnetsShaped whether the limits apply to the subnets, or else to all other peers
  */
 record BandwidthConfig(
     Optional<Rate> ingress, Optional<Rate> egress, List<Cidr> subnets, boolean onlySubnetsShaped) {
-  /** More than this in bytes does not fit where the kernel keeps it. */
+  /** The largest burst whose number of bytes fits the kernel's 32 bits. */
   private static final long MAX_BURST_BITS = 8 * 0xffff_ffffL - 1;
 
   private static final List<String> RATE_KEYS =
       List.of("ingressRate", "ingressBurst", "egressRate", "egressBurst");
 
   /**
-   * A rate.
+   * The limit of a direction.
    *
-   * @param bitsPerSecond in bits per second
-   * @param burstBits how many bits may go at once
+   * @param bitsPerSecond the average rate, at least 8
+   * @param burstBits how many bits may be sent at once, at least 8
    */
   record Rate(long bitsPerSecond, long burstBits) {
     TokenBucket bucket() {
@@ -38,29 +39,32 @@ record BandwidthConfig(
   }
 
   /**
-   * Reads a configuration: the plugin's own if it names any rate, otherwise what the runtime wants
-   * by the capability {@code bandwidth}.
+   * Reads a configuration. If the plugin's own keys have any rate or burst they are used, otherwise
+   * {@code runtimeConfig.bandwidth}; subnets are handled likewise.
    *
-   * @throws CniException code 7 if a value makes no sense
+   * @throws CniException code 7 if a value is invalid
    */
   static BandwidthConfig parse(PluginConfig config) throws CniException {
     ConfigObject own = config.view();
     Optional<ConfigObject> runtime = config.runtimeConfig();
-    Optional<ConfigObject> wanted =
+    Optional<ConfigObject> requested =
         runtime.isEmpty() ? Optional.empty() : runtime.get().object("bandwidth");
-    boolean named = wanted.isEmpty() || RATE_KEYS.stream().anyMatch(own::has);
-    return parse(named ? own : wanted.get(), named || hasSubnets(own) ? own : wanted.get());
+    if (requested.isEmpty() || RATE_KEYS.stream().anyMatch(own::has)) {
+      return parse(own, own);
+    }
+    return parse(requested.get(), hasSubnets(own) ? own : requested.get());
   }
 
   private static boolean hasSubnets(ConfigObject view) {
     return view.has("shapedSubnets") || view.has("unshapedSubnets");
   }
 
-  private static BandwidthConfig parse(ConfigObject rates, ConfigObject view) throws CniException {
-    List<Cidr> shaped = view.parsedList("shapedSubnets", Cidr::parse);
-    List<Cidr> unshaped = view.parsedList("unshapedSubnets", Cidr::parse);
+  private static BandwidthConfig parse(ConfigObject rates, ConfigObject subnets)
+      throws CniException {
+    List<Cidr> shaped = subnets.parsedList("shapedSubnets", Cidr::parse);
+    List<Cidr> unshaped = subnets.parsedList("unshapedSubnets", Cidr::parse);
     if (!shaped.isEmpty() && !unshaped.isEmpty()) {
-      throw view.invalid("shapedSubnets", "cannot go together with unshapedSubnets; choose one");
+      throw subnets.invalid("shapedSubnets", "cannot be combined with unshapedSubnets; choose one");
     }
     return new BandwidthConfig(
         rate(rates, "ingress"),
@@ -78,20 +82,21 @@ record BandwidthConfig(
       return Optional.empty();
     }
     if (burst == 0) {
-      throw view.invalid(rateKey, "needs " + burstKey + ": how many bits may go at once");
+      throw view.invalid(
+          rateKey, "needs " + burstKey + ", the number of bits that may be sent at once");
     }
     if (burst < 8) {
-      throw view.invalid(burstKey, "must be at least 8: it is in bits");
+      throw view.invalid(burstKey, "must be at least 8: its unit is bits");
     }
     if (rate < 8) {
       throw rate == 0
-          ? view.invalid(burstKey, "needs " + rateKey + ": how many bits may go in a second")
-          : view.invalid(rateKey, "must be at least 8: it is in bits per second");
+          ? view.invalid(burstKey, "needs " + rateKey + ", the number of bits per second")
+          : view.invalid(rateKey, "must be at least 8: its unit is bits per second");
     }
     return Optional.of(new Rate(rate, burst));
   }
 
-  /** Whether nothing is to be slowed down. */
+  /** Whether neither direction is limited. */
   boolean isUnlimited() {
     return ingress.isEmpty() && egress.isEmpty();
   }

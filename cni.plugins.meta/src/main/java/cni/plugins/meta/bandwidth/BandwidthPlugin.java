@@ -28,15 +28,16 @@ import java.util.Set;
 import java.util.stream.Collectors;
 
 /**
- * Slows the container down: what it receives where its veth begins on the host, and what it sends
- * on an ifb that this goes through first. Names and layout are the reference plugin's.
+ * The bandwidth plugin: limits what the container receives by a qdisc on the host's end of its
+ * veth, and what it sends by a qdisc on an IFB device that the veth's ingress is redirected to.
+ * Names and layout are those of the reference plugin.
  */
 public final class BandwidthPlugin implements NetworkPlugin {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
 
   private static final int FILTER_PRIORITY = 1;
 
-  /** The plugin as the runtime makes it. */
+  /** Creates the plugin; called by the ServiceLoader. */
   public BandwidthPlugin() {}
 
   @Override
@@ -44,11 +45,13 @@ public final class BandwidthPlugin implements NetworkPlugin {
     return "bandwidth";
   }
 
-  /** {@inheritDoc} As the reference plugin, those in which results have interfaces. */
+  /**
+   * {@inheritDoc} Those whose results have interfaces, 0.3.0 and later, as the reference plugin.
+   */
   @Override
   public Set<SpecVersion> versions() {
     return SpecVersion.ALL.stream()
-        .filter(version -> version.compareTo(SpecVersion.V0_3_0) >= 0)
+        .filter(version -> version.atLeast(SpecVersion.V0_3_0))
         .collect(Collectors.toUnmodifiableSet());
   }
 
@@ -63,10 +66,10 @@ public final class BandwidthPlugin implements NetworkPlugin {
     try (NetNsSession host = NetNsSession.openHost(request.context());
         NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
       return rollback.guard(
-          "limiting " + request.attachment().interfaceName(),
+          "limiting the bandwidth of " + request.attachment().interfaceName(),
           () -> {
-            Link port = requireHostVeth(request, previous, host, sandbox);
-            int index = port.index();
+            Link veth = requireHostVeth(request, previous, host, sandbox);
+            int index = veth.index();
             if (config.ingress().isPresent()) {
               shape(host, index, ingress(config), rollback);
             }
@@ -78,8 +81,8 @@ public final class BandwidthPlugin implements NetworkPlugin {
                     Qdisc.add(index, "ingress", TcConstants.INGRESS_HANDLE, TcConstants.INGRESS));
             rollback.add(
                 () -> removeQdisc(host, index, TcConstants.INGRESS_HANDLE, TcConstants.INGRESS));
-            // Only now: where the port is limited already, its ifb must stay.
-            Link ifb = ifb(request).create(host, port.mtu(), egress(config).queueLength());
+            // Not earlier: if this fails with EEXIST, the ifb belongs to an earlier ADD and stays.
+            Link ifb = ifb(request).create(host, veth.mtu(), egress(config).queueLength());
             rollback.add(() -> ifb(request).delete(host));
             host.rtnetlink().execute(TcFilter.redirectIngress(index, FILTER_PRIORITY, ifb.index()));
             host.rtnetlink().execute(egress(config).requests(ifb.index()));
@@ -90,12 +93,12 @@ public final class BandwidthPlugin implements NetworkPlugin {
     }
   }
 
-  /** Takes back no qdisc but one that it made itself. */
+  /** Installs a qdisc; the rollback removes it only if it was created here. */
   private static void shape(NetNsSession host, int link, TrafficShaper shaper, Rollback rollback)
       throws IOException {
     for (NetlinkRequest request : shaper.requests(link)) {
       host.rtnetlink().execute(request);
-      rollback.add(() -> removeQdisc(host, link, TcConstants.handle(1, 0), TcConstants.ROOT));
+      rollback.add(() -> removeQdisc(host, link, TrafficShaper.ROOT_HANDLE, TcConstants.ROOT));
     }
   }
 
@@ -113,7 +116,7 @@ public final class BandwidthPlugin implements NetworkPlugin {
     return ShapingIfb.of(request.config().network(), request.attachment().id());
   }
 
-  /** Where the container's veth begins on the host. */
+  /** Returns the host's end of the container's veth, which the previous result must name. */
   private static Link requireHostVeth(
       AttachmentRequest request, Result previous, NetNsSession host, NetNsSession sandbox)
       throws CniException, IOException {
@@ -129,7 +132,7 @@ public final class BandwidthPlugin implements NetworkPlugin {
     if (!named) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
-          "prevResult names no interface on the host that is the other end of "
+          "prevResult has no host interface that is the veth peer of "
               + container.name()
               + ": bandwidth must follow a plugin that makes a veth, such as bridge or ptp");
     }
@@ -152,40 +155,39 @@ public final class BandwidthPlugin implements NetworkPlugin {
       if (config.isUnlimited()) {
         return;
       }
-      Link port = requireHostVeth(request, previous, host, sandbox);
+      Link veth = requireHostVeth(request, previous, host, sandbox);
       if (config.ingress().isPresent()) {
-        ingress(config).check(host.rtnetlink(), port);
+        ingress(config).check(host.rtnetlink(), veth);
       }
       if (config.egress().isPresent()) {
-        checkEgress(host, port, ifb(request), egress(config));
+        checkEgress(host, veth, ifb(request), egress(config));
       }
     } catch (IOException e) {
       throw NetNsSession.failure(
-          "checking the limits of " + request.attachment().interfaceName(), e);
+          "checking the bandwidth limits of " + request.attachment().interfaceName(), e);
     }
   }
 
   private static void checkEgress(
-      NetNsSession host, Link port, ShapingIfb limiting, TrafficShaper shaper)
+      NetNsSession host, Link veth, ShapingIfb shapingIfb, TrafficShaper shaper)
       throws CniException, IOException {
-    Optional<Link> ifb = limiting.find(host);
+    Optional<Link> ifb = shapingIfb.find(host);
     if (ifb.isEmpty() || !ifb.get().isUp()) {
       throw AttachmentCheck.mismatch(
-          "interface %s, which limits what the container sends, is %s"
-              .formatted(limiting.name(), ifb.isEmpty() ? "missing" : "down"));
+          "interface %s, which limits the container's egress, is %s"
+              .formatted(shapingIfb.name(), ifb.isEmpty() ? "missing" : "down"));
     }
     boolean redirected =
-        TcFilter.list(host.rtnetlink(), port.index(), TcConstants.INGRESS_HANDLE).stream()
+        TcFilter.list(host.rtnetlink(), veth.index(), TcConstants.INGRESS_HANDLE).stream()
             .anyMatch(filter -> filter.redirect() == ifb.get().index());
     if (!redirected) {
       throw AttachmentCheck.mismatch(
-          "no filter sends what comes in by %s through %s"
-              .formatted(port.name(), ifb.get().name()));
+          "no filter redirects the ingress of %s to %s".formatted(veth.name(), ifb.get().name()));
     }
     shaper.check(host.rtnetlink(), ifb.get());
   }
 
-  /** {@inheritDoc} The queues of the veth are removed even though they would go with it. */
+  /** {@inheritDoc} The veth's qdiscs are removed as well, in case the veth itself is kept. */
   @Override
   public void delete(AttachmentRequest request) throws CniException {
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
@@ -193,34 +195,36 @@ public final class BandwidthPlugin implements NetworkPlugin {
       removeQdiscs(request, host);
     } catch (IOException e) {
       throw NetNsSession.failure(
-          "removing the limits of " + request.attachment().interfaceName(), e);
+          "removing the bandwidth limits of " + request.attachment().interfaceName(), e);
     }
   }
 
-  /** Those that the configuration has ADD make at the host's end of the veth, if it is there. */
+  /** Removes the qdiscs that ADD installs on the host's end of the veth with this configuration. */
   private static void removeQdiscs(AttachmentRequest request, NetNsSession host)
       throws CniException, IOException {
     BandwidthConfig config;
     try {
       config = BandwidthConfig.parse(request.config());
     } catch (CniException e) {
-      LOG.get().log(System.Logger.Level.DEBUG, "with this nothing can have been limited", e);
+      LOG.get()
+          .log(System.Logger.Level.DEBUG, "invalid configuration: ADD cannot have set limits", e);
       return;
     }
     Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
     if (open.isPresent()) {
       try (NetNsSession sandbox = open.get()) {
-        Optional<Link> port = findHostVeth(request, host, sandbox);
-        if (port.isPresent() && config.ingress().isPresent()) {
-          removeQdisc(host, port.get().index(), TcConstants.handle(1, 0), TcConstants.ROOT);
+        Optional<Link> veth = findHostVeth(request, host, sandbox);
+        if (veth.isPresent() && config.ingress().isPresent()) {
+          removeQdisc(host, veth.get().index(), TrafficShaper.ROOT_HANDLE, TcConstants.ROOT);
         }
-        if (port.isPresent() && config.egress().isPresent()) {
-          removeQdisc(host, port.get().index(), TcConstants.INGRESS_HANDLE, TcConstants.INGRESS);
+        if (veth.isPresent() && config.egress().isPresent()) {
+          removeQdisc(host, veth.get().index(), TcConstants.INGRESS_HANDLE, TcConstants.INGRESS);
         }
       }
     }
   }
 
+  /** Finds the host's end of the container's veth. */
   private static Optional<Link> findHostVeth(
       AttachmentRequest request, NetNsSession host, NetNsSession sandbox) throws IOException {
     Optional<Link> container = sandbox.rtnetlink().link(request.attachment().interfaceName());
@@ -236,7 +240,7 @@ public final class BandwidthPlugin implements NetworkPlugin {
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
       ShapingIfb.deleteStale(host, request.config().network(), request.valid());
     } catch (IOException e) {
-      throw NetNsSession.failure("removing stale limits", e);
+      throw NetNsSession.failure("removing stale bandwidth limits", e);
     }
   }
 

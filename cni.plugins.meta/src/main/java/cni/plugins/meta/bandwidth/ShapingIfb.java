@@ -16,19 +16,20 @@ import java.util.Set;
 import java.util.function.Predicate;
 
 /**
- * The ifb on the host that what a container sends goes through. Its name is the reference plugin's,
- * made of the network and the container alone; a second interface of the container on the network,
- * which that cannot serve, gets another. Whose it is stands in its alias.
+ * The host-side IFB device that the container's egress is redirected through. Its name is the
+ * reference plugin's, a hash of the network and the container; a second interface of the container
+ * on the same network, which the reference plugin does not support, gets a fallback name. The
+ * device's alias names its attachment.
  *
- * @param name the usual name
- * @param fallbackName the name if another attachment has the usual one
- * @param owner the attachment
+ * @param name the reference plugin's name
+ * @param fallbackName the name if another attachment's device has the first
+ * @param owner the attachment, written as the alias
  */
 record ShapingIfb(String name, String fallbackName, String owner) {
   private static final String PREFIX = "bwp";
   private static final int NAME_LENGTH = 15;
 
-  /** That of an attachment to a network. */
+  /** Returns the names for an attachment to a network. */
   static ShapingIfb of(String network, AttachmentId id) {
     String text = network + id.containerId();
     return new ShapingIfb(
@@ -38,9 +39,11 @@ record ShapingIfb(String name, String fallbackName, String owner) {
   }
 
   /**
-   * Makes it. One that an ADD that was killed has left is replaced.
+   * Creates the device and sets it up. A device that an interrupted ADD left is replaced.
    *
-   * @param queueLength how many packets may wait in it
+   * @param mtu in bytes
+   * @param queueLength in packets
+   * @throws CniException code 999 if other devices have both names
    */
   Link create(NetNsSession host, int mtu, int queueLength) throws CniException, IOException {
     delete(host);
@@ -54,11 +57,11 @@ record ShapingIfb(String name, String fallbackName, String owner) {
     }
     throw new CniException(
         ErrorCode.INTERNAL,
-        "interfaces %s and %s exist already on the host; delete them if nothing needs them"
+        "interfaces %s and %s exist already on the host; delete them if they are not used"
             .formatted(name, fallbackName));
   }
 
-  /** The one that is there. The reference plugin writes no owner on it. */
+  /** Finds the device. One without an alias was created by the reference plugin. */
   Optional<Link> find(NetNsSession host) throws IOException {
     for (String candidate : List.of(name, fallbackName)) {
       Optional<Link> link = host.rtnetlink().link(candidate).filter(it -> it.isKind("ifb"));
@@ -69,7 +72,7 @@ record ShapingIfb(String name, String fallbackName, String owner) {
     return Optional.empty();
   }
 
-  /** Deletes it if it is there. */
+  /** Deletes the device if it exists. */
   void delete(NetNsSession host) throws IOException {
     Optional<Link> link = find(host);
     if (link.isPresent()) {
@@ -81,12 +84,12 @@ record ShapingIfb(String name, String fallbackName, String owner) {
     host.rtnetlink().executeIgnoring(LinkRequests.delete(link.index()), Errno.ENODEV);
   }
 
-  /** Deletes those of attachments to a network that are not valid. */
+  /** Deletes the devices of the network's attachments that are not valid. */
   static void deleteStale(NetNsSession host, String network, Set<AttachmentId> valid)
       throws IOException {
-    Predicate<String> stale = RuleOwner.stale(network, valid);
+    Predicate<String> isStale = RuleOwner.stale(network, valid);
     for (Link link : host.rtnetlink().links()) {
-      if (link.isKind("ifb") && link.name().startsWith(PREFIX) && stale.test(link.alias())) {
+      if (link.isKind("ifb") && link.name().startsWith(PREFIX) && isStale.test(link.alias())) {
         delete(host, link);
       }
     }

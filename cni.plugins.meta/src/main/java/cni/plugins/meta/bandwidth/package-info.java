@@ -1,4 +1,4 @@
-/** The bandwidth plugin: traffic shaping by token bucket filters. */
+/** The bandwidth plugin: limits the rates at which a container receives and sends. */
 @NullMarked
 package cni.plugins.meta.bandwidth;
 

@@ -33,16 +33,17 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Changes nothing and records every call in the file {@code cniOutput}, in the format of
- * plugins/debug of containernetworking/cni; runs the commands of {@code addHooks}, {@code delHooks}
- * and {@code checkHooks} in the container's namespace. For tests of chains and runtimes.
+ * The debug plugin: appends every call to the file {@code cniOutput}, in the format of
+ * plugins/debug of containernetworking/cni, and runs the commands of {@code addHooks}, {@code
+ * delHooks} and {@code checkHooks} in the container's namespace. It returns the previous result
+ * unchanged. For tests of chains and runtimes.
  */
 public final class DebugPlugin implements NetworkPlugin {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
 
   private static final int MAX_OUTPUT_BYTES = 64 * 1024;
 
-  /** The plugin as the runtime makes it. */
+  /** Creates the plugin; called by the ServiceLoader. */
   public DebugPlugin() {}
 
   @Override
@@ -79,7 +80,7 @@ public final class DebugPlugin implements NetworkPlugin {
     recordCall("CmdStatus", request, "", "", "", "", request.config().json());
   }
 
-  private static void recordCall(String what, AttachmentRequest request) throws CniException {
+  private static void recordCall(String call, AttachmentRequest request) throws CniException {
     ObjectNode input = Json.object();
     input.setAll(request.config().json());
     if (request.prevResult().isPresent()) {
@@ -87,7 +88,7 @@ public final class DebugPlugin implements NetworkPlugin {
           "prevResult", ResultJson.write(request.prevResult().get(), request.config().version()));
     }
     recordCall(
-        what,
+        call,
         request,
         request.attachment().containerId(),
         request.attachment().sandbox(),
@@ -97,7 +98,7 @@ public final class DebugPlugin implements NetworkPlugin {
   }
 
   private static void recordCall(
-      String what,
+      String call,
       PluginRequest request,
       String containerId,
       String netns,
@@ -120,7 +121,7 @@ public final class DebugPlugin implements NetworkPlugin {
         StdinData: %s
         ----------------------
         """
-            .formatted(what, containerId, netns, ifName, args, input);
+            .formatted(call, containerId, netns, ifName, args, input);
     try {
       byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
       Files.write(Path.of(file.get()), bytes, CREATE, APPEND);
@@ -132,7 +133,7 @@ public final class DebugPlugin implements NetworkPlugin {
     }
   }
 
-  /** A hook that fails, or a namespace that is gone, is no failure of the plugin. */
+  /** Runs the commands of a key. Commands that fail and a missing namespace are no errors. */
   private static void runHooks(String key, AttachmentRequest request) throws CniException {
     ConfigObject config = request.config().view();
     if (!config.has(key)) {
@@ -157,7 +158,7 @@ public final class DebugPlugin implements NetworkPlugin {
     if (lists == null
         || !lists.isArray()
         || lists.valueStream().anyMatch(it -> !it.isArray() || it.isEmpty())) {
-      throw config.invalid(key, "must be a list of commands, each a list of words");
+      throw config.invalid(key, "must be a list of commands, each a non-empty list of arguments");
     }
     return lists
         .valueStream()
@@ -165,14 +166,14 @@ public final class DebugPlugin implements NetworkPlugin {
         .toList();
   }
 
-  private static void runHook(List<String> command, NetNsSession sandbox, Duration patience)
+  private static void runHook(List<String> command, NetNsSession sandbox, Duration timeout)
       throws CniException {
     try (ChildProcess process =
         sandbox.<ChildProcess, KernelException>callInside(
             () ->
                 ChildProcess.start(
                     command, ChildEnvironment.inherited(), new byte[0], MAX_OUTPUT_BYTES))) {
-      boolean ended = process.communicate(patience);
+      boolean ended = process.communicate(timeout);
       if (!ended || process.exitStatus().orElse(1) != 0) {
         LOG.get()
             .log(

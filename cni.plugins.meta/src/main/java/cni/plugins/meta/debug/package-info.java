@@ -1,4 +1,4 @@
-/** The debug plugin: records calls and runs hooks. */
+/** The debug plugin: records calls and runs commands in the container. */
 @NullMarked
 package cni.plugins.meta.debug;
 

@@ -18,17 +18,20 @@ import java.util.HexFormat;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A connection to the system's message bus, for calling methods that take strings (D-Bus
- * specification, "Authentication Protocol" and "Message Protocol").
+ * A connection to the D-Bus system bus, for calling methods whose arguments are strings (D-Bus
+ * specification, sections "Authentication Protocol" and "Message Protocol").
  */
 final class DbusConnection implements AutoCloseable {
+  private static final String BUS_NAME = "org.freedesktop.DBus";
+  private static final String BUS_PATH = "/org/freedesktop/DBus";
   private static final Duration REPLY_TIMEOUT = Duration.ofSeconds(25);
   private static final int MAX_MESSAGE_BYTES = 1 << 20;
 
+  // message types
   private static final int METHOD_CALL = 1;
   private static final int ERROR = 3;
 
-  // fields of the header
+  // header fields
   private static final int PATH = 1;
   private static final int INTERFACE = 2;
   private static final int MEMBER = 3;
@@ -46,7 +49,7 @@ final class DbusConnection implements AutoCloseable {
     this.selector = selector;
   }
 
-  /** What was called refused; the message is the name of the error and its words. */
+  /** An ERROR message in reply to a call; the exception's message has the error's name and text. */
   static final class ErrorReplyException extends IOException {
     private static final long serialVersionUID = 1L;
 
@@ -56,18 +59,18 @@ final class DbusConnection implements AutoCloseable {
   }
 
   /**
-   * What a method answered.
+   * A METHOD_RETURN message.
    *
-   * @param signature the types of its values
-   * @param body the values
+   * @param signature the types of the values
+   * @param body the marshalled values
    */
   private record Reply(String signature, ByteBuffer body) {}
 
   /**
-   * Connects.
+   * Connects, authenticates as this process's user and registers with the bus.
    *
-   * @param socket /run/dbus/system_bus_socket
-   * @throws IOException if nobody listens there or lets us in
+   * @param socket the bus's Unix socket, usually /run/dbus/system_bus_socket
+   * @throws IOException if the bus cannot be reached or refuses the connection
    */
   static DbusConnection connect(Path socket) throws IOException {
     SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
@@ -77,7 +80,7 @@ final class DbusConnection implements AutoCloseable {
       channel.configureBlocking(false);
       channel.register(bus.selector, SelectionKey.OP_READ);
       bus.authenticate();
-      bus.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello");
+      bus.call(BUS_NAME, BUS_PATH, BUS_NAME, "Hello");
       return bus;
     } catch (IOException | RuntimeException e) {
       bus.close();
@@ -94,53 +97,56 @@ final class DbusConnection implements AutoCloseable {
       line.append((char) read(1).get());
     }
     if (!line.toString().startsWith("OK ")) {
-      throw new IOException("the message bus does not let us in: " + line.toString().strip());
+      throw new IOException("the message bus refuses authentication: " + line.toString().strip());
     }
     write(ascii("BEGIN\r\n"));
   }
 
   /**
-   * Whether somebody has the name.
+   * Whether a bus name has an owner, which means that its service is running.
    *
-   * @throws IOException if the bus does not answer
+   * @throws IOException if the bus does not reply
    */
   boolean hasOwner(String name) throws IOException {
-    Reply answer =
-        call(
-            "org.freedesktop.DBus",
-            "/org/freedesktop/DBus",
-            "org.freedesktop.DBus",
-            "NameHasOwner",
-            name);
-    return isTrue(answer);
+    return isTrue(call(BUS_NAME, BUS_PATH, BUS_NAME, "NameHasOwner", name));
   }
 
   /**
    * Calls a method.
    *
-   * @return whether it answered with anything but false
-   * @throws ErrorReplyException if it answered with an error
-   * @throws IOException if it did not answer
+   * @return false if the method returned the boolean false, otherwise true
+   * @throws ErrorReplyException if the method replied with an error
+   * @throws IOException if there was no reply
    */
-  boolean invoke(String name, String path, String type, String method, String... arguments)
+  boolean invoke(
+      String destination,
+      String objectPath,
+      String interfaceName,
+      String method,
+      String... arguments)
       throws IOException {
-    Reply answer = call(name, path, type, method, arguments);
-    return !answer.signature().equals("b") || isTrue(answer);
+    Reply reply = call(destination, objectPath, interfaceName, method, arguments);
+    return !reply.signature().equals("b") || isTrue(reply);
   }
 
-  private static boolean isTrue(Reply answer) {
-    return answer.body().limit() >= 4 && answer.body().getInt(0) != 0;
+  private static boolean isTrue(Reply reply) {
+    return reply.body().limit() >= 4 && reply.body().getInt(0) != 0;
   }
 
-  private Reply call(String name, String path, String type, String method, String... arguments)
+  private Reply call(
+      String destination,
+      String objectPath,
+      String interfaceName,
+      String method,
+      String... arguments)
       throws IOException {
     var body = new Marshaller();
     for (String argument : arguments) {
       body.string(argument);
     }
     var fields = new Marshaller();
-    fields.field(PATH, "o", path).field(INTERFACE, "s", type);
-    fields.field(MEMBER, "s", method).field(DESTINATION, "s", name);
+    fields.field(PATH, "o", objectPath).field(INTERFACE, "s", interfaceName);
+    fields.field(MEMBER, "s", method).field(DESTINATION, "s", destination);
     if (arguments.length > 0) {
       fields.field(SIGNATURE, "g", "s".repeat(arguments.length));
     }
@@ -149,28 +155,28 @@ final class DbusConnection implements AutoCloseable {
     message.uint32(fields.size()).append(fields).align(8).append(body);
     write(message.toBuffer());
     while (true) {
-      Reply answer = receiveReply(method);
-      if (answer != null) {
-        return answer;
+      Reply reply = receiveReply(method);
+      if (reply != null) {
+        return reply;
       }
     }
   }
 
-  /** Receives a message; null if it is not the answer to the last call. */
+  /** Receives a message; returns null if it is not the reply to the last call. */
   private @Nullable Reply receiveReply(String method) throws IOException {
-    ByteBuffer start = read(16);
-    start.order(start.get(0) == 'l' ? ByteOrder.LITTLE_ENDIAN : ByteOrder.BIG_ENDIAN);
-    int type = start.get(1);
-    int bodyLength = start.getInt(4);
-    int fieldsLength = start.getInt(12);
+    ByteBuffer header = read(16);
+    header.order(header.get(0) == 'l' ? ByteOrder.LITTLE_ENDIAN : ByteOrder.BIG_ENDIAN);
+    int type = header.get(1);
+    int bodyLength = header.getInt(4);
+    int fieldsLength = header.getInt(12);
     if (bodyLength < 0
         || fieldsLength < 0
         || bodyLength > MAX_MESSAGE_BYTES
         || fieldsLength > MAX_MESSAGE_BYTES) {
-      throw new IOException("a message of the bus is too long");
+      throw new IOException("a message of the bus is longer than " + MAX_MESSAGE_BYTES + " bytes");
     }
-    ByteBuffer fields = read((fieldsLength + 7) / 8 * 8).order(start.order());
-    ByteBuffer body = read(bodyLength).order(start.order());
+    ByteBuffer fields = read((fieldsLength + 7) / 8 * 8).order(header.order());
+    ByteBuffer body = read(bodyLength).order(header.order());
     fields.limit(fieldsLength);
     try {
       return parseReply(type, fields, body, method);
@@ -190,9 +196,10 @@ final class DbusConnection implements AutoCloseable {
     while (fields.hasRemaining()) {
       fields.position((fields.position() + 7) / 8 * 8);
       int field = fields.get();
-      fields.position(fields.position() + 2); // a signature of one type and its length
+      fields.position(
+          fields.position() + 2); // the length of a signature, and the signature: one type
       char kind = (char) fields.get(fields.position() - 1);
-      fields.get(); // the zero after it
+      fields.get(); // its terminating zero
       switch (kind) {
         case 'g' ->
             signature =
@@ -213,8 +220,8 @@ final class DbusConnection implements AutoCloseable {
       return null;
     }
     if (type == ERROR) {
-      String words = signature.startsWith("s") ? ": " + readString(body, body.getInt()) : "";
-      throw new ErrorReplyException(method + ": " + error + words);
+      String text = signature.startsWith("s") ? ": " + readString(body, body.getInt()) : "";
+      throw new ErrorReplyException(method + ": " + error + text);
     }
     return new Reply(signature, body);
   }
@@ -232,7 +239,7 @@ final class DbusConnection implements AutoCloseable {
 
   private void write(ByteBuffer bytes) throws IOException {
     while (bytes.hasRemaining()) {
-      channel.write(bytes); // so short that the socket takes it at once
+      channel.write(bytes); // does not spin: messages are far smaller than the socket's buffer
     }
   }
 
@@ -244,7 +251,8 @@ final class DbusConnection implements AutoCloseable {
         throw new IOException("the message bus has closed the connection");
       }
       if (count == 0 && selector.select(REPLY_TIMEOUT.toMillis()) == 0) {
-        throw new IOException("the message bus does not answer");
+        throw new IOException(
+            "the message bus does not reply within " + REPLY_TIMEOUT.toSeconds() + " seconds");
       }
       selector.selectedKeys().clear();
     }
@@ -257,7 +265,7 @@ final class DbusConnection implements AutoCloseable {
     channel.close();
   }
 
-  /** Writes values one after the other, each at a multiple of its size. */
+  /** Marshals values in little-endian order, each aligned to its size. */
   private static final class Marshaller {
     private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
 
@@ -300,7 +308,7 @@ final class DbusConnection implements AutoCloseable {
       return bytes(0);
     }
 
-    /** A struct of a byte and a variant. */
+    /** Appends a header field: a struct of a byte and a variant. */
     Marshaller field(int code, String kind, String value) {
       align(8).bytes(code, 1, kind.charAt(0), 0);
       if (!kind.equals("g")) {

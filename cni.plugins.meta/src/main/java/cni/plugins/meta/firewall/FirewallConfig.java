@@ -6,41 +6,41 @@ import cni.api.PluginConfig;
 import cni.netlink.ffm.nftables.IptablesRuleBuilder;
 
 /**
- * The configuration of firewall; keys as for the reference plugin.
+ * The configuration of the firewall plugin; keys as for the reference plugin.
  *
- * @param backend who is told to let the container's packets pass
- * @param adminChain a chain for the administrator's rules, which come before those of containers
+ * @param backend which firewall accepts the container's packets
+ * @param adminChain the chain for the administrator's rules, evaluated before those of containers
  *     ({@code iptablesAdminChainName})
- * @param zone of firewalld ({@code firewalldZone})
- * @param ingress whose connections reach the container ({@code ingressPolicy})
+ * @param zone the zone of firewalld ({@code firewalldZone})
+ * @param ingress which containers may connect to the container ({@code ingressPolicy})
  */
 record FirewallConfig(Backend backend, String adminChain, String zone, IngressPolicy ingress) {
   private static final String DEFAULT_ADMIN_CHAIN = "CNI-ADMIN";
   private static final String DEFAULT_ZONE = "trusted";
 
-  /** What counts if nothing is said. */
+  /** The configuration without any of the keys. */
   static final FirewallConfig DEFAULTS =
       new FirewallConfig(Backend.AUTO, DEFAULT_ADMIN_CHAIN, DEFAULT_ZONE, IngressPolicy.OPEN);
 
-  /** Who decides what passes through the host. */
+  /** The firewall that decides which packets the host forwards. */
   enum Backend {
-    /** firewalld if it runs here, otherwise the chains of both iptables and nftables. */
+    /** firewalld if it is running, otherwise the chains of both iptables and nf_tables. */
     AUTO,
-    /** The {@code FORWARD} chains that iptables keeps. */
+    /** The {@code FORWARD} chains of iptables. */
     IPTABLES,
-    /** Other chains of nf_tables that drop what they do not know. */
+    /** All other chains of nf_tables that forward and drop by default. */
     NFTABLES,
-    /** firewalld. */
+    /** A zone of firewalld. */
     FIREWALLD
   }
 
-  /** Whose connections reach the container. */
+  /** Which containers may connect to the container. */
   enum IngressPolicy {
-    /** Everybody's, as far as the host lets them pass. */
+    /** All, as far as the host forwards their packets. */
     OPEN("open"),
-    /** Not those of containers at other bridges that have this policy or the next. */
+    /** All but containers of other bridges with this policy or {@code isolated}. */
     SAME_BRIDGE("same-bridge"),
-    /** Not those of containers at the same bridge either. */
+    /** As {@code same-bridge}, and not containers of the same bridge either. */
     ISOLATED("isolated");
 
     private final String configValue;
@@ -49,7 +49,7 @@ record FirewallConfig(Backend backend, String adminChain, String zone, IngressPo
       this.configValue = word;
     }
 
-    /** As configurations have it. */
+    /** Returns the value of {@code ingressPolicy}. */
     String configValue() {
       return configValue;
     }
@@ -58,7 +58,7 @@ record FirewallConfig(Backend backend, String adminChain, String zone, IngressPo
   /**
    * Reads a configuration.
    *
-   * @throws CniException code 7 if a value makes no sense
+   * @throws CniException code 7 if a value is invalid
    */
   static FirewallConfig parse(PluginConfig config) throws CniException {
     ConfigObject view = config.view();
@@ -91,7 +91,7 @@ record FirewallConfig(Backend backend, String adminChain, String zone, IngressPo
           "iptablesAdminChainName",
           "must have 1 to "
               + IptablesRuleBuilder.MAX_CHAIN_NAME_LENGTH
-              + " characters, no blank among them, no dash first");
+              + " characters, without white space and quotation marks, and not start with a dash");
     }
     return name;
   }

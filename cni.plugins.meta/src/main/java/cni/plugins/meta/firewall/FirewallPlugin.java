@@ -2,10 +2,10 @@ package cni.plugins.meta.firewall;
 
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
+import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.GcRequest;
-import cni.api.InetAddresses;
 import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.Result;
@@ -32,13 +32,13 @@ import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /**
- * Lets the container's packets pass through a host that drops what it does not know, and keeps
- * containers at different bridges from each other if so configured.
+ * The firewall plugin: accepts the container's forwarded packets on hosts whose rules would drop
+ * them, and isolates containers of different bridges if {@code ingressPolicy} says so.
  */
 public final class FirewallPlugin implements NetworkPlugin {
   private final FirewalldClient firewalld;
 
-  /** The plugin as the runtime makes it. */
+  /** Creates the plugin; called by the ServiceLoader. */
   public FirewallPlugin() {
     this(FirewalldClient.system());
   }
@@ -52,23 +52,25 @@ public final class FirewallPlugin implements NetworkPlugin {
     return "firewall";
   }
 
-  /** {@inheritDoc} Before 0.4.0 there was no CHECK, which the reference plugin takes as a must. */
+  /** {@inheritDoc} Those with CHECK, 0.4.0 and later, as the reference plugin. */
   @Override
   public Set<SpecVersion> versions() {
     return SpecVersion.ALL.stream()
-        .filter(version -> version.compareTo(SpecVersion.V0_4_0) >= 0)
+        .filter(version -> version.atLeast(SpecVersion.V0_4_0))
         .collect(Collectors.toUnmodifiableSet());
   }
 
-  /** Whether firewalld decides. */
+  /**
+   * Whether firewalld manages the host's firewall, so that the container becomes a source there.
+   */
   private boolean usesFirewalld(Backend backend, CallContext context) throws CniException {
     return backend == Backend.FIREWALLD
         || (mayUseFirewalld(backend, context) && firewalld.isRunning());
   }
 
   /**
-   * Whether firewalld, if it is running, decides. It only knows the namespace that it runs in,
-   * which is this process's if it can be reached.
+   * Whether to use firewalld if it is running. It manages only the network namespace that it runs
+   * in; if this process can reach it, that is this process's own.
    */
   private static boolean mayUseFirewalld(Backend backend, CallContext context) {
     return backend == Backend.FIREWALLD
@@ -83,14 +85,14 @@ public final class FirewallPlugin implements NetworkPlugin {
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
       return rollback.guard(
-          "letting packets pass",
+          "accepting forwarded packets",
           () -> {
-            boolean asked = usesFirewalld(config.backend(), request.context());
-            if (asked) {
+            boolean viaFirewalld = usesFirewalld(config.backend(), request.context());
+            if (viaFirewalld) {
               rollback.add(() -> firewalld.removeSources(config.zone(), sources(previous)));
               firewalld.addSources(config.zone(), sources(previous));
             }
-            addRules(host, request, config, isolation, asked);
+            addRules(host, request, config, isolation, viaFirewalld);
             return previous;
           });
     }
@@ -106,7 +108,7 @@ public final class FirewallPlugin implements NetworkPlugin {
           ErrorCode.INVALID_CONFIG,
           "prevResult has no interfaces: ingressPolicy \""
               + config.ingress().configValue()
-              + "\" needs a bridge; put firewall behind the bridge plugin");
+              + "\" needs a bridge; put firewall after the bridge plugin");
     }
     String bridge = previous.interfaces().getFirst().name();
     return Optional.of(new IngressPolicyRules(bridge, config.ingress()));
@@ -117,47 +119,58 @@ public final class FirewallPlugin implements NetworkPlugin {
       AttachmentRequest request,
       FirewallConfig config,
       Optional<IngressPolicyRules> isolation,
-      boolean asked)
+      boolean viaFirewalld)
       throws CniException, IOException {
     ForwardAcceptRules rules = rules(request, config);
     try {
-      Backend backend = config.backend();
-      host.nftables()
-          .update(there -> planAdd(new RulesetReconciler(there), rules, isolation, backend, asked));
+      addRules(host, rules, isolation, config.backend(), viaFirewalld);
     } catch (NetlinkException e) {
-      // A kernel without the matches of iptables cannot have iptables either.
-      boolean unable = e.is(Errno.ENOENT) || e.is(Errno.EOPNOTSUPP);
-      if (config.backend() != Backend.AUTO || !unable) {
+      // A kernel without the matches of iptables has no rules of iptables to complement either.
+      boolean lacksIptables = e.is(Errno.ENOENT) || e.is(Errno.EOPNOTSUPP);
+      if (config.backend() != Backend.AUTO || !lacksIptables) {
         throw e;
       }
-      host.nftables()
-          .update(
-              there ->
-                  planAdd(new RulesetReconciler(there), rules, isolation, Backend.NFTABLES, asked));
+      addRules(host, rules, isolation, Backend.NFTABLES, viaFirewalld);
     }
   }
 
-  private static Transaction planAdd(
-      RulesetReconciler change,
+  private static void addRules(
+      NetNsSession host,
       ForwardAcceptRules rules,
       Optional<IngressPolicyRules> isolation,
       Backend backend,
-      boolean asked)
+      boolean viaFirewalld)
+      throws CniException, IOException {
+    host.nftables()
+        .update(
+            nftables ->
+                planAdd(new RulesetReconciler(nftables), rules, isolation, backend, viaFirewalld));
+  }
+
+  private static Transaction planAdd(
+      RulesetReconciler reconciler,
+      ForwardAcceptRules rules,
+      Optional<IngressPolicyRules> isolation,
+      Backend backend,
+      boolean viaFirewalld)
       throws IOException {
-    if (!asked) {
-      for (var chain : rules.chains(change, backend)) {
-        rules.add(change, chain);
+    if (!viaFirewalld) {
+      for (ForwardChain chain : rules.chains(reconciler, backend)) {
+        rules.add(reconciler, chain);
       }
     }
     if (isolation.isPresent()) {
       for (TableFamily family : isolationFamilies(rules, backend)) {
-        isolation.get().add(change, IngressPolicyRules.baseChain(family));
+        isolation.get().add(reconciler, IngressPolicyRules.baseChain(family));
       }
     }
-    return change.transaction();
+    return reconciler.transaction();
   }
 
-  /** Isolation has no place in firewalld; as the reference does it, iptables' chains have it. */
+  /**
+   * Returns the families of the tables that hold the isolation rules. firewalld cannot express
+   * them: with it they are in the tables of iptables, as the reference plugin does.
+   */
   private static List<TableFamily> isolationFamilies(ForwardAcceptRules rules, Backend backend) {
     if (backend == Backend.NFTABLES) {
       return List.of(TableFamily.INET);
@@ -179,10 +192,11 @@ public final class FirewallPlugin implements NetworkPlugin {
     return new ForwardAcceptRules(addresses, owner, config.adminChain());
   }
 
+  /** Returns the container's addresses as the sources of a firewalld zone: {@code 10.1.0.2/32}. */
   private static List<String> sources(Result previous) {
     return previous.ips().stream()
         .map(ip -> ip.address().address())
-        .map(address -> InetAddresses.format(address) + "/" + InetAddresses.bits(address))
+        .map(address -> Cidr.ofHost(address).toString())
         .toList();
   }
 
@@ -193,28 +207,28 @@ public final class FirewallPlugin implements NetworkPlugin {
     Optional<IngressPolicyRules> isolation = isolation(config, previous);
     ForwardAcceptRules rules = rules(request, config);
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      var there = new RulesetReconciler(host.nftables());
-      List<InstalledRule> wanted = new ArrayList<>();
+      var reconciler = new RulesetReconciler(host.nftables());
+      List<InstalledRule> expected = new ArrayList<>();
       if (usesFirewalld(config.backend(), request.context())) {
         firewalld.requireSources(config.zone(), sources(previous));
       } else {
-        for (ForwardChain chain : rules.chains(there, config.backend())) {
-          wanted.addAll(rules.expectedRules(chain));
+        for (ForwardChain chain : rules.chains(reconciler, config.backend())) {
+          expected.addAll(rules.expectedRules(chain));
         }
       }
       if (isolation.isPresent()) {
         for (TableFamily family : isolationFamilies(rules, config.backend())) {
-          wanted.addAll(isolation.get().expectedRules(IngressPolicyRules.baseChain(family)));
+          expected.addAll(isolation.get().expectedRules(IngressPolicyRules.baseChain(family)));
         }
       }
       AttachmentCheck.requireNoneMissing(
-          there.findMissing(wanted), "packets of " + sources(previous) + " may not pass");
+          reconciler.findMissing(expected), "packets of " + sources(previous) + " may be dropped");
     } catch (IOException e) {
-      throw NetNsSession.failure("checking what lets packets pass", e);
+      throw NetNsSession.failure("checking the firewall rules", e);
     }
   }
 
-  /** {@inheritDoc} By a configuration that makes no sense as well. */
+  /** {@inheritDoc} An invalid configuration is replaced by the defaults. */
   @Override
   public void delete(AttachmentRequest request) throws CniException {
     FirewallConfig config;
@@ -226,7 +240,7 @@ public final class FirewallPlugin implements NetworkPlugin {
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
       remove(host, request, config);
     } catch (IOException e) {
-      throw NetNsSession.failure("removing what lets packets pass", e);
+      throw NetNsSession.failure("removing the firewall rules", e);
     }
   }
 
@@ -241,24 +255,24 @@ public final class FirewallPlugin implements NetworkPlugin {
     }
     host.nftables()
         .update(
-            there -> {
-              var change = new RulesetReconciler(there);
-              rules.delete(change);
-              return change.transaction();
+            nftables -> {
+              var reconciler = new RulesetReconciler(nftables);
+              rules.delete(reconciler);
+              return reconciler.transaction();
             });
     rules.deleteLegacy(host);
   }
 
   @Override
   public void gc(GcRequest request) throws CniException {
-    Predicate<String> stale = RuleOwner.stale(request.config().network(), request.valid());
+    Predicate<String> isStale = RuleOwner.stale(request.config().network(), request.valid());
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
       host.nftables()
           .update(
-              there -> {
-                var change = new RulesetReconciler(there);
-                ForwardAcceptRules.deleteStale(change, stale);
-                return change.transaction();
+              nftables -> {
+                var reconciler = new RulesetReconciler(nftables);
+                ForwardAcceptRules.deleteStale(reconciler, isStale);
+                return reconciler.transaction();
               });
     } catch (IOException e) {
       throw NetNsSession.failure("removing stale rules", e);

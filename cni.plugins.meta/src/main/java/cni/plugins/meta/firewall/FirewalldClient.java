@@ -12,10 +12,10 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * firewalld, which lets pass what comes from the sources of a zone such as {@code trusted}; as the
- * reference plugin's firewalld backend.
+ * A client of firewalld's D-Bus interface. Packets from the sources of a zone such as {@code
+ * trusted} are accepted; the calls are those of the reference plugin's firewalld backend.
  *
- * @param socket that of the system's message bus
+ * @param socket the Unix socket of the system bus
  */
 record FirewalldClient(Path socket) {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
@@ -27,9 +27,9 @@ record FirewalldClient(Path socket) {
   private static final String UNIX_PREFIX = "unix:path=";
   private static final String ALREADY_SET_ERROR = "ZONE_ALREADY_SET";
 
-  /** That of this system. */
+  /** Returns the client for this system's bus, or that of DBUS_SYSTEM_BUS_ADDRESS. */
   static FirewalldClient system() {
-    // Addresses of other kinds than this are for other machines.
+    // Other transports lead to other machines, whose firewalls are of no concern here.
     String address = String.valueOf(System.getenv("DBUS_SYSTEM_BUS_ADDRESS"));
     return new FirewalldClient(
         Path.of(
@@ -39,9 +39,9 @@ record FirewalldClient(Path socket) {
   }
 
   /**
-   * Whether it runs.
+   * Whether firewalld is running.
    *
-   * @throws CniException code 999 if there is a message bus that does not tell
+   * @throws CniException code 999 if a message bus is running that does not reply
    */
   boolean isRunning() throws CniException {
     if (!Files.exists(socket)) {
@@ -50,28 +50,28 @@ record FirewalldClient(Path socket) {
     try (DbusConnection bus = DbusConnection.connect(socket)) {
       return bus.hasOwner(BUS_NAME);
     } catch (ConnectException | NoSuchFileException e) {
-      return false; // nobody listens there any more
+      return false; // the socket of a bus that has stopped
     } catch (IOException e) {
-      throw failure("asking whether it runs", e);
+      throw failure("looking up its bus name", e);
     }
   }
 
   /**
-   * Requires that it runs.
+   * Requires that firewalld is running.
    *
-   * @throws CniException code 50 if it does not
+   * @throws CniException code 50 if it is not
    */
   void requireRunning() throws CniException {
     if (!isRunning()) {
       throw new CniException(
           ErrorCode.NOT_AVAILABLE,
-          "firewalld does not run, or cannot be reached by "
+          "firewalld is not running, or cannot be reached by "
               + socket
-              + "; start it, or leave \"backend\" out");
+              + "; start it, or remove \"backend\" from the configuration");
     }
   }
 
-  /** Adds sources to a zone, each a network; those that it has are left. */
+  /** Adds sources to a zone, each a network in CIDR notation. Existing sources are no error. */
   void addSources(String zone, List<String> sources) throws CniException {
     try (DbusConnection bus = DbusConnection.connect(socket)) {
       for (String source : sources) {
@@ -88,15 +88,15 @@ record FirewalldClient(Path socket) {
     }
   }
 
-  /** Removes sources from a zone, as far as it has them. */
+  /** Removes sources from a zone. Missing sources are no error. */
   void removeSources(String zone, List<String> sources) throws CniException {
     try (DbusConnection bus = DbusConnection.connect(socket)) {
       for (String source : sources) {
         try {
           bus.invoke(BUS_NAME, OBJECT_PATH, ZONE_INTERFACE, "removeSource", zone, source);
         } catch (DbusConnection.ErrorReplyException e) {
-          LOG.get()
-              .log(System.Logger.Level.DEBUG, "nothing to remove", e); // not there, or no such zone
+          // The zone does not have the source, or does not exist.
+          LOG.get().log(System.Logger.Level.DEBUG, "nothing to remove", e);
         }
       }
     } catch (IOException e) {
@@ -104,17 +104,21 @@ record FirewalldClient(Path socket) {
     }
   }
 
-  /** Requires that a zone has sources. */
+  /**
+   * Requires that a zone has sources.
+   *
+   * @throws CniException naming the first that is missing
+   */
   void requireSources(String zone, List<String> sources) throws CniException {
     try (DbusConnection bus = DbusConnection.connect(socket)) {
       for (String source : sources) {
         if (!bus.invoke(BUS_NAME, OBJECT_PATH, ZONE_INTERFACE, "querySource", zone, source)) {
           throw AttachmentCheck.mismatch(
-              "zone %s of firewalld does not have source %s".formatted(zone, source));
+              "source %2$s is missing from zone %1$s of firewalld".formatted(zone, source));
         }
       }
     } catch (IOException e) {
-      throw failure("asking for " + sources + " in zone " + zone, e);
+      throw failure("querying " + sources + " in zone " + zone, e);
     }
   }
 

@@ -1,6 +1,6 @@
 package cni.plugins.meta.firewall;
 
-import cni.api.InetAddresses;
+import cni.api.Cidr;
 import cni.netlink.ffm.nftables.Chain;
 import cni.netlink.ffm.nftables.Expression.Verdict;
 import cni.netlink.ffm.nftables.InstalledChain;
@@ -16,30 +16,31 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.BiPredicate;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /**
- * The rules that let an attachment's packets pass through the host: what it sends, and what answers
- * that. They are in the chain {@code CNI-FORWARD}, to which the deciding chain goes first, after
- * those of a chain that is the administrator's; names and rules are the reference plugin's.
+ * The rules that accept an attachment's forwarded packets: everything from its addresses, and
+ * replies to them. They are in the chain {@code CNI-FORWARD}, to which the base chain jumps first,
+ * after a jump to the administrator's chain. Names and rules are those of the reference plugin.
  *
- * @param addresses those of the attachment
- * @param owner the attachment
- * @param adminChain the administrator's chain
+ * @param addresses the attachment's addresses
+ * @param owner the attachment, written into the user data of its rules
+ * @param adminChain the name of the administrator's chain
  */
 record ForwardAcceptRules(List<InetAddress> addresses, String owner, String adminChain) {
   private static final String FORWARD_CHAIN = "CNI-FORWARD";
   private static final String COMMENT = "CNI firewall plugin rules";
   private static final String ADMIN_COMMENT = "CNI firewall plugin admin overrides";
 
-  /** Takes a copy of the list. */
+  /** Copies the list. */
   ForwardAcceptRules {
     addresses = List.copyOf(addresses);
   }
 
-  /** The deciding chains that the attachment's packets come through. */
-  List<ForwardChain> chains(RulesetReconciler change, FirewallConfig.Backend backend)
+  /** Returns the base chains that the attachment's packets pass and that the backend covers. */
+  List<ForwardChain> chains(RulesetReconciler reconciler, FirewallConfig.Backend backend)
       throws IOException {
     List<ForwardChain> chains = new ArrayList<>();
     if (backend != FirewallConfig.Backend.NFTABLES) {
@@ -47,40 +48,41 @@ record ForwardAcceptRules(List<InetAddress> addresses, String owner, String admi
       chains.add(ForwardChain.ofIptables(TableFamily.IP6));
     }
     if (backend != FirewallConfig.Backend.IPTABLES) {
-      chains.addAll(ForwardChain.findDropping(change));
+      chains.addAll(ForwardChain.findDropping(reconciler));
     }
     chains.removeIf(chain -> addresses.stream().noneMatch(chain::carries));
     return chains;
   }
 
-  /** Adds what is missing. */
-  void add(RulesetReconciler change, ForwardChain forward) throws IOException {
-    Chain own = forward.sibling(FORWARD_CHAIN);
+  /** Adds the chains, jumps and rules that are missing. */
+  void add(RulesetReconciler reconciler, ForwardChain forward) throws IOException {
+    Chain forwardChain = forward.sibling(FORWARD_CHAIN);
     Chain admin = forward.sibling(adminChain);
-    change.ensure(own).ensure(admin).ensure(forward.chain());
-    change.insert(forward.chain(), jumpToForward(forward));
-    change.insert(own, jumpToAdmin(forward));
+    reconciler.ensure(forwardChain).ensure(admin).ensure(forward.chain());
+    reconciler.insert(forward.chain(), jumpToForward(forward));
+    reconciler.insert(forwardChain, jumpToAdmin(forward));
     for (Rule rule : acceptRules(forward)) {
-      replaceAccept(change, own, rule.withOwner(owner));
+      replaceAccept(reconciler, forwardChain, rule.withOwner(owner));
     }
   }
 
   /**
-   * Adds a rule in place of any for the same address: that has been another attachment's, and would
-   * go when what is left of it is removed.
+   * Adds an accept rule unless it is installed, and deletes those of other attachments for the same
+   * address. Such a rule belongs to a former holder of the address: it would accept the packets as
+   * well, but only until the former holder is garbage-collected.
    */
-  private static void replaceAccept(RulesetReconciler change, Chain own, Rule wanted)
+  private static void replaceAccept(RulesetReconciler reconciler, Chain forwardChain, Rule rule)
       throws IOException {
-    boolean there = false;
-    for (InstalledRule rule : change.rules(own)) {
-      if (rule.rule().equals(wanted)) {
-        there = true;
-      } else if (rule.rule().isEquivalentTo(wanted)) {
-        change.delete(rule);
+    boolean isInstalled = false;
+    for (InstalledRule installed : reconciler.rules(forwardChain)) {
+      if (installed.rule().equals(rule)) {
+        isInstalled = true;
+      } else if (installed.rule().isEquivalentTo(rule)) {
+        reconciler.delete(installed);
       }
     }
-    if (!there) {
-      change.transaction().append(own, wanted);
+    if (!isInstalled) {
+      reconciler.transaction().append(forwardChain, rule);
     }
   }
 
@@ -103,36 +105,36 @@ record ForwardAcceptRules(List<InetAddress> addresses, String owner, String admi
     return rules;
   }
 
-  /** The rules that there should be. */
+  /** Returns the rules that CHECK requires in a base chain and its chain CNI-FORWARD. */
   List<InstalledRule> expectedRules(ForwardChain forward) {
-    Chain own = forward.sibling(FORWARD_CHAIN);
-    List<InstalledRule> wanted = new ArrayList<>();
-    wanted.add(new InstalledRule(forward.chain(), 0, jumpToForward(forward)));
-    wanted.add(new InstalledRule(own, 0, jumpToAdmin(forward)));
-    acceptRules(forward).forEach(rule -> wanted.add(new InstalledRule(own, 0, rule)));
-    return wanted;
+    Chain forwardChain = forward.sibling(FORWARD_CHAIN);
+    List<InstalledRule> expected = new ArrayList<>();
+    expected.add(new InstalledRule(forward.chain(), 0, jumpToForward(forward)));
+    expected.add(new InstalledRule(forwardChain, 0, jumpToAdmin(forward)));
+    acceptRules(forward).forEach(rule -> expected.add(new InstalledRule(forwardChain, 0, rule)));
+    return expected;
   }
 
   /**
-   * Removes the attachment's rules, wherever they are. The reference writes no owner on them; those
-   * are known by their address.
+   * Removes the attachment's rules from all tables. Rules of the reference plugin have no owner and
+   * are recognized by their address.
    */
-  void delete(RulesetReconciler change) throws IOException {
+  void delete(RulesetReconciler reconciler) throws IOException {
     deleteIf(
-        change,
+        reconciler,
         (forward, rule) -> {
-          Optional<String> itsOwner = rule.userdata().owner();
-          return itsOwner.isPresent()
-              ? itsOwner.get().equals(owner)
+          Optional<String> ruleOwner = rule.userdata().owner();
+          return ruleOwner.isPresent()
+              ? ruleOwner.get().equals(owner)
               : acceptRules(forward).stream().anyMatch(rule::isEquivalentTo);
         });
   }
 
-  /** Removes the attachment's rules from the tables of the legacy variant of iptables. */
+  /** Removes the attachment's rules from the tables of iptables-legacy. */
   void deleteLegacy(NetNsSession host) throws IOException {
-    Set<String> nets =
+    Set<String> networks =
         addresses.stream()
-            .map(address -> InetAddresses.format(address) + "/" + InetAddresses.bits(address))
+            .map(address -> Cidr.ofHost(address).toString())
             .collect(Collectors.toUnmodifiableSet());
     LegacyIptables.SYSTEM.removeRules(
         host,
@@ -140,30 +142,31 @@ record ForwardAcceptRules(List<InetAddress> addresses, String owner, String admi
         rule ->
             rule.chain().equals(FORWARD_CHAIN)
                 && rule.target().filter("ACCEPT"::equals).isPresent()
-                && rule.value("-s").or(() -> rule.value("-d")).filter(nets::contains).isPresent());
+                && rule.value("-s")
+                    .or(() -> rule.value("-d"))
+                    .filter(networks::contains)
+                    .isPresent());
   }
 
-  /** Removes the rules of attachments that are not valid. */
-  static void deleteStale(RulesetReconciler change, Predicate<String> stale) throws IOException {
-    deleteIf(change, (forward, rule) -> rule.userdata().owner().filter(stale).isPresent());
+  /** Removes the rules of all attachments that a predicate for owners selects. */
+  static void deleteStale(RulesetReconciler reconciler, Predicate<String> isStale)
+      throws IOException {
+    deleteIf(reconciler, (forward, rule) -> rule.userdata().owner().filter(isStale).isPresent());
   }
 
-  private interface RuleFilter {
-    boolean holds(ForwardChain forward, Rule rule);
-  }
-
-  private static void deleteIf(RulesetReconciler change, RuleFilter condition) throws IOException {
-    for (InstalledChain listed : change.chains()) {
-      Chain chain = listed.chain();
+  private static void deleteIf(RulesetReconciler reconciler, BiPredicate<ForwardChain, Rule> filter)
+      throws IOException {
+    for (InstalledChain installed : reconciler.chains()) {
+      Chain chain = installed.chain();
       if (!chain.name().equals(FORWARD_CHAIN)) {
         continue;
       }
-      boolean iptables =
+      boolean isIptables =
           chain.table().equals(ForwardChain.ofIptables(chain.family()).chain().table());
-      var forward = new ForwardChain(chain, iptables);
-      for (InstalledRule rule : change.rules(chain)) {
-        if (condition.holds(forward, rule.rule())) {
-          change.delete(rule);
+      var forward = new ForwardChain(chain, isIptables);
+      for (InstalledRule rule : reconciler.rules(chain)) {
+        if (filter.test(forward, rule.rule())) {
+          reconciler.delete(rule);
         }
       }
     }

@@ -1,5 +1,8 @@
 package cni.plugins.meta.firewall;
 
+import static cni.netlink.ffm.nftables.Expression.Compare.EQUAL;
+
+import cni.api.InetAddresses;
 import cni.netlink.ffm.nftables.Chain;
 import cni.netlink.ffm.nftables.Expression;
 import cni.netlink.ffm.nftables.Expression.Connection;
@@ -14,54 +17,53 @@ import cni.netlink.ffm.nftables.RulesetReconciler;
 import cni.netlink.ffm.nftables.Table;
 import cni.netlink.ffm.nftables.TableFamily;
 import java.io.IOException;
-import java.net.Inet4Address;
 import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 
 /**
- * A chain that decides what passes through the host, and how rules in it are written: as those of
- * iptables, which reads and changes them, or as those of nft.
+ * A base chain that filters forwarded packets, and the form of rules in it: as iptables-nft writes
+ * them, which {@code iptables} lists and changes, or as nft writes them.
  *
  * @param chain the chain
- * @param isIptables whether it is one that iptables keeps
+ * @param isIptables whether it belongs to iptables
  */
 record ForwardChain(Chain chain, boolean isIptables) {
   private static final int ESTABLISHED = Connection.ESTABLISHED | Connection.RELATED;
 
-  /** That of iptables for a family; the chain need not exist yet. */
+  /** Returns the FORWARD chain of iptables for a family; it need not exist yet. */
   static ForwardChain ofIptables(TableFamily family) {
     return new ForwardChain(new Table(family, "filter").chain("FORWARD"), true);
   }
 
   /**
-   * Those of others that drop what no rule of theirs accepts. Neither iptables' are among them nor
-   * firewalld's, which wants to be asked.
+   * Finds the other chains that drop packets which none of their rules accepts. The chains of
+   * iptables are not among them, nor those of firewalld, which are changed over D-Bus only.
    */
-  static List<ForwardChain> findDropping(RulesetReconciler change) throws IOException {
+  static List<ForwardChain> findDropping(RulesetReconciler reconciler) throws IOException {
     List<ForwardChain> chains = new ArrayList<>();
-    for (InstalledChain listed : change.chains()) {
-      Chain chain = listed.chain();
-      boolean forward =
-          listed
+    for (InstalledChain installed : reconciler.chains()) {
+      Chain chain = installed.chain();
+      boolean forwards =
+          installed
               .hook()
               .filter(hook -> hook.point() == Hook.FORWARD && hook.type().equals("filter"))
               .isPresent();
-      if (forward
+      if (forwards
           && Set.of(TableFamily.INET, TableFamily.IP, TableFamily.IP6).contains(chain.family())
           && !chain.equals(ofIptables(chain.family()).chain())
           && !chain.table().name().equals("firewalld")
           && !chain.table().equals(IngressPolicyRules.NFTABLES_TABLE)
-          && change.isUsable(chain.table())
-          && (listed.dropsByDefault() || endsWithDropAll(change.rules(chain)))) {
+          && reconciler.isUsable(chain.table())
+          && (installed.dropsByDefault() || endsWithDropAll(reconciler.rules(chain)))) {
         chains.add(new ForwardChain(chain, false));
       }
     }
     return chains;
   }
 
-  /** Whether the last rule drops or rejects everything that gets there. */
+  /** Whether the last rule drops or rejects every packet that reaches it. */
   private static boolean endsWithDropAll(List<InstalledRule> rules) {
     if (rules.isEmpty()) {
       return false;
@@ -80,48 +82,47 @@ record ForwardChain(Chain chain, boolean isIptables) {
     return expression.equals(Verdict.DROP) || expression instanceof Expression.Reject;
   }
 
-  /** Whether packets of the address come through here. */
+  /** Whether packets of the address pass this chain. */
   boolean carries(InetAddress address) {
-    TableFamily own = address instanceof Inet4Address ? TableFamily.IP : TableFamily.IP6;
-    return chain.family() == TableFamily.INET || chain.family() == own;
+    return chain.family() == TableFamily.INET || chain.family() == TableFamily.of(address);
   }
 
-  /** Another chain of the same table. */
+  /** Returns another chain of the same table. */
   Chain sibling(String name) {
     return chain.table().chain(name);
   }
 
-  /** The rule that every packet obeys. */
+  /** Returns a rule that matches every packet. */
   Rule unconditionalRule(String comment, Verdict verdict) {
     return isIptables
         ? IptablesRuleBuilder.forFamily(chain.family()).comment(comment).verdict(verdict)
         : RuleBuilder.forFamily(chain.family()).append(verdict).build().withComment(comment);
   }
 
-  /** The rule that lets answers to the address pass. */
+  /** Returns the rule that accepts replies to the address. */
   Rule acceptRepliesTo(InetAddress address) {
-    int bits = 8 * address.getAddress().length;
+    int bits = InetAddresses.bits(address);
     return isIptables
         ? IptablesRuleBuilder.forFamily(chain.family())
-            .destination(Expression.Compare.EQUAL, address, bits)
+            .destination(EQUAL, address, bits)
             .connectionState(ESTABLISHED)
             .verdict(Verdict.ACCEPT)
         : RuleBuilder.forFamily(chain.family())
-            .destination(Expression.Compare.EQUAL, address, bits)
+            .destination(EQUAL, address, bits)
             .connectionState(ESTABLISHED)
             .append(Verdict.ACCEPT)
             .build();
   }
 
-  /** The rule that lets everything from the address pass. */
+  /** Returns the rule that accepts everything from the address. */
   Rule acceptFrom(InetAddress address) {
-    int bits = 8 * address.getAddress().length;
+    int bits = InetAddresses.bits(address);
     return isIptables
         ? IptablesRuleBuilder.forFamily(chain.family())
-            .source(Expression.Compare.EQUAL, address, bits)
+            .source(EQUAL, address, bits)
             .verdict(Verdict.ACCEPT)
         : RuleBuilder.forFamily(chain.family())
-            .source(Expression.Compare.EQUAL, address, bits)
+            .source(EQUAL, address, bits)
             .append(Verdict.ACCEPT)
             .build();
   }

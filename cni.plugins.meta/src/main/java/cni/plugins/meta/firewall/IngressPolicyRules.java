@@ -18,16 +18,17 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Keeps the containers at a bridge from those at other bridges, and if so wanted from each other
- * ({@code ingressPolicy}). In the first of two chains a packet that leaves one such bridge is
- * found, in the second that it is about to enter another. The rules are the bridge's, which others
- * use as well, and stay when a container goes; names and rules are the reference plugin's.
+ * The rules that isolate the containers of a bridge from those of other bridges, and with {@code
+ * isolated} from each other ({@code ingressPolicy}). The first of two chains matches packets that
+ * leave the bridge, the second drops those of them that are about to enter another bridge with a
+ * policy. The rules are shared by all containers of the bridge and stay when one is deleted. Names
+ * and rules are those of the reference plugin.
  *
- * @param bridge the bridge
- * @param policy same-bridge or isolated
+ * @param bridge the name of the bridge
+ * @param policy {@code SAME_BRIDGE} or {@code ISOLATED}
  */
 record IngressPolicyRules(String bridge, FirewallConfig.IngressPolicy policy) {
-  /** Where the chains are if iptables is not to be used. */
+  /** The table of the chains with the nftables backend. */
   static final Table NFTABLES_TABLE = new Table(TableFamily.INET, "cni_firewall");
 
   private static final String STAGE_1 = "CNI-ISOLATION-STAGE-1";
@@ -35,28 +36,28 @@ record IngressPolicyRules(String bridge, FirewallConfig.IngressPolicy policy) {
   private static final String SHARED_COMMENT =
       "CNI firewall plugin rules (ingressPolicy: same-bridge|isolated)";
 
-  /** A rule and whether it belongs at the beginning of its chain. */
+  /** A rule, and whether it is inserted at the start of its chain or appended. */
   private record PlacedRule(Chain chain, Rule rule, boolean atStart) {}
 
-  /** The deciding chain in a family's table of iptables, or in the own table. */
+  /** Returns the base chain: that of iptables for IP and IP6, that of the own table for INET. */
   static ForwardChain baseChain(TableFamily family) {
     return family == TableFamily.INET
         ? new ForwardChain(NFTABLES_TABLE.chain("forward"), false)
         : ForwardChain.ofIptables(family);
   }
 
-  /** Adds what is missing. */
-  void add(RulesetReconciler change, ForwardChain forward) throws IOException {
-    if (!forward.isIptables() && !change.has(forward.chain())) {
-      change.transaction().add(NFTABLES_TABLE).add(forward.chain(), Hook.FILTER_FORWARD);
+  /** Adds the chains and rules that are missing. */
+  void add(RulesetReconciler reconciler, ForwardChain forward) throws IOException {
+    if (!forward.isIptables() && !reconciler.has(forward.chain())) {
+      reconciler.transaction().add(NFTABLES_TABLE).add(forward.chain(), Hook.FILTER_FORWARD);
     }
-    change.ensure(forward.sibling(STAGE_1)).ensure(forward.sibling(STAGE_2));
-    change.ensure(forward.chain());
+    reconciler.ensure(forward.sibling(STAGE_1)).ensure(forward.sibling(STAGE_2));
+    reconciler.ensure(forward.chain());
     for (PlacedRule placed : rules(forward)) {
       if (placed.atStart()) {
-        change.insert(placed.chain(), placed.rule());
+        reconciler.insert(placed.chain(), placed.rule());
       } else {
-        change.append(placed.chain(), placed.rule());
+        reconciler.append(placed.chain(), placed.rule());
       }
     }
   }
@@ -66,24 +67,27 @@ record IngressPolicyRules(String bridge, FirewallConfig.IngressPolicy policy) {
     Chain stage2 = forward.sibling(STAGE_2);
     String comment = "CNI firewall plugin rules (ingressPolicy: " + policy.configValue() + ")";
     List<PlacedRule> rules = new ArrayList<>();
-    Rule enter = forward.unconditionalRule(SHARED_COMMENT, Verdict.jump(STAGE_1));
-    rules.add(new PlacedRule(forward.chain(), enter, true));
-    Rule leaves = bridgeMatch(forward, true, NOT_EQUAL, comment, Verdict.jump(STAGE_2));
-    rules.add(new PlacedRule(stage1, leaves, true));
+    Rule jumpToStage1 = forward.unconditionalRule(SHARED_COMMENT, Verdict.jump(STAGE_1));
+    rules.add(new PlacedRule(forward.chain(), jumpToStage1, true));
+    Rule leavesBridge = bridgeRule(forward, true, NOT_EQUAL, comment, Verdict.jump(STAGE_2));
+    rules.add(new PlacedRule(stage1, leavesBridge, true));
     if (policy == FirewallConfig.IngressPolicy.ISOLATED) {
-      Rule stays = bridgeMatch(forward, true, EQUAL, comment, Verdict.DROP);
-      rules.add(new PlacedRule(stage1, stays, true));
+      Rule staysInBridge = bridgeRule(forward, true, EQUAL, comment, Verdict.DROP);
+      rules.add(new PlacedRule(stage1, staysInBridge, true));
     }
-    Rule back = forward.unconditionalRule(SHARED_COMMENT, Verdict.RETURN);
-    rules.add(new PlacedRule(stage1, back, false));
-    Rule enters = bridgeMatch(forward, false, EQUAL, SHARED_COMMENT, Verdict.DROP);
-    rules.add(new PlacedRule(stage2, enters, true));
-    rules.add(new PlacedRule(stage2, back, false));
+    Rule returnToCaller = forward.unconditionalRule(SHARED_COMMENT, Verdict.RETURN);
+    rules.add(new PlacedRule(stage1, returnToCaller, false));
+    Rule entersBridge = bridgeRule(forward, false, EQUAL, SHARED_COMMENT, Verdict.DROP);
+    rules.add(new PlacedRule(stage2, entersBridge, true));
+    rules.add(new PlacedRule(stage2, returnToCaller, false));
     return rules;
   }
 
-  /** Packets that come in by the bridge, if that is asked, and leave by it or not. */
-  private Rule bridgeMatch(
+  /**
+   * Returns a rule for packets that are forwarded to the bridge (or, with NOT_EQUAL, elsewhere)
+   * and, if {@code fromBridge}, were received from it.
+   */
+  private Rule bridgeRule(
       ForwardChain forward, boolean fromBridge, int operator, String comment, Verdict verdict) {
     TableFamily family = forward.chain().family();
     if (forward.isIptables()) {
@@ -100,7 +104,7 @@ record IngressPolicyRules(String bridge, FirewallConfig.IngressPolicy policy) {
     return rule.outputInterface(operator, bridge).append(verdict).build().withComment(comment);
   }
 
-  /** The rules that there should be. */
+  /** Returns the rules that CHECK requires. */
   List<InstalledRule> expectedRules(ForwardChain forward) {
     return rules(forward).stream()
         .map(placed -> new InstalledRule(placed.chain(), 0, placed.rule()))

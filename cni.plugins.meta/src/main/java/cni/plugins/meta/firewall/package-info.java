@@ -1,4 +1,4 @@
-/** The firewall plugin: accepts forwarded packets of containers. */
+/** The firewall plugin: accepts forwarded packets of containers and isolates bridges. */
 @NullMarked
 package cni.plugins.meta.firewall;
 

@@ -1,6 +1,7 @@
 package cni.plugins.meta.portmap;
 
 import cni.api.Result;
+import cni.netlink.ffm.file.Sysctl;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkConstants;
 import cni.netlink.ffm.route.LinkRequests;
@@ -10,15 +11,15 @@ import java.nio.file.NoSuchFileException;
 import java.util.Optional;
 
 /**
- * Lets a container reach itself by a port of the host. Usually the host routes such packets back to
- * the bridge. But where bridged packets pass the address translation (br_netfilter), the bridge
- * itself finds the container as their destination, and would have to send them out by the port that
- * they came in by.
+ * Hairpin mode of a container's bridge port, which lets the container reach itself by a mapped port
+ * of the host. Usually the host routes such packets back to the bridge. Where br_netfilter passes
+ * bridged packets through NAT, the bridge itself sees the container as their new destination, and
+ * without hairpin mode does not send a packet out by the port that it came in by.
  */
 final class HairpinMode {
   private HairpinMode() {}
 
-  /** Changes the container's port of a bridge, if the host is such a one. */
+  /** Enables hairpin mode on the container's bridge port, if br_netfilter is active. */
   static void enable(NetNsSession host, Result previous) throws IOException {
     if (!isBridgeNetfilterOn(host)) {
       return;
@@ -30,7 +31,7 @@ final class HairpinMode {
         continue;
       }
       Optional<Link> bridge = host.rtnetlink().link(port.get().master());
-      // A promiscuous bridge takes them itself; with both it would send them twice.
+      // A promiscuous bridge receives such packets itself; with both they would be delivered twice.
       if (bridge.filter(HairpinMode::isNonPromiscuousBridge).isPresent()) {
         host.rtnetlink().execute(LinkRequests.setHairpin(port.get().index()));
       }
@@ -42,17 +43,17 @@ final class HairpinMode {
   }
 
   private static boolean isBridgeNetfilterOn(NetNsSession host) throws IOException {
-    boolean[] on = {false};
-    host.runSysctl(
-        sysctl -> {
-          for (String family : new String[] {"iptables", "ip6tables"}) {
-            try {
-              on[0] |= sysctl.get("net/bridge/bridge-nf-call-" + family).equals("1");
-            } catch (NoSuchFileException e) {
-              return; // there is no br_netfilter
-            }
-          }
-        });
-    return on[0];
+    try {
+      return host.<Boolean, IOException>callInside(
+          () ->
+              isOn("net/bridge/bridge-nf-call-iptables")
+                  || isOn("net/bridge/bridge-nf-call-ip6tables"));
+    } catch (NoSuchFileException e) {
+      return false; // br_netfilter is not loaded
+    }
+  }
+
+  private static boolean isOn(String key) throws IOException {
+    return Sysctl.KERNEL.get(key).equals("1");
   }
 }

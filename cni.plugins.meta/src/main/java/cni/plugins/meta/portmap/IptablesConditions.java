@@ -12,16 +12,16 @@ import java.util.Iterator;
 import java.util.List;
 
 /**
- * Conditions in the words of iptables, as many of them as concern where a packet comes from and
- * goes to.
+ * Conditions in the syntax of iptables(8): the options {@code -i}, {@code -s} and {@code -d}, each
+ * optionally preceded by {@code !}.
  *
- * @param inputs interfaces, {@code -i}
- * @param sources networks, {@code -s}
- * @param destinations networks, {@code -d}
+ * @param inputs interface names ({@code -i})
+ * @param sources networks ({@code -s})
+ * @param destinations networks ({@code -d})
  */
 record IptablesConditions(
     List<Match<String>> inputs, List<Match<Cidr>> sources, List<Match<Cidr>> destinations) {
-  /** A value that is wanted, or that is not. */
+  /** A value to match, or not to match. */
   record Match<T>(T value, boolean inverted) {
     int comparison() {
       return inverted ? NOT_EQUAL : EQUAL;
@@ -29,12 +29,13 @@ record IptablesConditions(
   }
 
   /**
-   * Reads them.
+   * Parses conditions for packets of a family.
    *
-   * @throws IllegalArgumentException if a value is malformed; the message goes on from the key
-   * @throws UnsupportedOperationException if an option is not among those read here
+   * @throws IllegalArgumentException if a value is malformed; the message continues a sentence that
+   *     starts with the key
+   * @throws UnsupportedOperationException if an option is not one of the three
    */
-  static IptablesConditions parse(List<String> words, boolean v4) {
+  static IptablesConditions parse(List<String> words, TableFamily family) {
     var conditions =
         new IptablesConditions(new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
     Iterator<String> word = words.iterator();
@@ -42,23 +43,22 @@ record IptablesConditions(
       String first = word.next();
       boolean inverted = first.equals("!");
       String option = inverted && word.hasNext() ? word.next() : first;
-      conditions.add(option, word.hasNext() ? word.next() : "", inverted, v4);
+      conditions.add(option, word.hasNext() ? word.next() : "", inverted, family);
     }
     return conditions;
   }
 
-  private void add(String option, String value, boolean inverted, boolean v4) {
+  private void add(String option, String value, boolean inverted, TableFamily family) {
     try {
       switch (option) {
         case "-i", "--in-interface" -> inputs.add(new Match<>(interfaceName(value), inverted));
-        case "-s", "--source", "--src" -> sources.add(network(value, v4, inverted));
-        case "-d", "--destination", "--dst" -> destinations.add(network(value, v4, inverted));
+        case "-s", "--source", "--src" -> sources.add(network(value, family, inverted));
+        case "-d", "--destination", "--dst" -> destinations.add(network(value, family, inverted));
         default ->
             throw new UnsupportedOperationException(
                 "have "
                     + option
-                    + ", which is not supported; what is: -s, -d and -i, each with ! before it or"
-                    + " not");
+                    + ", which is not supported; only -s, -d and -i are, with or without !");
       }
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException(
@@ -66,16 +66,17 @@ record IptablesConditions(
     }
   }
 
-  private static Match<Cidr> network(String value, boolean v4, boolean inverted) {
+  private static Match<Cidr> network(String value, TableFamily family, boolean inverted) {
+    boolean v4 = family == TableFamily.IP;
     Cidr network =
         Cidr.parse(value.indexOf('/') >= 0 ? value : value + (v4 ? "/32" : "/128")).network();
     if (network.isV4() != v4) {
-      throw new IllegalArgumentException("is of the other family");
+      throw new IllegalArgumentException("is of the other address family");
     }
     return new Match<>(network, inverted);
   }
 
-  /** Begins a rule with them, at the places where iptables has them. */
+  /** Starts a rule with these matches and a protocol match, in the order that iptables writes. */
   IptablesRuleBuilder startRule(TableFamily family, int protocol) {
     IptablesRuleBuilder rule = IptablesRuleBuilder.forFamily(family);
     inputs.forEach(it -> input(rule, it));
@@ -88,12 +89,12 @@ record IptablesConditions(
 
   private static String interfaceName(String value) {
     if (!Names.isInterfaceName(value) || value.equals("+")) {
-      throw new IllegalArgumentException("is no interface: its name" + Names.INTERFACE_NAME_RULES);
+      throw new IllegalArgumentException("is not an interface name:" + Names.INTERFACE_NAME_RULES);
     }
     return value;
   }
 
-  /** A name that ends with a plus sign stands for all that begin so. */
+  /** Adds an interface match; a trailing plus sign matches every name with that prefix. */
   private static void input(IptablesRuleBuilder rule, Match<String> condition) {
     String name = condition.value();
     if (name.endsWith("+")) {

@@ -4,6 +4,7 @@ import static cni.netlink.ffm.nftables.Expression.Compare.EQUAL;
 
 import cni.api.AttachmentId;
 import cni.api.Cidr;
+import cni.api.InetAddresses;
 import cni.netlink.ffm.nftables.Chain;
 import cni.netlink.ffm.nftables.Expression.Verdict;
 import cni.netlink.ffm.nftables.InstalledRule;
@@ -28,82 +29,99 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /**
- * The rules of port mappings in one family's {@code nat} table that iptables keeps, those of the
- * reference plugin's iptables backend: a chain for each container, and one that leads to them by
- * port.
+ * The rules of a container's port mappings in the {@code nat} table of iptables for one family,
+ * laid out as by the iptables backend of the reference plugin: a chain for each container with its
+ * DNAT rules, and the chain {@code CNI-HOSTPORT-DNAT} that jumps to them by port. They are written
+ * over nf_tables in the form of iptables-nft.
  */
 final class IptablesDnatRules {
-  private static final int LONGEST_COMMENT = 255;
+  private static final int MAX_COMMENT_LENGTH = 255;
+  private static final String TABLE = "nat";
   private static final String DNAT = "CNI-HOSTPORT-DNAT";
   private static final String SET_MARK = "CNI-HOSTPORT-SETMARK";
   private static final String MASQUERADE = "CNI-HOSTPORT-MASQ";
+  private static final String CHAIN_PREFIX = "CNI-DN-";
+  private static final List<String> HOOKS = List.of("PREROUTING", "OUTPUT");
   private static final Pattern COMMENT = Pattern.compile("dnat name: \"(.*)\" id: \"(.*)\"");
 
-  private final boolean v4;
+  private final TableFamily family;
   private final Table nat;
   private final Chain containerChain;
   private final Chain oldSnatChain;
   private final String comment;
 
-  /** Those of IPv4 or IPv6, of a container on a network. */
-  IptablesDnatRules(boolean v4, String network, String container) {
-    this.v4 = v4;
-    nat = nat(v4);
-    containerChain =
-        nat.chain(
-            RuleOwner.hashedName(
-                IptablesRuleBuilder.MAX_CHAIN_NAME_LENGTH, "CNI-DN-", network + container));
+  /**
+   * Describes the rules of one container.
+   *
+   * @param family {@link TableFamily#IP} or {@link TableFamily#IP6}
+   */
+  IptablesDnatRules(TableFamily family, String network, String container) {
+    this.family = family;
+    nat = natTable(family);
+    containerChain = nat.chain(chainName(CHAIN_PREFIX, network, container));
     oldSnatChain =
-        nat.chain(
-            RuleOwner.hashedName(
-                IptablesRuleBuilder.MAX_CHAIN_NAME_LENGTH, "CNI-SN-", network + container));
+        nat.chain(chainName("CNI-SN-", network, container)); // of older reference plugins
     String text = "dnat name: \"%s\" id: \"%s\"".formatted(network, container);
     comment =
-        text.length() <= LONGEST_COMMENT ? text : text.substring(0, LONGEST_COMMENT - 2) + "...";
+        text.length() <= MAX_COMMENT_LENGTH
+            ? text
+            : text.substring(0, MAX_COMMENT_LENGTH - 2) + "...";
   }
 
-  private static Table nat(boolean v4) {
-    return new Table(v4 ? TableFamily.IP : TableFamily.IP6, "nat");
+  private static String chainName(String prefix, String network, String container) {
+    return RuleOwner.hashedName(
+        IptablesRuleBuilder.MAX_CHAIN_NAME_LENGTH, prefix, network + container);
+  }
+
+  static Table natTable(TableFamily family) {
+    return new Table(family, TABLE);
   }
 
   private IptablesRuleBuilder rule() {
-    return IptablesRuleBuilder.forFamily(nat.family());
+    return IptablesRuleBuilder.forFamily(family);
   }
 
-  /** The rules that all containers share, before those of this one. */
-  void add(RulesetReconciler change, PortMapConfig config, Cidr container) throws IOException {
+  /** Adds what is missing: first the rules that all containers share, then the container's. */
+  void add(RulesetReconciler reconciler, PortMapConfig config, Cidr container) throws IOException {
     if (config.snat() && config.setMarkChain().isEmpty()) {
-      addMasqueradeRules(change, 1 << config.markBit());
+      addMasqueradeRules(reconciler, 1 << config.markBit());
     }
     Chain dnat = nat.chain(DNAT);
-    change.ensure(dnat);
-    for (String hook : List.of("PREROUTING", "OUTPUT")) {
-      change.ensure(nat.chain(hook));
-      change.append(nat.chain(hook), rule().toLocalAddress().verdict(Verdict.jump(DNAT)));
+    reconciler.ensure(dnat);
+    for (String hook : HOOKS) {
+      reconciler.ensure(nat.chain(hook));
+      reconciler.append(nat.chain(hook), dispatchJump());
     }
-    change.ensure(containerChain);
+    reconciler.ensure(containerChain);
     for (Rule rule : containerRules(config, container)) {
-      change.append(containerChain, rule);
+      reconciler.append(containerChain, rule);
     }
     for (Rule rule : dispatchRules(config)) {
-      change.append(dnat, rule);
+      reconciler.append(dnat, rule);
     }
   }
 
-  private void addMasqueradeRules(RulesetReconciler change, int bit) throws IOException {
+  private Rule dispatchJump() {
+    return rule().toLocalAddress().verdict(Verdict.jump(DNAT));
+  }
+
+  private void addMasqueradeRules(RulesetReconciler reconciler, int bit) throws IOException {
     Chain setMark = nat.chain(SET_MARK);
     Chain masquerade = nat.chain(MASQUERADE);
     Chain postrouting = nat.chain("POSTROUTING");
-    change.ensure(setMark).ensure(masquerade).ensure(postrouting);
-    change.append(setMark, rule().comment("CNI portfwd masquerade mark").setMark(bit));
-    change.append(masquerade, rule().mark(bit, bit).masquerade());
-    // Before the rules of bridge and ptp, which would translate to something else.
-    Rule enter =
+    reconciler.ensure(setMark).ensure(masquerade).ensure(postrouting);
+    reconciler.append(setMark, rule().comment("CNI portfwd masquerade mark").setMark(bit));
+    reconciler.append(masquerade, rule().mark(bit, bit).masquerade());
+    // First in the chain: the masquerading rules of bridge and ptp would otherwise match before it.
+    Rule jump =
         rule().comment("CNI portfwd requiring masquerade").verdict(Verdict.jump(MASQUERADE));
-    change.insert(postrouting, enter);
+    reconciler.insert(postrouting, jump);
   }
 
-  /** What leads to the container's chain: by protocol, up to 15 ports in a rule. */
+  /**
+   * Returns the jumps to the container's chain: by protocol, with at most 15 ports in a rule (the
+   * limit of the multiport match).
+   */
   private List<Rule> dispatchRules(PortMapConfig config) {
     Map<String, List<Integer>> ports = new TreeMap<>();
     Map<String, Integer> protocols = new TreeMap<>();
@@ -112,34 +130,36 @@ final class IptablesDnatRules {
       ports.computeIfAbsent(name, it -> new ArrayList<>()).add(mapping.hostPort());
       protocols.put(name, mapping.protocol());
     }
-    List<Rule> entries = new ArrayList<>();
+    List<Rule> jumps = new ArrayList<>();
     for (Map.Entry<String, List<Integer>> entry : ports.entrySet()) {
       List<Integer> all = entry.getValue();
       for (int i = 0; i < all.size(); i += IptablesRuleBuilder.MAX_PORTS) {
-        List<Integer> some =
+        List<Integer> group =
             all.subList(i, Math.min(all.size(), i + IptablesRuleBuilder.MAX_PORTS));
         int protocol = protocols.getOrDefault(entry.getKey(), 0);
         IptablesRuleBuilder rule =
-            IptablesConditions.parse(config.conditions(v4), v4).startRule(nat.family(), protocol);
-        entries.add(
+            IptablesConditions.parse(config.conditions(family), family).startRule(family, protocol);
+        jumps.add(
             rule.comment(comment)
-                .destinationPorts(some)
+                .destinationPorts(group)
                 .verdict(Verdict.jump(containerChain.name())));
       }
     }
-    return entries;
+    return jumps;
   }
 
-  /** The container's chain: what has to be masqueraded is marked first. */
+  /**
+   * Returns the rules of the container's chain: DNAT, after the marks that request masquerading.
+   */
   private List<Rule> containerRules(PortMapConfig config, Cidr container) {
     String setMark = config.setMarkChain().orElse(SET_MARK);
-    Cidr everything = Cidr.defaultRoute(container.address());
+    Cidr anywhere = Cidr.defaultRoute(container.address());
     List<Rule> rules = new ArrayList<>();
-    for (PortMapping mapping : config.mappings(v4)) {
+    for (PortMapping mapping : config.mappings(family)) {
       if (config.snat()) {
-        Cidr from = config.masqueradeAll() ? everything : container.network();
-        rules.add(matchMapping(mapping, Optional.of(from)).verdict(Verdict.jump(setMark)));
-        if (v4 && !config.masqueradeAll()) {
+        Cidr source = config.masqueradeAll() ? anywhere : container.network();
+        rules.add(matchMapping(mapping, Optional.of(source)).verdict(Verdict.jump(setMark)));
+        if (family == TableFamily.IP && !config.masqueradeAll()) {
           Optional<Cidr> localhost = Optional.of(Cidr.parse("127.0.0.1/32"));
           rules.add(matchMapping(mapping, localhost).verdict(Verdict.jump(setMark)));
         }
@@ -151,46 +171,50 @@ final class IptablesDnatRules {
     return rules;
   }
 
-  private IptablesRuleBuilder matchMapping(PortMapping mapping, Optional<Cidr> from) {
+  private IptablesRuleBuilder matchMapping(PortMapping mapping, Optional<Cidr> source) {
     IptablesRuleBuilder rule = rule().protocol(mapping.protocol());
-    from.ifPresent(net -> rule.source(EQUAL, net.address(), net.prefix()));
-    mapping.hostIp().ifPresent(it -> rule.destination(EQUAL, it, 8 * it.getAddress().length));
+    source.ifPresent(net -> rule.source(EQUAL, net.address(), net.prefix()));
+    mapping
+        .hostIp()
+        .ifPresent(address -> rule.destination(EQUAL, address, InetAddresses.bits(address)));
     return rule.destinationPort(mapping.protocol(), mapping.hostPort());
   }
 
-  /** The rules that there should be for the container. */
+  /** Returns the rules that CHECK requires. */
   List<InstalledRule> expectedRules(PortMapConfig config, Cidr container) {
-    List<InstalledRule> wanted = new ArrayList<>();
+    List<InstalledRule> expected = new ArrayList<>();
     containerRules(config, container)
-        .forEach(rule -> wanted.add(new InstalledRule(containerChain, 0, rule)));
+        .forEach(rule -> expected.add(new InstalledRule(containerChain, 0, rule)));
     for (Rule rule : dispatchRules(config)) {
-      wanted.add(new InstalledRule(nat.chain(DNAT), 0, rule));
+      expected.add(new InstalledRule(nat.chain(DNAT), 0, rule));
     }
-    for (String hook : List.of("PREROUTING", "OUTPUT")) {
-      Rule enter = rule().toLocalAddress().verdict(Verdict.jump(DNAT));
-      wanted.add(new InstalledRule(nat.chain(hook), 0, enter));
+    for (String hook : HOOKS) {
+      expected.add(new InstalledRule(nat.chain(hook), 0, dispatchJump()));
     }
-    return wanted;
+    return expected;
   }
 
-  /** Removes the container's chain and what leads to it. */
-  void delete(RulesetReconciler change) throws IOException {
-    change.remove(containerChain).remove(oldSnatChain);
+  /** Removes the container's chain and the jumps to it. */
+  void delete(RulesetReconciler reconciler) throws IOException {
+    reconciler.remove(containerChain).remove(oldSnatChain);
   }
 
-  /** Removes both families' chains from the tables of the legacy variant of iptables. */
+  /** Removes the container's chains of both families from the tables of iptables-legacy. */
   void deleteLegacy(NetNsSession host) throws IOException {
     LegacyIptables.SYSTEM.removeChains(
-        host, "nat", all -> Set.of(containerChain.name(), oldSnatChain.name()));
+        host, TABLE, all -> Set.of(containerChain.name(), oldSnatChain.name()));
   }
 
-  /** Removes such chains of containers that are not valid on the network. */
+  /**
+   * Removes the chains of the network's containers that have no valid attachment from the tables of
+   * iptables-legacy.
+   */
   static void deleteStaleLegacy(NetNsSession host, String network, Set<AttachmentId> valid)
       throws IOException {
     Predicate<String> stale = RuleOwner.staleContainer(COMMENT, network, valid);
     LegacyIptables.SYSTEM.removeChains(
         host,
-        "nat",
+        TABLE,
         all ->
             all.stream()
                 .filter(rule -> rule.value("--comment").filter(stale).isPresent())
@@ -198,40 +222,39 @@ final class IptablesDnatRules {
                 .collect(Collectors.toUnmodifiableSet()));
   }
 
-  /** Removes the chains of containers that are not valid on the network. */
+  /** Removes the chains of the network's containers that have no valid attachment. */
   static void deleteStale(
-      RulesetReconciler change, boolean v4, String network, Set<AttachmentId> valid)
+      RulesetReconciler reconciler, TableFamily family, String network, Set<AttachmentId> valid)
       throws IOException {
     Predicate<String> stale = RuleOwner.staleContainer(COMMENT, network, valid);
-    for (InstalledRule rule : change.rules(nat(v4).chain(DNAT))) {
+    for (InstalledRule rule : reconciler.rules(natTable(family).chain(DNAT))) {
       Optional<Verdict> verdict = rule.rule().verdict();
       if (verdict.isPresent()
           && IptablesRuleBuilder.commentOf(rule.rule()).filter(stale).isPresent()) {
-        change.remove(nat(v4).chain(verdict.get().chain()));
+        reconciler.remove(natTable(family).chain(verdict.get().chain()));
       }
     }
   }
 
-  /** The rules of other containers' chains. */
-  List<InstalledRule> rulesOfOtherContainers(List<InstalledRule> there) {
-    return there.stream()
+  /** Returns those of the nat table's rules that are in the chains of other containers. */
+  List<InstalledRule> rulesOfOtherContainers(List<InstalledRule> installed) {
+    return installed.stream()
         .filter(
             rule ->
-                rule.chain().name().startsWith("CNI-DN-") && !rule.chain().equals(containerChain))
+                rule.chain().name().startsWith(CHAIN_PREFIX)
+                    && !rule.chain().equals(containerChain))
         .toList();
   }
 
-  /** Whose chain a rule is in, by the comment of what leads there. */
-  static Optional<String> containerOf(InstalledRule rule, List<InstalledRule> there) {
-    return there.stream()
+  /**
+   * Returns the container whose chain a rule is in, read from the comment of a jump to the chain.
+   */
+  static Optional<String> containerOf(InstalledRule rule, List<InstalledRule> installed) {
+    return installed.stream()
         .filter(it -> it.rule().jumpsTo(rule.chain().name()))
         .map(it -> COMMENT.matcher(IptablesRuleBuilder.commentOf(it.rule()).orElse("")))
         .filter(Matcher::matches)
-        .map(words -> words.group(2))
+        .map(comment -> comment.group(2))
         .findFirst();
-  }
-
-  static Table natTable(boolean v4) {
-    return nat(v4);
   }
 }

@@ -3,6 +3,7 @@ package cni.plugins.meta.portmap;
 import static cni.netlink.ffm.nftables.Expression.Compare.EQUAL;
 
 import cni.api.Cidr;
+import cni.api.InetAddresses;
 import cni.netlink.ffm.nftables.Chain;
 import cni.netlink.ffm.nftables.Expression.Verdict;
 import cni.netlink.ffm.nftables.Hook;
@@ -10,26 +11,30 @@ import cni.netlink.ffm.nftables.InstalledRule;
 import cni.netlink.ffm.nftables.NftConditionParser;
 import cni.netlink.ffm.nftables.Rule;
 import cni.netlink.ffm.nftables.RuleBuilder;
+import cni.netlink.ffm.nftables.RulesetReconciler;
 import cni.netlink.ffm.nftables.Table;
 import cni.netlink.ffm.nftables.TableFamily;
 import cni.netlink.ffm.nftables.Transaction;
 import cni.netlink.ffm.nftables.Userdata;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Predicate;
 
 /**
- * The rules of port mappings in one family's table {@code cni_hostport}, those of the reference
- * plugin 1.9.1: a rule for each mapping and for each source that has to be masqueraded, which the
- * container's id is written on.
+ * The rules of a container's port mappings in the table {@code cni_hostport} of one family, laid
+ * out as by the nftables backend of the reference plugin 1.9.1: a DNAT rule for each mapping and a
+ * masquerading rule for each source that needs one, with the container's id as their comment.
  */
 final class NftablesDnatRules {
   private static final String TABLE = "cni_hostport";
   private static final Userdata TABLE_COMMENT = Userdata.comment("CNI portmap plugin");
 
-  private final boolean v4;
+  private final TableFamily family;
   private final Table table;
+  private final String comment;
+  private final String owner;
   private final Chain hostPorts;
   private final Chain hostIpHostPorts;
   private final Chain dispatch;
@@ -37,151 +42,160 @@ final class NftablesDnatRules {
   private final Chain output;
   private final Chain masquerading;
 
-  /** Those of IPv4 or IPv6. */
-  NftablesDnatRules(boolean v4) {
-    this.v4 = v4;
-    table = new Table(v4 ? TableFamily.IP : TableFamily.IP6, TABLE);
+  /**
+   * Describes the rules of one container.
+   *
+   * @param family {@link TableFamily#IP} or {@link TableFamily#IP6}
+   * @param containerId the container, written as the comment of its rules
+   * @param owner the attachment, written into the user data of its rules
+   */
+  NftablesDnatRules(TableFamily family, String containerId, String owner) {
+    this.family = family;
+    this.owner = owner;
+    table = table(family);
+    comment = Userdata.truncateComment(containerId);
     hostPorts = table.chain("hostports");
-    hostIpHostPorts = table.chain("hostip_hostports"); // nothing is put there any more
+    hostIpHostPorts = table.chain("hostip_hostports"); // created by the reference, always empty
     dispatch = table.chain("hostports_all");
     prerouting = table.chain("prerouting");
     output = table.chain("output");
     masquerading = table.chain("masquerading");
   }
 
-  Table table() {
-    return table;
+  static Table table(TableFamily family) {
+    return new Table(family, TABLE);
   }
 
-  /** What every container needs: the ways from the hooks to the mappings. */
+  /** Returns the rules that all containers share: the jumps from the hooks to the mappings. */
   private List<InstalledRule> dispatchRules(PortMapConfig config) {
-    Rule toAll = dispatchJump(config);
+    Rule dispatchJump = dispatchJump(config);
     return List.of(
         new InstalledRule(dispatch, 0, jump(hostIpHostPorts)),
         new InstalledRule(dispatch, 0, jump(hostPorts)),
-        new InstalledRule(prerouting, 0, toAll),
-        new InstalledRule(output, 0, toAll));
+        new InstalledRule(prerouting, 0, dispatchJump),
+        new InstalledRule(output, 0, dispatchJump));
   }
 
   private Rule dispatchJump(PortMapConfig config) {
-    RuleBuilder rule = RuleBuilder.forFamily(table.family());
-    NftConditionParser.append(rule, table.family(), config.conditions(v4));
+    RuleBuilder rule = RuleBuilder.forFamily(family);
+    NftConditionParser.append(rule, family, config.conditions(family));
     return rule.toLocalAddress().append(Verdict.jump(dispatch.name())).build();
   }
 
   private Rule jump(Chain chain) {
-    return RuleBuilder.forFamily(table.family()).append(Verdict.jump(chain.name())).build();
+    return RuleBuilder.forFamily(family).append(Verdict.jump(chain.name())).build();
   }
 
-  /**
-   * Adds what is missing for a container to the transaction, and removes what an earlier ADD has
-   * left of the same attachment.
-   *
-   * @param there the table's rules
-   */
-  void add(
-      Transaction transaction,
-      List<InstalledRule> there,
-      PortMapConfig config,
-      Cidr container,
-      String id,
-      String owner) {
-    List<InstalledRule> entry = dispatchRules(config);
-    if (!entry.stream().allMatch(rule -> isChainUpToDate(rule, entry, there))) {
-      transaction.add(table, TABLE_COMMENT).add(hostPorts).add(hostIpHostPorts).add(dispatch);
-      transaction.add(prerouting, Hook.DESTINATION_NAT).add(output, Hook.OUTPUT_NAT);
-      transaction.flush(dispatch).flush(prerouting).flush(output);
-      entry.forEach(rule -> transaction.append(rule.chain(), rule.rule()));
-    }
-    // The kernel treats a chain that is there as a change of it, and puts off whoever makes rules
-    // of
-    // iptables next until no processor can be using what was there before: some 16 ms.
-    if (config.snat() && there.stream().noneMatch(rule -> rule.chain().equals(masquerading))) {
+  /** Adds what is missing, and removes other rules that an earlier ADD of the attachment left. */
+  void add(RulesetReconciler reconciler, PortMapConfig config, Cidr container) throws IOException {
+    List<InstalledRule> installed = reconciler.rules(table);
+    Transaction transaction = reconciler.transaction();
+    addDispatchRules(transaction, installed, config);
+    // Adding an existing base chain counts as a change of it for the kernel, which then delays the
+    // next change of an iptables rule until no CPU uses the old ruleset any more: about 16 ms.
+    if (config.snat() && installed.stream().noneMatch(rule -> rule.chain().equals(masquerading))) {
       transaction.add(masquerading, Hook.SOURCE_NAT);
     }
-    List<InstalledRule> wanted = containerRules(config, container, id, owner);
-    List<InstalledRule> left = new ArrayList<>(there.stream().filter(ownedBy(owner)).toList());
-    for (InstalledRule rule : wanted) {
-      Optional<InstalledRule> same = left.stream().filter(rule::isEquivalentTo).findFirst();
-      same.ifPresentOrElse(left::remove, () -> transaction.append(rule.chain(), rule.rule()));
+    List<InstalledRule> leftovers = new ArrayList<>(installed.stream().filter(isOwn()).toList());
+    for (InstalledRule rule : containerRules(config, container)) {
+      Optional<InstalledRule> same = leftovers.stream().filter(rule::isEquivalentTo).findFirst();
+      same.ifPresentOrElse(leftovers::remove, () -> transaction.append(rule.chain(), rule.rule()));
     }
-    left.forEach(transaction::delete);
+    leftovers.forEach(transaction::delete);
   }
 
-  /** Whether a chain has the rules that it is to have, and no other. */
+  private void addDispatchRules(
+      Transaction transaction, List<InstalledRule> installed, PortMapConfig config) {
+    List<InstalledRule> expected = dispatchRules(config);
+    if (expected.stream().allMatch(it -> isChainUpToDate(it.chain(), expected, installed))) {
+      return;
+    }
+    transaction.add(table, TABLE_COMMENT).add(hostPorts).add(hostIpHostPorts).add(dispatch);
+    transaction.add(prerouting, Hook.DESTINATION_NAT).add(output, Hook.OUTPUT_NAT);
+    transaction.flush(dispatch).flush(prerouting).flush(output);
+    expected.forEach(rule -> transaction.append(rule.chain(), rule.rule()));
+  }
+
+  /** Whether a chain has exactly the expected rules. */
   private static boolean isChainUpToDate(
-      InstalledRule rule, List<InstalledRule> entry, List<InstalledRule> there) {
-    return rules(there, rule.chain()).equals(rules(entry, rule.chain()));
+      Chain chain, List<InstalledRule> expected, List<InstalledRule> installed) {
+    return rulesOf(chain, installed).equals(rulesOf(chain, expected));
   }
 
-  private static List<Rule> rules(List<InstalledRule> listed, Chain chain) {
-    return listed.stream()
+  private static List<Rule> rulesOf(Chain chain, List<InstalledRule> rules) {
+    return rules.stream()
         .filter(rule -> rule.chain().equals(chain))
         .map(InstalledRule::rule)
         .toList();
   }
 
-  private static Predicate<InstalledRule> ownedBy(String owner) {
+  private Predicate<InstalledRule> isOwn() {
     return rule -> rule.rule().userdata().owner().filter(owner::equals).isPresent();
   }
 
-  private List<InstalledRule> containerRules(
-      PortMapConfig config, Cidr container, String id, String owner) {
-    List<InstalledRule> wanted = new ArrayList<>();
-    for (PortMapping mapping : config.mappings(v4)) {
-      RuleBuilder rule = RuleBuilder.forFamily(table.family());
-      mapping.hostIp().ifPresent(address -> rule.destination(EQUAL, address, bits()));
-      rule.destinationPort(mapping.protocol(), mapping.hostPort())
-          .destinationNat(container.address(), mapping.containerPort());
-      wanted.add(labelled(hostPorts, rule, id, owner));
+  private List<InstalledRule> containerRules(PortMapConfig config, Cidr container) {
+    List<InstalledRule> rules = new ArrayList<>();
+    for (PortMapping mapping : config.mappings(family)) {
+      rules.add(labelled(hostPorts, dnatRule(mapping, container)));
     }
     if (config.snat()) {
-      Cidr from = Cidr.ofHost(container.address()); // the container to itself
-      Cidr everything = Cidr.defaultRoute(container.address());
-      wanted.add(masqueradeRule(config.masqueradeAll() ? everything : from, container, id, owner));
-      if (v4 && !config.masqueradeAll()) {
-        wanted.add(masqueradeRule(Cidr.parse("127.0.0.1/32"), container, id, owner));
+      Cidr self = Cidr.ofHost(container.address());
+      Cidr source = config.masqueradeAll() ? Cidr.defaultRoute(container.address()) : self;
+      rules.add(masqueradeRule(source, self));
+      if (family == TableFamily.IP && !config.masqueradeAll()) {
+        rules.add(masqueradeRule(Cidr.parse("127.0.0.1/32"), self));
       }
     }
-    return wanted;
+    return rules;
   }
 
-  private InstalledRule masqueradeRule(Cidr from, Cidr container, String id, String owner) {
+  /** Returns the rule that translates the host's address and port to the container's. */
+  private RuleBuilder dnatRule(PortMapping mapping, Cidr container) {
+    RuleBuilder rule = RuleBuilder.forFamily(family);
+    mapping
+        .hostIp()
+        .ifPresent(address -> rule.destination(EQUAL, address, InetAddresses.bits(address)));
+    return rule.destinationPort(mapping.protocol(), mapping.hostPort())
+        .destinationNat(container.address(), mapping.containerPort());
+  }
+
+  private InstalledRule masqueradeRule(Cidr source, Cidr destination) {
     RuleBuilder rule =
-        RuleBuilder.forFamily(table.family())
-            .source(EQUAL, from.address(), from.prefix())
-            .destination(EQUAL, container.address(), bits())
+        RuleBuilder.forFamily(family)
+            .source(EQUAL, source.address(), source.prefix())
+            .destination(EQUAL, destination.address(), destination.prefix())
             .masquerade();
-    return labelled(masquerading, rule, id, owner);
+    return labelled(masquerading, rule);
   }
 
-  private static InstalledRule labelled(Chain chain, RuleBuilder rule, String id, String owner) {
-    return new InstalledRule(chain, 0, rule.build().withComment(comment(id)).withOwner(owner));
+  private InstalledRule labelled(Chain chain, RuleBuilder rule) {
+    return new InstalledRule(chain, 0, rule.build().withComment(comment).withOwner(owner));
   }
 
-  private static String comment(String id) {
-    return Userdata.truncateComment(id);
-  }
-
-  private int bits() {
-    return v4 ? 32 : 128;
-  }
-
-  /** The rules that there should be for a container. */
-  List<InstalledRule> expectedRules(PortMapConfig config, Cidr container, String id, String owner) {
-    List<InstalledRule> wanted = new ArrayList<>(dispatchRules(config));
-    wanted.addAll(containerRules(config, container, id, owner));
-    return wanted;
+  /** Returns the rules that CHECK requires: the shared ones and the container's. */
+  List<InstalledRule> expectedRules(PortMapConfig config, Cidr container) {
+    List<InstalledRule> expected = new ArrayList<>(dispatchRules(config));
+    expected.addAll(containerRules(config, container));
+    return expected;
   }
 
   /**
-   * Adds the removal of a container's rules to the transaction. The reference writes no more on
-   * them than the id; ours of another network's attachment are left.
+   * Removes the container's rules. Rules of the reference plugin name only the container and are
+   * removed as well; rules of this project that belong to another network's attachment stay.
    */
-  void delete(Transaction transaction, List<InstalledRule> there, String id, String owner) {
-    there.stream()
-        .filter(rule -> rule.rule().userdata().comment().filter(comment(id)::equals).isPresent())
+  void delete(RulesetReconciler reconciler) throws IOException {
+    reconciler.rules(table).stream()
+        .filter(rule -> rule.rule().userdata().comment().filter(comment::equals).isPresent())
         .filter(rule -> rule.rule().userdata().owner().filter(it -> !it.equals(owner)).isEmpty())
-        .forEach(transaction::delete);
+        .forEach(reconciler::delete);
+  }
+
+  /** Removes the rules of all attachments that a predicate for owners selects. */
+  static void deleteStale(
+      RulesetReconciler reconciler, TableFamily family, Predicate<String> isStale)
+      throws IOException {
+    reconciler.rules(table(family)).stream()
+        .filter(rule -> rule.rule().userdata().owner().filter(isStale).isPresent())
+        .forEach(reconciler::delete);
   }
 }

@@ -9,21 +9,24 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
 
-/** Finds that a port of the host is mapped to another container already. */
+/**
+ * Detection of host ports that are already mapped to another container. In the kernel the first
+ * matching rule wins: a second mapping of a port would silently never match.
+ */
 final class PortConflicts {
   private PortConflicts() {}
 
   /**
-   * Requires that none of the rules maps what one of the mappings is to map.
+   * Requires that no rule maps a port that one of the mappings maps.
    *
-   * @param rules what is there, of other containers
-   * @param container whose a rule is
-   * @throws CniException code 11 for the first that does
+   * @param rules the installed rules of other containers
+   * @param containerOf returns the container that a rule belongs to, for the message
+   * @throws CniException code 11 for the first conflict
    */
   static void requireNoConflict(
       List<PortMapping> mappings,
       List<InstalledRule> rules,
-      Function<InstalledRule, Optional<String>> container)
+      Function<InstalledRule, Optional<String>> containerOf)
       throws CniException {
     for (InstalledRule rule : rules) {
       if (mappings.stream().noneMatch(it -> DnatMatch.mightMatch(rule.rule(), it.hostPort()))) {
@@ -34,19 +37,20 @@ final class PortConflicts {
         if (mapped
             .filter(it -> mapping.overlaps(it.protocol(), it.port(), it.address()))
             .isPresent()) {
-          throw new CniException(
-              ErrorCode.TRY_AGAIN_LATER,
-              "host port %s is already mapped%s%s; choose another hostPort or hostIP, or delete that attachment first"
-                  .formatted(
-                      mapping,
-                      mapped
-                          .get()
-                          .address()
-                          .map(it -> " (for " + InetAddresses.format(it) + ")")
-                          .orElse(""),
-                      container.apply(rule).map(it -> " to container " + it).orElse("")));
+          throw conflict(mapping, mapped.get(), containerOf.apply(rule));
         }
       }
     }
+  }
+
+  private static CniException conflict(
+      PortMapping mapping, DnatMatch mapped, Optional<String> container) {
+    return new CniException(
+        ErrorCode.TRY_AGAIN_LATER,
+        "host port %s is already mapped%s%s; choose another hostPort or hostIP, or delete that attachment first"
+            .formatted(
+                mapping,
+                mapped.address().map(it -> " (for " + InetAddresses.format(it) + ")").orElse(""),
+                container.map(it -> " to container " + it).orElse("")));
   }
 }

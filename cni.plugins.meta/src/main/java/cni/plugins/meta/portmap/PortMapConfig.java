@@ -13,18 +13,19 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * The configuration of portmap; keys as for the reference plugin.
+ * The configuration of the portmap plugin; keys as for the reference plugin.
  *
- * @param mappings what leads where ({@code portMappings} of the runtime)
- * @param snat whether what comes from the container itself or from the host's 127.0.0.1 gets an
- *     address that can be answered to
- * @param masqueradeAll whether everything does ({@code masqAll})
- * @param markBit of a packet's mark, says that it does ({@code markMasqBit}, for iptables)
- * @param setMarkChain a chain of somebody else's that sets such a mark ({@code
- *     externalSetMarkChain}, for iptables)
- * @param conditionsV4 what else must hold of an IPv4 packet, in words of the backend
- * @param conditionsV6 what else must hold of an IPv6 packet
- * @param backend where the rules are
+ * @param mappings the mapped ports (capability {@code portMappings})
+ * @param snat whether connections that the container could not answer, from itself and from the
+ *     host's 127.0.0.1, are masqueraded
+ * @param masqueradeAll whether connections from all sources are masqueraded ({@code masqAll})
+ * @param markBit the bit of the packet mark that requests masquerading ({@code markMasqBit};
+ *     iptables backend only)
+ * @param setMarkChain an existing chain that sets such a mark, in place of portmap's own ({@code
+ *     externalSetMarkChain}; iptables backend only)
+ * @param conditionsV4 further matches for IPv4 packets, in the syntax of the backend
+ * @param conditionsV6 further matches for IPv6 packets, in the syntax of the backend
+ * @param backend which tables hold the rules
  */
 record PortMapConfig(
     List<PortMapping> mappings,
@@ -35,42 +36,45 @@ record PortMapConfig(
     List<String> conditionsV4,
     List<String> conditionsV6,
     RuleBackend backend) {
-  /** Kubernetes uses bits 14 and 15, Calico 20 to 31. */
+  /** The families of the tables that hold port mappings. */
+  static final List<TableFamily> FAMILIES = List.of(TableFamily.IP, TableFamily.IP6);
+
+  /** The reference plugin's default. Kubernetes uses bits 14 and 15, Calico 20 to 31. */
   private static final int DEFAULT_MARK_BIT = 13;
 
   /**
    * Reads a configuration.
    *
-   * @throws CniException code 7 if a value makes no sense, code 2 for a condition that only nft or
-   *     iptables can read
+   * @throws CniException code 7 if a value is invalid, code 2 for a condition that is valid for nft
+   *     or iptables but not supported here
    */
   static PortMapConfig parse(PluginConfig config) throws CniException {
     ConfigObject view = config.view();
     if (view.has("markMasqBit") && view.has("externalSetMarkChain")) {
-      throw view.invalid("markMasqBit", "cannot go together with externalSetMarkChain; choose one");
+      throw view.invalid("markMasqBit", "cannot be combined with externalSetMarkChain; choose one");
     }
     List<String> conditionsV4 = view.texts("conditionsV4");
     List<String> conditionsV6 = view.texts("conditionsV6");
-    RuleBackend backend = backend(view, conditionsV4, conditionsV6);
-    requireSupported(view, "conditionsV4", conditionsV4, backend);
-    requireSupported(view, "conditionsV6", conditionsV6, backend);
+    RuleBackend backend = chooseBackend(view, conditionsV4, conditionsV6);
+    requireSupported(view, "conditionsV4", TableFamily.IP, conditionsV4, backend);
+    requireSupported(view, "conditionsV6", TableFamily.IP6, conditionsV6, backend);
     return new PortMapConfig(
-        mappings(config),
+        parseMappings(config),
         !view.has("snat") || view.bool("snat"),
         view.bool("masqAll"),
         view.integer("markMasqBit", 0, 31).orElse(DEFAULT_MARK_BIT),
-        setMarkChain(view),
+        parseSetMarkChain(view),
         conditionsV4,
         conditionsV6,
         backend);
   }
 
   /**
-   * Reads what the runtime wants mapped.
+   * Reads {@code runtimeConfig.portMappings}.
    *
-   * @throws CniException code 7 if a value makes no sense, or two entries map the same port
+   * @throws CniException code 7 if a value is invalid, or two different entries map the same port
    */
-  private static List<PortMapping> mappings(PluginConfig config) throws CniException {
+  private static List<PortMapping> parseMappings(PluginConfig config) throws CniException {
     Optional<ConfigObject> runtime = config.runtimeConfig();
     List<PortMapping> mappings = new ArrayList<>();
     if (runtime.isEmpty()) {
@@ -91,16 +95,15 @@ record PortMapConfig(
     return mappings;
   }
 
-  /** The kernel would only ever see the first of two that are for the very same packets. */
+  /** Whether two mappings match the same packets: the kernel would only ever apply the first. */
   private static boolean matchSamePackets(PortMapping a, PortMapping b) {
-    boolean family =
-        (a.appliesTo(true) && b.appliesTo(true)) || (a.appliesTo(false) && b.appliesTo(false));
-    return family
+    boolean sameFamily = FAMILIES.stream().anyMatch(it -> a.appliesTo(it) && b.appliesTo(it));
+    return sameFamily
         && a.overlaps(b.protocol(), b.hostPort(), b.hostIp())
         && a.hostIp().equals(b.hostIp());
   }
 
-  private static Optional<String> setMarkChain(ConfigObject view) throws CniException {
+  private static Optional<String> parseSetMarkChain(ConfigObject view) throws CniException {
     Optional<String> chain = view.text("externalSetMarkChain");
     if (chain.isPresent()
         && (chain.get().isEmpty()
@@ -112,11 +115,15 @@ record PortMapConfig(
     return chain;
   }
 
-  /** Some options have a meaning for one backend only, and choose it if nothing else does. */
-  private static RuleBackend backend(ConfigObject view, List<String> v4, List<String> v6)
+  /**
+   * Chooses the backend. Options that only one backend has select it unless {@code backend} is set.
+   *
+   * @throws CniException code 7 if options of both backends are set
+   */
+  private static RuleBackend chooseBackend(ConfigObject view, List<String> v4, List<String> v6)
       throws CniException {
-    Optional<RuleBackend> asked = RuleBackend.parse(view, "backend");
-    Optional<RuleBackend> chosen = asked;
+    Optional<RuleBackend> configured = RuleBackend.parse(view, "backend");
+    Optional<RuleBackend> chosen = configured;
     for (String key : List.of("externalSetMarkChain", "conditionsV4", "conditionsV6")) {
       Optional<RuleBackend> needed =
           switch (key) {
@@ -128,21 +135,23 @@ record PortMapConfig(
         throw view.invalid(
             key,
             "is for backend "
-                + name(needed.get())
-                + (asked.isPresent() ? ", but \"backend\" is " : ", but another option is for ")
-                + name(chosen.get()));
+                + quotedName(needed.get())
+                + (configured.isPresent()
+                    ? ", but \"backend\" is "
+                    : ", but another option is for ")
+                + quotedName(chosen.get()));
       }
       chosen = chosen.or(() -> needed);
     }
-    boolean marks = view.has("markMasqBit"); // which means nothing to the other
-    return chosen.orElse(marks ? RuleBackend.IPTABLES : RuleBackend.NFTABLES);
+    boolean hasMarkBit = view.has("markMasqBit"); // used by the iptables backend only
+    return chosen.orElse(hasMarkBit ? RuleBackend.IPTABLES : RuleBackend.NFTABLES);
   }
 
-  private static String name(RuleBackend backend) {
+  private static String quotedName(RuleBackend backend) {
     return backend == RuleBackend.NFTABLES ? "\"nftables\"" : "\"iptables\"";
   }
 
-  /** Conditions of iptables begin with a dash or an exclamation mark, those of nft never do. */
+  /** Conditions for iptables begin with a dash or an exclamation mark, those for nft never do. */
   private static Optional<RuleBackend> backendOfConditions(List<String> conditions) {
     if (conditions.isEmpty() || conditions.getFirst().isEmpty()) {
       return Optional.empty();
@@ -152,14 +161,17 @@ record PortMapConfig(
   }
 
   private static void requireSupported(
-      ConfigObject view, String key, List<String> words, RuleBackend backend) throws CniException {
-    boolean v4 = key.equals("conditionsV4");
+      ConfigObject view,
+      String key,
+      TableFamily family,
+      List<String> conditions,
+      RuleBackend backend)
+      throws CniException {
     try {
       if (backend == RuleBackend.IPTABLES) {
-        IptablesConditions.parse(words, v4);
+        IptablesConditions.parse(conditions, family);
       } else {
-        TableFamily family = v4 ? TableFamily.IP : TableFamily.IP6;
-        NftConditionParser.append(RuleBuilder.forFamily(family), family, words);
+        NftConditionParser.append(RuleBuilder.forFamily(family), family, conditions);
       }
     } catch (IllegalArgumentException e) {
       throw view.invalid(key, String.valueOf(e.getMessage()));
@@ -169,13 +181,13 @@ record PortMapConfig(
     }
   }
 
-  /** What else must hold of a packet of that family. */
-  List<String> conditions(boolean v4) {
-    return v4 ? conditionsV4 : conditionsV6;
+  /** Returns the further matches for packets of a family. */
+  List<String> conditions(TableFamily family) {
+    return family == TableFamily.IP ? conditionsV4 : conditionsV6;
   }
 
-  /** The mappings that are for addresses of that family. */
-  List<PortMapping> mappings(boolean v4) {
-    return mappings.stream().filter(mapping -> mapping.appliesTo(v4)).toList();
+  /** Returns the mappings that apply to container addresses of a family. */
+  List<PortMapping> mappings(TableFamily family) {
+    return mappings.stream().filter(mapping -> mapping.appliesTo(family)).toList();
   }
 }

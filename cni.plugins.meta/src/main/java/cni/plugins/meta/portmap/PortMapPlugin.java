@@ -30,20 +30,18 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /**
- * Leads ports of the host into the container ({@code portMappings}): what comes in from elsewhere,
- * what the host itself sends there, also by 127.0.0.1, and what the container sends to itself that
- * way.
+ * The portmap plugin: maps ports of the host to ports of the container ({@code portMappings}), for
+ * connections from other hosts, from the host itself (127.0.0.1 included) and from the container.
  */
 public final class PortMapPlugin implements NetworkPlugin {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
 
-  private static final List<Boolean> FAMILIES = List.of(true, false);
-
-  /** The plugin as the runtime makes it. */
+  /** Creates the plugin; called by the ServiceLoader. */
   public PortMapPlugin() {}
 
   @Override
@@ -64,13 +62,13 @@ public final class PortMapPlugin implements NetworkPlugin {
           "mapping ports " + config.mappings(),
           () -> {
             List<Cidr> addresses = PreviousResult.firstAddressPerFamily(request, previous);
-            host.nftables().update(there -> planAdd(there, request, config, addresses));
-            // Only now: what was refused as a whole must not take an earlier ADD's rules with it.
+            host.nftables().update(nftables -> planAdd(nftables, request, config, addresses));
+            // Not earlier: a refused ADD must not remove the rules of an earlier one.
             rollback.add(() -> removeRules(host, request));
             for (Cidr address : addresses) {
-              forgetUdpConnections(host, config, address.isV4());
+              deleteUdpConnections(host, config, TableFamily.of(address.address()));
               if (address.isV4() && config.snat()) {
-                routeLocalnet(host, address);
+                enableRouteLocalnet(host, address);
               }
             }
             if (config.snat()) {
@@ -82,91 +80,97 @@ public final class PortMapPlugin implements NetworkPlugin {
   }
 
   private static Transaction planAdd(
-      NftablesSocket there, AttachmentRequest request, PortMapConfig config, List<Cidr> addresses)
+      NftablesSocket nftables,
+      AttachmentRequest request,
+      PortMapConfig config,
+      List<Cidr> addresses)
       throws CniException, IOException {
-    var change = new RulesetReconciler(there);
+    var reconciler = new RulesetReconciler(nftables);
     for (Cidr address : addresses) {
-      boolean v4 = address.isV4();
-      var rules = new NftablesDnatRules(v4);
-      List<InstalledRule> mapped = change.rules(rules.table());
-      List<InstalledRule> iptables = change.rules(IptablesDnatRules.natTable(v4));
-      requireNoConflict(request, config.mappings(v4), v4, mapped, iptables);
+      TableFamily family = TableFamily.of(address.address());
+      requireNoConflict(reconciler, request, config.mappings(family), family);
       if (config.backend() == RuleBackend.IPTABLES) {
-        iptablesRules(request, v4).add(change, config, address);
+        iptablesRules(request, family).add(reconciler, config, address);
       } else {
-        rules.add(
-            change.transaction(), mapped, config, address, containerId(request), owner(request));
+        nftablesRules(request, family).add(reconciler, config, address);
       }
     }
-    return change.transaction();
+    return reconciler.transaction();
   }
 
+  /** Looks for conflicts in the tables of both backends, whichever the configuration selects. */
   private static void requireNoConflict(
+      RulesetReconciler reconciler,
       AttachmentRequest request,
       List<PortMapping> mappings,
-      boolean v4,
-      List<InstalledRule> mapped,
-      List<InstalledRule> iptables)
-      throws CniException {
-    List<InstalledRule> others =
-        mapped.stream()
-            .filter(
-                rule ->
-                    rule.rule().userdata().comment().filter(containerId(request)::equals).isEmpty())
-            .toList();
-    PortConflicts.requireNoConflict(mappings, others, rule -> rule.rule().userdata().comment());
+      TableFamily family)
+      throws CniException, IOException {
+    Predicate<String> isSelf = containerId(request)::equals;
+    Function<InstalledRule, Optional<String>> nftablesContainer =
+        rule -> rule.rule().userdata().comment();
     PortConflicts.requireNoConflict(
         mappings,
-        iptablesRules(request, v4).rulesOfOtherContainers(iptables).stream()
-            .filter(
-                rule ->
-                    IptablesDnatRules.containerOf(rule, iptables)
-                        .filter(containerId(request)::equals)
-                        .isEmpty())
+        reconciler.rules(NftablesDnatRules.table(family)).stream()
+            .filter(rule -> nftablesContainer.apply(rule).filter(isSelf).isEmpty())
             .toList(),
-        rule -> IptablesDnatRules.containerOf(rule, iptables));
+        nftablesContainer);
+    List<InstalledRule> nat = reconciler.rules(IptablesDnatRules.natTable(family));
+    Function<InstalledRule, Optional<String>> iptablesContainer =
+        rule -> IptablesDnatRules.containerOf(rule, nat);
+    PortConflicts.requireNoConflict(
+        mappings,
+        iptablesRules(request, family).rulesOfOtherContainers(nat).stream()
+            .filter(rule -> iptablesContainer.apply(rule).filter(isSelf).isEmpty())
+            .toList(),
+        iptablesContainer);
   }
 
   private static String containerId(AttachmentRequest request) {
     return request.attachment().containerId();
   }
 
-  private static String owner(AttachmentRequest request) throws CniException {
-    return RuleOwner.of(request.config().network(), request.attachment().id());
+  private static NftablesDnatRules nftablesRules(AttachmentRequest request, TableFamily family)
+      throws CniException {
+    String owner = RuleOwner.of(request.config().network(), request.attachment().id());
+    return new NftablesDnatRules(family, containerId(request), owner);
   }
 
-  private static IptablesDnatRules iptablesRules(AttachmentRequest request, boolean v4)
+  private static IptablesDnatRules iptablesRules(AttachmentRequest request, TableFamily family)
       throws CniException {
-    return new IptablesDnatRules(v4, request.config().network(), containerId(request));
+    return new IptablesDnatRules(family, request.config().network(), containerId(request));
   }
 
   /**
-   * A peer that keeps sending has a connection as far as the host is concerned, which goes where it
-   * went before there were these rules. For UDP nothing else ends it. That it cannot be ended is no
-   * failure.
+   * Deletes the conntrack entries of UDP connections to the mapped ports. NAT is decided when an
+   * entry is created, and a peer that keeps sending keeps its entry alive: its packets would go to
+   * the old destination for ever. Failures are logged only.
    */
-  private static void forgetUdpConnections(NetNsSession host, PortMapConfig config, boolean v4) {
+  private static void deleteUdpConnections(
+      NetNsSession host, PortMapConfig config, TableFamily family) {
     List<PortMapping> udp =
-        config.mappings(v4).stream()
+        config.mappings(family).stream()
             .filter(mapping -> mapping.protocol() == RuleBuilder.UDP)
             .toList();
     if (udp.isEmpty()) {
       return;
     }
-    try (ConntrackSocket connections = host.openConntrack()) {
+    try (ConntrackSocket conntrack = host.openConntrack()) {
       Set<Integer> ports =
           udp.stream().map(PortMapping::hostPort).collect(Collectors.toUnmodifiableSet());
-      connections.deleteConnections(v4 ? TableFamily.IP : TableFamily.IP6, RuleBuilder.UDP, ports);
+      conntrack.deleteConnections(family, RuleBuilder.UDP, ports);
     } catch (IOException e) {
       LOG.get()
           .log(
               System.Logger.Level.WARNING,
-              "earlier connections to " + udp + " go on to where they went: " + e.getMessage());
+              "existing connections to " + udp + " keep their old destination: " + e.getMessage());
     }
   }
 
-  /** Has the interface towards the container take packets from 127.0.0.1. */
-  private static void routeLocalnet(NetNsSession host, Cidr container) throws IOException {
+  /**
+   * Allows packets from and to 127.0.0.1 on the interface to the container: connections of the host
+   * to 127.0.0.1 keep that source address until they are masqueraded after routing.
+   */
+  private static void enableRouteLocalnet(NetNsSession host, Cidr container) throws IOException {
     Optional<String> link = linkToContainer(host, container);
     if (link.isPresent()) {
       String key = "net/ipv4/conf/" + link.get() + "/route_localnet";
@@ -174,6 +178,7 @@ public final class PortMapPlugin implements NetworkPlugin {
     }
   }
 
+  /** Returns the name of the host's interface that the container is reached by, if there is one. */
   private static Optional<String> linkToContainer(NetNsSession host, Cidr container)
       throws IOException {
     try {
@@ -194,13 +199,13 @@ public final class PortMapPlugin implements NetworkPlugin {
     if (config.mappings().isEmpty()) {
       return;
     }
-    List<InstalledRule> wanted = new ArrayList<>();
+    List<InstalledRule> expected = new ArrayList<>();
     for (Cidr address : PreviousResult.firstAddressPerFamily(request, previous)) {
-      wanted.addAll(expectedRules(request, config, address));
+      expected.addAll(expectedRules(request, config, address));
     }
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
       AttachmentCheck.requireNoneMissing(
-          new RulesetReconciler(host.nftables()).findMissing(wanted),
+          new RulesetReconciler(host.nftables()).findMissing(expected),
           "ports " + config.mappings() + " are not mapped as they should be");
     } catch (IOException e) {
       throw NetNsSession.failure("checking ports " + config.mappings(), e);
@@ -209,72 +214,66 @@ public final class PortMapPlugin implements NetworkPlugin {
 
   private static List<InstalledRule> expectedRules(
       AttachmentRequest request, PortMapConfig config, Cidr address) throws CniException {
-    boolean v4 = address.isV4();
+    TableFamily family = TableFamily.of(address.address());
     return config.backend() == RuleBackend.IPTABLES
-        ? iptablesRules(request, v4).expectedRules(config, address)
-        : new NftablesDnatRules(v4)
-            .expectedRules(config, address, containerId(request), owner(request));
+        ? iptablesRules(request, family).expectedRules(config, address)
+        : nftablesRules(request, family).expectedRules(config, address);
   }
 
   /**
    * {@inheritDoc}
    *
-   * <p>Removes the rules of either backend, whatever the configuration says by now.
+   * <p>Removes the rules of both backends: the configuration may have changed since ADD.
    */
   @Override
   public void delete(AttachmentRequest request) throws CniException {
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
       removeRules(host, request);
-      forgetUdpConnections(host, request);
+      deleteUdpConnections(host, request);
     } catch (IOException e) {
       throw NetNsSession.failure("removing the mapped ports of " + containerId(request), e);
     }
   }
 
-  /** A configuration that makes no sense has never mapped anything. */
-  private static void forgetUdpConnections(NetNsSession host, AttachmentRequest request) {
+  /** Does nothing for an invalid configuration: no ADD can have mapped ports with it. */
+  private static void deleteUdpConnections(NetNsSession host, AttachmentRequest request) {
     try {
       PortMapConfig config = PortMapConfig.parse(request.config());
-      FAMILIES.forEach(v4 -> forgetUdpConnections(host, config, v4));
+      PortMapConfig.FAMILIES.forEach(family -> deleteUdpConnections(host, config, family));
     } catch (CniException e) {
-      LOG.get().log(System.Logger.Level.DEBUG, "no connections to forget", e);
+      LOG.get().log(System.Logger.Level.DEBUG, "no UDP connections to delete", e);
     }
   }
 
   private static void removeRules(NetNsSession host, AttachmentRequest request)
       throws CniException, IOException {
-    String owner = owner(request);
     host.nftables()
         .update(
-            there -> {
-              var change = new RulesetReconciler(there);
-              for (boolean v4 : FAMILIES) {
-                var rules = new NftablesDnatRules(v4);
-                List<InstalledRule> mapped = change.rules(rules.table());
-                rules.delete(change.transaction(), mapped, containerId(request), owner);
-                iptablesRules(request, v4).delete(change);
+            nftables -> {
+              var reconciler = new RulesetReconciler(nftables);
+              for (TableFamily family : PortMapConfig.FAMILIES) {
+                nftablesRules(request, family).delete(reconciler);
+                iptablesRules(request, family).delete(reconciler);
               }
-              return change.transaction();
+              return reconciler.transaction();
             });
-    iptablesRules(request, true).deleteLegacy(host);
+    iptablesRules(request, TableFamily.IP).deleteLegacy(host);
   }
 
   @Override
   public void gc(GcRequest request) throws CniException {
     String network = request.config().network();
-    Predicate<String> stale = RuleOwner.stale(network, request.valid());
+    Predicate<String> isStale = RuleOwner.stale(network, request.valid());
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
       host.nftables()
           .update(
-              there -> {
-                var change = new RulesetReconciler(there);
-                for (boolean v4 : FAMILIES) {
-                  change.rules(new NftablesDnatRules(v4).table()).stream()
-                      .filter(rule -> rule.rule().userdata().owner().filter(stale).isPresent())
-                      .forEach(change::delete);
-                  IptablesDnatRules.deleteStale(change, v4, network, request.valid());
+              nftables -> {
+                var reconciler = new RulesetReconciler(nftables);
+                for (TableFamily family : PortMapConfig.FAMILIES) {
+                  NftablesDnatRules.deleteStale(reconciler, family, isStale);
+                  IptablesDnatRules.deleteStale(reconciler, family, network, request.valid());
                 }
-                return change.transaction();
+                return reconciler.transaction();
               });
       IptablesDnatRules.deleteStaleLegacy(host, network, request.valid());
     } catch (IOException e) {

@@ -4,49 +4,52 @@ import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.InetAddresses;
 import cni.netlink.ffm.nftables.RuleBuilder;
+import cni.netlink.ffm.nftables.TableFamily;
 import java.net.InetAddress;
 import java.util.Locale;
 import java.util.Optional;
 
 /**
- * A port of the host that leads into the container (CONVENTIONS, {@code portMappings}).
+ * A port of the host that is mapped to a port of the container: an entry of {@code portMappings}
+ * (CONVENTIONS.md of the specification).
  *
- * @param hostPort the host's port
- * @param containerPort the container's
- * @param protocol the transport protocol's number
- * @param hostIp the address of the host that it is for; absent for all of them
- * @param v4Only whether it is for IPv4 alone or, if false, IPv6 alone; absent if no address says so
+ * @param hostPort the port on the host, 1 to 65535
+ * @param containerPort the port in the container, 1 to 65535
+ * @param protocol the IP protocol number
+ * @param hostIp the only address of the host to map; absent to map all of them
+ * @param onlyFamily the only family to map, that of {@code hostIP} ("0.0.0.0" and "::" restrict the
+ *     family alone); absent for both
  */
 record PortMapping(
     int hostPort,
     int containerPort,
     int protocol,
     Optional<InetAddress> hostIp,
-    Optional<Boolean> v4Only) {
-  private static final int LAST_PORT = 65535;
+    Optional<TableFamily> onlyFamily) {
+  private static final int MAX_PORT = 65535;
 
   /**
-   * Reads an entry.
+   * Reads an entry of {@code portMappings}.
    *
-   * @throws CniException code 7 if a value makes no sense
+   * @throws CniException code 7 if a value is invalid
    */
   static PortMapping parse(ConfigObject entry) throws CniException {
     Optional<InetAddress> address = entry.parsed("hostIP", InetAddresses::parse);
     return new PortMapping(
         parsePort(entry, "hostPort"),
         parsePort(entry, "containerPort"),
-        entry.parsed("protocol", PortMapping::protocol).orElse(RuleBuilder.TCP),
+        entry.parsed("protocol", PortMapping::parseProtocol).orElse(RuleBuilder.TCP),
         address.filter(it -> !it.isAnyLocalAddress()),
-        address.map(InetAddresses::isV4));
+        address.map(TableFamily::of));
   }
 
   private static int parsePort(ConfigObject entry, String key) throws CniException {
     return entry
-        .integer(key, 1, LAST_PORT)
-        .orElseThrow(() -> entry.invalid(key, "is missing: give a port from 1 to " + LAST_PORT));
+        .integer(key, 1, MAX_PORT)
+        .orElseThrow(() -> entry.invalid(key, "is missing: give a port from 1 to " + MAX_PORT));
   }
 
-  private static int protocol(String name) {
+  private static int parseProtocol(String name) {
     return switch (name.toLowerCase(Locale.ROOT)) {
       case "tcp" -> RuleBuilder.TCP;
       case "udp" -> RuleBuilder.UDP;
@@ -55,19 +58,19 @@ record PortMapping(
     };
   }
 
-  /** Whether it is for containers' addresses of that family. */
-  boolean appliesTo(boolean v4) {
-    return v4Only.isEmpty() || v4Only.get() == v4;
+  /** Whether the mapping applies to container addresses of the family. */
+  boolean appliesTo(TableFamily family) {
+    return onlyFamily.isEmpty() || onlyFamily.get() == family;
   }
 
-  /** Whether a packet could be meant for both. */
+  /** Whether a packet could match both this mapping and one with the given protocol and port. */
   boolean overlaps(int otherProtocol, int otherPort, Optional<InetAddress> otherAddress) {
     return protocol == otherProtocol
         && hostPort == otherPort
         && (hostIp.isEmpty() || otherAddress.isEmpty() || hostIp.equals(otherAddress));
   }
 
-  /** As people write it: {@code 10.0.0.1:8080/tcp}. */
+  /** Returns the host's side of the mapping: {@code 10.0.0.1:8080/tcp}. */
   @Override
   public String toString() {
     return hostIp.map(address -> InetAddresses.format(address) + ":").orElse("")

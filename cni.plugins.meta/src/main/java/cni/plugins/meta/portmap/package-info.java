@@ -1,4 +1,4 @@
-/** The portmap plugin: DNAT from ports of the host to containers. */
+/** The portmap plugin: destination NAT from ports of the host to containers. */
 @NullMarked
 package cni.plugins.meta.portmap;
 

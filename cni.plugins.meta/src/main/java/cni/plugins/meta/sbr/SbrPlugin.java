@@ -15,6 +15,7 @@ import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.PolicyRule;
 import cni.netlink.ffm.route.Route;
@@ -33,18 +34,16 @@ import java.util.OptionalInt;
 import java.util.Set;
 
 /**
- * Source-based routing: has what comes from the interface's addresses leave by the interface,
- * whatever else the container is attached to. Each address gets a rule that leads to a table with
- * the interface's routes.
+ * The sbr plugin, source-based routing: packets from the interface's addresses leave by the
+ * interface, whatever other networks the container is attached to. Each address gets a policy rule
+ * for a table with the interface's routes.
  */
 public final class SbrPlugin implements NetworkPlugin {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
 
   private static final int FIRST_TABLE = 100;
-  private static final List<Integer> FAMILIES =
-      List.of(RtnetlinkConstants.AF_INET, RtnetlinkConstants.AF_INET6);
 
-  /** The plugin as the runtime makes it. */
+  /** Creates the plugin; called by the ServiceLoader. */
   public SbrPlugin() {}
 
   @Override
@@ -61,7 +60,7 @@ public final class SbrPlugin implements NetworkPlugin {
     try (NetNsSession host = NetNsSession.openHost(request.context());
         NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
       return rollback.guard(
-          "routing " + request.attachment().interfaceName() + " apart",
+          "setting up source-based routing for " + request.attachment().interfaceName(),
           () -> {
             RouteSocket routing = sandbox.rtnetlink();
             if (config.table().isPresent()) {
@@ -93,13 +92,13 @@ public final class SbrPlugin implements NetworkPlugin {
   private static void addRule(RouteSocket routing, Cidr address, int table, Rollback rollback)
       throws IOException {
     PolicyRule rule = PolicyRule.fromSource(address.address(), table);
-    // EEXIST: an ADD that was killed has left it
+    // EEXIST: an interrupted ADD left the rule
     if (routing.executeIgnoring(rule.addRequest(), Errno.EEXIST)) {
       rollback.add(() -> routing.execute(rule.deleteRequest()));
     }
   }
 
-  /** Moves the interface's routes to tables of its addresses. */
+  /** Moves the interface's routes from the main table to a new table for each address. */
   private static void moveRoutes(
       RouteSocket routing,
       Link link,
@@ -108,12 +107,12 @@ public final class SbrPlugin implements NetworkPlugin {
       Rollback rollback)
       throws IOException {
     List<Route> all = new ArrayList<>();
-    Set<Integer> taken = new HashSet<>();
-    for (int family : FAMILIES) {
+    Set<Integer> usedTables = new HashSet<>();
+    for (IpFamily family : IpFamily.values()) {
       all.addAll(routing.routes(family));
-      routing.policyRules(family).forEach(rule -> taken.add(rule.table()));
+      routing.policyRules(family).forEach(rule -> usedTables.add(rule.table()));
     }
-    all.forEach(route -> taken.add(route.table()));
+    all.forEach(route -> usedTables.add(route.table()));
     List<Route> moved =
         all.stream()
             .filter(route -> route.table() == RtnetlinkConstants.RT_TABLE_MAIN)
@@ -121,21 +120,14 @@ public final class SbrPlugin implements NetworkPlugin {
             .toList();
     int table = FIRST_TABLE;
     for (Result.IpConfig ip : ips) {
-      while (taken.contains(table)) {
+      while (!usedTables.add(table)) {
         table++;
       }
-      taken.add(table);
       addRule(routing, ip.address(), table, rollback);
       fillTable(routing, link, ip, config, moved, table, rollback);
     }
     if (config.addSourceHints()) {
-      for (Result.IpConfig ip : ips) {
-        try {
-          routing.execute(sourceHintRoute(link, ip.address()).replaceRequest());
-        } catch (NetlinkException e) { // packets find their way without it
-          LOG.get().log(System.Logger.Level.WARNING, "no source hint: " + e.getMessage());
-        }
-      }
+      addSourceHints(routing, link, ips);
     }
     for (Route route : moved) {
       boolean stays = config.addSourceHints() && route.scope() == RtnetlinkConstants.RT_SCOPE_LINK;
@@ -146,7 +138,24 @@ public final class SbrPlugin implements NetworkPlugin {
     }
   }
 
-  /** The table's default route, and those of the interface that have to do with the address. */
+  /** Failures are logged only: packets are routed without hints as well. */
+  private static void addSourceHints(RouteSocket routing, Link link, List<Result.IpConfig> ips)
+      throws IOException {
+    for (Result.IpConfig ip : ips) {
+      try {
+        routing.execute(sourceHintRoute(link, ip.address()).replaceRequest());
+      } catch (NetlinkException e) {
+        LOG.get()
+            .log(
+                System.Logger.Level.WARNING,
+                "no source hint for %s: %s".formatted(ip.address(), e.getMessage()));
+      }
+    }
+  }
+
+  /**
+   * Adds to a table its default route and those of the interface's routes that concern the address.
+   */
   private static void fillTable(
       RouteSocket routing,
       Link link,
@@ -158,34 +167,35 @@ public final class SbrPlugin implements NetworkPlugin {
       throws IOException {
     Cidr address = ip.address();
     Optional<InetAddress> gateway = config.gateway(address.isV4()).or(ip::gateway);
-    List<Route> wanted = new ArrayList<>();
+    List<Route> added = new ArrayList<>();
     if (gateway.isPresent()) {
-      Cidr everything = Cidr.defaultRoute(gateway.get());
+      Cidr anywhere = Cidr.defaultRoute(gateway.get());
       var hop = new Route.Hop(link.index(), gateway);
-      wanted.add(Route.unicast(everything.address(), 0, hop).inTable(table));
+      added.add(Route.unicast(anywhere.address(), 0, hop).inTable(table));
     }
     for (Route route : routes) {
       Optional<InetAddress> via = route.hops().getFirst().gateway();
-      boolean plain = via.isEmpty() && route.source().isEmpty();
-      if (plain
+      boolean isLinkRoute = via.isEmpty() && route.source().isEmpty();
+      if (isLinkRoute
           || via.filter(address::contains).isPresent()
           || route.source().filter(address::contains).isPresent()) {
-        wanted.add(route.inTable(table));
+        added.add(route.inTable(table));
       }
     }
-    for (Route route : wanted) {
+    for (Route route : added) {
       routing.execute(route.replaceRequest());
       rollback.add(() -> routing.executeIgnoring(route.deleteRequest(), Errno.ESRCH));
     }
   }
 
+  /** Returns the link route to the address's network with the address as the preferred source. */
   private static Route sourceHintRoute(Link link, Cidr address) {
     Cidr net = address.network();
     return Route.unicast(net.address(), net.prefix(), new Route.Hop(link.index(), Optional.empty()))
         .withSource(address.address());
   }
 
-  /** {@inheritDoc} The reference plugin does not check anything. */
+  /** {@inheritDoc} The reference plugin's CHECK does nothing. */
   @Override
   public void check(AttachmentRequest request) throws CniException {
     SbrConfig config = SbrConfig.parse(request.config());
@@ -205,7 +215,7 @@ public final class SbrPlugin implements NetworkPlugin {
   private static void check(
       RouteSocket routing, Link link, Cidr address, Optional<InetAddress> gateway, SbrConfig config)
       throws CniException, IOException {
-    int family = address.isV4() ? RtnetlinkConstants.AF_INET : RtnetlinkConstants.AF_INET6;
+    IpFamily family = IpFamily.of(address.address());
     Optional<PolicyRule> rule =
         routing.policyRules(family).stream()
             .filter(it -> it.source().filter(address.address()::equals).isPresent())
@@ -214,12 +224,12 @@ public final class SbrPlugin implements NetworkPlugin {
     if (rule.isEmpty()
         || (config.table().isPresent() && rule.get().table() != config.table().getAsInt())) {
       throw AttachmentCheck.mismatch(
-          "no rule has packets from %s routed by %s"
+          "no rule routes packets from %s by %s"
               .formatted(
                   InetAddresses.format(address.address()),
                   config.table().isPresent()
                       ? "table " + config.table().getAsInt()
-                      : "a table of their own"));
+                      : "a table of its own"));
     }
     boolean routed =
         routing.routes(family).stream()
@@ -227,26 +237,26 @@ public final class SbrPlugin implements NetworkPlugin {
                 route ->
                     route.table() == rule.get().table()
                         && route.hops().getFirst().link() == link.index());
-    boolean wanted = config.table().isEmpty() && gateway.isPresent();
-    if (wanted && !routed) {
+    boolean needsRoute = config.table().isEmpty() && gateway.isPresent();
+    if (needsRoute && !routed) {
       throw AttachmentCheck.mismatch(
-          "table %d, which packets from %s are routed by, has no route by %s"
+          "table %d, which routes packets from %s, has no route by %s"
               .formatted(rule.get().table(), InetAddresses.format(address.address()), link.name()));
     }
   }
 
-  /** {@inheritDoc} Rules are removed, and the interface's routes go back to the main table. */
+  /** {@inheritDoc} Removes the rules and moves the interface's routes back to the main table. */
   @Override
   public void delete(AttachmentRequest request) throws CniException {
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      Optional<NetNsSession> there = NetNsSession.openContainerIfPresent(request, host);
-      if (there.isPresent()) {
-        try (NetNsSession sandbox = there.get()) {
+      Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
+      if (open.isPresent()) {
+        try (NetNsSession sandbox = open.get()) {
           deleteRules(request, sandbox.rtnetlink());
         }
       }
     } catch (IOException e) {
-      throw NetNsSession.failure("removing rules", e);
+      throw NetNsSession.failure("removing routing rules", e);
     }
   }
 
@@ -263,7 +273,7 @@ public final class SbrPlugin implements NetworkPlugin {
       }
     }
     Set<Integer> tables = new HashSet<>();
-    for (int family : FAMILIES) {
+    for (IpFamily family : IpFamily.values()) {
       for (PolicyRule rule : routing.policyRules(family)) {
         boolean ours =
             rule.matchesSourceOnly() && rule.source().filter(sources::contains).isPresent();
@@ -278,27 +288,29 @@ public final class SbrPlugin implements NetworkPlugin {
     }
   }
 
-  /** Undoes what {@link #moveRoutes} did. */
+  /**
+   * Reverts {@link #moveRoutes}. Link routes are moved before routes by gateways, which need them.
+   */
   private static void moveRoutesBack(
       RouteSocket routing, Link link, Set<Integer> tables, Result previous) throws IOException {
-    for (int family : FAMILIES) {
-      List<Route> apart =
+    for (IpFamily family : IpFamily.values()) {
+      List<Route> moved =
           routing.routes(family).stream()
               .filter(route -> tables.contains(route.table()))
               .flatMap(route -> route.partsThrough(link.index()).stream())
               .sorted(comparing(route -> route.hops().getFirst().gateway().isPresent()))
-              .toList(); // those to gateways before those by them
-      for (Route route : apart) {
+              .toList();
+      for (Route route : moved) {
         if (route.prefix() > 0 || isInResult(route, previous)) {
-          Route back = route.inTable(RtnetlinkConstants.RT_TABLE_MAIN);
-          routing.executeIgnoring(back.addRequest(), Errno.EEXIST);
+          Route restored = route.inTable(RtnetlinkConstants.RT_TABLE_MAIN);
+          routing.executeIgnoring(restored.addRequest(), Errno.EEXIST);
         }
         routing.executeIgnoring(route.deleteRequest(), Errno.ESRCH);
       }
     }
   }
 
-  /** Whether a default route was there before, rather than made for the table. */
+  /** Whether a default route is an earlier plugin's, and not one that was added to the table. */
   private static boolean isInResult(Route route, Result previous) {
     return previous.routes().stream()
         .anyMatch(

@@ -1,4 +1,4 @@
-/** The sbr plugin: source-based routing. */
+/** The sbr plugin: source-based routing with a routing table for each address. */
 @NullMarked
 package cni.plugins.meta.sbr;
 

@@ -20,10 +20,9 @@ import java.util.concurrent.ThreadLocalRandom;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * The properties that interfaces had before they were tuned, in the reference plugin's form: a file
- * {@code <dataDir>/<containerID>_<ifname>.json} with the keys mac, promisc, mtu, allmulti and
- * txQLen, those that were changed. What is added to it, so that garbage can be told, is the
- * network.
+ * The settings that interfaces had before they were tuned, in the reference plugin's format: a file
+ * {@code <dataDir>/<containerID>_<ifname>.json} with those of the keys mac, promisc, mtu, allmulti
+ * and txQLen that were changed. This plugin adds the network and the attachment, for GC.
  *
  * @param directory the dataDir
  */
@@ -33,29 +32,30 @@ record SavedLinkSettings(Path directory) {
   private static final String INTERFACE_KEY = "ifName";
 
   /**
-   * Keeps the properties; they replace what was kept before.
+   * Saves the settings of an attachment's interface in place of any saved before.
    *
-   * @throws CniException code 5 if that fails
+   * @throws CniException code 5 if the file cannot be written
    */
-  void save(String network, AttachmentId id, ObjectNode properties) throws CniException {
-    ObjectNode json = properties.deepCopy();
+  void save(String network, AttachmentId id, ObjectNode settings) throws CniException {
+    ObjectNode json = settings.deepCopy();
     json.put(NETWORK_KEY, network);
     json.put(CONTAINER_KEY, id.containerId());
     json.put(INTERFACE_KEY, id.interfaceName());
-    String unfinished = ".%016x".formatted(ThreadLocalRandom.current().nextLong());
+    String tempName = ".%016x".formatted(ThreadLocalRandom.current().nextLong());
     try {
       AtomicFiles.createDirectories(directory);
       byte[] bytes = Json.pretty(json).getBytes(StandardCharsets.UTF_8);
-      AtomicFiles.write(file(id), directory.resolve(unfinished), bytes);
+      AtomicFiles.write(file(id), directory.resolve(tempName), bytes);
     } catch (IOException e) {
-      throw failure("the properties of " + id.interfaceName() + " cannot be kept", e);
+      throw failure(
+          "the settings of " + id.interfaceName() + " cannot be saved in " + directory, e);
     }
   }
 
   /**
-   * What was kept; absent if nothing was, or nothing that can be read.
+   * Returns the saved settings; absent if there is no file, or one that is not valid JSON.
    *
-   * @throws CniException code 5 if the file is there and cannot be read
+   * @throws CniException code 5 if the file exists and cannot be read
    */
   Optional<ConfigObject> load(AttachmentId id) throws CniException {
     return load(file(id));
@@ -68,19 +68,19 @@ record SavedLinkSettings(Path directory) {
     } catch (NoSuchFileException e) {
       return Optional.empty();
     } catch (IOException e) {
-      throw failure("what was kept cannot be read", e);
+      throw failure(file + " cannot be read", e);
     }
     try {
       return Optional.of(new ConfigObject(Json.parse(bytes, file.toString()), file.toString()));
     } catch (CniException e) {
-      return Optional.empty(); // not written to its end
+      return Optional.empty(); // incomplete: the reference plugin does not write atomically
     }
   }
 
   /**
-   * Forgets what was kept, if anything was.
+   * Deletes the saved settings of an attachment, if there are any.
    *
-   * @throws CniException code 5 if the file cannot be removed
+   * @throws CniException code 5 if the file cannot be deleted
    */
   void delete(AttachmentId id) throws CniException {
     delete(file(id));
@@ -90,36 +90,36 @@ record SavedLinkSettings(Path directory) {
     try {
       Files.deleteIfExists(file);
     } catch (IOException e) {
-      throw failure("what was kept cannot be removed", e);
+      throw failure(file + " cannot be deleted", e);
     }
   }
 
   /**
-   * Forgets what was kept for attachments of a network that do not exist any more. Files that do
-   * not name a network, as the reference plugin's, may be another network's and stay.
+   * Deletes the saved settings of the network's attachments that are not valid. Files of the
+   * reference plugin name no network; they may be another network's and stay.
    *
-   * @throws CniException code 5 if the directory or a file cannot be read or removed
+   * @throws CniException code 5 if the directory or a file cannot be read or deleted
    */
   void deleteStale(String network, Set<AttachmentId> valid) throws CniException {
     try (DirectoryStream<Path> files = Files.newDirectoryStream(directory, "*.json")) {
       for (Path file : files) {
-        Optional<ConfigObject> kept = load(file);
-        if (kept.isPresent() && isStale(kept.get().json(), network, valid)) {
+        Optional<ConfigObject> saved = load(file);
+        if (saved.isPresent() && isStale(saved.get().json(), network, valid)) {
           delete(file);
         }
       }
     } catch (NoSuchFileException e) {
-      return; // nothing has ever been kept
+      return; // nothing has been saved yet
     } catch (IOException | DirectoryIteratorException e) {
       throw failure(directory + " cannot be read", e);
     }
   }
 
-  private static boolean isStale(ObjectNode kept, String network, Set<AttachmentId> valid) {
+  private static boolean isStale(ObjectNode saved, String network, Set<AttachmentId> valid) {
     var id =
         new AttachmentId(
-            kept.path(CONTAINER_KEY).asString(""), kept.path(INTERFACE_KEY).asString(""));
-    return kept.path(NETWORK_KEY).asString("").equals(network) && !valid.contains(id);
+            saved.path(CONTAINER_KEY).asString(""), saved.path(INTERFACE_KEY).asString(""));
+    return saved.path(NETWORK_KEY).asString("").equals(network) && !valid.contains(id);
   }
 
   private Path file(AttachmentId id) {

@@ -16,8 +16,9 @@ import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 
 /**
- * The file in which a host's administrator says which kernel parameters networks may set: a regular
- * expression a line, one of which must match somewhere in the key. Without the file all may be set.
+ * The host administrator's list of sysctls that networks may set: a file with a regular expression
+ * in each line. A key is allowed if one of them matches any part of it; without the file all keys
+ * are allowed.
  *
  * @param file /etc/cni/tuning/allowlist.conf
  */
@@ -25,9 +26,10 @@ record SysctlAllowList(Path file) {
   private static final Pattern POSIX_CLASS = Pattern.compile("\\[:([a-z]+):]");
 
   /**
-   * Requires that every key may be set.
+   * Requires that every key is allowed.
    *
-   * @throws CniException code 7 if one may not, code 5 if the file cannot be read
+   * @throws CniException code 7 if one is not or a line is no regular expression, code 5 if the
+   *     file cannot be read
    */
   void requireAllowed(Set<String> keys) throws CniException {
     List<String> lines;
@@ -46,15 +48,15 @@ record SysctlAllowList(Path file) {
             ErrorCode.INVALID_CONFIG,
             "sysctl "
                 + Json.quote(key)
-                + " is not allowed on this host; "
+                + " is not allowed on this host; the expressions in "
                 + file
-                + " allows "
+                + " are "
                 + lines);
       }
     }
   }
 
-  /** Go writes two things otherwise that such files may have: named groups, POSIX's classes. */
+  /** Converts the syntax of Go's named groups and POSIX classes to that of Java. */
   private static String toJavaSyntax(String expression) {
     return POSIX_CLASS
         .matcher(expression.replace("(?P<", "(?<"))

@@ -12,16 +12,17 @@ import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
- * The configuration of tuning.
+ * The configuration of the tuning plugin; keys as for the reference plugin.
  *
- * @param dataDir where the properties that an interface had before are kept
- * @param sysctl kernel parameters of the container, by key; {@code IFNAME} in a key stands for the
- *     interface
- * @param mac the interface's hardware address
- * @param mtu its MTU in bytes, 0 to leave it
- * @param promiscuous whether it takes every packet; false leaves it ({@code promisc})
- * @param allMulticast whether it takes every multicast packet; absent leaves it ({@code allmulti})
- * @param txQueueLength in packets; absent leaves it ({@code txQLen})
+ * @param dataDir the directory for the settings that interfaces had before
+ * @param sysctl values of sysctls of the container by key; {@code IFNAME} in a key stands for the
+ *     interface's name
+ * @param mac the interface's hardware address, lower case with colons; absent to leave it
+ * @param mtu in bytes; 0 to leave it
+ * @param promiscuous whether to enable promiscuous mode; false to leave it ({@code promisc})
+ * @param allMulticast whether to enable or disable all-multicast mode; absent to leave it ({@code
+ *     allmulti})
+ * @param txQueueLength in packets; absent to leave it ({@code txQLen})
  */
 record TuningConfig(
     String dataDir,
@@ -34,19 +35,18 @@ record TuningConfig(
   private static final String DEFAULT_DATA_DIR = "/run/cni/tuning";
 
   /**
-   * Reads a configuration. What {@code args.cni} says counts most, then the runtime's word, then
-   * CNI_ARGS, as for the reference plugin.
+   * Reads a configuration. {@code args.cni} takes precedence over {@code runtimeConfig}, that over
+   * CNI_ARGS, and that over the plugin's own keys, as for the reference plugin.
    *
    * @param args CNI_ARGS
-   * @throws CniException code 7 if a value makes no sense, code 4 if CNI_ARGS does not
+   * @throws CniException code 7 if a value is invalid, code 4 if one of CNI_ARGS is
    */
   static TuningConfig parse(PluginConfig config, Map<String, String> args) throws CniException {
     ConfigObject view = config.view();
-    Optional<ConfigObject> own = config.args();
-    ConfigObject first = own.orElse(new ConfigObject(Json.object(), ""));
+    ConfigObject overrides = config.args().orElse(new ConfigObject(Json.object(), ""));
     Map<String, String> sysctl = new LinkedHashMap<>(strings(view, "sysctl"));
-    sysctl.putAll(strings(first, "sysctl"));
-    List<ConfigObject> sections = List.of(first, view);
+    sysctl.putAll(strings(overrides, "sysctl"));
+    List<ConfigObject> sections = List.of(overrides, view);
     return new TuningConfig(
         dataDir(config),
         sysctl,
@@ -58,7 +58,7 @@ record TuningConfig(
   }
 
   /**
-   * Where the properties that an interface had before are kept.
+   * Returns the directory for the settings that interfaces had before.
    *
    * @throws CniException code 7 if {@code dataDir} is not a string
    */
@@ -66,7 +66,7 @@ record TuningConfig(
     return config.view().text("dataDir").filter(it -> !it.isEmpty()).orElse(DEFAULT_DATA_DIR);
   }
 
-  /** Whether a property of the interface itself is to be changed. */
+  /** Whether a setting of the interface is to be changed. */
   boolean changesLink() {
     return mac.isPresent()
         || mtu != 0
@@ -86,10 +86,10 @@ record TuningConfig(
     return strings;
   }
 
-  private static OptionalInt integer(List<ConfigObject> sections, String key, int greatest)
+  private static OptionalInt integer(List<ConfigObject> sections, String key, int max)
       throws CniException {
     for (ConfigObject section : sections) {
-      OptionalInt value = section.integer(key, 0, greatest);
+      OptionalInt value = section.integer(key, 0, max);
       if (value.isPresent()) {
         return value;
       }
@@ -109,7 +109,8 @@ record TuningConfig(
 
   private static Optional<String> mac(PluginConfig config, Map<String, String> args)
       throws CniException {
-    Optional<String> asked = RequestedMac.of(List.of(config.args(), config.runtimeConfig()), args);
-    return asked.isPresent() ? asked : RequestedMac.parse(config.view());
+    Optional<String> requested =
+        RequestedMac.of(List.of(config.args(), config.runtimeConfig()), args);
+    return requested.isPresent() ? requested : RequestedMac.parse(config.view());
   }
 }

@@ -31,15 +31,15 @@ import java.util.function.Predicate;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Sets kernel parameters of the container's namespace and properties of an interface that an
- * earlier plugin of the chain made. DEL gives the interface the properties that it had before.
+ * The tuning plugin: sets sysctls of the container's namespace and settings of the interface that
+ * an earlier plugin of the chain made. DEL restores the interface's previous settings.
  */
 public final class TuningPlugin implements NetworkPlugin {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
 
   private final SysctlAllowList allowList;
 
-  /** The plugin as the runtime makes it. */
+  /** Creates the plugin; called by the ServiceLoader. */
   public TuningPlugin() {
     this(new SysctlAllowList(Path.of("/etc/cni/tuning/allowlist.conf")));
   }
@@ -92,14 +92,14 @@ public final class TuningPlugin implements NetworkPlugin {
     try {
       sysctl.set(key, value);
     } catch (NoSuchFileException e) {
-      throw e; // names the file
+      throw e; // its message names the file
     } catch (IOException e) {
       String what = "sysctl %s cannot be set to %s: ".formatted(key, Json.quote(value));
       throw new IOException(what + e.getMessage(), e);
     }
   }
 
-  /** Some parameters can only be set, or only read once they have been. */
+  /** Reads a sysctl; some are write-only, or readable only after they have been set. */
   private static Optional<String> readIfPossible(Sysctl sysctl, String key) {
     try {
       return Optional.of(sysctl.get(key));
@@ -109,22 +109,23 @@ public final class TuningPlugin implements NetworkPlugin {
   }
 
   /**
-   * The parameter's path below /proc/sys. Only parameters of the network are a namespace's own; any
-   * other would be the host's.
+   * Returns a sysctl's path below /proc/sys. Only sysctls below net/ belong to a network namespace;
+   * any other would change the host.
+   *
+   * @throws CniException code 7 if the key names another
    */
   private static String sysctlKey(String key, AttachmentRequest request) throws CniException {
     String path =
         key.replace('.', '/')
             .replaceFirst("IFNAME", request.attachment().interfaceName().replace("$", "\\$"));
-    boolean steps =
+    boolean hasBadStep =
         List.of(path.split("/", -1)).stream().anyMatch(it -> it.equals("..") || it.isEmpty());
-    if (!path.startsWith("net/") || steps || path.indexOf('\0') >= 0) {
+    if (!path.startsWith("net/") || hasBadStep || path.indexOf('\0') >= 0) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
           "sysctl "
               + Json.quote(key)
-              + " is not a parameter of the network: its key must begin with"
-              + " \"net.\"");
+              + " does not belong to a network namespace: its key must start with \"net.\"");
     }
     return path;
   }
@@ -134,18 +135,18 @@ public final class TuningPlugin implements NetworkPlugin {
       throws CniException, IOException {
     Link link = AttachmentCheck.requireInterface(request, sandbox);
     ObjectNode before = currentSettings(link, config);
-    SavedLinkSettings backup = savedSettings(request.config());
-    backup.save(request.config().network(), request.attachment().id(), before);
-    rollback.add(() -> backup.delete(request.attachment().id()));
+    SavedLinkSettings saved = savedSettings(request.config());
+    saved.save(request.config().network(), request.attachment().id(), before);
+    rollback.add(() -> saved.delete(request.attachment().id()));
     rollback.add(
         () -> {
-          LinkUpdate back = restoringUpdate(link, new ConfigObject(before, ""));
-          sandbox.rtnetlink().execute(back.request());
+          LinkUpdate restoring = restoringUpdate(link, new ConfigObject(before, ""));
+          sandbox.rtnetlink().execute(restoring.request());
         });
     sandbox.rtnetlink().execute(configuredUpdate(link, config).request());
   }
 
-  /** What the interface is like now, of that which will be changed, as the reference keeps it. */
+  /** Returns the current values of the settings that will be changed, for the saved file. */
   private static ObjectNode currentSettings(Link link, TuningConfig config) {
     ObjectNode json = Json.object();
     if (config.mac().isPresent()) {
@@ -167,48 +168,49 @@ public final class TuningPlugin implements NetworkPlugin {
   }
 
   private static LinkUpdate configuredUpdate(Link link, TuningConfig config) {
-    var change = new LinkUpdate(link.index());
-    config.mac().ifPresent(mac -> change.mac(Mac.parse(mac)));
+    var update = new LinkUpdate(link.index());
+    config.mac().ifPresent(mac -> update.mac(Mac.parse(mac)));
     if (config.mtu() != 0) {
-      change.mtu(config.mtu());
+      update.mtu(config.mtu());
     }
     if (config.promiscuous()) {
-      change.promiscuous(true);
+      update.promiscuous(true);
     }
-    config.allMulticast().ifPresent(change::allMulticast);
-    config.txQueueLength().ifPresent(change::txQueueLength);
-    return change;
+    config.allMulticast().ifPresent(update::allMulticast);
+    config.txQueueLength().ifPresent(update::txQueueLength);
+    return update;
   }
 
-  /** The change back to what was kept. */
-  private static LinkUpdate restoringUpdate(Link link, ConfigObject kept) throws CniException {
-    var change = new LinkUpdate(link.index());
-    kept.parsed("mac", Mac::parse).ifPresent(change::mac);
-    int mtu = kept.integer("mtu", 0, Integer.MAX_VALUE).orElse(0);
+  /** Returns the update that restores saved settings. */
+  private static LinkUpdate restoringUpdate(Link link, ConfigObject saved) throws CniException {
+    var update = new LinkUpdate(link.index());
+    saved.parsed("mac", Mac::parse).ifPresent(update::mac);
+    int mtu = saved.integer("mtu", 0, Integer.MAX_VALUE).orElse(0);
     if (mtu != 0) {
-      change.mtu(mtu);
+      update.mtu(mtu);
     }
-    if (kept.has("promisc")) {
-      change.promiscuous(kept.bool("promisc"));
+    if (saved.has("promisc")) {
+      update.promiscuous(saved.bool("promisc"));
     }
-    if (kept.has("allmulti")) {
-      change.allMulticast(kept.bool("allmulti"));
+    if (saved.has("allmulti")) {
+      update.allMulticast(saved.bool("allmulti"));
     }
-    kept.integer("txQLen", 0, Integer.MAX_VALUE).ifPresent(change::txQueueLength);
-    return change;
+    saved.integer("txQLen", 0, Integer.MAX_VALUE).ifPresent(update::txQueueLength);
+    return update;
   }
 
   private static boolean isAllMulticast(Link link) {
     return (link.flags() & LinkConstants.IFF_ALLMULTI) != 0;
   }
 
-  /** The previous result with what has changed of the interface. */
+  /** Returns the previous result with the interface's new hardware address and MTU. */
   private static Result updateResult(
       AttachmentRequest request, TuningConfig config, Result previous) {
-    Predicate<Result.Interface> own = PreviousResult.isContainerInterface(request, previous);
+    Predicate<Result.Interface> isContainers =
+        PreviousResult.isContainerInterface(request, previous);
     return previous.withInterfaces(
         previous.interfaces().stream()
-            .map(it -> own.test(it) ? tunedInterface(it, config) : it)
+            .map(it -> isContainers.test(it) ? tunedInterface(it, config) : it)
             .toList());
   }
 
@@ -244,15 +246,13 @@ public final class TuningPlugin implements NetworkPlugin {
     }
   }
 
-  private static void requireSysctl(NetNsSession sandbox, String key, String wanted)
+  private static void requireSysctl(NetNsSession sandbox, String key, String expected)
       throws CniException, IOException {
-    var actual = new StringBuilder();
-    sandbox.runSysctl((Sysctl sysctl) -> actual.append(sysctl.get(key)));
-    // The kernel separates several numbers by tabs, people by blanks.
-    if (!words(actual.toString()).equals(words(wanted))) {
+    String actual = sandbox.<String, IOException>callInside(() -> Sysctl.KERNEL.get(key));
+    // The kernel separates multiple numbers by tabs, configurations usually by spaces.
+    if (!words(actual).equals(words(expected))) {
       throw AttachmentCheck.mismatch(
-          "sysctl %s is %s, expected %s"
-              .formatted(key, Json.quote(actual.toString()), Json.quote(wanted)));
+          "sysctl %s is %s, expected %s".formatted(key, Json.quote(actual), Json.quote(expected)));
     }
   }
 
@@ -260,34 +260,35 @@ public final class TuningPlugin implements NetworkPlugin {
     return List.of(text.strip().split("\\s+", -1));
   }
 
-  private static void require(Link link, String property, Object wanted, Object actual)
+  private static void require(Link link, String property, Object expected, Object actual)
       throws CniException {
-    if (!wanted.equals(actual)) {
+    if (!expected.equals(actual)) {
       throw AttachmentCheck.mismatch(
-          "%s of interface %s is %s, expected %s".formatted(property, link.name(), actual, wanted));
+          "%s of interface %s is %s, expected %s"
+              .formatted(property, link.name(), actual, expected));
     }
   }
 
   /**
    * {@inheritDoc}
    *
-   * <p>Kernel parameters stay as they are: they go with the namespace, as for the reference plugin.
-   * What cannot be restored is no failure either: the interface is about to be deleted.
+   * <p>Sysctls are not restored: they disappear with the namespace, as for the reference plugin.
+   * Settings that cannot be restored are logged only: the interface is about to be deleted.
    */
   @Override
   public void delete(AttachmentRequest request) throws CniException {
-    SavedLinkSettings backup = savedSettings(request.config());
+    SavedLinkSettings saved = savedSettings(request.config());
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      Optional<ConfigObject> kept = backup.load(request.attachment().id());
-      if (kept.isPresent()) {
-        Optional<NetNsSession> there = NetNsSession.openContainerIfPresent(request, host);
-        if (there.isPresent()) {
-          try (NetNsSession sandbox = there.get()) {
-            restore(request, sandbox, kept.get());
+      Optional<ConfigObject> settings = saved.load(request.attachment().id());
+      if (settings.isPresent()) {
+        Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
+        if (open.isPresent()) {
+          try (NetNsSession sandbox = open.get()) {
+            restore(request, sandbox, settings.get());
           }
         }
       }
-      backup.delete(request.attachment().id());
+      saved.delete(request.attachment().id());
     } catch (CniException e) {
       if (!e.is(ErrorCode.IO_FAILURE)) {
         throw e;
@@ -298,17 +299,18 @@ public final class TuningPlugin implements NetworkPlugin {
     }
   }
 
-  /** One by one, so that one that cannot be restored does not keep the others from it. */
-  private static void restore(AttachmentRequest request, NetNsSession sandbox, ConfigObject kept)
+  /** Restores the settings one by one: a failure must not affect the others. */
+  private static void restore(AttachmentRequest request, NetNsSession sandbox, ConfigObject saved)
       throws IOException {
     Optional<Link> link = sandbox.rtnetlink().link(request.attachment().interfaceName());
-    for (String property : link.isPresent() ? kept.keys() : List.<String>of()) {
+    for (String property : link.isPresent() ? saved.keys() : List.<String>of()) {
       ObjectNode single = Json.object();
-      single.set(property, kept.json().get(property));
+      single.set(property, saved.json().get(property));
       try {
-        LinkUpdate change = restoringUpdate(link.orElseThrow(), new ConfigObject(single, "kept"));
-        if (!change.isEmpty()) {
-          sandbox.rtnetlink().execute(change.request());
+        LinkUpdate update =
+            restoringUpdate(link.orElseThrow(), new ConfigObject(single, "saved settings"));
+        if (!update.isEmpty()) {
+          sandbox.rtnetlink().execute(update.request());
         }
       } catch (CniException | IOException e) {
         warn(request, e);
@@ -320,9 +322,9 @@ public final class TuningPlugin implements NetworkPlugin {
     LOG.get()
         .log(
             System.Logger.Level.WARNING,
-            "interface "
+            "the previous settings of interface "
                 + request.attachment().interfaceName()
-                + " does not get back what it had before: "
+                + " are not restored: "
                 + e.getMessage());
   }
 

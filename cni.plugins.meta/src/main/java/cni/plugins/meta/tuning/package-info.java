@@ -1,4 +1,4 @@
-/** The tuning plugin: sysctls and properties of an interface. */
+/** The tuning plugin: sets sysctls of a container and properties of its interface. */
 @NullMarked
 package cni.plugins.meta.tuning;
 

@@ -15,6 +15,7 @@ import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.LinkSpec;
@@ -32,20 +33,21 @@ import java.util.Set;
 import java.util.stream.Collectors;
 
 /**
- * Puts the container's interface into a VRF, a device of the container that stands for a routing
- * table of its own. The VRF is made if it is not there, and goes with the last of its interfaces.
+ * The vrf plugin: moves the container's interface into a VRF, a device that has its own routing
+ * table. The VRF is created in the container if it does not exist, and deleted with the last of its
+ * interfaces.
  */
 public final class VrfPlugin implements NetworkPlugin {
   private static final String KIND = "vrf";
 
-  /** The plugin as the runtime makes it. */
+  /** Creates the plugin; called by the ServiceLoader. */
   public VrfPlugin() {}
 
   /**
    * The configuration.
    *
-   * @param name of the VRF ({@code vrfname})
-   * @param table its routing table; 0 for one that no other VRF has
+   * @param name the name of the VRF ({@code vrfname})
+   * @param table its routing table; 0 for the lowest that no other VRF has
    */
   private record Config(String name, int table) {
     static Config parse(PluginConfig config) throws CniException {
@@ -65,11 +67,11 @@ public final class VrfPlugin implements NetworkPlugin {
     return "vrf";
   }
 
-  /** {@inheritDoc} As the reference plugin, those from 0.3.1 on. */
+  /** {@inheritDoc} 0.3.1 and later, as the reference plugin. */
   @Override
   public Set<SpecVersion> versions() {
     return SpecVersion.ALL.stream()
-        .filter(version -> version.compareTo(SpecVersion.V0_3_1) >= 0)
+        .filter(version -> version.atLeast(SpecVersion.V0_3_1))
         .collect(Collectors.toUnmodifiableSet());
   }
 
@@ -96,22 +98,22 @@ public final class VrfPlugin implements NetworkPlugin {
 
   private static Link ensureVrf(RouteSocket routing, Config config, Rollback rollback)
       throws CniException, IOException {
-    Optional<Link> there = routing.link(config.name());
-    if (there.isEmpty()) {
+    Optional<Link> existing = routing.link(config.name());
+    if (existing.isEmpty()) {
       createVrf(routing, config, rollback);
       return routing.links(config.name()).getFirst();
     }
-    AttachmentCheck.requireKind(there.get(), KIND, "the container");
-    if (config.table() != 0 && tableOf(there.get()) != config.table()) {
+    AttachmentCheck.requireKind(existing.get(), KIND, "the container");
+    if (config.table() != 0 && tableOf(existing.get()) != config.table()) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
-          "VRF %s exists with routing table %s, the configuration wants %s"
+          "VRF %s exists with routing table %s, the configuration has table %s"
               .formatted(
                   config.name(),
-                  Integer.toUnsignedString(tableOf(there.get())),
+                  Integer.toUnsignedString(tableOf(existing.get())),
                   Integer.toUnsignedString(config.table())));
     }
-    return there.get();
+    return existing.get();
   }
 
   private static void createVrf(RouteSocket routing, Config config, Rollback rollback)
@@ -144,13 +146,16 @@ public final class VrfPlugin implements NetworkPlugin {
     return table;
   }
 
-  /** An interface that changes its master loses its IPv6 addresses and all its routes. */
+  /**
+   * Sets the interface's master and restores what the kernel removes with that: its IPv6 addresses
+   * and its routes, which go to the VRF's table.
+   */
   private static void enslave(RouteSocket routing, Link link, Link vrf, Rollback rollback)
       throws CniException, IOException {
     if (link.master() != 0 && link.master() != vrf.index()) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
-          "interface %s already belongs to interface %d, so it cannot join VRF %s"
+          "interface %s already has master interface %d and cannot join VRF %s"
               .formatted(link.name(), link.master(), vrf.name()));
     }
     if (link.master() == vrf.index()) {
@@ -158,7 +163,7 @@ public final class VrfPlugin implements NetworkPlugin {
     }
     List<InterfaceAddress> before = routing.addresses(link.index());
     List<Route> routes = new ArrayList<>();
-    for (int family : List.of(RtnetlinkConstants.AF_INET, RtnetlinkConstants.AF_INET6)) {
+    for (IpFamily family : IpFamily.values()) {
       routing.routes(family).stream()
           .filter(route -> route.table() == RtnetlinkConstants.RT_TABLE_MAIN)
           .flatMap(route -> route.partsThrough(link.index()).stream())
@@ -206,7 +211,7 @@ public final class VrfPlugin implements NetworkPlugin {
     }
   }
 
-  /** {@inheritDoc} A configuration without a name has never joined anything. */
+  /** {@inheritDoc} Does nothing without a valid {@code vrfname}: ADD cannot have succeeded. */
   @Override
   public void delete(AttachmentRequest request) throws CniException {
     Optional<String> name = request.config().view().text("vrfname").filter(Names::isInterfaceName);
@@ -214,9 +219,9 @@ public final class VrfPlugin implements NetworkPlugin {
       return;
     }
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      Optional<NetNsSession> there = NetNsSession.openContainerIfPresent(request, host);
-      if (there.isPresent()) {
-        try (NetNsSession sandbox = there.get()) {
+      Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
+      if (open.isPresent()) {
+        try (NetNsSession sandbox = open.get()) {
           leaveVrf(sandbox.rtnetlink(), request.attachment().interfaceName(), name.get());
         }
       }
@@ -225,6 +230,7 @@ public final class VrfPlugin implements NetworkPlugin {
     }
   }
 
+  /** Removes the interface from the VRF, and deletes the VRF if it has no other. */
   private static void leaveVrf(RouteSocket routing, String name, String vrfName)
       throws IOException {
     Optional<Link> vrf = routing.link(vrfName).filter(link -> link.isKind(KIND));

@@ -1,4 +1,4 @@
-/** The vrf plugin. */
+/** The vrf plugin: moves an interface into a VRF device and its routing table. */
 @NullMarked
 package cni.plugins.meta.vrf;
 

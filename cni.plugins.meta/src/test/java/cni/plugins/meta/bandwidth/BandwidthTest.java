@@ -29,7 +29,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.JsonNode;
 
-/** Limits: measured, and compared with those of the reference. */
+/**
+ * The bandwidth plugin: measured rates, and qdiscs and filters compared with those of the reference
+ * plugin.
+ */
 @KernelTest(
     commands = {"tc", "iperf3"},
     reference = true)
@@ -72,14 +75,14 @@ class BandwidthTest {
         .formatted(rate, rate / 20, rate, rate / 20);
   }
 
-  /** What goes from a client to a server, in Mbit/s. */
+  /** Returns the TCP throughput from a client to a server, in Mbit/s. */
   private static double measureMbit(NetNs client, NetNs server, String address) throws Exception {
     var command = new ProcessBuilder("iperf3", "-s", "-1");
     command.redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD);
     Process serving = server.<Process, IOException>call(command::start);
     try {
       while (!TestBed.run(server, "ss", "-ltn").contains(":5201 ")) {
-        assertTrue(serving.isAlive(), "iperf3 does not serve");
+        assertTrue(serving.isAlive(), "the iperf3 server has ended");
         Thread.sleep(20);
       }
       String text = TestBed.run(client, "iperf3", "-J", "-t", "2", "-O", "1", "-c", address);
@@ -89,16 +92,17 @@ class BandwidthTest {
               .path("sum_received")
               .path("bits_per_second");
       assertTrue(received.isNumber(), text);
-      assertEquals(0, serving.waitFor()); // it serves one client and ends
+      assertEquals(0, serving.waitFor()); // -1: ends after one client
       return received.doubleValue() / MBIT;
     } finally {
       serving.destroyForcibly().waitFor();
     }
   }
 
-  private static void assertNear(int wanted, double measured) {
+  private static void assertNear(int expected, double measured) {
     assertTrue(
-        Math.abs(measured - wanted) <= 0.15 * wanted, wanted + " Mbit/s wanted, " + measured);
+        Math.abs(measured - expected) <= 0.15 * expected,
+        expected + " Mbit/s expected, measured " + measured);
   }
 
   @ParameterizedTest
@@ -167,7 +171,7 @@ class BandwidthTest {
     Result theirs = cni("bandwidth").network("n").add(attachment(a));
     String theirState = state();
     cni().network("n").check(attachment(a));
-    cni().network("n").delete(attachment(a)); // what they made we delete
+    cni().network("n").delete(attachment(a)); // deletes what the reference plugin created
     assertEquals(List.of(), TestBed.linkNames(host.netns(), "ifb"));
     host.deleteReservations("n");
 
@@ -178,7 +182,7 @@ class BandwidthTest {
         theirs.interfaces().getLast().name().replaceFirst("veth.*", ""),
         ours.interfaces().getLast().name().replaceFirst("veth.*", ""));
     cni("bandwidth").network("n").check(attachment(a));
-    cni("bandwidth").network("n").delete(attachment(a)); // and the other way round
+    cni("bandwidth").network("n").delete(attachment(a)); // and the reverse
     assertEquals(List.of(), TestBed.linkNames(host.netns(), "ifb"));
   }
 
@@ -189,7 +193,7 @@ class BandwidthTest {
         .orElseThrow();
   }
 
-  /** Qdiscs and filters as tc tells them. */
+  /** Returns the host's qdiscs and filters as printed by tc, without varying names and numbers. */
   private String state() throws IOException {
     String port = port();
     String filters =
@@ -260,9 +264,11 @@ class BandwidthTest {
       String limited = qdiscs();
       host.deleteResults();
       assertThrows(CniException.class, () -> cni.network("n").add(attachment(a)));
-      assertEquals(limited, qdiscs()); // the first ADD's are all there
+      assertEquals(limited, qdiscs()); // those of the first ADD are kept
       cni.network("n").delete(attachment(a));
-      assertFalse(qdiscs().contains("tbf") || qdiscs().contains("ingress"), "DEL undoes ADD");
+      assertFalse(
+          qdiscs().contains("tbf") || qdiscs().contains("ingress"),
+          "DEL removes the qdiscs of ADD");
       TestBed.run(host.netns(), "tc", "qdisc", "add", "dev", "port0", "ingress");
       String foreign = qdiscs();
       assertThrows(CniException.class, () -> cni.network("n").add(attachment(a)));

@@ -17,7 +17,7 @@ import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
-/** The plugin that records, between others of a chain. */
+/** The debug plugin after another plugin of a chain. */
 @KernelTest
 class DebugTest {
   @Test

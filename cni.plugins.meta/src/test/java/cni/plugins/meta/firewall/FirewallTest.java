@@ -25,7 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The firewall plugin on hosts that drop what they do not know, whoever does the dropping. */
+/** The firewall plugin on hosts whose iptables or nf_tables rules drop forwarded packets. */
 @KernelTest(
     commands = {"nft", "iptables"},
     reference = true)
@@ -41,7 +41,7 @@ class FirewallTest {
     a = host.container("a");
     b = host.container("b");
     outside = host.outside();
-    // Now there is a way to containers, so that only the firewall keeps anybody out.
+    // With a route to the containers only the firewall prevents connections to them.
     TestBed.run(outside, "ip", "route", "add", "10.50.0.0/16", "via", TestHost.HOST_V4);
     TestBed.run(outside, "ip", "route", "add", "fd50::/16", "via", TestHost.HOST_V6);
   }
@@ -110,7 +110,7 @@ class FirewallTest {
     assertTrue(with.contains("10.50.0.2") && with.contains("fd50::2"), with);
     assertTrue(before.lines().allMatch(after::contains), after);
 
-    cni().network("n").add(attachment(a)); // nothing is there twice
+    cni().network("n").add(attachment(a)); // adds no rule twice
     String again = NftRuleset.list(host.netns()).replace("10.50.0.3", "10.50.0.2");
     assertEquals(with, again.replace("fd50::3", "fd50::2"));
   }
@@ -146,8 +146,8 @@ class FirewallTest {
     cni().network("n").add(attachment(a));
     host.deleteReservations("n");
     host.deleteResults();
-    TestBed.run(a, "ip", "link", "delete", "eth0"); // a crash has left the rules of 10.50.0.2
-    cni().network("n").add(attachment(b)); // which gets the same address
+    TestBed.run(a, "ip", "link", "delete", "eth0"); // as after a crash: the rules of 10.50.0.2 stay
+    cni().network("n").add(attachment(b)); // gets the same address
     cni().network("n").gc(Set.of(attachment(b).id()));
     cni().network("n").check(attachment(b));
     host.awaitAddresses();
@@ -175,7 +175,7 @@ class FirewallTest {
     cni("firewall").network("n").add(attachment(a));
     String theirs = NftRuleset.list(host.netns()) + iptables();
     cni().network("n").check(attachment(a));
-    cni().network("n").delete(attachment(a)); // what they made we delete
+    cni().network("n").delete(attachment(a)); // deletes what the reference plugin created
     String rest = NftRuleset.list(host.netns());
     assertFalse(rest.contains("10.50.0.2") || rest.contains("fd50::2"), rest);
     TestBed.run(host.netns(), "nft", "flush", "ruleset");
@@ -184,7 +184,7 @@ class FirewallTest {
     cni().network("n").add(attachment(a));
     assertEquals(theirs, NftRuleset.list(host.netns()) + iptables());
     cni("firewall").network("n").check(attachment(a));
-    cni("firewall").network("n").delete(attachment(a)); // and the other way round
+    cni("firewall").network("n").delete(attachment(a)); // and the reverse
     rest = NftRuleset.list(host.netns());
     assertFalse(rest.contains("10.50.0.2") || rest.contains("fd50::2"), rest);
   }
@@ -197,17 +197,17 @@ class FirewallTest {
   @ParameterizedTest
   @ValueSource(strings = {"open", "same-bridge", "isolated"})
   void ingressPolicyIsolatesBridges(String policy) throws Exception {
-    ingressPolicyIsolatesBridges(policy, "");
+    assertIsolation(policy, "");
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"open", "same-bridge", "isolated"})
   void ingressPolicyIsolatesBridgesWithNftablesBackend(String policy) throws Exception {
-    ingressPolicyIsolatesBridges(policy, ", \"backend\": \"nftables\"");
+    assertIsolation(policy, ", \"backend\": \"nftables\"");
     assertFalse(TestBed.run(host.netns(), "nft", "list", "tables").contains("filter"));
   }
 
-  private void ingressPolicyIsolatesBridges(String policy, String more) throws Exception {
+  private void assertIsolation(String policy, String more) throws Exception {
     String options = ", \"ingressPolicy\": \"" + policy + "\"" + more;
     network("n", "br0", 50, options);
     network("m", "br1", 51, options);
@@ -216,7 +216,7 @@ class FirewallTest {
     cni().network("n").add(attachment(b));
     cni().network("m").add(attachment(c));
     host.awaitAddresses();
-    // Only a host that shows bridged frames to its rules can tell containers of one bridge apart.
+    // Without br_netfilter the host's rules do not see packets within a bridge.
     boolean bridged =
         TestBed.tryRun(host.netns(), "sysctl", "-n", "net.bridge.bridge-nf-call-iptables")
             .text()

@@ -30,7 +30,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Port mappings: packets from everywhere, rules, and the reference's rules. */
+/**
+ * The portmap plugin: connections from all sides, and rules compared with those of the reference
+ * plugin.
+ */
 @KernelTest(
     commands = {"nft", "iptables"},
     reference = true)
@@ -93,7 +96,7 @@ class PortMapTest {
       assertTrue(Probe.tcp(host.netns(), address, 8080).isPresent(), address);
       assertTrue(Probe.udp(host.netns(), address, 8080).isPresent(), address);
     }
-    for (String address : List.of(HOST_V4, HOST_V6)) { // the container to itself
+    for (String address : List.of(HOST_V4, HOST_V6)) { // from the container to itself
       assertTrue(Probe.tcp(a, address, 8080).isPresent(), address);
       assertTrue(Probe.udp(a, address, 8080).isPresent(), address);
     }
@@ -174,7 +177,7 @@ class PortMapTest {
     cni("portmap").network("n").add(mapped(a, ports));
     String theirs = NftRuleset.list(host.netns()) + iptables();
     cni().network("n").check(mapped(a, ports));
-    cni().network("n").delete(mapped(a, ports)); // what they made we delete
+    cni().network("n").delete(mapped(a, ports)); // deletes what the reference plugin created
     String rest = NftRuleset.list(host.netns());
     assertFalse(rest.contains("dnat to") || rest.contains("10.50.0.2"), rest);
     TestBed.run(host.netns(), "nft", "flush", "ruleset");
@@ -183,7 +186,7 @@ class PortMapTest {
     cni().network("n").add(mapped(a, ports));
     assertEquals(theirs, NftRuleset.list(host.netns()) + iptables());
     cni("portmap").network("n").check(mapped(a, ports));
-    cni("portmap").network("n").delete(mapped(a, ports)); // and the other way round
+    cni("portmap").network("n").delete(mapped(a, ports)); // and the reverse
     rest = NftRuleset.list(host.netns());
     assertFalse(rest.contains("dnat to") || rest.contains("10.50.0.2"), rest);
   }
@@ -217,7 +220,7 @@ class PortMapTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"nftables", "iptables"}) // the reference's nftables backend ignores it
+  @ValueSource(strings = {"nftables", "iptables"}) // ignored by the reference's nftables backend
   void masqAllMasqueradesEverySource(String backend) throws Exception {
     network("\"masqAll\": true, \"backend\": \"" + backend + "\",");
     cni().network("n").add(mapped(a, PORTS));
@@ -238,7 +241,7 @@ class PortMapTest {
       TestBed.run(
           host.netns(), "nft", "add chain ip track c { type filter hook input priority 0; }");
       TestBed.run(host.netns(), "nft", "add rule ip track c ct state new counter");
-      assertFalse(Probe.udp(client, HOST_V4, 8080).isPresent()); // it is tracked from now on
+      assertFalse(Probe.udp(client, HOST_V4, 8080).isPresent()); // but creates a conntrack entry
       cni().network("n").add(mapped(a, PORTS));
       host.serve(a, 80);
       assertTrue(Probe.udp(client, HOST_V4, 8080).isPresent());
@@ -283,7 +286,8 @@ class PortMapTest {
     network("\"externalSetMarkChain\": \"THEIRS\",");
     cni().network("n").add(mapped(a, PORTS));
     String rules = iptables();
-    assertTrue(rules.contains("--dport 8080 -j THEIRS"), rules); // for iptables, so it is used
+    assertTrue(
+        rules.contains("--dport 8080 -j THEIRS"), rules); // the option selects the iptables backend
     assertFalse(rules.contains("SETMARK"), rules);
     cni("portmap").network("n").check(mapped(a, PORTS));
   }

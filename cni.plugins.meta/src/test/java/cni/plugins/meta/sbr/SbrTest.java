@@ -25,7 +25,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Source-based routing: the way of packets, and the reference's rules and routes. */
+/**
+ * The sbr plugin: routes of packets, and rules and routes compared with those of the reference
+ * plugin.
+ */
 @KernelTest(reference = true)
 class SbrTest {
   private TestHost host;
@@ -98,7 +101,7 @@ class SbrTest {
     return TestBed.run(a, "ip", "-4", "rule") + TestBed.run(a, "ip", "-6", "rule");
   }
 
-  /** Rules and routes as ip tells them. */
+  /** Returns the container's rules and routes as printed by ip. */
   private String state() throws IOException {
     return rules()
         + TestBed.run(a, "ip", "-4", "route", "show", "table", "all")
@@ -134,7 +137,8 @@ class SbrTest {
   }
 
   @Test
-  void addSourceHintsKeepsTheLinkRoutes() throws Exception { // since the reference after 1.9.1
+  void addSourceHintsKeepsTheLinkRoutes()
+      throws Exception { // an option of reference plugins after 1.9.1
     network(", \"addSourceHints\": true");
     cni().network("m").add(secondAttachment());
     String v4 = TestBed.run(a, "ip", "-4", "route");

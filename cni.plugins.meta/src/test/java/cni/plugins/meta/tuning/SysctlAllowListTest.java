@@ -18,7 +18,7 @@ class SysctlAllowListTest {
     try (var files = Jimfs.newFileSystem(Configuration.unix())) {
       Path file = files.getPath("/allowlist.conf");
       var list = new SysctlAllowList(file);
-      list.requireAllowed(Set.of("net.core.somaxconn")); // without the file everything
+      list.requireAllowed(Set.of("net.core.somaxconn")); // without the file all are allowed
       Files.writeString(file, "^net\\.ipv4\\.conf\\.[a-zA-Z0-9]*\\.arp_\n\n  somaxconn  \n");
       list.requireAllowed(Set.of("net.core.somaxconn", "net.ipv4.conf.IFNAME.arp_filter"));
       CniException e =

@@ -29,7 +29,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Tuning behind a plugin whose interface stays, so that what DEL restores can be seen. */
+/** The tuning plugin after a plugin that keeps its interface, which shows what DEL restores. */
 @KernelTest
 class TuningTest {
   private static final String ALL =
@@ -118,7 +118,7 @@ class TuningTest {
     }
     assertEquals("477", sysctl("net.core.somaxconn"));
     assertEquals("1", sysctl("net.ipv4.conf.eth0.arp_filter"));
-    assertEquals("", result.interfaces().get(0).mac()); // the host's of the same name
+    assertEquals("", result.interfaces().get(0).mac()); // the host interface of the same name
     assertEquals("02:aa:00:00:00:01", result.interfaces().get(1).mac());
     assertEquals(1300, result.interfaces().get(1).mtu());
     network().check(attachment(a));
@@ -204,19 +204,19 @@ class TuningTest {
     assertEquals(2, savedFiles().size());
     Files.delete(host.cache().resolve("results").resolve(host.results().getFirst()));
     network().gc(Set.of());
-    assertEquals(List.of("other_eth0.json"), savedFiles()); // may be another network's
+    assertEquals(List.of("other_eth0.json"), savedFiles()); // may belong to another network
     TestBed.run(a, "ip", "link", "del", "eth0");
     TestBed.run(a, "ip", "link", "add", "eth0", "type", "veth", "peer", "name", "other");
     network().add(attachment(a));
     host.recreate(a);
-    network().delete(attachment(a)); // the interface is gone
+    network().delete(attachment(a)); // without the interface
     assertEquals(List.of("other_eth0.json"), savedFiles());
   }
 
   @Test
   @KernelTest(reference = true)
   void savedSettingsAreInterchangeableWithTheReferencePlugin() throws Exception {
-    // Before it spoke 1.1.0 the reference did not know the queue's length, nor IFNAME in CHECK.
+    // Versions of the reference without 1.1.0 lack txQLen, and IFNAME in CHECK.
     boolean older = !referenceHost().plugins().versions("tuning").contains(SpecVersion.V1_1_0);
     String options = older ? ALL.replace(", \"txQLen\": 77", "").replace("IFNAME", "eth0") : ALL;
     chain("1.0.0", options);

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** The vrf plugin, for real where the kernel has such devices. */
+/** The vrf plugin: joining a VRF on kernels that have VRF devices, and the error on others. */
 @KernelTest
 class VrfTest {
   private TestHost host;
@@ -45,12 +45,12 @@ class VrfTest {
   }
 
   private boolean hasVrf() throws IOException {
-    boolean there =
+    boolean supported =
         TestBed.tryRun(a, "ip", "link", "add", "probe", "type", "vrf", "table", "9").status() == 0;
-    if (there) {
+    if (supported) {
       TestBed.run(a, "ip", "link", "del", "probe");
     }
-    return there;
+    return supported;
   }
 
   @Test

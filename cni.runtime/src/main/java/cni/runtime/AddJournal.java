@@ -1,0 +1,155 @@
+package cni.runtime;
+
+import cni.api.AttachmentId;
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.internal.AtomicFiles;
+import cni.api.internal.FileRecycler;
+import cni.api.internal.IoErrors;
+import java.io.IOException;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * The attachments whose ADD has started and neither stored its result nor been rolled back, in
+ * {@code <cache>/begun}. While no ADD of the network is under way, an entry means that a process
+ * died in the middle of one; GC then deletes the attachment. libcni does not read this directory.
+ *
+ * <p>An entry is the {@link ResultCacheEntry} without its result. When ADD succeeds the same file
+ * gets the result and is renamed into the {@link ResultCache}.
+ */
+final class AddJournal {
+  /**
+   * The largest content that an entry is completed to in place, in bytes: one page, of the smallest
+   * size that any machine has. A larger write may stop half-way when the process is killed.
+   */
+  private static final int PAGE_SIZE = 4096;
+
+  /** The age from which an unfinished file is known to belong to no process. */
+  private static final Duration ABANDONED_AGE = Duration.ofHours(1);
+
+  private final CacheDirectory directory;
+  private final Path temporary;
+  private final FileRecycler recycler;
+
+  /**
+   * Opens the journal; nothing is read or created yet.
+   *
+   * @param recycler provides the files of entries, and receives those that are removed
+   */
+  AddJournal(Path cache, FileRecycler recycler) {
+    this.directory = new CacheDirectory(cache.resolve("begun"), recycler);
+    this.temporary = CacheDirectory.temporary(cache);
+    this.recycler = recycler;
+  }
+
+  /** Whether there is a readable entry of the attachment. */
+  boolean has(String network, AttachmentId id) {
+    return directory.has(network, id);
+  }
+
+  /**
+   * Adds an entry, before the first plugin is called. A process that dies within this method leaves
+   * an incomplete file, which is harmless because nothing has been done yet.
+   *
+   * @throws CniException code 5 if it cannot be written
+   */
+  void add(ResultCacheEntry entry) throws CniException {
+    Path file = directory.file(entry);
+    byte[] bytes = entry.bytes();
+    try {
+      try {
+        write(file, bytes);
+      } catch (NoSuchFileException e) {
+        AtomicFiles.createDirectories(directory.path());
+        AtomicFiles.writeUnpublished(file, bytes);
+      }
+    } catch (IOException e) {
+      throw ResultCache.writeFailure(file, e);
+    }
+  }
+
+  private void write(Path file, byte[] bytes) throws IOException {
+    if (!recycler.reuse(file, bytes)) {
+      AtomicFiles.writeUnpublished(file, bytes);
+    }
+  }
+
+  /**
+   * Turns an entry into a stored result: extends its file and renames it.
+   *
+   * @param bytes the complete content, which begins with that of the entry
+   * @return false if that is not possible: the content is larger than a page, or the entry is gone,
+   *     because another process removed it or the results have no directory yet
+   */
+  boolean promote(ResultCacheEntry entry, byte[] bytes, Path result) throws IOException {
+    if (bytes.length > PAGE_SIZE) {
+      return false;
+    }
+    Path file = directory.file(entry);
+    try {
+      AtomicFiles.extend(file, bytes);
+      AtomicFiles.rename(file, result);
+      return true;
+    } catch (NoSuchFileException e) {
+      return false;
+    }
+  }
+
+  /** Removes an entry whose result has been stored in a file of its own. */
+  void discard(ResultCacheEntry entry) throws IOException {
+    Files.deleteIfExists(directory.file(entry));
+  }
+
+  /**
+   * Removes the entry of an attachment, if there is one.
+   *
+   * @throws CniException code 5 if its file cannot be removed
+   */
+  void remove(String network, AttachmentId id) throws CniException {
+    directory.remove(network, id);
+  }
+
+  /**
+   * All entries, as {@link CacheDirectory#list}.
+   *
+   * @throws CniException code 5 if the directory cannot be read
+   */
+  List<CachedAttachment> list() throws CniException {
+    return directory.list(Optional.empty());
+  }
+
+  /**
+   * Removes the files that dead processes left: temporary ones, and entries without content.
+   *
+   * @throws CniException code 5 if a directory cannot be read or a file cannot be removed
+   */
+  void sweep() throws CniException {
+    sweep(temporary, _ -> true);
+    sweep(directory.path(), file -> Files.size(file) == 0);
+  }
+
+  private static void sweep(Path directory, DirectoryStream.Filter<Path> filter)
+      throws CniException {
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
+      Instant limit = Instant.now().minus(ABANDONED_AGE);
+      for (Path file : files) {
+        if (Files.getLastModifiedTime(file).toInstant().isBefore(limit) && filter.accept(file)) {
+          Files.deleteIfExists(file);
+        }
+      }
+    } catch (NoSuchFileException e) {
+      return; // there is no directory yet, or another process has just removed the file
+    } catch (IOException | DirectoryIteratorException e) {
+      throw new CniException(
+          ErrorCode.IO_FAILURE, directory + " cannot be swept: " + IoErrors.reason(e), e);
+    }
+  }
+}
