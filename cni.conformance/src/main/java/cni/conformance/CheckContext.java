@@ -63,6 +63,25 @@ final class CheckContext {
         checkHost, supported, result.orElseGet(Json::object), settledState(checkHost));
   }
 
+  /** Returns a context for another check on the same host, which must be as at the baseline. */
+  CheckContext next() {
+    return new CheckContext(checkHost, supported, exampleResult, baseline);
+  }
+
+  /**
+   * Deletes the containers of the check.
+   *
+   * @return whether the host is then as it was before the check
+   */
+  boolean restoreBaseline() throws IOException {
+    for (Container container : containers) {
+      checkHost.deleteContainer(container);
+    }
+    return checkHost.hasNoScripts()
+        && leftovers().isEmpty()
+        && baseline.minus(checkHost.hostState()).isEmpty();
+  }
+
   /** Returns the host's state once two consecutive looks are equal. */
   private static NetNsSnapshot settledState(CheckHost checkHost) throws IOException {
     NetNsSnapshot before = checkHost.hostState();

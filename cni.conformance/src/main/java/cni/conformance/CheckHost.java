@@ -24,6 +24,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -219,6 +220,13 @@ final class CheckHost implements AutoCloseable {
     Path file = binDirectory().resolve(name);
     Files.writeString(file, "#!/bin/sh\n" + text);
     Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwxr-xr-x"));
+  }
+
+  /** Returns whether no script has been installed. */
+  boolean hasNoScripts() throws IOException {
+    try (Stream<Path> files = Files.list(binDirectory())) {
+      return files.findAny().isEmpty();
+    }
   }
 
   /**
