@@ -14,9 +14,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Isolated;
 
 /** Descriptors, threads and heap do not grow over a thousand attachments in one process. */
 @KernelTest
+@Isolated("it counts the descriptors, threads and memory of the process")
 class EnduranceTest {
   private static final int CYCLES = 1000;
   private static final int WARM_UP = 100;
