@@ -68,7 +68,7 @@ class ConcurrentDeleteTest {
       for (NetNs container : containers) {
         network.add(attachment(container));
       }
-      // One host end was moved to another namespace, and one container's namespace is gone.
+      // One host end was moved to another namespace, and one container's namespace is deleted.
       TestBed.run(host.netns(), "ip", "link", "set", hostEnd(network, 3), "netns", name(unrelated));
       NetNs.delete(name(containers.get(5)));
       deleteAll(network);

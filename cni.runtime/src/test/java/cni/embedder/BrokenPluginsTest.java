@@ -207,7 +207,7 @@ class BrokenPluginsTest extends PluginDirectoryTestBase {
     CniException e = failure(cni, "sound", "broken");
     assertEquals(code, e.code(), e::getMessage);
     assertTrue(e.getMessage().contains(words), e::getMessage);
-    // With an error of its own it has undone its work; after anything else it gets a DEL.
+    // A CniException means that the plugin has rolled back its changes; otherwise it gets a DEL.
     assertEquals(
         code == 107 ? "sound" : "broken sound", System.getProperty("cni.test.deleted", ""));
   }
