@@ -27,7 +27,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Concurrent DELs, whose links the kernel deletes as groups, and no other link with them. */
+/** Tests that the links of concurrent DELs are deleted as groups, which contain no other links. */
 @KernelTest
 class ConcurrentDeleteTest {
   private static final int CONTAINERS = 24;

@@ -117,7 +117,7 @@ final class PluginLayer {
 
   private void requireProvider() throws CniException {
     if (modules.isEmpty()) {
-      throw broken("there is no module in it: it must hold the plugin's jars", null);
+      throw broken("there is no module in it: it must contain the plugin's jars", null);
     }
     if (providers().isEmpty()) {
       throw broken(
