@@ -1,13 +1,13 @@
 /*
- * The floor: how fast the kernel lets a container be attached to a bridge and be detached again, if
- * nothing is sent but the netlink messages that it takes. For comparison; see docs/performance.md.
+ * The kernel baseline ("floor"): attaches containers to a bridge and detaches them with the fewest
+ * netlink messages that the kernel requires. For comparison; see docs/performance.md.
  *
  * build: cc -O2 -o floor floor.c
- * usage: floor CONTAINERS   as root; works in namespaces of its own, which go with the process
+ * usage: floor CONTAINERS   as root; creates its own namespaces, which end with the process
  *
  * attach: open the container's namespace, open a socket inside it, create a veth whose host end is
- *         up and a port of the bridge, ask for the container end's index, set it up, add an address
- *         and a default route
+ *         up and a port of the bridge, get the index of the container end, set it up, add an
+ *         address and a default route
  * detach: delete the host end
  *
  * prints one line: p50 and p99 of attaching, p50 and p99 of detaching, in microseconds
@@ -77,13 +77,13 @@ static int open_socket(void) {
   return fd;
 }
 
-/* Sends the request and returns the kernel's answer to it, which must not be a refusal. */
-static struct nlmsghdr *ask(int fd, const char *what) {
-  static char answer[16384];
+/* Sends the request and returns the kernel's response; fails if that is an error. */
+static struct nlmsghdr *exchange(int fd, const char *what) {
+  static char response[16384];
   if (send(fd, &request, request.header.nlmsg_len, 0) < 0) fail(what, errno);
-  ssize_t length = recv(fd, answer, sizeof answer, 0);
+  ssize_t length = recv(fd, response, sizeof response, 0);
   if (length < (ssize_t)sizeof(struct nlmsghdr)) fail(what, errno);
-  struct nlmsghdr *header = (struct nlmsghdr *)answer;
+  struct nlmsghdr *header = (struct nlmsghdr *)response;
   if (header->nlmsg_type == NLMSG_ERROR) {
     struct nlmsgerr *error = NLMSG_DATA(header);
     if (error->error != 0) fail(what, -error->error);
@@ -95,13 +95,13 @@ static int index_of(int fd, const char *name) {
   struct ifinfomsg link = {0};
   begin(RTM_GETLINK, 0, &link, sizeof link);
   attribute(IFLA_IFNAME, name, strlen(name) + 1);
-  return ((struct ifinfomsg *)NLMSG_DATA(ask(fd, "get link")))->ifi_index;
+  return ((struct ifinfomsg *)NLMSG_DATA(exchange(fd, "get link")))->ifi_index;
 }
 
 static void set_up(int fd, int index) {
   struct ifinfomsg link = {.ifi_index = index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
   begin(RTM_NEWLINK, NLM_F_ACK, &link, sizeof link);
-  ask(fd, "set link up");
+  exchange(fd, "set link up");
 }
 
 static void add_address(int fd, int index, uint32_t number) {
@@ -110,7 +110,7 @@ static void add_address(int fd, int index, uint32_t number) {
   begin(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &message, sizeof message);
   attribute(IFA_LOCAL, &address, sizeof address);
   attribute(IFA_ADDRESS, &address, sizeof address);
-  ask(fd, "add address");
+  exchange(fd, "add address");
 }
 
 static void add_default_route(int fd, int index) {
@@ -122,7 +122,7 @@ static void add_default_route(int fd, int index) {
   begin(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &message, sizeof message);
   attribute(RTA_GATEWAY, &gateway, sizeof gateway);
   attribute(RTA_OIF, &index, sizeof index);
-  ask(fd, "add route");
+  exchange(fd, "add route");
 }
 
 static int make_bridge(int fd) {
@@ -132,7 +132,7 @@ static int make_bridge(int fd) {
   struct rtattr *info = attribute(IFLA_LINKINFO, NULL, 0);
   attribute(IFLA_INFO_KIND, "bridge", strlen("bridge"));
   end(info);
-  ask(fd, "create bridge");
+  exchange(fd, "create bridge");
   int index = index_of(fd, "floor0");
   set_up(fd, index);
   add_address(fd, index, GATEWAY);
@@ -147,13 +147,13 @@ static void make_veth(int fd, int bridge, const char *name, int namespace) {
   struct rtattr *info = attribute(IFLA_LINKINFO, NULL, 0);
   attribute(IFLA_INFO_KIND, "veth", strlen("veth"));
   struct rtattr *data = attribute(IFLA_INFO_DATA, NULL, 0);
-  struct rtattr *far = attribute(VETH_INFO_PEER, &peer, sizeof peer);
+  struct rtattr *peer_info = attribute(VETH_INFO_PEER, &peer, sizeof peer);
   attribute(IFLA_IFNAME, "eth0", sizeof "eth0");
   attribute(IFLA_NET_NS_FD, &namespace, sizeof namespace);
-  end(far);
+  end(peer_info);
   end(data);
   end(info);
-  ask(fd, "create veth");
+  exchange(fd, "create veth");
 }
 
 static void attach(int host_socket, int host, int bridge, const char *path, const char *name,
@@ -175,7 +175,7 @@ static void detach(int host_socket, const char *name) {
   struct ifinfomsg link = {0};
   begin(RTM_DELLINK, NLM_F_ACK, &link, sizeof link);
   attribute(IFLA_IFNAME, name, strlen(name) + 1);
-  ask(host_socket, "delete link");
+  exchange(host_socket, "delete link");
 }
 
 static double now(void) {
@@ -189,7 +189,7 @@ static int compare(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-/* A new namespace, which the calling thread is in. */
+/* Moves the calling thread into a new network namespace and returns a descriptor of it. */
 static int new_namespace(void) {
   if (unshare(CLONE_NEWNET) < 0) fail("unshare (are you root?)", errno);
   int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -212,15 +212,15 @@ int main(int argc, char **argv) {
   for (int i = 0; i < count; i++) {
     snprintf(path, sizeof path, "/proc/self/fd/%d", namespaces[i]);
     snprintf(name, sizeof name, "floor%d", i + 1);
-    double begun = now();
+    double start = now();
     attach(host_socket, host, bridge, path, name, SUBNET + 2 + i);
-    attached[i] = now() - begun;
+    attached[i] = now() - start;
   }
   for (int i = 0; i < count; i++) {
     snprintf(name, sizeof name, "floor%d", i + 1);
-    double begun = now();
+    double start = now();
     detach(host_socket, name);
-    detached[i] = now() - begun;
+    detached[i] = now() - start;
   }
   qsort(attached, count, sizeof *attached, compare);
   qsort(detached, count, sizeof *detached, compare);

@@ -1,4 +1,6 @@
-/** What several plugins do to the namespaces of an attachment: configure, compare, delete. */
+/**
+ * Operations of plugins on the namespaces of an attachment: configuration, comparison, deletion.
+ */
 module cni.plugins.support {
   requires transitive cni.api;
   requires transitive cni.netlink.ffm;

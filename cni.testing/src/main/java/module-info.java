@@ -1,5 +1,5 @@
 /**
- * A test kit for container networking: network namespaces that stand for hosts and containers,
+ * A test kit for container networking: network namespaces that represent hosts and containers,
  * exist for one test and are deleted after it.
  */
 module cni.testing {

@@ -47,7 +47,7 @@ public final class CniArgs {
                 + Json.quote(entry.getKey())
                 + " and value "
                 + Json.quote(entry.getValue())
-                + " must hold no ';', and the key no '='");
+                + " must not contain ';', and the key must not contain '='");
       }
     }
     return args.entrySet().stream()

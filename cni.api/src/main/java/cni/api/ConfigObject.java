@@ -20,8 +20,8 @@ import tools.jackson.databind.node.ObjectNode;
  * <p>Keys are looked up as by Go's encoding/json: a key with the value null counts as absent, and
  * if there is no exact match, the last key that differs only in case is used.
  *
- * <p>Every accessor throws {@link CniException} with code 7 if the value has another type than
- * asked for.
+ * <p>Every accessor throws {@link CniException} with code 7 if the value has another type than the
+ * accessor returns.
  */
 public final class ConfigObject {
   private static final long MAX_UNSIGNED = 0xffff_ffffL;

@@ -8,7 +8,7 @@ import java.time.Duration;
  * @param nanoTime a value of {@link System#nanoTime}
  */
 public record Deadline(long nanoTime) {
-  /** In nanoseconds: about 146 years, which stands for no deadline and cannot overflow. */
+  /** In nanoseconds: about 146 years, which represents no deadline and cannot overflow. */
   private static final long FOREVER = Long.MAX_VALUE / 2;
 
   /** Returns the deadline that ends the given time from now. */

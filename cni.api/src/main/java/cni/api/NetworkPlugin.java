@@ -19,7 +19,7 @@ public interface NetworkPlugin {
   /**
    * Returns the versions of the specification that the plugin supports (VERSION).
    *
-   * @throws CniException if an executable cannot be asked; modules do not throw it
+   * @throws CniException if an executable cannot report them; modules do not throw it
    */
   default Set<SpecVersion> versions() throws CniException {
     return Set.copyOf(SpecVersion.ALL);

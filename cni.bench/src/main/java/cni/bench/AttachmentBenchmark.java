@@ -35,7 +35,7 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * The cost of attaching a container to a bridge with an address from host-local, with and without
- * the rules of a usual host (ipMasq, portmap, firewall): by the modules, and by the reference
+ * the rules of a typical host (ipMasq, portmap, firewall): by the modules, and by the reference
  * plugins' executables through the same runtime. Needs root and the reference plugins, in the
  * directory CNI_REFERENCE_PLUGINS or where Debian's package installs them.
  */
@@ -51,7 +51,7 @@ public class AttachmentBenchmark {
       ", { \"type\": \"portmap\", \"capabilities\": { \"portMappings\": true } },"
           + " { \"type\": \"firewall\" }";
 
-  /** A namespace that stands for the host, and one container. */
+  /** A namespace that represents the host, and one container. */
   @State(Scope.Benchmark)
   public static class Host {
     /** Which implementation runs the chain. */
@@ -111,7 +111,7 @@ public class AttachmentBenchmark {
       network = builder.build().network("bench");
     }
 
-    /** Removes everything. */
+    /** Removes the container, the networks and the namespaces. */
     @TearDown
     public void close() throws IOException, CniException {
       delete();
@@ -137,39 +137,39 @@ public class AttachmentBenchmark {
     }
   }
 
-  /** Deletes after each ADD, outside the measurement. */
+  /** Deletes the attachment after each ADD, outside the measurement. */
   @State(Scope.Benchmark)
   public static class DeletedAfterEach {
     /** Called by JMH. */
     public DeletedAfterEach() {}
 
-    /** Deletes. */
+    /** Deletes the attachment. */
     @TearDown(Level.Invocation)
     public void delete(Host host) throws CniException {
       host.delete();
     }
   }
 
-  /** Adds before each DEL, outside the measurement. */
+  /** Adds the attachment before each DEL, outside the measurement. */
   @State(Scope.Benchmark)
   public static class AddedBeforeEach {
     /** Called by JMH. */
     public AddedBeforeEach() {}
 
-    /** Adds. */
+    /** Adds the attachment. */
     @Setup(Level.Invocation)
     public void add(Host host) throws CniException {
       host.add();
     }
   }
 
-  /** Adds once, before the CHECKs; the state of the host deletes. */
+  /** Adds the attachment once, before the CHECKs; closing the host deletes it. */
   @State(Scope.Benchmark)
   public static class AddedOnce {
     /** Called by JMH. */
     public AddedOnce() {}
 
-    /** Adds. */
+    /** Adds the attachment. */
     @Setup
     public void add(Host host) throws CniException {
       host.add();
@@ -181,13 +181,13 @@ public class AttachmentBenchmark {
 
   /** Measures ADD. */
   @Benchmark
-  public Result add(Host host, DeletedAfterEach detached) throws CniException {
+  public Result add(Host host, DeletedAfterEach deleted) throws CniException {
     return host.add();
   }
 
   /** Measures CHECK. */
   @Benchmark
-  public void check(Host host, AddedOnce standing) throws CniException {
+  public void check(Host host, AddedOnce attached) throws CniException {
     host.check();
   }
 

@@ -19,14 +19,14 @@ import java.util.Map;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Containers without anything in them, and networks to attach them to. This process's own namespace
- * is the host: it must be one that nobody else uses.
+ * Network namespaces of containers, and networks to attach them to. The namespace of this process
+ * is the host; no other process may use it.
  */
 final class BenchNetworks implements AutoCloseable {
-  /** The types that the networks need. */
+  /** The plugin types that the networks use. */
   private static final String[] TYPES = {"bridge", "host-local", "portmap", "firewall"};
 
-  /** Who serves a network. */
+  /** The implementation of the plugins of a network. */
   enum Implementation {
     /** The modules of this project. */
     MODULES("own", 160),
@@ -42,7 +42,7 @@ final class BenchNetworks implements AutoCloseable {
     }
   }
 
-  /** What a network consists of. */
+  /** The plugin chain of a network. */
   enum Chain {
     BRIDGE(0, "bridge + host-local"),
     RULES(1, "bridge (ipMasq) + portmap + firewall");
@@ -83,7 +83,7 @@ final class BenchNetworks implements AutoCloseable {
     return bed.directory();
   }
 
-  /** The containers' files. */
+  /** Returns the paths of the containers' namespaces. */
   List<Path> namespaces() {
     return containers.stream().map(NetNs::path).toList();
   }
@@ -93,7 +93,7 @@ final class BenchNetworks implements AutoCloseable {
         .withCapabilityArgs(Map.of("portMappings", capabilities(container).get("portMappings")));
   }
 
-  /** The capabilities of a container as JSON. */
+  /** Returns the capability arguments of a container as JSON. */
   String capabilityArgs(int container) {
     return "{ \"portMappings\": [{ \"hostPort\": %d, \"containerPort\": 80, \"protocol\": \"tcp\" }] }"
         .formatted(20_000 + container);
@@ -107,19 +107,19 @@ final class BenchNetworks implements AutoCloseable {
     }
   }
 
-  /** A network with files of its own. */
-  Network network(Implementation contender, Chain chain) throws IOException, CniException {
-    String name = contender.label + "-" + chain.number;
-    return network(contender, name, configuration(name, contender, chain));
+  /** Creates a network with its own directory for configuration, results and reservations. */
+  Network network(Implementation implementation, Chain chain) throws IOException, CniException {
+    String name = implementation.label + "-" + chain.number;
+    return network(implementation, name, configuration(name, implementation, chain));
   }
 
-  /** A network that gives out addresses and does nothing with them. */
-  Network addresses(Implementation contender) throws IOException, CniException {
-    String name = contender.label + "-ips";
-    // GC came with 1.1.0, which the executables of Debian 12 do not know.
-    String version = contender == Implementation.MODULES ? "1.1.0" : "1.0.0";
+  /** Creates a network that only allocates addresses. */
+  Network addresses(Implementation implementation) throws IOException, CniException {
+    String name = implementation.label + "-ips";
+    // GC requires 1.1.0, which the executables of Debian 12 do not support.
+    String version = implementation == Implementation.MODULES ? "1.1.0" : "1.0.0";
     return network(
-        contender,
+        implementation,
         name,
         """
         { "cniVersion": "%s", "name": "%s", "plugins": [
@@ -129,12 +129,13 @@ final class BenchNetworks implements AutoCloseable {
             .formatted(version, name, directory().resolve(name).resolve("data")));
   }
 
-  private Network network(Implementation contender, String name, String configuration)
+  private Network network(Implementation implementation, String name, String configuration)
       throws IOException, CniException {
-    Path own = Files.createDirectories(directory().resolve(name));
-    Files.writeString(own.resolve(name + ".conflist"), configuration);
-    Cni.Builder builder = Cni.builder().networks(own).cache(own).executables(executables);
-    if (contender == Implementation.EXECUTABLES) {
+    Path networkDirectory = Files.createDirectories(directory().resolve(name));
+    Files.writeString(networkDirectory.resolve(name + ".conflist"), configuration);
+    Cni.Builder builder =
+        Cni.builder().networks(networkDirectory).cache(networkDirectory).executables(executables);
+    if (implementation == Implementation.EXECUTABLES) {
       builder.preferExecutables(TYPES);
     }
     Cni host = builder.build();
@@ -142,18 +143,18 @@ final class BenchNetworks implements AutoCloseable {
     return host.network(name);
   }
 
-  /** Where the network's configuration and results are. */
+  /** Returns the directory of the network's configuration and results. */
   Path directory(Network network) {
     return directory().resolve(network.name());
   }
 
-  /** Where the network's leases are. */
+  /** Returns the directory of the network's reservations. */
   Path reservationDirectory(Network network) {
     return directory(network).resolve("data").resolve(network.name());
   }
 
-  private String configuration(String name, Implementation contender, Chain chain) {
-    int subnet = contender.subnet + chain.number;
+  private String configuration(String name, Implementation implementation, Chain chain) {
+    int subnet = implementation.subnet + chain.number;
     String rules =
         """
         , { "type": "portmap", "capabilities": { "portMappings": true } },

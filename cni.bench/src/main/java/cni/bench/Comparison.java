@@ -6,8 +6,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Compares this project with the reference plugins and with the kernel's own cost in one run:
- * {@code bench/compare}. See docs/performance.md.
+ * Compares this project with the reference plugins and with the kernel baseline in one run: {@code
+ * bench/compare}. See docs/performance.md.
  */
 public final class Comparison {
   private static final int CONTAINERS = 64;
@@ -27,22 +27,22 @@ public final class Comparison {
     Path baselineProgram = Path.of(arguments[0]);
     Path executables = Path.of(arguments[1]);
     Path image = Path.of(arguments[2]);
-    Path pictures = Path.of(arguments[3]);
+    Path charts = Path.of(arguments[3]);
     var table = new ComparisonTable();
     try (BenchNetworks networks = BenchNetworks.open(CONTAINERS, executables)) {
       KernelBaseline baseline = new SerialComparison(networks, baselineProgram, table).run();
       Chart concurrency = new ConcurrencyComparison(networks, table).run(baseline);
-      Chart leases = new ReservationComparison(networks, table).run();
+      Chart reservations = new ReservationComparison(networks, table).run();
       new ProcessComparison(networks, executables, image, table).run();
       new MemoryComparison(networks, image, table).run();
-      Files.createDirectories(pictures);
-      Files.writeString(pictures.resolve("concurrency.svg"), concurrency.svg());
-      Files.writeString(pictures.resolve("leases.svg"), leases.svg());
+      Files.createDirectories(charts);
+      Files.writeString(charts.resolve("concurrency.svg"), concurrency.svg());
+      Files.writeString(charts.resolve("reservations.svg"), reservations.svg());
     }
     System.out.println(table);
   }
 
-  /** Runs this program in namespaces of its own, which leave the host as it is. */
+  /** Runs this program in new network and mount namespaces, so that it does not change the host. */
   private static int runIsolated(String... arguments) throws Exception {
     Files.createDirectories(Path.of("/run/netns"));
     String prepare = "mount -t tmpfs netns /run/netns && ip link set lo up && exec \"$0\" \"$@\"";

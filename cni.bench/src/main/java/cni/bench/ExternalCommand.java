@@ -9,10 +9,10 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * A program to run as a process of its own.
+ * A program to run as a separate process.
  *
  * @param command the command
- * @param environment what is added to the environment of this process
+ * @param environment the variables to add to the environment of this process
  * @param input its standard input
  */
 record ExternalCommand(List<String> command, Map<String, String> environment, String input) {
@@ -20,7 +20,7 @@ record ExternalCommand(List<String> command, Map<String, String> environment, St
     return new ExternalCommand(List.of(words), Map.of(), "");
   }
 
-  /** Returns the command that runs a main class of this class path in a JVM of its own. */
+  /** Returns the command that runs a main class of this class path in a separate JVM. */
   static ExternalCommand javaProgram(Class<?> main, List<String> options) {
     List<String> words = new ArrayList<>();
     words.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
@@ -49,7 +49,7 @@ record ExternalCommand(List<String> command, Map<String, String> environment, St
   /**
    * Runs the program to its end.
    *
-   * @return what it writes to standard output and standard error
+   * @return its standard output and standard error
    * @throws IOException if it cannot be started or its exit status is not 0
    */
   String run() throws IOException, InterruptedException {

@@ -6,8 +6,8 @@ import java.io.IOException;
 import java.nio.file.Path;
 
 /**
- * The durations of bench/floor.c, which sends the fewest messages that the kernel needs. The table
- * calls them the floor.
+ * The durations of bench/floor.c, which sends the fewest messages that the kernel requires. The
+ * table calls this baseline the floor.
  *
  * @param add median of an ADD, in milliseconds
  * @param delete median of a DEL, in milliseconds

@@ -29,7 +29,7 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
-/** The cost of an address from host-local, by the number of reservations. Needs no privilege. */
+/** The cost of an address from host-local, by the number of reservations. Needs no privileges. */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.SampleTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
@@ -79,7 +79,7 @@ public class ReservationBenchmark {
     Objects.requireNonNull(network).delete(ATTACHMENT);
   }
 
-  /** Removes everything. */
+  /** Removes the directories. */
   @TearDown
   public void close() throws IOException {
     Objects.requireNonNull(cni).close();

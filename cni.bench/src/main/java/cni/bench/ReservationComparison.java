@@ -47,17 +47,19 @@ final class ReservationComparison {
               .map(it -> ComparisonTable.millis(it.y()))
               .findFirst();
       table.addRow(
-          "address, %.0f held".formatted(point.x()), ComparisonTable.millis(point.y()), executable);
+          "address, %.0f reserved".formatted(point.x()),
+          ComparisonTable.millis(point.y()),
+          executable);
     }
     table.addRow(
-        "address, 60000 held to none",
+        "address, 60000 reserved to none",
         ComparisonTable.millis(modulePoints.getLast().y()),
         Optional.empty(),
         Optional.empty(),
         "last / first",
         modulePoints.getLast().y() / modulePoints.getFirst().y(),
         Goal.atMost(1.2));
-    return new Chart("An address from host-local over leases held", "leases", "ms")
+    return new Chart("An address from host-local over reservations", "reservations", "ms")
         .addSeries("modules", modulePoints)
         .addSeries("Go executable", executablePoints);
   }
@@ -67,7 +69,7 @@ final class ReservationComparison {
     List<Chart.Point> points = new ArrayList<>();
     for (int count : reservations) {
       createReservations(networks.reservationDirectory(network), count);
-      addAndDelete(network, samples); // the first access reads what changed on disk
+      addAndDelete(network, samples); // the first access rereads the changed files
       points.add(new Chart.Point(count, addAndDelete(network, samples).medianMillis()));
     }
     return points;
@@ -102,7 +104,7 @@ final class ReservationComparison {
     network.gc(valid);
     double seconds = (System.nanoTime() - start) / 1e9;
     table.addRow(
-        "GC of %d leases".formatted(count),
+        "GC of %d reservations".formatted(count),
         ComparisonTable.number(seconds) + " s",
         Optional.empty());
     try (var files = Files.list(networks.reservationDirectory(network))) {

@@ -8,7 +8,7 @@ import cni.runtime.Network;
 import java.nio.file.Path;
 import java.util.Optional;
 
-/** Compares single operations in a process that is warmed up. */
+/** Compares single operations in a warmed-up process. */
 final class SerialComparison {
   /** How often every container is attached before measuring. */
   private static final int WARM_UP_ROUNDS = 80;

@@ -10,7 +10,7 @@ import java.util.stream.Stream;
  * @param sortedNanos in nanoseconds, in ascending order; at least one
  */
 record Timings(List<Long> sortedNanos) {
-  /** What is timed. */
+  /** The measured operation. */
   interface Operation {
     void run(int index) throws Exception;
   }

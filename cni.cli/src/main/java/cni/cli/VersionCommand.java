@@ -14,8 +14,7 @@ final class VersionCommand extends Subcommand {
   private final HostOptions host = new HostOptions(spec());
   private final PositionalParamSpec type =
       requiredParameter(0, "TYPE").description("Plugin type, such as bridge.").build();
-  private final OptionSpec json =
-      flag("--json", "Print the plugin's own answer to VERSION as JSON.");
+  private final OptionSpec json = flag("--json", "Print the plugin's reply to VERSION as JSON.");
 
   VersionCommand() {
     super("Print the specification versions that a plugin supports.");

@@ -102,7 +102,9 @@ class FirewalldIT {
     throw new AssertionError("the daemon does not start within 20 seconds");
   }
 
-  /** Returns the exit status of firewall-cmd --query-source: 0 if zone trusted has it, 1 if not. */
+  /**
+   * Returns the exit status of firewall-cmd --query-source: 0 if it is in zone trusted, 1 if not.
+   */
   private int querySource(String source) throws IOException {
     return TestBed.tryRun(
             host.netns(),

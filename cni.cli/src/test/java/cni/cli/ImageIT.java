@@ -108,7 +108,7 @@ class ImageIT {
   }
 
   @Test
-  void helpVersionAndPlugins() throws Exception {
+  void helpVersionAndPluginListArePrinted() throws Exception {
     ImageRunner.CommandOutput help = cni("--help");
     assertEquals(0, help.status());
     for (String command : List.of("add", "check", "del", "run", "plugins", "demo")) {

@@ -1,4 +1,4 @@
-# Shared by podman.sh and containerd.sh, which run as
+# Functions shared by podman.sh and containerd.sh, which run as
 #   unshare -m -n -p -f --mount-proc sh SCRIPT IMAGE WORK
 # IMAGE is the jlink image, WORK an empty directory. PodmanContainerdIT checks what they print.
 set -eu
@@ -7,7 +7,7 @@ work=$2
 cni="$image/bin/cni"
 state=/var/lib/cni
 
-# Private mounts: of the machine itself only the programs are used.
+# Private mounts: the scripts use the programs of the machine, but none of its state.
 mount --make-rprivate /
 mkdir -p "$work/etc" "$work/rootfs"
 cp -a /etc/. "$work/etc"
@@ -52,7 +52,7 @@ client() { # client SERVER4 SERVER6
     busybox ping -c1 $1; busybox ping6 -c1 $2; echo | busybox nc -w 5 $1 7"
 }
 
-# Checks the attachment in the client's cache, and replaces it by one that cni makes.
+# Checks an attachment that the client has cached, and replaces it by one that cni makes.
 take_over() { # take_over NETWORK ID ARGS
   netns=$("$cni" list --network "$1" --container-id "$2" | awk 'NR == 2 { print $NF }')
   "$cni" check "$1" "$netns" --container-id "$2" --args "$3"

@@ -63,7 +63,7 @@ final class DelGcRequirements {
               "clean up its own resources even if the container network namespace and/or container"
                   + " network interface no longer exist.",
               ALL,
-              DelGcRequirements::delAfterNamespaceIsGone),
+              DelGcRequirements::delAfterNamespaceWasDeleted),
           new Requirement(
               "DEL-6",
               "DEL of a container that was never added succeeds",
@@ -166,7 +166,7 @@ final class DelGcRequirements {
     return more;
   }
 
-  private static void delAfterNamespaceIsGone(CheckContext context)
+  private static void delAfterNamespaceWasDeleted(CheckContext context)
       throws CheckFailure, CniException, IOException {
     Container container = context.createContainer();
     context.attach(container);

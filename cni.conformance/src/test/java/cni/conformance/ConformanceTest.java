@@ -178,7 +178,7 @@ class ConformanceTest {
   }
 
   @TestFactory
-  Stream<DynamicTest> checksAsTests() throws CniException {
+  Stream<DynamicTest> checksRunAsDynamicTests() throws CniException {
     return ConformanceTests.of(
         new Conformance(moduleUnderTest("static"), SubjectConfig.of("static")));
   }

@@ -22,7 +22,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** For each check a fault that exactly this check must find. */
+/** For each check, a fault that only this check may find. */
 final class Faults {
   /** Leaked on purpose, and closed after the test. */
   private static final List<AutoCloseable> HELD_OPEN =

@@ -27,7 +27,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Concurrent DELs, whose links the kernel deletes as groups, and no other link with them. */
+/** Tests that the links of concurrent DELs are deleted as groups, which contain no other links. */
 @KernelTest
 class ConcurrentDeleteTest {
   private static final int CONTAINERS = 24;
@@ -68,7 +68,7 @@ class ConcurrentDeleteTest {
       for (NetNs container : containers) {
         network.add(attachment(container));
       }
-      // One host end was moved to another namespace, and one container's namespace is gone.
+      // One host end was moved to another namespace, and one container's namespace is deleted.
       TestBed.run(host.netns(), "ip", "link", "set", hostEnd(network, 3), "netns", name(unrelated));
       NetNs.delete(name(containers.get(5)));
       deleteAll(network);

@@ -277,7 +277,7 @@ class InvalidInputTest {
   void attachmentsSharingACacheFileNameAreKeptApart() throws Exception {
     host.network("n-a", "1.0.0", TestHost.DUAL_STACK.formatted(""));
     Attachment first = Attachment.of("b", a.path(), "eth0");
-    Attachment second = Attachment.of("a-b", Path.of("/run/netns/gone-for-ever"), "eth0");
+    Attachment second = Attachment.of("a-b", Path.of("/run/netns/deleted"), "eth0");
     network("n-a").add(first); // both would be cached as n-a-b-eth0
     network("n").delete(second);
     network("n-a").check(first);

@@ -131,7 +131,7 @@ record CallEnvironment(Verb verb, Map<String, String> variables, Optional<Path> 
           "CNI_NETNS "
               + get("CNI_NETNS")
               + " is the namespace that this plugin runs in; give the container's, or set"
-              + " CNI_NETNS_OVERRIDE=1 if it is meant");
+              + " CNI_NETNS_OVERRIDE=1 if that is intended");
     }
   }
 

@@ -105,19 +105,19 @@ public final class ExecutablePlugin implements NetworkPlugin {
     }
   }
 
-  private static Set<SpecVersion> supportedVersions(ConfigObject answer) throws CniException {
+  private static Set<SpecVersion> supportedVersions(ConfigObject reply) throws CniException {
     Set<SpecVersion> versions = new LinkedHashSet<>();
-    for (String text : answer.texts("supportedVersions")) {
+    for (String text : reply.texts("supportedVersions")) {
       parseVersion(text).ifPresent(versions::add);
     }
     if (!versions.isEmpty()) {
       return versions;
     }
     // Plugins of version 0.2.0 may print only cniVersion, and support 0.1.0 as well.
-    if (answer.parsed("cniVersion", SpecVersion::parse).equals(Optional.of(SpecVersion.V0_2_0))) {
+    if (reply.parsed("cniVersion", SpecVersion::parse).equals(Optional.of(SpecVersion.V0_2_0))) {
       return Set.of(SpecVersion.V0_1_0, SpecVersion.V0_2_0);
     }
-    throw answer.invalid("supportedVersions", "is missing");
+    throw reply.invalid("supportedVersions", "is missing");
   }
 
   /** Malformed versions are ignored: no configuration can use them. */
@@ -244,8 +244,8 @@ public final class ExecutablePlugin implements NetworkPlugin {
   }
 
   /**
-   * Returns the error of a call that failed: the one that was printed (SPEC section 5, "Error"), or
-   * one that quotes the output.
+   * Returns the error of a call that failed: the printed error (SPEC section 5, "Error") or, if
+   * there is none, an error that quotes the output.
    */
   private CniException failureOf(PluginProcess.ExitResult exit) {
     String stderrText = exit.stderr().strip();

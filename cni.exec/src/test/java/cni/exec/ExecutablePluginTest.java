@@ -269,7 +269,7 @@ class ExecutablePluginTest {
     assertTrue(e.getMessage().contains(plugin.executable().toString()), e::getMessage);
     ExecutablePlugin working = script("echo '" + RESULT + "'");
     for (int i = 0; i < 5; i++) {
-      working.add(request()); // opens what is opened once per process
+      working.add(request()); // opens the descriptors that stay open in this process
     }
     long before = descriptors();
     for (int i = 0; i < 50; i++) {

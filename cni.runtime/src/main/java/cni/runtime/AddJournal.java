@@ -103,7 +103,7 @@ final class AddJournal {
     }
   }
 
-  /** Removes an entry whose result has been stored in a file of its own. */
+  /** Removes an entry whose result has been stored in another file. */
   void discard(ResultCacheEntry entry) throws IOException {
     Files.deleteIfExists(directory.file(entry));
   }

@@ -35,15 +35,19 @@ final class AddOperation {
     ABSENT,
 
     /**
-     * A journal entry: an earlier ADD died. This one undoes its own work if it fails, but the entry
-     * stays, because it stands for what the earlier one left. One entry too many costs GC a DEL.
+     * A journal entry: the process of an earlier ADD died. This ADD undoes its own changes if it
+     * fails, but the entry stays, because it represents the changes of the earlier ADD. A
+     * superfluous entry costs GC one DEL.
      */
     INTERRUPTED,
 
     /** A result: the attachment exists, and undoing anything would take it down. */
     ATTACHED,
 
-    /** A result, and the journal entry of the ADD that stored it and died before removing it. */
+    /**
+     * A result, and the journal entry of the ADD that stored it, whose process died before removing
+     * the entry.
+     */
     ATTACHED_AND_JOURNALED;
 
     static PriorState of(boolean attached, boolean journaled) {
@@ -136,8 +140,8 @@ final class AddOperation {
     try {
       previous = Optional.of(resolved.plugin().add(request));
     } catch (CniException e) {
-      // A module that fails has undone its own work, and only it knows what was there before. An
-      // executable is known not to, and gets a DEL even if its ADD fails.
+      // A module whose ADD fails has rolled back its own changes, and only it knows the state
+      // before them. Executables do not always do so, and get a DEL even if their ADD fails.
       undo &= !resolved.isInProcess() || IsolatedCall.isContractViolation(e);
       throw call.failure(e);
     } catch (RuntimeException e) {

@@ -46,15 +46,15 @@ final class CacheDirectory {
 
   /**
    * Returns the directory in which files are written before they are renamed to their final place.
-   * It is apart from the results because libcni reads every file that it finds among those.
+   * It is not the directory of the results, because libcni reads every file in that.
    */
   static Path temporary(Path cache) {
     return cache.resolve("unfinished");
   }
 
   /**
-   * Keeps the files of deleted attachments for reuse, in the temporary directory, where files that
-   * a dead process left are swept.
+   * Returns a pool of the files of deleted attachments in the temporary directory, where the files
+   * of a dead process are removed by {@link AddJournal#sweep}.
    */
   static FileRecycler recycler(Path cache, int capacity) {
     return new FileRecycler(temporary(cache), "spare.", capacity);

@@ -28,7 +28,7 @@ public record CachedAttachment(
    */
   public NetworkConfig config() throws CniException {
     return NetworkConfig.parse(
-        configText.getBytes(StandardCharsets.UTF_8), "the kept configuration of " + network);
+        configText.getBytes(StandardCharsets.UTF_8), "the stored configuration of " + network);
   }
 
   /**

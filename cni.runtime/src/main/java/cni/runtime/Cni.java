@@ -36,9 +36,9 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  *
- * <p>A program usually creates one instance and keeps it open: while it is open, plugins do the
- * work that they have between operations, such as renewing DHCP leases. Closing it does not touch
- * any attachment. What has to survive a restart is in the cache directory, where libcni and other
+ * <p>A program usually creates one instance and keeps it open: while it is open, plugins work
+ * between operations as well, for example to renew DHCP leases. Closing it does not touch any
+ * attachment. State that has to survive a restart is in the cache directory, where libcni and other
  * processes find it as well; several instances and processes can use one cache at the same time.
  *
  * <p>Instances are safe for use by multiple threads. Operations on the same container run one after
@@ -192,8 +192,8 @@ public final class Cni implements AutoCloseable {
    * in conflict, a lost lease. Kernel notifications are included for every attachment in the cache,
    * whichever process added it; the sockets for them are open only while there are subscriptions.
    *
-   * @param listener called on a thread of its own, for one event at a time; one that falls behind
-   *     by more than 4,096 events misses some, which is logged
+   * @param listener called on a separate thread, for one event at a time; a listener that falls
+   *     behind by more than 4,096 events misses some, which is logged
    * @return the subscription, which ends when it or this instance is closed
    */
   public Subscription onEvent(Consumer<PluginEvent> listener) {
@@ -341,8 +341,8 @@ public final class Cni implements AutoCloseable {
 
     /**
      * Sets how long one operation may take, waiting for locks included; by default two minutes. An
-     * operation that takes longer fails with code 11. The rollback of a failed ADD has time of its
-     * own on top.
+     * operation that takes longer fails with code 11. The rollback of a failed ADD has additional
+     * time.
      */
     public Builder timeout(Duration time) {
       timeout = time;
@@ -391,8 +391,8 @@ public final class Cni implements AutoCloseable {
     }
 
     /**
-     * Lets the plugins of these directories call native code, by {@code java.lang.foreign} or JNI.
-     * This takes the JVM option {@code --enable-native-access=cni.runtime}.
+     * Allows the plugins of these directories to call native code, by {@code java.lang.foreign} or
+     * JNI. This requires the JVM option {@code --enable-native-access=cni.runtime}.
      *
      * @param names the names of the plugins' own directories, such as {@code vxlan} for {@code
      *     /opt/cni/modules/vxlan}

@@ -19,13 +19,13 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 
 /**
- * Delivers the events of plugins and event sources to listeners. Each listener has a queue and a
- * thread of its own. Event sources are open while there is at least one listener.
+ * Delivers the events of plugins and event sources to listeners. Each listener has its own queue
+ * and thread. Event sources are open while there is at least one listener.
  */
 final class EventHub implements PluginHost {
   private static final LazyLogger LOG = new LazyLogger("cni.runtime");
 
-  /** How many events a listener may be behind before it misses some. */
+  /** How many events a listener may fall behind before it misses some. */
   private static final int QUEUE_CAPACITY = 4096;
 
   private final Path stateDirectory;

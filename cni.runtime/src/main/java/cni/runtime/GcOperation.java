@@ -62,8 +62,8 @@ final class GcOperation {
   }
 
   /**
-   * Returns the attachments in the cache and in the journal that are not valid. ADDs in the journal
-   * have died, because none is under way while GC holds the network's lock.
+   * Returns the attachments in the cache and in the journal that are not valid. The process of an
+   * ADD in the journal has died, because no ADD is under way while GC holds the network's lock.
    */
   private List<Attachment> staleAttachments() throws CniException {
     List<CachedAttachment> known = new ArrayList<>(cni.cache().list(Optional.empty()));

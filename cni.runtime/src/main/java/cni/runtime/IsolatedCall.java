@@ -21,7 +21,7 @@ import java.util.concurrent.TimeoutException;
  * loop or namespace change of that code reaches the caller's thread.
  */
 final class IsolatedCall {
-  /** For calls without a deadline of their own: construction, type, versions, start and stop. */
+  /** For calls that have no deadline: construction, type, versions, start and stop. */
   static final Duration SETUP_TIMEOUT = Duration.ofSeconds(10);
 
   /** How long an interrupted call may take to undo its work before its thread is abandoned. */
@@ -34,8 +34,8 @@ final class IsolatedCall {
   private IsolatedCall() {}
 
   /**
-   * The cause of an error that the called code did not throw itself. Such code has not undone its
-   * work.
+   * The cause of an error that the called code did not throw itself. Such code has not rolled back
+   * its changes.
    */
   private static final class ContractViolation extends Exception {
     private static final long serialVersionUID = 1L;
@@ -45,7 +45,7 @@ final class IsolatedCall {
     }
   }
 
-  /** Creates the error for code that does not keep to what its interface demands. */
+  /** Creates the error for code that violates the contract of its interface. */
   static CniException violation(ErrorCode code, String message, Throwable cause) {
     return new CniException(code, message, new ContractViolation(cause));
   }

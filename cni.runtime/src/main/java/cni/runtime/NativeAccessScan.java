@@ -14,8 +14,8 @@ import java.util.stream.Stream;
 
 /**
  * Finds native access in the class files of a module before the module is used. The virtual machine
- * refuses it only when it happens, and by default merely warns. Calls by reflection are not found;
- * they are left to the virtual machine.
+ * refuses it only at the call, and by default merely warns. Calls by reflection are not found; they
+ * are left to the virtual machine.
  */
 final class NativeAccessScan {
   /** The restricted methods of Java 25, as in "Restricted methods" of its API documentation. */

@@ -67,7 +67,7 @@ public final class Network {
 
   /**
    * Returns the version of the specification that plugins are called with: the newest that the
-   * configuration offers, this library knows and every plugin supports (SPEC section 1, "Version
+   * configuration offers and that this library and every plugin support (SPEC section 1, "Version
    * considerations"). Runs executables if the configuration offers several.
    *
    * @throws CniException code 1 if there is no such version, code 7 if a plugin does not exist
@@ -139,7 +139,7 @@ public final class Network {
    * the result from the cache. Succeeds if the attachment or parts of it do not exist any more, or
    * never did. A stored result that cannot be read is ignored.
    *
-   * @param attachment without a namespace if it is gone
+   * @param attachment without a namespace if that no longer exists
    * @throws CniException code 4, 7 or 11 as {@link #add}; otherwise the error of the plugin that
    *     failed. The result stays in the cache then, so that the DEL can be repeated.
    */
@@ -184,7 +184,10 @@ public final class Network {
     removeFile(() -> cni.journal().remove(name(), attachment.id()));
   }
 
-  /** Removes a file. A failure is only logged: repeating the DEL of what is gone would not help. */
+  /**
+   * Removes a file. A failure is only logged: repeating the DEL would not help, as the attachment
+   * no longer exists.
+   */
   private static void removeFile(CniRunnable removal) {
     try {
       removal.run();
@@ -208,8 +211,8 @@ public final class Network {
 
   /**
    * Removes what belongs to attachments that no longer exist (GC). Stale attachments in the cache
-   * and those of ADDs that died are deleted first, as by {@link #delete}; then every plugin gets
-   * the valid ones and removes whatever belongs to others. Continues after failures.
+   * and those of ADDs whose process died are deleted first, as by {@link #delete}; then every
+   * plugin gets the valid ones and removes whatever belongs to others. Continues after failures.
    *
    * <p>While it runs, ADD and DEL on this network wait, in other processes as well. Does nothing if
    * the configuration says {@code disableGC}. Below version 1.1.0 plugins have no GC, and only
@@ -230,7 +233,7 @@ public final class Network {
   }
 
   /**
-   * Checks that ADD could succeed now (STATUS), by asking every plugin. Does nothing below version
+   * Checks that ADD could succeed now (STATUS), by calling every plugin. Does nothing below version
    * 1.1.0, which has no STATUS.
    *
    * @throws CniException the error of the first plugin that cannot serve ADD, with code 50 or 51;

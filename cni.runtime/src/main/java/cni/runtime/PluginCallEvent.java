@@ -11,7 +11,7 @@ import jdk.jfr.StackTrace;
 @Name("cni.PluginCall")
 @Label("CNI Plugin Call")
 @Category("CNI")
-@Description("A call of a plugin, module or executable; delegated ones are events of their own")
+@Description("A call of a plugin, module or executable; calls of delegates are separate events")
 @StackTrace(false)
 final class PluginCallEvent extends Event {
   @Label("Verb")

@@ -27,11 +27,10 @@ import org.jspecify.annotations.Nullable;
  * The plugins in plugin directories (the roots): each subdirectory of a root holds the modules of
  * one plugin.
  *
- * <p>Plugins can be added, replaced and removed while the program runs. Whenever a plugin is
- * wanted, stat(2) of each directory shows whether it was replaced or changed since it was last
- * read; then it is read again. Calls that are under way end with the version that they started
- * with. If a directory cannot be loaded that is logged once, and its earlier version, if there is
- * one, remains in use.
+ * <p>Plugins can be added, replaced and removed while the program runs. At each lookup, stat(2) of
+ * each directory shows whether it was replaced or changed since it was last read; if so, it is read
+ * again. Calls that are under way end with the version that they started with. If a directory
+ * cannot be loaded, that is logged once, and its previous version, if there is one, remains in use.
  */
 final class PluginDirectories {
   private static final LazyLogger LOG = new LazyLogger("cni.runtime");
@@ -123,7 +122,7 @@ final class PluginDirectories {
     }
   }
 
-  /** Retires a plugin on a thread of its own, because stopping it may take seconds. */
+  /** Retires a plugin on a separate thread, because stopping it may take seconds. */
   private static void retire(PluginLayer.LoadedPlugin loaded) {
     IsolatedPlugin plugin = loaded.plugin();
     Thread.ofPlatform().daemon().name("cni " + plugin.type() + " ends").start(plugin::retire);
@@ -168,8 +167,8 @@ final class PluginDirectories {
   }
 
   /**
-   * Reads the directory of a plugin, and again if it was replaced meanwhile: what was read, or the
-   * failure to do so, may come from a mixture of both versions.
+   * Reads the directory of a plugin, and again if it was replaced meanwhile: the content, or the
+   * failure to read it, may come from a mixture of both versions.
    */
   private Contents read(Path directory, Stamp stamp, @Nullable Contents previous) {
     Contents contents = load(directory, stamp, previous);
@@ -184,13 +183,13 @@ final class PluginDirectories {
       return new Contents(stamp, plugins, Optional.empty());
     } catch (CniException e) {
       List<PluginLayer.LoadedPlugin> instead = previous == null ? List.of() : previous.plugins();
-      String then = instead.isEmpty() ? "" : "; the version before it stays in its place";
+      String then = instead.isEmpty() ? "" : "; the previous version remains in use";
       return new Contents(stamp, instead, Optional.of(e.getMessage() + then));
     }
   }
 
   /**
-   * Distinguishes a directory from the one that was at its place before.
+   * Identifies the version of a directory: differs after the directory was replaced or changed.
    *
    * @param key device and inode
    * @param changed when an entry of it was last added or removed

@@ -30,10 +30,10 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Loads the modules of one plugin's directory with a class loader of their own. Libraries that a
- * plugin brings along are visible to it alone and do not conflict with those of others. The host
- * shares {@code cni.api} and what that requires transitively; copies of these modules in the
- * directory are ignored.
+ * Loads the modules of one plugin's directory with a separate class loader. The libraries of a
+ * plugin are visible to it alone and do not conflict with those of others. The host shares {@code
+ * cni.api} and what that requires transitively; copies of these modules in the directory are
+ * ignored.
  *
  * <p>If this library is on the module path the class loader is that of a {@link ModuleLayer}. If it
  * is on the class path, {@code cni.api} is not a module that a layer could require, and a {@link
@@ -94,8 +94,8 @@ final class PluginLayer {
   }
 
   /**
-   * Returns the messages of an exception and its causes: the outer ones say where, the inner ones
-   * why.
+   * Returns the messages of an exception and its causes: the outer ones state the place, the inner
+   * ones the reason.
    */
   private static String reason(Throwable e) {
     List<String> reasons = new ArrayList<>();
@@ -117,7 +117,7 @@ final class PluginLayer {
 
   private void requireProvider() throws CniException {
     if (modules.isEmpty()) {
-      throw broken("there is no module in it: it must hold the plugin's jars", null);
+      throw broken("there is no module in it: it must contain the plugin's jars", null);
     }
     if (providers().isEmpty()) {
       throw broken(
@@ -237,7 +237,7 @@ final class PluginLayer {
       }
       openJar(module);
     }
-    // ServiceLoader does not ask for the provider's package to be exported. Nor do we.
+    // As with ServiceLoader, the provider's package need not be exported.
     for (Provider provider : providers()) {
       Module module = controller.layer().findModule(provider.module().name()).orElseThrow();
       controller.addOpens(module, provider.packageName(), PluginLayer.class.getModule());
@@ -246,8 +246,8 @@ final class PluginLayer {
   }
 
   /**
-   * Makes the class loader open the jar of a module now. It reads from the open file as long as it
-   * lives, even after another version has replaced the directory.
+   * Makes the class loader open the jar of a module now. It then reads from the open file, even
+   * after another version has replaced the directory.
    */
   private static void openJar(Module module) throws IOException {
     InputStream descriptor = module.getResourceAsStream("module-info.class");
@@ -257,7 +257,8 @@ final class PluginLayer {
   }
 
   /**
-   * Requires that all dependencies exist, with a message that has more to say than resolution's.
+   * Requires that all dependencies exist, with a message more specific than that of module
+   * resolution.
    */
   private void requireDependencies(Configuration host) throws CniException {
     Set<String> own = names();

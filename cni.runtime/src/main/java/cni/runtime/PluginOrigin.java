@@ -2,7 +2,7 @@ package cni.runtime;
 
 import java.nio.file.Path;
 
-/** Where a plugin comes from. The text form is for people. */
+/** Where a plugin comes from. The text form is for display. */
 public sealed interface PluginOrigin {
   /** Returns the kind of place. */
   PluginSource source();
@@ -30,7 +30,7 @@ public sealed interface PluginOrigin {
   }
 
   /**
-   * A plugin's directory below a plugin directory, whose modules have a class loader of their own.
+   * A plugin's directory below a plugin directory, whose modules have a separate class loader.
    *
    * @param path the plugin's directory
    * @param module the module that provides the plugin, with its version if it has one: {@code

@@ -134,7 +134,7 @@ public final class PluginRegistry implements Delegates {
     List<PluginSource> sources = sourcesOf(type);
     String only =
         sources.size() == 1
-            ? "only " + sources.getFirst() + " plugins are wanted for it, and "
+            ? "only " + sources.getFirst() + " plugins are allowed for it, and "
             : "";
     String searched = sources.stream().map(this::describeSearch).collect(joining("; "));
     return new CniException(
@@ -143,7 +143,7 @@ public final class PluginRegistry implements Delegates {
             .formatted(type, only, searched, describeDisabled(type)));
   }
 
-  /** Describes where a source was searched in vain, as a clause of a message. */
+  /** Describes where a source was searched without success, as a clause of a message. */
   private String describeSearch(PluginSource source) {
     return switch (source) {
       case BUILT_IN ->
@@ -279,7 +279,7 @@ public final class PluginRegistry implements Delegates {
   public record AvailablePlugin(String type, PluginOrigin origin, NetworkPlugin plugin) {}
 
   /**
-   * A plugin that cannot be used. Its text form is a sentence for people.
+   * A plugin that cannot be used. Its text form is a sentence for display.
    *
    * @param name the name of its directory, or its type; empty if neither is known
    * @param location its directory, or a description of its module

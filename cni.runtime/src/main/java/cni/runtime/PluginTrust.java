@@ -12,7 +12,7 @@ import java.util.Objects;
  * {@code cni.api} exports its internal package. The virtual machine resolves that export when it
  * creates the layer of {@code cni.api}; a module of another layer, such as one that is loaded from
  * a plugin directory, does not get it by having the same name. On the class path there are no
- * modules to tell apart. There a plugin is trusted if it has been loaded by the class loader of
+ * modules to distinguish. There a plugin is trusted if it has been loaded by the class loader of
  * {@code cni.api}, as everything that the program was started with, and is in a package of this
  * project.
  */

@@ -53,7 +53,7 @@ final class ResultCache {
     if (CacheDirectory.isForeign(file, network, id)) {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER,
-          "%s is kept for another attachment; choose another container id (CNI_CONTAINERID)"
+          "%s belongs to another attachment; choose another container id (CNI_CONTAINERID)"
               .formatted(file));
     }
     return true;
@@ -83,8 +83,8 @@ final class ResultCache {
 
   /**
    * Stores an entry with its result by completing its journal entry and renaming that file, which
-   * saves the creation of another one. Where that is not possible the entry is written anew and its
-   * journal entry removed.
+   * saves the creation of another one. Where that is not possible, the entry is written to a new
+   * file and its journal entry removed.
    *
    * @throws CniException code 5 if it cannot be written
    */
@@ -114,7 +114,7 @@ final class ResultCache {
         ? CniException.interrupted("keeping the result in " + file)
         : new CniException(
             ErrorCode.IO_FAILURE,
-            "the result cannot be kept in " + file + ": " + IoErrors.reason(e),
+            "the result cannot be stored in " + file + ": " + IoErrors.reason(e),
             e);
   }
 
@@ -142,7 +142,7 @@ final class ResultCache {
 
   /**
    * Returns the version to assume for a result that names none: that of the form before 0.3.0 if it
-   * has one of its keys, which are unmistakable, and otherwise the given one.
+   * has one of its keys, which no other version has, and otherwise the given one.
    */
   static SpecVersion assumedVersion(ObjectNode result, SpecVersion otherwise) {
     return result.has("ip4") || result.has("ip6") ? SpecVersion.V0_2_0 : otherwise;

@@ -5,8 +5,8 @@ import java.util.concurrent.FutureTask;
 import java.util.function.Supplier;
 
 /**
- * Work that an interrupt of the caller must not abort, because other threads will use its outcome
- * as well: reading plugins once for all.
+ * Work that an interrupt of the caller must not abort, because other threads will use its result as
+ * well: loading plugins.
  */
 final class Uninterruptibly {
   private Uninterruptibly() {}

@@ -14,8 +14,8 @@ import java.util.Set;
 
 /**
  * Chooses the version of the specification for the calls of a network's plugins (SPEC section 1,
- * "Version considerations"): the newest that the configuration offers, this library knows and every
- * plugin of the chain supports.
+ * "Version considerations"): the newest that the configuration offers and that this library and
+ * every plugin of the chain support.
  *
  * <p>An executable has to be run to report its versions. That is only done if the configuration
  * offers several; otherwise the executable checks the version itself when it is called.

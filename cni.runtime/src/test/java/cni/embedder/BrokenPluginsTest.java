@@ -164,7 +164,7 @@ class BrokenPluginsTest extends PluginDirectoryTestBase {
             "sound", "return \"\";", "{ if (true) throw new IllegalStateException(\"oops\"); }"));
     assertEquals("sound", cni.plugins().find("sound").type());
     String disabled = cni.plugins().disabled().toString();
-    assertTrue(disabled.contains("oops") && disabled.contains("stays"), disabled);
+    assertTrue(disabled.contains("oops") && disabled.contains("remains"), disabled);
   }
 
   @Test
@@ -207,7 +207,7 @@ class BrokenPluginsTest extends PluginDirectoryTestBase {
     CniException e = failure(cni, "sound", "broken");
     assertEquals(code, e.code(), e::getMessage);
     assertTrue(e.getMessage().contains(words), e::getMessage);
-    // With an error of its own it has undone its work; after anything else it gets a DEL.
+    // A CniException means that the plugin has rolled back its changes; otherwise it gets a DEL.
     assertEquals(
         code == 107 ? "sound" : "broken sound", System.getProperty("cni.test.deleted", ""));
   }

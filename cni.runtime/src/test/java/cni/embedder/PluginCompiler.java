@@ -130,7 +130,7 @@ final class PluginCompiler {
     return directory;
   }
 
-  /** Installs a directory at a place, atomically replacing what is there. */
+  /** Installs a directory under a path, atomically replacing an existing one. */
   static void deploy(Path directory, Path place) throws IOException {
     Files.createDirectories(Objects.requireNonNull(place.getParent()));
     // rename(2) does not replace a directory that is not empty, but it replaces a symbolic link.

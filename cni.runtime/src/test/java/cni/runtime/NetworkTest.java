@@ -298,7 +298,7 @@ class NetworkTest {
         list.stream().map(PluginRegistry.AvailablePlugin::type).toList());
     assertEquals(file.toString(), list.getFirst().origin().toString());
     CniException e = assertThrows(CniException.class, () -> preferring.plugins().find("second"));
-    assertTrue(e.getMessage().contains("only executable plugins are wanted"), e::getMessage);
+    assertTrue(e.getMessage().contains("only executable plugins are allowed"), e::getMessage);
     CniException unknown =
         assertThrows(CniException.class, () -> preferring.plugins().find("third"));
     assertEquals(7, unknown.code());

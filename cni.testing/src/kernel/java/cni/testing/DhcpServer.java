@@ -23,8 +23,14 @@ public final class DhcpServer implements AutoCloseable {
     this.log = log;
   }
 
-  /** dnsmasq on an interface, for both protocols where the ranges say so. */
-  public static DhcpServer dnsmasq(NetNs where, String link, Path directory, String... options)
+  /**
+   * Starts dnsmasq on an interface, for DHCPv4, DHCPv6 or both, depending on the options.
+   *
+   * @param netns the namespace of the interface
+   * @param directory the directory of the lease file and the log
+   * @param options further options, such as {@code --dhcp-range}
+   */
+  public static DhcpServer dnsmasq(NetNs netns, String link, Path directory, String... options)
       throws IOException, InterruptedException {
     List<String> command =
         new ArrayList<>(
@@ -44,20 +50,21 @@ public final class DhcpServer implements AutoCloseable {
                 "--except-interface=lo",
                 "--dhcp-leasefile=" + directory.resolve("dnsmasq.leases")));
     command.addAll(Arrays.asList(options));
-    DhcpServer server = start(where, directory.resolve("dnsmasq.log"), command);
+    DhcpServer server = start(netns, directory.resolve("dnsmasq.log"), command);
     server.awaitLog("DHCP.*(range|IP)");
     return server;
   }
 
   /**
-   * Kea for one of the protocols; its times are short.
+   * Starts Kea for one of the protocols, with leases that are valid for 8 seconds.
    *
-   * @param identity for IPv6: what it is known by, in hexadecimal
+   * @param identity the identifier in the DUID of a DHCPv6 server, in hexadecimal; not used for
+   *     IPv4
    */
   public static DhcpServer kea(
-      NetNs where, String link, Path directory, boolean v6, String pool, String identity)
+      NetNs netns, String link, Path directory, boolean v6, String pool, String identity)
       throws IOException, InterruptedException {
-    awaitRunning(where, link);
+    awaitRunning(netns, link);
     String config =
         """
         { "Dhcp@V@": {
@@ -91,7 +98,7 @@ public final class DhcpServer implements AutoCloseable {
     Files.writeString(file, config);
     DhcpServer server =
         start(
-            where,
+            netns,
             directory.resolve(program + ".log"),
             List.of(
                 "env",
@@ -104,22 +111,22 @@ public final class DhcpServer implements AutoCloseable {
     return server;
   }
 
-  /** Kea does not listen on an interface that is not yet running when it starts. */
-  private static void awaitRunning(NetNs where, String link)
+  /** Waits until an interface is up: Kea ignores interfaces that are down when it starts. */
+  private static void awaitRunning(NetNs netns, String link)
       throws IOException, InterruptedException {
     for (int i = 0; i < 100; i++) {
-      boolean up = TestBed.run(where, "ip", "link", "show", link).contains("state UP");
-      if (up && TestBed.run(where, "ip", "-6", "addr", "show", link, "tentative").isBlank()) {
+      boolean up = TestBed.run(netns, "ip", "link", "show", link).contains("state UP");
+      if (up && TestBed.run(netns, "ip", "-6", "addr", "show", link, "tentative").isBlank()) {
         return;
       }
       Thread.sleep(50);
     }
-    throw new AssertionError(link + " does not come up in " + where);
+    throw new AssertionError(link + " does not come up in " + netns);
   }
 
-  private static DhcpServer start(NetNs where, Path log, List<String> command) throws IOException {
+  private static DhcpServer start(NetNs netns, Path log, List<String> command) throws IOException {
     List<String> words =
-        new ArrayList<>(List.of("ip", "netns", "exec", String.valueOf(where.path().getFileName())));
+        new ArrayList<>(List.of("ip", "netns", "exec", String.valueOf(netns.path().getFileName())));
     words.addAll(command);
     Process process =
         new ProcessBuilder(words)
@@ -133,7 +140,7 @@ public final class DhcpServer implements AutoCloseable {
     return Files.exists(log) ? Files.readString(log) : "";
   }
 
-  /** How often the log has a text. */
+  /** Returns the number of matches of a pattern in the log. */
   public int count(String pattern) throws IOException {
     return (int) Pattern.compile(pattern).matcher(log()).results().count();
   }
@@ -142,7 +149,7 @@ public final class DhcpServer implements AutoCloseable {
     awaitLog(pattern, 1);
   }
 
-  /** Waits until the log has a text so many times. */
+  /** Waits until the log has a number of matches of a pattern. */
   public void awaitLog(String pattern, int times) throws IOException, InterruptedException {
     long end = System.nanoTime() + TIMEOUT.toNanos();
     while (count(pattern) < times) {
@@ -154,7 +161,7 @@ public final class DhcpServer implements AutoCloseable {
     }
   }
 
-  /** Ends it without a word to anybody. */
+  /** Kills the server, so that it cannot notify its clients. */
   @Override
   public void close() {
     process.destroyForcibly();

@@ -10,8 +10,8 @@ import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 
 /**
- * A server in a namespace that replies to every client with the source address it sees, over TCP
- * and UDP, IPv4 and IPv6. {@link Probe} is the client.
+ * A server in a namespace that replies to every client with the source address of its packets, over
+ * TCP and UDP, IPv4 and IPv6. {@link Probe} is the client.
  */
 public final class EchoServer implements AutoCloseable {
   private final ServerSocket tcp;

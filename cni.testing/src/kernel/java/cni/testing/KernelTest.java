@@ -7,8 +7,8 @@ import java.lang.annotation.Target;
 import org.junit.jupiter.api.extension.ExtendWith;
 
 /**
- * A JUnit test that works on the real kernel, in network namespaces of its own. It needs root and
- * the commands {@code ip} and {@code ping}. Where a prerequisite is missing the test is skipped and
+ * A JUnit test that works on the real kernel, in separate network namespaces. It needs root and the
+ * commands {@code ip} and {@code ping}. Where a prerequisite is missing the test is skipped and
  * says why; with the environment variable {@code CI} set it fails instead.
  *
  * <p>Constructors and methods may take a {@link TestBed} or a subclass of it with a public

@@ -16,7 +16,10 @@ import org.junit.jupiter.api.extension.ParameterResolutionException;
 import org.junit.jupiter.api.extension.ParameterResolver;
 import org.junit.platform.commons.support.AnnotationSupport;
 
-/** What {@link KernelTest} does: checks prerequisites, creates test beds and closes them. */
+/**
+ * The implementation of {@link KernelTest}: checks prerequisites, creates test beds and closes
+ * them.
+ */
 public final class KernelTestExtension
     implements ExecutionCondition,
         ParameterResolver,

@@ -11,8 +11,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * The netlink messages that another program sends, seen by strace(1). They are seen before the
- * kernel answers, which allows requests to be compared even where the kernel lacks the feature.
+ * The netlink messages that another program sends, seen by strace(1). They are recorded even if the
+ * kernel refuses them, so that requests can be compared on kernels that lack the feature.
  */
 public final class NetlinkTrace {
   /** A line of a dump: {@code | 00010 07 00 00 00 04 00 00 00 00 00 ... ........ |}. */

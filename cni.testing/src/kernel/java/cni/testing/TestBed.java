@@ -24,8 +24,8 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.stream.Stream;
 
 /**
- * Network namespaces and a directory that exist for one test. One namespace stands for the host;
- * the others stand for containers or other hosts. {@link #close} deletes all of them.
+ * Network namespaces and a directory that exist for one test. One namespace represents the host;
+ * the others represent containers or other hosts. {@link #close} deletes all of them.
  *
  * <p>Needs root. With the environment variable {@code CNI_TEST_KEEP} set, the namespaces and the
  * directory of a failed {@link KernelTest} stay, and their names are printed.
@@ -35,7 +35,10 @@ public class TestBed implements AutoCloseable {
   private static final int MAX_OUTPUT_BYTES = 1 << 20;
   private static final int LOOPBACK_INDEX = 1;
 
-  /** Whether the test of this thread failed and what it created is to stay; see the class. */
+  /**
+   * Whether the test of this thread failed and its namespaces and directory are kept; see the
+   * class.
+   */
   static final ThreadLocal<Boolean> KEPT = ThreadLocal.withInitial(() -> false);
 
   private final String prefix;
@@ -68,7 +71,7 @@ public class TestBed implements AutoCloseable {
     }
   }
 
-  /** Returns the namespace that stands for the host, with its loopback interface up. */
+  /** Returns the namespace that represents the host, with its loopback interface up. */
   public final NetNs netns() {
     return host;
   }
@@ -78,7 +81,7 @@ public class TestBed implements AutoCloseable {
     return directory;
   }
 
-  /** Returns what the names of all namespaces of this test bed begin with. */
+  /** Returns the common prefix of the names of all namespaces of this test bed. */
   public final String prefix() {
     return prefix;
   }
@@ -91,7 +94,7 @@ public class TestBed implements AutoCloseable {
   /**
    * Creates a namespace; its loopback interface is down.
    *
-   * @param role what it stands for, such as {@code container}; unique within the test bed
+   * @param role what it represents, such as {@code container}; unique within the test bed
    * @throws IOException if it cannot be created
    */
   public final NetNs namespace(String role) throws IOException {

@@ -96,8 +96,8 @@ public final class TestHost extends TestBed {
   }
 
   /**
-   * Creates a namespace that stands for the network beyond the host, connected to it by the link
-   * {@code up0} of the host and {@code up1} of its own. It has no routes to containers.
+   * Creates a namespace that represents the network beyond the host. The link {@code up0} of the
+   * host is connected to the link {@code up1} of the namespace. It has no routes to containers.
    *
    * @throws IOException if it cannot be created
    */
@@ -178,7 +178,7 @@ public final class TestHost extends TestBed {
    *
    * @param version its cniVersion
    * @param plugins the plugins' configurations in JSON, in the order of the chain; {@code @DATA@}
-   *     stands for {@link #ipamData}
+   *     is replaced by {@link #ipamData}
    * @throws IOException if the file cannot be written
    */
   public void network(String name, String version, String... plugins) throws IOException {

@@ -1,6 +1,6 @@
 /**
- * Network namespaces for tests: hosts, containers, probes of what crosses between them, and
- * snapshots of what a host has before and after.
+ * Network namespaces for tests: hosts, containers, probes of their connectivity, and snapshots of
+ * their state.
  */
 @NullMarked
 package cni.testing;

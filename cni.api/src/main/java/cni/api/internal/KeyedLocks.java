@@ -15,7 +15,7 @@ import java.util.concurrent.locks.ReentrantLock;
  * @param <K> the type of the keys, compared by {@code equals}
  */
 public final class KeyedLocks<K> {
-  /** How often {@link #awaitIdle} looks again. */
+  /** How often {@link #awaitIdle} checks the locks. */
   private static final Duration POLL_INTERVAL = Duration.ofMillis(10);
 
   private final ConcurrentHashMap<K, CountedLock> locks = new ConcurrentHashMap<>();

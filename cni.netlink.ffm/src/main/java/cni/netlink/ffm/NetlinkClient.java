@@ -7,7 +7,7 @@ import java.time.Duration;
  * it was opened in. Any thread may use it.
  */
 public abstract class NetlinkClient implements AutoCloseable {
-  /** The kernel answers at once; this only bounds the wait on a machine in trouble. */
+  /** Bounds the wait for a response, which usually arrives immediately. */
   private static final Duration RESPONSE_TIMEOUT = Duration.ofSeconds(10);
 
   /** Sends the requests. */

@@ -11,13 +11,16 @@ import java.util.function.Consumer;
  * headers declare it: the family's fixed structure field by field, then the attributes.
  *
  * <pre>{@code
- * new NetlinkMessage("set link 3 up", RTM_NEWLINK, 0)
+ * new NetlinkRequest("set link 3 up", RTM_NEWLINK, 0)
  *     .u8(AF_UNSPEC).u8(0).u16(0).u32(3).u32(IFF_UP).u32(IFF_UP)   // struct ifinfomsg
  *     .u32(IFLA_GROUP, 7);
  * }</pre>
  */
 public final class NetlinkRequest {
-  /** From here on types are netfilter's: a subsystem in the upper byte (linux/nfnetlink.h). */
+  /**
+   * The lowest type of netfilter, whose types have a subsystem in the upper byte
+   * (linux/nfnetlink.h).
+   */
   private static final int FIRST_SUBSYSTEM_TYPE = 0x100;
 
   private final String description;
@@ -28,8 +31,8 @@ public final class NetlinkRequest {
   /**
    * Creates a request without content.
    *
-   * @param description what it does, to begin the message of an exception: {@code create link
-   *     "eth0"}
+   * @param description what the request does, the beginning of the message of an exception: {@code
+   *     create link "eth0"}
    * @param type {@code nlmsg_type}, such as RTM_NEWLINK
    * @param flags {@code nlmsg_flags}, to which the socket adds NLM_F_REQUEST and NLM_F_ACK
    */

@@ -25,7 +25,7 @@ import java.util.concurrent.locks.ReentrantLock;
 public final class NetlinkSocket implements AutoCloseable {
   private static final int SO_SNDBUFFORCE = 32;
 
-  /** Bytes that fit into any send buffer: half of the usual net.core.wmem_default. */
+  /** In bytes; fits into any send buffer: half of the usual net.core.wmem_default. */
   private static final int DEFAULT_SEND_BUFFER = 96 * 1024;
 
   private static final int QUEUE_EMPTY = -1;
@@ -47,10 +47,13 @@ public final class NetlinkSocket implements AutoCloseable {
    */
   private static final int MAX_BATCH = 32;
 
-  /** How often a dump is repeated because the kernel's tables changed meanwhile. */
+  /**
+   * The maximum number of attempts at a dump; it is repeated if the kernel's tables change
+   * meanwhile.
+   */
   private static final int DUMP_ATTEMPTS = 20;
 
-  /** The pause before the first repetition; each further one is longer by as much. */
+  /** The pause before the first repetition, by which each further pause grows. */
   private static final long DUMP_BACKOFF_NANOS = 500_000;
 
   private final ReentrantLock lock = new ReentrantLock();
@@ -71,8 +74,7 @@ public final class NetlinkSocket implements AutoCloseable {
    * Opens a socket in the network namespace of the calling thread.
    *
    * @param protocol such as {@link NetlinkConstants#NETLINK_ROUTE}
-   * @param timeout how long to wait for a response; the kernel answers at once, unless the machine
-   *     is in trouble
+   * @param timeout how long to wait for a response, which usually arrives immediately
    * @throws KernelException if it cannot be opened
    */
   public static NetlinkSocket open(int protocol, Duration timeout) throws KernelException {

@@ -13,8 +13,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * Collects the responses to requests that were sent together.
  *
- * <p>The kernel handles requests in order and reports every error unasked. Only the last one
- * therefore asks for an acknowledgement: the response to it also completes those before it.
+ * <p>The kernel handles requests in order and reports every error even without NLM_F_ACK. Only the
+ * last request therefore has that flag: the response to it also completes those before it.
  */
 final class ResponseCollector {
   private final List<NetlinkRequest> requests;
@@ -48,7 +48,7 @@ final class ResponseCollector {
     }
   }
 
-  /** Returns what the first request asks for, to begin the message of an error. */
+  /** Returns the description of the first request, with which the message of an error begins. */
   String description() {
     return requests.getFirst().description();
   }

@@ -13,7 +13,9 @@ final class BridgePort {
 
   private BridgePort() {}
 
-  /** Applies the configuration to a port; sends nothing if it asks for the kernel's defaults. */
+  /**
+   * Applies the configuration to a port; sends nothing if all settings are the kernel's defaults.
+   */
   static void configure(RouteSocket rtnetlink, String port, BridgeConfig config)
       throws IOException {
     boolean modified = config.hairpinMode() || config.portIsolation();

@@ -1,4 +1,4 @@
-/** What the address management (IPAM) plugins share. */
+/** Code shared by the address management (IPAM) plugins. */
 @NullMarked
 package cni.plugins.ipam;
 

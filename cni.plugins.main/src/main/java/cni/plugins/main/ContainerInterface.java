@@ -9,7 +9,7 @@ import cni.plugins.support.LinkOwnership;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 
-/** What the interface plugins share about the attachment's interface in the container. */
+/** Operations of the interface plugins on the attachment's interface in the container. */
 public final class ContainerInterface {
   private ContainerInterface() {}
 

@@ -57,7 +57,7 @@ public abstract class InterfacePlugin implements NetworkPlugin {
   protected void validate(PluginConfig config) throws CniException {}
 
   /**
-   * Compares the properties that only this plugin knows, for CHECK.
+   * Compares the plugin-specific properties, for CHECK.
    *
    * @throws CniException for the first mismatch
    */
@@ -72,7 +72,7 @@ public abstract class InterfacePlugin implements NetworkPlugin {
    */
   protected void requireReady(NetworkRequest request) throws CniException {}
 
-  /** Whether duplicate address detection makes sense on the interface. */
+  /** Whether duplicate address detection can work on the interface. */
   protected boolean usesDad() {
     return true;
   }

@@ -116,8 +116,8 @@ public record ParentLink(Link link, boolean inContainer) {
 
   /**
    * Creates an upper device of this link in the container. With the parent on the host the request
-   * names a random index: without one the kernel looks the name up on the host, and answers EEXIST
-   * if the host has an interface of that name. EBUSY, if the index is in use, is retried.
+   * names a random index: without one the kernel looks the name up on the host, and fails with
+   * EEXIST if the host has an interface of that name. EBUSY, if the index is in use, is retried.
    *
    * @throws CniException code 4 if the container has an interface of that name, code 7 if the
    *     parent cannot have such an upper device

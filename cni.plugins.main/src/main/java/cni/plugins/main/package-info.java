@@ -1,6 +1,6 @@
 /**
- * What the interface plugins share: the base class of those that create one interface in the
- * container, the parent link, modes. Each plugin has a package of its own.
+ * Code shared by the interface plugins: the base class of those that create one interface in the
+ * container, the parent link, modes. Each plugin has its own package.
  */
 @NullMarked
 package cni.plugins.main;

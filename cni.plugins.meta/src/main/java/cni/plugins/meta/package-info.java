@@ -1,5 +1,5 @@
 /**
- * What the chained ("meta") plugins share. Each plugin has a package of its own: bandwidth, debug,
+ * Code shared by the chained ("meta") plugins. Each plugin has its own package: bandwidth, debug,
  * firewall, portmap, sbr, tuning, vrf.
  */
 @NullMarked

@@ -33,7 +33,7 @@ public final class BatchedLinkDeletion {
   private static final ReentrantLock LOCK = new ReentrantLock();
   private static final Queue<BatchedLinkDeletion> PENDING = new ConcurrentLinkedQueue<>();
 
-  /** A batch of some hundred deletions takes less. */
+  /** Longer than a batch of some hundred deletions takes. */
   private static final Duration LOCK_TIMEOUT = Duration.ofSeconds(10);
 
   /** Above the group numbers in common use. */
@@ -62,7 +62,7 @@ public final class BatchedLinkDeletion {
   /** Finds the link to delete. */
   @FunctionalInterface
   public interface LinkLookup {
-    /** Returns the link, or empty if it is gone or belongs to another attachment. */
+    /** Returns the link; empty if it no longer exists or belongs to another attachment. */
     Optional<Link> find() throws CniException, IOException;
   }
 
@@ -110,7 +110,7 @@ public final class BatchedLinkDeletion {
     if (!claimed.compareAndSet(false, true)) {
       throw new CniException(
           ErrorCode.TRY_AGAIN_LATER,
-          "the interface is being deleted together with others, which has not ended after "
+          "the interface is being deleted in a batch that has not completed after  "
               + LOCK_TIMEOUT.toSeconds()
               + " s");
     }

@@ -14,8 +14,8 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * A command of the host, for the few things that this process cannot do itself: the legacy variant
- * of iptables, and a device with another SELinux context.
+ * A command of the host, for the few operations that this process cannot perform itself: the legacy
+ * variant of iptables, and a device with another SELinux context.
  *
  * @param commandLine the executable's path and its arguments
  * @param selinuxLabel the SELinux context to run it in; absent for that of this process

@@ -66,8 +66,8 @@ public final class InterfaceConfigurator {
    * Configures the interface as {@link #apply(int, Result, int, Deadline)} does, with additional
    * requests before the result's routes are added.
    *
-   * @param afterUp the requests to execute once the interface is up; EEXIST and ESRCH, for what is
-   *     already present or already gone, are ignored
+   * @param afterUp the requests to execute once the interface is up; EEXIST and ESRCH, for objects
+   *     that exist already or no longer, are ignored
    * @throws CniException as the other method
    */
   public void apply(

@@ -25,7 +25,7 @@ public final class Ipam {
   /** Detaches the container's interface from the network. */
   @FunctionalInterface
   public interface Detach {
-    /** Detaches the interface; succeeds if it is already gone. */
+    /** Detaches the interface; succeeds if it no longer exists. */
     void detach() throws CniException, IOException;
   }
 
@@ -68,7 +68,7 @@ public final class Ipam {
     if (assigned.ips().isEmpty()) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
-          "ipam plugin " + plugin.get().type() + " answered without an address");
+          "ipam plugin " + plugin.get().type() + " returned a result without an address");
     }
     return Optional.of(assigned);
   }

@@ -17,7 +17,7 @@ import java.util.Optional;
 public final class LinkOwnership {
   private LinkOwnership() {}
 
-  /** Tells whether an interface belongs to the attachment. */
+  /** A test whether an interface belongs to the attachment. */
   @FunctionalInterface
   public interface OwnershipTest {
     /** Tests the interface that has the attachment's name. */

@@ -65,7 +65,7 @@ public final class NetNsSession implements AutoCloseable {
   /**
    * Opens the container's namespace if it still exists, for DEL.
    *
-   * @return empty if the request has no path or the namespace is gone
+   * @return empty if the request has no path or the namespace no longer exists
    * @throws CniException code 8 if the path is that of the host's namespace or cannot be opened
    */
   public static Optional<NetNsSession> openContainerIfPresent(
@@ -78,7 +78,7 @@ public final class NetNsSession implements AutoCloseable {
       NetNs netns = NetNs.open(path.get());
       return Optional.of(requireNotHost(request, container(netns), netns, host));
     } catch (KernelException e) {
-      // A namespace that is gone leaves no file, or only the empty file of its bind mount.
+      // A deleted namespace leaves no file, or only the empty file of its bind mount.
       if (e.is(Errno.ENOENT) || e instanceof NotNamespaceException) {
         return Optional.empty();
       }

@@ -11,9 +11,9 @@ import java.util.Optional;
 import java.util.stream.IntStream;
 
 /**
- * Rtnetlink requests that go out in one send, where some may fail with an errno that means that
- * nothing was left to do: EEXIST after another attachment added the same, ESRCH or EADDRNOTAVAIL
- * after it was removed. The kernel processes every request, whatever became of those before it.
+ * Rtnetlink requests that go out in one send, some of which may fail with an errno that means that
+ * there was nothing to do: EEXIST after another attachment added the same, ESRCH or EADDRNOTAVAIL
+ * after it was removed. The kernel processes every request, even if earlier ones fail.
  */
 public final class RequestBatch {
   private final List<NetlinkRequest> requests = new ArrayList<>();

@@ -6,7 +6,7 @@ import java.util.Optional;
 
 /** Where a plugin keeps its rules; the two backends of the reference plugins. */
 public enum RuleBackend {
-  /** A table of the plugin's own. */
+  /** The plugin's own table. */
   NFTABLES,
   /** The tables of iptables. */
   IPTABLES;

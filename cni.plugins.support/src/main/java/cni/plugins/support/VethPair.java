@@ -33,7 +33,7 @@ public final class VethPair {
   }
 
   /**
-   * Deletes a pair by its end on the host, unless it is gone: it is usually deleted with the
+   * Deletes a pair by its end on the host, if it still exists: it is usually deleted with the
    * container's namespace, and another interface may have its name by now. Only a veth with the
    * hardware address of the result is deleted.
    *

@@ -18,9 +18,9 @@ import java.util.Set;
  * A function of the C library with at most six integer or pointer parameters.
  *
  * <p>All functions share one method handle, which passes six 64-bit words and returns one: for each
- * distinct signature the JDK spins classes, which costs several milliseconds at start-up, and there
- * are dozens of signatures. The C calling conventions of 64-bit Linux allow it: each integer or
- * pointer argument has a register of its own whatever its width, and a function reads only the
+ * distinct signature the JDK generates classes, which costs several milliseconds at start-up, and
+ * there are dozens of signatures. The C calling conventions of 64-bit Linux allow it: each integer
+ * or pointer argument has its own register, whatever its width, and a function reads only the
  * registers, and of them only the bits, that it declares. Unused arguments are passed as 0.
  *
  * @param address the entry point
@@ -95,7 +95,7 @@ record CFunction(MemorySegment address, boolean returnsInt) {
     long result;
     try {
       result = (long) CALL.invokeExact(address, errno, a, b, c, d, e, f);
-    } catch (Throwable t) { // a downcall throws nothing of its own
+    } catch (Throwable t) { // a downcall itself throws no exception
       throw t instanceof Error error ? error : new AssertionError(t);
     }
     return returnsInt ? (int) result : result;
@@ -108,9 +108,10 @@ record CFunction(MemorySegment address, boolean returnsInt) {
   /**
    * Calls a function that returns a negative number if it fails.
    *
-   * @param arena where errno is captured, which spares a caller that has an arena another one
-   * @param operation what the message of the exception begins with
-   * @return the result, zero or positive
+   * @param arena allocates the segment for errno; a caller that has an arena passes it, so that no
+   *     other one is created
+   * @param operation the beginning of the message of the exception @return the result, zero or
+   *     positive
    * @throws KernelException with the errno of this very call, if the result is negative
    */
   long invoke(Arena arena, String operation, long a, long b, long c, long d, long e, long f)

@@ -105,7 +105,7 @@ public final class Libc {
   /**
    * ioctl(2), for a request whose argument is a number; 0 if it has none.
    *
-   * @param operation what the message of an exception begins with
+   * @param operation the beginning of the message of an exception
    */
   public static int ioctl(int fd, long request, long argument, String operation)
       throws KernelException {
@@ -273,7 +273,7 @@ public final class Libc {
   }
 
   /** strerror_r(3), the GNU variant, which returns the text. */
-  @SuppressWarnings("restricted") // the text has no length of its own
+  @SuppressWarnings("restricted") // the length of the text is not known
   public static String strerror(int errno) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment buffer = arena.allocate(MAX_ERROR_TEXT);

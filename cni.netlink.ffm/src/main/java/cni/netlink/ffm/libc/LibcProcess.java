@@ -143,7 +143,7 @@ public final class LibcProcess {
    *
    * @param environment its variables, each {@code NAME=value} without a terminating zero
    * @param stdio what become standard input, output and error; empty to inherit them
-   * @param ownGroup whether it is put into a process group of its own
+   * @param ownGroup whether it gets its own process group
    * @return the process's id
    */
   public static int spawn(

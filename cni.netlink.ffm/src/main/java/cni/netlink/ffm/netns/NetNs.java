@@ -74,7 +74,7 @@ public final class NetNs implements AutoCloseable {
    * Opens the namespace of the calling thread: that of the process, unless called within {@link
    * #call}.
    *
-   * @throws KernelException if it cannot be opened, for want of /proc
+   * @throws KernelException if it cannot be opened, for example without /proc
    */
   public static NetNs current() throws KernelException {
     return open(Path.of(CURRENT_THREAD_NETNS));
@@ -300,7 +300,7 @@ public final class NetNs implements AutoCloseable {
 
   /** The device and inode of a namespace's file in nsfs, which identify the namespace. */
   public record Identity(long deviceMajor, long deviceMinor, long inode) {
-    // The JDK spins a record's own equals and hashCode at first use, which takes some 10 ms.
+    // The JDK generates a record's equals and hashCode at first use, which takes some 10 ms.
 
     @Override
     public boolean equals(@Nullable Object other) {

@@ -191,8 +191,8 @@ public sealed interface Expression {
   }
 
   /**
-   * Ends the rule unless a register is in a set, or if inverted is in the set. The content of the
-   * set is present in a rule to be added; in a rule that was listed only the name is known.
+   * Ends the rule if a register is not in a set or, if inverted, if it is. The content of the set
+   * is present in a rule to be added; in a rule that was listed only the name is known.
    */
   record Lookup(String set, Optional<AnonymousSet> content, int register, boolean inverted)
       implements Expression {
@@ -292,7 +292,7 @@ public sealed interface Expression {
     }
   }
 
-  /** Ends the rule if more packets than given come in a period, or if inverted if not more. */
+  /** Ends the rule if the rate of packets exceeds a limit or, if inverted, if it does not. */
   record Limit(long packets, long seconds, int burst, boolean inverted) implements Expression {
     @Override
     public String kind() {

@@ -11,8 +11,8 @@ import java.util.List;
 import java.util.OptionalInt;
 
 /**
- * A list of changes of nf_tables that the kernel makes all together or not at all. {@link
- * NftablesSocket#commit} commits it.
+ * A list of changes of nf_tables that the kernel applies atomically. {@link NftablesSocket#commit}
+ * commits it.
  *
  * <p>Adding a table or a chain that exists changes nothing, provided that the chain has the same
  * hook. Adding a rule always adds another one.

@@ -16,7 +16,7 @@ import java.util.OptionalInt;
 /**
  * A child process in the namespaces of the thread that started it.
  *
- * <p>{@link java.lang.ProcessBuilder} does not fit: it also starts a thread that waits for the
+ * <p>{@link java.lang.ProcessBuilder} is not suitable: it also starts a thread that waits for the
  * process, and is reused for others, and that thread would stay in the namespace in which the
  * process was started. Here the caller's thread does all waiting, in {@link #communicate}. Not
  * thread-safe, except for {@link #terminate} and {@link #kill}.
@@ -56,7 +56,7 @@ public final class ChildProcess implements AutoCloseable {
 
   /**
    * Starts a command with pipes for its standard streams, in the namespaces of the calling thread.
-   * It gets a process group of its own, so that {@link #kill} reaches its children.
+   * It gets its own process group, so that {@link #kill} reaches its children.
    *
    * @param command the executable, which is searched on the PATH if it has no slash, then its
    *     arguments

@@ -56,7 +56,7 @@ public final class LinkSpec {
   }
 
   /**
-   * Specifies a macvlan: an interface with a hardware address of its own on a parent link.
+   * Specifies a macvlan: an interface with its own hardware address on a parent link.
    *
    * @param parent the index of the parent link, in the namespace of the socket
    * @param mode MACVLAN_MODE_*
@@ -107,7 +107,7 @@ public final class LinkSpec {
 
   /**
    * Specifies a veth pair. The peer is created with its own name, hardware address, MTU and
-   * namespace, but cannot be set up in the same message: the kernel answers ENOTCONN.
+   * namespace, but cannot be set up in the same message (ENOTCONN).
    *
    * <p>Both ends get one transmit and one receive queue. By default the kernel allocates a queue
    * for each processor, reduces them to one, and waits for an RCU grace period at each end to do so
@@ -151,7 +151,7 @@ public final class LinkSpec {
    *
    * <p>A link that is created in another namespace needs one if the namespace of the socket has a
    * link with the same name: without an index the kernel looks the name up in the namespace of the
-   * socket first and answers EEXIST.
+   * socket first, and the creation fails with EEXIST.
    */
   public LinkSpec index(int index) {
     this.index = index;

@@ -14,7 +14,7 @@ import java.util.OptionalInt;
  * cannot create tap devices; see linux/if_tun.h and tuntap.rst of the kernel's documentation.
  *
  * @param name the interface's name
- * @param multiQueue whether it may be opened several times, each for a queue of its own
+ * @param multiQueue whether it may be opened several times, each time for a separate queue
  * @param owner the user id that may open it (TUNSETOWNER); empty if not to be set
  * @param group the group id that may open it (TUNSETGROUP); empty if not to be set
  */
@@ -73,8 +73,8 @@ public record TapSpec(String name, boolean multiQueue, OptionalInt owner, Option
   }
 
   /**
-   * The flags of the reference plugin and of {@code ip tuntap}, which that runs in some cases. A
-   * program that opens the device later may change all of them but IFF_MULTI_QUEUE.
+   * The flags of the reference plugin and of {@code ip tuntap}, which the reference plugin runs in
+   * some cases. A program that opens the device later may change all of them but IFF_MULTI_QUEUE.
    */
   private int flags() {
     boolean owned = owner.isPresent() && group.isPresent();

@@ -157,10 +157,10 @@ class RouteSocketTest {
     for (int i = 0; i < 2000; i++) {
       requests.add(LinkRequests.delete("missing" + i));
     }
-    List<NetlinkResponse> answers = routing.exchange(requests);
-    assertEquals(2000, answers.size());
-    for (NetlinkResponse answer : answers) {
-      assertEquals(Errno.ENODEV, answer.error().orElseThrow().errno());
+    List<NetlinkResponse> responses = routing.exchange(requests);
+    assertEquals(2000, responses.size());
+    for (NetlinkResponse response : responses) {
+      assertEquals(Errno.ENODEV, response.error().orElseThrow().errno());
     }
     assertTrue(routing.link("lo").isPresent()); // the socket is still usable
   }
@@ -181,15 +181,15 @@ class RouteSocketTest {
 
   @Test
   void eachRequestOfBatchHasItsOwnResponse() throws IOException {
-    List<NetlinkResponse> answers =
+    List<NetlinkResponse> responses =
         routing.exchange(
             List.of(
                 LinkSpec.of("ifb", "i0").request(),
                 LinkRequests.get("missing"),
                 LinkRequests.get("i0")));
-    assertTrue(answers.get(0).error().isEmpty());
-    assertEquals(Errno.ENODEV, answers.get(1).error().orElseThrow().errno());
-    assertEquals("i0", Link.read(answers.get(2).orThrow().getFirst()).name());
+    assertTrue(responses.get(0).error().isEmpty());
+    assertEquals(Errno.ENODEV, responses.get(1).error().orElseThrow().errno());
+    assertEquals("i0", Link.read(responses.get(2).orThrow().getFirst()).name());
   }
 
   @Test

@@ -25,7 +25,9 @@ final class BootClock {
     return Duration.ofMillis(new BigDecimal(seconds).movePointRight(3).longValue());
   }
 
-  /** Returns the id of this boot, as times of another boot are meaningless. */
+  /**
+   * Returns the id of this boot. Times of another boot cannot be compared with those of this one.
+   */
   static String bootId() {
     return BOOT_ID;
   }

@@ -22,7 +22,8 @@ interface DhcpClient extends AutoCloseable {
   /**
    * Renews or rebinds a lease with one message.
    *
-   * @param anyServer whether to ask all servers (rebind) or the one that granted it (renew)
+   * @param anyServer whether to send the message to all servers (rebind) or to the one that granted
+   *     the lease (renew)
    * @param timeout how long to wait for the reply
    * @return absent if there was no reply
    * @throws LeaseRefusedException if the server refused

@@ -105,7 +105,7 @@ final class Dhcpv4Client implements DhcpClient {
         throw e.is(ErrorCode.TRY_AGAIN_LATER) && !Thread.currentThread().isInterrupted()
             ? new CniException(
                 ErrorCode.TRY_AGAIN_LATER,
-                "no DHCP server granted an address in time: none answered, or its addresses are all"
+                "no DHCP server granted an address in time: no server replied, or all addresses are"
                     + " in use"
                     + refusal,
                 e)

@@ -48,7 +48,7 @@ final class Dhcpv6Client implements DhcpClient {
   /** The size of address, preferred and valid lifetime. */
   private static final int IA_ADDRESS_HEADER = 24;
 
-  /** Every attachment has a DUID of its own and one identity association, so one id is enough. */
+  /** Every attachment has its own DUID and one identity association, so one id is enough. */
   private static final int IAID = 1;
 
   private final byte[] duid;

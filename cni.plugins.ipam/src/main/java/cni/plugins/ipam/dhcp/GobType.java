@@ -38,7 +38,7 @@ sealed interface GobType {
   /** A struct; the name is informative. */
   record Struct(String name, List<Field> fields) implements GobType {}
 
-  /** A Go type with an encoding of its own (GobEncoder), which is read as bytes. */
+  /** A Go type that defines its own encoding (GobEncoder), which is read as bytes. */
   record Opaque() implements GobType {}
 
   /** A type that the sender has defined, by its id. */

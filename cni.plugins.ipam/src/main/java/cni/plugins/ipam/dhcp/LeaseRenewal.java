@@ -25,10 +25,10 @@ import java.util.function.Consumer;
 final class LeaseRenewal {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
 
-  /** How long one renewal waits for the server's answer. */
+  /** How long one renewal waits for the server's reply. */
   private static final Duration REQUEST_TIMEOUT = Duration.ofSeconds(2);
 
-  /** How long a refused lease is tried to be acquired again. */
+  /** How long to try to acquire a refused lease again. */
   private static final Duration REACQUIRE_TIMEOUT = Duration.ofSeconds(5);
 
   /** The shortest delay between two renewals; leases of a few seconds exist in tests. */

@@ -7,7 +7,7 @@ import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An IP address as an unsigned number of 128 bits, which is cheap to count up and to look up. IPv4
+ * An IP address as an unsigned number of 128 bits, which is cheap to increment and to look up. IPv4
  * addresses are IPv4-mapped (RFC 4291, section 2.5.5.2).
  *
  * @param high the upper 64 bits, unsigned

@@ -8,9 +8,9 @@ import java.util.Optional;
 /**
  * The holder of an address, as the address's file names it: {@code containerID\r\nifname}.
  *
- * @param containerId the container's id, or any other text that someone wrote into the file
+ * @param containerId the container's id, or any other text that a program wrote into the file
  * @param interfaceName the interface; absent in files of reference plugins before 0.7, where the
- *     reservation stands for any interface of the container
+ *     reservation applies to any interface of the container
  */
 record ReservationHolder(String containerId, Optional<String> interfaceName) {
   private static final String SEPARATOR = "\r\n";

@@ -197,7 +197,8 @@ class DhcpDaemonTest {
   }
 
   /**
-   * The reference plugin does not know {@code families}; it passes the configuration to the daemon.
+   * The reference plugin does not support {@code families}; it passes the configuration to the
+   * daemon.
    */
   @Test
   void referencePluginLeasesBothFamilies() throws Exception {

@@ -230,7 +230,7 @@ class DhcpPluginTest {
     }
   }
 
-  /** The server has lost its leases and has other addresses, so it answers with DHCPNAK. */
+  /** The server has lost its leases and has other addresses, so it replies with DHCPNAK. */
   @Test
   void nakRemovesTheAddressAndPublishesLeaseLost() throws Exception {
     network("");

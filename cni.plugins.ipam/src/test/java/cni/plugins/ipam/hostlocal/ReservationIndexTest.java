@@ -17,7 +17,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** The index compared with a plain map, and address arithmetic. */
 class ReservationIndexTest {
   @Test
-  void agreesWithAMap() {
+  void indexHasTheContentOfAMapAfterRandomOperations() {
     var random = new Random(1);
     var index = new ReservationIndex();
     Map<AddressKey, Long> map = new HashMap<>();
@@ -57,7 +57,7 @@ class ReservationIndexTest {
   }
 
   @Test
-  void nextAddressCarries() {
+  void nextAddressAfterAFullByteOrHalfCarries() {
     assertEquals(
         "10.2.0.0",
         InetAddresses.format(

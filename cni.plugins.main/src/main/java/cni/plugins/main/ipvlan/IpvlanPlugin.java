@@ -23,8 +23,8 @@ import java.util.Optional;
 
 /**
  * The ipvlan plugin: gives a container an interface that shares the hardware address of its parent
- * link. As a chained plugin it uses the only interface of the previous result as the parent and,
- * without an ipam plugin of its own, takes over the addresses of that result.
+ * link. As a chained plugin it uses the only interface of the previous result as the parent and, if
+ * it has no ipam plugin, takes over the addresses of that result.
  */
 public final class IpvlanPlugin extends InterfacePlugin {
   private static final Map<String, Integer> MODES =

@@ -40,7 +40,7 @@ record BandwidthConfig(
 
   /**
    * Reads a configuration. If the plugin's own keys have any rate or burst they are used, otherwise
-   * {@code runtimeConfig.bandwidth}; subnets are handled likewise.
+   * {@code runtimeConfig.bandwidth}; subnets are handled in the same way.
    *
    * @throws CniException code 7 if a value is invalid
    */

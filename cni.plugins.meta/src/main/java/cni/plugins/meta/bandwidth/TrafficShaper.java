@@ -47,7 +47,7 @@ record TrafficShaper(
   private static final int V4_PRIORITY = 16;
   private static final int V6_PRIORITY = 15;
 
-  /** Returns the transmit queue length for an ifb; 0 for tbf, which has a queue of its own. */
+  /** Returns the transmit queue length for an ifb; 0 for tbf, which has its own queue. */
   int queueLength() {
     return subnets.isEmpty() ? 0 : CLASS_QUEUE_PACKETS;
   }

@@ -29,7 +29,7 @@ record FirewalldClient(Path socket) {
 
   /** Returns the client for this system's bus, or that of DBUS_SYSTEM_BUS_ADDRESS. */
   static FirewalldClient system() {
-    // Other transports lead to other machines, whose firewalls are of no concern here.
+    // Other transports connect to other machines; this plugin only configures the local firewall.
     String address = String.valueOf(System.getenv("DBUS_SYSTEM_BUS_ADDRESS"));
     return new FirewalldClient(
         Path.of(

@@ -11,10 +11,10 @@ import java.nio.file.NoSuchFileException;
 import java.util.Optional;
 
 /**
- * Hairpin mode of a container's bridge port, which lets the container reach itself by a mapped port
- * of the host. Usually the host routes such packets back to the bridge. Where br_netfilter passes
- * bridged packets through NAT, the bridge itself sees the container as their new destination, and
- * without hairpin mode does not send a packet out by the port that it came in by.
+ * Hairpin mode of a container's bridge port, which allows the container to reach itself by a mapped
+ * port of the host. Usually the host routes such packets back to the bridge. Where br_netfilter
+ * passes bridged packets through NAT, the bridge itself sees the container as their new
+ * destination, and without hairpin mode does not send a packet out by the port that it came in by.
  */
 final class HairpinMode {
   private HairpinMode() {}

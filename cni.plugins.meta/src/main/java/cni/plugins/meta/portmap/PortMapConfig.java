@@ -16,8 +16,8 @@ import java.util.Optional;
  * The configuration of the portmap plugin; keys as for the reference plugin.
  *
  * @param mappings the mapped ports (capability {@code portMappings})
- * @param snat whether connections that the container could not answer, from itself and from the
- *     host's 127.0.0.1, are masqueraded
+ * @param snat whether connections from the container itself and from the host's 127.0.0.1, to whose
+ *     source the container could not reply, are masqueraded
  * @param masqueradeAll whether connections from all sources are masqueraded ({@code masqAll})
  * @param markBit the bit of the packet mark that requests masquerading ({@code markMasqBit};
  *     iptables backend only)

@@ -142,8 +142,8 @@ public final class PortMapPlugin implements NetworkPlugin {
 
   /**
    * Deletes the conntrack entries of UDP connections to the mapped ports. NAT is decided when an
-   * entry is created, and a peer that keeps sending keeps its entry alive: its packets would go to
-   * the old destination for ever. Failures are logged only.
+   * entry is created, and an entry lasts as long as the peer keeps sending: its packets would
+   * continue to go to the old destination. Failures are logged only.
    */
   private static void deleteUdpConnections(
       NetNsSession host, PortMapConfig config, TableFamily family) {

@@ -229,7 +229,7 @@ public final class SbrPlugin implements NetworkPlugin {
                   InetAddresses.format(address.address()),
                   config.table().isPresent()
                       ? "table " + config.table().getAsInt()
-                      : "a table of its own"));
+                      : "a separate table"));
     }
     boolean routed =
         routing.routes(family).stream()

@@ -15,8 +15,8 @@ import java.util.OptionalInt;
  * The configuration of the tuning plugin; keys as for the reference plugin.
  *
  * @param dataDir the directory for the settings that interfaces had before
- * @param sysctl values of sysctls of the container by key; {@code IFNAME} in a key stands for the
- *     interface's name
+ * @param sysctl values of sysctls of the container by key; {@code IFNAME} in a key is replaced by
+ *     the interface's name
  * @param mac the interface's hardware address, lower case with colons; absent to leave it
  * @param mtu in bytes; 0 to leave it
  * @param promiscuous whether to enable promiscuous mode; false to leave it ({@code promisc})

@@ -161,7 +161,7 @@ class SbrTest {
   }
 
   @Test
-  void deleteSucceedsAfterTheNamespaceIsGone() throws Exception {
+  void deleteSucceedsAfterTheNamespaceWasDeleted() throws Exception {
     network("");
     cni().network("m").add(secondAttachment());
     host.recreate(a);

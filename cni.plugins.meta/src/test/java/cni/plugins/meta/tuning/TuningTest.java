@@ -29,7 +29,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** The tuning plugin after a plugin that keeps its interface, which shows what DEL restores. */
+/**
+ * The tuning plugin after a plugin whose DEL keeps the interface, so that the restored settings can
+ * be checked.
+ */
 @KernelTest
 class TuningTest {
   private static final String ALL =
