@@ -17,9 +17,12 @@ import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /** Projects of users: a plugin made from the template, and a program that embeds the library. */
 @KernelTest(commands = {"mvn"})
+@Execution(ExecutionMode.CONCURRENT)
 class UserProjectsIT {
   private static final Path JAVA = Path.of(System.getProperty("java.home"), "bin");
 
