@@ -423,10 +423,10 @@ public final class Cni implements AutoCloseable {
     }
 
     /**
-     * Uses executables for these plugin types even where a module provides them: short for {@link
+     * Uses only executables for these plugin types, even where a module provides them: {@link
      * #forceSource} with {@link PluginSource#EXECUTABLE}.
      */
-    public Builder preferExecutables(String... types) {
+    public Builder forceExecutables(String... types) {
       return forceSource(PluginSource.EXECUTABLE, types);
     }
 

@@ -45,7 +45,7 @@ public final class NetlinkSocket implements AutoCloseable {
    * has handled the last request, and it drops those that do not fit: some 250 errors or 48 links
    * fill the usual buffer of 208 KiB.
    */
-  private static final int MAX_BATCH = 32;
+  private static final int MAX_REQUESTS_PER_DATAGRAM = 32;
 
   /**
    * The maximum number of attempts at a dump; it is repeated if the kernel's tables change
@@ -135,9 +135,9 @@ public final class NetlinkSocket implements AutoCloseable {
       }
     }
     List<NetlinkResponse> responses = new ArrayList<>(requests.size());
-    for (int i = 0; i < requests.size(); i += MAX_BATCH) {
-      int end = Math.min(requests.size(), i + MAX_BATCH);
-      responses.addAll(exchangeBatch(requests.subList(i, end)).responses());
+    for (int i = 0; i < requests.size(); i += MAX_REQUESTS_PER_DATAGRAM) {
+      int end = Math.min(requests.size(), i + MAX_REQUESTS_PER_DATAGRAM);
+      responses.addAll(exchangeDatagram(requests.subList(i, end)).responses());
     }
     return responses;
   }
@@ -171,7 +171,7 @@ public final class NetlinkSocket implements AutoCloseable {
 
   private List<ByteBuffer> dump(NetlinkRequest request) throws IOException {
     for (int attempt = 1; attempt <= DUMP_ATTEMPTS; attempt++) {
-      ResponseCollector collector = exchangeBatch(List.of(request));
+      ResponseCollector collector = exchangeDatagram(List.of(request));
       if (!collector.isInterrupted()) {
         return collector.responses().getFirst().orThrow();
       }
@@ -183,7 +183,7 @@ public final class NetlinkSocket implements AutoCloseable {
   }
 
   /** Sends requests and receives all responses, again with a larger buffer if one did not fit. */
-  private ResponseCollector exchangeBatch(List<NetlinkRequest> requests) throws IOException {
+  private ResponseCollector exchangeDatagram(List<NetlinkRequest> requests) throws IOException {
     lock.lock();
     try {
       int size = requests.getFirst().isDump() ? DUMP_BUFFER : RECEIVE_BUFFER;
@@ -206,9 +206,9 @@ public final class NetlinkSocket implements AutoCloseable {
     }
   }
 
-  private ResponseCollector send(List<NetlinkRequest> requests, boolean batch)
+  private ResponseCollector send(List<NetlinkRequest> requests, boolean netfilterBatch)
       throws KernelException {
-    var collector = new ResponseCollector(requests, batch, port, sequence);
+    var collector = new ResponseCollector(requests, netfilterBatch, port, sequence);
     sequence += requests.size();
     send(collector.encode());
     return collector;

@@ -32,7 +32,7 @@ final class BridgeAttachment {
   private final AttachmentRequest request;
   private final BridgeConfig config;
   private final NetNsSession host;
-  private final NetNsSession sandbox;
+  private final NetNsSession container;
   private final Bridge bridge;
   private final Rollback rollback = new Rollback();
 
@@ -40,11 +40,11 @@ final class BridgeAttachment {
   private Ipam.Detach detach = () -> {};
 
   BridgeAttachment(
-      AttachmentRequest request, BridgeConfig config, NetNsSession host, NetNsSession sandbox) {
+      AttachmentRequest request, BridgeConfig config, NetNsSession host, NetNsSession container) {
     this.request = request;
     this.config = config;
     this.host = host;
-    this.sandbox = sandbox;
+    this.container = container;
     this.bridge = new Bridge(host, config);
   }
 
@@ -61,37 +61,38 @@ final class BridgeAttachment {
   private Result doAttach() throws CniException, IOException {
     Link bridgeLink = bridge.ensure();
     Result previous = request.prevResult().orElse(Result.EMPTY);
-    Optional<Result.Interface> adopted =
-        BridgePlugin.hostInterfaceBefore(previous, config.bridge());
-    return adopted.isPresent()
-        ? attachExisting(bridgeLink, previous, adopted.get())
+    Optional<Result.Interface> adoptable =
+        BridgePlugin.adoptableInterface(previous, config.bridge());
+    return adoptable.isPresent()
+        ? attachAdopted(bridgeLink, previous, adoptable.get())
         : attachVeth(bridgeLink, previous);
   }
 
   /** Creates a veth with one end in the container, the other end being a port of the bridge. */
   private Result attachVeth(Link bridgeLink, Result previous) throws CniException, IOException {
     String port =
-        VethPair.create(request, host, sandbox, config.mtu(), bridgeLink.index(), config.mac());
+        VethPair.create(request, host, container, config.mtu(), bridgeLink.index(), config.mac());
     detach = () -> host.rtnetlink().executeIgnoring(LinkRequests.delete(port), Errno.ENODEV);
     rollback.add(detach::detach);
     Optional<InterfaceConfigurator> configurator = startConfigurator();
     BridgePort.configure(host.rtnetlink(), port, config);
     Optional<Result> assigned = assignAddresses(previous.interfaces().size() + 2);
-    Link container = containerLink();
+    Link containerEnd = containerLink();
     if (config.spoofCheck()) { // before the interface is up and can send
-      addSpoofCheck(port, container);
+      addSpoofCheck(port, containerEnd);
     }
     List<Link> vlan = List.of();
     if (assigned.isPresent()) {
-      vlan = configureAddresses(bridgeLink, container, configurator.orElseThrow(), assigned.get());
+      vlan =
+          configureAddresses(bridgeLink, containerEnd, configurator.orElseThrow(), assigned.get());
     } else if (config.containerInterfaceUp()) {
-      sandbox.rtnetlink().execute(LinkRequests.setUp(container.index()));
+      container.rtnetlink().execute(LinkRequests.setUp(containerEnd.index()));
     }
     // Read last: the bridge's hardware address may have changed as ports were added and removed.
     List<Link> ends = config.containerInterfaceUp() ? awaitPortUp(port) : hostLinks(port);
     List<Result.Interface> interfaces = new ArrayList<>(previous.interfaces());
     ends.forEach(link -> interfaces.add(toInterface(link, "")));
-    interfaces.add(toInterface(container, sandboxPath()));
+    interfaces.add(toInterface(containerEnd, sandboxPath()));
     vlan.forEach(link -> interfaces.add(toInterface(link, "")));
     return buildResult(previous, interfaces, assigned);
   }
@@ -100,9 +101,9 @@ final class BridgeAttachment {
    * Makes the host's interface of an earlier plugin in the chain a port of the bridge
    * (CONVENTIONS.md of the CNI specification, chained plugins).
    */
-  private Result attachExisting(Link bridgeLink, Result previous, Result.Interface port)
+  private Result attachAdopted(Link bridgeLink, Result previous, Result.Interface port)
       throws CniException, IOException {
-    Link link = findExistingPort(bridgeLink, port);
+    Link link = findAdoptableLink(bridgeLink, port);
     int masterBefore = link.master();
     detach = () -> host.rtnetlink().execute(LinkRequests.setMaster(link.index(), masterBefore));
     rollback.add(detach::detach);
@@ -135,7 +136,7 @@ final class BridgeAttachment {
     return buildResult(previous, interfaces, assigned);
   }
 
-  private Link findExistingPort(Link bridgeLink, Result.Interface port)
+  private Link findAdoptableLink(Link bridgeLink, Result.Interface port)
       throws CniException, IOException {
     Link link =
         host.rtnetlink()
@@ -172,7 +173,7 @@ final class BridgeAttachment {
   /** Starts configuring the container's interface, if there will be addresses. */
   private Optional<InterfaceConfigurator> startConfigurator() {
     return config.ipam().isPresent()
-        ? Optional.of(InterfaceConfigurator.start(sandbox, ifName(), config.dad()))
+        ? Optional.of(InterfaceConfigurator.start(container, ifName(), config.dad()))
         : Optional.empty();
   }
 
@@ -193,10 +194,10 @@ final class BridgeAttachment {
    * @return the bridge's VLAN interface, if there is one
    */
   private List<Link> configureAddresses(
-      Link bridgeLink, Link container, InterfaceConfigurator configurator, Result assigned)
+      Link bridgeLink, Link containerEnd, InterfaceConfigurator configurator, Result assigned)
       throws CniException, IOException {
     int index = assigned.ips().getFirst().interfaceIndex().orElseThrow();
-    configurator.apply(container.index(), assigned, index, request.context().deadline());
+    configurator.apply(containerEnd.index(), assigned, index, request.context().deadline());
     Optional<Link> vlan = Optional.empty();
     if (config.isGateway()) {
       vlan = bridge.ensureGateways(bridgeLink, Bridge.gateways(assigned.ips()));
@@ -214,9 +215,9 @@ final class BridgeAttachment {
     return previous.withInterfaces(List.of()).merge(added).withDns(config.dns());
   }
 
-  private void addSpoofCheck(String port, Link container) throws CniException, IOException {
+  private void addSpoofCheck(String port, Link containerEnd) throws CniException, IOException {
     var check = new MacSpoofCheck(host, request.config().network(), request.attachment().id());
-    check.add(port, container.mac());
+    check.add(port, containerEnd.mac());
     rollback.add(check::delete);
   }
 
@@ -277,7 +278,7 @@ final class BridgeAttachment {
   }
 
   private Link containerLink() throws CniException, IOException {
-    return sandbox
+    return container
         .rtnetlink()
         .link(ifName())
         .orElseThrow(

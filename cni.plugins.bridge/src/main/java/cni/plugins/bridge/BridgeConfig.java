@@ -138,12 +138,12 @@ record BridgeConfig(
   }
 
   private static PortVlans vlans(ConfigObject view) throws CniException {
-    int own = view.integer("vlan", 0, MAX_VLAN).orElse(0);
+    int pvid = view.integer("vlan", 0, MAX_VLAN).orElse(0);
     var trunk = new TreeSet<Integer>();
     for (ConfigObject entry : view.objects("vlanTrunk")) {
       addTrunk(entry, trunk);
     }
-    return new PortVlans(own, List.copyOf(trunk), view.bool("preserveDefaultVlan"));
+    return new PortVlans(pvid, List.copyOf(trunk), view.bool("preserveDefaultVlan"));
   }
 
   private static void addTrunk(ConfigObject entry, TreeSet<Integer> trunk) throws CniException {

@@ -41,7 +41,7 @@ public final class BatchedLinkDeletion {
 
   private final NetNsSession host;
   private final NetNs.Identity hostIdentity;
-  private final NetNsSession sandbox;
+  private final NetNsSession container;
   private final LinkLookup lookup;
 
   // Written by the holder of LOCK, read after LOCK has been released.
@@ -52,10 +52,10 @@ public final class BatchedLinkDeletion {
   /** Set once, by the thread that will perform this deletion: the holder of LOCK or the caller. */
   private final AtomicBoolean claimed = new AtomicBoolean();
 
-  private BatchedLinkDeletion(NetNsSession host, NetNsSession sandbox, LinkLookup lookup) {
+  private BatchedLinkDeletion(NetNsSession host, NetNsSession container, LinkLookup lookup) {
     this.host = host;
     this.hostIdentity = host.hostIdentity();
-    this.sandbox = sandbox;
+    this.container = container;
     this.lookup = lookup;
   }
 
@@ -76,9 +76,9 @@ public final class BatchedLinkDeletion {
    *     does not end in time
    * @throws IOException if the kernel refuses
    */
-  public static boolean delete(NetNsSession host, NetNsSession sandbox, LinkLookup lookup)
+  public static boolean delete(NetNsSession host, NetNsSession container, LinkLookup lookup)
       throws CniException, IOException {
-    var deletion = new BatchedLinkDeletion(host, sandbox, lookup);
+    var deletion = new BatchedLinkDeletion(host, container, lookup);
     PENDING.add(deletion);
     if (!acquireLock()) {
       PENDING.remove(deletion);
@@ -158,7 +158,7 @@ public final class BatchedLinkDeletion {
   private void deleteSingle() {
     try {
       int index = found.orElseThrow().index();
-      sandbox.rtnetlink().executeIgnoring(LinkRequests.delete(index), Errno.ENODEV);
+      container.rtnetlink().executeIgnoring(LinkRequests.delete(index), Errno.ENODEV);
     } catch (Throwable e) {
       failure = e;
     }
@@ -194,7 +194,7 @@ public final class BatchedLinkDeletion {
       throws IOException {
     List<RouteSocket.VethPeer> containerEnds = new ArrayList<>();
     for (BatchedLinkDeletion it : deletions) {
-      containerEnds.add(new RouteSocket.VethPeer(it.sandbox.netns(), it.found.orElseThrow()));
+      containerEnds.add(new RouteSocket.VethPeer(it.container.netns(), it.found.orElseThrow()));
     }
     List<Optional<Link>> hostEnds = rtnetlink.hostPeers(containerEnds);
     List<BatchedLinkDeletion> candidates = new ArrayList<>();

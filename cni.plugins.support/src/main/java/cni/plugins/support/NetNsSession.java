@@ -39,7 +39,7 @@ public final class NetNsSession implements AutoCloseable {
 
   private @Nullable RouteSocket rtnetlink;
   private @Nullable NftablesSocket nftables;
-  private NetNs.@Nullable PendingTask<SysctlOutcome, KernelException> sysctlTask;
+  private NetNs.@Nullable PendingTask<SetupOutcome, KernelException> setupTask;
 
   private NetNsSession(Optional<NetNs> netns, Optional<NetNs.Identity> hostIdentity) {
     this.netns = netns;
@@ -90,17 +90,17 @@ public final class NetNsSession implements AutoCloseable {
   private static NetNsSession requireNotHost(
       AttachmentRequest request, NetNsSession container, NetNs netns, NetNsSession host)
       throws CniException {
-    boolean distinct = request.context().allowsHostNamespace();
+    boolean permitted = request.context().allowsHostNamespace();
     try {
-      distinct |= !netns.identity().equals(host.hostIdentity());
+      permitted |= !netns.identity().equals(host.hostIdentity());
     } catch (KernelException e) {
       throw failure("comparing network namespaces", e);
     } finally {
-      if (!distinct) {
+      if (!permitted) {
         container.close();
       }
     }
-    if (!distinct) {
+    if (!permitted) {
       throw new CniException(
           ErrorCode.INVALID_NAMESPACE,
           "the container's network namespace (CNI_NETNS) "
@@ -173,37 +173,36 @@ public final class NetNsSession implements AutoCloseable {
     return hostIdentity.orElseThrow();
   }
 
-  /** The result of {@link #submitSysctl}: the socket is usable even if the task failed. */
-  private record SysctlOutcome(RouteSocket rtnetlink, Optional<Throwable> failure) {}
+  /** The result of {@link #submitSetup}: the socket is usable even if the task failed. */
+  private record SetupOutcome(RouteSocket rtnetlink, Optional<Throwable> failure) {}
 
   /**
    * Submits a task to a thread that enters the container's namespace once, opens the rtnetlink
    * socket (unless it is open) and runs the task, while the caller continues.
    */
-  public void submitSysctl(SysctlTask task) {
+  public void submitSetup(SysctlTask task) {
     RouteSocket existing = rtnetlink;
-    sysctlTask =
+    setupTask =
         netns()
             .submit(
                 () -> {
                   RouteSocket socket = existing == null ? RouteSocket.open() : existing;
                   try {
                     task.run(Sysctl.KERNEL);
-                    return new SysctlOutcome(socket, Optional.empty());
-                  } catch (Throwable e) { // rethrown by joinSysctl
-                    return new SysctlOutcome(socket, Optional.of(e));
+                    return new SetupOutcome(socket, Optional.empty());
+                  } catch (Throwable e) { // rethrown by joinSetup
+                    return new SetupOutcome(socket, Optional.of(e));
                   }
                 });
   }
 
   /**
-   * Waits until the task of {@link #submitSysctl} is done, if there is one.
+   * Waits until the task of {@link #submitSetup} is done, if there is one.
    *
    * @throws IOException what the task threw, or if the namespace cannot be entered
    */
-  public void joinSysctl() throws IOException {
-    Optional<Throwable> failure =
-        sysctlTask == null ? Optional.empty() : sysctlTask.join().failure();
+  public void joinSetup() throws IOException {
+    Optional<Throwable> failure = setupTask == null ? Optional.empty() : setupTask.join().failure();
     if (failure.isPresent()) { // the first pattern switch of a process takes milliseconds
       switch (failure.get()) {
         case IOException e -> throw e;
@@ -221,8 +220,8 @@ public final class NetNsSession implements AutoCloseable {
    */
   public RouteSocket rtnetlink() throws KernelException {
     RouteSocket socket = rtnetlink;
-    if (socket == null && sysctlTask != null) {
-      return sysctlTask.join().rtnetlink();
+    if (socket == null && setupTask != null) {
+      return setupTask.join().rtnetlink();
     }
     if (socket == null) {
       Optional<RouteSocket> pooled = hostIdentity.flatMap(RTNETLINK_POOL::acquire);
@@ -318,9 +317,9 @@ public final class NetNsSession implements AutoCloseable {
 
   @Override
   public void close() {
-    if (sysctlTask != null) {
+    if (setupTask != null) {
       try {
-        sysctlTask.join().rtnetlink().close();
+        setupTask.join().rtnetlink().close();
       } catch (KernelException | RuntimeException | Error e) {
         LOG.get().log(System.Logger.Level.DEBUG, "no socket was opened in " + netns(), e);
       }

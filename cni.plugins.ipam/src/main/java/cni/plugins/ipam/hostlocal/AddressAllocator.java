@@ -99,15 +99,15 @@ record AddressAllocator(
     return address;
   }
 
-  private InetAddress nextAddress(RangeSet set, int index) throws CniException {
-    Optional<InetAddress> last = reservations.lastReserved(index);
+  private InetAddress nextAddress(RangeSet set, int rangeSetIndex) throws CniException {
+    Optional<InetAddress> last = reservations.lastReserved(rangeSetIndex);
     return nextFree(set, last)
         .orElseThrow(
             () ->
                 new CniException(
                     ErrorCode.TRY_AGAIN_LATER,
                     "no address is free in range set "
-                        + index
+                        + rangeSetIndex
                         + " ("
                         + set
                         + "): all "
