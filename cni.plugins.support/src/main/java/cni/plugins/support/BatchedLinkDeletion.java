@@ -33,7 +33,7 @@ public final class BatchedLinkDeletion {
   private static final ReentrantLock LOCK = new ReentrantLock();
   private static final Queue<BatchedLinkDeletion> PENDING = new ConcurrentLinkedQueue<>();
 
-  /** Longer than a batch of some hundred deletions takes. */
+  /** How long to wait for a batch in progress; one of a hundred deletions takes less. */
   private static final Duration LOCK_TIMEOUT = Duration.ofSeconds(10);
 
   /** Above the group numbers in common use. */
@@ -73,7 +73,7 @@ public final class BatchedLinkDeletion {
    *     while this one waits
    * @return whether the link existed
    * @throws CniException what the lookup throws, or code 11 if a batch that includes this deletion
-   *     does not end in time
+   *     does not end in time or the thread is interrupted while it waits for the batch
    * @throws IOException if the kernel refuses
    */
   public static boolean delete(NetNsSession host, NetNsSession container, LinkLookup lookup)
@@ -108,9 +108,12 @@ public final class BatchedLinkDeletion {
 
   private void deleteWithoutLock() throws CniException {
     if (!claimed.compareAndSet(false, true)) {
+      if (Thread.currentThread().isInterrupted()) {
+        throw CniException.interrupted("waiting for the batch that deletes the interface");
+      }
       throw new CniException(
           ErrorCode.TRY_AGAIN_LATER,
-          "the interface is being deleted in a batch that has not completed after  "
+          "the interface is being deleted in a batch that has not completed after "
               + LOCK_TIMEOUT.toSeconds()
               + " s");
     }
