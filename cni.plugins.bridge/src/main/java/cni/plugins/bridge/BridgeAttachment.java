@@ -24,7 +24,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** One ADD: makes a container's interface a port of the bridge. */
+/**
+ * One ADD: connects a container's interface to the bridge. The port of the bridge is the host end
+ * of a new veth, or the host's interface of an earlier plugin in the chain.
+ */
 final class BridgeAttachment {
   /** How long to wait until the port is up; as long as the reference plugin does. */
   private static final Duration PORT_TIMEOUT = Duration.ofMillis(2550);
@@ -36,7 +39,7 @@ final class BridgeAttachment {
   private final Bridge bridge;
   private final Rollback rollback = new Rollback();
 
-  /** Detaches the container's interface from the bridge; set once it is attached. */
+  /** Deletes the veth, or removes the adopted port from the bridge; set once there is a port. */
   private Ipam.Detach detach = () -> {};
 
   BridgeAttachment(
@@ -47,6 +50,9 @@ final class BridgeAttachment {
     this.container = container;
     this.bridge = new Bridge(host, config);
   }
+
+  /** The links on the host that the result describes. */
+  private record HostLinks(Link bridge, Link port) {}
 
   /**
    * Attaches the container.
@@ -76,12 +82,13 @@ final class BridgeAttachment {
     rollback.add(detach::detach);
     Optional<InterfaceConfigurator> configurator = startConfigurator();
     BridgePort.configure(host.rtnetlink(), port, config);
-    Optional<Result> assigned = assignAddresses(previous.interfaces().size() + 2);
+    int containerIndex = previous.interfaces().size() + 2; // after the bridge and the port
+    Optional<Result> assigned = assignAddresses(containerIndex);
     Link containerEnd = containerLink();
     if (config.spoofCheck()) { // before the interface is up and can send
       addSpoofCheck(port, containerEnd);
     }
-    List<Link> vlan = List.of();
+    Optional<Link> vlan = Optional.empty();
     if (assigned.isPresent()) {
       vlan =
           configureAddresses(bridgeLink, containerEnd, configurator.orElseThrow(), assigned.get());
@@ -89,11 +96,12 @@ final class BridgeAttachment {
       container.rtnetlink().execute(LinkRequests.setUp(containerEnd.index()));
     }
     // Read last: the bridge's hardware address may have changed as ports were added and removed.
-    List<Link> ends = config.containerInterfaceUp() ? awaitPortUp(port) : hostLinks(port);
+    HostLinks links = config.containerInterfaceUp() ? awaitPortUp(port) : hostLinks(port);
     List<Result.Interface> interfaces = new ArrayList<>(previous.interfaces());
-    ends.forEach(link -> interfaces.add(toInterface(link, "")));
+    interfaces.add(toInterface(links.bridge(), ""));
+    interfaces.add(toInterface(links.port(), ""));
     interfaces.add(toInterface(containerEnd, sandboxPath()));
-    vlan.forEach(link -> interfaces.add(toInterface(link, "")));
+    vlan.ifPresent(link -> interfaces.add(toInterface(link, "")));
     return buildResult(previous, interfaces, assigned);
   }
 
@@ -119,20 +127,20 @@ final class BridgeAttachment {
     if (config.spoofCheck()) {
       addSpoofCheck(port.name(), containerLink());
     }
-    List<Link> vlan = List.of();
+    Optional<Link> vlan = Optional.empty();
     if (assigned.isPresent()) {
       vlan =
           configureAddresses(
               bridgeLink, containerLink(), configurator.orElseThrow(), assigned.get());
     }
     // Not awaitPortUp: a tap device has no carrier until a program opens it.
-    List<Link> ends = hostLinks(port.name());
+    HostLinks links = hostLinks(port.name());
     List<Result.Interface> interfaces = new ArrayList<>();
     for (Result.Interface it : previous.interfaces()) {
-      interfaces.add(it.equals(port) ? toInterface(ends.getLast(), "") : it);
+      interfaces.add(it.equals(port) ? toInterface(links.port(), "") : it);
     }
-    interfaces.add(toInterface(ends.getFirst(), ""));
-    vlan.forEach(it -> interfaces.add(toInterface(it, "")));
+    interfaces.add(toInterface(links.bridge(), ""));
+    vlan.ifPresent(it -> interfaces.add(toInterface(it, "")));
     return buildResult(previous, interfaces, assigned);
   }
 
@@ -193,7 +201,7 @@ final class BridgeAttachment {
    *
    * @return the bridge's VLAN interface, if there is one
    */
-  private List<Link> configureAddresses(
+  private Optional<Link> configureAddresses(
       Link bridgeLink, Link containerEnd, InterfaceConfigurator configurator, Result assigned)
       throws CniException, IOException {
     int index = assigned.ips().getFirst().interfaceIndex().orElseThrow();
@@ -206,7 +214,7 @@ final class BridgeAttachment {
     if (config.masqueradeBackend().isPresent()) {
       addMasquerade(config.masqueradeBackend().get(), assigned.ips());
     }
-    return vlan.stream().toList();
+    return vlan;
   }
 
   private Result buildResult(
@@ -252,19 +260,19 @@ final class BridgeAttachment {
     }
   }
 
-  /** Returns the links of the bridge and its port, in this order. */
-  private List<Link> hostLinks(String port) throws IOException {
-    return host.rtnetlink().links(config.bridge(), port);
+  private HostLinks hostLinks(String port) throws IOException {
+    List<Link> links = host.rtnetlink().links(config.bridge(), port);
+    return new HostLinks(links.getFirst(), links.getLast());
   }
 
   /**
    * Returns {@link #hostLinks} once the bridge forwards the port's packets, usually immediately.
    */
-  private List<Link> awaitPortUp(String port) throws CniException, IOException {
+  private HostLinks awaitPortUp(String port) throws CniException, IOException {
     var backoff = new Backoff(PORT_TIMEOUT);
     while (true) {
-      List<Link> links = hostLinks(port);
-      Link.OperState state = links.getLast().operState();
+      HostLinks links = hostLinks(port);
+      Link.OperState state = links.port().operState();
       if (state == Link.OperState.UP || state == Link.OperState.UNKNOWN) {
         return links;
       }

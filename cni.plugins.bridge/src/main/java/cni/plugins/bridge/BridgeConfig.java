@@ -80,7 +80,8 @@ record BridgeConfig(
    * runtimeConfig}, {@code args.cni} and CNI_ARGS.
    *
    * @param args CNI_ARGS
-   * @throws CniException code 7 if a value is invalid, code 4 if CNI_ARGS is
+   * @throws CniException code 7 if a value of the configuration is invalid, code 4 if the hardware
+   *     address in CNI_ARGS is invalid
    */
   static BridgeConfig parse(PluginConfig config, Map<String, String> args) throws CniException {
     ConfigObject view = config.view();

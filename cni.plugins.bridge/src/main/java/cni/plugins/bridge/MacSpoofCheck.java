@@ -77,7 +77,7 @@ final class MacSpoofCheck {
                     .append(macChain, tagged(rule().append(Verdict.DROP)));
               });
     } catch (IOException e) {
-      throw NetNsSession.failure("checking the hardware address behind port " + port, e);
+      throw NetNsSession.failure("adding the macspoofchk rules of port " + port, e);
     }
   }
 

@@ -22,7 +22,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A network namespace that a plugin works in, the container's or the host's, with the sockets that
- * were opened in it. Close releases all of them. Not safe for use by several threads at once.
+ * were opened in it. Closing the session returns reusable sockets of a host to a pool and closes
+ * all others. Not safe for use by several threads at once.
  */
 public final class NetNsSession implements AutoCloseable {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.support");
@@ -126,7 +127,7 @@ public final class NetNsSession implements AutoCloseable {
       return new NetNsSession(netns, Optional.of(identity));
     } catch (KernelException e) {
       netns.ifPresent(NetNs::close);
-      throw failure("comparing network namespaces", e);
+      throw failure("identifying the host's network namespace", e);
     }
   }
 
@@ -203,7 +204,7 @@ public final class NetNsSession implements AutoCloseable {
    */
   public void joinSetup() throws IOException {
     Optional<Throwable> failure = setupTask == null ? Optional.empty() : setupTask.join().failure();
-    if (failure.isPresent()) { // the first pattern switch of a process takes milliseconds
+    if (failure.isPresent()) { // a condition, because the first pattern switch takes milliseconds
       switch (failure.get()) {
         case IOException e -> throw e;
         case RuntimeException e -> throw e;

@@ -31,8 +31,9 @@ import org.jspecify.annotations.Nullable;
  * {@code last_reserved_ip.N} per range set. An open store holds the directory's lock.
  *
  * <p>A reservation is written to a temporary file that is then renamed, so its file appears
- * complete or not at all. Files of other writers may be incomplete (a process died while writing,
- * as the lock is held now); their addresses are free.
+ * complete or not at all. Other programs may write files in place, and leave an incomplete file if
+ * they die meanwhile. No other program writes while the lock is held here, so the address of an
+ * incomplete file is free.
  */
 final class ReservationStore implements AutoCloseable {
   private static final String LOCK_FILE = "lock";
@@ -114,7 +115,7 @@ final class ReservationStore implements AutoCloseable {
         .holders()
         .forEach((address, holder) -> index.put(AddressKey.of(address), holder.hash()));
     if (cachePool.isPresent()) {
-      // Left by dead processes, or recycled files of a live one, which works without them.
+      // Left by processes that died, or kept for reuse by a running one, which can do without them.
       deleteTemporaryFiles(contents.temporaryFiles());
     }
   }
