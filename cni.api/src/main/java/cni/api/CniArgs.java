@@ -9,7 +9,7 @@ public final class CniArgs {
   private CniArgs() {}
 
   /**
-   * Parses CNI_ARGS. Empty pairs are skipped; of equal keys the last counts.
+   * Parses CNI_ARGS. Empty pairs are skipped; of equal keys the last is used.
    *
    * @return the pairs in order
    * @throws CniException code 4 if a pair is not of the form KEY=VALUE

@@ -7,7 +7,7 @@ import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A failed operation: the error object of the specification (section 5, "Error") as an exception.
- * The message names the key or object at fault and the remedy.
+ * The message names the invalid key or object and the remedy.
  */
 public final class CniException extends Exception {
   private static final long serialVersionUID = 1L;

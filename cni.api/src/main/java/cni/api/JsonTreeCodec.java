@@ -44,7 +44,7 @@ final class JsonTreeCodec {
     };
   }
 
-  /** Of equal keys the last counts, as for Go's encoding/json. */
+  /** Of equal keys the last is used, as for Go's encoding/json. */
   private static ObjectNode object(JsonParser parser) {
     ObjectNode object = NODES.objectNode();
     while (parser.nextToken() != JsonToken.END_OBJECT) {

@@ -9,8 +9,9 @@ import java.util.Set;
  * <p>One instance serves concurrent calls for different containers. It keeps no state between calls
  * that a restart would lose.
  *
- * <p>Methods throw {@link CniException} with the codes of the specification. They may be called on
- * any thread, must not change that thread's network namespace, and return soon after an interrupt.
+ * <p>Methods throw {@link CniException} with an error code defined by the CNI specification, or
+ * with one of their own from 100 on. They may be called on any thread, must not change that
+ * thread's network namespace, and return soon after an interrupt.
  */
 public interface NetworkPlugin {
   /** Returns the plugin's type, the name in configurations, such as {@code bridge}. */

@@ -106,7 +106,7 @@ public class AttachmentBenchmark {
               .hostNamespace(host)
               .executables(Path.of(reference == null ? "/usr/lib/cni" : reference));
       if (plugins.equals("executables")) {
-        builder.preferExecutables("bridge", "host-local", "portmap", "firewall");
+        builder.forceExecutables("bridge", "host-local", "portmap", "firewall");
       }
       network = builder.build().network("bench");
     }

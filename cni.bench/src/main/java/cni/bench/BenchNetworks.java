@@ -136,7 +136,7 @@ final class BenchNetworks implements AutoCloseable {
     Cni.Builder builder =
         Cni.builder().networks(networkDirectory).cache(networkDirectory).executables(executables);
     if (implementation == Implementation.EXECUTABLES) {
-      builder.preferExecutables(TYPES);
+      builder.forceExecutables(TYPES);
     }
     Cni host = builder.build();
     hosts.add(host);

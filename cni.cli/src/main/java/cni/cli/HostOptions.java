@@ -84,10 +84,10 @@ final class HostOptions {
           .description("Network namespace of the host side; default: that of this process.")
           .build();
 
-  private final OptionSpec preferExecutables =
+  private final OptionSpec forcedExecutables =
       Subcommand.listOption("--executable")
           .paramLabel("TYPE")
-          .description("Prefer the executable of this plugin type over a module; may be repeated.")
+          .description("Use only the executable of this plugin type, no module; may be repeated.")
           .build();
 
   private final OptionSpec timeout =
@@ -108,7 +108,7 @@ final class HostOptions {
             searchOrder,
             cache,
             hostNamespace,
-            preferExecutables,
+            forcedExecutables,
             timeout)
         .forEach(command::addOption);
   }
@@ -130,7 +130,7 @@ final class HostOptions {
 
   private Cni.Builder builder() throws CniException {
     List<String> nativePlugins = nativeAccess.getValue();
-    List<String> executableTypes = preferExecutables.getValue();
+    List<String> executableTypes = forcedExecutables.getValue();
     Cni.Builder builder =
         Cni.builder()
             .networks(networks.getValue())
@@ -140,7 +140,7 @@ final class HostOptions {
             .searchOrder(PluginLocations.order(searchOrder.getValue()))
             .cache(cache.getValue())
             .timeout(parseTimeout(timeout.getValue()))
-            .preferExecutables(executableTypes.toArray(String[]::new))
+            .forceExecutables(executableTypes.toArray(String[]::new))
             .stderrHandler(StderrHandler.TO_STDERR);
     if (EnvironmentVariables.get("CNI_NETNS_OVERRIDE")
         .filter(it -> it.matches("(?i)1|true"))

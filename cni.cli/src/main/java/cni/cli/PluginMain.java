@@ -93,7 +93,7 @@ public final class PluginMain {
   private NetworkPlugin delegate(String type) throws CniException {
     Optional<Path> file = path.find(type);
     if (file.isPresent() && !Image.isLauncher(file.get())) {
-      builder.preferExecutables(type);
+      builder.forceExecutables(type);
     }
     return builder.build().plugins().find(type);
   }

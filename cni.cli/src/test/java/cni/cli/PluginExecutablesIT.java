@@ -58,7 +58,7 @@ class PluginExecutablesIT {
   }
 
   private Cni executables() {
-    return host.builder().preferExecutables("bridge", "host-local", "loopback", "tuning").build();
+    return host.builder().forceExecutables("bridge", "host-local", "loopback", "tuning").build();
   }
 
   /** All verbs of three plugins, as modules and as executables. */

@@ -65,7 +65,7 @@ class LegacyIptablesTest {
   private Cni reference() throws CniException {
     return host.builder()
         .executables(host.executables(), ReferencePlugins.directory())
-        .preferExecutables("bridge", "portmap", "firewall")
+        .forceExecutables("bridge", "portmap", "firewall")
         .build();
   }
 

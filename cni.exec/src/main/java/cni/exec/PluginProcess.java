@@ -20,8 +20,8 @@ import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
- * One run of an executable in a network namespace. The process is killed if it does not end by the
- * deadline.
+ * One run of an executable in a network namespace, with the bytes that {@link ChildProcess} writes
+ * to its standard input. The process is killed if it does not end by the deadline.
  */
 final class PluginProcess {
   /** A result has a few kilobytes; this bounds the memory that a broken plugin can make us use. */

@@ -108,7 +108,7 @@ public final class ServedPlugin {
         return SUCCESS;
       }
       call.requireVariables();
-      StdinConfig config = StdinConfig.read(in);
+      ServedConfig config = ServedConfig.read(in);
       version = config.version().filter(SpecVersion::isKnown).orElse(version);
       requireVersion(config, call.verb());
       Optional<ObjectNode> result = invoke(call, config, err);
@@ -140,7 +140,7 @@ public final class ServedPlugin {
     return result;
   }
 
-  private void requireVersion(StdinConfig config, Verb verb) throws CniException {
+  private void requireVersion(ServedConfig config, Verb verb) throws CniException {
     SpecVersion version = config.version().orElse(SpecVersion.V0_1_0);
     if (!plugin.versions().contains(version)) {
       throw new CniException(
@@ -152,7 +152,7 @@ public final class ServedPlugin {
   }
 
   /** Calls the plugin and returns its result in the configuration's version, if there is one. */
-  private Optional<ObjectNode> invoke(CallEnvironment call, StdinConfig input, PrintStream err)
+  private Optional<ObjectNode> invoke(CallEnvironment call, ServedConfig input, PrintStream err)
       throws CniException {
     Verb verb = call.verb();
     PluginConfig config = input.pluginConfig(plugin.type());

@@ -35,19 +35,16 @@ final class AddOperation {
     ABSENT,
 
     /**
-     * A journal entry: the process of an earlier ADD died. This ADD undoes its own changes if it
-     * fails, but the entry stays, because it represents the changes of the earlier ADD. A
-     * superfluous entry costs GC one DEL.
+     * A journal entry: an earlier ADD was interrupted. If this ADD fails, its own changes are
+     * undone but the entry stays, because the earlier ADD may have left changes that GC has to
+     * remove. A superfluous entry only makes GC call DEL once.
      */
     INTERRUPTED,
 
-    /** A result: the attachment exists, and undoing anything would take it down. */
+    /** A result: the attachment exists. No plugin gets a DEL, which would remove it. */
     ATTACHED,
 
-    /**
-     * A result, and the journal entry of the ADD that stored it, whose process died before removing
-     * the entry.
-     */
+    /** A result, and the journal entry of an ADD interrupted after it stored the result. */
     ATTACHED_AND_JOURNALED;
 
     static PriorState of(boolean attached, boolean journaled) {
@@ -77,7 +74,8 @@ final class AddOperation {
   /**
    * Calls every plugin of the chain and stores the result.
    *
-   * @throws CniException if that fails; then the attachment is as it was before
+   * @throws CniException if that fails. What this ADD did has then been undone, unless the
+   *     attachment existed before: its plugins get no DEL.
    */
   Result run() throws CniException {
     boolean attached = cni.cache().requireStorable(config.name(), attachment.id());
@@ -140,8 +138,8 @@ final class AddOperation {
     try {
       previous = Optional.of(resolved.plugin().add(request));
     } catch (CniException e) {
-      // A module whose ADD fails has rolled back its own changes, and only it knows the state
-      // before them. Executables do not always do so, and get a DEL even if their ADD fails.
+      // A module that throws CniException has undone its own changes; a DEL could also remove what
+      // existed before. Executables need not do so, and get a DEL even if their ADD fails.
       undo &= !resolved.isInProcess() || IsolatedCall.isContractViolation(e);
       throw call.failure(e);
     } catch (RuntimeException e) {
@@ -153,7 +151,10 @@ final class AddOperation {
     }
   }
 
-  /** Returns the request that DEL would derive, with the result at the time of the rollback. */
+  /**
+   * Returns the request of a DEL in the rollback. Its previous result is that of the last plugin
+   * that succeeded, for all plugins, as DEL passes the final result to all.
+   */
   private AttachmentRequest rollbackRequest(PluginConfig derived, SpecVersion version) {
     Optional<Result> last = version.atLeast(SpecVersion.V0_4_0) ? previous : Optional.empty();
     return new AttachmentRequest(derived, attachment, last, context.forCleanup());

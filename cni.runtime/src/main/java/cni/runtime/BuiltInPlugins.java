@@ -28,6 +28,14 @@ final class BuiltInPlugins {
 
   private BuiltInPlugins() {}
 
+  /**
+   * Returns a loader that uses the class loader of this class. It is new for each {@link Cni},
+   * because resident plugins have state that instances cannot share.
+   */
+  static ServiceLoader<NetworkPlugin> defaultLoader() {
+    return ServiceLoader.load(NetworkPlugin.class, BuiltInPlugins.class.getClassLoader());
+  }
+
   /** Instantiates all plugins of the loader. */
   static BuiltInPlugins load(ServiceLoader<NetworkPlugin> loader) {
     var plugins = new BuiltInPlugins();

@@ -6,10 +6,10 @@ import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.Names;
 import cni.api.NetworkConfig;
+import cni.api.NetworkPlugin;
 import cni.api.PluginEvent;
 import cni.api.TraceContext;
 import cni.api.internal.FileRecycler;
-import cni.api.internal.KeyedLocks;
 import cni.exec.PluginPath;
 import cni.exec.StderrHandler;
 import java.nio.file.Path;
@@ -22,7 +22,6 @@ import java.util.Optional;
 import java.util.ServiceLoader;
 import java.util.Set;
 import java.util.function.Consumer;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A host's networks and the plugins that implement them: the entry point of this library.
@@ -41,28 +40,26 @@ import org.jspecify.annotations.Nullable;
  * attachment. State that has to survive a restart is in the cache directory, where libcni and other
  * processes find it as well; several instances and processes can use one cache at the same time.
  *
- * <p>Instances are safe for use by multiple threads. Operations on the same container run one after
- * the other, operations on different containers run concurrently (SPEC section 3, "Lifecycle and
- * Ordering"). Configurations are read from disk at each call of {@link #network(String)}, so a
- * changed file takes effect without a restart.
+ * <p>Instances are safe for use by multiple threads. An instance runs operations on the same
+ * container one after the other and on different containers concurrently (SPEC section 3,
+ * "Lifecycle and Ordering"); a program that uses several instances or processes for one container
+ * orders its operations itself. Configurations are read from disk at each call of {@link
+ * #network(String)}.
  *
- * <p>Failures are reported as {@link CniException} with a code of the specification (see {@link
- * ErrorCode}) and a message that names the key and the value at fault.
+ * <p>Failures are reported as {@link CniException} with an error code defined by the CNI
+ * specification ({@link ErrorCode}) and a message that names the invalid key and value.
  */
 public final class Cni implements AutoCloseable {
-  /** The default directory of network configurations: {@code /etc/cni/net.d}. */
+  /** The default directory of network configurations. */
   public static final Path DEFAULT_NETWORKS = Path.of("/etc/cni/net.d");
 
-  /** The default directory of plugin executables: {@code /opt/cni/bin}. */
+  /** The default directory of plugin executables. */
   public static final Path DEFAULT_EXECUTABLES = Path.of("/opt/cni/bin");
 
-  /**
-   * The default plugin directory, which holds a directory of module jars for each plugin: {@code
-   * /opt/cni/modules}.
-   */
+  /** The default plugin directory, which holds a directory of module jars for each plugin. */
   public static final Path DEFAULT_PLUGIN_DIRECTORY = Path.of("/opt/cni/modules");
 
-  /** The default cache directory, which is that of libcni: {@code /var/lib/cni}. */
+  /** The default cache directory, which is that of libcni. */
   public static final Path DEFAULT_CACHE = Path.of("/var/lib/cni");
 
   /**
@@ -82,13 +79,13 @@ public final class Cni implements AutoCloseable {
   private final TraceContext trace;
   private final NetworkLock networkLock;
   private final EventHub events;
-  private final KeyedLocks<String> containerLocks = new KeyedLocks<>();
+  private final ContainerLocks containerLocks = new ContainerLocks();
 
   private Cni(Builder builder) {
     this.networks = new NetworkConfigDirectory(builder.networks);
     this.plugins =
         new PluginRegistry(
-            builder.pluginLoader(),
+            builder.pluginLoader.orElseGet(BuiltInPlugins::defaultLoader),
             new PluginDirectories(builder.pluginDirectories, builder.nativeAccess),
             new PluginPath(builder.executables),
             builder.searchOrder,
@@ -116,7 +113,7 @@ public final class Cni implements AutoCloseable {
 
   /**
    * Returns the network with a name, as configured at the time of the call. Where several files
-   * define it, the first counts: {@code *.conflist} before {@code *.conf} and {@code *.json}, each
+   * define it, the first is used: {@code *.conflist} before {@code *.conf} and {@code *.json}, each
    * in the order of the file names.
    *
    * @throws CniException code 7 if no file of the configuration directory defines it or its
@@ -127,10 +124,7 @@ public final class Cni implements AutoCloseable {
     return network(networks.load(name));
   }
 
-  /**
-   * Returns a network with a configuration that the caller has parsed; the directory is not
-   * consulted.
-   */
+  /** Returns a network with a configuration that the caller has parsed. */
   public Network network(NetworkConfig config) {
     return new Network(config, this, trace);
   }
@@ -148,10 +142,9 @@ public final class Cni implements AutoCloseable {
   }
 
   /**
-   * Returns all networks of the configuration directory, in the order of the files that define
-   * them.
+   * Returns all networks of the configuration directory, in the order of their files.
    *
-   * @throws CniException as {@link #network(String)}, for the first file that is at fault
+   * @throws CniException as {@link #network(String)}, for the first invalid file
    */
   public List<Network> networks() throws CniException {
     List<Network> all = new ArrayList<>();
@@ -212,35 +205,11 @@ public final class Cni implements AutoCloseable {
     return networkLock;
   }
 
-  KeyedLocks<String> containerLocks() {
+  ContainerLocks containerLocks() {
     return containerLocks;
   }
 
-  /**
-   * Waits until no other operation of this instance is using the container (SPEC section 3,
-   * "Lifecycle and Ordering").
-   *
-   * @throws CniException code 11 if the deadline passes first or the thread is interrupted
-   */
-  KeyedLocks.Held lockContainer(String containerId, Deadline deadline) throws CniException {
-    try {
-      return containerLocks
-          .tryAcquire(containerId, deadline.remaining())
-          .orElseThrow(
-              () ->
-                  new CniException(
-                      ErrorCode.TRY_AGAIN_LATER,
-                      "another operation on container %s did not end by the deadline"
-                          .formatted(containerId)));
-    } catch (InterruptedException e) {
-      throw CniException.interrupted("waiting for another operation on container " + containerId);
-    }
-  }
-
-  /**
-   * Returns the context of an operation that starts now; its deadline is the builder's timeout
-   * away.
-   */
+  /** Returns the context of an operation that starts now, with its deadline. */
   CallContext newContext(TraceContext operationTrace) {
     Deadline deadline = Deadline.after(timeout);
     return new CallContext(hostNamespace, allowHostNamespace, deadline, plugins, operationTrace);
@@ -258,8 +227,9 @@ public final class Cni implements AutoCloseable {
   }
 
   /**
-   * The options of a {@link Cni}. Each method returns the builder itself; the last call of a method
-   * counts.
+   * The options of a {@link Cni}. Each method returns the builder itself. A further call of a
+   * method replaces the value, or, for {@link #forceSource} and {@link #forceExecutables}, the
+   * source of the types that it names.
    */
   public static final class Builder {
     private Path networks = DEFAULT_NETWORKS;
@@ -270,7 +240,7 @@ public final class Cni implements AutoCloseable {
     private boolean oneShot;
     private Duration timeout = Duration.ofMinutes(2);
     private TraceContext trace = TraceContext.NONE;
-    private @Nullable ServiceLoader<cni.api.NetworkPlugin> pluginLoader;
+    private Optional<ServiceLoader<NetworkPlugin>> pluginLoader = Optional.empty();
     private List<Path> pluginDirectories = List.of(DEFAULT_PLUGIN_DIRECTORY);
     private Set<String> nativeAccess = Set.of();
     private List<PluginSource> searchOrder = PluginSource.DEFAULT_ORDER;
@@ -359,31 +329,20 @@ public final class Cni implements AutoCloseable {
     }
 
     /**
-     * Sets the loader of built-in plugins; by default one that uses the class loader of this class,
-     * which finds the modules or jars that the program was started with. A plugin that comes from
-     * another class loader than this library is called in isolation, as one from a plugin
-     * directory.
+     * Sets the loader of built-in plugins; by default one that finds the modules or jars that the
+     * program was started with. A plugin from another class loader than this library's is called in
+     * isolation, as one from a plugin directory.
      */
-    public Builder pluginLoader(ServiceLoader<cni.api.NetworkPlugin> loader) {
-      pluginLoader = loader;
+    public Builder pluginLoader(ServiceLoader<NetworkPlugin> loader) {
+      pluginLoader = Optional.of(loader);
       return this;
     }
 
     /**
-     * Returns the loader of built-in plugins. The default one is new for each instance, because
-     * resident plugins have state that instances cannot share.
-     */
-    private ServiceLoader<cni.api.NetworkPlugin> pluginLoader() {
-      return pluginLoader == null
-          ? ServiceLoader.load(cni.api.NetworkPlugin.class, Cni.class.getClassLoader())
-          : pluginLoader;
-    }
-
-    /**
      * Sets the plugin directories; by default {@code /opt/cni/modules}. Each holds a directory for
-     * each plugin, with the plugin's module jars. If two provide the same type, the first counts.
-     * They are examined whenever one of their plugins is called: a plugin's directory that was
-     * replaced, by a rename of another one onto its name, is used from the next call on.
+     * each plugin, with the plugin's module jars. If two provide the same type, the first is used.
+     * A new version of a plugin is used from the next call on. Replace a directory atomically: by
+     * renaming a symbolic link, or with {@code mv --exchange}.
      */
     public Builder pluginDirectories(Path... directories) {
       pluginDirectories = List.of(directories);
@@ -423,10 +382,10 @@ public final class Cni implements AutoCloseable {
     }
 
     /**
-     * Uses executables for these plugin types even where a module provides them: short for {@link
+     * Uses only executables for these plugin types, even where a module provides them: {@link
      * #forceSource} with {@link PluginSource#EXECUTABLE}.
      */
-    public Builder preferExecutables(String... types) {
+    public Builder forceExecutables(String... types) {
       return forceSource(PluginSource.EXECUTABLE, types);
     }
 

@@ -20,8 +20,8 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A third-party plugin, called so that its caller always gets a valid result or an error of the
- * specification by the deadline: every call is an {@link IsolatedCall}, and its result is checked.
+ * A third-party plugin, called so that its caller always gets a valid result or a {@link
+ * CniException} by the deadline: every call is an {@link IsolatedCall}, and its result is checked.
  * {@link PluginTrust} decides which plugins need this.
  */
 final class IsolatedPlugin implements ResidentPlugin {
@@ -33,7 +33,7 @@ final class IsolatedPlugin implements ResidentPlugin {
 
   private volatile boolean started;
 
-  /** The number of calls under way; guarded by this. */
+  /** The number of calls in progress; guarded by this. */
   private int calls;
 
   /** Whether a newer version has replaced the plugin; guarded by this. */
@@ -104,7 +104,7 @@ final class IsolatedPlugin implements ResidentPlugin {
     run(Verb.STATUS, request.context().deadline(), () -> plugin.status(request));
   }
 
-  /** Stops the plugin's work between calls after the last call to it, as it has been replaced. */
+  /** Marks the plugin as replaced, and stops its background work once no call is in progress. */
   void retire() {
     synchronized (this) {
       retired = true;
@@ -172,7 +172,7 @@ final class IsolatedPlugin implements ResidentPlugin {
       int index = ip.interfaceIndex().orElse(0);
       if (index < 0 || (ip.interfaceIndex().isPresent() && index >= interfaces)) {
         throw invalidResult(
-            "address %s belongs to interface %d, and it lists %d"
+            "address %s has interface index %d, but the number of interfaces is %d"
                 .formatted(ip.address(), index, interfaces));
       }
     }

@@ -26,10 +26,14 @@ import java.util.TreeSet;
  * A network that containers are attached to: a configuration with its chain of plugins (SPEC
  * section 3, "Execution of Network Configurations"). Obtained from {@link Cni}.
  *
- * <p>Each method that calls plugins is one operation with a deadline, {@link Cni.Builder#timeout}
- * after its start. It ends with code 11 when the deadline passes or its thread is interrupted. Any
- * thread may call it; operations on one container run one after the other, and while {@link #gc}
- * runs the network's ADDs and DELs wait, in other processes as well.
+ * <p>ADD, CHECK, DEL, GC and STATUS are operations with a deadline, {@link Cni.Builder#timeout}
+ * after their start. An operation ends with code 11 when its deadline passes or its thread is
+ * interrupted. {@link #version} and {@link #validate} have no such deadline: they only ask
+ * executables for their versions, which takes at most 10 seconds for each.
+ *
+ * <p>Any thread may call the methods. Operations of one {@link Cni} on the same container run one
+ * after the other. While {@link #gc} runs, ADDs and DELs on the network wait, also those of other
+ * processes that use the same cache.
  *
  * <p>The configuration is that of the time when this object was obtained. Instances are immutable
  * and cheap; obtain a new one to pick up a changed file.
@@ -100,7 +104,7 @@ public final class Network {
     }
     CallContext context = cni.newContext(trace);
     try (var _ = cni.networkLock().shared(name(), context.deadline());
-        var _ = cni.lockContainer(attachment.containerId(), context.deadline())) {
+        var _ = cni.containerLocks().acquire(attachment.containerId(), context.deadline())) {
       return new AddOperation(cni, config, attachment, context).run();
     }
   }
@@ -121,7 +125,7 @@ public final class Network {
       return;
     }
     CallContext context = cni.newContext(trace);
-    try (var _ = cni.lockContainer(attachment.containerId(), context.deadline())) {
+    try (var _ = cni.containerLocks().acquire(attachment.containerId(), context.deadline())) {
       SpecVersion version = version();
       Verb.CHECK.requireDefinedIn(version);
       Optional<Result> previous = cni.cache().result(name(), attachment.id(), version);
@@ -136,10 +140,10 @@ public final class Network {
 
   /**
    * Detaches a container (DEL): calls the plugins in the reverse order of the chain, and removes
-   * the result from the cache. Succeeds if the attachment or parts of it do not exist any more, or
-   * never did. A stored result that cannot be read is ignored.
+   * the result from the cache. Succeeds if the attachment does not exist, or exists only in part. A
+   * stored result that cannot be read is ignored.
    *
-   * @param attachment without a namespace if that no longer exists
+   * @param attachment the attachment; without a path if its namespace no longer exists
    * @throws CniException code 4, 7 or 11 as {@link #add}; otherwise the error of the plugin that
    *     failed. The result stays in the cache then, so that the DEL can be repeated.
    */
@@ -151,7 +155,9 @@ public final class Network {
     }
   }
 
-  /** Goes on without the lock if none can be created, so that DEL works on a full file system. */
+  /**
+   * Acquires the lock. DEL continues without it if its file cannot be created: the disk is full.
+   */
   private NetworkLock.Held lockForDelete(CallContext context) throws CniException {
     try {
       return cni.networkLock().shared(name(), context.deadline());
@@ -159,14 +165,14 @@ public final class Network {
       if (!e.is(ErrorCode.IO_FAILURE)) {
         throw e;
       }
-      LOG.get().log(System.Logger.Level.WARNING, "DEL goes on without a lock: " + e.getMessage());
+      LOG.get().log(System.Logger.Level.WARNING, "DEL continues without a lock: " + e.getMessage());
       return () -> {};
     }
   }
 
   /** Deletes an attachment; the caller holds the network's lock. */
   void delete(Attachment attachment, CallContext context) throws CniException {
-    try (var _ = cni.lockContainer(attachment.containerId(), context.deadline())) {
+    try (var _ = cni.containerLocks().acquire(attachment.containerId(), context.deadline())) {
       SpecVersion version = new VersionNegotiation(config, cni.plugins()).negotiateOrNewest();
       Optional<Result> previous = previousForDelete(attachment, version);
       for (PluginConfig plugin : config.plugins().reversed()) {
@@ -184,10 +190,7 @@ public final class Network {
     removeFile(() -> cni.journal().remove(name(), attachment.id()));
   }
 
-  /**
-   * Removes a file. A failure is only logged: repeating the DEL would not help, as the attachment
-   * no longer exists.
-   */
+  /** Removes a file. A failure is only logged: the plugins have succeeded, so DEL is done. */
   private static void removeFile(CniRunnable removal) {
     try {
       removal.run();
@@ -204,23 +207,28 @@ public final class Network {
     try {
       return cni.cache().result(name(), attachment.id(), version);
     } catch (CniException e) {
-      LOG.get().log(System.Logger.Level.WARNING, "DEL goes on without it: " + e.getMessage());
+      LOG.get()
+          .log(
+              System.Logger.Level.WARNING,
+              "DEL continues without the stored result: " + e.getMessage());
       return Optional.empty();
     }
   }
 
   /**
-   * Removes what belongs to attachments that no longer exist (GC). Stale attachments in the cache
-   * and those of ADDs whose process died are deleted first, as by {@link #delete}; then every
-   * plugin gets the valid ones and removes whatever belongs to others. Continues after failures.
+   * Removes what belongs to attachments that no longer exist (GC). First deletes the attachments in
+   * the cache and those of interrupted ADDs that are not valid, as {@link #delete} does; then calls
+   * every plugin with the valid attachments, to remove what belongs to any other. Continues after
+   * failures.
    *
-   * <p>While it runs, ADD and DEL on this network wait, in other processes as well. Does nothing if
-   * the configuration says {@code disableGC}. Below version 1.1.0 plugins have no GC, and only
-   * stale attachments are deleted.
+   * <p>While it runs, ADD and DEL on this network wait. Does nothing if the configuration says
+   * {@code disableGC}. Below version 1.1.0 plugins have no GC, and only stale attachments are
+   * deleted.
    *
-   * @param valid every attachment of this network that still exists; all others lose their state
-   * @throws CniException the only failure; or, for several, one with the code of the first, the
-   *     messages of all, and each of them as a suppressed exception
+   * @param valid every attachment of this network that still exists; the state of all others is
+   *     removed
+   * @throws CniException if anything failed: a single failure itself, or an exception that has the
+   *     code of the first failure, the messages of all, and each of them as a suppressed exception
    */
   public void gc(Set<AttachmentId> valid) throws CniException {
     if (config.disableGc()) {

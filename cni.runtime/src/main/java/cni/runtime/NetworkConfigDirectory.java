@@ -21,7 +21,7 @@ import tools.jackson.databind.node.ObjectNode;
 /**
  * A directory of network configuration files, read in the order of libcni: lists ({@code
  * .conflist}) before single plugins ({@code .conf}, {@code .json}), each in the order of the file
- * names. Where several files define a network, the first counts.
+ * names. Where several files define a network, the first is used.
  */
 final class NetworkConfigDirectory {
   private final Path directory;

@@ -290,7 +290,7 @@ class NetworkTest {
         "n.conflist",
         "{ \"cniVersion\": \"1.0.0\", \"name\": \"n\", \"plugins\": [ { \"type\": \"first\" } ] }");
     assertEquals(1, network().add(ATTACHMENT).interfaces().size());
-    Cni preferring = builder().preferExecutables("first", "second").build();
+    Cni preferring = builder().forceExecutables("first", "second").build();
     assertEquals("exec", preferring.network("n").add(ATTACHMENT).dns().domain());
     List<PluginRegistry.AvailablePlugin> list = preferring.plugins().list();
     assertEquals(

@@ -230,7 +230,7 @@ public final class TestHost extends TestBed {
    * types and modules for all others.
    */
   public Cni withReference(String... types) {
-    return builder().executables(ReferencePlugins.directory()).preferExecutables(types).build();
+    return builder().executables(ReferencePlugins.directory()).forceExecutables(types).build();
   }
 
   /** Returns the attachment of a container by {@code eth0}; its id is the namespace's name. */

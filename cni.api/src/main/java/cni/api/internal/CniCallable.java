@@ -3,7 +3,7 @@ package cni.api.internal;
 import cni.api.CniException;
 
 /**
- * A computation that may fail with an error of the specification.
+ * A computation that may throw {@link CniException}.
  *
  * @param <T> the type of the result
  */

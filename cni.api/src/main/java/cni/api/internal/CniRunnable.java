@@ -2,7 +2,7 @@ package cni.api.internal;
 
 import cni.api.CniException;
 
-/** An action that may fail with an error of the specification. */
+/** An action that may throw {@link CniException}. */
 @FunctionalInterface
 public interface CniRunnable {
   /**

@@ -171,7 +171,7 @@ public final class Attributes {
     return found;
   }
 
-  /** If an attribute occurs twice the last one counts, as in the kernel's nla_parse. */
+  /** If an attribute occurs twice, the last one is used, as in the kernel's nla_parse. */
   private Optional<ByteBuffer> value(int attribute) {
     int last = -1;
     for (int at = 0; hasAttributeAt(at); at = offsetAfter(at)) {

@@ -25,7 +25,10 @@ import java.util.concurrent.locks.ReentrantLock;
 public final class NetlinkSocket implements AutoCloseable {
   private static final int SO_SNDBUFFORCE = 32;
 
-  /** In bytes; fits into any send buffer: half of the usual net.core.wmem_default. */
+  /**
+   * The length of datagrams up to which the send buffer is not enlarged. It fits into the usual
+   * buffer, net.core.wmem_default, of 212,992 bytes.
+   */
   private static final int DEFAULT_SEND_BUFFER = 96 * 1024;
 
   private static final int QUEUE_EMPTY = -1;
@@ -34,18 +37,19 @@ public final class NetlinkSocket implements AutoCloseable {
   private static final int DUMP_BUFFER = 32 * 1024;
 
   /**
-   * For all other responses. A link takes some 1500 bytes; what does not fit is requested again.
+   * The buffer for responses other than dumps, at first. A link takes about 1500 bytes; a response
+   * that does not fit is requested again with a larger buffer.
    */
   private static final int RECEIVE_BUFFER = 8 * 1024;
 
   private static final int MAX_RECEIVE_BUFFER = 4 * 1024 * 1024;
 
   /**
-   * The number of requests sent at once. Their responses accumulate in the socket until the kernel
-   * has handled the last request, and it drops those that do not fit: some 250 errors or 48 links
-   * fill the usual buffer of 208 KiB.
+   * The number of requests sent in one datagram. Their responses accumulate in the socket until the
+   * kernel has handled the last request, and it drops those that do not fit: some 250 errors or 48
+   * links fill the usual buffer of 208 KiB.
    */
-  private static final int MAX_BATCH = 32;
+  private static final int MAX_REQUESTS_PER_DATAGRAM = 32;
 
   /**
    * The maximum number of attempts at a dump; it is repeated if the kernel's tables change
@@ -97,7 +101,7 @@ public final class NetlinkSocket implements AutoCloseable {
     }
   }
 
-  /** Makes the kernel filter dumps by the fields of the request; before 4.20 it cannot. */
+  /** Makes the kernel filter dumps by the fields of the request, if it has this option. */
   private static void enableStrictChecking(int fd) throws KernelException {
     try {
       int option = NetlinkConstants.NETLINK_GET_STRICT_CHK;
@@ -135,9 +139,9 @@ public final class NetlinkSocket implements AutoCloseable {
       }
     }
     List<NetlinkResponse> responses = new ArrayList<>(requests.size());
-    for (int i = 0; i < requests.size(); i += MAX_BATCH) {
-      int end = Math.min(requests.size(), i + MAX_BATCH);
-      responses.addAll(exchangeBatch(requests.subList(i, end)).responses());
+    for (int i = 0; i < requests.size(); i += MAX_REQUESTS_PER_DATAGRAM) {
+      int end = Math.min(requests.size(), i + MAX_REQUESTS_PER_DATAGRAM);
+      responses.addAll(exchangeDatagram(requests.subList(i, end)).responses());
     }
     return responses;
   }
@@ -171,7 +175,7 @@ public final class NetlinkSocket implements AutoCloseable {
 
   private List<ByteBuffer> dump(NetlinkRequest request) throws IOException {
     for (int attempt = 1; attempt <= DUMP_ATTEMPTS; attempt++) {
-      ResponseCollector collector = exchangeBatch(List.of(request));
+      ResponseCollector collector = exchangeDatagram(List.of(request));
       if (!collector.isInterrupted()) {
         return collector.responses().getFirst().orThrow();
       }
@@ -182,8 +186,11 @@ public final class NetlinkSocket implements AutoCloseable {
         request.description() + ": it changed during each of " + DUMP_ATTEMPTS + " attempts");
   }
 
-  /** Sends requests and receives all responses, again with a larger buffer if one did not fit. */
-  private ResponseCollector exchangeBatch(List<NetlinkRequest> requests) throws IOException {
+  /**
+   * Sends requests in one datagram and receives all responses; repeats that with a larger buffer if
+   * one did not fit.
+   */
+  private ResponseCollector exchangeDatagram(List<NetlinkRequest> requests) throws IOException {
     lock.lock();
     try {
       int size = requests.getFirst().isDump() ? DUMP_BUFFER : RECEIVE_BUFFER;
@@ -206,9 +213,9 @@ public final class NetlinkSocket implements AutoCloseable {
     }
   }
 
-  private ResponseCollector send(List<NetlinkRequest> requests, boolean batch)
+  private ResponseCollector send(List<NetlinkRequest> requests, boolean netfilterBatch)
       throws KernelException {
-    var collector = new ResponseCollector(requests, batch, port, sequence);
+    var collector = new ResponseCollector(requests, netfilterBatch, port, sequence);
     sequence += requests.size();
     send(collector.encode());
     return collector;

@@ -23,21 +23,23 @@ final class ResponseCollector {
   private final List<List<ByteBuffer>> payloads = new ArrayList<>();
   private final @Nullable NetlinkException[] errors;
   private final boolean[] finished;
-  private final boolean batch;
+  private final boolean netfilterBatch;
   private int pending;
   private boolean interrupted;
 
   /**
    * Creates a collector that has received nothing.
    *
-   * @param batch whether the requests are a netfilter batch: framed by a begin and an end message,
-   *     applied entirely or not at all, and acknowledged by the last request within the frame
+   * @param netfilterBatch whether the requests are a netfilter batch: framed by a begin and an end
+   *     message, applied entirely or not at all, and acknowledged by the last request within the
+   *     frame
    * @param port the socket's own address; messages for others are ignored
    * @param firstSequence the sequence number of the first request; the others follow
    */
-  ResponseCollector(List<NetlinkRequest> requests, boolean batch, int port, int firstSequence) {
+  ResponseCollector(
+      List<NetlinkRequest> requests, boolean netfilterBatch, int port, int firstSequence) {
     this.requests = requests;
-    this.batch = batch;
+    this.netfilterBatch = netfilterBatch;
     this.port = port;
     this.firstSequence = firstSequence;
     this.errors = new NetlinkException[requests.size()];
@@ -56,7 +58,7 @@ final class ResponseCollector {
   /** Returns the requests as one datagram. */
   byte[] encode() {
     var bytes = new ByteArrayOutputStream();
-    int last = batch ? lastIndexOfBatch() : requests.size() - 1;
+    int last = netfilterBatch ? lastIndexOfBatch() : requests.size() - 1;
     for (int i = 0; i < requests.size(); i++) {
       boolean acknowledged = i == last && !requests.get(i).hasSingleResponse();
       bytes.writeBytes(requests.get(i).encode(firstSequence + i, port, acknowledged));
@@ -65,18 +67,22 @@ final class ResponseCollector {
   }
 
   /**
-   * Returns whether every request has its response. A batch is complete with the acknowledgement of
-   * its last request, which follows all errors, or with an error of its begin message.
+   * Returns whether every request has its response. A netfilter batch is complete with the
+   * acknowledgement of its last request, which follows all errors, or with an error of its begin
+   * message.
    */
   boolean isComplete() {
-    return batch ? finished[0] || finished[lastIndexOfBatch()] : pending == 0;
+    return netfilterBatch ? finished[0] || finished[lastIndexOfBatch()] : pending == 0;
   }
 
   private int lastIndexOfBatch() {
     return requests.size() - 2; // the end message is not acknowledged
   }
 
-  /** Returns the first error in the order of the requests; a batch's own error comes first. */
+  /**
+   * Returns the first error in the order of the requests; a netfilter batch's own error comes
+   * first.
+   */
   Optional<NetlinkException> firstError() {
     return Arrays.stream(errors).filter(Objects::nonNull).findFirst();
   }
@@ -146,7 +152,7 @@ final class ResponseCollector {
   }
 
   private void finish(int index) {
-    for (int i = batch ? index : 0; i <= index; i++) {
+    for (int i = netfilterBatch ? index : 0; i <= index; i++) {
       pending -= finished[i] ? 0 : 1;
       finished[i] = true;
     }

@@ -132,7 +132,7 @@ final class Bridge {
     RouteSocket rtnetlink = host.rtnetlink();
     List<InterfaceAddress> present = rtnetlink.addresses(link.index());
     List<Cidr> presentCidrs = present.stream().map(InterfaceCidrs::of).toList();
-    // EADDRNOTAVAIL, EEXIST: a concurrent ADD has done the same.
+    // EADDRNOTAVAIL, EEXIST: a concurrent ADD has made the same change.
     var deletions = new RequestBatch();
     var additions = new RequestBatch();
     for (Cidr gateway : wanted) {
@@ -146,7 +146,8 @@ final class Bridge {
           deletions.addIgnoring(address.deleteRequest(), Errno.EADDRNOTAVAIL);
         }
       }
-      // No other host has the gateway's address, and the first container uses it immediately.
+      // Without dad an address is usable immediately, as the first container needs it. A conflict
+      // is not expected: no other host has the gateway's address.
       int flags = config.dad() || gateway.isV4() ? 0 : RtnetlinkConstants.IFA_F_NODAD;
       additions.addIgnoring(
           new InterfaceAddress(link.index(), gateway.address(), gateway.prefix(), flags)
@@ -198,7 +199,7 @@ final class Bridge {
       found = rtnetlink.link(name);
     }
     Link link = found.orElseThrow(() -> new IOException(name + " vanished from the host"));
-    if (!link.isUp()) { // setting it up is the last step: an ADD was interrupted before it
+    if (!link.isUp()) { // it is new, or its ADD was interrupted before this, the last step
       var untaggedOnly =
           new BridgeConfig.PortVlans(
               config.vlans().pvid(), List.of(), config.vlans().keepDefault());

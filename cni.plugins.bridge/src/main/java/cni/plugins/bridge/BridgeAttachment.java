@@ -24,7 +24,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** One ADD: makes a container's interface a port of the bridge. */
+/**
+ * One ADD: connects a container's interface to the bridge. The port of the bridge is the host end
+ * of a new veth, or the host's interface of an earlier plugin in the chain.
+ */
 final class BridgeAttachment {
   /** How long to wait until the port is up; as long as the reference plugin does. */
   private static final Duration PORT_TIMEOUT = Duration.ofMillis(2550);
@@ -32,21 +35,24 @@ final class BridgeAttachment {
   private final AttachmentRequest request;
   private final BridgeConfig config;
   private final NetNsSession host;
-  private final NetNsSession sandbox;
+  private final NetNsSession container;
   private final Bridge bridge;
   private final Rollback rollback = new Rollback();
 
-  /** Detaches the container's interface from the bridge; set once it is attached. */
+  /** Deletes the veth, or removes the adopted port from the bridge; set once there is a port. */
   private Ipam.Detach detach = () -> {};
 
   BridgeAttachment(
-      AttachmentRequest request, BridgeConfig config, NetNsSession host, NetNsSession sandbox) {
+      AttachmentRequest request, BridgeConfig config, NetNsSession host, NetNsSession container) {
     this.request = request;
     this.config = config;
     this.host = host;
-    this.sandbox = sandbox;
+    this.container = container;
     this.bridge = new Bridge(host, config);
   }
+
+  /** The links on the host that the result describes. */
+  private record HostLinks(Link bridge, Link port) {}
 
   /**
    * Attaches the container.
@@ -61,38 +67,41 @@ final class BridgeAttachment {
   private Result doAttach() throws CniException, IOException {
     Link bridgeLink = bridge.ensure();
     Result previous = request.prevResult().orElse(Result.EMPTY);
-    Optional<Result.Interface> adopted =
-        BridgePlugin.hostInterfaceBefore(previous, config.bridge());
-    return adopted.isPresent()
-        ? attachExisting(bridgeLink, previous, adopted.get())
+    Optional<Result.Interface> adoptable =
+        BridgePlugin.adoptableInterface(previous, config.bridge());
+    return adoptable.isPresent()
+        ? attachAdopted(bridgeLink, previous, adoptable.get())
         : attachVeth(bridgeLink, previous);
   }
 
   /** Creates a veth with one end in the container, the other end being a port of the bridge. */
   private Result attachVeth(Link bridgeLink, Result previous) throws CniException, IOException {
     String port =
-        VethPair.create(request, host, sandbox, config.mtu(), bridgeLink.index(), config.mac());
+        VethPair.create(request, host, container, config.mtu(), bridgeLink.index(), config.mac());
     detach = () -> host.rtnetlink().executeIgnoring(LinkRequests.delete(port), Errno.ENODEV);
     rollback.add(detach::detach);
     Optional<InterfaceConfigurator> configurator = startConfigurator();
     BridgePort.configure(host.rtnetlink(), port, config);
-    Optional<Result> assigned = assignAddresses(previous.interfaces().size() + 2);
-    Link container = containerLink();
+    int containerIndex = previous.interfaces().size() + 2; // after the bridge and the port
+    Optional<Result> assigned = assignAddresses(containerIndex);
+    Link containerEnd = containerLink();
     if (config.spoofCheck()) { // before the interface is up and can send
-      addSpoofCheck(port, container);
+      addSpoofCheck(port, containerEnd);
     }
-    List<Link> vlan = List.of();
+    Optional<Link> vlan = Optional.empty();
     if (assigned.isPresent()) {
-      vlan = configureAddresses(bridgeLink, container, configurator.orElseThrow(), assigned.get());
+      vlan =
+          configureAddresses(bridgeLink, containerEnd, configurator.orElseThrow(), assigned.get());
     } else if (config.containerInterfaceUp()) {
-      sandbox.rtnetlink().execute(LinkRequests.setUp(container.index()));
+      container.rtnetlink().execute(LinkRequests.setUp(containerEnd.index()));
     }
     // Read last: the bridge's hardware address may have changed as ports were added and removed.
-    List<Link> ends = config.containerInterfaceUp() ? awaitPortUp(port) : hostLinks(port);
+    HostLinks links = config.containerInterfaceUp() ? awaitPortUp(port) : hostLinks(port);
     List<Result.Interface> interfaces = new ArrayList<>(previous.interfaces());
-    ends.forEach(link -> interfaces.add(toInterface(link, "")));
-    interfaces.add(toInterface(container, sandboxPath()));
-    vlan.forEach(link -> interfaces.add(toInterface(link, "")));
+    interfaces.add(toInterface(links.bridge(), ""));
+    interfaces.add(toInterface(links.port(), ""));
+    interfaces.add(toInterface(containerEnd, sandboxPath()));
+    vlan.ifPresent(link -> interfaces.add(toInterface(link, "")));
     return buildResult(previous, interfaces, assigned);
   }
 
@@ -100,9 +109,9 @@ final class BridgeAttachment {
    * Makes the host's interface of an earlier plugin in the chain a port of the bridge
    * (CONVENTIONS.md of the CNI specification, chained plugins).
    */
-  private Result attachExisting(Link bridgeLink, Result previous, Result.Interface port)
+  private Result attachAdopted(Link bridgeLink, Result previous, Result.Interface port)
       throws CniException, IOException {
-    Link link = findExistingPort(bridgeLink, port);
+    Link link = findAdoptableLink(bridgeLink, port);
     int masterBefore = link.master();
     detach = () -> host.rtnetlink().execute(LinkRequests.setMaster(link.index(), masterBefore));
     rollback.add(detach::detach);
@@ -118,24 +127,24 @@ final class BridgeAttachment {
     if (config.spoofCheck()) {
       addSpoofCheck(port.name(), containerLink());
     }
-    List<Link> vlan = List.of();
+    Optional<Link> vlan = Optional.empty();
     if (assigned.isPresent()) {
       vlan =
           configureAddresses(
               bridgeLink, containerLink(), configurator.orElseThrow(), assigned.get());
     }
     // Not awaitPortUp: a tap device has no carrier until a program opens it.
-    List<Link> ends = hostLinks(port.name());
+    HostLinks links = hostLinks(port.name());
     List<Result.Interface> interfaces = new ArrayList<>();
     for (Result.Interface it : previous.interfaces()) {
-      interfaces.add(it.equals(port) ? toInterface(ends.getLast(), "") : it);
+      interfaces.add(it.equals(port) ? toInterface(links.port(), "") : it);
     }
-    interfaces.add(toInterface(ends.getFirst(), ""));
-    vlan.forEach(it -> interfaces.add(toInterface(it, "")));
+    interfaces.add(toInterface(links.bridge(), ""));
+    vlan.ifPresent(it -> interfaces.add(toInterface(it, "")));
     return buildResult(previous, interfaces, assigned);
   }
 
-  private Link findExistingPort(Link bridgeLink, Result.Interface port)
+  private Link findAdoptableLink(Link bridgeLink, Result.Interface port)
       throws CniException, IOException {
     Link link =
         host.rtnetlink()
@@ -172,7 +181,7 @@ final class BridgeAttachment {
   /** Starts configuring the container's interface, if there will be addresses. */
   private Optional<InterfaceConfigurator> startConfigurator() {
     return config.ipam().isPresent()
-        ? Optional.of(InterfaceConfigurator.start(sandbox, ifName(), config.dad()))
+        ? Optional.of(InterfaceConfigurator.start(container, ifName(), config.dad()))
         : Optional.empty();
   }
 
@@ -192,11 +201,11 @@ final class BridgeAttachment {
    *
    * @return the bridge's VLAN interface, if there is one
    */
-  private List<Link> configureAddresses(
-      Link bridgeLink, Link container, InterfaceConfigurator configurator, Result assigned)
+  private Optional<Link> configureAddresses(
+      Link bridgeLink, Link containerEnd, InterfaceConfigurator configurator, Result assigned)
       throws CniException, IOException {
     int index = assigned.ips().getFirst().interfaceIndex().orElseThrow();
-    configurator.apply(container.index(), assigned, index, request.context().deadline());
+    configurator.apply(containerEnd.index(), assigned, index, request.context().deadline());
     Optional<Link> vlan = Optional.empty();
     if (config.isGateway()) {
       vlan = bridge.ensureGateways(bridgeLink, Bridge.gateways(assigned.ips()));
@@ -205,7 +214,7 @@ final class BridgeAttachment {
     if (config.masqueradeBackend().isPresent()) {
       addMasquerade(config.masqueradeBackend().get(), assigned.ips());
     }
-    return vlan.stream().toList();
+    return vlan;
   }
 
   private Result buildResult(
@@ -214,9 +223,9 @@ final class BridgeAttachment {
     return previous.withInterfaces(List.of()).merge(added).withDns(config.dns());
   }
 
-  private void addSpoofCheck(String port, Link container) throws CniException, IOException {
+  private void addSpoofCheck(String port, Link containerEnd) throws CniException, IOException {
     var check = new MacSpoofCheck(host, request.config().network(), request.attachment().id());
-    check.add(port, container.mac());
+    check.add(port, containerEnd.mac());
     rollback.add(check::delete);
   }
 
@@ -251,19 +260,19 @@ final class BridgeAttachment {
     }
   }
 
-  /** Returns the links of the bridge and its port, in this order. */
-  private List<Link> hostLinks(String port) throws IOException {
-    return host.rtnetlink().links(config.bridge(), port);
+  private HostLinks hostLinks(String port) throws IOException {
+    List<Link> links = host.rtnetlink().links(config.bridge(), port);
+    return new HostLinks(links.getFirst(), links.getLast());
   }
 
   /**
    * Returns {@link #hostLinks} once the bridge forwards the port's packets, usually immediately.
    */
-  private List<Link> awaitPortUp(String port) throws CniException, IOException {
+  private HostLinks awaitPortUp(String port) throws CniException, IOException {
     var backoff = new Backoff(PORT_TIMEOUT);
     while (true) {
-      List<Link> links = hostLinks(port);
-      Link.OperState state = links.getLast().operState();
+      HostLinks links = hostLinks(port);
+      Link.OperState state = links.port().operState();
       if (state == Link.OperState.UP || state == Link.OperState.UNKNOWN) {
         return links;
       }
@@ -277,7 +286,7 @@ final class BridgeAttachment {
   }
 
   private Link containerLink() throws CniException, IOException {
-    return sandbox
+    return container
         .rtnetlink()
         .link(ifName())
         .orElseThrow(

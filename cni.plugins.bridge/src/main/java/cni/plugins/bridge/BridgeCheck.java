@@ -25,16 +25,16 @@ final class BridgeCheck {
   private final AttachmentRequest request;
   private final BridgeConfig config;
   private final NetNsSession host;
-  private final NetNsSession sandbox;
+  private final NetNsSession container;
   private final Result result;
 
   BridgeCheck(
-      AttachmentRequest request, BridgeConfig config, NetNsSession host, NetNsSession sandbox)
+      AttachmentRequest request, BridgeConfig config, NetNsSession host, NetNsSession container)
       throws CniException {
     this.request = request;
     this.config = config;
     this.host = host;
-    this.sandbox = sandbox;
+    this.container = container;
     this.result = request.requirePrevResult();
   }
 
@@ -43,25 +43,25 @@ final class BridgeCheck {
     int index = AttachmentCheck.requireIndex(request, result);
     Result.Interface expected = result.interfaces().get(index);
     String where = "the container (" + expected.sandbox() + ")";
-    Link container = AttachmentCheck.requireLink(sandbox, expected, where);
+    Link containerEnd = AttachmentCheck.requireLink(container, expected, where);
     Optional<Result.Interface> adopted = BridgePlugin.adoptedInterface(result, config.bridge());
     if (adopted.isPresent()) {
       Link port = AttachmentCheck.requireLink(host, adopted.get(), HOST);
       requireMaster(port, bridge);
     } else {
-      AttachmentCheck.requireKind(container, "veth", where);
-      checkVeth(bridge, container);
+      AttachmentCheck.requireKind(containerEnd, "veth", where);
+      checkVeth(bridge, containerEnd);
     }
-    checkRules(container, index);
-    AttachmentCheck.requireAddresses(sandbox, container, result.ipsOf(index));
-    AttachmentCheck.requireRoutes(sandbox, result.routes());
+    checkRules(containerEnd, index);
+    AttachmentCheck.requireAddresses(container, containerEnd, result.ipsOf(index));
+    AttachmentCheck.requireRoutes(container, result.routes());
     // With forceAddress another network may legitimately have replaced the bridge's address.
     if (config.isGateway() && !config.forceAddress() && config.vlans().pvid() == 0) {
       checkGateways(bridge, index);
     }
   }
 
-  private void checkRules(Link container, int index) throws CniException {
+  private void checkRules(Link containerEnd, int index) throws CniException {
     String network = request.config().network();
     AttachmentId id = request.attachment().id();
     if (config.masqueradeBackend().isPresent() && config.ipam().isPresent()) {
@@ -71,7 +71,7 @@ final class BridgeCheck {
               result.ipsOf(index).stream().map(Result.IpConfig::address).toList());
     }
     if (config.spoofCheck()) {
-      new MacSpoofCheck(host, network, id).check(container.mac());
+      new MacSpoofCheck(host, network, id).check(containerEnd.mac());
     }
   }
 
@@ -93,17 +93,18 @@ final class BridgeCheck {
   }
 
   /** Finds the veth's host end, by its peer, among the interfaces of the result on the host. */
-  private void checkVeth(Link bridge, Link container) throws CniException {
+  private void checkVeth(Link bridge, Link containerEnd) throws CniException {
     for (Result.Interface expected : result.interfaces()) {
       if (!expected.isOnHost() || expected.name().equals(config.bridge())) {
         continue;
       }
       Link end = AttachmentCheck.requireLink(host, expected, HOST);
-      if (end.isKind("veth") && end.index() == container.linkedIndex()) {
-        if (end.linkedIndex() != container.index()) {
+      if (end.isKind("veth") && end.index() == containerEnd.linkedIndex()) {
+        if (end.linkedIndex() != containerEnd.index()) {
           throw mismatch(
               "the peer of %s is interface %d, expected %d, which is %s in the container"
-                  .formatted(end.name(), end.linkedIndex(), container.index(), container.name()));
+                  .formatted(
+                      end.name(), end.linkedIndex(), containerEnd.index(), containerEnd.name()));
         }
         requireMaster(end, bridge);
         return;
@@ -111,7 +112,7 @@ final class BridgeCheck {
     }
     throw mismatch(
         "the peer of %s in the container is interface %d of the host, which prevResult does not name"
-            .formatted(container.name(), container.linkedIndex()));
+            .formatted(containerEnd.name(), containerEnd.linkedIndex()));
   }
 
   private void requireMaster(Link port, Link bridge) throws CniException {

@@ -80,7 +80,8 @@ record BridgeConfig(
    * runtimeConfig}, {@code args.cni} and CNI_ARGS.
    *
    * @param args CNI_ARGS
-   * @throws CniException code 7 if a value is invalid, code 4 if CNI_ARGS is
+   * @throws CniException code 7 if a value of the configuration is invalid, code 4 if the hardware
+   *     address in CNI_ARGS is invalid
    */
   static BridgeConfig parse(PluginConfig config, Map<String, String> args) throws CniException {
     ConfigObject view = config.view();
@@ -138,12 +139,12 @@ record BridgeConfig(
   }
 
   private static PortVlans vlans(ConfigObject view) throws CniException {
-    int own = view.integer("vlan", 0, MAX_VLAN).orElse(0);
+    int pvid = view.integer("vlan", 0, MAX_VLAN).orElse(0);
     var trunk = new TreeSet<Integer>();
     for (ConfigObject entry : view.objects("vlanTrunk")) {
       addTrunk(entry, trunk);
     }
-    return new PortVlans(own, List.copyOf(trunk), view.bool("preserveDefaultVlan"));
+    return new PortVlans(pvid, List.copyOf(trunk), view.bool("preserveDefaultVlan"));
   }
 
   private static void addTrunk(ConfigObject entry, TreeSet<Integer> trunk) throws CniException {

@@ -40,8 +40,8 @@ public final class BridgePlugin implements NetworkPlugin {
     BridgeConfig config = config(request);
     config.requireConsistent(request.config().view());
     try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
-      return new BridgeAttachment(request, config, host, sandbox).attach();
+        NetNsSession container = NetNsSession.openContainer(request, host)) {
+      return new BridgeAttachment(request, config, host, container).attach();
     }
   }
 
@@ -50,8 +50,8 @@ public final class BridgePlugin implements NetworkPlugin {
     BridgeConfig config = config(request);
     Ipam.check(request);
     try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
-      new BridgeCheck(request, config, host, sandbox).check();
+        NetNsSession container = NetNsSession.openContainer(request, host)) {
+      new BridgeCheck(request, config, host, container).check();
     }
   }
 
@@ -103,7 +103,7 @@ public final class BridgePlugin implements NetworkPlugin {
           LinkOwnership.deleteIfOwned(
               request,
               host,
-              (link, sandbox) -> LinkOwnership.matchesMacOrPeer(link, request, host));
+              (link, container) -> LinkOwnership.matchesMacOrPeer(link, request, host));
       if (!deleted) {
         deleteByHostEnd(host, previous, bridge);
       }
@@ -161,7 +161,7 @@ public final class BridgePlugin implements NetworkPlugin {
    * Returns the first interface on the host that the result lists before the bridge, or the first
    * of all if it does not list the bridge yet.
    */
-  static Optional<Result.Interface> hostInterfaceBefore(Result result, String bridge) {
+  static Optional<Result.Interface> adoptableInterface(Result result, String bridge) {
     List<Result.Interface> interfaces = result.interfaces();
     int end = result.indexOf(bridge, "").orElse(interfaces.size());
     return interfaces.subList(0, end).stream().filter(Result.Interface::isOnHost).findFirst();
@@ -173,7 +173,7 @@ public final class BridgePlugin implements NetworkPlugin {
    */
   static Optional<Result.Interface> adoptedInterface(Result result, String bridge) {
     return result.indexOf(bridge, "").isPresent()
-        ? hostInterfaceBefore(result, bridge)
+        ? adoptableInterface(result, bridge)
         : Optional.empty();
   }
 }

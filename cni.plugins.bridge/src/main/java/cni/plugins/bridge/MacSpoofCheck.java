@@ -45,12 +45,12 @@ final class MacSpoofCheck {
   private final Chain macChain;
 
   MacSpoofCheck(NetNsSession host, String network, AttachmentId id) {
-    String reference = id.containerId() + "-" + id.interfaceName();
+    String attachment = id.containerId() + "-" + id.interfaceName();
     this.host = host;
     this.owner = RuleOwner.of(network, id);
-    this.comment = Userdata.truncateComment(COMMENT + reference);
-    this.portChain = TABLE.chain(CHAIN + reference);
-    this.macChain = TABLE.chain(CHAIN + reference + MAC_CHAIN);
+    this.comment = Userdata.truncateComment(COMMENT + attachment);
+    this.portChain = TABLE.chain(CHAIN + attachment);
+    this.macChain = TABLE.chain(CHAIN + attachment + MAC_CHAIN);
   }
 
   /** Adds or replaces the rules that only let frames from the address pass. */
@@ -67,7 +67,9 @@ final class MacSpoofCheck {
                         .add(macChain)
                         .flush(portChain)
                         .flush(macChain);
-                ownedRules(nftables.rules(PREROUTING)).forEach(transaction::delete);
+                nftables.rules(PREROUTING).stream()
+                    .filter(this::belongsToAttachment)
+                    .forEach(transaction::delete);
                 return transaction
                     .append(PREROUTING, portJumpRule(port))
                     .append(portChain, tagged(rule().append(Verdict.jump(macChain.name()))))
@@ -75,7 +77,7 @@ final class MacSpoofCheck {
                     .append(macChain, tagged(rule().append(Verdict.DROP)));
               });
     } catch (IOException e) {
-      throw NetNsSession.failure("checking the hardware address behind port " + port, e);
+      throw NetNsSession.failure("adding the macspoofchk rules of port " + port, e);
     }
   }
 
@@ -95,14 +97,10 @@ final class MacSpoofCheck {
     return tagged(rule().etherSource(Mac.parse(mac)).append(Verdict.RETURN));
   }
 
-  /** Returns the rules that jump to this attachment's chain or have its comment. */
-  private List<InstalledRule> ownedRules(List<InstalledRule> rules) {
-    return rules.stream()
-        .filter(
-            it ->
-                it.rule().jumpsTo(portChain.name())
-                    || it.rule().userdata().comment().filter(comment::equals).isPresent())
-        .toList();
+  /** Returns whether a rule jumps to this attachment's chain or has its comment. */
+  private boolean belongsToAttachment(InstalledRule rule) {
+    return rule.rule().jumpsTo(portChain.name())
+        || rule.rule().userdata().comment().filter(comment::equals).isPresent();
   }
 
   void check(String mac) throws CniException {

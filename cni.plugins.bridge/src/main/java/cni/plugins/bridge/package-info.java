@@ -1,4 +1,4 @@
-/** The bridge plugin: a container's interface as a port of a bridge on the host. */
+/** The bridge plugin: connects a container to a bridge, by a port on the host. */
 @NullMarked
 package cni.plugins.bridge;
 

@@ -34,13 +34,13 @@ public final class ContainerInterface {
    * @throws CniException code 999 for the first mismatch, code 7 if the previous result does not
    *     list the interface
    */
-  public static Link check(AttachmentRequest request, NetNsSession sandbox, String kind)
+  public static Link check(AttachmentRequest request, NetNsSession container, String kind)
       throws CniException {
     Result result = request.requirePrevResult();
     int index = AttachmentCheck.requireIndex(request, result);
     Result.Interface expected = result.interfaces().get(index);
     String where = "the container (" + expected.sandbox() + ")";
-    Link link = AttachmentCheck.requireLink(sandbox, expected, where);
+    Link link = AttachmentCheck.requireLink(container, expected, where);
     if (!kind.isEmpty()) {
       AttachmentCheck.requireKind(link, kind, where);
     }
@@ -48,8 +48,8 @@ public final class ContainerInterface {
       throw AttachmentCheck.mismatch(
           "interface " + link.name() + " in " + where + " is down, expected up");
     }
-    AttachmentCheck.requireAddresses(sandbox, link, result.ipsOf(index));
-    AttachmentCheck.requireRoutes(sandbox, result.routes());
+    AttachmentCheck.requireAddresses(container, link, result.ipsOf(index));
+    AttachmentCheck.requireRoutes(container, result.routes());
     return link;
   }
 
@@ -66,8 +66,8 @@ public final class ContainerInterface {
       return LinkOwnership.deleteIfOwned(
           request,
           host,
-          (link, sandbox) ->
-              link.isKind(kind) && LinkOwnership.matchesMacOrAddress(link, request, sandbox));
+          (link, container) ->
+              link.isKind(kind) && LinkOwnership.matchesMacOrAddress(link, request, container));
     }
   }
 }

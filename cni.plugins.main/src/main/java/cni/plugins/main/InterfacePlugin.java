@@ -46,7 +46,8 @@ public abstract class InterfacePlugin implements NetworkPlugin {
    *
    * @throws CniException if that fails; the interface then does not exist
    */
-  protected abstract void create(AttachmentRequest request, NetNsSession host, NetNsSession sandbox)
+  protected abstract void create(
+      AttachmentRequest request, NetNsSession host, NetNsSession container)
       throws CniException, IOException;
 
   /**
@@ -62,7 +63,7 @@ public abstract class InterfacePlugin implements NetworkPlugin {
    * @throws CniException for the first mismatch
    */
   protected void checkLink(
-      AttachmentRequest request, Link link, NetNsSession host, NetNsSession sandbox)
+      AttachmentRequest request, Link link, NetNsSession host, NetNsSession container)
       throws CniException, IOException {}
 
   /**
@@ -98,40 +99,40 @@ public abstract class InterfacePlugin implements NetworkPlugin {
     validate(request.config());
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
+        NetNsSession container = NetNsSession.openContainer(request, host)) {
       return rollback.guard(
           "attaching " + request.attachment().sandbox() + " by " + type(),
-          () -> attach(request, host, sandbox, rollback));
+          () -> attach(request, host, container, rollback));
     }
   }
 
   private Result attach(
-      AttachmentRequest request, NetNsSession host, NetNsSession sandbox, Rollback rollback)
+      AttachmentRequest request, NetNsSession host, NetNsSession container, Rollback rollback)
       throws CniException, IOException {
     String name = request.attachment().interfaceName();
-    createOrThrow(request, host, sandbox);
+    createOrThrow(request, host, container);
     Ipam.Detach delete =
-        () -> sandbox.rtnetlink().executeIgnoring(LinkRequests.delete(name), Errno.ENODEV);
+        () -> container.rtnetlink().executeIgnoring(LinkRequests.delete(name), Errno.ENODEV);
     rollback.add(delete::detach);
-    Link link = sandbox.rtnetlink().links(name).getFirst();
+    Link link = container.rtnetlink().links(name).getFirst();
     Optional<Result> assigned = assignAddresses(request, rollback, delete);
     Result created =
         Result.EMPTY.withInterfaces(
             List.of(new Result.Interface(name, link.mac(), 0, request.attachment().sandbox())));
     if (assigned.isEmpty()) {
-      sandbox.rtnetlink().execute(LinkRequests.setUp(link.index()));
+      container.rtnetlink().execute(LinkRequests.setUp(link.index()));
     } else {
       created = ContainerInterface.withAddresses(created, assigned.get());
-      InterfaceConfigurator.start(sandbox, name, usesDad())
+      InterfaceConfigurator.start(container, name, usesDad())
           .apply(link.index(), created, 0, request.context().deadline());
     }
     return baseResult(request).merge(created).withDns(request.config().dns());
   }
 
-  private void createOrThrow(AttachmentRequest request, NetNsSession host, NetNsSession sandbox)
+  private void createOrThrow(AttachmentRequest request, NetNsSession host, NetNsSession container)
       throws CniException, IOException {
     try {
-      create(request, host, sandbox);
+      create(request, host, container);
     } catch (NetlinkException e) {
       // EOPNOTSUPP alone may also mean that a device lacks a feature.
       if (e.is(Errno.EOPNOTSUPP) && String.valueOf(e.getMessage()).contains("nknown device type")) {
@@ -149,9 +150,9 @@ public abstract class InterfacePlugin implements NetworkPlugin {
   public final void check(AttachmentRequest request) throws CniException {
     Ipam.check(request);
     try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
-      Link link = ContainerInterface.check(request, sandbox, kind);
-      checkLink(request, link, host, sandbox);
+        NetNsSession container = NetNsSession.openContainer(request, host)) {
+      Link link = ContainerInterface.check(request, container, kind);
+      checkLink(request, link, host, container);
     } catch (IOException e) {
       throw NetNsSession.failure("checking " + request.attachment().interfaceName(), e);
     }

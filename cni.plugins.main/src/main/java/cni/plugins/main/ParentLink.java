@@ -39,9 +39,9 @@ public record ParentLink(Link link, boolean inContainer) {
    *
    * @throws CniException code 7 if there is no such link
    */
-  public static ParentLink find(ConfigObject view, NetNsSession host, NetNsSession sandbox)
+  public static ParentLink find(ConfigObject view, NetNsSession host, NetNsSession container)
       throws CniException, IOException {
-    return find(view, configuredName(view), host, sandbox);
+    return find(view, configuredName(view), host, container);
   }
 
   /**
@@ -51,10 +51,10 @@ public record ParentLink(Link link, boolean inContainer) {
    * @throws CniException code 7 if there is no such link
    */
   public static ParentLink find(
-      ConfigObject view, Optional<String> name, NetNsSession host, NetNsSession sandbox)
+      ConfigObject view, Optional<String> name, NetNsSession host, NetNsSession container)
       throws CniException, IOException {
     boolean inContainer = view.bool("linkInContainer");
-    RouteSocket rtnetlink = (inContainer ? sandbox : host).rtnetlink();
+    RouteSocket rtnetlink = (inContainer ? container : host).rtnetlink();
     String where = inContainer ? "in the container" : "on the host";
     Optional<Link> found =
         name.isPresent() ? rtnetlink.link(name.get()) : byDefaultRoute(rtnetlink);
@@ -123,19 +123,19 @@ public record ParentLink(Link link, boolean inContainer) {
    *     parent cannot have such an upper device
    */
   public void createUpper(
-      LinkSpec upper, AttachmentRequest request, NetNsSession host, NetNsSession sandbox)
+      LinkSpec upper, AttachmentRequest request, NetNsSession host, NetNsSession container)
       throws CniException, IOException {
     for (int attempt = 1; ; attempt++) {
       try {
         if (inContainer) {
-          sandbox.rtnetlink().execute(upper.request());
+          container.rtnetlink().execute(upper.request());
         } else {
           int index = ThreadLocalRandom.current().nextInt(MIN_INDEX, MAX_INDEX);
-          host.rtnetlink().execute(upper.index(index).inNamespace(sandbox.netns()).request());
+          host.rtnetlink().execute(upper.index(index).inNamespace(container.netns()).request());
         }
         return;
       } catch (NetlinkException e) {
-        if (e.is(Errno.EEXIST) && nameExists(request, sandbox)) {
+        if (e.is(Errno.EEXIST) && nameExists(request, container)) {
           throw DuplicateInterfaceName.error(request.attachment(), e);
         }
         if (!e.is(Errno.EBUSY)) {
@@ -153,9 +153,9 @@ public record ParentLink(Link link, boolean inContainer) {
     }
   }
 
-  private static boolean nameExists(AttachmentRequest request, NetNsSession sandbox)
+  private static boolean nameExists(AttachmentRequest request, NetNsSession container)
       throws IOException {
-    return sandbox.rtnetlink().link(request.attachment().interfaceName()).isPresent();
+    return container.rtnetlink().link(request.attachment().interfaceName()).isPresent();
   }
 
   /**
@@ -164,13 +164,13 @@ public record ParentLink(Link link, boolean inContainer) {
    * @throws CniException code 999 if that link is missing or another is the parent
    */
   public static void requireParent(
-      Link upper, ConfigObject view, NetNsSession host, NetNsSession sandbox)
+      Link upper, ConfigObject view, NetNsSession host, NetNsSession container)
       throws CniException, IOException {
     Optional<String> name = configuredName(view);
     if (name.isEmpty()) {
       return; // the default route may have changed since ADD
     }
-    RouteSocket rtnetlink = (view.bool("linkInContainer") ? sandbox : host).rtnetlink();
+    RouteSocket rtnetlink = (view.bool("linkInContainer") ? container : host).rtnetlink();
     Optional<Link> parent = rtnetlink.link(name.get());
     if (parent.isEmpty()) {
       throw AttachmentCheck.mismatch("interface " + name.get() + ", the master, is missing");

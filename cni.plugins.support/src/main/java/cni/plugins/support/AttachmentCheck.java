@@ -104,10 +104,10 @@ public final class AttachmentCheck {
    * @throws CniException code 999 if the container does not have it
    * @throws IOException if the kernel cannot be queried
    */
-  public static Link requireInterface(AttachmentRequest request, NetNsSession sandbox)
+  public static Link requireInterface(AttachmentRequest request, NetNsSession container)
       throws CniException, IOException {
     String name = request.attachment().interfaceName();
-    return sandbox
+    return container
         .rtnetlink()
         .link(name)
         .orElseThrow(
@@ -141,12 +141,12 @@ public final class AttachmentCheck {
    * @throws CniException code 999, naming the first that is missing
    */
   public static void requireAddresses(
-      NetNsSession sandbox, Link link, List<Result.IpConfig> expected) throws CniException {
+      NetNsSession container, Link link, List<Result.IpConfig> expected) throws CniException {
     if (expected.isEmpty()) {
       return;
     }
     try {
-      List<Cidr> actual = InterfaceCidrs.list(sandbox, link.index());
+      List<Cidr> actual = InterfaceCidrs.list(container, link.index());
       for (Result.IpConfig ip : expected) {
         Cidr address = ip.address();
         if (!actual.contains(address)) {
@@ -154,7 +154,7 @@ public final class AttachmentCheck {
               "address %s is missing from interface %s, which has %s"
                   .formatted(address, link.name(), describe(actual)));
         }
-        requireNetworkRoute(sandbox, link, address);
+        requireNetworkRoute(container, link, address);
       }
     } catch (IOException e) {
       throw NetNsSession.failure("listing the addresses of " + link.name(), e);
@@ -162,14 +162,14 @@ public final class AttachmentCheck {
   }
 
   /** Requires the route that the kernel adds for an address's network. */
-  private static void requireNetworkRoute(NetNsSession sandbox, Link link, Cidr address)
+  private static void requireNetworkRoute(NetNsSession container, Link link, Cidr address)
       throws CniException, IOException {
     Cidr network = address.network();
     boolean noNetwork = network.prefix() == InetAddresses.bits(network.address());
     if (noNetwork || address.address().isLoopbackAddress()) {
       return; // the only route is that to the address itself, in the local table
     }
-    List<Route> routes = routesTo(sandbox, network);
+    List<Route> routes = routesTo(container, network);
     if (routes.stream().noneMatch(route -> isOn(route, link))) {
       throw mismatch(
           "the route to %s, the network of address %s, is missing from interface %s"
@@ -183,11 +183,11 @@ public final class AttachmentCheck {
    *
    * @throws CniException code 999, naming the first that is missing
    */
-  public static void requireRoutes(NetNsSession sandbox, List<Result.Route> expected)
+  public static void requireRoutes(NetNsSession container, List<Result.Route> expected)
       throws CniException {
     try {
       for (Result.Route route : expected) {
-        List<Route> actual = routesTo(sandbox, route.destination().network());
+        List<Route> actual = routesTo(container, route.destination().network());
         if (actual.stream().noneMatch(it -> matches(it, route))) {
           throw mismatch(
               "route "
@@ -201,10 +201,10 @@ public final class AttachmentCheck {
     }
   }
 
-  private static List<Route> routesTo(NetNsSession sandbox, Cidr network) throws IOException {
+  private static List<Route> routesTo(NetNsSession container, Cidr network) throws IOException {
     IpFamily family = IpFamily.of(network.address());
     List<Route> found = new ArrayList<>();
-    for (Route route : sandbox.rtnetlink().routes(family)) {
+    for (Route route : container.rtnetlink().routes(family)) {
       if (route.hasDestination(network.address(), network.prefix())
           && route.table() != RT_TABLE_LOCAL) {
         found.add(route);

@@ -33,7 +33,7 @@ public final class BatchedLinkDeletion {
   private static final ReentrantLock LOCK = new ReentrantLock();
   private static final Queue<BatchedLinkDeletion> PENDING = new ConcurrentLinkedQueue<>();
 
-  /** Longer than a batch of some hundred deletions takes. */
+  /** How long to wait for a batch in progress; one of a hundred deletions takes less. */
   private static final Duration LOCK_TIMEOUT = Duration.ofSeconds(10);
 
   /** Above the group numbers in common use. */
@@ -41,7 +41,7 @@ public final class BatchedLinkDeletion {
 
   private final NetNsSession host;
   private final NetNs.Identity hostIdentity;
-  private final NetNsSession sandbox;
+  private final NetNsSession container;
   private final LinkLookup lookup;
 
   // Written by the holder of LOCK, read after LOCK has been released.
@@ -52,10 +52,10 @@ public final class BatchedLinkDeletion {
   /** Set once, by the thread that will perform this deletion: the holder of LOCK or the caller. */
   private final AtomicBoolean claimed = new AtomicBoolean();
 
-  private BatchedLinkDeletion(NetNsSession host, NetNsSession sandbox, LinkLookup lookup) {
+  private BatchedLinkDeletion(NetNsSession host, NetNsSession container, LinkLookup lookup) {
     this.host = host;
     this.hostIdentity = host.hostIdentity();
-    this.sandbox = sandbox;
+    this.container = container;
     this.lookup = lookup;
   }
 
@@ -73,12 +73,12 @@ public final class BatchedLinkDeletion {
    *     while this one waits
    * @return whether the link existed
    * @throws CniException what the lookup throws, or code 11 if a batch that includes this deletion
-   *     does not end in time
+   *     does not end in time or the thread is interrupted while it waits for the batch
    * @throws IOException if the kernel refuses
    */
-  public static boolean delete(NetNsSession host, NetNsSession sandbox, LinkLookup lookup)
+  public static boolean delete(NetNsSession host, NetNsSession container, LinkLookup lookup)
       throws CniException, IOException {
-    var deletion = new BatchedLinkDeletion(host, sandbox, lookup);
+    var deletion = new BatchedLinkDeletion(host, container, lookup);
     PENDING.add(deletion);
     if (!acquireLock()) {
       PENDING.remove(deletion);
@@ -108,9 +108,12 @@ public final class BatchedLinkDeletion {
 
   private void deleteWithoutLock() throws CniException {
     if (!claimed.compareAndSet(false, true)) {
+      if (Thread.currentThread().isInterrupted()) {
+        throw CniException.interrupted("waiting for the batch that deletes the interface");
+      }
       throw new CniException(
           ErrorCode.TRY_AGAIN_LATER,
-          "the interface is being deleted in a batch that has not completed after  "
+          "the interface is being deleted in a batch that has not completed after "
               + LOCK_TIMEOUT.toSeconds()
               + " s");
     }
@@ -158,7 +161,7 @@ public final class BatchedLinkDeletion {
   private void deleteSingle() {
     try {
       int index = found.orElseThrow().index();
-      sandbox.rtnetlink().executeIgnoring(LinkRequests.delete(index), Errno.ENODEV);
+      container.rtnetlink().executeIgnoring(LinkRequests.delete(index), Errno.ENODEV);
     } catch (Throwable e) {
       failure = e;
     }
@@ -194,7 +197,7 @@ public final class BatchedLinkDeletion {
       throws IOException {
     List<RouteSocket.VethPeer> containerEnds = new ArrayList<>();
     for (BatchedLinkDeletion it : deletions) {
-      containerEnds.add(new RouteSocket.VethPeer(it.sandbox.netns(), it.found.orElseThrow()));
+      containerEnds.add(new RouteSocket.VethPeer(it.container.netns(), it.found.orElseThrow()));
     }
     List<Optional<Link>> hostEnds = rtnetlink.hostPeers(containerEnds);
     List<BatchedLinkDeletion> candidates = new ArrayList<>();

@@ -24,12 +24,12 @@ import java.util.OptionalInt;
  * are announced.
  */
 public final class InterfaceConfigurator {
-  private final NetNsSession sandbox;
+  private final NetNsSession container;
   private final String name;
   private final boolean dad;
 
-  private InterfaceConfigurator(NetNsSession sandbox, String name, boolean dad) {
-    this.sandbox = sandbox;
+  private InterfaceConfigurator(NetNsSession container, String name, boolean dad) {
+    this.container = container;
     this.name = name;
     this.dad = dad;
   }
@@ -38,13 +38,13 @@ public final class InterfaceConfigurator {
    * Starts the configuration of an interface: another thread enters the namespace and sets the
    * sysctls of duplicate address detection, while the caller obtains the addresses.
    *
-   * @param sandbox the namespace that has the interface
+   * @param container the namespace that has the interface
    * @param name the interface's name in it
    * @param dad whether IPv6 duplicate address detection is enabled on the interface
    */
-  public static InterfaceConfigurator start(NetNsSession sandbox, String name, boolean dad) {
-    var configurator = new InterfaceConfigurator(sandbox, name, dad);
-    sandbox.submitSysctl(configurator::setDadSysctls);
+  public static InterfaceConfigurator start(NetNsSession container, String name, boolean dad) {
+    var configurator = new InterfaceConfigurator(container, name, dad);
+    container.submitSetup(configurator::setDadSysctls);
     return configurator;
   }
 
@@ -76,9 +76,9 @@ public final class InterfaceConfigurator {
     List<Result.IpConfig> ips = result.ipsOf(index);
     boolean v6 = ips.stream().anyMatch(ip -> !ip.address().isV4());
     try {
-      sandbox.joinSysctl();
+      container.joinSetup();
       if (v6) {
-        sandbox.runSysctl(this::setIpv6Sysctls);
+        container.runSysctl(this::setIpv6Sysctls);
       }
       var batch = new RequestBatch().add(LinkRequests.enableArpNotify(link));
       for (Result.IpConfig ip : ips) {
@@ -89,8 +89,8 @@ public final class InterfaceConfigurator {
       batch.add(LinkRequests.setUp(link));
       boolean dadFirst = v6 && !afterUp.isEmpty(); // they may name an address as their source
       if (dadFirst) {
-        batch.execute(sandbox.rtnetlink());
-        DadWait.await(sandbox.rtnetlink(), link, name, deadline);
+        batch.execute(container.rtnetlink());
+        DadWait.await(container.rtnetlink(), link, name, deadline);
         batch = new RequestBatch();
       }
       for (NetlinkRequest request : afterUp) {
@@ -99,9 +99,9 @@ public final class InterfaceConfigurator {
       for (Result.Route route : result.routes()) {
         batch.add(route(link, route, ips).addRequest());
       }
-      batch.execute(sandbox.rtnetlink());
+      batch.execute(container.rtnetlink());
       if (v6 && !dadFirst) {
-        DadWait.await(sandbox.rtnetlink(), link, name, deadline);
+        DadWait.await(container.rtnetlink(), link, name, deadline);
       }
     } catch (IOException e) {
       throw NetNsSession.failure("setting up interface " + name, e);

@@ -21,7 +21,7 @@ public final class LinkOwnership {
   @FunctionalInterface
   public interface OwnershipTest {
     /** Tests the interface that has the attachment's name. */
-    boolean isOwned(Link link, NetNsSession sandbox) throws CniException, IOException;
+    boolean isOwned(Link link, NetNsSession container) throws CniException, IOException;
   }
 
   /**
@@ -35,18 +35,20 @@ public final class LinkOwnership {
   public static boolean deleteIfOwned(
       AttachmentRequest request, NetNsSession host, OwnershipTest test)
       throws CniException, IOException {
-    Optional<NetNsSession> container = NetNsSession.openContainerIfPresent(request, host);
-    if (container.isEmpty()) {
+    Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
+    if (open.isEmpty()) {
       return false;
     }
-    try (NetNsSession sandbox = container.get()) {
+    try (NetNsSession container = open.get()) {
       String name = request.attachment().interfaceName();
       return BatchedLinkDeletion.delete(
           host,
-          sandbox,
+          container,
           () -> {
-            Optional<Link> link = sandbox.rtnetlink().link(name);
-            return link.isPresent() && test.isOwned(link.get(), sandbox) ? link : Optional.empty();
+            Optional<Link> link = container.rtnetlink().link(name);
+            return link.isPresent() && test.isOwned(link.get(), container)
+                ? link
+                : Optional.empty();
           });
     }
   }
@@ -82,7 +84,7 @@ public final class LinkOwnership {
    * @throws IOException if the kernel cannot be queried
    */
   public static boolean matchesMacOrAddress(
-      Link link, AttachmentRequest request, NetNsSession sandbox) throws IOException {
+      Link link, AttachmentRequest request, NetNsSession container) throws IOException {
     Result previous = previousResult(request);
     int index = previous.indexOf(link.name(), request.attachment().sandbox()).orElse(-1);
     if (index < 0 || previous.ipsOf(index).isEmpty() || mayHaveMac(link, request)) {
@@ -90,7 +92,7 @@ public final class LinkOwnership {
     }
     List<InetAddress> expected =
         previous.ipsOf(index).stream().map(ip -> ip.address().address()).toList();
-    return sandbox.rtnetlink().addresses(link.index()).stream()
+    return container.rtnetlink().addresses(link.index()).stream()
         .anyMatch(it -> expected.contains(it.address()));
   }
 

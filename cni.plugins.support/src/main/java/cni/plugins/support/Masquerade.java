@@ -97,7 +97,7 @@ public final class Masquerade {
       transaction.add(POSTROUTING, Hook.SOURCE_NAT).flush(POSTROUTING);
       POSTROUTING_RULES.forEach(rule -> transaction.append(POSTROUTING, rule));
     }
-    installed.stream().filter(this::isOurs).forEach(transaction::delete);
+    installed.stream().filter(this::belongsToAttachment).forEach(transaction::delete);
     addresses.forEach(address -> transaction.append(CHECKS, rule(address)));
     return transaction;
   }
@@ -116,7 +116,7 @@ public final class Masquerade {
                         owner, network, id.interfaceName().replace("\"", ""), id.containerId())));
   }
 
-  private boolean isOurs(InstalledRule rule) {
+  private boolean belongsToAttachment(InstalledRule rule) {
     return rule.chain().equals(CHECKS) && rule.rule().commentStartsWith(owner);
   }
 
@@ -153,7 +153,8 @@ public final class Masquerade {
       for (Cidr address : addresses) {
         Rule wanted = rule(address);
         requireRule(
-            installed.stream().anyMatch(it -> isOurs(it) && it.rule().isEquivalentTo(wanted)),
+            installed.stream()
+                .anyMatch(it -> belongsToAttachment(it) && it.rule().isEquivalentTo(wanted)),
             "address "
                 + address
                 + " is not masqueraded: its rule is missing from chain \""
@@ -183,7 +184,9 @@ public final class Masquerade {
           .update(
               nftables -> {
                 var change = new RulesetReconciler(nftables);
-                change.rules(CHECKS).stream().filter(this::isOurs).forEach(change::delete);
+                change.rules(CHECKS).stream()
+                    .filter(this::belongsToAttachment)
+                    .forEach(change::delete);
                 iptables.delete(change);
                 return change.transaction();
               });

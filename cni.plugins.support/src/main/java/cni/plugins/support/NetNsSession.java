@@ -22,7 +22,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A network namespace that a plugin works in, the container's or the host's, with the sockets that
- * were opened in it. Close releases all of them. Not safe for use by several threads at once.
+ * were opened in it. Closing the session returns reusable sockets of a host to a pool and closes
+ * all others. Not safe for use by several threads at once.
  */
 public final class NetNsSession implements AutoCloseable {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.support");
@@ -39,7 +40,7 @@ public final class NetNsSession implements AutoCloseable {
 
   private @Nullable RouteSocket rtnetlink;
   private @Nullable NftablesSocket nftables;
-  private NetNs.@Nullable PendingTask<SysctlOutcome, KernelException> sysctlTask;
+  private NetNs.@Nullable PendingTask<SetupOutcome, KernelException> setupTask;
 
   private NetNsSession(Optional<NetNs> netns, Optional<NetNs.Identity> hostIdentity) {
     this.netns = netns;
@@ -90,17 +91,17 @@ public final class NetNsSession implements AutoCloseable {
   private static NetNsSession requireNotHost(
       AttachmentRequest request, NetNsSession container, NetNs netns, NetNsSession host)
       throws CniException {
-    boolean distinct = request.context().allowsHostNamespace();
+    boolean permitted = request.context().allowsHostNamespace();
     try {
-      distinct |= !netns.identity().equals(host.hostIdentity());
+      permitted |= !netns.identity().equals(host.hostIdentity());
     } catch (KernelException e) {
       throw failure("comparing network namespaces", e);
     } finally {
-      if (!distinct) {
+      if (!permitted) {
         container.close();
       }
     }
-    if (!distinct) {
+    if (!permitted) {
       throw new CniException(
           ErrorCode.INVALID_NAMESPACE,
           "the container's network namespace (CNI_NETNS) "
@@ -126,7 +127,7 @@ public final class NetNsSession implements AutoCloseable {
       return new NetNsSession(netns, Optional.of(identity));
     } catch (KernelException e) {
       netns.ifPresent(NetNs::close);
-      throw failure("comparing network namespaces", e);
+      throw failure("identifying the host's network namespace", e);
     }
   }
 
@@ -173,38 +174,37 @@ public final class NetNsSession implements AutoCloseable {
     return hostIdentity.orElseThrow();
   }
 
-  /** The result of {@link #submitSysctl}: the socket is usable even if the task failed. */
-  private record SysctlOutcome(RouteSocket rtnetlink, Optional<Throwable> failure) {}
+  /** The result of {@link #submitSetup}: the socket is usable even if the task failed. */
+  private record SetupOutcome(RouteSocket rtnetlink, Optional<Throwable> failure) {}
 
   /**
    * Submits a task to a thread that enters the container's namespace once, opens the rtnetlink
    * socket (unless it is open) and runs the task, while the caller continues.
    */
-  public void submitSysctl(SysctlTask task) {
+  public void submitSetup(SysctlTask task) {
     RouteSocket existing = rtnetlink;
-    sysctlTask =
+    setupTask =
         netns()
             .submit(
                 () -> {
                   RouteSocket socket = existing == null ? RouteSocket.open() : existing;
                   try {
                     task.run(Sysctl.KERNEL);
-                    return new SysctlOutcome(socket, Optional.empty());
-                  } catch (Throwable e) { // rethrown by joinSysctl
-                    return new SysctlOutcome(socket, Optional.of(e));
+                    return new SetupOutcome(socket, Optional.empty());
+                  } catch (Throwable e) { // rethrown by joinSetup
+                    return new SetupOutcome(socket, Optional.of(e));
                   }
                 });
   }
 
   /**
-   * Waits until the task of {@link #submitSysctl} is done, if there is one.
+   * Waits until the task of {@link #submitSetup} is done, if there is one.
    *
    * @throws IOException what the task threw, or if the namespace cannot be entered
    */
-  public void joinSysctl() throws IOException {
-    Optional<Throwable> failure =
-        sysctlTask == null ? Optional.empty() : sysctlTask.join().failure();
-    if (failure.isPresent()) { // the first pattern switch of a process takes milliseconds
+  public void joinSetup() throws IOException {
+    Optional<Throwable> failure = setupTask == null ? Optional.empty() : setupTask.join().failure();
+    if (failure.isPresent()) { // a condition, because the first pattern switch takes milliseconds
       switch (failure.get()) {
         case IOException e -> throw e;
         case RuntimeException e -> throw e;
@@ -221,8 +221,8 @@ public final class NetNsSession implements AutoCloseable {
    */
   public RouteSocket rtnetlink() throws KernelException {
     RouteSocket socket = rtnetlink;
-    if (socket == null && sysctlTask != null) {
-      return sysctlTask.join().rtnetlink();
+    if (socket == null && setupTask != null) {
+      return setupTask.join().rtnetlink();
     }
     if (socket == null) {
       Optional<RouteSocket> pooled = hostIdentity.flatMap(RTNETLINK_POOL::acquire);
@@ -318,9 +318,9 @@ public final class NetNsSession implements AutoCloseable {
 
   @Override
   public void close() {
-    if (sysctlTask != null) {
+    if (setupTask != null) {
       try {
-        sysctlTask.join().rtnetlink().close();
+        setupTask.join().rtnetlink().close();
       } catch (KernelException | RuntimeException | Error e) {
         LOG.get().log(System.Logger.Level.DEBUG, "no socket was opened in " + netns(), e);
       }

@@ -64,7 +64,7 @@ public final class VethPair {
   public static String create(
       AttachmentRequest request,
       NetNsSession host,
-      NetNsSession sandbox,
+      NetNsSession container,
       int mtu,
       int master,
       Optional<String> mac)
@@ -72,7 +72,9 @@ public final class VethPair {
     for (int attempt = 1; ; attempt++) {
       String hostName = randomName();
       LinkSpec peer =
-          LinkSpec.peer(request.attachment().interfaceName()).mtu(mtu).inNamespace(sandbox.netns());
+          LinkSpec.peer(request.attachment().interfaceName())
+              .mtu(mtu)
+              .inNamespace(container.netns());
       mac.ifPresent(address -> peer.mac(Mac.parse(address)));
       LinkSpec veth = LinkSpec.veth(hostName, peer).mtu(mtu).master(master).up();
       try {

@@ -79,7 +79,7 @@ final class NamespaceThreads {
     private final CompletableFuture<Outcome<T>> outcome = new CompletableFuture<>();
 
     /** The outcome of a worker that could not return and so must not complete the future. */
-    private volatile @Nullable Outcome<T> unreturned;
+    private volatile @Nullable Outcome<T> unreturnedOutcome;
 
     Submission(int namespace, NetNs.Task<T, ?> task) {
       this.namespace = namespace;
@@ -91,16 +91,18 @@ final class NamespaceThreads {
       try {
         Libc.setns(namespace);
       } catch (KernelException | Error e) {
-        return outcome.complete(new Outcome<>(null, e));
+        outcome.complete(new Outcome<>(null, e));
+        return true;
       }
       Outcome<T> result = Outcome.of(task);
       try {
         Libc.setns(ORIGINAL_NETNS);
       } catch (KernelException | Error e) {
-        unreturned = result;
+        unreturnedOutcome = result;
         return false;
       }
-      return outcome.complete(result);
+      outcome.complete(result);
+      return true;
     }
 
     /** Runs the task on a new thread, and completes after that has ended; a {@link Job}. */
@@ -115,7 +117,8 @@ final class NamespaceThreads {
                 .name("cni-namespace-once")
                 .start(() -> result.complete(Outcome.of(task)));
       } catch (OutOfMemoryError e) { // the system allows no further thread
-        return outcome.complete(new Outcome<>(null, e));
+        outcome.complete(new Outcome<>(null, e));
+        return true;
       }
       boolean ended = false;
       while (!ended) {
@@ -126,7 +129,8 @@ final class NamespaceThreads {
           // no other code has a reference to a worker, so none interrupts it
         }
       }
-      return outcome.complete(result.join());
+      outcome.complete(result.join());
+      return true;
     }
 
     /** Waits for the outcome even if interrupted: what the task opened must not leak. */
@@ -134,9 +138,9 @@ final class NamespaceThreads {
       boolean interrupted = false;
       try {
         while (true) {
-          Outcome<T> withoutReturn = unreturned;
-          if (withoutReturn != null) {
-            return withoutReturn;
+          Outcome<T> unreturned = unreturnedOutcome;
+          if (unreturned != null) {
+            return unreturned;
           }
           try {
             return outcome.get(UNRETURNED_POLL_MILLIS, TimeUnit.MILLISECONDS);

@@ -16,9 +16,9 @@ import java.util.OptionalInt;
 /**
  * A child process in the namespaces of the thread that started it.
  *
- * <p>{@link java.lang.ProcessBuilder} is not suitable: it also starts a thread that waits for the
- * process, and is reused for others, and that thread would stay in the namespace in which the
- * process was started. Here the caller's thread does all waiting, in {@link #communicate}. Not
+ * <p>{@link java.lang.ProcessBuilder} is not used because it starts a thread to wait for the
+ * process and reuses this thread for other processes. Such a thread would remain in the namespace
+ * that it was started in. Here the caller's thread does all waiting, in {@link #communicate}. Not
  * thread-safe, except for {@link #terminate} and {@link #kill}.
  */
 public final class ChildProcess implements AutoCloseable {

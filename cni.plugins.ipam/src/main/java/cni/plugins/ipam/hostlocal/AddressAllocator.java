@@ -12,10 +12,11 @@ import java.util.Optional;
 import java.util.stream.Collectors;
 
 /**
- * Allocates the addresses of one attachment, one from each range set: all of them, or none stays
- * reserved.
+ * Allocates the addresses of one attachment, one from each range set. If an allocation fails, the
+ * addresses that were reserved before it are released.
  *
- * @param requested addresses that the caller asks for; range sets without one get the next free one
+ * @param requested the addresses to allocate; a range set that contains none of them provides its
+ *     next free address
  */
 record AddressAllocator(
     ReservationStore reservations, AttachmentId id, List<InetAddress> requested) {
@@ -99,15 +100,15 @@ record AddressAllocator(
     return address;
   }
 
-  private InetAddress nextAddress(RangeSet set, int index) throws CniException {
-    Optional<InetAddress> last = reservations.lastReserved(index);
+  private InetAddress nextAddress(RangeSet set, int rangeSetIndex) throws CniException {
+    Optional<InetAddress> last = reservations.lastReserved(rangeSetIndex);
     return nextFree(set, last)
         .orElseThrow(
             () ->
                 new CniException(
                     ErrorCode.TRY_AGAIN_LATER,
                     "no address is free in range set "
-                        + index
+                        + rangeSetIndex
                         + " ("
                         + set
                         + "): all "

@@ -98,7 +98,8 @@ record HostLocalConfig(
    * Returns the requested addresses: of {@code IP} in CNI_ARGS, {@code args.cni.ips} and the
    * capability {@code ips}. A prefix length is ignored; the one of the address's range is used.
    *
-   * @throws CniException code 4 if CNI_ARGS, code 7 if the configuration has an invalid address
+   * @throws CniException code 4 if CNI_ARGS has an invalid address, code 7 if the configuration has
+   *     one
    */
   static List<InetAddress> requestedAddresses(PluginConfig config, Map<String, String> genericArgs)
       throws CniException {

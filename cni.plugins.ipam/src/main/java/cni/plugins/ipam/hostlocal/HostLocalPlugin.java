@@ -89,7 +89,10 @@ public final class HostLocalPlugin implements ResidentPlugin {
     }
   }
 
-  /** Allocates; publishes an event if it fails because no address is available. */
+  /**
+   * Allocates addresses. Publishes an event if that fails with code 11, usually because a range set
+   * has no free address or a requested address is reserved.
+   */
   private List<Result.IpConfig> allocate(
       AddressAllocator allocator, HostLocalConfig config, AttachmentRequest request)
       throws CniException {

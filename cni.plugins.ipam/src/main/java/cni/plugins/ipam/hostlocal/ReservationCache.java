@@ -27,7 +27,7 @@ import org.jspecify.annotations.Nullable;
  *       that holds the directory's lock fills the index from all files, after which the cache is in
  *       use. The watch comes first, so a change during the reading is reported later.
  *   <li><em>In use</em> by the thread that holds the lock. The index is exact. Changes that this
- *       thread makes are announced by {@link #beforeWrite} and {@link #afterWrite}; their inotify
+ *       thread makes are announced by {@link #beforeChange} and {@link #afterChange}; their inotify
  *       events are ignored.
  *   <li><em>Idle</em> in the {@link ReservationCachePool}, after {@link #drain} and before the
  *       directory is unlocked. Other processes, the reference plugin among them, may change files.
@@ -119,25 +119,25 @@ final class ReservationCache implements AutoCloseable {
    * Returns the address that this process allocated last from a range set; absent if it has not
    * allocated any or another process has allocated one since.
    */
-  Optional<InetAddress> lastReserved(int set) {
-    return Optional.ofNullable(lastReserved.get(set));
+  Optional<InetAddress> lastReserved(int rangeSetIndex) {
+    return Optional.ofNullable(lastReserved.get(rangeSetIndex));
   }
 
-  void setLastReserved(int set, InetAddress address) {
-    lastReserved.put(set, address);
+  void setLastReserved(int rangeSetIndex, InetAddress address) {
+    lastReserved.put(rangeSetIndex, address);
   }
 
   void clearLastReserved() {
     lastReserved.clear();
   }
 
-  /** Announces a change of a file; until {@link #afterWrite} its events count as foreign. */
-  void beforeWrite(String name) {
+  /** Announces a change of a file; until {@link #afterChange} its events count as foreign. */
+  void beforeChange(String name) {
     ownChanges.remove(name);
   }
 
   /** Confirms that the index reflects the file, so that its events can be ignored. */
-  void afterWrite(String name) {
+  void afterChange(String name) {
     ownChanges.add(name);
   }
 

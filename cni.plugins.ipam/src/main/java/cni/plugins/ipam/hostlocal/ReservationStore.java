@@ -31,8 +31,9 @@ import org.jspecify.annotations.Nullable;
  * {@code last_reserved_ip.N} per range set. An open store holds the directory's lock.
  *
  * <p>A reservation is written to a temporary file that is then renamed, so its file appears
- * complete or not at all. Files of other writers may be incomplete (a process died while writing,
- * as the lock is held now); their addresses are free.
+ * complete or not at all. Other programs may write files in place, and leave an incomplete file if
+ * they die meanwhile. No other program writes while the lock is held here, so the address of an
+ * incomplete file is free.
  */
 final class ReservationStore implements AutoCloseable {
   private static final String LOCK_FILE = "lock";
@@ -114,7 +115,7 @@ final class ReservationStore implements AutoCloseable {
         .holders()
         .forEach((address, holder) -> index.put(AddressKey.of(address), holder.hash()));
     if (cachePool.isPresent()) {
-      // Left by dead processes, or recycled files of a live one, which works without them.
+      // Left by processes that died, or kept for reuse by a running one, which can do without them.
       deleteTemporaryFiles(contents.temporaryFiles());
     }
   }
@@ -268,17 +269,19 @@ final class ReservationStore implements AutoCloseable {
   /**
    * Reserves a free address; an incomplete file of the address is replaced.
    *
-   * @param set the index of the range set whose {@code last_reserved_ip} becomes this address
+   * @param rangeSetIndex the index of the range set whose {@code last_reserved_ip} becomes this
+   *     address
    * @throws CniException code 5 if the file cannot be written; the address is then free
    */
-  void reserve(InetAddress address, ReservationHolder holder, int set) throws CniException {
+  void reserve(InetAddress address, ReservationHolder holder, int rangeSetIndex)
+      throws CniException {
     Path file = fileOf(address);
-    beforeWrite(file);
+    beforeChange(file);
     try {
       write(file, holder.format());
-      writeLastReserved(set, address);
+      writeLastReserved(rangeSetIndex, address);
       index.put(AddressKey.of(address), holder.hash());
-      afterWrite(file);
+      afterChange(file);
     } catch (IOException e) {
       CniException failure = failure("reservation " + file + " cannot be written", e);
       try {
@@ -297,12 +300,12 @@ final class ReservationStore implements AutoCloseable {
     }
   }
 
-  private void beforeWrite(Path file) {
-    cache.ifPresent(it -> it.beforeWrite(String.valueOf(file.getFileName())));
+  private void beforeChange(Path file) {
+    cache.ifPresent(it -> it.beforeChange(String.valueOf(file.getFileName())));
   }
 
-  private void afterWrite(Path file) {
-    cache.ifPresent(it -> it.afterWrite(String.valueOf(file.getFileName())));
+  private void afterChange(Path file) {
+    cache.ifPresent(it -> it.afterChange(String.valueOf(file.getFileName())));
   }
 
   /**
@@ -312,11 +315,11 @@ final class ReservationStore implements AutoCloseable {
    */
   void release(InetAddress address) throws CniException {
     Path file = fileOf(address);
-    beforeWrite(file);
+    beforeChange(file);
     try {
       delete(file);
       index.remove(AddressKey.of(address));
-      afterWrite(file);
+      afterChange(file);
     } catch (IOException e) {
       throw failure("reservation " + file + " cannot be removed", e);
     }
@@ -336,12 +339,12 @@ final class ReservationStore implements AutoCloseable {
    * @return absent if there is none or its file does not contain an address
    * @throws CniException code 5 if the file cannot be read
    */
-  Optional<InetAddress> lastReserved(int set) throws CniException {
-    Optional<InetAddress> cached = cache.flatMap(it -> it.lastReserved(set));
+  Optional<InetAddress> lastReserved(int rangeSetIndex) throws CniException {
+    Optional<InetAddress> cached = cache.flatMap(it -> it.lastReserved(rangeSetIndex));
     if (cached.isPresent()) {
       return cached;
     }
-    Path file = directory.resolve(LAST_RESERVED_PREFIX + set);
+    Path file = directory.resolve(LAST_RESERVED_PREFIX + rangeSetIndex);
     try {
       return Optional.of(InetAddresses.parse(text(file).strip()));
     } catch (NoSuchFileException | IllegalArgumentException e) {
@@ -351,11 +354,11 @@ final class ReservationStore implements AutoCloseable {
     }
   }
 
-  private void writeLastReserved(int set, InetAddress address) throws IOException {
-    Path file = directory.resolve(LAST_RESERVED_PREFIX + set);
+  private void writeLastReserved(int rangeSetIndex, InetAddress address) throws IOException {
+    Path file = directory.resolve(LAST_RESERVED_PREFIX + rangeSetIndex);
     AtomicFiles.writeInPlace(file, InetAddresses.format(address).getBytes(StandardCharsets.UTF_8));
-    cache.ifPresent(it -> it.setLastReserved(set, address));
-    afterWrite(file);
+    cache.ifPresent(it -> it.setLastReserved(rangeSetIndex, address));
+    afterChange(file);
   }
 
   private Path fileOf(InetAddress address) {

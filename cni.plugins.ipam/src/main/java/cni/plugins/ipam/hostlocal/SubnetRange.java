@@ -37,11 +37,11 @@ record SubnetRange(Cidr subnet, InetAddress first, InetAddress last, InetAddress
           "is too small to allocate addresses from; its prefix must be at most /"
               + (bits - MIN_HOST_BITS));
     }
-    InetAddress second = offset(subnet.address(), 1);
+    InetAddress firstHost = offset(subnet.address(), 1);
     InetAddress end = subnet.isV4() ? offset(subnet.lastAddress(), -1) : subnet.lastAddress();
-    InetAddress first = parseInSubnet(config, subnet, "rangeStart").orElse(second);
+    InetAddress first = parseInSubnet(config, subnet, "rangeStart").orElse(firstHost);
     InetAddress last = parseInSubnet(config, subnet, "rangeEnd").orElse(end);
-    InetAddress gateway = config.parsed("gateway", InetAddresses::parse).orElse(second);
+    InetAddress gateway = config.parsed("gateway", InetAddresses::parse).orElse(firstHost);
     if (InetAddresses.toNumber(first).compareTo(InetAddresses.toNumber(last)) > 0) {
       throw config.invalid("rangeStart", "is after the range's end, " + InetAddresses.format(last));
     }

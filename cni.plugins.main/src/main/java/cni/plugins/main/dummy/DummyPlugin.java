@@ -30,11 +30,11 @@ public final class DummyPlugin extends InterfacePlugin {
   }
 
   @Override
-  protected void create(AttachmentRequest request, NetNsSession host, NetNsSession sandbox)
+  protected void create(AttachmentRequest request, NetNsSession host, NetNsSession container)
       throws CniException, IOException {
     try {
       LinkSpec link = LinkSpec.of(DUMMY, request.attachment().interfaceName());
-      sandbox.rtnetlink().execute(link.request());
+      container.rtnetlink().execute(link.request());
     } catch (NetlinkException e) {
       if (e.is(Errno.EEXIST)) {
         throw DuplicateInterfaceName.error(request.attachment(), e);

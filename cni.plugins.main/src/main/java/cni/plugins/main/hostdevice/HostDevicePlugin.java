@@ -40,11 +40,11 @@ public final class HostDevicePlugin implements NetworkPlugin {
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context());
         NetNs hostNetns = hostNetns(request.context());
-        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
+        NetNsSession container = NetNsSession.openContainer(request, host)) {
       return rollback.guard(
           "moving a device to " + request.attachment().sandbox(),
           () -> {
-            var moved = new MovedDevice(host, hostNetns, sandbox);
+            var moved = new MovedDevice(host, hostNetns, container);
             DeviceSelector.SysfsDevice sysfsDevice = lookUp(device, host);
             Result created = moveIn(request, device, sysfsDevice, moved, rollback);
             Result result = request.prevResult().orElse(Result.EMPTY).merge(created);
@@ -97,7 +97,7 @@ public final class HostDevicePlugin implements NetworkPlugin {
     if (assigned.isPresent()) {
       created = ContainerInterface.withAddresses(created, assigned.get());
       if (link.isPresent()) {
-        InterfaceConfigurator.start(moved.sandbox(), name, true)
+        InterfaceConfigurator.start(moved.container(), name, true)
             .apply(link.get().index(), created, 0, request.context().deadline());
       }
     }
@@ -109,12 +109,12 @@ public final class HostDevicePlugin implements NetworkPlugin {
     DeviceSelector device = DeviceSelector.parse(request.config());
     Ipam.check(request);
     try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
+        NetNsSession container = NetNsSession.openContainer(request, host)) {
       if (lookUp(device, host).usesUserspaceDriver()) {
         AttachmentCheck.requireIndex(request, request.requirePrevResult());
         return;
       }
-      Link link = ContainerInterface.check(request, sandbox, "");
+      Link link = ContainerInterface.check(request, container, "");
       if (link.alias().isEmpty()) {
         throw AttachmentCheck.mismatch(
             "interface %s in the container has no alias with the name of a device of the host"
@@ -142,11 +142,11 @@ public final class HostDevicePlugin implements NetworkPlugin {
   private static void moveOut(AttachmentRequest request) throws CniException, IOException {
     String name = request.attachment().interfaceName();
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      Optional<NetNsSession> container = NetNsSession.openContainerIfPresent(request, host);
-      if (container.isPresent()) {
-        try (NetNsSession sandbox = container.get();
+      Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
+      if (open.isPresent()) {
+        try (NetNsSession container = open.get();
             NetNs hostNetns = hostNetns(request.context())) {
-          if (new MovedDevice(host, hostNetns, sandbox).moveOut(name)) {
+          if (new MovedDevice(host, hostNetns, container).moveOut(name)) {
             return;
           }
         }

@@ -28,21 +28,21 @@ final class MovedDevice {
 
   private final NetNsSession host;
   private final NetNs hostNetns;
-  private final NetNsSession sandbox;
+  private final NetNsSession container;
 
   /**
    * Creates the means to move a device between two namespaces.
    *
    * @param hostNetns the namespace of {@code host}
    */
-  MovedDevice(NetNsSession host, NetNs hostNetns, NetNsSession sandbox) {
+  MovedDevice(NetNsSession host, NetNs hostNetns, NetNsSession container) {
     this.host = host;
     this.hostNetns = hostNetns;
-    this.sandbox = sandbox;
+    this.container = container;
   }
 
-  NetNsSession sandbox() {
-    return sandbox;
+  NetNsSession container() {
+    return container;
   }
 
   /**
@@ -77,19 +77,19 @@ final class MovedDevice {
    */
   Link moveIn(Link device, AttachmentRequest request) throws CniException, IOException {
     String name = request.attachment().interfaceName();
-    if (sandbox.rtnetlink().link(name).isPresent()) {
+    if (container.rtnetlink().link(name).isPresent()) {
       throw DuplicateInterfaceName.error(request.attachment(), new IOException("File exists"));
     }
     try {
       host.rtnetlink()
           .execute(
               new LinkUpdate(device.index())
-                  .moveTo(sandbox.netns())
+                  .moveTo(container.netns())
                   .name(name)
                   .alias(device.name())
                   .up(true)
                   .request());
-      return sandbox.rtnetlink().links(name).getFirst();
+      return container.rtnetlink().links(name).getFirst();
     } catch (IOException e) {
       try {
         undo(name, device);
@@ -110,7 +110,7 @@ final class MovedDevice {
     if (host.rtnetlink().link(device.name()).isEmpty()) {
       for (String current : List.of(name, device.name())) {
         Optional<Link> link =
-            sandbox
+            container
                 .rtnetlink()
                 .link(current)
                 .filter(it -> it.mac().equals(device.mac()) && it.kind().equals(device.kind()));
@@ -134,7 +134,7 @@ final class MovedDevice {
    * @throws CniException code 11 if the host has an interface of the device's name
    */
   boolean moveOut(String name) throws CniException, IOException {
-    Optional<Link> link = sandbox.rtnetlink().link(name);
+    Optional<Link> link = container.rtnetlink().link(name);
     if (link.isEmpty() || !Names.isInterfaceName(link.get().alias())) {
       return false; // no interface, or one that was not moved in
     }
@@ -150,7 +150,7 @@ final class MovedDevice {
    */
   private void moveToHost(Link link, String ownName, String alias)
       throws CniException, IOException {
-    RouteSocket rtnetlink = sandbox.rtnetlink();
+    RouteSocket rtnetlink = container.rtnetlink();
     List<NetlinkResponse> responses =
         rtnetlink.exchange(
             List.of(

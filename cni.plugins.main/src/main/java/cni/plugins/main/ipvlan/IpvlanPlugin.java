@@ -48,14 +48,14 @@ public final class IpvlanPlugin extends InterfacePlugin {
   }
 
   @Override
-  protected void create(AttachmentRequest request, NetNsSession host, NetNsSession sandbox)
+  protected void create(AttachmentRequest request, NetNsSession host, NetNsSession container)
       throws CniException, IOException {
     ConfigObject view = request.config().view();
-    ParentLink parent = ParentLink.find(view, parentName(request), host, sandbox);
+    ParentLink parent = ParentLink.find(view, parentName(request), host, container);
     String name = request.attachment().interfaceName();
     LinkSpec link =
         LinkSpec.ipvlan(name, parent.link().index(), mode(view)).mtu(parent.requestedMtu(view));
-    parent.createUpper(link, request, host, sandbox);
+    parent.createUpper(link, request, host, container);
   }
 
   private static Optional<String> parentName(AttachmentRequest request) throws CniException {
@@ -88,11 +88,11 @@ public final class IpvlanPlugin extends InterfacePlugin {
 
   @Override
   protected void checkLink(
-      AttachmentRequest request, Link link, NetNsSession host, NetNsSession sandbox)
+      AttachmentRequest request, Link link, NetNsSession host, NetNsSession container)
       throws CniException, IOException {
     ConfigObject view = request.config().view();
     LinkModes.requireMode(link, MODES, mode(view));
-    ParentLink.requireParent(link, view, host, sandbox);
+    ParentLink.requireParent(link, view, host, container);
   }
 
   /** Checks a configured parent only: otherwise it may be an interface of an earlier plugin. */

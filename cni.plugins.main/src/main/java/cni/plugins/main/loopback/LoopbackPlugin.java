@@ -35,15 +35,15 @@ public final class LoopbackPlugin implements NetworkPlugin {
   @Override
   public Result add(AttachmentRequest request) throws CniException {
     try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
-      Link lo = loopback(sandbox);
-      sandbox.rtnetlink().execute(LinkRequests.setUp(lo.index()));
+        NetNsSession container = NetNsSession.openContainer(request, host)) {
+      Link lo = loopback(container);
+      container.rtnetlink().execute(LinkRequests.setUp(lo.index()));
       List<Result.IpConfig> ips;
       try {
-        ips = addresses(sandbox, lo);
+        ips = addresses(container, lo);
       } catch (CniException | IOException e) {
         if (!lo.isUp()) { // as it was before
-          sandbox.rtnetlink().execute(LinkRequests.setDown(lo.index()));
+          container.rtnetlink().execute(LinkRequests.setDown(lo.index()));
         }
         throw e;
       }
@@ -61,10 +61,10 @@ public final class LoopbackPlugin implements NetworkPlugin {
     return Result.EMPTY.withInterfaces(List.of(described)).withIps(ips);
   }
 
-  private static List<Result.IpConfig> addresses(NetNsSession sandbox, Link lo)
+  private static List<Result.IpConfig> addresses(NetNsSession container, Link lo)
       throws CniException, IOException {
     List<Result.IpConfig> ips = new ArrayList<>();
-    for (Cidr address : InterfaceCidrs.list(sandbox, lo.index())) {
+    for (Cidr address : InterfaceCidrs.list(container, lo.index())) {
       if (!address.address().isLoopbackAddress()) {
         throw new CniException(
             ErrorCode.INTERNAL,
@@ -78,8 +78,8 @@ public final class LoopbackPlugin implements NetworkPlugin {
   @Override
   public void check(AttachmentRequest request) throws CniException {
     try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
-      Link lo = loopback(sandbox);
+        NetNsSession container = NetNsSession.openContainer(request, host)) {
+      Link lo = loopback(container);
       if (!lo.isUp()) {
         throw AttachmentCheck.mismatch("interface lo is down, expected up");
       }
@@ -87,7 +87,7 @@ public final class LoopbackPlugin implements NetworkPlugin {
       Result result = request.prevResult().orElse(Result.EMPTY);
       OptionalInt index = result.indexOf(LO, request.attachment().sandbox());
       if (index.isPresent()) {
-        AttachmentCheck.requireAddresses(sandbox, lo, result.ipsOf(index.getAsInt()));
+        AttachmentCheck.requireAddresses(container, lo, result.ipsOf(index.getAsInt()));
       }
     } catch (IOException e) {
       throw NetNsSession.failure("checking interface lo", e);
@@ -97,10 +97,10 @@ public final class LoopbackPlugin implements NetworkPlugin {
   @Override
   public void delete(AttachmentRequest request) throws CniException {
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      Optional<NetNsSession> container = NetNsSession.openContainerIfPresent(request, host);
-      if (container.isPresent()) {
-        try (NetNsSession sandbox = container.get()) {
-          sandbox.rtnetlink().execute(LinkRequests.setDown(loopback(sandbox).index()));
+      Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
+      if (open.isPresent()) {
+        try (NetNsSession container = open.get()) {
+          container.rtnetlink().execute(LinkRequests.setDown(loopback(container).index()));
         }
       }
     } catch (IOException e) {
@@ -108,8 +108,8 @@ public final class LoopbackPlugin implements NetworkPlugin {
     }
   }
 
-  private static Link loopback(NetNsSession sandbox) throws CniException, IOException {
-    return sandbox
+  private static Link loopback(NetNsSession container) throws CniException, IOException {
+    return container
         .rtnetlink()
         .link(LO)
         .orElseThrow(

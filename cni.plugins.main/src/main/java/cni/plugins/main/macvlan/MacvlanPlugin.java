@@ -52,26 +52,26 @@ public final class MacvlanPlugin extends InterfacePlugin {
   }
 
   @Override
-  protected void create(AttachmentRequest request, NetNsSession host, NetNsSession sandbox)
+  protected void create(AttachmentRequest request, NetNsSession host, NetNsSession container)
       throws CniException, IOException {
     ConfigObject view = request.config().view();
     Optional<String> mac = RequestedMac.of(request);
-    ParentLink parent = ParentLink.find(view, host, sandbox);
+    ParentLink parent = ParentLink.find(view, host, container);
     String name = request.attachment().interfaceName();
     LinkSpec link =
         LinkSpec.macvlan(name, parent.link().index(), mode(view), broadcastQueueLength(view))
             .mtu(parent.requestedMtu(view));
     mac.ifPresent(address -> link.mac(Mac.parse(address)));
-    parent.createUpper(link, request, host, sandbox);
+    parent.createUpper(link, request, host, container);
   }
 
   @Override
   protected void checkLink(
-      AttachmentRequest request, Link link, NetNsSession host, NetNsSession sandbox)
+      AttachmentRequest request, Link link, NetNsSession host, NetNsSession container)
       throws CniException, IOException {
     ConfigObject view = request.config().view();
     LinkModes.requireMode(link, MODES, mode(view));
-    ParentLink.requireParent(link, view, host, sandbox);
+    ParentLink.requireParent(link, view, host, container);
   }
 
   @Override

@@ -37,13 +37,13 @@ import java.util.Optional;
 final class PointToPointLink {
   private final AttachmentRequest request;
   private final NetNsSession host;
-  private final NetNsSession sandbox;
+  private final NetNsSession container;
   private final String name;
 
-  PointToPointLink(AttachmentRequest request, NetNsSession host, NetNsSession sandbox) {
+  PointToPointLink(AttachmentRequest request, NetNsSession host, NetNsSession container) {
     this.request = request;
     this.host = host;
-    this.sandbox = sandbox;
+    this.container = container;
     this.name = request.attachment().interfaceName();
   }
 
@@ -54,13 +54,13 @@ final class PointToPointLink {
    * @return a result with the host's end, the container's end, and the ipam result
    */
   Result create(int mtu, Rollback rollback) throws CniException, IOException {
-    String hostName = VethPair.create(request, host, sandbox, mtu, 0, Optional.empty());
+    String hostName = VethPair.create(request, host, container, mtu, 0, Optional.empty());
     Ipam.Detach delete =
         () -> host.rtnetlink().executeIgnoring(LinkRequests.delete(hostName), Errno.ENODEV);
     rollback.add(delete::detach);
-    var configurator = InterfaceConfigurator.start(sandbox, name, false);
+    var configurator = InterfaceConfigurator.start(container, name, false);
     Link hostEnd = host.rtnetlink().links(hostName).getFirst();
-    Link containerEnd = sandbox.rtnetlink().links(name).getFirst();
+    Link containerEnd = container.rtnetlink().links(name).getFirst();
     Result created =
         ContainerInterface.withAddresses(
             Result.EMPTY.withInterfaces(

@@ -53,11 +53,11 @@ public final class PtpPlugin implements NetworkPlugin {
     Optional<RuleBackend> masquerade = Masquerade.requestedBackend(request.config().view());
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
+        NetNsSession container = NetNsSession.openContainer(request, host)) {
       return rollback.guard(
           "attaching " + request.attachment().sandbox() + " by ptp",
           () -> {
-            var link = new PointToPointLink(request, host, sandbox);
+            var link = new PointToPointLink(request, host, container);
             Result result = link.create(mtu, rollback);
             if (masquerade.isPresent()) {
               var rules = masqueradeOf(request, host);
@@ -80,11 +80,11 @@ public final class PtpPlugin implements NetworkPlugin {
     Ipam.check(request);
     Optional<RuleBackend> masquerade = Masquerade.requestedBackend(request.config().view());
     try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
-      Link link = ContainerInterface.check(request, sandbox, VETH);
+        NetNsSession container = NetNsSession.openContainer(request, host)) {
+      Link link = ContainerInterface.check(request, container, VETH);
       Result result = request.requirePrevResult();
       List<Result.IpConfig> ips = result.ipsOf(AttachmentCheck.requireIndex(request, result));
-      new PointToPointLink(request, host, sandbox).check(link, result, ips);
+      new PointToPointLink(request, host, container).check(link, result, ips);
       if (masquerade.isPresent()) {
         masqueradeOf(request, host)
             .check(masquerade.get(), ips.stream().map(Result.IpConfig::address).toList());

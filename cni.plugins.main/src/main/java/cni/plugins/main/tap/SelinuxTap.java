@@ -29,7 +29,7 @@ final class SelinuxTap {
    * @throws CniException code 7 if SELinux is not enabled, code 999 if iproute2 is not installed
    * @throws IOException if {@code ip} fails; the message has its standard error
    */
-  static void create(TapSpec tap, String context, NetNsSession sandbox)
+  static void create(TapSpec tap, String context, NetNsSession container)
       throws CniException, IOException {
     if (Files.notExists(SELINUX)) {
       throw new CniException(
@@ -50,6 +50,6 @@ final class SelinuxTap {
     }
     tap.owner().ifPresent(id -> words.addAll(List.of("user", Integer.toUnsignedString(id))));
     tap.group().ifPresent(id -> words.addAll(List.of("group", Integer.toUnsignedString(id))));
-    new HostCommand(words, Optional.of(context)).runIn(sandbox);
+    new HostCommand(words, Optional.of(context)).runIn(container);
   }
 }

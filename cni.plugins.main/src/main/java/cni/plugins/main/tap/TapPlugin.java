@@ -75,12 +75,12 @@ public final class TapPlugin extends InterfacePlugin {
   }
 
   @Override
-  protected void create(AttachmentRequest request, NetNsSession host, NetNsSession sandbox)
+  protected void create(AttachmentRequest request, NetNsSession host, NetNsSession container)
       throws CniException, IOException {
     ConfigObject view = request.config().view();
     Optional<String> mac = RequestedMac.of(request);
     String name = request.attachment().interfaceName();
-    if (sandbox.rtnetlink().link(name).isPresent()) {
+    if (container.rtnetlink().link(name).isPresent()) {
       throw DuplicateInterfaceName.error(request.attachment(), new IOException("File exists"));
     }
     var tap =
@@ -88,21 +88,21 @@ public final class TapPlugin extends InterfacePlugin {
             name, view.bool("multiQueue"), idOrEmpty(view, "owner"), idOrEmpty(view, "group"));
     Optional<String> context = selinuxContext(view);
     if (context.isPresent()) {
-      SelinuxTap.create(tap, context.get(), sandbox);
+      SelinuxTap.create(tap, context.get(), container);
     } else {
-      create(tap, sandbox);
+      create(tap, container);
     }
     try {
-      configure(sandbox, sandbox.rtnetlink().links(name).getFirst(), view, mac);
+      configure(container, container.rtnetlink().links(name).getFirst(), view, mac);
     } catch (CniException | IOException | RuntimeException e) {
-      sandbox.rtnetlink().executeIgnoring(LinkRequests.delete(name), Errno.ENODEV);
+      container.rtnetlink().executeIgnoring(LinkRequests.delete(name), Errno.ENODEV);
       throw e;
     }
   }
 
-  private static void create(TapSpec tap, NetNsSession sandbox) throws CniException, IOException {
+  private static void create(TapSpec tap, NetNsSession container) throws CniException, IOException {
     try {
-      sandbox.<Boolean, KernelException>callInside(
+      container.<Boolean, KernelException>callInside(
           () -> {
             tap.create();
             return true;
@@ -121,7 +121,7 @@ public final class TapPlugin extends InterfacePlugin {
 
   /** Applies the optional settings. The bridge is in the container's namespace, too. */
   private static void configure(
-      NetNsSession sandbox, Link tap, ConfigObject view, Optional<String> mac)
+      NetNsSession container, Link tap, ConfigObject view, Optional<String> mac)
       throws CniException, IOException {
     var change = new LinkUpdate(tap.index());
     mac.ifPresent(address -> change.mac(Mac.parse(address)));
@@ -130,24 +130,24 @@ public final class TapPlugin extends InterfacePlugin {
     }
     Optional<String> bridge = bridge(view);
     if (bridge.isPresent()) {
-      Optional<Link> bridgeLink = sandbox.rtnetlink().link(bridge.get());
+      Optional<Link> bridgeLink = container.rtnetlink().link(bridge.get());
       if (bridgeLink.filter(it -> it.isKind("bridge")).isEmpty()) {
         throw view.invalid("bridge", "is not a bridge in the container's namespace");
       }
       change.master(bridgeLink.get().index());
     }
     if (!change.isEmpty()) {
-      sandbox.rtnetlink().execute(change.request());
+      container.rtnetlink().execute(change.request());
     }
   }
 
   @Override
   protected void checkLink(
-      AttachmentRequest request, Link link, NetNsSession host, NetNsSession sandbox)
+      AttachmentRequest request, Link link, NetNsSession host, NetNsSession container)
       throws CniException, IOException {
     Optional<String> bridge = bridge(request.config().view());
     if (bridge.isPresent()) {
-      Optional<Link> bridgeLink = sandbox.rtnetlink().link(bridge.get());
+      Optional<Link> bridgeLink = container.rtnetlink().link(bridge.get());
       if (bridgeLink.isEmpty() || link.master() != bridgeLink.get().index()) {
         throw AttachmentCheck.mismatch(
             "interface " + link.name() + " is not a port of bridge " + bridge.get());

@@ -37,19 +37,19 @@ public final class VlanPlugin extends InterfacePlugin {
   }
 
   @Override
-  protected void create(AttachmentRequest request, NetNsSession host, NetNsSession sandbox)
+  protected void create(AttachmentRequest request, NetNsSession host, NetNsSession container)
       throws CniException, IOException {
     ConfigObject view = request.config().view();
-    ParentLink parent = ParentLink.find(view, host, sandbox);
+    ParentLink parent = ParentLink.find(view, host, container);
     String name = request.attachment().interfaceName();
     LinkSpec link =
         LinkSpec.vlan(name, parent.link().index(), vlanId(view)).mtu(parent.requestedMtu(view));
-    parent.createUpper(link, request, host, sandbox);
+    parent.createUpper(link, request, host, container);
   }
 
   @Override
   protected void checkLink(
-      AttachmentRequest request, Link link, NetNsSession host, NetNsSession sandbox)
+      AttachmentRequest request, Link link, NetNsSession host, NetNsSession container)
       throws CniException, IOException {
     ConfigObject view = request.config().view();
     if (link.kindData() instanceof Link.Vlan(int id) && id != vlanId(view)) {
@@ -61,7 +61,7 @@ public final class VlanPlugin extends InterfacePlugin {
       throw AttachmentCheck.mismatch(
           "interface %s has MTU %d, expected %d".formatted(link.name(), link.mtu(), mtu));
     }
-    ParentLink.requireParent(link, view, host, sandbox);
+    ParentLink.requireParent(link, view, host, container);
   }
 
   @Override

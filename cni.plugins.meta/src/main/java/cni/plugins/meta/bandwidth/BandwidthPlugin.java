@@ -64,11 +64,11 @@ public final class BandwidthPlugin implements NetworkPlugin {
     }
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
+        NetNsSession container = NetNsSession.openContainer(request, host)) {
       return rollback.guard(
           "limiting the bandwidth of " + request.attachment().interfaceName(),
           () -> {
-            Link veth = requireHostVeth(request, previous, host, sandbox);
+            Link veth = requireHostVeth(request, previous, host, container);
             int index = veth.index();
             if (config.ingress().isPresent()) {
               shape(host, index, ingress(config), rollback);
@@ -118,12 +118,12 @@ public final class BandwidthPlugin implements NetworkPlugin {
 
   /** Returns the host's end of the container's veth, which the previous result must name. */
   private static Link requireHostVeth(
-      AttachmentRequest request, Result previous, NetNsSession host, NetNsSession sandbox)
+      AttachmentRequest request, Result previous, NetNsSession host, NetNsSession container)
       throws CniException, IOException {
-    Link container = AttachmentCheck.requireInterface(request, sandbox);
+    Link containerLink = AttachmentCheck.requireInterface(request, container);
     Optional<Link> peer =
-        container.isKind("veth")
-            ? host.rtnetlink().link(container.linkedIndex())
+        containerLink.isKind("veth")
+            ? host.rtnetlink().link(containerLink.linkedIndex())
             : Optional.empty();
     boolean named =
         peer.isPresent()
@@ -133,7 +133,7 @@ public final class BandwidthPlugin implements NetworkPlugin {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
           "prevResult has no host interface that is the veth peer of "
-              + container.name()
+              + containerLink.name()
               + ": bandwidth must follow a plugin that makes a veth, such as bridge or ptp");
     }
     return peer.get();
@@ -151,11 +151,11 @@ public final class BandwidthPlugin implements NetworkPlugin {
     BandwidthConfig config = BandwidthConfig.parse(request.config());
     Result previous = request.requirePrevResult();
     try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
+        NetNsSession container = NetNsSession.openContainer(request, host)) {
       if (config.isUnlimited()) {
         return;
       }
-      Link veth = requireHostVeth(request, previous, host, sandbox);
+      Link veth = requireHostVeth(request, previous, host, container);
       if (config.ingress().isPresent()) {
         ingress(config).check(host.rtnetlink(), veth);
       }
@@ -212,8 +212,8 @@ public final class BandwidthPlugin implements NetworkPlugin {
     }
     Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
     if (open.isPresent()) {
-      try (NetNsSession sandbox = open.get()) {
-        Optional<Link> veth = findHostVeth(request, host, sandbox);
+      try (NetNsSession container = open.get()) {
+        Optional<Link> veth = findHostVeth(request, host, container);
         if (veth.isPresent() && config.ingress().isPresent()) {
           removeQdisc(host, veth.get().index(), TrafficShaper.ROOT_HANDLE, TcConstants.ROOT);
         }
@@ -226,11 +226,11 @@ public final class BandwidthPlugin implements NetworkPlugin {
 
   /** Finds the host's end of the container's veth. */
   private static Optional<Link> findHostVeth(
-      AttachmentRequest request, NetNsSession host, NetNsSession sandbox) throws IOException {
-    Optional<Link> container = sandbox.rtnetlink().link(request.attachment().interfaceName());
-    return container.isPresent()
+      AttachmentRequest request, NetNsSession host, NetNsSession container) throws IOException {
+    Optional<Link> containerLink = container.rtnetlink().link(request.attachment().interfaceName());
+    return containerLink.isPresent()
         ? host.rtnetlink()
-            .hostPeers(List.of(new RouteSocket.VethPeer(sandbox.netns(), container.get())))
+            .hostPeers(List.of(new RouteSocket.VethPeer(container.netns(), containerLink.get())))
             .getFirst()
         : Optional.empty();
   }

@@ -143,9 +143,9 @@ public final class DebugPlugin implements NetworkPlugin {
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
       Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
       if (open.isPresent()) {
-        try (NetNsSession sandbox = open.get()) {
+        try (NetNsSession container = open.get()) {
           for (List<String> command : hooks) {
-            runHook(command, sandbox, request.context().deadline().remaining());
+            runHook(command, container, request.context().deadline().remaining());
           }
         }
       }
@@ -166,10 +166,10 @@ public final class DebugPlugin implements NetworkPlugin {
         .toList();
   }
 
-  private static void runHook(List<String> command, NetNsSession sandbox, Duration timeout)
+  private static void runHook(List<String> command, NetNsSession container, Duration timeout)
       throws CniException {
     try (ChildProcess process =
-        sandbox.<ChildProcess, KernelException>callInside(
+        container.<ChildProcess, KernelException>callInside(
             () ->
                 ChildProcess.start(
                     command, ChildEnvironment.inherited(), new byte[0], MAX_OUTPUT_BYTES))) {

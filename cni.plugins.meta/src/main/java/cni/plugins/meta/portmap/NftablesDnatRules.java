@@ -97,7 +97,7 @@ final class NftablesDnatRules {
       transaction.add(masquerading, Hook.SOURCE_NAT);
     }
     List<InstalledRule> leftovers =
-        new ArrayList<>(installed.stream().filter(this::isOwn).toList());
+        new ArrayList<>(installed.stream().filter(this::belongsToAttachment).toList());
     for (InstalledRule rule : containerRules(config, container)) {
       Optional<InstalledRule> same = leftovers.stream().filter(rule::isEquivalentTo).findFirst();
       same.ifPresentOrElse(leftovers::remove, () -> transaction.append(rule.chain(), rule.rule()));
@@ -130,7 +130,7 @@ final class NftablesDnatRules {
         .toList();
   }
 
-  private boolean isOwn(InstalledRule rule) {
+  private boolean belongsToAttachment(InstalledRule rule) {
     return rule.rule().userdata().owner().filter(owner::equals).isPresent();
   }
 

@@ -58,17 +58,17 @@ public final class SbrPlugin implements NetworkPlugin {
     List<Result.IpConfig> ips = addresses(request, previous);
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
+        NetNsSession container = NetNsSession.openContainer(request, host)) {
       return rollback.guard(
           "setting up source-based routing for " + request.attachment().interfaceName(),
           () -> {
-            RouteSocket routing = sandbox.rtnetlink();
+            RouteSocket routing = container.rtnetlink();
             if (config.table().isPresent()) {
               for (Result.IpConfig ip : ips) {
                 addRule(routing, ip.address(), config.table().getAsInt(), rollback);
               }
             } else {
-              Link link = AttachmentCheck.requireInterface(request, sandbox);
+              Link link = AttachmentCheck.requireInterface(request, container);
               moveRoutes(routing, link, ips, config, rollback);
             }
             return previous;
@@ -201,11 +201,11 @@ public final class SbrPlugin implements NetworkPlugin {
     SbrConfig config = SbrConfig.parse(request.config());
     List<Result.IpConfig> ips = addresses(request, request.requirePrevResult());
     try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
-      Link link = AttachmentCheck.requireInterface(request, sandbox);
+        NetNsSession container = NetNsSession.openContainer(request, host)) {
+      Link link = AttachmentCheck.requireInterface(request, container);
       for (Result.IpConfig ip : ips) {
         Optional<InetAddress> gateway = config.gateway(ip.address().isV4()).or(ip::gateway);
-        check(sandbox.rtnetlink(), link, ip.address(), gateway, config);
+        check(container.rtnetlink(), link, ip.address(), gateway, config);
       }
     } catch (IOException e) {
       throw NetNsSession.failure("checking routes", e);
@@ -251,8 +251,8 @@ public final class SbrPlugin implements NetworkPlugin {
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
       Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
       if (open.isPresent()) {
-        try (NetNsSession sandbox = open.get()) {
-          deleteRules(request, sandbox.rtnetlink());
+        try (NetNsSession container = open.get()) {
+          deleteRules(request, container.rtnetlink());
         }
       }
     } catch (IOException e) {

@@ -60,13 +60,13 @@ public final class TuningPlugin implements NetworkPlugin {
     Result previous = PreviousResult.require(request);
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
+        NetNsSession container = NetNsSession.openContainer(request, host)) {
       return rollback.guard(
           "tuning " + request.attachment().interfaceName(),
           () -> {
-            setSysctls(request, config, sandbox, rollback);
+            setSysctls(request, config, container, rollback);
             if (config.changesLink()) {
-              changeLink(request, config, sandbox, rollback);
+              changeLink(request, config, container, rollback);
             }
             return updateResult(request, config, previous);
           });
@@ -74,16 +74,16 @@ public final class TuningPlugin implements NetworkPlugin {
   }
 
   private static void setSysctls(
-      AttachmentRequest request, TuningConfig config, NetNsSession sandbox, Rollback rollback)
+      AttachmentRequest request, TuningConfig config, NetNsSession container, Rollback rollback)
       throws CniException, IOException {
     for (Map.Entry<String, String> entry : config.sysctl().entrySet()) {
       String key = sysctlKey(entry.getKey(), request);
-      sandbox.runSysctl(
+      container.runSysctl(
           sysctl -> {
             Optional<String> before = readIfPossible(sysctl, key);
             set(sysctl, key, entry.getValue());
             before.ifPresent(
-                value -> rollback.add(() -> sandbox.runSysctl(it -> it.set(key, value))));
+                value -> rollback.add(() -> container.runSysctl(it -> it.set(key, value))));
           });
     }
   }
@@ -131,9 +131,9 @@ public final class TuningPlugin implements NetworkPlugin {
   }
 
   private static void changeLink(
-      AttachmentRequest request, TuningConfig config, NetNsSession sandbox, Rollback rollback)
+      AttachmentRequest request, TuningConfig config, NetNsSession container, Rollback rollback)
       throws CniException, IOException {
-    Link link = AttachmentCheck.requireInterface(request, sandbox);
+    Link link = AttachmentCheck.requireInterface(request, container);
     ObjectNode before = currentSettings(link, config);
     SavedLinkSettings saved = savedSettings(request.config());
     saved.save(request.config().network(), request.attachment().id(), before);
@@ -141,9 +141,9 @@ public final class TuningPlugin implements NetworkPlugin {
     rollback.add(
         () -> {
           LinkUpdate restoring = restoringUpdate(link, new ConfigObject(before, ""));
-          sandbox.rtnetlink().execute(restoring.request());
+          container.rtnetlink().execute(restoring.request());
         });
-    sandbox.rtnetlink().execute(configuredUpdate(link, config).request());
+    container.rtnetlink().execute(configuredUpdate(link, config).request());
   }
 
   /** Returns the current values of the settings that will be changed, for the saved file. */
@@ -229,10 +229,10 @@ public final class TuningPlugin implements NetworkPlugin {
     TuningConfig config = TuningConfig.parse(request.config(), request.attachment().args());
     PreviousResult.require(request);
     try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
-      Link link = AttachmentCheck.requireInterface(request, sandbox);
+        NetNsSession container = NetNsSession.openContainer(request, host)) {
+      Link link = AttachmentCheck.requireInterface(request, container);
       for (Map.Entry<String, String> entry : config.sysctl().entrySet()) {
-        requireSysctl(sandbox, sysctlKey(entry.getKey(), request), entry.getValue());
+        requireSysctl(container, sysctlKey(entry.getKey(), request), entry.getValue());
       }
       require(link, "hardware address", config.mac().orElse(link.mac()), link.mac());
       require(link, "MTU", config.mtu() == 0 ? link.mtu() : config.mtu(), link.mtu());
@@ -246,9 +246,9 @@ public final class TuningPlugin implements NetworkPlugin {
     }
   }
 
-  private static void requireSysctl(NetNsSession sandbox, String key, String expected)
+  private static void requireSysctl(NetNsSession container, String key, String expected)
       throws CniException, IOException {
-    String actual = sandbox.<String, IOException>callInside(() -> Sysctl.KERNEL.get(key));
+    String actual = container.<String, IOException>callInside(() -> Sysctl.KERNEL.get(key));
     // The kernel separates multiple numbers by tabs, configurations usually by spaces.
     if (!words(actual).equals(words(expected))) {
       throw AttachmentCheck.mismatch(
@@ -283,8 +283,8 @@ public final class TuningPlugin implements NetworkPlugin {
       if (settings.isPresent()) {
         Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
         if (open.isPresent()) {
-          try (NetNsSession sandbox = open.get()) {
-            restore(request, sandbox, settings.get());
+          try (NetNsSession container = open.get()) {
+            restore(request, container, settings.get());
           }
         }
       }
@@ -300,9 +300,9 @@ public final class TuningPlugin implements NetworkPlugin {
   }
 
   /** Restores the settings one by one: a failure must not affect the others. */
-  private static void restore(AttachmentRequest request, NetNsSession sandbox, ConfigObject saved)
+  private static void restore(AttachmentRequest request, NetNsSession container, ConfigObject saved)
       throws IOException {
-    Optional<Link> link = sandbox.rtnetlink().link(request.attachment().interfaceName());
+    Optional<Link> link = container.rtnetlink().link(request.attachment().interfaceName());
     for (String property : link.isPresent() ? saved.keys() : List.<String>of()) {
       ObjectNode single = Json.object();
       single.set(property, saved.json().get(property));
@@ -310,7 +310,7 @@ public final class TuningPlugin implements NetworkPlugin {
         LinkUpdate update =
             restoringUpdate(link.orElseThrow(), new ConfigObject(single, "saved settings"));
         if (!update.isEmpty()) {
-          sandbox.rtnetlink().execute(update.request());
+          container.rtnetlink().execute(update.request());
         }
       } catch (CniException | IOException e) {
         warn(request, e);

@@ -81,14 +81,14 @@ public final class VrfPlugin implements NetworkPlugin {
     Result previous = PreviousResult.require(request);
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
+        NetNsSession container = NetNsSession.openContainer(request, host)) {
       return rollback.guard(
           "joining VRF " + config.name(),
           () -> {
-            Link vrf = ensureVrf(sandbox.rtnetlink(), config, rollback);
+            Link vrf = ensureVrf(container.rtnetlink(), config, rollback);
             enslave(
-                sandbox.rtnetlink(),
-                AttachmentCheck.requireInterface(request, sandbox),
+                container.rtnetlink(),
+                AttachmentCheck.requireInterface(request, container),
                 vrf,
                 rollback);
             return previous;
@@ -195,13 +195,13 @@ public final class VrfPlugin implements NetworkPlugin {
     Config config = Config.parse(request.config());
     request.requirePrevResult();
     try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession sandbox = NetNsSession.openContainer(request, host)) {
-      Optional<Link> vrf = sandbox.rtnetlink().link(config.name());
+        NetNsSession container = NetNsSession.openContainer(request, host)) {
+      Optional<Link> vrf = container.rtnetlink().link(config.name());
       if (vrf.isEmpty()) {
         throw AttachmentCheck.mismatch("VRF " + config.name() + " is missing from the container");
       }
       AttachmentCheck.requireKind(vrf.get(), KIND, "the container");
-      Link link = AttachmentCheck.requireInterface(request, sandbox);
+      Link link = AttachmentCheck.requireInterface(request, container);
       if (link.master() != vrf.get().index()) {
         throw AttachmentCheck.mismatch(
             "interface " + link.name() + " does not belong to VRF " + config.name());
@@ -221,8 +221,8 @@ public final class VrfPlugin implements NetworkPlugin {
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
       Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
       if (open.isPresent()) {
-        try (NetNsSession sandbox = open.get()) {
-          leaveVrf(sandbox.rtnetlink(), request.attachment().interfaceName(), name.get());
+        try (NetNsSession container = open.get()) {
+          leaveVrf(container.rtnetlink(), request.attachment().interfaceName(), name.get());
         }
       }
     } catch (IOException e) {

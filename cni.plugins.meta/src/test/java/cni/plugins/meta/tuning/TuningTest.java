@@ -87,7 +87,7 @@ class TuningTest {
     } catch (IOException e) {
       throw new java.io.UncheckedIOException(e);
     }
-    return host.builder().preferExecutables("tuning").build();
+    return host.builder().forceExecutables("tuning").build();
   }
 
   private Network reference() throws CniException {

@@ -20,17 +20,17 @@ import java.util.Set;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * The standard input of a call: the plugin's configuration with the keys that the runtime adds to
- * it.
+ * The configuration of a call that this process serves, read from its standard input: the plugin's
+ * configuration with the keys that the runtime adds to it.
  */
-final class StdinConfig {
+final class ServedConfig {
   /** A configuration has a few kilobytes; this bounds the memory that a caller can make us use. */
   static final int MAX_INPUT_BYTES = 8 * 1024 * 1024;
 
   private final ObjectNode json;
   private final ConfigObject view;
 
-  private StdinConfig(ObjectNode json) {
+  private ServedConfig(ObjectNode json) {
     this.json = json;
     this.view = new ConfigObject(json, "");
   }
@@ -41,14 +41,14 @@ final class StdinConfig {
    * @throws CniException code 5 if it cannot be read or is too long, code 6 if it is not a JSON
    *     object, code 7 if the name is missing or malformed
    */
-  static StdinConfig read(InputStream in) throws CniException {
+  static ServedConfig read(InputStream in) throws CniException {
     byte[] bytes = readBytes(in);
     if (bytes.length == 0) {
       throw new CniException(
           ErrorCode.DECODING_FAILURE,
           "standard input is empty; it must be the plugin's configuration");
     }
-    var config = new StdinConfig(Json.parse(bytes, "the configuration on standard input"));
+    var config = new ServedConfig(Json.parse(bytes, "the configuration on standard input"));
     Names.requireNetworkName(
         config
             .view
