@@ -63,7 +63,7 @@ public class TestBed implements AutoCloseable {
    * @throws IOException if they cannot be created
    */
   public TestBed(String label) throws IOException {
-    prefix = "cni-%s-%06x-".formatted(label, ThreadLocalRandom.current().nextInt(1 << 24));
+    prefix = "cni-%s-%08x-".formatted(label, ThreadLocalRandom.current().nextInt());
     directory = Files.createTempDirectory(prefix);
     host = create("host");
     try (RouteSocket routes = RouteSocket.open(host)) {
