@@ -4,6 +4,7 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.SpecVersion;
+import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,9 +25,7 @@ final class ErrorReporter {
             ? e
             : new CniException(
                 failure instanceof IOException ? ErrorCode.IO_FAILURE : ErrorCode.INTERNAL,
-                failure instanceof IOException && failure.getMessage() != null
-                    ? failure.getMessage()
-                    : failure.toString(),
+                failure instanceof IOException e ? IoErrors.describe(e) : failure.toString(),
                 failure);
     System.err.println("cni: " + error.getMessage() + " (code " + error.code() + ")");
     if (!error.details().isEmpty()) {

@@ -89,7 +89,7 @@ class MainTest {
         "dhcp; Missing word \"daemon\"",
         "list n; Unmatched argument at index 1: 'n'",
         "list --timeout; Missing required parameter for option '--timeout' (TIME)",
-        "list --order nowhere; nowhere is none of [built-in, directory, executable]",
+        "list --order nowhere; nowhere is none of built-in, directory, executable",
         "add n a --bogus; Unknown option: '--bogus'",
         "frobnicate; Unmatched argument at index 0: 'frobnicate'"
       })

@@ -14,6 +14,7 @@ import cni.api.Verb;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.netns.NetNs;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -46,7 +47,10 @@ record CallEnvironment(Verb verb, Map<String, String> variables, Optional<Path> 
     }
     throw new CniException(
         ErrorCode.INVALID_PARAMETER,
-        "unknown CNI_COMMAND: " + Json.quote(command) + " is none of " + List.of(Verb.values()));
+        "unknown CNI_COMMAND: %s is none of %s"
+            .formatted(
+                Json.quote(command),
+                Arrays.stream(Verb.values()).map(Verb::name).collect(Collectors.joining(", "))));
   }
 
   /** Returns the value of a variable; the empty string if it is not set. */

@@ -172,7 +172,7 @@ final class IsolatedPlugin implements ResidentPlugin {
       int index = ip.interfaceIndex().orElse(0);
       if (index < 0 || (ip.interfaceIndex().isPresent() && index >= interfaces)) {
         throw invalidResult(
-            "address %s has interface index %d, but the number of interfaces is %d"
+            "address %s refers to interface %d, but the result lists %d interfaces"
                 .formatted(ip.address(), index, interfaces));
       }
     }

@@ -1,7 +1,9 @@
 package cni.runtime;
 
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Collectors;
 
 /** The kinds of places that plugins come from; see {@link Cni.Builder#searchOrder}. */
 public enum PluginSource {
@@ -34,6 +36,10 @@ public enum PluginSource {
         return source;
       }
     }
-    throw new IllegalArgumentException(text + " is none of " + List.of(values()));
+    throw new IllegalArgumentException(
+        "%s is none of %s"
+            .formatted(
+                text,
+                Arrays.stream(values()).map(Object::toString).collect(Collectors.joining(", "))));
   }
 }

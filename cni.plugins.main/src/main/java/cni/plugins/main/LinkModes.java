@@ -24,7 +24,7 @@ public final class LinkModes {
     String name = view.nonEmpty("mode").orElse(defaultMode);
     Integer mode = modes.get(name);
     if (mode == null) {
-      throw view.invalid("mode", "is none of " + new TreeSet<>(modes.keySet()));
+      throw view.invalid("mode", "is none of " + String.join(", ", new TreeSet<>(modes.keySet())));
     }
     return mode;
   }
