@@ -145,7 +145,7 @@ class IpvlanVlanDummyTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "ipvlan;\"master\": \"up0\", \"mode\": \"l4\",;[l2, l3, l3s]",
+        "ipvlan;\"master\": \"up0\", \"mode\": \"l4\",;l2, l3, l3s",
         "ipvlan;\"master\": \"up9\",;up9",
         "ipvlan;;no default route",
         "vlan;\"vlanId\": 7,;master",

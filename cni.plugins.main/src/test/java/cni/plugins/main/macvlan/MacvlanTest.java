@@ -164,7 +164,7 @@ class MacvlanTest {
     CniException e = assertThrows(CniException.class, () -> host.openCni().network("n").status());
     assertEquals(ErrorCode.NOT_AVAILABLE.value(), e.code());
     network("\"master\": \"up0\", \"mode\": \"bridg\",");
-    assertTrue(refusal(host.openCni()).contains("[bridge, passthru, private, vepa]"));
+    assertTrue(refusal(host.openCni()).contains("is none of bridge, passthru, private, vepa"));
     network("\"master\": \"up0\", \"mtu\": 9000,");
     assertTrue(refusal(host.openCni()).contains("mtu 9000 must be between 0 and 1500"));
     network("\"master\": \"up0\", \"mac\": \"c2:11:22:33:44\",");
