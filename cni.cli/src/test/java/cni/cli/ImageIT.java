@@ -21,9 +21,11 @@ import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Isolated;
 
 /** The command as shipped: the image, which runs on the module path and without a JDK. */
 @KernelTest
+@Isolated("it lists the namespaces of the machine")
 class ImageIT {
   private TestHost host;
   private NetNs a;
