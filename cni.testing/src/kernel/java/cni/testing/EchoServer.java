@@ -2,6 +2,7 @@ package cni.testing;
 
 import cni.netlink.ffm.netns.NetNs;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.net.DatagramPacket;
 import java.net.DatagramSocket;
 import java.net.InetAddress;
@@ -16,12 +17,16 @@ import java.nio.charset.StandardCharsets;
 public final class EchoServer implements AutoCloseable {
   private final ServerSocket tcp;
   private final DatagramSocket udp;
+  private final Thread tcpServer;
+  private final Thread udpServer;
 
   private EchoServer(ServerSocket tcp, DatagramSocket udp) {
     this.tcp = tcp;
     this.udp = udp;
-    Thread.ofVirtual().start(this::serveTcp);
-    Thread.ofPlatform().daemon().start(this::serveUdp);
+    tcpServer = Thread.ofVirtual().unstarted(this::serveTcp);
+    udpServer = Thread.ofPlatform().daemon().unstarted(this::serveUdp);
+    tcpServer.start();
+    udpServer.start();
   }
 
   /**
@@ -63,9 +68,22 @@ public final class EchoServer implements AutoCloseable {
     return address.getHostAddress().getBytes(StandardCharsets.UTF_8);
   }
 
+  /**
+   * Stops the server: the kernel refuses whoever connects after this has returned.
+   *
+   * @throws IOException if a socket cannot be closed, or the thread is interrupted
+   */
   @Override
   public void close() throws IOException {
     tcp.close();
     udp.close();
+    // A socket stays open until the thread that waits on it has noticed.
+    try {
+      tcpServer.join();
+      udpServer.join();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException("interrupted while the server stops");
+    }
   }
 }
