@@ -3,7 +3,11 @@ package cni.api.internal;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SeekableByteChannel;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.OpenOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -11,26 +15,28 @@ import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * Writes of state files that other processes read: a file appears complete, by a rename of a
- * temporary file, or not at all. New files have mode 0600, new directories 0700.
+ * temporary file, or not at all. New files have mode 0600 whatever the umask, which can only take
+ * permissions away. A symbolic link in place of a file is never followed: whoever may write to the
+ * directory could name any file of the system by it.
  */
 public final class AtomicFiles {
-  private static final Set<StandardOpenOption> OVERWRITE =
-      Set.of(
-          StandardOpenOption.WRITE,
-          StandardOpenOption.CREATE,
-          StandardOpenOption.TRUNCATE_EXISTING);
+  private static final Set<OpenOption> NEW =
+      Set.of(StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW);
 
-  private static final Set<StandardOpenOption> IN_PLACE =
-      Set.of(StandardOpenOption.WRITE, StandardOpenOption.CREATE);
+  private static final Set<OpenOption> EXISTING =
+      Set.of(StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
 
   private static final FileAttribute<Set<PosixFilePermission>> OWNER_ONLY_FILE =
       PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
 
-  private static final FileAttribute<Set<PosixFilePermission>> OWNER_ONLY_DIRECTORY =
-      PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"));
+  private static final LazyLogger LOG = new LazyLogger("cni.api");
+
+  /** Existing directories whose owner and mode were examined. */
+  private static final Set<Path> EXAMINED = ConcurrentHashMap.newKeySet();
 
   private AtomicFiles() {}
 
@@ -52,13 +58,23 @@ public final class AtomicFiles {
   }
 
   /**
-   * Creates or overwrites a file that other processes do not read before it is renamed or linked.
+   * Creates a file that other processes do not read before it is renamed or linked. What a dead
+   * process left in its place is deleted.
    *
    * @throws IOException if it fails
    */
   public static void writeUnpublished(Path file, byte[] content) throws IOException {
-    try (SeekableByteChannel channel = Files.newByteChannel(file, OVERWRITE, OWNER_ONLY_FILE)) {
+    try (SeekableByteChannel channel = createNew(file)) {
       writeAll(channel, content);
+    }
+  }
+
+  private static SeekableByteChannel createNew(Path file) throws IOException {
+    try {
+      return Files.newByteChannel(file, NEW, OWNER_ONLY_FILE);
+    } catch (FileAlreadyExistsException e) {
+      Files.delete(file);
+      return Files.newByteChannel(file, NEW, OWNER_ONLY_FILE);
     }
   }
 
@@ -70,7 +86,7 @@ public final class AtomicFiles {
    *     size if possible
    */
   public static void extend(Path file, byte[] content) throws IOException {
-    try (SeekableByteChannel channel = Files.newByteChannel(file, StandardOpenOption.WRITE)) {
+    try (SeekableByteChannel channel = openExisting(file)) {
       long sizeBefore = channel.size();
       try {
         replaceContent(channel, content);
@@ -91,9 +107,20 @@ public final class AtomicFiles {
    * @throws IOException if it fails
    */
   public static void writeInPlace(Path file, byte[] content) throws IOException {
-    try (SeekableByteChannel channel = Files.newByteChannel(file, IN_PLACE, OWNER_ONLY_FILE)) {
+    try {
+      RegularFiles.requireRegular(file);
+    } catch (NoSuchFileException e) {
+      writeUnpublished(file, content);
+      return;
+    }
+    try (SeekableByteChannel channel = openExisting(file)) {
       replaceContent(channel, content);
     }
+  }
+
+  /** Opens a file to overwrite it, without following a symbolic link. */
+  static SeekableByteChannel openExisting(Path file) throws IOException {
+    return Files.newByteChannel(file, EXISTING);
   }
 
   /** Writes content from the start of a newly opened file and truncates the rest. */
@@ -121,13 +148,54 @@ public final class AtomicFiles {
   }
 
   /**
-   * Creates a directory and its parents unless they exist.
+   * Creates a directory of mode 0700 and its parents unless they exist.
    *
    * @throws IOException if it fails
+   * @see #createDirectories(Path, String)
    */
   public static void createDirectories(Path directory) throws IOException {
-    if (!Files.isDirectory(directory)) {
-      Files.createDirectories(directory, OWNER_ONLY_DIRECTORY);
+    createDirectories(directory, "rwx------");
+  }
+
+  /**
+   * Creates a directory and its parents unless they exist. Warns, once per directory, if users
+   * other than root and the user of this process may write to an existing one.
+   *
+   * @param permissions the permissions of new directories, whatever the umask, such as "rwxr-xr-x"
+   * @throws IOException if it fails
+   */
+  public static void createDirectories(Path directory, String permissions) throws IOException {
+    if (Files.isDirectory(directory)) {
+      warnIfUntrusted(directory);
+      return;
+    }
+    Path parent = directory.getParent();
+    if (parent != null && !Files.isDirectory(parent)) {
+      createDirectories(parent, permissions);
+    }
+    Set<PosixFilePermission> mode = PosixFilePermissions.fromString(permissions);
+    try {
+      Files.createDirectory(directory, PosixFilePermissions.asFileAttribute(mode));
+    } catch (FileAlreadyExistsException e) {
+      if (!Files.isDirectory(directory)) {
+        throw e;
+      }
+      return; // created by another process meanwhile
+    }
+    Files.setPosixFilePermissions(directory, mode);
+  }
+
+  private static void warnIfUntrusted(Path directory) throws IOException {
+    if (EXAMINED.add(directory)) {
+      FileOwnership.objection(directory)
+          .ifPresent(
+              objection ->
+                  LOG.get()
+                      .log(
+                          System.Logger.Level.WARNING,
+                          "{0}: others can forge the state of CNI plugins there; make it root''s,"
+                              + " with mode 0700 or 0755",
+                          objection));
     }
   }
 }

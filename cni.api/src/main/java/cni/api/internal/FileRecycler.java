@@ -6,7 +6,6 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.concurrent.ThreadLocalRandom;
@@ -77,7 +76,7 @@ public final class FileRecycler implements AutoCloseable {
   }
 
   private static void fill(Path pooled, byte[] content) throws IOException {
-    try (SeekableByteChannel channel = Files.newByteChannel(pooled, StandardOpenOption.WRITE)) {
+    try (SeekableByteChannel channel = AtomicFiles.openExisting(pooled)) {
       AtomicFiles.replaceContent(channel, content);
     }
   }
@@ -126,7 +125,7 @@ public final class FileRecycler implements AutoCloseable {
    * @return false if it is too large or cannot be written
    */
   private static boolean zero(Path pooled) {
-    try (SeekableByteChannel channel = Files.newByteChannel(pooled, StandardOpenOption.WRITE)) {
+    try (SeekableByteChannel channel = AtomicFiles.openExisting(pooled)) {
       long size = channel.size();
       if (size > MAX_SIZE) {
         return false;
