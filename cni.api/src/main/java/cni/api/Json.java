@@ -10,7 +10,6 @@ import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.ObjectReadContext;
 import tools.jackson.core.ObjectWriteContext;
-import tools.jackson.core.PrettyPrinter;
 import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.StreamWriteConstraints;
 import tools.jackson.core.TokenStreamLocation;
@@ -34,19 +33,6 @@ public final class Json {
           .streamWriteConstraints(
               StreamWriteConstraints.builder().maxNestingDepth(MAX_WRITTEN_DEPTH).build())
           .build();
-
-  private static final ObjectWriteContext PRETTY =
-      new ObjectWriteContext.Base() {
-        @Override
-        public PrettyPrinter getPrettyPrinter() {
-          return new JsonPrinter();
-        }
-
-        @Override
-        public boolean hasPrettyPrinter() {
-          return true;
-        }
-      };
 
   private Json() {}
 
@@ -115,7 +101,11 @@ public final class Json {
 
   /** Returns the tree as one line of UTF-8. */
   public static byte[] bytes(JsonNode node) {
-    return write(node, ObjectWriteContext.empty()).toByteArray();
+    var bytes = new ByteArrayOutputStream(1024);
+    try (JsonGenerator out = FACTORY.createGenerator(ObjectWriteContext.empty(), bytes)) {
+      JsonTreeCodec.write(out, node);
+    }
+    return bytes.toByteArray();
   }
 
   /**
@@ -123,23 +113,14 @@ public final class Json {
    * spaces per level, one element per line.
    */
   public static String pretty(JsonNode node) {
-    return write(node, PRETTY).toString(StandardCharsets.UTF_8);
+    return JsonPrinter.print(node);
   }
 
   /** Prints the tree as {@link #pretty} does, in UTF-8 whatever the locale, and a line break. */
   public static void print(JsonNode node, PrintStream out) {
-    ByteArrayOutputStream bytes = write(node, PRETTY);
-    bytes.write('\n');
-    out.write(bytes.toByteArray(), 0, bytes.size());
+    byte[] text = (pretty(node) + "\n").getBytes(StandardCharsets.UTF_8);
+    out.write(text, 0, text.length);
     out.flush();
-  }
-
-  private static ByteArrayOutputStream write(JsonNode node, ObjectWriteContext context) {
-    var bytes = new ByteArrayOutputStream(1024);
-    try (JsonGenerator out = FACTORY.createGenerator(context, bytes)) {
-      JsonTreeCodec.write(out, node);
-    }
-    return bytes;
   }
 
   /**

@@ -94,7 +94,7 @@ final class JsonTreeCodec {
     if (node instanceof ObjectNode object) {
       out.writeStartObject();
       for (Map.Entry<String, JsonNode> property : object.properties()) {
-        out.writeName(wellFormed(property.getKey()));
+        out.writeName(property.getKey());
         write(out, property.getValue());
       }
       out.writeEndObject();
@@ -113,7 +113,7 @@ final class JsonTreeCodec {
 
   private static void writeScalar(JsonGenerator out, JsonNode node) {
     switch (node.getNodeType()) {
-      case STRING -> out.writeString(wellFormed(node.stringValue()));
+      case STRING -> out.writeString(node.stringValue());
       case BOOLEAN -> out.writeBoolean(node.booleanValue());
       case NULL -> out.writeNull();
       case NUMBER -> writeNumber(out, node);
@@ -129,22 +129,5 @@ final class JsonTreeCodec {
       case FLOAT, DOUBLE -> out.writeNumber(node.doubleValue());
       default -> out.writeNumber(node.decimalValue());
     }
-  }
-
-  /**
-   * Returns the text with U+FFFD for every surrogate that is not part of a pair, as by Go's
-   * encoding/json. They come from escapes such as {@code \\ud800}, and have no UTF-8 form: Jackson
-   * throws.
-   */
-  private static String wellFormed(String text) {
-    for (int i = 0; i < text.length(); i++) {
-      if (Character.isSurrogate(text.charAt(i))) {
-        return text.codePoints()
-            .map(c -> c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE ? 0xfffd : c)
-            .collect(StringBuilder::new, StringBuilder::appendCodePoint, StringBuilder::append)
-            .toString();
-      }
-    }
-    return text;
   }
 }

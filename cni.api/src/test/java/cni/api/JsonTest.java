@@ -57,12 +57,12 @@ class JsonTest {
   }
 
   @Test
-  void incompleteSurrogatesBecomeReplacementCharactersAsInGo() throws CniException {
+  void incompleteSurrogatesAreEscaped() throws CniException {
     ObjectNode json = Json.parse("{\"a\\ud800\":\"\\udc00x\\ud83d\\ude00\"}", "it");
     assertEquals(
-        "{\"a\ufffd\":\"\ufffdx\ud83d\ude00\"}",
+        "{\"a\\uD800\":\"\\uDC00x\ud83d\ude00\"}",
         new String(Json.bytes(json), StandardCharsets.UTF_8));
-    assertEquals("\"\ufffd\"", Json.quote("\ud800"));
+    assertEquals("\"\\uD800\"", Json.quote("\ud800"));
   }
 
   @ParameterizedTest
