@@ -4,7 +4,6 @@ import cni.api.Attachment;
 import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
-import cni.api.CniArgs;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.Deadline;
@@ -18,6 +17,7 @@ import cni.api.Result;
 import cni.api.ResultJson;
 import cni.api.SpecVersion;
 import cni.api.Verb;
+import cni.api.internal.Excerpt;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
@@ -41,9 +41,6 @@ public final class ExecutablePlugin implements NetworkPlugin {
    */
   private static final Map<String, String> PLACEHOLDER_VARIABLES =
       Map.of("CNI_CONTAINERID", "dummy", "CNI_NETNS", "dummy", "CNI_IFNAME", "dummy");
-
-  /** The maximum length, in characters, of output that is quoted in an error. */
-  private static final int MAX_EXCERPT_LENGTH = 400;
 
   private final String type;
   private final Path executable;
@@ -182,7 +179,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
             "CNI_CONTAINERID", attachment.containerId(),
             "CNI_NETNS", attachment.sandbox(),
             "CNI_IFNAME", attachment.interfaceName(),
-            "CNI_ARGS", CniArgs.format(attachment.args()));
+            "CNI_ARGS", attachment.args().text());
     return call(verb, request, input, variables);
   }
 
@@ -256,7 +253,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
               + " "
               + exit.exitDescription()
               + " and printed no error"
-              + (stderrText.isEmpty() ? "" : "; on standard error: " + shorten(stderrText)),
+              + (stderrText.isEmpty() ? "" : "; on standard error: " + Excerpt.of(stderrText)),
           stderrText,
           null);
     }
@@ -297,12 +294,6 @@ public final class ExecutablePlugin implements NetworkPlugin {
   }
 
   private static String excerpt(String output) {
-    return Json.quote(shorten(output.strip()));
-  }
-
-  private static String shorten(String text) {
-    return text.length() <= MAX_EXCERPT_LENGTH
-        ? text
-        : text.substring(0, MAX_EXCERPT_LENGTH) + "...";
+    return Json.quote(output.strip());
   }
 }

@@ -63,7 +63,8 @@ final class AddOperation {
     }
   }
 
-  AddOperation(Cni cni, NetworkConfig config, Attachment attachment, CallContext context) {
+  AddOperation(Cni cni, NetworkConfig config, Attachment attachment, CallContext context)
+      throws CniException {
     this.cni = cni;
     this.config = config;
     this.attachment = attachment;
@@ -142,7 +143,7 @@ final class AddOperation {
       // existed before. Executables need not do so, and get a DEL even if their ADD fails.
       undo &= !resolved.isInProcess() || IsolatedCall.isContractViolation(e);
       throw call.failure(e);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | LinkageError | StackOverflowError e) {
       throw call.unexpected(e);
     } finally {
       if (undo) {

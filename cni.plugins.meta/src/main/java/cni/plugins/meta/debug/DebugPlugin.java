@@ -4,7 +4,6 @@ import static java.nio.file.StandardOpenOption.APPEND;
 import static java.nio.file.StandardOpenOption.CREATE;
 
 import cni.api.AttachmentRequest;
-import cni.api.CniArgs;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.ErrorCode;
@@ -93,7 +92,7 @@ public final class DebugPlugin implements NetworkPlugin {
         request.attachment().containerId(),
         request.attachment().sandbox(),
         request.attachment().interfaceName(),
-        CniArgs.format(request.attachment().args()),
+        request.attachment().args().text(),
         input);
   }
 
