@@ -14,13 +14,17 @@ import java.util.Optional;
  * @param deadline the time by which the call must have ended
  * @param delegates finds the plugins that this plugin delegates to
  * @param trace the trace that the call belongs to
+ * @param lockFile a file on which each executable that is run for the call holds a shared flock(2)
+ *     as long as it runs, if the file exists; a process that takes over the attachment after this
+ *     one has died waits for the lock. Absent if nothing waits.
  */
 public record CallContext(
     Optional<Path> hostNamespace,
     boolean allowsHostNamespace,
     Deadline deadline,
     Delegates delegates,
-    TraceContext trace) {
+    TraceContext trace,
+    Optional<Path> lockFile) {
   /** How long undoing a failed operation may take beyond the operation's deadline. */
   private static final Duration CLEANUP_GRACE = Duration.ofSeconds(10);
 
@@ -30,6 +34,16 @@ public record CallContext(
   /** Creates a context without a trace, for a container outside the host's namespace. */
   public CallContext(Optional<Path> hostNamespace, Deadline deadline, Delegates delegates) {
     this(hostNamespace, false, deadline, delegates, TraceContext.NONE);
+  }
+
+  /** Creates a context without a lock file. */
+  public CallContext(
+      Optional<Path> hostNamespace,
+      boolean allowsHostNamespace,
+      Deadline deadline,
+      Delegates delegates,
+      TraceContext trace) {
+    this(hostNamespace, allowsHostNamespace, deadline, delegates, trace, Optional.empty());
   }
 
   /**
@@ -45,6 +59,12 @@ public record CallContext(
 
   /** Returns a copy with another deadline. */
   public CallContext withDeadline(Deadline other) {
-    return new CallContext(hostNamespace, allowsHostNamespace, other, delegates, trace);
+    return new CallContext(hostNamespace, allowsHostNamespace, other, delegates, trace, lockFile);
+  }
+
+  /** Returns a copy with a lock file. */
+  public CallContext withLockFile(Path file) {
+    return new CallContext(
+        hostNamespace, allowsHostNamespace, deadline, delegates, trace, Optional.of(file));
   }
 }

@@ -88,7 +88,8 @@ public final class ExecutablePlugin implements NetworkPlugin {
     environment.put("CNI_PATH", path.toString());
     PluginProcess.ExitResult exit;
     try {
-      exit = run(environment, input, Optional.empty(), Deadline.after(VERSION_TIMEOUT));
+      Deadline deadline = Deadline.after(VERSION_TIMEOUT);
+      exit = run(environment, input, Optional.empty(), Optional.empty(), deadline);
     } catch (CniException e) {
       if (e.getMessage().contains("unknown CNI_COMMAND")) {
         return Set.of(SpecVersion.V0_1_0);
@@ -197,17 +198,19 @@ public final class ExecutablePlugin implements NetworkPlugin {
     if (context.allowsHostNamespace()) {
       environment.put("CNI_NETNS_OVERRIDE", "1");
     }
-    return run(environment, input, context.hostNamespace(), context.deadline());
+    return run(environment, input, context.hostNamespace(), context.lockFile(), context.deadline());
   }
 
   private PluginProcess.ExitResult run(
       Map<String, String> environment,
       ObjectNode input,
       Optional<Path> namespace,
+      Optional<Path> lockFile,
       Deadline deadline)
       throws CniException {
     PluginProcess.ExitResult exit =
-        PluginProcess.run(executable, environment, Json.bytes(input), namespace, deadline);
+        PluginProcess.run(
+            executable, environment, Json.bytes(input), namespace, lockFile, deadline);
     if (!exit.stderr().isEmpty()) {
       stderr.handle(type, exit.stderr());
     }

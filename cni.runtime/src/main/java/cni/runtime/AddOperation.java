@@ -78,8 +78,8 @@ final class AddOperation {
     this.cni = cni;
     this.config = config;
     this.attachment = attachment;
-    this.context = context;
     this.entry = ResultCacheEntry.of(config, attachment);
+    this.context = cni.journal().lockFile(entry).map(context::withLockFile).orElse(context);
   }
 
   /**
@@ -95,6 +95,9 @@ final class AddOperation {
     SpecVersion version = new VersionNegotiation(config, cni.plugins()).negotiate(chain);
     boolean journaled = cni.journal().has(config.name(), attachment.id());
     PriorState prior = PriorState.of(attached, journaled);
+    if (journaled) {
+      cni.journal().awaitExecutables(config.name(), attachment.id(), context.deadline());
+    }
     if (prior == PriorState.ABSENT) {
       cni.journal().add(entry); // GC finds the attachment if this process dies
     }
