@@ -12,7 +12,6 @@ import cni.netlink.ffm.netns.NetNs;
 import cni.runtime.Cni;
 import cni.runtime.Network;
 import cni.testing.KernelTest;
-import cni.testing.NetNsSnapshot;
 import cni.testing.TestHost;
 import java.io.IOException;
 import java.time.Duration;
@@ -21,10 +20,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
-import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
-import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -54,9 +51,6 @@ class InterruptCampaignTest {
         DEL) rm -f @DIRECTORY@/mark ;;
       esac
       """;
-
-  /** Deleted files that are kept for reuse. */
-  private static final Pattern RECYCLED = Pattern.compile("/(spare|\\.unnamed)\\.\\p{XDigit}+\\.");
 
   private final List<String> faults = new ArrayList<>();
   private final Random random = new Random(Long.getLong("cni.test.campaign.seed", 19));
@@ -101,21 +95,8 @@ class InterruptCampaignTest {
     host.close();
   }
 
-  /** Returns what an attachment changes: links, addresses, routes, chains and files. */
   private Set<String> state() throws IOException {
-    var lines = new TreeSet<String>();
-    for (String line : NetNsSnapshot.of(host.netns()).lines()) {
-      if (!line.startsWith("link br0 ")) { // its MTU and state follow its ports
-        lines.add(line);
-      }
-    }
-    lines.addAll(NetNsSnapshot.of(container).lines());
-    for (String line : NetNsSnapshot.of(host.directory()).lines()) {
-      if (!RECYCLED.matcher(line).find() && !line.contains("last_reserved_ip")) {
-        lines.add(line);
-      }
-    }
-    return lines;
+    return HostState.of(host, container);
   }
 
   @Test
@@ -154,16 +135,11 @@ class InterruptCampaignTest {
   }
 
   private boolean isEqual(String when, Set<String> expected) throws IOException {
-    Set<String> state = state();
-    if (state.equals(expected)) {
-      return true;
+    String difference = HostState.difference(expected, state());
+    if (!difference.isEmpty()) {
+      faults.add(when + ": " + difference);
     }
-    var added = new TreeSet<>(state);
-    added.removeAll(expected);
-    var missing = new TreeSet<>(expected);
-    missing.removeAll(state);
-    faults.add(when + ": left " + added + ", missing " + missing);
-    return false;
+    return difference.isEmpty();
   }
 
   private boolean addByDeadline(String round) throws Exception {

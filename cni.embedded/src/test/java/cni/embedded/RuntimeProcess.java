@@ -14,6 +14,9 @@ import java.util.List;
 final class RuntimeProcess {
   private RuntimeProcess() {}
 
+  private static final String PORT_MAPPINGS =
+      "[{ \"hostPort\": 8080, \"containerPort\": 80, \"protocol\": \"tcp\" }]";
+
   /** A file that does not exist; the process looks for it before each operation. */
   static final String MARKER = "/cni-test-operation-begins";
 
@@ -50,7 +53,10 @@ final class RuntimeProcess {
    */
   public static void main(String[] args) throws Exception {
     Path container = Path.of(args[4]);
-    var attachment = Attachment.of(String.valueOf(container.getFileName()), container, "eth0");
+    Attachment attachment;
+    try (NetNs netns = NetNs.open(container)) {
+      attachment = TestHost.attachment(netns, "portMappings", PORT_MAPPINGS);
+    }
     try (Cni cni =
         Cni.builder()
             .networks(Path.of(args[0]))
