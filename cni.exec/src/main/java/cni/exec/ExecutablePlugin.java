@@ -31,6 +31,19 @@ import tools.jackson.databind.node.ObjectNode;
 /**
  * A plugin that runs an executable by the execution protocol (SPEC section 2), in the host
  * namespace of the request.
+ *
+ * <p>The executable gets the whole environment of this process, as from the Go library: plugins
+ * find the programs that they run by PATH, and credentials, proxies and their own settings in
+ * variables that no list could name. The variables of the protocol (CNI_COMMAND, CNI_CONTAINERID,
+ * CNI_NETNS, CNI_IFNAME, CNI_ARGS, CNI_PATH, CNI_NETNS_OVERRIDE) are those of the call and never
+ * inherited, nor are those of a trace (TRACEPARENT, TRACESTATE, BAGGAGE) if the call has one. A
+ * process that runs with more privileges than its caller has to remove what it does not trust from
+ * its environment before.
+ *
+ * <p>The executable is killed with its process group at the deadline, at an interrupt and when this
+ * process dies. Besides the standard streams it inherits descriptor 3, a pipe by which the kernel
+ * does the last, and in an ADD descriptor 4, the lock that says to other processes that it still
+ * runs ({@link CallContext#lockFile}).
  */
 public final class ExecutablePlugin implements NetworkPlugin {
   private static final Duration VERSION_TIMEOUT = Duration.ofSeconds(10);
