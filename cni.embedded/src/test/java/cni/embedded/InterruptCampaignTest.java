@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import cni.api.Attachment;
 import cni.api.CniException;
 import cni.api.ErrorCode;
-import cni.api.internal.CniRunnable;
 import cni.netlink.ffm.netns.NetNs;
 import cni.runtime.Cni;
 import cni.runtime.Network;
@@ -153,8 +152,14 @@ class InterruptCampaignTest {
     }
   }
 
+  /** An operation on the network. */
+  @FunctionalInterface
+  private interface Operation {
+    void run() throws CniException;
+  }
+
   /** Runs an operation, which is interrupted, and returns whether it succeeded nevertheless. */
-  private boolean interrupt(String round, CniRunnable operation) throws Exception {
+  private boolean interrupt(String round, Operation operation) throws Exception {
     long first = random.nextLong(MAX_DELAY_NANOS);
     long second = random.nextBoolean() ? random.nextLong(MAX_DELAY_NANOS / 4) : 0;
     var interrupter = new Interrupter(Thread.currentThread(), first, second);

@@ -42,7 +42,7 @@ class OrphanedExecutableTest {
       case $CNI_COMMAND in
         VERSION) echo '{ "cniVersion": "1.1.0", "supportedVersions": [ "1.1.0" ] }' ;;
         ADD) attach 1
-          %s
+          @REST@
           ;;
         DEL)
           ip link delete slow1 2> /dev/null
@@ -72,7 +72,8 @@ class OrphanedExecutableTest {
   /** Kills a runtime while the executable pauses in its ADD. */
   private void killRuntimeDuringAdd(String rest, boolean forcibly) throws Exception {
     host.script(
-        "slow", SLOW_ADD.formatted(rest).replace("@DIRECTORY@", host.directory().toString()));
+        "slow",
+        SLOW_ADD.replace("@REST@", rest).replace("@DIRECTORY@", host.directory().toString()));
     host.network("n", "1.1.0", "{ \"type\": \"slow\" }");
     Process runtime =
         new ProcessBuilder(RuntimeProcess.command(host, container, "ADD")).inheritIO().start();

@@ -71,8 +71,7 @@ final class AddJournal {
    * time or if it has left the process group that the kernel kills ({@link CallContext#lockFile}).
    *
    * @return whether the attachment has an entry
-   * @throws CniException code 11 if the deadline passes or the thread is interrupted, code 5 if the
-   *     entry cannot be opened
+   * @throws CniException code 11 if the deadline passes or the thread is interrupted
    */
   boolean awaitExecutables(String network, AttachmentId id, Deadline deadline) throws CniException {
     Optional<Path> file = directory.file(network, id);
@@ -86,7 +85,10 @@ final class AddJournal {
     } catch (InterruptedException e) {
       throw CniException.interrupted("waiting for the executables of an ADD that was interrupted");
     } catch (KernelException e) {
-      throw e.is(Errno.EAGAIN) ? stillRunning(file.get()) : unusable(file.get(), e);
+      if (e.is(Errno.EAGAIN)) {
+        throw stillRunning(file.get());
+      }
+      return true; // it cannot be opened, as no executable could; DEL reports whether it can go
     }
   }
 
@@ -95,10 +97,6 @@ final class AddJournal {
         ErrorCode.TRY_AGAIN_LATER,
         "a plugin's process of an earlier ADD, whose runtime has died, still ran at the deadline;"
             + " end the processes that \"fuser %s\" lists".formatted(file));
-  }
-
-  private static CniException unusable(Path file, KernelException e) {
-    return new CniException(ErrorCode.IO_FAILURE, file + " cannot be locked: " + e.getMessage(), e);
   }
 
   /** Returns whether there is a readable entry of the attachment. */

@@ -127,7 +127,7 @@ public final class ChildProcess implements AutoCloseable {
 
   /**
    * Starts a command that shares the standard streams and the terminal of this process, in the
-   * namespaces of the calling thread.
+   * namespaces of the calling thread. If this process dies, the kernel kills the command alone.
    *
    * @throws KernelException if it cannot be started: ENOENT if there is no such executable
    */

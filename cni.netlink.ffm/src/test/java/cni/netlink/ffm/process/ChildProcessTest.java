@@ -98,14 +98,15 @@ class ChildProcessTest {
   void childAndItsChildrenEndWithTheParent(boolean forcibly, @TempDir Path directory)
       throws Exception {
     Path pids = directory.resolve("pids");
-    Process parent = ParentProcess.start("sleep 97 & echo $! $$ > " + pids + "; sleep 97");
-    while (!Files.exists(pids) || Files.readString(pids).isBlank()) {
+    Process parent =
+        ParentProcess.start("sleep 97 & printf '%s\\n' $! $$ > " + pids + "; sleep 97");
+    while (!Files.exists(pids) || Files.readAllLines(pids).size() < 2) {
       assertTrue(parent.isAlive());
       Thread.sleep(10);
     }
     Process killed = forcibly ? parent.destroyForcibly() : destroy(parent);
     assertTrue(killed.waitFor(30, TimeUnit.SECONDS));
-    for (String pid : Files.readString(pids).strip().split(" ")) {
+    for (String pid : Files.readAllLines(pids)) {
       awaitEnd(Long.parseLong(pid));
     }
   }
