@@ -103,15 +103,15 @@ public final class FirewallPlugin implements NetworkPlugin {
     if (config.ingress() == FirewallConfig.IngressPolicy.OPEN) {
       return Optional.empty();
     }
-    if (previous.interfaces().isEmpty()) {
+    Optional<Result.Interface> first = PreviousResult.firstInterface(previous);
+    if (first.isEmpty()) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
           "prevResult has no interfaces: ingressPolicy \""
               + config.ingress().configValue()
               + "\" needs a bridge; put firewall after the bridge plugin");
     }
-    String bridge = previous.interfaces().getFirst().name();
-    return Optional.of(new IngressPolicyRules(bridge, config.ingress()));
+    return Optional.of(new IngressPolicyRules(first.get().name(), config.ingress()));
   }
 
   private static void addRules(
@@ -184,7 +184,7 @@ public final class FirewallPlugin implements NetworkPlugin {
   private static ForwardAcceptRules rules(AttachmentRequest request, FirewallConfig config)
       throws CniException {
     List<InetAddress> addresses =
-        request.prevResult().orElse(Result.EMPTY).ips().stream()
+        PreviousResult.ips(request.prevResult().orElse(Result.EMPTY)).stream()
             .map(ip -> ip.address().address())
             .distinct()
             .toList();
@@ -194,7 +194,7 @@ public final class FirewallPlugin implements NetworkPlugin {
 
   /** Returns the container's addresses as the sources of a firewalld zone: {@code 10.1.0.2/32}. */
   private static List<String> sources(Result previous) {
-    return previous.ips().stream()
+    return PreviousResult.ips(previous).stream()
         .map(ip -> ip.address().address())
         .map(address -> Cidr.ofHost(address).toString())
         .toList();
