@@ -11,7 +11,6 @@ import cni.api.NetworkRequest;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.SpecVersion;
-import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.nftables.InstalledRule;
 import cni.netlink.ffm.nftables.RulesetReconciler;
@@ -21,6 +20,7 @@ import cni.plugins.meta.PreviousResult;
 import cni.plugins.meta.firewall.FirewallConfig.Backend;
 import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.NetNsSession;
+import cni.plugins.support.RuleBackend;
 import cni.plugins.support.RuleOwner;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -126,8 +126,7 @@ public final class FirewallPlugin implements NetworkPlugin {
       addRules(host, rules, isolation, config.backend(), viaFirewalld);
     } catch (NetlinkException e) {
       // A kernel without the matches of iptables has no rules of iptables to complement either.
-      boolean lacksIptables = e.is(Errno.ENOENT) || e.is(Errno.EOPNOTSUPP);
-      if (config.backend() != Backend.AUTO || !lacksIptables) {
+      if (config.backend() != Backend.AUTO || !RuleBackend.isUnsupported(e)) {
         throw e;
       }
       addRules(host, rules, isolation, Backend.NFTABLES, viaFirewalld);
