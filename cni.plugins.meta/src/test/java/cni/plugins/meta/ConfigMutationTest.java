@@ -113,7 +113,7 @@ class ConfigMutationTest {
     String what = plugin.type() + ", seed " + seed + ": " + json;
     CniException e = assertThrows(CniException.class, () -> plugin.add(request(json)), what);
     assertTrue(
-        EXPECTED_CODES.contains(e.code()) || e.code() >= FIRST_PLUGIN_CODE && e.code() != 999,
+        EXPECTED_CODES.contains(e.code()) || (e.code() >= FIRST_PLUGIN_CODE && e.code() != 999),
         () -> what + ": code " + e.code() + ": " + e.getMessage());
   }
 

@@ -135,7 +135,8 @@ class UserNamespaceTest {
     }
 
     private static void write(String backend) throws Exception {
-      String chain =
+      Files.writeString(
+          RUN.resolve("net.d/n.conflist"),
           """
           { "cniVersion": "1.1.0", "name": "n", "plugins": [
             { "type": "bridge", "bridge": "br0", "isGateway": true, "ipMasq": true,
@@ -147,8 +148,8 @@ class UserNamespaceTest {
             { "type": "tuning", "dataDir": "/run/tuning", "mac": "02:00:00:00:00:09",
               "sysctl": { "net.ipv4.conf.IFNAME.arp_filter": "1" } },
             { "type": "sbr" } ] }
-          """;
-      Files.writeString(RUN.resolve("net.d/n.conflist"), chain.formatted(backend));
+          """
+              .formatted(backend));
     }
 
     private static JsonNode mappings() throws Exception {
