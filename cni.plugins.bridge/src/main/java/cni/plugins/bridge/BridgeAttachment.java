@@ -15,6 +15,7 @@ import cni.plugins.support.InterfaceConfigurator;
 import cni.plugins.support.Ipam;
 import cni.plugins.support.Masquerade;
 import cni.plugins.support.NetNsSession;
+import cni.plugins.support.PreviousResult;
 import cni.plugins.support.RuleBackend;
 import cni.plugins.support.VethPair;
 import java.io.IOException;
@@ -66,7 +67,7 @@ final class BridgeAttachment {
 
   private Result doAttach() throws CniException, IOException {
     Link bridgeLink = bridge.ensure();
-    Result previous = request.prevResult().orElse(Result.EMPTY);
+    Result previous = PreviousResult.withoutLoopback(request).orElse(Result.EMPTY);
     Optional<Result.Interface> adoptable =
         BridgePlugin.adoptableInterface(previous, config.bridge());
     return adoptable.isPresent()

@@ -16,6 +16,7 @@ import cni.netlink.ffm.route.LinkRequests;
 import cni.plugins.support.InterfaceConfigurator;
 import cni.plugins.support.Ipam;
 import cni.plugins.support.NetNsSession;
+import cni.plugins.support.PreviousResult;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
@@ -89,9 +90,12 @@ public abstract class InterfacePlugin implements NetworkPlugin {
     return Ipam.add(request, rollback, detach);
   }
 
-  /** Returns the result that the interface is appended to, by default the previous result. */
+  /**
+   * Returns the result that the interface is appended to, by default the previous result without
+   * loopback.
+   */
   protected Result baseResult(AttachmentRequest request) {
-    return request.prevResult().orElse(Result.EMPTY);
+    return PreviousResult.withoutLoopback(request).orElse(Result.EMPTY);
   }
 
   @Override

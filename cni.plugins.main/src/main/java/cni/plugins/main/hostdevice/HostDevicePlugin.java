@@ -17,6 +17,7 @@ import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.InterfaceConfigurator;
 import cni.plugins.support.Ipam;
 import cni.plugins.support.NetNsSession;
+import cni.plugins.support.PreviousResult;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -47,7 +48,8 @@ public final class HostDevicePlugin implements NetworkPlugin {
             var moved = new MovedDevice(host, hostNetns, container);
             DeviceSelector.SysfsDevice sysfsDevice = lookUp(device, host);
             Result created = moveIn(request, device, sysfsDevice, moved, rollback);
-            Result result = request.prevResult().orElse(Result.EMPTY).merge(created);
+            Result previous = PreviousResult.withoutLoopback(request).orElse(Result.EMPTY);
+            Result result = previous.merge(created);
             return result.withDns(request.config().dns());
           });
     } catch (KernelException e) {

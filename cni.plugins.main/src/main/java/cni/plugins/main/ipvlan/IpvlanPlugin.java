@@ -16,6 +16,7 @@ import cni.plugins.main.LinkModes;
 import cni.plugins.main.ParentLink;
 import cni.plugins.support.Ipam;
 import cni.plugins.support.NetNsSession;
+import cni.plugins.support.PreviousResult;
 import java.io.IOException;
 import java.util.List;
 import java.util.Map;
@@ -60,10 +61,11 @@ public final class IpvlanPlugin extends InterfacePlugin {
 
   private static Optional<String> parentName(AttachmentRequest request) throws CniException {
     Optional<String> named = ParentLink.configuredName(request.config().view());
-    if (named.isPresent() || request.prevResult().isEmpty()) {
+    Optional<Result> previous = PreviousResult.withoutLoopback(request);
+    if (named.isPresent() || previous.isEmpty()) {
       return named;
     }
-    List<Result.Interface> interfaces = request.prevResult().get().interfaces();
+    List<Result.Interface> interfaces = previous.get().interfaces();
     if (interfaces.size() != 1 || interfaces.getFirst().name().isEmpty()) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
@@ -83,7 +85,9 @@ public final class IpvlanPlugin extends InterfacePlugin {
   protected Optional<Result> assignAddresses(
       AttachmentRequest request, Rollback rollback, Ipam.Detach detach) throws CniException {
     Optional<Result> own = super.assignAddresses(request, rollback, detach);
-    return own.isPresent() ? own : request.prevResult().filter(it -> !it.ips().isEmpty());
+    return own.isPresent()
+        ? own
+        : PreviousResult.withoutLoopback(request).filter(it -> !it.ips().isEmpty());
   }
 
   @Override

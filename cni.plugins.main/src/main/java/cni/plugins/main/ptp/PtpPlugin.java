@@ -14,6 +14,7 @@ import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.Ipam;
 import cni.plugins.support.Masquerade;
 import cni.plugins.support.NetNsSession;
+import cni.plugins.support.PreviousResult;
 import cni.plugins.support.RuleBackend;
 import cni.plugins.support.VethPair;
 import java.io.IOException;
@@ -64,7 +65,8 @@ public final class PtpPlugin implements NetworkPlugin {
               rules.add(masquerade.get(), result.ips().stream().map(it -> it.address()).toList());
               rollback.add(rules::delete);
             }
-            Result merged = request.prevResult().orElse(Result.EMPTY).merge(result);
+            Result previous = PreviousResult.withoutLoopback(request).orElse(Result.EMPTY);
+            Result merged = previous.merge(result);
             return merged.withDns(request.config().dns());
           });
     }
