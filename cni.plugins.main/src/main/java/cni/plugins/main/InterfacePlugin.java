@@ -15,8 +15,8 @@ import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.plugins.support.InterfaceConfigurator;
 import cni.plugins.support.Ipam;
+import cni.plugins.support.LoopbackFilter;
 import cni.plugins.support.NetNsSession;
-import cni.plugins.support.PreviousResult;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
@@ -95,7 +95,7 @@ public abstract class InterfacePlugin implements NetworkPlugin {
    * loopback.
    */
   protected Result baseResult(AttachmentRequest request) {
-    return PreviousResult.withoutLoopback(request).orElse(Result.EMPTY);
+    return LoopbackFilter.previousResult(request).orElse(Result.EMPTY);
   }
 
   @Override

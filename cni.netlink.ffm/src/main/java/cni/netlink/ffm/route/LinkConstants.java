@@ -29,6 +29,7 @@ public final class LinkConstants {
 
   // attributes in IFLA_INET_CONF (linux/ip.h), and indexes in IFLA_INET6_CONF (linux/ipv6.h)
   static final int IPV4_DEVCONF_ARP_NOTIFY = 22;
+  static final int IPV4_DEVCONF_ROUTE_LOCALNET = 26;
   static final int DEVCONF_ACCEPT_RA = 3;
 
   // attributes of a family's parameters, linux/netconf.h

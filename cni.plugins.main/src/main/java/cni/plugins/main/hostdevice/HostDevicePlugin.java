@@ -16,8 +16,8 @@ import cni.plugins.main.ContainerInterface;
 import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.InterfaceConfigurator;
 import cni.plugins.support.Ipam;
+import cni.plugins.support.LoopbackFilter;
 import cni.plugins.support.NetNsSession;
-import cni.plugins.support.PreviousResult;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -48,7 +48,7 @@ public final class HostDevicePlugin implements NetworkPlugin {
             var moved = new MovedDevice(host, hostNetns, container);
             DeviceSelector.SysfsDevice sysfsDevice = lookUp(device, host);
             Result created = moveIn(request, device, sysfsDevice, moved, rollback);
-            Result previous = PreviousResult.withoutLoopback(request).orElse(Result.EMPTY);
+            Result previous = LoopbackFilter.previousResult(request).orElse(Result.EMPTY);
             Result result = previous.merge(created);
             return result.withDns(request.config().dns());
           });

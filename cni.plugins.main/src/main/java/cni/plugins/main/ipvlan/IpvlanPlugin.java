@@ -15,8 +15,8 @@ import cni.plugins.main.InterfacePlugin;
 import cni.plugins.main.LinkModes;
 import cni.plugins.main.ParentLink;
 import cni.plugins.support.Ipam;
+import cni.plugins.support.LoopbackFilter;
 import cni.plugins.support.NetNsSession;
-import cni.plugins.support.PreviousResult;
 import java.io.IOException;
 import java.util.List;
 import java.util.Map;
@@ -61,7 +61,7 @@ public final class IpvlanPlugin extends InterfacePlugin {
 
   private static Optional<String> parentName(AttachmentRequest request) throws CniException {
     Optional<String> named = ParentLink.configuredName(request.config().view());
-    Optional<Result> previous = PreviousResult.withoutLoopback(request);
+    Optional<Result> previous = LoopbackFilter.previousResult(request);
     if (named.isPresent() || previous.isEmpty()) {
       return named;
     }
@@ -87,7 +87,7 @@ public final class IpvlanPlugin extends InterfacePlugin {
     Optional<Result> own = super.assignAddresses(request, rollback, detach);
     return own.isPresent()
         ? own
-        : PreviousResult.withoutLoopback(request).filter(it -> !it.ips().isEmpty());
+        : LoopbackFilter.previousResult(request).filter(it -> !it.ips().isEmpty());
   }
 
   @Override

@@ -12,9 +12,9 @@ import cni.netlink.ffm.route.Link;
 import cni.plugins.main.ContainerInterface;
 import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.Ipam;
+import cni.plugins.support.LoopbackFilter;
 import cni.plugins.support.Masquerade;
 import cni.plugins.support.NetNsSession;
-import cni.plugins.support.PreviousResult;
 import cni.plugins.support.RuleBackend;
 import cni.plugins.support.VethPair;
 import java.io.IOException;
@@ -65,7 +65,7 @@ public final class PtpPlugin implements NetworkPlugin {
               rules.add(masquerade.get(), result.ips().stream().map(it -> it.address()).toList());
               rollback.add(rules::delete);
             }
-            Result previous = PreviousResult.withoutLoopback(request).orElse(Result.EMPTY);
+            Result previous = LoopbackFilter.previousResult(request).orElse(Result.EMPTY);
             Result merged = previous.merge(result);
             return merged.withDns(request.config().dns());
           });

@@ -7,11 +7,11 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 
-/** The result of the earlier plugins of a chain, as a plugin that creates interfaces uses it. */
-public final class PreviousResult {
+/** Removes the loopback plugin's contribution from the previous result of a chained plugin. */
+public final class LoopbackFilter {
   private static final String LO = "lo";
 
-  private PreviousResult() {}
+  private LoopbackFilter() {}
 
   /**
    * Returns the previous result without the loopback interface and the loopback addresses. Some
@@ -21,14 +21,11 @@ public final class PreviousResult {
    *
    * @return empty if the request has no previous result, or one that describes loopback only
    */
-  public static Optional<Result> withoutLoopback(AttachmentRequest request) {
-    return request
-        .prevResult()
-        .map(PreviousResult::withoutLoopback)
-        .filter(it -> !it.equals(Result.EMPTY));
+  public static Optional<Result> previousResult(AttachmentRequest request) {
+    return request.prevResult().map(LoopbackFilter::filter).filter(it -> !it.equals(Result.EMPTY));
   }
 
-  private static Result withoutLoopback(Result previous) {
+  private static Result filter(Result previous) {
     List<Result.Interface> interfaces = new ArrayList<>();
     List<OptionalInt> newIndices = new ArrayList<>();
     for (Result.Interface it : previous.interfaces()) {
