@@ -22,6 +22,7 @@ public final class LinkConstants {
   public static final int IFLA_LINK_NETNSID = 37;
   public static final int IFLA_TARGET_NETNSID = 46;
   public static final int IFLA_ALT_IFNAME = 53;
+  public static final int IFLA_PERM_ADDRESS = 54;
 
   // attributes in IFLA_AF_SPEC, one for each family
   static final int IFLA_INET_CONF = 1;

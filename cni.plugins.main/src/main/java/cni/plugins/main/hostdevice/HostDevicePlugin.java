@@ -130,7 +130,8 @@ public final class HostDevicePlugin implements NetworkPlugin {
   /**
    * {@inheritDoc}
    *
-   * <p>Does not need the configuration to find the device: its alias holds its name on the host.
+   * <p>Needs the configuration only to find a device that the container has renamed: the alias of
+   * the device holds its name on the host.
    */
   @Override
   public void delete(AttachmentRequest request) throws CniException {
@@ -142,30 +143,24 @@ public final class HostDevicePlugin implements NetworkPlugin {
   }
 
   private static void moveOut(AttachmentRequest request) throws CniException, IOException {
-    String name = request.attachment().interfaceName();
+    var search = new DeviceSearch(request);
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
       Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
       if (open.isPresent()) {
         try (NetNsSession container = open.get();
             NetNs hostNetns = hostNetns(request.context())) {
-          if (new MovedDevice(host, hostNetns, container).moveOut(name)) {
+          if (new MovedDevice(host, hostNetns, container).moveOut(search)) {
             return;
           }
         }
       }
-      Optional<Result.Interface> previous = previousInterface(request);
-      if (previous.isPresent()) {
-        Optional<String> ownName = request.config().view().nonEmpty("device");
-        MovedDevice.restoreName(host, previous.get(), ownName);
+      boolean restored =
+          search.previous().isPresent()
+              && MovedDevice.restoreName(host, search.previous().get(), search.ownName());
+      if (!restored && open.isPresent()) {
+        search.requireOnHost(host);
       }
     }
-  }
-
-  /** Returns the interface of the previous result, whatever its sandbox. */
-  private static Optional<Result.Interface> previousInterface(AttachmentRequest request) {
-    return request.prevResult().orElse(Result.EMPTY).interfaces().stream()
-        .filter(it -> !it.isOnHost() && it.name().equals(request.attachment().interfaceName()))
-        .findFirst();
   }
 
   @Override
