@@ -67,15 +67,24 @@ final class Bridge {
     RouteSocket rtnetlink = host.rtnetlink();
     Optional<Link> found = rtnetlink.link(config.bridge());
     Link bridge = found.isPresent() ? found.get() : create(rtnetlink);
-    if (!bridge.isKind("bridge")) {
+    requireBridge(bridge);
+    adjust(rtnetlink, bridge);
+    return bridge;
+  }
+
+  /**
+   * Requires that the host's interface of the configured name is a bridge.
+   *
+   * @throws CniException code 7 if it is not
+   */
+  static void requireBridge(Link link) throws CniException {
+    if (!link.isKind("bridge")) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
           "bridge "
-              + config.bridge()
+              + link.name()
               + " is the name of an interface of the host that is not a bridge; choose another");
     }
-    adjust(rtnetlink, bridge);
-    return bridge;
   }
 
   private Link create(RouteSocket rtnetlink) throws IOException {

@@ -3,7 +3,6 @@ package cni.plugins.main.hostdevice;
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
 import cni.api.CniException;
-import cni.api.ErrorCode;
 import cni.api.GcRequest;
 import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
@@ -14,6 +13,7 @@ import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.Link;
 import cni.plugins.main.ContainerInterface;
 import cni.plugins.support.AttachmentCheck;
+import cni.plugins.support.HostReadiness;
 import cni.plugins.support.InterfaceConfigurator;
 import cni.plugins.support.Ipam;
 import cni.plugins.support.LoopbackFilter;
@@ -172,18 +172,21 @@ public final class HostDevicePlugin implements NetworkPlugin {
   public void status(NetworkRequest request) throws CniException {
     Ipam.status(request);
     if (!DeviceSelector.isConfigured(request.config().view())) {
+      HostReadiness.require(request, host -> {}); // that its namespace exists
       return; // the runtime chooses a device for each container (deviceID)
     }
     DeviceSelector device = DeviceSelector.parse(request.config());
-    // An interface may be in a container at the moment; a device missing from its bus is an error.
-    if (device.needsSysfs()) {
-      try (NetNsSession host = NetNsSession.openHost(request.context())) {
-        lookUp(device, host);
-      } catch (CniException e) {
-        throw new CniException(ErrorCode.NOT_AVAILABLE, String.valueOf(e.getMessage()), e);
-      } catch (KernelException e) {
-        throw NetNsSession.failure("looking for the device", e);
-      }
-    }
+    HostReadiness.require(
+        request,
+        host -> {
+          DeviceSelector.SysfsDevice sysfsDevice = lookUp(device, host);
+          boolean found =
+              device.needsSysfs() // on its bus, whoever has its interface
+                  || MovedDevice.find(host, device, sysfsDevice).isPresent()
+                  || DeviceInUse.isInContainer(device);
+          if (!found) {
+            throw MovedDevice.missing(device);
+          }
+        });
   }
 }

@@ -52,19 +52,28 @@ final class MovedDevice {
    */
   Link find(DeviceSelector device, DeviceSelector.SysfsDevice sysfsDevice)
       throws CniException, IOException {
-    Optional<Link> found =
-        device instanceof DeviceSelector.ByMac(String mac)
-            ? host.rtnetlink().links().stream().filter(it -> it.mac().equals(mac)).findFirst()
-            : sysfsDevice.interfaceName().isPresent()
-                ? host.rtnetlink().link(sysfsDevice.interfaceName().get())
-                : Optional.empty();
-    return found.orElseThrow(
-        () ->
-            new CniException(
-                ErrorCode.INVALID_CONFIG,
-                "the host has no interface for "
-                    + device.describe()
-                    + ": it may be in a container, or have no driver"));
+    return find(host, device, sysfsDevice).orElseThrow(() -> missing(device));
+  }
+
+  /** Finds a device's link on the host, if the host has it. */
+  static Optional<Link> find(
+      NetNsSession host, DeviceSelector device, DeviceSelector.SysfsDevice sysfsDevice)
+      throws IOException {
+    if (device instanceof DeviceSelector.ByMac(String mac)) {
+      return host.rtnetlink().links().stream().filter(it -> it.mac().equals(mac)).findFirst();
+    }
+    return sysfsDevice.interfaceName().isPresent()
+        ? host.rtnetlink().link(sysfsDevice.interfaceName().get())
+        : Optional.empty();
+  }
+
+  /** Creates the error for a device that the host does not have, code 7. */
+  static CniException missing(DeviceSelector device) {
+    return new CniException(
+        ErrorCode.INVALID_CONFIG,
+        "the host has no interface for "
+            + device.describe()
+            + ": it may be in a container, or have no driver");
   }
 
   /**

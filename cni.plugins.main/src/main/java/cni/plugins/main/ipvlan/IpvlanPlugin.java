@@ -4,7 +4,6 @@ import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.ErrorCode;
-import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.Result;
 import cni.api.Rollback;
@@ -101,9 +100,10 @@ public final class IpvlanPlugin extends InterfacePlugin {
 
   /** Checks a configured parent only: otherwise it may be an interface of an earlier plugin. */
   @Override
-  protected void requireReady(NetworkRequest request) throws CniException {
-    if (ParentLink.configuredName(request.config().view()).isPresent()) {
-      ParentLink.requirePresent(request);
+  protected void requireReady(ConfigObject view, NetNsSession host)
+      throws CniException, IOException {
+    if (ParentLink.configuredName(view).isPresent()) {
+      ParentLink.requirePresent(view, host);
     }
   }
 }

@@ -11,6 +11,7 @@ import cni.api.Rollback;
 import cni.netlink.ffm.route.Link;
 import cni.plugins.main.ContainerInterface;
 import cni.plugins.support.AttachmentCheck;
+import cni.plugins.support.HostReadiness;
 import cni.plugins.support.Ipam;
 import cni.plugins.support.LoopbackFilter;
 import cni.plugins.support.Masquerade;
@@ -145,10 +146,12 @@ public final class PtpPlugin implements NetworkPlugin {
     boolean rules = Masquerade.requestedBackend(request.config().view()).isPresent();
     requireIpam(request.config());
     Ipam.status(request);
-    if (rules) {
-      try (NetNsSession host = NetNsSession.openHost(request.context())) {
-        host.requireNftables();
-      }
-    }
+    HostReadiness.require(
+        request,
+        host -> {
+          if (rules) {
+            host.requireNftables();
+          }
+        });
   }
 }
