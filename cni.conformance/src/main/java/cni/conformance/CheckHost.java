@@ -76,8 +76,7 @@ final class CheckHost implements AutoCloseable {
   private static void disableDad(NetNs netns) throws IOException {
     netns.<Boolean, IOException>call(
         () -> {
-          Sysctl.KERNEL.ensure("net/ipv6/conf/default/accept_dad", "0");
-          return true;
+          return Sysctl.KERNEL.setIfPossible("net/ipv6/conf/default/accept_dad", "0").isEmpty();
         });
   }
 

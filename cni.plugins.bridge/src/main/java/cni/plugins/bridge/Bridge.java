@@ -14,6 +14,7 @@ import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkConstants;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.LinkSpec;
+import cni.netlink.ffm.route.Mac;
 import cni.netlink.ffm.route.RouteSocket;
 import cni.netlink.ffm.route.RtnetlinkConstants;
 import cni.plugins.support.Forwarding;
@@ -27,7 +28,6 @@ import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.ThreadLocalRandom;
 
 /**
  * The bridge on the host. It is created by the first ADD that needs it, shared by all attachments
@@ -67,39 +67,46 @@ final class Bridge {
     RouteSocket rtnetlink = host.rtnetlink();
     Optional<Link> found = rtnetlink.link(config.bridge());
     Link bridge = found.isPresent() ? found.get() : create(rtnetlink);
-    if (!bridge.isKind("bridge")) {
-      throw new CniException(
-          ErrorCode.INVALID_CONFIG,
-          "bridge "
-              + config.bridge()
-              + " is the name of an interface of the host that is not a bridge; choose another");
-    }
+    requireBridge(bridge);
     adjust(rtnetlink, bridge);
     return bridge;
   }
 
+  /**
+   * Requires that the host's interface of the configured name is a bridge.
+   *
+   * @throws CniException code 7 if it is not
+   */
+  static void requireBridge(Link link) throws CniException {
+    if (!link.isKind("bridge")) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "bridge "
+              + link.name()
+              + " is the name of an interface of the host that is not a bridge; choose another");
+    }
+  }
+
   private Link create(RouteSocket rtnetlink) throws IOException {
-    // With an explicit hardware address. Otherwise the bridge takes the lowest one of its ports,
-    // which changes when ports are added or removed (br_stp_recalculate_bridge_id).
-    LinkSpec link = LinkSpec.bridge(config.bridge()).mtu(config.mtu()).mac(randomMac());
+    // With an explicit hardware address, which is independent of the ports.
+    byte[] mac = BridgeMac.random();
+    LinkSpec link = LinkSpec.bridge(config.bridge()).mtu(config.mtu()).mac(mac);
     if (config.vlans().isFiltering()) {
       link.vlanFiltering();
     }
     rtnetlink.executeIgnoring(link.request(), Errno.EEXIST); // created by a concurrent ADD
-    return rtnetlink.links(config.bridge()).getFirst();
-  }
-
-  /** Returns a random unicast, locally administered address. */
-  private static byte[] randomMac() {
-    byte[] mac = new byte[6];
-    ThreadLocalRandom.current().nextBytes(mac);
-    mac[0] = (byte) ((mac[0] & 0xfc) | 0x02);
-    return mac;
+    Link bridge = rtnetlink.links(config.bridge()).getFirst();
+    if (bridge.mac().equals(Mac.format(mac))) { // not of a concurrent ADD
+      BridgeMac.noteFixed(host, bridge.index(), bridge.mac());
+    }
+    return bridge;
   }
 
   private void adjust(RouteSocket rtnetlink, Link bridge) throws IOException {
     Forwarding.disableAcceptRa(host, bridge);
     List<NetlinkRequest> requests = new ArrayList<>();
+    Optional<String> mac = BridgeMac.toFix(host, bridge);
+    mac.ifPresent(it -> requests.add(LinkRequests.setMac(bridge.index(), it)));
     if (!bridge.isUp()) {
       requests.add(LinkRequests.setUp(bridge.index()));
     }
@@ -110,6 +117,7 @@ final class Bridge {
       requests.add(LinkRequests.enableVlanFiltering(bridge.index()));
     }
     rtnetlink.execute(requests);
+    mac.ifPresent(it -> BridgeMac.noteFixed(host, bridge.index(), it));
   }
 
   /**
@@ -154,13 +162,8 @@ final class Bridge {
               .addRequest(),
           Errno.EEXIST);
     }
-    if (!additions.isEmpty()) {
-      // Setting the hardware address, even to its current value, makes it independent of the ports.
-      String mac = rtnetlink.links(link.name()).getFirst().mac();
-      additions.addIgnoring(LinkRequests.setMac(link.index(), mac), Errno.EEXIST);
-      deletions.execute(rtnetlink);
-      additions.execute(rtnetlink);
-    }
+    deletions.execute(rtnetlink);
+    additions.execute(rtnetlink);
   }
 
   /** A bridge has one IPv4 address, and several IPv6 addresses if their networks do not overlap. */

@@ -13,6 +13,7 @@ import cni.plugins.support.Backoff;
 import cni.plugins.support.Forwarding;
 import cni.plugins.support.InterfaceConfigurator;
 import cni.plugins.support.Ipam;
+import cni.plugins.support.LoopbackFilter;
 import cni.plugins.support.Masquerade;
 import cni.plugins.support.NetNsSession;
 import cni.plugins.support.RuleBackend;
@@ -66,7 +67,7 @@ final class BridgeAttachment {
 
   private Result doAttach() throws CniException, IOException {
     Link bridgeLink = bridge.ensure();
-    Result previous = request.prevResult().orElse(Result.EMPTY);
+    Result previous = LoopbackFilter.previousResult(request).orElse(Result.EMPTY);
     Optional<Result.Interface> adoptable =
         BridgePlugin.adoptableInterface(previous, config.bridge());
     return adoptable.isPresent()

@@ -11,6 +11,7 @@ import cni.api.Result;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
+import cni.plugins.support.HostReadiness;
 import cni.plugins.support.Ipam;
 import cni.plugins.support.LinkOwnership;
 import cni.plugins.support.Masquerade;
@@ -151,6 +152,17 @@ public final class BridgePlugin implements NetworkPlugin {
     BridgeConfig config = BridgeConfig.parse(request.config(), Map.of());
     config.requireConsistent(request.config().view());
     Ipam.status(request);
+    HostReadiness.require(
+        request,
+        host -> {
+          Optional<Link> link = host.rtnetlink().link(config.bridge());
+          if (link.isPresent()) { // otherwise ADD creates it
+            Bridge.requireBridge(link.get());
+          }
+          if (config.masqueradeBackend().isPresent() || config.spoofCheck()) {
+            host.requireNftables();
+          }
+        });
   }
 
   private static BridgeConfig config(AttachmentRequest request) throws CniException {

@@ -2,6 +2,7 @@ package cni.plugins.main;
 
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
+import cni.api.ConfigObject;
 import cni.api.ErrorCode;
 import cni.api.GcRequest;
 import cni.api.NetworkPlugin;
@@ -13,8 +14,10 @@ import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
+import cni.plugins.support.HostReadiness;
 import cni.plugins.support.InterfaceConfigurator;
 import cni.plugins.support.Ipam;
+import cni.plugins.support.LoopbackFilter;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.util.List;
@@ -67,11 +70,12 @@ public abstract class InterfacePlugin implements NetworkPlugin {
       throws CniException, IOException {}
 
   /**
-   * Checks that ADD could succeed, for STATUS.
+   * Checks that ADD would find on the host what it needs, for STATUS.
    *
-   * @throws CniException code 50 if not
+   * @throws CniException if not; STATUS reports it with code 50
    */
-  protected void requireReady(NetworkRequest request) throws CniException {}
+  protected void requireReady(ConfigObject view, NetNsSession host)
+      throws CniException, IOException {}
 
   /** Whether duplicate address detection can work on the interface. */
   protected boolean usesDad() {
@@ -89,9 +93,12 @@ public abstract class InterfacePlugin implements NetworkPlugin {
     return Ipam.add(request, rollback, detach);
   }
 
-  /** Returns the result that the interface is appended to, by default the previous result. */
+  /**
+   * Returns the result that the interface is appended to, by default the previous result without
+   * loopback.
+   */
   protected Result baseResult(AttachmentRequest request) {
-    return request.prevResult().orElse(Result.EMPTY);
+    return LoopbackFilter.previousResult(request).orElse(Result.EMPTY);
   }
 
   @Override
@@ -182,6 +189,6 @@ public abstract class InterfacePlugin implements NetworkPlugin {
   public final void status(NetworkRequest request) throws CniException {
     validate(request.config());
     Ipam.status(request);
-    requireReady(request);
+    HostReadiness.require(request, host -> requireReady(request.config().view(), host));
   }
 }

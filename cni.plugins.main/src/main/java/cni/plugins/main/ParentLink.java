@@ -4,7 +4,6 @@ import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.ErrorCode;
-import cni.api.NetworkRequest;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.route.IpFamily;
@@ -184,21 +183,15 @@ public record ParentLink(Link link, boolean inContainer) {
   }
 
   /**
-   * Requires that the parent exists, for STATUS. A parent in the container is not checked.
+   * Requires that the parent exists and can have the MTU that the configuration names, for STATUS.
+   * A parent in the container is not checked: each container has its own.
    *
-   * @throws CniException code 50 if it is missing
+   * @throws CniException code 7 if not
    */
-  public static void requirePresent(NetworkRequest request) throws CniException {
-    ConfigObject view = request.config().view();
-    if (view.bool("linkInContainer")) {
-      return; // each container has its own
-    }
-    try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      find(view, host, host);
-    } catch (CniException e) {
-      throw new CniException(ErrorCode.NOT_AVAILABLE, String.valueOf(e.getMessage()), e);
-    } catch (IOException e) {
-      throw NetNsSession.failure("looking for the master interface", e);
+  public static void requirePresent(ConfigObject view, NetNsSession host)
+      throws CniException, IOException {
+    if (!view.bool("linkInContainer")) {
+      find(view, host, host).requestedMtu(view);
     }
   }
 }

@@ -1,32 +1,52 @@
 package cni.plugins.support;
 
 import cni.api.CniException;
+import cni.api.ErrorCode;
 import cni.api.Result;
+import cni.api.internal.IoErrors;
+import cni.api.internal.LazyLogger;
+import cni.netlink.ffm.file.Sysctl;
 import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import java.io.IOException;
+import java.nio.file.NoSuchFileException;
 import java.util.List;
 
 /** Sysctls of a host that forwards packets of containers. */
 public final class Forwarding {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.support");
+
   private Forwarding() {}
 
   /**
    * Enables forwarding for the address families of the addresses ({@code net.ipv4.ip_forward},
-   * {@code net.ipv6.conf.all.forwarding}).
+   * {@code net.ipv6.conf.all.forwarding}), unless it is enabled.
    *
-   * @throws CniException code 999 if a sysctl cannot be set
+   * @throws CniException code 999 if a sysctl cannot be set; the message says how to set it
    */
   public static void enable(NetNsSession host, List<Result.IpConfig> ips) throws CniException {
-    boolean v4 = ips.stream().anyMatch(ip -> ip.address().isV4());
-    boolean v6 = ips.stream().anyMatch(ip -> !ip.address().isV4());
+    if (ips.stream().anyMatch(ip -> ip.address().isV4())) {
+      enable(host, IpFamily.IPV4, "net/ipv4/ip_forward");
+    }
+    if (ips.stream().anyMatch(ip -> !ip.address().isV4())) {
+      enable(host, IpFamily.IPV6, "net/ipv6/conf/all/forwarding");
+    }
+  }
+
+  private static void enable(NetNsSession host, IpFamily family, String key) throws CniException {
     try {
-      if (v4 && !host.rtnetlink().isForwarding(IpFamily.IPV4)) {
-        host.runSysctl(sysctl -> sysctl.set("net/ipv4/ip_forward", "1"));
+      if (!host.rtnetlink().isForwarding(family)) {
+        host.runSysctl(sysctl -> sysctl.ensure(key, "1"));
       }
-      if (v6 && !host.rtnetlink().isForwarding(IpFamily.IPV6)) {
-        host.runSysctl(sysctl -> sysctl.set("net/ipv6/conf/all/forwarding", "1"));
-      }
+    } catch (NoSuchFileException e) {
+      throw new CniException(
+          ErrorCode.INTERNAL,
+          "enabling forwarding on the host: %s is 0 and cannot be set, as %s is not accessible;"
+                  .formatted(Sysctl.name(key), e.getMessage())
+              + " set it on the host: \"sysctl -w "
+              + Sysctl.name(key)
+              + "=1\"",
+          e);
     } catch (IOException e) {
       throw NetNsSession.failure("enabling forwarding on the host", e);
     }
@@ -34,14 +54,46 @@ public final class Forwarding {
 
   /**
    * Disables router advertisements on an interface of the host ({@code accept_ra}), because a
-   * container must not be able to announce routes to the host.
+   * container must not be able to announce routes to the host. If that is not possible, logs how to
+   * do it.
    *
-   * @throws IOException if the sysctl cannot be set
+   * @throws IOException if the host's namespace cannot be entered
    */
   public static void disableAcceptRa(NetNsSession host, Link link) throws IOException {
     if (link.acceptRa() > 0) {
       String key = "net/ipv6/conf/" + link.name() + "/accept_ra";
-      host.runSysctl(sysctl -> sysctl.set(key, "0"));
+      host.runSysctl(
+          sysctl -> sysctl.setIfPossible(key, "0").ifPresent(e -> warnOfAdvertisements(key, e)));
     }
+  }
+
+  /**
+   * Disables IPv6 duplicate address detection on an interface of the host ({@code accept_dad}), if
+   * that is possible.
+   *
+   * @throws IOException if the host's namespace cannot be entered
+   */
+  public static void disableDad(NetNsSession host, String name) throws IOException {
+    host.runSysctl(sysctl -> setIfPossible(sysctl, "net/ipv6/conf/" + name + "/accept_dad", "0"));
+  }
+
+  /** Sets a parameter whose absence only costs time, and logs if it cannot be set. */
+  static void setIfPossible(Sysctl sysctl, String key, String value) {
+    sysctl
+        .setIfPossible(key, value)
+        .ifPresent(
+            e -> LOG.get().log(System.Logger.Level.DEBUG, Sysctl.name(key) + " is not set", e));
+  }
+
+  private static void warnOfAdvertisements(String key, IOException e) {
+    String name = Sysctl.name(key);
+    LOG.get()
+        .log(
+            System.Logger.Level.WARNING,
+            "a container may announce IPv6 routes to the host, because %s cannot be set (%s):"
+                    .formatted(name, IoErrors.describe(e))
+                + " set net.ipv6.conf.default.accept_ra or "
+                + name
+                + " to 0");
   }
 }

@@ -4,6 +4,7 @@ import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.InetAddresses;
 import cni.api.Result;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.file.Sysctl;
@@ -24,6 +25,8 @@ import java.util.OptionalInt;
  * are announced.
  */
 public final class InterfaceConfigurator {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.support");
+
   private final NetNsSession container;
   private final String name;
   private final boolean dad;
@@ -108,26 +111,30 @@ public final class InterfaceConfigurator {
     }
   }
 
-  private void setDadSysctls(Sysctl sysctl) throws IOException {
-    setIfPresent(sysctl, "net/ipv6/conf/" + name + "/accept_dad", dad ? "1" : "0");
+  /** With a value that cannot be set, an address only takes longer until it is usable. */
+  private void setDadSysctls(Sysctl sysctl) {
+    Forwarding.setIfPossible(sysctl, "net/ipv6/conf/" + name + "/accept_dad", dad ? "1" : "0");
     if (dad) {
-      setIfPresent(sysctl, "net/ipv6/conf/" + name + "/enhanced_dad", "1");
+      Forwarding.setIfPossible(sysctl, "net/ipv6/conf/" + name + "/enhanced_dad", "1");
     }
   }
 
   private void setIpv6Sysctls(Sysctl sysctl) throws IOException {
-    sysctl.ensure("net/ipv6/conf/lo/disable_ipv6", "0");
-    sysctl.ensure("net/ipv6/conf/" + name + "/disable_ipv6", "0");
-    sysctl.setOrVerify("net/ipv6/conf/" + name + "/keep_addr_on_down", "1");
-    setIfPresent(sysctl, "net/ipv6/conf/" + name + "/ndisc_notify", "1");
+    ensureIfPresent(sysctl, "net/ipv6/conf/lo/disable_ipv6", "0");
+    ensureIfPresent(sysctl, "net/ipv6/conf/" + name + "/disable_ipv6", "0");
+    Forwarding.setIfPossible(sysctl, "net/ipv6/conf/" + name + "/keep_addr_on_down", "1");
+    Forwarding.setIfPossible(sysctl, "net/ipv6/conf/" + name + "/ndisc_notify", "1");
   }
 
-  /** Sets a parameter that older kernels, and kernels without IPv6, do not have. */
-  private static void setIfPresent(Sysctl sysctl, String key, String value) throws IOException {
+  /**
+   * Sets a parameter that may be hidden (/proc mounted with {@code subset=pid}). If it has another
+   * value, the kernel refuses the address.
+   */
+  private static void ensureIfPresent(Sysctl sysctl, String key, String value) throws IOException {
     try {
-      sysctl.setOrVerify(key, value);
+      sysctl.ensure(key, value);
     } catch (NoSuchFileException e) {
-      return;
+      LOG.get().log(System.Logger.Level.DEBUG, Sysctl.name(key) + " is not accessible", e);
     }
   }
 

@@ -170,7 +170,7 @@ public final class NetNsSession implements AutoCloseable {
   }
 
   /** Returns the identity of a host's namespace. */
-  NetNs.Identity hostIdentity() {
+  public NetNs.Identity hostIdentity() {
     return hostIdentity.orElseThrow();
   }
 

@@ -7,10 +7,12 @@ import java.nio.ByteBuffer;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Optional;
 
 /**
  * Kernel parameters, sysctl(8). Those below {@code net} belong to the network namespace of the
@@ -90,32 +92,67 @@ public record Sysctl(Path root) {
   }
 
   /**
-   * Sets a parameter unless it has the value already: where /proc/sys is read-only, this succeeds
-   * if there is nothing to change.
+   * Sets a parameter that is needed, unless it has the value already: where /proc/sys is read-only,
+   * this succeeds if there is nothing to change.
    *
-   * @throws IOException as {@link #get} and {@link #set}
+   * @throws NoSuchFileException if there is no such parameter
+   * @throws IOException if it cannot be read, or has another value and cannot be set; the message
+   *     says how to set it
    */
   public void ensure(String key, String value) throws IOException {
-    if (!get(key).equals(value)) {
-      set(key, value);
+    String present = get(key);
+    if (!present.equals(value)) {
+      try {
+        set(key, value);
+      } catch (IOException e) {
+        throw new IOException(unsettable(key, present, value, e), e);
+      }
     }
   }
 
+  private String unsettable(String key, String present, String value, IOException e) {
+    String name = name(key);
+    String reason = e instanceof FileSystemException failed ? failed.getReason() : e.getMessage();
+    return "%s is %s, has to be %s and cannot be set (%s%s); set it in this network namespace, %s"
+        .formatted(
+            name,
+            present,
+            value,
+            file(key),
+            reason == null ? "" : ": " + reason,
+            "\"sysctl -w " + name + "=" + value + "\", or make /proc/sys writable");
+  }
+
   /**
-   * Has the effect of {@link #ensure}, but writes first and reads only if that fails: faster for a
-   * parameter that most likely has another value.
-   *
-   * @throws IOException as {@link #get} and {@link #set}
+   * Returns a parameter's name as sysctl(8) writes it, with dots; dots of an interface's name
+   * become slashes.
    */
-  public void setOrVerify(String key, String value) throws IOException {
+  public static String name(String key) {
+    StringBuilder name = new StringBuilder();
+    key.chars().forEach(c -> name.append(c == '/' ? '.' : c == '.' ? '/' : (char) c));
+    return name.toString();
+  }
+
+  /**
+   * Sets a parameter that is useful but not needed, if that is possible. This writes first, and
+   * reads only if that fails: faster for a parameter that most likely has another value.
+   *
+   * @return why it does not have the value; empty if it has
+   */
+  public Optional<IOException> setIfPossible(String key, String value) {
     try {
       set(key, value);
-    } catch (NoSuchFileException e) {
-      throw e;
+      return Optional.empty();
     } catch (IOException e) {
-      if (!get(key).equals(value)) {
-        throw e;
-      }
+      return has(key, value) ? Optional.empty() : Optional.of(e);
+    }
+  }
+
+  private boolean has(String key, String value) {
+    try {
+      return get(key).equals(value);
+    } catch (IOException e) {
+      return false;
     }
   }
 

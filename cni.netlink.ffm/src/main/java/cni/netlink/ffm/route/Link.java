@@ -18,6 +18,8 @@ import java.util.Optional;
  * @param flags IFF_* of linux/if.h
  * @param mtu in bytes
  * @param mac the hardware address, lower case with colons; empty if there is none
+ * @param permanentMac the hardware address that the device was made with (IFLA_PERM_ADDRESS), in
+ *     the same form; empty for most virtual devices and before Linux 5.6
  * @param master the index of the bridge, bond or VRF that the link belongs to, 0 for none
  * @param linkedIndex the index of the linked interface (IFLA_LINK), 0 for none: the peer of a veth,
  *     the parent of a macvlan, ipvlan or VLAN. It is an index in the namespace of the linked
@@ -40,6 +42,7 @@ public record Link(
     int flags,
     int mtu,
     String mac,
+    String permanentMac,
     int master,
     int linkedIndex,
     int linkedNsid,
@@ -97,6 +100,7 @@ public record Link(
         message.getInt(8),
         attributes.u32(IFLA_MTU).orElse(0),
         attributes.bytes(IFLA_ADDRESS).map(Mac::format).orElse(""),
+        attributes.bytes(IFLA_PERM_ADDRESS).map(Mac::format).orElse(""),
         attributes.u32(IFLA_MASTER).orElse(0),
         attributes.u32(IFLA_LINK).orElse(0),
         attributes.u32(IFLA_LINK_NETNSID).orElse(NSID_NOT_ASSIGNED),

@@ -22,6 +22,7 @@ public final class LinkConstants {
   public static final int IFLA_LINK_NETNSID = 37;
   public static final int IFLA_TARGET_NETNSID = 46;
   public static final int IFLA_ALT_IFNAME = 53;
+  public static final int IFLA_PERM_ADDRESS = 54;
 
   // attributes in IFLA_AF_SPEC, one for each family
   static final int IFLA_INET_CONF = 1;
@@ -29,6 +30,7 @@ public final class LinkConstants {
 
   // attributes in IFLA_INET_CONF (linux/ip.h), and indexes in IFLA_INET6_CONF (linux/ipv6.h)
   static final int IPV4_DEVCONF_ARP_NOTIFY = 22;
+  static final int IPV4_DEVCONF_ROUTE_LOCALNET = 26;
   static final int DEVCONF_ACCEPT_RA = 3;
 
   // attributes of a family's parameters, linux/netconf.h

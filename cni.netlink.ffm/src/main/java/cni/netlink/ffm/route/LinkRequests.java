@@ -70,14 +70,25 @@ public final class LinkRequests {
    * addresses with gratuitous ARP when the link goes up.
    */
   public static NetlinkRequest enableArpNotify(int index) {
-    return change("set arp_notify of link " + index, index, 0, 0)
+    return enableIpv4Setting("arp_notify", IPV4_DEVCONF_ARP_NOTIFY, index);
+  }
+
+  /**
+   * Returns a request that enables {@code route_localnet}: the kernel does not treat 127.0.0.0/8 as
+   * martian on the link.
+   */
+  public static NetlinkRequest enableRouteLocalnet(int index) {
+    return enableIpv4Setting("route_localnet", IPV4_DEVCONF_ROUTE_LOCALNET, index);
+  }
+
+  /** Needs no /proc/sys, which may be read-only. */
+  private static NetlinkRequest enableIpv4Setting(String name, int setting, int index) {
+    return change("set " + name + " of link " + index, index, 0, 0)
         .nest(
             IFLA_AF_SPEC,
             families ->
                 families.nest(
-                    AF_INET,
-                    inet ->
-                        inet.nest(IFLA_INET_CONF, conf -> conf.u32(IPV4_DEVCONF_ARP_NOTIFY, 1))));
+                    AF_INET, inet -> inet.nest(IFLA_INET_CONF, conf -> conf.u32(setting, 1))));
   }
 
   /** Returns a request that sets a link down. */

@@ -50,4 +50,25 @@ class SysctlTest {
     assertTrue(shown.length() > 1, shown);
     assertEquals(shown, Sysctl.KERNEL.get("kernel/pid_max"));
   }
+
+  /** A parameter that nobody can write stands for a /proc/sys that is read-only. */
+  @Test
+  void onlyWhatDiffersIsWritten() throws IOException {
+    String key = "kernel/ostype";
+    String present = Sysctl.KERNEL.get(key);
+    Sysctl.KERNEL.ensure(key, present);
+    assertTrue(Sysctl.KERNEL.setIfPossible(key, present).isEmpty());
+    assertTrue(Sysctl.KERNEL.setIfPossible(key, "other").isPresent());
+    assertTrue(Sysctl.KERNEL.setIfPossible("kernel/no_such", "1").isPresent());
+    IOException e = assertThrows(IOException.class, () -> Sysctl.KERNEL.ensure(key, "other"));
+    String message = String.valueOf(e.getMessage());
+    assertTrue(message.startsWith("kernel.ostype is " + present + ", has to be other"), message);
+    assertTrue(message.contains("\"sysctl -w kernel.ostype=other\""), message);
+    assertEquals(present, Sysctl.KERNEL.get(key));
+  }
+
+  @Test
+  void namesSwapSlashesAndDots() {
+    assertEquals("net.ipv4.conf.eth0/5.arp_notify", Sysctl.name(KEY));
+  }
 }

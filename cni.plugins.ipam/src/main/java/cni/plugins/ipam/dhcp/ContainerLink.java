@@ -16,6 +16,7 @@ import cni.netlink.ffm.route.RouteSocket;
 import java.io.IOException;
 import java.net.Inet6Address;
 import java.net.InetAddress;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -140,12 +141,20 @@ final class ContainerLink implements AutoCloseable {
     if (v6) {
       netns.<Boolean, IOException>call(
           () -> {
-            Sysctl.KERNEL.ensure("net/ipv6/conf/" + link.name() + "/disable_ipv6", "0");
+            enableIpv6(Sysctl.KERNEL);
             return true;
           });
     }
     if (!link.isUp()) {
       routing.execute(LinkRequests.setUp(link.index()));
+    }
+  }
+
+  private void enableIpv6(Sysctl sysctl) throws IOException {
+    try {
+      sysctl.ensure("net/ipv6/conf/" + link.name() + "/disable_ipv6", "0");
+    } catch (NoSuchFileException e) {
+      return; // hidden (/proc mounted with subset=pid): it is 0 by default
     }
   }
 

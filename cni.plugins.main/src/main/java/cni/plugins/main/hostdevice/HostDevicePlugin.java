@@ -3,7 +3,6 @@ package cni.plugins.main.hostdevice;
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
 import cni.api.CniException;
-import cni.api.ErrorCode;
 import cni.api.GcRequest;
 import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
@@ -14,8 +13,10 @@ import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.Link;
 import cni.plugins.main.ContainerInterface;
 import cni.plugins.support.AttachmentCheck;
+import cni.plugins.support.HostReadiness;
 import cni.plugins.support.InterfaceConfigurator;
 import cni.plugins.support.Ipam;
+import cni.plugins.support.LoopbackFilter;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -47,7 +48,8 @@ public final class HostDevicePlugin implements NetworkPlugin {
             var moved = new MovedDevice(host, hostNetns, container);
             DeviceSelector.SysfsDevice sysfsDevice = lookUp(device, host);
             Result created = moveIn(request, device, sysfsDevice, moved, rollback);
-            Result result = request.prevResult().orElse(Result.EMPTY).merge(created);
+            Result previous = LoopbackFilter.previousResult(request).orElse(Result.EMPTY);
+            Result result = previous.merge(created);
             return result.withDns(request.config().dns());
           });
     } catch (KernelException e) {
@@ -128,7 +130,8 @@ public final class HostDevicePlugin implements NetworkPlugin {
   /**
    * {@inheritDoc}
    *
-   * <p>Does not need the configuration to find the device: its alias holds its name on the host.
+   * <p>Needs the configuration only to find a device that the container has renamed: the alias of
+   * the device holds its name on the host.
    */
   @Override
   public void delete(AttachmentRequest request) throws CniException {
@@ -140,30 +143,24 @@ public final class HostDevicePlugin implements NetworkPlugin {
   }
 
   private static void moveOut(AttachmentRequest request) throws CniException, IOException {
-    String name = request.attachment().interfaceName();
+    var search = new DeviceSearch(request);
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
       Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
       if (open.isPresent()) {
         try (NetNsSession container = open.get();
             NetNs hostNetns = hostNetns(request.context())) {
-          if (new MovedDevice(host, hostNetns, container).moveOut(name)) {
+          if (new MovedDevice(host, hostNetns, container).moveOut(search)) {
             return;
           }
         }
       }
-      Optional<Result.Interface> previous = previousInterface(request);
-      if (previous.isPresent()) {
-        Optional<String> ownName = request.config().view().nonEmpty("device");
-        MovedDevice.restoreName(host, previous.get(), ownName);
+      boolean restored =
+          search.previous().isPresent()
+              && MovedDevice.restoreName(host, search.previous().get(), search.ownName());
+      if (!restored && open.isPresent()) {
+        search.requireOnHost(host);
       }
     }
-  }
-
-  /** Returns the interface of the previous result, whatever its sandbox. */
-  private static Optional<Result.Interface> previousInterface(AttachmentRequest request) {
-    return request.prevResult().orElse(Result.EMPTY).interfaces().stream()
-        .filter(it -> !it.isOnHost() && it.name().equals(request.attachment().interfaceName()))
-        .findFirst();
   }
 
   @Override
@@ -175,18 +172,21 @@ public final class HostDevicePlugin implements NetworkPlugin {
   public void status(NetworkRequest request) throws CniException {
     Ipam.status(request);
     if (!DeviceSelector.isConfigured(request.config().view())) {
+      HostReadiness.require(request, host -> {}); // that its namespace exists
       return; // the runtime chooses a device for each container (deviceID)
     }
     DeviceSelector device = DeviceSelector.parse(request.config());
-    // An interface may be in a container at the moment; a device missing from its bus is an error.
-    if (device.needsSysfs()) {
-      try (NetNsSession host = NetNsSession.openHost(request.context())) {
-        lookUp(device, host);
-      } catch (CniException e) {
-        throw new CniException(ErrorCode.NOT_AVAILABLE, String.valueOf(e.getMessage()), e);
-      } catch (KernelException e) {
-        throw NetNsSession.failure("looking for the device", e);
-      }
-    }
+    HostReadiness.require(
+        request,
+        host -> {
+          DeviceSelector.SysfsDevice sysfsDevice = lookUp(device, host);
+          boolean found =
+              device.needsSysfs() // on its bus, whoever has its interface
+                  || MovedDevice.find(host, device, sysfsDevice).isPresent()
+                  || DeviceInUse.isInContainer(device);
+          if (!found) {
+            throw MovedDevice.missing(device);
+          }
+        });
   }
 }

@@ -52,19 +52,28 @@ final class MovedDevice {
    */
   Link find(DeviceSelector device, DeviceSelector.SysfsDevice sysfsDevice)
       throws CniException, IOException {
-    Optional<Link> found =
-        device instanceof DeviceSelector.ByMac(String mac)
-            ? host.rtnetlink().links().stream().filter(it -> it.mac().equals(mac)).findFirst()
-            : sysfsDevice.interfaceName().isPresent()
-                ? host.rtnetlink().link(sysfsDevice.interfaceName().get())
-                : Optional.empty();
-    return found.orElseThrow(
-        () ->
-            new CniException(
-                ErrorCode.INVALID_CONFIG,
-                "the host has no interface for "
-                    + device.describe()
-                    + ": it may be in a container, or have no driver"));
+    return find(host, device, sysfsDevice).orElseThrow(() -> missing(device));
+  }
+
+  /** Finds a device's link on the host, if the host has it. */
+  static Optional<Link> find(
+      NetNsSession host, DeviceSelector device, DeviceSelector.SysfsDevice sysfsDevice)
+      throws IOException {
+    if (device instanceof DeviceSelector.ByMac(String mac)) {
+      return host.rtnetlink().links().stream().filter(it -> it.mac().equals(mac)).findFirst();
+    }
+    return sysfsDevice.interfaceName().isPresent()
+        ? host.rtnetlink().link(sysfsDevice.interfaceName().get())
+        : Optional.empty();
+  }
+
+  /** Creates the error for a device that the host does not have, code 7. */
+  static CniException missing(DeviceSelector device) {
+    return new CniException(
+        ErrorCode.INVALID_CONFIG,
+        "the host has no interface for "
+            + device.describe()
+            + ": it may be in a container, or have no driver");
   }
 
   /**
@@ -129,17 +138,16 @@ final class MovedDevice {
   /**
    * Moves the device back to the host, under its own name and down.
    *
-   * @param name the attachment's interface name
    * @return false if the container does not have the device
-   * @throws CniException code 11 if the host has an interface of the device's name
+   * @throws CniException code 11 if the host has an interface of the device's name, code 999 if the
+   *     device's name is not known
    */
-  boolean moveOut(String name) throws CniException, IOException {
-    Optional<Link> link = container.rtnetlink().link(name);
-    if (link.isEmpty() || !Names.isInterfaceName(link.get().alias())) {
-      return false; // no interface, or one that was not moved in
+  boolean moveOut(DeviceSearch search) throws CniException, IOException {
+    Optional<DeviceSearch.Found> found = search.inContainer(container, host);
+    if (found.isPresent()) {
+      moveToHost(found.get().link(), found.get().ownName(), "");
     }
-    moveToHost(link.get(), link.get().alias(), "");
-    return true;
+    return found.isPresent();
   }
 
   /**
@@ -186,8 +194,9 @@ final class MovedDevice {
    *
    * @param previous the interface as the result of ADD lists it
    * @param ownName the device's name, if the configuration has it
+   * @return whether there is such a device
    */
-  static void restoreName(NetNsSession host, Result.Interface previous, Optional<String> ownName)
+  static boolean restoreName(NetNsSession host, Result.Interface previous, Optional<String> ownName)
       throws IOException {
     for (Link link : host.rtnetlink().links()) {
       if (!link.alias().isEmpty()
@@ -203,8 +212,9 @@ final class MovedDevice {
                 List.of(
                     LinkRequests.setDown(link.index()),
                     new LinkUpdate(link.index()).name(name).alias("").request()));
-        return;
+        return true;
       }
     }
+    return false;
   }
 }

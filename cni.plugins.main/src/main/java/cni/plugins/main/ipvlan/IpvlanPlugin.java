@@ -4,7 +4,6 @@ import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.ErrorCode;
-import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.Result;
 import cni.api.Rollback;
@@ -15,6 +14,7 @@ import cni.plugins.main.InterfacePlugin;
 import cni.plugins.main.LinkModes;
 import cni.plugins.main.ParentLink;
 import cni.plugins.support.Ipam;
+import cni.plugins.support.LoopbackFilter;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.util.List;
@@ -60,10 +60,11 @@ public final class IpvlanPlugin extends InterfacePlugin {
 
   private static Optional<String> parentName(AttachmentRequest request) throws CniException {
     Optional<String> named = ParentLink.configuredName(request.config().view());
-    if (named.isPresent() || request.prevResult().isEmpty()) {
+    Optional<Result> previous = LoopbackFilter.previousResult(request);
+    if (named.isPresent() || previous.isEmpty()) {
       return named;
     }
-    List<Result.Interface> interfaces = request.prevResult().get().interfaces();
+    List<Result.Interface> interfaces = previous.get().interfaces();
     if (interfaces.size() != 1 || interfaces.getFirst().name().isEmpty()) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
@@ -83,7 +84,9 @@ public final class IpvlanPlugin extends InterfacePlugin {
   protected Optional<Result> assignAddresses(
       AttachmentRequest request, Rollback rollback, Ipam.Detach detach) throws CniException {
     Optional<Result> own = super.assignAddresses(request, rollback, detach);
-    return own.isPresent() ? own : request.prevResult().filter(it -> !it.ips().isEmpty());
+    return own.isPresent()
+        ? own
+        : LoopbackFilter.previousResult(request).filter(it -> !it.ips().isEmpty());
   }
 
   @Override
@@ -97,9 +100,10 @@ public final class IpvlanPlugin extends InterfacePlugin {
 
   /** Checks a configured parent only: otherwise it may be an interface of an earlier plugin. */
   @Override
-  protected void requireReady(NetworkRequest request) throws CniException {
-    if (ParentLink.configuredName(request.config().view()).isPresent()) {
-      ParentLink.requirePresent(request);
+  protected void requireReady(ConfigObject view, NetNsSession host)
+      throws CniException, IOException {
+    if (ParentLink.configuredName(view).isPresent()) {
+      ParentLink.requirePresent(view, host);
     }
   }
 }

@@ -5,10 +5,12 @@ import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.NetworkPlugin;
+import cni.api.NetworkRequest;
 import cni.api.Result;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.plugins.support.AttachmentCheck;
+import cni.plugins.support.HostReadiness;
 import cni.plugins.support.InterfaceCidrs;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
@@ -106,6 +108,11 @@ public final class LoopbackPlugin implements NetworkPlugin {
     } catch (IOException e) {
       throw NetNsSession.failure("setting interface lo down", e);
     }
+  }
+
+  @Override
+  public void status(NetworkRequest request) throws CniException {
+    HostReadiness.require(request, host -> {}); // that its namespace exists
   }
 
   private static Link loopback(NetNsSession container) throws CniException, IOException {

@@ -3,7 +3,6 @@ package cni.plugins.main.macvlan;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.ConfigObject;
-import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkConstants;
@@ -75,7 +74,8 @@ public final class MacvlanPlugin extends InterfacePlugin {
   }
 
   @Override
-  protected void requireReady(NetworkRequest request) throws CniException {
-    ParentLink.requirePresent(request);
+  protected void requireReady(ConfigObject view, NetNsSession host)
+      throws CniException, IOException {
+    ParentLink.requirePresent(view, host);
   }
 }

@@ -74,8 +74,8 @@ final class PointToPointLink {
     Forwarding.disableAcceptRa(host, hostEnd);
     if (created.ips().stream().anyMatch(ip -> !ip.address().isV4())) {
       // The host is alone on its side of the link, and with a tentative address it does not
-      // forward.
-      host.runSysctl(sysctl -> sysctl.ensure("net/ipv6/conf/" + hostName + "/accept_dad", "0"));
+      // forward. If it cannot be set, that takes a second or two.
+      Forwarding.disableDad(host, hostName);
     }
     host.rtnetlink().execute(hostRequests(hostEnd, created.ips()));
     configurator.apply(

@@ -11,7 +11,9 @@ import cni.api.Rollback;
 import cni.netlink.ffm.route.Link;
 import cni.plugins.main.ContainerInterface;
 import cni.plugins.support.AttachmentCheck;
+import cni.plugins.support.HostReadiness;
 import cni.plugins.support.Ipam;
+import cni.plugins.support.LoopbackFilter;
 import cni.plugins.support.Masquerade;
 import cni.plugins.support.NetNsSession;
 import cni.plugins.support.RuleBackend;
@@ -64,7 +66,8 @@ public final class PtpPlugin implements NetworkPlugin {
               rules.add(masquerade.get(), result.ips().stream().map(it -> it.address()).toList());
               rollback.add(rules::delete);
             }
-            Result merged = request.prevResult().orElse(Result.EMPTY).merge(result);
+            Result previous = LoopbackFilter.previousResult(request).orElse(Result.EMPTY);
+            Result merged = previous.merge(result);
             return merged.withDns(request.config().dns());
           });
     }
@@ -143,10 +146,12 @@ public final class PtpPlugin implements NetworkPlugin {
     boolean rules = Masquerade.requestedBackend(request.config().view()).isPresent();
     requireIpam(request.config());
     Ipam.status(request);
-    if (rules) {
-      try (NetNsSession host = NetNsSession.openHost(request.context())) {
-        host.requireNftables();
-      }
-    }
+    HostReadiness.require(
+        request,
+        host -> {
+          if (rules) {
+            host.requireNftables();
+          }
+        });
   }
 }

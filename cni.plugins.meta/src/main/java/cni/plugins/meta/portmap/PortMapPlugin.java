@@ -19,7 +19,7 @@ import cni.netlink.ffm.nftables.RulesetReconciler;
 import cni.netlink.ffm.nftables.TableFamily;
 import cni.netlink.ffm.nftables.Transaction;
 import cni.netlink.ffm.nftables.Userdata;
-import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.Route;
 import cni.plugins.meta.PreviousResult;
 import cni.plugins.support.AttachmentCheck;
@@ -31,6 +31,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Predicate;
@@ -194,22 +195,23 @@ public final class PortMapPlugin implements NetworkPlugin {
    * to 127.0.0.1 keep that source address until they are masqueraded after routing.
    */
   private static void enableRouteLocalnet(NetNsSession host, Cidr container) throws IOException {
-    Optional<String> link = linkToContainer(host, container);
+    OptionalInt link = linkToContainer(host, container);
     if (link.isPresent()) {
-      String key = "net/ipv4/conf/" + link.get() + "/route_localnet";
-      host.runSysctl(sysctl -> sysctl.ensure(key, "1"));
+      host.rtnetlink().execute(LinkRequests.enableRouteLocalnet(link.getAsInt()));
     }
   }
 
-  /** Returns the name of the host's interface that the container is reached by, if there is one. */
-  private static Optional<String> linkToContainer(NetNsSession host, Cidr container)
-      throws IOException {
+  /**
+   * Returns the index of the host's interface that the container is reached by, if there is one.
+   */
+  private static OptionalInt linkToContainer(NetNsSession host, Cidr container) throws IOException {
     try {
       Route route = host.rtnetlink().routeTo(container.address());
-      return host.rtnetlink().link(route.hops().getFirst().link()).map(Link::name);
+      int link = route.hops().getFirst().link();
+      return link == 0 ? OptionalInt.empty() : OptionalInt.of(link);
     } catch (NetlinkException e) {
       if (e.is(Errno.ENETUNREACH) || e.is(Errno.EHOSTUNREACH)) {
-        return Optional.empty();
+        return OptionalInt.empty();
       }
       throw e;
     }

@@ -1,0 +1,122 @@
+package cni.plugins.main;
+
+import static cni.testing.TestHost.attachment;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import cni.api.CniException;
+import cni.api.Result;
+import cni.api.ResultJson;
+import cni.api.SpecVersion;
+import cni.netlink.ffm.netns.NetNs;
+import cni.runtime.Cni;
+import cni.testing.KernelTest;
+import cni.testing.ReferencePlugins;
+import cni.testing.TestBed;
+import cni.testing.TestHost;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Chains of loopback and a plugin that creates the interface, as some runtimes configure them. */
+@KernelTest(reference = true)
+class LoopbackChainTest {
+  private static final String LOOPBACK = "{ \"type\": \"loopback\" }";
+
+  private TestHost host;
+  private NetNs a;
+
+  @BeforeEach
+  void open() throws IOException {
+    host = new TestHost();
+    a = host.container("a");
+    host.outside();
+  }
+
+  @AfterEach
+  void close() throws IOException {
+    host.close();
+  }
+
+  private static String plugin(String type, String options) {
+    return """
+        { "type": "%s", %s "dns": { "nameservers": [ "192.0.2.53" ] },
+          "ipam": { "type": "host-local", "dataDir": "@DATA@",
+                    "ranges": [[{ "subnet": "192.0.2.0/24", "rangeStart": "192.0.2.10" }],
+                               [{ "subnet": "2001:db8::/64", "rangeStart": "2001:db8::10" }]],
+                    "routes": [{ "dst": "198.51.100.0/24" }, { "dst": "2001:db8:1::/48" }] } }
+        """
+        .formatted(type, options.replace('\'', '"'));
+  }
+
+  /** Returns the result as JSON, without hardware addresses and random names. */
+  private static String normalized(Result result) throws CniException {
+    return ResultJson.write(result, SpecVersion.V1_0_0)
+        .toString()
+        .replaceAll("([0-9a-f]{2}:){5}[0-9a-f]{2}", "MAC")
+        .replaceAll("veth[0-9a-f]{8}", "vethX");
+  }
+
+  private String addAndDelete(Cni cni) throws Exception {
+    Result result = cni.network("n").add(attachment(a));
+    host.openCni().network("n").check(attachment(a));
+    cni.network("n").delete(attachment(a));
+    host.deleteReservations("n"); // the next ADD begins with the same address
+    return normalized(result);
+  }
+
+  private void requireKernelSupport(String type) throws IOException {
+    String parent = type.equals("ipvlan") || type.equals("vlan") ? "link up0 " : "";
+    String kind = type.equals("vlan") ? "vlan id 7" : type;
+    if (List.of("ipvlan", "vlan", "dummy").contains(type)) {
+      String add = "ip link add " + parent + "name probe type " + kind;
+      boolean supported = TestBed.tryRun(host.netns(), add.split(" ", -1)).status() == 0;
+      assumeTrue(supported, "kernel lacks " + type);
+      TestBed.run(host.netns(), "ip", "link", "del", "probe");
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "bridge;'bridge': 'br0', 'isDefaultGateway': true,",
+        "ptp;",
+        "macvlan;'master': 'up0',",
+        "tap;",
+        "ipvlan;'master': 'up0',",
+        "vlan;'master': 'up0', 'vlanId': 7,",
+        "dummy;",
+        "host-device;'device': 'up0',"
+      })
+  void resultIsThatOfReference(String line) throws Exception {
+    String type = line.substring(0, line.indexOf(';'));
+    assumeTrue(
+        Files.isExecutable(ReferencePlugins.directory().resolve(type)), "no reference " + type);
+    requireKernelSupport(type);
+    host.network("n", "1.0.0", LOOPBACK, plugin(type, line.substring(line.indexOf(';') + 1)));
+    Cni reference = host.withReference("loopback", type, "host-local");
+    String expected = addAndDelete(reference);
+    assertTrue(expected.contains("192.0.2.10/24"), expected);
+    assertEquals(expected, addAndDelete(host.openCni()));
+  }
+
+  /** Without an own ipam plugin, ipvlan takes over the addresses of the plugin before it. */
+  @Test
+  void ipvlanDoesNotTakeLoopbackForItsParent() throws Exception {
+    requireKernelSupport("ipvlan");
+    host.network("n", "1.0.0", LOOPBACK, "{ \"type\": \"ipvlan\" }");
+    TestBed.run(host.netns(), "ip", "route", "add", "default", "dev", "up0");
+    Result result = host.openCni().network("n").add(attachment(a));
+    assertEquals(List.of(), result.ips());
+    String link = TestBed.run(host.netns(), "ip", "-o", "link", "show", "up0");
+    String parent = "@if" + link.substring(0, link.indexOf(':'));
+    String eth0 = TestBed.run(a, "ip", "link", "show", "eth0");
+    assertTrue(eth0.contains("eth0" + parent + ":"), eth0);
+  }
+}
