@@ -155,13 +155,32 @@ public final class RouteSocket extends NetlinkClient {
    * @throws IOException if the socket fails
    */
   public List<Link> links(String... names) throws IOException {
-    List<NetlinkRequest> requests = new ArrayList<>(names.length);
+    return links(List.of(), names);
+  }
+
+  /**
+   * Executes a request and returns several links as they are afterwards, in one batch.
+   *
+   * @return the links in the order of the names
+   * @throws NetlinkException if the kernel refuses the request; ENODEV if a link does not exist
+   * @throws IOException if the socket fails
+   */
+  public List<Link> linksAfter(NetlinkRequest change, String... names) throws IOException {
+    return links(List.of(change), names);
+  }
+
+  private List<Link> links(List<NetlinkRequest> changes, String... names) throws IOException {
+    List<NetlinkRequest> requests = new ArrayList<>(changes);
     for (String name : names) {
       requests.add(LinkRequests.get(name));
     }
+    List<NetlinkResponse> responses = socket.exchange(requests);
     List<Link> links = new ArrayList<>(names.length);
-    for (NetlinkResponse response : socket.exchange(requests)) {
-      links.add(Link.read(response.orThrow().getFirst()));
+    for (int i = 0; i < responses.size(); i++) {
+      List<ByteBuffer> payloads = responses.get(i).orThrow();
+      if (i >= changes.size()) {
+        links.add(Link.read(payloads.getFirst()));
+      }
     }
     return links;
   }

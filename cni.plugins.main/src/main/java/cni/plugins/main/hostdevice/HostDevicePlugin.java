@@ -16,6 +16,7 @@ import cni.plugins.main.ContainerInterface;
 import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.InterfaceConfigurator;
 import cni.plugins.support.Ipam;
+import cni.plugins.support.LinkOwnership;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -149,6 +150,14 @@ public final class HostDevicePlugin implements NetworkPlugin {
           if (new MovedDevice(host, hostNetns, container).moveOut(name)) {
             return;
           }
+          LinkOwnership.requireNotLeft(
+              request,
+              host,
+              container,
+              "has no alias with the name of a device of the host, to move it back under (set it"
+                  + " with \"ip link set "
+                  + name
+                  + " alias NAME\")");
         }
       }
       Optional<Result.Interface> previous = previousInterface(request);
