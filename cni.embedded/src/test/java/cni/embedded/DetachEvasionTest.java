@@ -308,7 +308,7 @@ class DetachEvasionTest {
     cni.network("n").add(first);
     cni.network("n").add(second);
     for (String step : List.of("eth0 x", "eth1 eth0", "x eth1")) {
-      String[] names = step.split(" ");
+      String[] names = step.split(" ", -1);
       TestBed.run(a, "ip", "link", "set", names[0], "down");
       TestBed.run(a, "ip", "link", "set", names[0], "name", names[1]);
     }
@@ -337,7 +337,7 @@ class DetachEvasionTest {
   private static Set<String> attachedLinks(NetNs netns) throws IOException {
     Set<String> names = new TreeSet<>();
     for (String line : TestBed.run(netns, "ip", "-o", "link", "show").lines().toList()) {
-      String name = line.split("[:@]\\s*")[1].trim();
+      String name = line.split("[:@]\\s*", -1)[1].trim();
       if (name.equals("eth0") || line.contains("link-netns")) {
         names.add(name);
       }

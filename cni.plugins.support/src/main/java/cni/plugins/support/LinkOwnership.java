@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * Deletes an attachment's interface from the container, and decides which interface that is.
@@ -102,13 +103,12 @@ public final class LinkOwnership {
    */
   public static boolean deleteInterface(AttachmentRequest request, NetNsSession host, String kind)
       throws CniException, IOException {
-    Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
-    if (open.isEmpty()) {
-      return false;
-    }
-    try (NetNsSession container = open.get()) {
-      return new LinkOwnership(request, host, container, kind).delete();
-    }
+    var deleted = new AtomicBoolean();
+    NetNsSession.<IOException>runIfPresent(
+        request,
+        host,
+        container -> deleted.set(new LinkOwnership(request, host, container, kind).delete()));
+    return deleted.get();
   }
 
   /**
@@ -278,7 +278,7 @@ public final class LinkOwnership {
     if (hostEnd.isPresent() && AttachmentAlias.parse(hostEnd.get().alias()).isPresent()) {
       return isThis(hostEnd.get().alias());
     }
-    return isMarked(link) || link.isKind(kind) && isLinked(link) && hasPreviousMac(link);
+    return isMarked(link) || (link.isKind(kind) && isLinked(link) && hasPreviousMac(link));
   }
 
   private String name() {

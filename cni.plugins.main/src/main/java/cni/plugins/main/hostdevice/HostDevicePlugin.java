@@ -22,6 +22,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /** The host-device plugin: ADD moves a device of the host into the container, DEL moves it back. */
 public final class HostDevicePlugin implements NetworkPlugin {
@@ -140,25 +141,34 @@ public final class HostDevicePlugin implements NetworkPlugin {
     }
   }
 
-  private static void moveOut(AttachmentRequest request) throws CniException, IOException {
+  /** Moves the device back, and returns whether the container had it under its name. */
+  private static boolean moveOut(
+      AttachmentRequest request, NetNsSession host, NetNsSession container)
+      throws CniException, IOException {
     String name = request.attachment().interfaceName();
+    try (NetNs hostNetns = hostNetns(request.context())) {
+      if (new MovedDevice(host, hostNetns, container).moveOut(name)) {
+        return true;
+      }
+    }
+    LinkOwnership.requireNotLeft(
+        request,
+        host,
+        container,
+        "has no alias with the name of a device of the host, to move it back under (set it with"
+            + " \"ip link set "
+            + name
+            + " alias NAME\")");
+    return false;
+  }
+
+  private static void moveOut(AttachmentRequest request) throws CniException, IOException {
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
-      if (open.isPresent()) {
-        try (NetNsSession container = open.get();
-            NetNs hostNetns = hostNetns(request.context())) {
-          if (new MovedDevice(host, hostNetns, container).moveOut(name)) {
-            return;
-          }
-          LinkOwnership.requireNotLeft(
-              request,
-              host,
-              container,
-              "has no alias with the name of a device of the host, to move it back under (set it"
-                  + " with \"ip link set "
-                  + name
-                  + " alias NAME\")");
-        }
+      var moved = new AtomicBoolean();
+      NetNsSession.<IOException>runIfPresent(
+          request, host, container -> moved.set(moveOut(request, host, container)));
+      if (moved.get()) {
+        return;
       }
       Optional<Result.Interface> previous = previousInterface(request);
       if (previous.isPresent()) {
