@@ -18,6 +18,19 @@ public record NetlinkResponse(List<ByteBuffer> payloads, Optional<NetlinkExcepti
   }
 
   /**
+   * Returns the payload of a request for one object that succeeded.
+   *
+   * @throws NetlinkException {@link #error}, if there is one
+   * @throws MalformedMessageException if the response has no payload
+   */
+  public ByteBuffer single() throws NetlinkException, MalformedMessageException {
+    if (orThrow().isEmpty()) {
+      throw new MalformedMessageException("a response without the object that was requested");
+    }
+    return payloads.getFirst();
+  }
+
+  /**
    * Returns the payloads of a request that succeeded.
    *
    * @throws NetlinkException {@link #error}, if there is one

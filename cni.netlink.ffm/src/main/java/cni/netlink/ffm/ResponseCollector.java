@@ -179,6 +179,9 @@ final class ResponseCollector {
       return "";
     }
     int from = start;
+    if (start > payload.remaining()) {
+      throw new MalformedMessageException("an acknowledgement that ends too early");
+    }
     if (start > 4 && (flags & NetlinkConstants.NLM_F_CAPPED) == 0) {
       from = 4 + NetlinkConstants.align(payload.getInt(4)); // the whole request is echoed
     }

@@ -7,8 +7,10 @@ import cni.api.ErrorCode;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
+import cni.plugins.support.AttachmentAlias;
 import cni.plugins.support.Backoff;
 import cni.plugins.support.Forwarding;
 import cni.plugins.support.InterfaceConfigurator;
@@ -97,7 +99,10 @@ final class BridgeAttachment {
       container.rtnetlink().execute(LinkRequests.setUp(containerEnd.index()));
     }
     // Read last: the bridge's hardware address may have changed as ports were added and removed.
-    HostLinks links = config.containerInterfaceUp() ? awaitPortUp(port) : hostLinks(port);
+    HostLinks links = hostLinks(AttachmentAlias.request(request, port), port);
+    if (config.containerInterfaceUp()) {
+      links = awaitPortUp(links);
+    }
     List<Result.Interface> interfaces = new ArrayList<>(previous.interfaces());
     interfaces.add(toInterface(links.bridge(), ""));
     interfaces.add(toInterface(links.port(), ""));
@@ -266,13 +271,21 @@ final class BridgeAttachment {
     return new HostLinks(links.getFirst(), links.getLast());
   }
 
+  /** Executes a request and returns {@link #hostLinks(String)} in one batch. */
+  private HostLinks hostLinks(NetlinkRequest change, String port) throws IOException {
+    List<Link> links = host.rtnetlink().linksAfter(change, config.bridge(), port);
+    return new HostLinks(links.getFirst(), links.getLast());
+  }
+
   /**
-   * Returns {@link #hostLinks} once the bridge forwards the port's packets, usually immediately.
+   * Returns the links once the bridge forwards the port's packets, usually immediately.
+   *
+   * @param links the links when they were last read
    */
-  private HostLinks awaitPortUp(String port) throws CniException, IOException {
+  private HostLinks awaitPortUp(HostLinks links) throws CniException, IOException {
     var backoff = new Backoff(PORT_TIMEOUT);
+    String port = links.port().name();
     while (true) {
-      HostLinks links = hostLinks(port);
       Link.OperState state = links.port().operState();
       if (state == Link.OperState.UP || state == Link.OperState.UNKNOWN) {
         return links;
@@ -283,6 +296,7 @@ final class BridgeAttachment {
             "port %s of bridge %s is %s instead of UP after %d ms"
                 .formatted(port, config.bridge(), state, PORT_TIMEOUT.toMillis()));
       }
+      links = hostLinks(port);
     }
   }
 

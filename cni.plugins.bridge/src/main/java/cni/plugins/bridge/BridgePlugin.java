@@ -100,13 +100,8 @@ public final class BridgePlugin implements NetworkPlugin {
         detachAdopted(host, adopted.get(), bridge);
         return;
       }
-      boolean deleted =
-          LinkOwnership.deleteIfOwned(
-              request,
-              host,
-              (link, container) -> LinkOwnership.matchesMacOrPeer(link, request, host));
-      if (!deleted) {
-        deleteByHostEnd(host, previous, bridge);
+      if (!LinkOwnership.deleteInterface(request, host, "veth")) {
+        deleteByHostEnd(request, host, bridge);
       }
     }
   }
@@ -125,13 +120,14 @@ public final class BridgePlugin implements NetworkPlugin {
    * Deletes the veth by its end on the host. This is the fallback if the container's end is not
    * found, because its namespace has no path any more or the path is another namespace's.
    */
-  private static void deleteByHostEnd(NetNsSession host, Result previous, String bridge)
+  private static void deleteByHostEnd(AttachmentRequest request, NetNsSession host, String bridge)
       throws IOException {
+    Result previous = request.prevResult().orElse(Result.EMPTY);
     int index = previous.indexOf(bridge, "").orElse(-1);
     if (index < 0 || index + 1 >= previous.interfaces().size()) {
       return;
     }
-    VethPair.deleteByHostEnd(host, previous.interfaces().get(index + 1));
+    VethPair.deleteByHostEnd(request, host, previous.interfaces().get(index + 1));
   }
 
   @Override

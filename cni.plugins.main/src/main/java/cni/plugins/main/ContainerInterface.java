@@ -54,20 +54,16 @@ public final class ContainerInterface {
   }
 
   /**
-   * Deletes the attachment's interface, if it exists, is of the kind and belongs to the attachment.
+   * Deletes the attachment's interface, as {@link LinkOwnership#deleteInterface} does.
    *
-   * @return whether it was deleted
+   * @return whether an interface was deleted that is certain to be the attachment's
    * @throws CniException if the container's namespace cannot be used
    * @throws IOException if the kernel refuses
    */
   public static boolean delete(AttachmentRequest request, String kind)
       throws CniException, IOException {
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      return LinkOwnership.deleteIfOwned(
-          request,
-          host,
-          (link, container) ->
-              link.isKind(kind) && LinkOwnership.matchesMacOrAddress(link, request, container));
+      return LinkOwnership.deleteInterface(request, host, kind);
     }
   }
 }

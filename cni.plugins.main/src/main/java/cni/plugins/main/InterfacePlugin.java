@@ -14,6 +14,7 @@ import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
+import cni.plugins.support.AttachmentAlias;
 import cni.plugins.support.HostReadiness;
 import cni.plugins.support.InterfaceConfigurator;
 import cni.plugins.support.Ipam;
@@ -121,7 +122,8 @@ public abstract class InterfacePlugin implements NetworkPlugin {
     Ipam.Detach delete =
         () -> container.rtnetlink().executeIgnoring(LinkRequests.delete(name), Errno.ENODEV);
     rollback.add(delete::detach);
-    Link link = container.rtnetlink().links(name).getFirst();
+    Link link =
+        container.rtnetlink().linksAfter(AttachmentAlias.request(request, name), name).getFirst();
     Optional<Result> assigned = assignAddresses(request, rollback, delete);
     Result created =
         Result.EMPTY.withInterfaces(

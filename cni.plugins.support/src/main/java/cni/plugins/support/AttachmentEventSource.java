@@ -52,7 +52,7 @@ public final class AttachmentEventSource implements EventSource {
   @Override
   public Closeable open(PluginHost host) throws CniException {
     try {
-      return new Monitor(host);
+      return Monitor.start(host);
     } catch (IOException e) {
       throw NetNsSession.failure("subscribing to links and addresses", e);
     }
@@ -72,18 +72,33 @@ public final class AttachmentEventSource implements EventSource {
     /** When a change for the worse was first seen, by {@link #key}, as System.nanoTime. */
     private final Map<String, Long> unconfirmedSince = new HashMap<>();
 
-    Monitor(PluginHost host) throws KernelException {
-      this.host = host;
+    static Monitor start(PluginHost host) throws KernelException {
       Optional<Path> path = host.hostNamespace();
-      if (path.isPresent()) {
-        try (NetNs netns = NetNs.open(path.get())) {
-          this.rtnetlink = RouteSocket.open(netns);
-          this.notifications = netns.call(Monitor::subscribe);
-        }
-      } else {
-        this.rtnetlink = RouteSocket.open();
-        this.notifications = subscribe();
+      if (path.isEmpty()) {
+        return start(host, RouteSocket.open(), Monitor::subscribe);
       }
+      try (NetNs netns = NetNs.open(path.get())) {
+        return start(host, RouteSocket.open(netns), () -> netns.call(Monitor::subscribe));
+      }
+    }
+
+    private static Monitor start(
+        PluginHost host,
+        RouteSocket rtnetlink,
+        NetNs.Task<NetlinkMonitor, KernelException> subscription)
+        throws KernelException {
+      try {
+        return new Monitor(host, rtnetlink, subscription.run());
+      } catch (KernelException | RuntimeException | Error e) {
+        rtnetlink.close();
+        throw e;
+      }
+    }
+
+    private Monitor(PluginHost host, RouteSocket rtnetlink, NetlinkMonitor notifications) {
+      this.host = host;
+      this.rtnetlink = rtnetlink;
+      this.notifications = notifications;
       this.thread = Thread.ofPlatform().name("cni link events").daemon().start(this::run);
     }
 

@@ -5,10 +5,8 @@ import cni.api.Cidr;
 import cni.api.PluginEvent;
 import cni.api.PluginHost;
 import cni.api.Result;
-import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.netns.NetNs;
-import cni.netlink.ffm.netns.NotNamespaceException;
 import cni.netlink.ffm.route.InterfaceAddress;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.NsidView;
@@ -94,14 +92,7 @@ record AttachmentState(Map<String, Health> items) {
 
   private static Optional<NetNs> open(Attachment attachment) throws KernelException {
     Optional<Path> path = attachment.namespace();
-    try {
-      return path.isPresent() ? Optional.of(NetNs.open(path.get())) : Optional.empty();
-    } catch (KernelException e) {
-      if (e.is(Errno.ENOENT) || e instanceof NotNamespaceException) {
-        return Optional.empty();
-      }
-      throw e;
-    }
+    return path.isPresent() ? NetNs.openIfPresent(path.get()) : Optional.empty();
   }
 
   private void putLink(

@@ -64,26 +64,32 @@ public final class NetNsSession implements AutoCloseable {
   }
 
   /**
-   * Opens the container's namespace if it still exists, for DEL.
+   * Runs a task in the container's namespace if that still exists, for DEL.
    *
-   * @return empty if the request has no path or the namespace no longer exists
-   * @throws CniException code 8 if the path is that of the host's namespace or cannot be opened
+   * @return whether it exists: false if the request has no path, or there is no namespace there
+   * @throws CniException what the task throws; code 8 if the path is that of the host's namespace
+   *     or cannot be opened
+   * @throws E what the task throws
    */
-  public static Optional<NetNsSession> openContainerIfPresent(
-      AttachmentRequest request, NetNsSession host) throws CniException {
+  public static <E extends Exception> boolean runIfPresent(
+      AttachmentRequest request, NetNsSession host, ContainerTask<E> task) throws CniException, E {
     Optional<Path> path = request.attachment().namespace();
-    if (path.isEmpty()) {
-      return Optional.empty();
+    Optional<NetNs> netns = path.isEmpty() ? Optional.empty() : openIfPresent(path.get());
+    if (netns.isEmpty()) {
+      return false;
     }
+    try (NetNsSession container =
+        requireNotHost(request, container(netns.get()), netns.get(), host)) {
+      task.run(container);
+    }
+    return true;
+  }
+
+  private static Optional<NetNs> openIfPresent(Path path) throws CniException {
     try {
-      NetNs netns = NetNs.open(path.get());
-      return Optional.of(requireNotHost(request, container(netns), netns, host));
+      return NetNs.openIfPresent(path);
     } catch (KernelException e) {
-      // A deleted namespace leaves no file, or only the empty file of its bind mount.
-      if (e.is(Errno.ENOENT) || e instanceof NotNamespaceException) {
-        return Optional.empty();
-      }
-      throw unusable(path.get(), "the container's network namespace", e);
+      throw unusable(path, "the container's network namespace", e);
     }
   }
 
@@ -350,5 +356,16 @@ public final class NetNsSession implements AutoCloseable {
   public interface SysctlTask {
     /** Runs the task. */
     void run(Sysctl sysctl) throws IOException;
+  }
+
+  /**
+   * A task in the container's namespace.
+   *
+   * @param <E> what it throws besides CniException
+   */
+  @FunctionalInterface
+  public interface ContainerTask<E extends Exception> {
+    /** Runs the task; the session is closed afterwards. */
+    void run(NetNsSession container) throws CniException, E;
   }
 }

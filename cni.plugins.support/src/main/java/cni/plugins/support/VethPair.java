@@ -35,19 +35,26 @@ public final class VethPair {
   /**
    * Deletes a pair by its end on the host, if it still exists: it is usually deleted with the
    * container's namespace, and another interface may have its name by now. Only a veth with the
-   * hardware address of the result is deleted.
+   * attachment's alias, or without one and with the hardware address of the result, is deleted.
    *
    * @param end the interface as a result lists it; ignored if it is not on the host
    * @throws IOException if the kernel refuses
    */
-  public static void deleteByHostEnd(NetNsSession host, Result.Interface end) throws IOException {
+  public static void deleteByHostEnd(
+      AttachmentRequest request, NetNsSession host, Result.Interface end) throws IOException {
     Optional<Link> link =
         end.isOnHost() && !end.mac().isEmpty()
             ? host.rtnetlink().link(end.name())
             : Optional.empty();
-    if (link.isPresent() && link.get().isKind("veth") && link.get().mac().equals(end.mac())) {
+    if (link.isPresent() && link.get().isKind("veth") && isHostEnd(link.get(), request, end)) {
       host.rtnetlink().executeIgnoring(LinkRequests.delete(link.get().index()), Errno.ENODEV);
     }
+  }
+
+  private static boolean isHostEnd(Link link, AttachmentRequest request, Result.Interface end) {
+    return AttachmentAlias.parse(link.alias()).isPresent()
+        ? link.alias().equals(AttachmentAlias.ofOrEmpty(request))
+        : link.mac().equals(end.mac());
   }
 
   /**

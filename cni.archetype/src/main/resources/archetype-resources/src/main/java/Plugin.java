@@ -84,15 +84,15 @@ public final class Plugin implements NetworkPlugin {
   @Override
   public void delete(AttachmentRequest request) throws CniException {
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      Optional<NetNsSession> session = NetNsSession.openContainerIfPresent(request, host);
-      if (session.isPresent()) {
-        try (NetNsSession container = session.get()) {
-          Optional<Link> link = findLink(request, container);
-          if (link.isPresent()) {
-            container.rtnetlink().execute(LinkRequests.setAlias(link.get().index(), ""));
-          }
-        }
-      }
+      NetNsSession.<IOException>runIfPresent(
+          request,
+          host,
+          container -> {
+            Optional<Link> link = findLink(request, container);
+            if (link.isPresent()) {
+              container.rtnetlink().execute(LinkRequests.setAlias(link.get().index(), ""));
+            }
+          });
     } catch (IOException e) {
       throw NetNsSession.failure("removing the alias", e);
     }

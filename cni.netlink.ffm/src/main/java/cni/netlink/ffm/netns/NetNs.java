@@ -13,6 +13,8 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.util.Optional;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,6 +31,14 @@ public final class NetNs implements AutoCloseable {
   private static final Duration DIRECTORY_LOCK_TIMEOUT = Duration.ofSeconds(10);
 
   private static final String CURRENT_THREAD_NETNS = "/proc/thread-self/ns/net";
+
+  /**
+   * The errors of open(2) for a path at which there is no namespace: it does not exist, it is below
+   * a file, in a loop of links or too long, or that of a socket or a device without driver.
+   */
+  private static final int[] ABSENT = {
+    Errno.ENOENT, Errno.ENOTDIR, Errno.ELOOP, Errno.ENAMETOOLONG, Errno.ENXIO, Errno.ENODEV
+  };
 
   private final Descriptor descriptor;
   private final Path path;
@@ -53,6 +63,25 @@ public final class NetNs implements AutoCloseable {
       return new NetNs(descriptor, path);
     } catch (KernelException e) {
       descriptor.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Opens a namespace as {@link #open} does, if there can be one at the path: a deleted namespace
+   * leaves no file, or the empty file of its bind mount, and the path may have been used for
+   * another kind of file since.
+   *
+   * @return empty if the path leads nowhere or is not that of a network namespace
+   * @throws KernelException if the file cannot be opened for another reason, such as EACCES
+   */
+  public static Optional<NetNs> openIfPresent(Path path) throws KernelException {
+    try {
+      return Optional.of(open(path));
+    } catch (KernelException e) {
+      if (e instanceof NotNamespaceException || IntStream.of(ABSENT).anyMatch(e::is)) {
+        return Optional.empty();
+      }
       throw e;
     }
   }

@@ -79,14 +79,7 @@ public final class ConntrackSocket extends NetlinkClient {
       throws IOException {
     List<NetlinkRequest> deletions = new ArrayList<>();
     for (ByteBuffer message : list(family, protocol, ports)) {
-      Attributes connection = NetfilterMessages.attributes(message);
-      Optional<byte[]> tuple = connection.bytes(CTA_TUPLE_ORIG);
-      if (tuple.isPresent() && isTo(connection, protocol, ports)) {
-        NetlinkRequest deletion = request(IPCTNL_MSG_CT_DELETE, 0, family, "delete a connection");
-        deletion.bytes(CTA_TUPLE_ORIG, tuple.get());
-        connection.bytes(CTA_ZONE).ifPresent(zone -> deletion.bytes(CTA_ZONE, zone));
-        deletions.add(deletion);
-      }
+      deletion(message, family, protocol, ports).ifPresent(deletions::add);
     }
     for (NetlinkResponse response : socket.exchange(deletions)) {
       Optional<NetlinkException> error = response.error();
@@ -95,6 +88,21 @@ public final class ConntrackSocket extends NetlinkClient {
       }
     }
     return deletions.size();
+  }
+
+  /** Reads a listed connection, and returns the request that deletes it if it is to a port. */
+  static Optional<NetlinkRequest> deletion(
+      ByteBuffer message, TableFamily family, int protocol, Set<Integer> ports)
+      throws MalformedMessageException {
+    Attributes connection = NetfilterMessages.attributes(message);
+    Optional<byte[]> tuple = connection.bytes(CTA_TUPLE_ORIG);
+    if (tuple.isEmpty() || !isTo(connection, protocol, ports)) {
+      return Optional.empty();
+    }
+    NetlinkRequest deletion = request(IPCTNL_MSG_CT_DELETE, 0, family, "delete a connection");
+    deletion.bytes(CTA_TUPLE_ORIG, tuple.get());
+    connection.bytes(CTA_ZONE).ifPresent(zone -> deletion.bytes(CTA_ZONE, zone));
+    return Optional.of(deletion);
   }
 
   private static boolean isTo(Attributes connection, int protocol, Set<Integer> ports)

@@ -94,6 +94,7 @@ public record DnatMatch(int protocol, int port, Optional<InetAddress> address) {
           && payload.length() == length
           && all.get(i + 1) instanceof Compare compare
           && compare.operator() == Compare.EQUAL
+          && compare.data().length() == length
           && compare.register() == payload.register()) {
         return Optional.of(compare.data());
       }

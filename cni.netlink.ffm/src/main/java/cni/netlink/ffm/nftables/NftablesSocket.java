@@ -89,7 +89,8 @@ public final class NftablesSocket extends NetlinkClient {
             .string(NftablesConstants.NFTA_TABLE_NAME, table.name());
     int unusable = NftablesConstants.NFT_TABLE_F_DORMANT | NftablesConstants.NFT_TABLE_F_OWNER;
     try {
-      Attributes attributes = NetfilterMessages.attributes(socket.execute(request).getFirst());
+      Attributes attributes =
+          NetfilterMessages.attributes(socket.exchange(List.of(request)).getFirst().single());
       return (attributes.be32(NftablesConstants.NFTA_TABLE_FLAGS).orElse(0) & unusable) == 0;
     } catch (NetlinkException e) {
       if (e.is(Errno.ENOENT)) {

@@ -18,7 +18,7 @@ import java.util.Optional;
 /**
  * A packet socket, packet(7), for UDP over IPv4 on a link that may have no address yet, as a DHCP
  * client needs it. Datagrams start with the IP header; the kernel adds and removes the link layer's
- * header. Not thread-safe.
+ * header. One thread at a time may receive; another may close the socket meanwhile.
  */
 public final class PacketSocket implements AutoCloseable {
   private static final int AF_PACKET = 17;
@@ -36,7 +36,13 @@ public final class PacketSocket implements AutoCloseable {
 
   private final Descriptor descriptor;
   private final int linkIndex;
-  private final Arena arena = Arena.ofShared();
+
+  /**
+   * Never closed: the kernel may be writing to the buffers for a thread that receives while another
+   * closes the socket. They are freed when no thread can use this object any more.
+   */
+  private final Arena arena = Arena.ofAuto();
+
   private final MemorySegment buffer = arena.allocate(MAX_DATAGRAM);
   private final MemorySegment sender = arena.allocate(SOCKADDR_LL, 4);
 
@@ -156,6 +162,5 @@ public final class PacketSocket implements AutoCloseable {
   @Override
   public void close() {
     descriptor.close();
-    arena.close();
   }
 }

@@ -108,6 +108,13 @@ public final class LinkRequests {
         .unterminatedString(IFLA_IFALIAS, alias);
   }
 
+  /** Returns the request of {@link #setAlias(int, String)} for the link with a name. */
+  public static NetlinkRequest setAlias(String name, String alias) {
+    return change("set alias of link " + name, 0, 0, 0)
+        .string(IFLA_IFNAME, name)
+        .unterminatedString(IFLA_IFALIAS, alias);
+  }
+
   /**
    * Returns a request that sets a link's hardware address.
    *

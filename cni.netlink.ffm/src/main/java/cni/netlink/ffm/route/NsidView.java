@@ -46,7 +46,7 @@ public final class NsidView {
   }
 
   private static int nsid(RouteSocket socket, NetNs other) throws IOException {
-    ByteBuffer response = socket.query(LinkRequests.getNsid(other)).getFirst();
+    ByteBuffer response = socket.get(LinkRequests.getNsid(other));
     return readNsid(response);
   }
 
@@ -65,7 +65,7 @@ public final class NsidView {
   public Optional<Link> link(String name) throws IOException {
     try {
       var request = LinkRequests.get(name).u32(LinkConstants.IFLA_TARGET_NETNSID, nsid);
-      return Optional.of(Link.read(socket.query(request).getFirst()));
+      return Optional.of(Link.read(socket.get(request)));
     } catch (NetlinkException e) {
       if (e.is(Errno.ENODEV)) {
         return Optional.empty();

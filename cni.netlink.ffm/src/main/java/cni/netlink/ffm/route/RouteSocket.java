@@ -3,6 +3,7 @@ package cni.netlink.ffm.route;
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.MalformedMessageException;
 import cni.netlink.ffm.NetlinkClient;
 import cni.netlink.ffm.NetlinkConstants;
 import cni.netlink.ffm.NetlinkException;
@@ -29,6 +30,8 @@ import java.util.stream.IntStream;
 public final class RouteSocket extends NetlinkClient {
   /** sizeof(struct netconfmsg), padded. */
   private static final int NETCONFMSG = 4;
+
+  private static final int MAX_VLAN_ID = 4095;
 
   private RouteSocket() throws KernelException {
     super(NetlinkConstants.NETLINK_ROUTE);
@@ -110,6 +113,17 @@ public final class RouteSocket extends NetlinkClient {
   }
 
   /**
+   * Executes a request for one object.
+   *
+   * @return the message, without its header
+   * @throws NetlinkException if the kernel refuses the request
+   * @throws IOException if the socket fails
+   */
+  ByteBuffer get(NetlinkRequest request) throws IOException {
+    return socket.exchange(List.of(request)).getFirst().single();
+  }
+
+  /**
    * Sends several requests in one batch and returns the response to each, errors included.
    *
    * @throws IOException if the socket fails
@@ -138,7 +152,7 @@ public final class RouteSocket extends NetlinkClient {
 
   private Optional<Link> link(NetlinkRequest request) throws IOException {
     try {
-      return Optional.of(Link.read(socket.execute(request).getFirst()));
+      return Optional.of(Link.read(get(request)));
     } catch (NetlinkException e) {
       if (e.is(Errno.ENODEV)) {
         return Optional.empty();
@@ -155,13 +169,33 @@ public final class RouteSocket extends NetlinkClient {
    * @throws IOException if the socket fails
    */
   public List<Link> links(String... names) throws IOException {
-    List<NetlinkRequest> requests = new ArrayList<>(names.length);
+    return links(List.of(), names);
+  }
+
+  /**
+   * Executes a request and returns several links as they are afterwards, in one batch.
+   *
+   * @return the links in the order of the names
+   * @throws NetlinkException if the kernel refuses the request; ENODEV if a link does not exist
+   * @throws IOException if the socket fails
+   */
+  public List<Link> linksAfter(NetlinkRequest change, String... names) throws IOException {
+    return links(List.of(change), names);
+  }
+
+  private List<Link> links(List<NetlinkRequest> changes, String... names) throws IOException {
+    List<NetlinkRequest> requests = new ArrayList<>(changes);
     for (String name : names) {
       requests.add(LinkRequests.get(name));
     }
+    List<NetlinkResponse> responses = socket.exchange(requests);
     List<Link> links = new ArrayList<>(names.length);
-    for (NetlinkResponse response : socket.exchange(requests)) {
-      links.add(Link.read(response.orThrow().getFirst()));
+    for (int i = 0; i < responses.size(); i++) {
+      if (i < changes.size()) {
+        responses.get(i).orThrow();
+      } else {
+        links.add(Link.read(responses.get(i).single()));
+      }
     }
     return links;
   }
@@ -201,8 +235,8 @@ public final class RouteSocket extends NetlinkClient {
     if (link.error().isPresent() || nsid.error().isPresent()) {
       return Optional.empty();
     }
-    Link candidate = Link.read(link.payloads().getFirst());
-    int peerNsid = NsidView.readNsid(nsid.payloads().getFirst());
+    Link candidate = Link.read(link.single());
+    int peerNsid = NsidView.readNsid(nsid.single());
     boolean isPair =
         candidate.isKind("veth")
             && peer.isKind("veth")
@@ -260,7 +294,7 @@ public final class RouteSocket extends NetlinkClient {
    * @throws IOException if the socket fails
    */
   public Route routeTo(InetAddress destination) throws IOException {
-    return Route.read(socket.execute(Route.getRequest(destination)).getFirst());
+    return Route.read(get(Route.getRequest(destination)));
   }
 
   /**
@@ -270,7 +304,7 @@ public final class RouteSocket extends NetlinkClient {
    * @throws IOException if the kernel refuses, or the socket fails
    */
   public boolean isForwarding(IpFamily family) throws IOException {
-    ByteBuffer parameters = socket.execute(LinkRequests.getNetconf(family)).getFirst();
+    ByteBuffer parameters = get(LinkRequests.getNetconf(family));
     return RouteMessages.attributes(parameters, NETCONFMSG)
             .u32(LinkConstants.NETCONFA_FORWARDING)
             .orElse(0)
@@ -305,18 +339,24 @@ public final class RouteSocket extends NetlinkClient {
     List<Integer> vlans = new ArrayList<>();
     for (ByteBuffer message : socket.execute(LinkRequests.listBridgeVlans())) {
       if (message.limit() >= Link.IFINFOMSG && message.getInt(4) == port) {
-        Attributes attributes = RouteMessages.attributes(message, Link.IFINFOMSG);
-        Optional<Attributes> spec = attributes.nested(LinkConstants.IFLA_AF_SPEC);
-        if (spec.isPresent()) {
-          readVlans(spec.get().all(LinkConstants.IFLA_BRIDGE_VLAN_INFO), vlans);
-        }
+        readVlans(message, vlans);
       }
     }
     return vlans;
   }
 
+  /** Reads the VLANs of the bridge port that a message is about. */
+  static void readVlans(ByteBuffer message, List<Integer> vlans) throws MalformedMessageException {
+    Attributes attributes = RouteMessages.attributes(message, Link.IFINFOMSG);
+    Optional<Attributes> spec = attributes.nested(LinkConstants.IFLA_AF_SPEC);
+    if (spec.isPresent()) {
+      readVlans(spec.get().all(LinkConstants.IFLA_BRIDGE_VLAN_INFO), vlans);
+    }
+  }
+
   /** Reads struct bridge_vlan_info: flags u16, vid u16; a range consists of two, its ends. */
-  private static void readVlans(List<ByteBuffer> infos, List<Integer> vlans) {
+  private static void readVlans(List<ByteBuffer> infos, List<Integer> vlans)
+      throws MalformedMessageException {
     int begin = 0;
     for (ByteBuffer info : infos) {
       if (info.remaining() < 4) {
@@ -324,6 +364,9 @@ public final class RouteSocket extends NetlinkClient {
       }
       int flags = Short.toUnsignedInt(info.getShort(0));
       int vlan = Short.toUnsignedInt(info.getShort(2));
+      if (vlan > MAX_VLAN_ID) {
+        throw new MalformedMessageException("VLAN id " + vlan);
+      }
       if ((flags & LinkConstants.BRIDGE_VLAN_INFO_RANGE_BEGIN) != 0) {
         begin = vlan;
         continue;

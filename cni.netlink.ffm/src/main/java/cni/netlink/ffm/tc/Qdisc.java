@@ -108,7 +108,7 @@ public record Qdisc(int link, String kind, int handle, int parent, Optional<Toke
     return qdiscs;
   }
 
-  private static Qdisc read(ByteBuffer message) throws MalformedMessageException {
+  static Qdisc read(ByteBuffer message) throws MalformedMessageException {
     Attributes attributes = TcMessages.attributes(message);
     String kind = attributes.string(TcConstants.TCA_KIND).orElse("");
     Optional<Attributes> options =

@@ -219,7 +219,7 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
     return filters;
   }
 
-  private static TcFilter read(ByteBuffer message) throws MalformedMessageException {
+  static TcFilter read(ByteBuffer message) throws MalformedMessageException {
     Attributes attributes = TcMessages.attributes(message);
     int info = message.getInt(16);
     String kind = attributes.string(TcConstants.TCA_KIND).orElse("");

@@ -4,11 +4,9 @@ import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.netlink.ffm.Errno;
-import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.file.Sysctl;
 import cni.netlink.ffm.netns.NetNs;
-import cni.netlink.ffm.netns.NotNamespaceException;
 import cni.netlink.ffm.route.InterfaceAddress;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
@@ -42,15 +40,11 @@ final class ContainerLink implements AutoCloseable {
    * @throws IOException if the kernel cannot be queried
    */
   static Optional<ContainerLink> openIfPresent(Path namespace, String name) throws IOException {
-    NetNs netns;
-    try {
-      netns = NetNs.open(namespace);
-    } catch (KernelException e) {
-      if (e.is(Errno.ENOENT) || e instanceof NotNamespaceException) {
-        return Optional.empty();
-      }
-      throw e;
+    Optional<NetNs> present = NetNs.openIfPresent(namespace);
+    if (present.isEmpty()) {
+      return Optional.empty();
     }
+    NetNs netns = present.get();
     RouteSocket routing = null;
     Optional<ContainerLink> opened = Optional.empty();
     try {

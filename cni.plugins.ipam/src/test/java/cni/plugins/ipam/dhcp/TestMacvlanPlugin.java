@@ -18,7 +18,6 @@ import cni.plugins.support.Ipam;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.util.List;
-import java.util.Optional;
 
 /**
  * A minimal interface plugin for the tests of dhcp, whose module cannot depend on the real ones: a
@@ -90,16 +89,13 @@ public final class TestMacvlanPlugin implements NetworkPlugin {
   @Override
   public void delete(AttachmentRequest request) throws CniException {
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
       Ipam.delete(
           request,
-          () -> {
-            if (open.isPresent()) {
-              try (NetNsSession container = open.get()) {
-                deleteLink(container, request.attachment().interfaceName());
-              }
-            }
-          });
+          () ->
+              NetNsSession.<IOException>runIfPresent(
+                  request,
+                  host,
+                  container -> deleteLink(container, request.attachment().interfaceName())));
     } catch (IOException e) {
       throw NetNsSession.failure("deleting by " + TYPE, e);
     }

@@ -22,6 +22,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /** The host-device plugin: ADD moves a device of the host into the container, DEL moves it back. */
 public final class HostDevicePlugin implements NetworkPlugin {
@@ -145,19 +146,23 @@ public final class HostDevicePlugin implements NetworkPlugin {
   private static void moveOut(AttachmentRequest request) throws CniException, IOException {
     var search = new DeviceSearch(request);
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
-      if (open.isPresent()) {
-        try (NetNsSession container = open.get();
-            NetNs hostNetns = hostNetns(request.context())) {
-          if (new MovedDevice(host, hostNetns, container).moveOut(search)) {
-            return;
-          }
-        }
+      var moved = new AtomicBoolean();
+      boolean present =
+          NetNsSession.<IOException>runIfPresent(
+              request,
+              host,
+              container -> {
+                try (NetNs hostNetns = hostNetns(request.context())) {
+                  moved.set(new MovedDevice(host, hostNetns, container).moveOut(search));
+                }
+              });
+      if (moved.get()) {
+        return;
       }
       boolean restored =
           search.previous().isPresent()
               && MovedDevice.restoreName(host, search.previous().get(), search.ownName());
-      if (!restored && open.isPresent()) {
+      if (!restored && present) {
         search.requireOnHost(host);
       }
     }

@@ -99,12 +99,11 @@ public final class LoopbackPlugin implements NetworkPlugin {
   @Override
   public void delete(AttachmentRequest request) throws CniException {
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
-      if (open.isPresent()) {
-        try (NetNsSession container = open.get()) {
-          container.rtnetlink().execute(LinkRequests.setDown(loopback(container).index()));
-        }
-      }
+      NetNsSession.runIfPresent(
+          request,
+          host,
+          container ->
+              container.rtnetlink().execute(LinkRequests.setDown(loopback(container).index())));
     } catch (IOException e) {
       throw NetNsSession.failure("setting interface lo down", e);
     }

@@ -16,6 +16,7 @@ import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.Route;
 import cni.netlink.ffm.route.RtnetlinkConstants;
 import cni.plugins.main.ContainerInterface;
+import cni.plugins.support.AttachmentAlias;
 import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.Forwarding;
 import cni.plugins.support.InterfaceCidrs;
@@ -59,7 +60,10 @@ final class PointToPointLink {
         () -> host.rtnetlink().executeIgnoring(LinkRequests.delete(hostName), Errno.ENODEV);
     rollback.add(delete::detach);
     var configurator = InterfaceConfigurator.start(container, name, false);
-    Link hostEnd = host.rtnetlink().links(hostName).getFirst();
+    Link hostEnd =
+        host.rtnetlink()
+            .linksAfter(AttachmentAlias.request(request, hostName), hostName)
+            .getFirst();
     Link containerEnd = container.rtnetlink().links(name).getFirst();
     Result created =
         ContainerInterface.withAddresses(

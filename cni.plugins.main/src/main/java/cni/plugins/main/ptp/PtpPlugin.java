@@ -117,7 +117,7 @@ public final class PtpPlugin implements NetworkPlugin {
     if (!ContainerInterface.delete(request, VETH)) {
       try (NetNsSession host = NetNsSession.openHost(request.context())) {
         for (Result.Interface end : request.prevResult().orElse(Result.EMPTY).interfaces()) {
-          VethPair.deleteByHostEnd(host, end);
+          VethPair.deleteByHostEnd(request, host, end);
         }
       }
     }

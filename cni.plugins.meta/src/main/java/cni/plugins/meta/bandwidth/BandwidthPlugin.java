@@ -210,17 +210,19 @@ public final class BandwidthPlugin implements NetworkPlugin {
           .log(System.Logger.Level.DEBUG, "invalid configuration: ADD cannot have set limits", e);
       return;
     }
-    Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
-    if (open.isPresent()) {
-      try (NetNsSession container = open.get()) {
-        Optional<Link> veth = findHostVeth(request, host, container);
-        if (veth.isPresent() && config.ingress().isPresent()) {
-          removeQdisc(host, veth.get().index(), TrafficShaper.ROOT_HANDLE, TcConstants.ROOT);
-        }
-        if (veth.isPresent() && config.egress().isPresent()) {
-          removeQdisc(host, veth.get().index(), TcConstants.INGRESS_HANDLE, TcConstants.INGRESS);
-        }
-      }
+    NetNsSession.runIfPresent(
+        request, host, container -> removeLimits(request, config, host, container));
+  }
+
+  private static void removeLimits(
+      AttachmentRequest request, BandwidthConfig config, NetNsSession host, NetNsSession container)
+      throws IOException {
+    Optional<Link> veth = findHostVeth(request, host, container);
+    if (veth.isPresent() && config.ingress().isPresent()) {
+      removeQdisc(host, veth.get().index(), TrafficShaper.ROOT_HANDLE, TcConstants.ROOT);
+    }
+    if (veth.isPresent() && config.egress().isPresent()) {
+      removeQdisc(host, veth.get().index(), TcConstants.INGRESS_HANDLE, TcConstants.INGRESS);
     }
   }
 

@@ -165,14 +165,14 @@ public final class DebugPlugin implements NetworkPlugin {
     }
     List<List<String>> hooks = parseCommands(config, key);
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
-      if (open.isPresent()) {
-        try (NetNsSession container = open.get()) {
-          for (List<String> command : hooks) {
-            runHook(command, container, request.context().deadline().remaining());
-          }
-        }
-      }
+      NetNsSession.runIfPresent(
+          request,
+          host,
+          container -> {
+            for (List<String> command : hooks) {
+              runHook(command, container, request.context().deadline().remaining());
+            }
+          });
     }
   }
 

@@ -249,12 +249,8 @@ public final class SbrPlugin implements NetworkPlugin {
   @Override
   public void delete(AttachmentRequest request) throws CniException {
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
-      if (open.isPresent()) {
-        try (NetNsSession container = open.get()) {
-          deleteRules(request, container.rtnetlink());
-        }
-      }
+      NetNsSession.runIfPresent(
+          request, host, container -> deleteRules(request, container.rtnetlink()));
     } catch (IOException e) {
       throw NetNsSession.failure("removing routing rules", e);
     }

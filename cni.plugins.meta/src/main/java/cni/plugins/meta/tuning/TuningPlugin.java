@@ -281,12 +281,8 @@ public final class TuningPlugin implements NetworkPlugin {
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
       Optional<ConfigObject> settings = saved.load(request.attachment().id());
       if (settings.isPresent()) {
-        Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
-        if (open.isPresent()) {
-          try (NetNsSession container = open.get()) {
-            restore(request, container, settings.get());
-          }
-        }
+        NetNsSession.runIfPresent(
+            request, host, container -> restore(request, container, settings.get()));
       }
       saved.delete(request.attachment().id());
     } catch (CniException e) {

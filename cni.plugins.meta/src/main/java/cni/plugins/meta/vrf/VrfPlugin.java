@@ -219,12 +219,11 @@ public final class VrfPlugin implements NetworkPlugin {
       return;
     }
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      Optional<NetNsSession> open = NetNsSession.openContainerIfPresent(request, host);
-      if (open.isPresent()) {
-        try (NetNsSession container = open.get()) {
-          leaveVrf(container.rtnetlink(), request.attachment().interfaceName(), name.get());
-        }
-      }
+      NetNsSession.runIfPresent(
+          request,
+          host,
+          container ->
+              leaveVrf(container.rtnetlink(), request.attachment().interfaceName(), name.get()));
     } catch (IOException e) {
       throw NetNsSession.failure("leaving VRF " + name.get(), e);
     }

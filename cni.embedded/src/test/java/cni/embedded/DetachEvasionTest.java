@@ -1,0 +1,372 @@
+package cni.embedded;
+
+import static cni.testing.TestHost.attachment;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import cni.api.Attachment;
+import cni.api.AttachmentId;
+import cni.api.CniException;
+import cni.api.Result;
+import cni.netlink.ffm.netns.NetNs;
+import cni.runtime.Cni;
+import cni.testing.KernelTest;
+import cni.testing.TestBed;
+import cni.testing.TestHost;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * DEL of an attachment whose interface no longer looks as ADD left it: changed by the container
+ * (CAP_NET_ADMIN), by the host, or known only by the result of an earlier boot. DEL deletes the
+ * interface and releases the address, or it fails and keeps the address.
+ */
+@KernelTest(reference = true)
+class DetachEvasionTest {
+  private static final String IPAM =
+      """
+      "ipam": { "type": "host-local", "dataDir": "@DATA@",
+                "ranges": [[{ "subnet": "10.66.0.0/24" }], [{ "subnet": "fd66::/64" }]] }
+      """;
+
+  private static final String TUNING = "{ \"type\": \"tuning\", \"mac\": \"02:11:22:33:44:55\" }";
+
+  /** Options of each plugin. */
+  private static final Map<String, String> PLUGINS =
+      Map.of(
+          "bridge", "\"bridge\": \"br0\", \"isGateway\": true,",
+          "ptp", "",
+          "macvlan", "\"master\": \"up0\",",
+          "ipvlan", "\"master\": \"up0\",",
+          "vlan", "\"master\": \"up0\", \"vlanId\": 7,",
+          "tap", "",
+          "dummy", "",
+          "host-device", "\"device\": \"up0\",");
+
+  private TestHost host;
+  private NetNs a;
+
+  @BeforeEach
+  void open() throws IOException {
+    host = new TestHost();
+    a = host.container("a");
+    host.outside();
+  }
+
+  @AfterEach
+  void close() throws IOException {
+    host.close();
+  }
+
+  /** A change between ADD and DEL. */
+  enum Evasion {
+    /** The chain changes the hardware address, the host's administrator the veth's name. */
+    MAC_TUNED_AND_HOST_END_RENAMED,
+    MAC_CHANGED_AND_ADDRESSES_FLUSHED,
+    MAC_AND_ADDRESSES_REPLACED,
+    ALIAS_REMOVED_TOO,
+    ALIAS_OF_UNKNOWN_CONTAINER_TOO,
+    RENAMED,
+    RENAMED_AND_NAME_GIVEN_TO_ANOTHER_LINK,
+    RENAMED_AND_NAME_AND_MAC_GIVEN_TO_ANOTHER_LINK,
+    NAMESPACE_WITHOUT_PATH;
+
+    /** Whether only the end of a veth on the host allows it, or the deletion after it. */
+    boolean isOfVeth() {
+      return this == MAC_TUNED_AND_HOST_END_RENAMED || this == NAMESPACE_WITHOUT_PATH;
+    }
+
+    boolean isRenaming() {
+      return name().startsWith("RENAMED");
+    }
+  }
+
+  static Stream<Arguments> pluginsAndEvasions() {
+    return new TreeSet<>(PLUGINS.keySet())
+        .stream().flatMap(type -> Stream.of(Evasion.values()).map(it -> Arguments.of(type, it)));
+  }
+
+  @ParameterizedTest
+  @MethodSource("pluginsAndEvasions")
+  void interfaceIsDeletedOrAddressKept(String type, Evasion evasion) throws Exception {
+    assumeTrue(kernelSupports(type), type);
+    boolean veth = isVeth(type);
+    assumeTrue(veth || !evasion.isOfVeth());
+    assumeTrue(!type.equals("host-device") || !evasion.isRenaming(), "HostDeviceTest has it");
+    network(type, evasion == Evasion.MAC_TUNED_AND_HOST_END_RENAMED ? TUNING : "");
+    Cni cni = host.openCni();
+    Result result = cni.network("n").add(attachment(a));
+    List<String> reserved = host.reservations("n");
+    assertEquals(2, reserved.size());
+    try (NetNs opened = NetNs.open(a.path())) {
+      evade(evasion, result);
+      boolean failed = false;
+      try {
+        cni.network("n").delete(attachment(a));
+      } catch (CniException e) {
+        failed = true;
+        assertEquals(type, "host-device", e.getMessage());
+        assertTrue(String.valueOf(e.getMessage()).contains("eth0"), e.getMessage());
+      }
+      if (failed) {
+        assertEquals(reserved, host.reservations("n"));
+        assertEquals(1, host.results().size());
+      } else {
+        assertEquals(List.of(), host.reservations("n"));
+        assertEquals(List.of(), host.results());
+        assertEquals(Set.of(), attachedLinks(opened));
+        assertEquals(List.of(), hostEnds());
+      }
+    }
+  }
+
+  private void evade(Evasion evasion, Result result) throws IOException {
+    String mac = macOf(a, "eth0");
+    switch (evasion) {
+      case MAC_TUNED_AND_HOST_END_RENAMED -> {
+        String port =
+            result.interfaces().stream()
+                .filter(it -> it.isOnHost() && it.name().startsWith("veth"))
+                .findFirst()
+                .orElseThrow()
+                .name();
+        TestBed.run(host.netns(), "ip", "link", "set", port, "down");
+        TestBed.run(host.netns(), "ip", "link", "set", port, "name", "port0");
+        TestBed.run(host.netns(), "ip", "link", "set", "port0", "up");
+      }
+      case MAC_CHANGED_AND_ADDRESSES_FLUSHED -> change(false, "");
+      case MAC_AND_ADDRESSES_REPLACED -> change(true, "");
+      case ALIAS_REMOVED_TOO -> {
+        change(false, "");
+        TestBed.run(a, "ip", "link", "set", "eth0", "alias", "");
+      }
+      case ALIAS_OF_UNKNOWN_CONTAINER_TOO -> change(true, "cni:n/nobody/eth0");
+      case RENAMED -> rename();
+      case RENAMED_AND_NAME_GIVEN_TO_ANOTHER_LINK -> {
+        rename();
+        TestBed.run(a, "ip", "link", "add", "eth0", "type", "bridge");
+      }
+      case RENAMED_AND_NAME_AND_MAC_GIVEN_TO_ANOTHER_LINK -> {
+        rename();
+        TestBed.run(a, "ip", "link", "add", "eth0", "address", mac, "type", "veth");
+      }
+      case NAMESPACE_WITHOUT_PATH -> host.delete(a); // the test holds it open
+    }
+  }
+
+  private void change(boolean replaceAddresses, String alias) throws IOException {
+    TestBed.run(a, "ip", "link", "set", "eth0", "down");
+    // A vlan or ipvlan may refuse: it keeps that of its parent.
+    TestBed.tryRun(a, "ip", "link", "set", "eth0", "address", "02:aa:bb:cc:dd:ee");
+    TestBed.run(a, "ip", "link", "set", "eth0", "up");
+    TestBed.run(a, "ip", "addr", "flush", "dev", "eth0");
+    if (replaceAddresses) {
+      TestBed.run(a, "ip", "addr", "add", "10.66.0.99/24", "dev", "eth0");
+    }
+    if (!alias.isEmpty()) {
+      TestBed.run(a, "ip", "link", "set", "eth0", "alias", alias);
+    }
+  }
+
+  private void rename() throws IOException {
+    TestBed.run(a, "ip", "link", "set", "eth0", "down");
+    TestBed.run(a, "ip", "link", "set", "eth0", "name", "hidden0");
+    TestBed.run(a, "ip", "link", "set", "hidden0", "up");
+    TestBed.tryRun(a, "ip", "addr", "add", "10.66.0.2/24", "dev", "hidden0");
+  }
+
+  /**
+   * A container id that returns after a reboot: its result is that of the earlier boot, the
+   * reservations are gone, and the process of the new ADD is killed after its first plugin.
+   */
+  @ParameterizedTest
+  @ValueSource(strings = {"bridge", "ptp", "macvlan", "ipvlan", "vlan", "tap", "dummy"})
+  void resultOfEarlierBootDoesNotKeepInterface(String type) throws Exception {
+    assumeTrue(kernelSupports(type), type);
+    leaveAttachmentWithResultOfEarlierBoot(type);
+    host.openCni().network("n").delete(attachment(a));
+    assertNothingLeft();
+  }
+
+  private void leaveAttachmentWithResultOfEarlierBoot(String type) throws Exception {
+    network(type, "");
+    Cni cni = host.openCni();
+    cni.network("n").add(attachment(a));
+    Path results = host.cache().resolve("results");
+    Path stored = results.resolve(host.results().getFirst());
+    byte[] earlier = Files.readAllBytes(stored);
+    cni.network("n").delete(attachment(a)); // and so its links, as by a reboot
+    Attachment other = attachment(host.container("b"));
+    cni.network("n").add(other);
+    cni.network("n").add(attachment(a)); // gets other addresses than before
+    cni.network("n").delete(other);
+    Files.write(stored, earlier);
+  }
+
+  private void assertNothingLeft() throws IOException {
+    assertEquals(List.of(), host.reservations("n"));
+    assertEquals(Set.of(), attachedLinks(a));
+    assertEquals(List.of(), hostEnds());
+  }
+
+  /** The reference plugins delete the interface in these cases, too. */
+  @ParameterizedTest
+  @EnumSource(
+      value = Evasion.class,
+      names = {
+        "MAC_TUNED_AND_HOST_END_RENAMED",
+        "MAC_CHANGED_AND_ADDRESSES_FLUSHED",
+        "MAC_AND_ADDRESSES_REPLACED"
+      })
+  void referenceDeletesToo(Evasion evasion) throws Exception {
+    network("bridge", TUNING);
+    Cni cni = host.withReference("bridge", "host-local", "tuning");
+    Result result = cni.network("n").add(attachment(a));
+    evade(evasion, result);
+    cni.network("n").delete(attachment(a));
+    assertNothingLeft();
+  }
+
+  /** An attachment made by the reference plugins has no alias; ours delete it all the same. */
+  @ParameterizedTest
+  @EnumSource(
+      value = Evasion.class,
+      names = {
+        "MAC_TUNED_AND_HOST_END_RENAMED",
+        "MAC_CHANGED_AND_ADDRESSES_FLUSHED",
+        "MAC_AND_ADDRESSES_REPLACED",
+        "RENAMED"
+      })
+  void attachmentOfReferenceIsDeleted(Evasion evasion) throws Exception {
+    for (String type : List.of("bridge", "macvlan")) {
+      if (isVeth(type) || evasion != Evasion.MAC_TUNED_AND_HOST_END_RENAMED) {
+        network(type, evasion == Evasion.MAC_TUNED_AND_HOST_END_RENAMED ? TUNING : "");
+        Cni reference = host.withReference(type, "host-local", "tuning");
+        Result result = reference.network("n").add(attachment(a));
+        evade(evasion, result);
+        host.openCni().network("n").delete(attachment(a));
+        assertNothingLeft();
+      }
+    }
+  }
+
+  /** A late DEL keeps the interface of the next container at the same path. */
+  @ParameterizedTest
+  @ValueSource(strings = {"bridge", "ptp", "macvlan", "ipvlan", "vlan", "tap", "dummy"})
+  void lateDeleteKeepsNextContainer(String type) throws Exception {
+    assumeTrue(kernelSupports(type), type);
+    network(type, "");
+    Cni cni = host.openCni();
+    Attachment first = Attachment.of("first", a.path(), "eth0");
+    Attachment next = Attachment.of("next", a.path(), "eth0");
+    cni.network("n").add(first);
+    host.recreate(a);
+    cni.network("n").add(next);
+    cni.network("n").delete(first);
+    cni.network("n").check(next);
+    assertEquals(2, host.reservations("n").size());
+    try (NetNs again = NetNs.open(a.path())) {
+      assertEquals(Set.of("eth0"), attachedLinks(again));
+      // without the result of the first, too
+      host.openCni().network("n").delete(first);
+      cni.network("n").check(next);
+      cni.network("n").delete(next);
+      assertEquals(Set.of(), attachedLinks(again));
+    }
+    assertEquals(List.of(), host.reservations("n"));
+    assertEquals(List.of(), hostEnds());
+  }
+
+  /** Two interfaces of one container that has exchanged their names. */
+  @ParameterizedTest
+  @ValueSource(strings = {"bridge", "macvlan"})
+  void exchangedNamesAreDeletedByTheSecondDelete(String type) throws Exception {
+    network(type, "");
+    Cni cni = host.openCni();
+    Attachment first = attachment(a);
+    var second =
+        new Attachment(
+            new AttachmentId(first.containerId(), "eth1"),
+            Optional.of(a.path()),
+            Map.of(),
+            Map.of());
+    cni.network("n").add(first);
+    cni.network("n").add(second);
+    for (String step : List.of("eth0 x", "eth1 eth0", "x eth1")) {
+      String[] names = step.split(" ", -1);
+      TestBed.run(a, "ip", "link", "set", names[0], "down");
+      TestBed.run(a, "ip", "link", "set", names[0], "name", names[1]);
+    }
+    cni.network("n").delete(first);
+    String addresses = TestBed.run(a, "ip", "-o", "addr", "show");
+    assertTrue(!addresses.contains(" 10.66.0.2/24"), addresses);
+    assertEquals(List.of("10.66.0.3", "fd66::3"), host.reservations("n"));
+    cni.network("n").delete(second);
+    assertNothingLeft();
+  }
+
+  private void network(String type, String next) throws IOException {
+    String plugin = "{ \"type\": \"%s\", %s %s }".formatted(type, PLUGINS.get(type), IPAM);
+    if (next.isEmpty()) {
+      host.network("n", "1.0.0", plugin);
+    } else {
+      host.network("n", "1.0.0", plugin, next);
+    }
+  }
+
+  private static boolean isVeth(String type) {
+    return type.equals("bridge") || type.equals("ptp");
+  }
+
+  /** Returns the names of links that can exchange packets with another namespace, and of eth0. */
+  private static Set<String> attachedLinks(NetNs netns) throws IOException {
+    Set<String> names = new TreeSet<>();
+    for (String line : TestBed.run(netns, "ip", "-o", "link", "show").lines().toList()) {
+      String name = line.split("[:@]\\s*", -1)[1].trim();
+      if (name.equals("eth0") || line.contains("link-netns")) {
+        names.add(name);
+      }
+    }
+    return names;
+  }
+
+  private List<String> hostEnds() throws IOException {
+    return TestBed.linkNames(host.netns(), "veth").stream()
+        .filter(it -> !it.equals("up0"))
+        .toList();
+  }
+
+  private static String macOf(NetNs netns, String name) throws IOException {
+    return TestBed.run(netns, "ip", "-o", "link", "show", name)
+        .replaceAll("(?s).*link/ether (\\S+).*", "$1");
+  }
+
+  private boolean kernelSupports(String type) throws IOException {
+    if (!Set.of("dummy", "ipvlan", "vlan").contains(type)) {
+      return true;
+    }
+    String parent = type.equals("dummy") ? "" : "link up0 ";
+    String id = type.equals("vlan") ? " id 7" : "";
+    String add = "ip link add " + parent + "name probe type " + type + id;
+    boolean supported = TestBed.tryRun(host.netns(), add.split(" ", -1)).status() == 0;
+    if (supported) {
+      TestBed.run(host.netns(), "ip", "link", "del", "probe");
+    }
+    return supported;
+  }
+}

@@ -1,0 +1,35 @@
+package cni.netlink.ffm.tc;
+
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+
+import cni.netlink.ffm.Mutations;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/** Mutated messages about qdiscs and filters. */
+class TcMutationTest {
+  @Test
+  void qdiscsAreReadOrMalformed() throws IOException {
+    Mutations.test(
+        Mutations.payloads(
+            List.of(
+                Qdisc.addTbf(2, 0x10000, TcConstants.ROOT, TokenBucket.of(8_000_000, 80_000)),
+                Qdisc.addTbf(2, 0x10000, TcConstants.ROOT, TokenBucket.of(1L << 40, 80_000)),
+                Qdisc.addHtb(2, 0x10000, TcConstants.ROOT, 30))),
+        message -> assertNotNull(Qdisc.read(message).toString()));
+  }
+
+  @Test
+  void filtersAreReadOrMalformed() throws IOException {
+    InetAddress v4 = InetAddress.ofLiteral("10.1.2.3");
+    Mutations.test(
+        Mutations.payloads(
+            List.of(
+                TcFilter.redirectIngress(2, 1, 3),
+                TcFilter.redirectAll(2, TcConstants.INGRESS_HANDLE, 1, 3),
+                TcFilter.redirectDestination(2, TcConstants.INGRESS_HANDLE, 1, v4, 3))),
+        TcFilter::read);
+  }
+}
