@@ -97,10 +97,10 @@ record Lease(
             Names.requireContainerId(json.text("containerId").orElse("")),
             Names.requireInterfaceName(json.text("ifName").orElse(""))),
         json.parsed("family", DhcpFamily::parse).orElse(DhcpFamily.IPV4),
-        Path.of(json.text("netns").orElse("")),
+        json.parsed("netns", Path::of).orElse(Path.of("")),
         json.text("link").orElse(""),
         DhcpClientOptions.read(options.get()),
-        Duration.ofMillis(json.longInteger("longestPause", 0, Long.MAX_VALUE).orElse(0)),
+        Binding.millis(json, "longestPause"),
         json.text("keeper").orElse(""),
         Binding.read(binding.get()));
   }
