@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.AttachmentId;
+import cni.api.Cidr;
+import cni.api.Dns;
 import cni.api.Json;
 import cni.api.Result;
 import cni.plugins.ipam.SpecialFile;
@@ -16,6 +18,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -39,7 +43,18 @@ class LeaseDirectoryTest {
         new DhcpClientOptions(Map.of(12, new byte[] {'h'}), List.of(1, 3)),
         Duration.ofSeconds(16),
         "",
-        Binding.of(Result.EMPTY, "10.1.0.1", 10, 20, 30));
+        Binding.of(
+            new Result(
+                List.of(),
+                List.of(
+                    new Result.IpConfig(
+                        Cidr.parse("10.1.0.5/16"), Optional.empty(), OptionalInt.empty())),
+                List.of(),
+                Dns.NONE),
+            "10.1.0.1",
+            10,
+            20,
+            30));
   }
 
   private LeaseDirectory directory() throws IOException {
@@ -69,6 +84,9 @@ class LeaseDirectoryTest {
         "\"validFor\":30000=\"validFor\":9223372036854775807",
         "\"n\"=\"../n\"",
         "\"ipv4\"=\"ipv5\"",
+        "\"ipv4\"=\"ipv6\"",
+        "\"10.1.0.1\"=\"server\"",
+        "\"address\":\"10.1.0.5/16\"=\"address\":\"fd00::5/64\"",
         "\"binding\"=\"unbound\""
       })
   void leaseWithAnInvalidValueIsSetAside(String change) throws Exception {
