@@ -21,6 +21,7 @@ import java.util.function.Consumer;
  *
  * @param requested the addresses to allocate; a range set that contains none of them provides its
  *     next free address
+ * @param reclamation frees addresses when a set has no free one
  * @param exhausted is called with the reason if a set has no free address, or a requested address
  *     is reserved
  */
@@ -28,6 +29,7 @@ record AddressAllocator(
     ReservationStore reservations,
     AttachmentId id,
     List<InetAddress> requested,
+    Reclamation reclamation,
     Consumer<String> exhausted) {
   /**
    * Allocates and reserves the addresses.
@@ -124,18 +126,21 @@ record AddressAllocator(
 
   private InetAddress nextAddress(RangeSet set, int rangeSetIndex) throws CniException {
     Optional<InetAddress> last = reservations.lastReserved(rangeSetIndex);
-    return nextFree(set, last)
-        .orElseThrow(
-            () ->
-                unavailable(
-                    "no address is free in range set "
-                        + rangeSetIndex
-                        + " ("
-                        + set
-                        + "): all "
-                        + set.size()
-                        + " are reserved; delete attachments, run GC, or give the network a"
-                        + " larger range"));
+    Optional<InetAddress> free = nextFree(set, last);
+    if (free.isEmpty() && reclamation.reclaim(set, reservations)) {
+      free = nextFree(set, last);
+    }
+    return free.orElseThrow(
+        () ->
+            unavailable(
+                "no address is free in range set "
+                    + rangeSetIndex
+                    + " ("
+                    + set
+                    + "): all "
+                    + set.size()
+                    + " are reserved; delete attachments, run GC, or give the network a"
+                    + " larger range"));
   }
 
   /**

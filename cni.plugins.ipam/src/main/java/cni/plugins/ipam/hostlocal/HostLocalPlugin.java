@@ -91,7 +91,11 @@ public final class HostLocalPlugin implements ResidentPlugin {
       AttachmentId id = request.attachment().id();
       var allocator =
           new AddressAllocator(
-              reservations, id, requested, reason -> publishExhausted(network, id, reason));
+              reservations,
+              id,
+              requested,
+              Reclamation.of(request),
+              reason -> publishExhausted(network, id, reason));
       return new Result(List.of(), allocator.allocate(config), config.routes(), dns);
     }
   }
@@ -246,7 +250,8 @@ public final class HostLocalPlugin implements ResidentPlugin {
       config.setIndex().find(address).ifPresent(set -> used.merge(set, 1L, Long::sum));
     }
     for (RangeSet set : config.rangeSets()) {
-      if (set.size().compareTo(BigInteger.valueOf(used.getOrDefault(set, 0L))) <= 0) {
+      if (set.size().compareTo(BigInteger.valueOf(used.getOrDefault(set, 0L))) <= 0
+          && reservations.reservedBeforeBoot(set).isEmpty()) {
         throw new CniException(
             ErrorCode.NOT_AVAILABLE,
             "every address of " + set + " is reserved (see " + directory + ")");

@@ -91,7 +91,7 @@ final class ReservationCache implements AutoCloseable {
       return Optional.empty();
     }
     try {
-      if (!LOCAL_FILE_SYSTEMS.contains(Files.getFileStore(directory).type())) {
+      if (!isLocal(directory)) {
         return Optional.empty(); // inotify does not report changes by other machines
       }
       return Optional.of(
@@ -104,6 +104,15 @@ final class ReservationCache implements AutoCloseable {
               e);
       return Optional.empty();
     }
+  }
+
+  /**
+   * Whether only this kernel changes the directory's file system.
+   *
+   * @throws IOException if the file system cannot be determined
+   */
+  static boolean isLocal(Path directory) throws IOException {
+    return LOCAL_FILE_SYSTEMS.contains(Files.getFileStore(directory).type());
   }
 
   ReservationIndex index() {

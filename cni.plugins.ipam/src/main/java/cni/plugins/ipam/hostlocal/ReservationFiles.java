@@ -49,12 +49,14 @@ record ReservationFiles(Path directory) {
    * @param incomplete the addresses whose files are incomplete
    * @param unreadable the addresses whose files are unreadable
    * @param temporaryFiles files that may be deleted
+   * @param bootMarkers the names of the files of {@link BootMarker}
    */
   record Contents(
       Map<InetAddress, ReservationHolder> holders,
       List<InetAddress> incomplete,
       List<InetAddress> unreadable,
-      List<Path> temporaryFiles) {
+      List<Path> temporaryFiles,
+      List<String> bootMarkers) {
     private void add(InetAddress address, ReservationState state) {
       if (state instanceof ReservationState.Held held) {
         holders.put(address, held.holder());
@@ -89,7 +91,11 @@ record ReservationFiles(Path directory) {
   Contents read() throws CniException {
     var contents =
         new Contents(
-            new LinkedHashMap<>(), new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
+            new LinkedHashMap<>(),
+            new ArrayList<>(),
+            new ArrayList<>(),
+            new ArrayList<>(),
+            new ArrayList<>(1));
     try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
       for (Path file : files) {
         String name = String.valueOf(file.getFileName());
@@ -98,6 +104,8 @@ record ReservationFiles(Path directory) {
           contents.add(address.get(), ReservationState.read(file));
         } else if (name.startsWith(TEMP_PREFIX) && !isInUse(name)) {
           contents.temporaryFiles().add(file);
+        } else if (name.startsWith(BootMarker.PREFIX)) {
+          contents.bootMarkers().add(name);
         }
       }
     } catch (IOException | DirectoryIteratorException e) {

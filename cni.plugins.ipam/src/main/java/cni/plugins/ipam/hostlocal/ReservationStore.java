@@ -109,6 +109,7 @@ final class ReservationStore implements AutoCloseable {
     if (cachePool.isPresent()) {
       ReservationFiles.deleteTemporaryFiles(contents.temporaryFiles());
     }
+    BootMarker.ensure(files.directory(), contents.bootMarkers());
   }
 
   private void reload(ReservationCache cached, Set<String> names) throws CniException {
@@ -152,9 +153,10 @@ final class ReservationStore implements AutoCloseable {
     return index.addresses().stream().map(AddressKey::toAddress).toList();
   }
 
-  /** Returns the reserved addresses whose files cannot be read. */
-  List<InetAddress> unreadable() {
-    return index.heldBy(UNKNOWN_HOLDER).stream().map(AddressKey::toAddress).toList();
+  /** Returns the addresses of a range set that were reserved before this boot, oldest first. */
+  List<InetAddress> reservedBeforeBoot(RangeSet set) {
+    return BootMarker.reservedBefore(
+        files, reserved().stream().filter(it -> set.indexOf(it) >= 0).toList());
   }
 
   /**
