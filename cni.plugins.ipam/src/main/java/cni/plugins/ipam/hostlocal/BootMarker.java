@@ -3,7 +3,9 @@ package cni.plugins.ipam.hostlocal;
 import cni.api.internal.AtomicFiles;
 import cni.api.internal.LazyLogger;
 import java.io.IOException;
+import java.io.InputStream;
 import java.net.InetAddress;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -31,6 +33,9 @@ final class BootMarker {
 
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
   private static final String BOOT_TIME = "btime ";
+
+  /** The length of a UUID, in characters. */
+  private static final int ID_LENGTH = 36;
 
   private BootMarker() {}
 
@@ -65,7 +70,13 @@ final class BootMarker {
   }
 
   private static String bootId() throws IOException {
-    return Files.readString(Path.of("/proc/sys/kernel/random/boot_id")).strip();
+    byte[] id = new byte[ID_LENGTH];
+    try (InputStream in = Files.newInputStream(Path.of("/proc/sys/kernel/random/boot_id"))) {
+      if (in.readNBytes(id, 0, ID_LENGTH) < ID_LENGTH) {
+        throw new IOException("the boot's id is not a UUID");
+      }
+    }
+    return new String(id, StandardCharsets.US_ASCII);
   }
 
   private static Instant bootTime() throws IOException {

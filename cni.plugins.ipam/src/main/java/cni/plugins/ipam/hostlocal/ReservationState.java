@@ -13,9 +13,6 @@ import java.util.Optional;
 /** What the file of an address says about it. */
 sealed interface ReservationState {
   /** The address is free: it has no file, or an incomplete one. */
-  ReservationState FREE = new Free();
-
-  /** See {@link #FREE}. */
   record Free() implements ReservationState {}
 
   /** The address is reserved. */
@@ -38,9 +35,9 @@ sealed interface ReservationState {
     try {
       String text = new String(RegularFiles.readState(file), StandardCharsets.UTF_8);
       Optional<ReservationHolder> holder = ReservationHolder.parse(text);
-      return holder.isPresent() ? new Held(holder.get()) : FREE;
+      return holder.isPresent() ? new Held(holder.get()) : new Free();
     } catch (NoSuchFileException e) {
-      return FREE;
+      return new Free();
     } catch (ClosedByInterruptException e) {
       throw CniException.interrupted("reading reservation " + file);
     } catch (IOException e) {

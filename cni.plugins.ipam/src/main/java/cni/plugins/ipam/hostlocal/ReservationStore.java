@@ -63,12 +63,27 @@ final class ReservationStore implements AutoCloseable {
     } catch (IOException e) {
       throw failure("directory " + directory + " cannot be created", e);
     }
+    return open(directory, lock, pool, deadline, true);
+  }
+
+  /**
+   * Opens a store.
+   *
+   * @param recordsBoot whether the call may reserve addresses, the first ones of this boot
+   */
+  private static ReservationStore open(
+      Path directory,
+      DirectoryLock lock,
+      Optional<ReservationCachePool> pool,
+      Deadline deadline,
+      boolean recordsBoot)
+      throws CniException {
     var files = new ReservationFiles(directory);
     DirectoryLock.Held held = lock.acquire(files.lockFile(), deadline);
     var store = new ReservationStore(files, held, pool);
     boolean opened = false;
     try {
-      store.load();
+      store.load(recordsBoot);
       opened = true;
       return store;
     } finally {
@@ -84,12 +99,12 @@ final class ReservationStore implements AutoCloseable {
       Path directory, DirectoryLock lock, Optional<ReservationCachePool> pool, Deadline deadline)
       throws CniException {
     return Files.isDirectory(directory)
-        ? Optional.of(open(directory, lock, pool, deadline))
+        ? Optional.of(open(directory, lock, pool, deadline, pool.isPresent()))
         : Optional.empty();
   }
 
   /** Fills the index: from the cache and the files changed since, otherwise from all files. */
-  private void load() throws CniException {
+  private void load(boolean recordsBoot) throws CniException {
     Object key = cachePool.isPresent() ? directoryKey() : null;
     cache = cachePool.flatMap(it -> it.acquire(files.directory()));
     Optional<Set<String>> changed = cache.flatMap(it -> it.pollChanges(key));
@@ -109,7 +124,9 @@ final class ReservationStore implements AutoCloseable {
     if (cachePool.isPresent()) {
       ReservationFiles.deleteTemporaryFiles(contents.temporaryFiles());
     }
-    BootMarker.ensure(files.directory(), contents.bootMarkers());
+    if (recordsBoot) {
+      BootMarker.ensure(files.directory(), contents.bootMarkers());
+    }
   }
 
   private void reload(ReservationCache cached, Set<String> names) throws CniException {
