@@ -51,6 +51,6 @@ public enum SpecialFile {
   public boolean isAt(Path file) throws IOException {
     Map<String, Object> attributes =
         Files.readAttributes(file, "unix:mode", LinkOption.NOFOLLOW_LINKS);
-    return ((Integer) attributes.get("mode") & S_IFMT) == type;
+    return attributes.get("mode") instanceof Integer mode && (mode & S_IFMT) == type;
   }
 }

@@ -98,7 +98,7 @@ class DhcpMutationTest {
         List.of(Json.bytes(LeaseDirectoryTest.lease("c").toJson())),
         bytes -> {
           Lease lease = Lease.read(new ConfigObject(Json.parse(bytes, "lease"), ""));
-          lease.binding().untilExpiry().toMillis();
+          var _ = lease.binding().untilExpiry().toMillis();
           LeaseManager.describe(lease);
           lease.binding().addresses().getFirst();
           lease.toJson();

@@ -157,11 +157,11 @@ class LeaseDirectoryTest {
         DhcpDaemonProcess.await(process, pid, log);
         assertTrue(new DaemonLeases(socket).isReachable(), () -> "" + socket);
         assertEquals("600", mode(socket));
-        assertEquals("700", mode(socket.getParent()));
-        assertEquals("700", mode(socket.getParent().getParent()));
+        assertEquals("700", mode(temporary.resolve("new/run")));
+        assertEquals("700", mode(temporary.resolve("new")));
         assertEquals("644", mode(pid));
         assertEquals("" + process.pid(), Files.readString(pid));
-        try (var files = Files.list(socket.getParent())) {
+        try (var files = Files.list(temporary.resolve("new/run"))) {
           assertEquals(List.of(socket), files.toList());
         }
         assertFalse(Files.exists(bad));
