@@ -19,12 +19,14 @@ public final class SystemdSocket {
    * of systemd.exec(5)).
    *
    * @return empty if there is none, or if standard input is not a listening stream socket
-   * @throws IOException if there are several
+   * @throws IOException if there are several, or LISTEN_FDS announces another kind of descriptor
    */
   public static Optional<ServerSocketChannel> listener() throws IOException {
     String count = System.getenv().getOrDefault("LISTEN_FDS", "");
     String process = System.getenv().getOrDefault("LISTEN_PID", "");
-    if (!count.isEmpty() && process.equals(String.valueOf(ProcessHandle.current().pid()))) {
+    boolean isAnnounced =
+        !count.isEmpty() && process.equals(String.valueOf(ProcessHandle.current().pid()));
+    if (isAnnounced) {
       if (!count.equals("1")) {
         throw new IOException(
             "LISTEN_FDS is " + count + ", but the socket unit must have exactly one ListenStream=");
@@ -33,8 +35,14 @@ public final class SystemdSocket {
       Libc.dup2(LISTEN_FDS_START, STANDARD_INPUT);
       Libc.close(LISTEN_FDS_START);
     }
-    return System.inheritedChannel() instanceof ServerSocketChannel listener
-        ? Optional.of(listener)
-        : Optional.empty();
+    if (System.inheritedChannel() instanceof ServerSocketChannel listener) {
+      return Optional.of(listener);
+    }
+    if (isAnnounced) {
+      throw new IOException(
+          "LISTEN_FDS is 1, but descriptor 3 is not a listening stream socket; the socket unit must"
+              + " have ListenStream=");
+    }
+    return Optional.empty();
   }
 }

@@ -30,6 +30,32 @@ public record Neighbour(int link, InetAddress address, String mac, int state) {
         .bytes(NDA_LLADDR, Mac.parse(mac));
   }
 
+  /**
+   * Returns a request that makes the kernel resolve the address by ARP or neighbour discovery, as
+   * if a packet were to be sent to it (NTF_USE, neigh_add in net/core/neighbour.c). The outcome is
+   * the state of the entry: {@code NUD_INCOMPLETE} until there is an answer.
+   */
+  public static NetlinkRequest resolveRequest(int link, InetAddress address) {
+    String description = "resolve neighbour " + address.getHostAddress() + " of link " + link;
+    return ndmsg(
+            new NetlinkRequest(description, RTM_NEWNEIGH, NLM_F_CREATE),
+            IpFamily.of(address),
+            link,
+            0,
+            NTF_USE)
+        .bytes(NDA_DST, address.getAddress());
+  }
+
+  /** Whether no answer has come yet. */
+  public boolean isIncomplete() {
+    return (state & NUD_INCOMPLETE) != 0;
+  }
+
+  /** Whether the neighbour has answered, now or earlier, or is configured. */
+  public boolean isResolved() {
+    return (state & (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT)) != 0;
+  }
+
   /** Returns a request that deletes the entry. It fails with ENOENT if there is none. */
   public NetlinkRequest deleteRequest() {
     return request("delete", RTM_DELNEIGH, 0);
@@ -37,18 +63,18 @@ public record Neighbour(int link, InetAddress address, String mac, int state) {
 
   private NetlinkRequest request(String verb, int type, int flags) {
     String description = verb + " neighbour " + address.getHostAddress() + " of link " + link;
-    return ndmsg(new NetlinkRequest(description, type, flags), IpFamily.of(address), link, state)
+    return ndmsg(new NetlinkRequest(description, type, flags), IpFamily.of(address), link, state, 0)
         .bytes(NDA_DST, address.getAddress());
   }
 
   /** Returns a request for the entries of a family on all links. */
   static NetlinkRequest listRequest(IpFamily family) {
-    return ndmsg(new NetlinkRequest("list neighbours", RTM_GETNEIGH, NLM_F_DUMP), family, 0, 0);
+    return ndmsg(new NetlinkRequest("list neighbours", RTM_GETNEIGH, NLM_F_DUMP), family, 0, 0, 0);
   }
 
   private static NetlinkRequest ndmsg(
-      NetlinkRequest request, IpFamily family, int link, int state) {
-    return request.u8(family.number()).u8(0).u16(0).u32(link).u16(state).u8(0).u8(0);
+      NetlinkRequest request, IpFamily family, int link, int state, int flags) {
+    return request.u8(family.number()).u8(0).u16(0).u32(link).u16(state).u8(flags).u8(0);
   }
 
   static Neighbour read(ByteBuffer message) throws MalformedMessageException {

@@ -74,7 +74,13 @@ public final class RtnetlinkConstants {
   // struct ndmsg, attributes and states
   public static final int NDA_DST = 1;
   public static final int NDA_LLADDR = 2;
+  public static final int NUD_INCOMPLETE = 0x01;
+  public static final int NUD_REACHABLE = 0x02;
+  public static final int NUD_STALE = 0x04;
+  public static final int NUD_DELAY = 0x08;
+  public static final int NUD_PROBE = 0x10;
   public static final int NUD_PERMANENT = 0x80;
+  public static final int NTF_USE = 0x01;
 
   private RtnetlinkConstants() {}
 }

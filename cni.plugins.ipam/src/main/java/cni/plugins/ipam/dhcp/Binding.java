@@ -120,7 +120,12 @@ record Binding(
         millis(json, "validFor"));
   }
 
-  private static Duration millis(ConfigObject json, String key) throws CniException {
-    return Duration.ofMillis(json.longInteger(key, 0, Long.MAX_VALUE).orElse(0));
+  /**
+   * Parses a time in milliseconds, of at most 136 years: sums of longer ones could overflow.
+   *
+   * @throws CniException code 7 if it is invalid
+   */
+  static Duration millis(ConfigObject json, String key) throws CniException {
+    return Duration.ofMillis(json.longInteger(key, 0, FOREVER * 1000).orElse(0));
   }
 }

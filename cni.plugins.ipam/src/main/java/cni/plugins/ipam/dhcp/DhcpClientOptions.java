@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -125,14 +126,25 @@ record DhcpClientOptions(Map<Integer, byte[]> provided, List<Integer> requested)
     Optional<ConfigObject> values = json.object("provided");
     if (values.isPresent()) {
       for (String option : values.get().keys()) {
+        int number = requireNumber(option, json);
         values
             .get()
             .parsed(option, HexFormat.of()::parseHex)
-            .ifPresent(value -> provided.put(Integer.parseInt(option), value));
+            .ifPresent(value -> provided.put(number, value));
       }
     }
     List<Integer> requested = new ArrayList<>();
-    json.json().path("requested").forEach(it -> requested.add(it.asInt(0)));
+    for (JsonNode it : json.json().path("requested")) {
+      requested.add(requireNumber(it.asString(""), json));
+    }
     return new DhcpClientOptions(provided, requested);
+  }
+
+  private static int requireNumber(String option, ConfigObject json) throws CniException {
+    try {
+      return number(option);
+    } catch (IllegalArgumentException e) {
+      throw json.invalid("options", "has " + Json.quote(option) + ", which " + e.getMessage());
+    }
   }
 }

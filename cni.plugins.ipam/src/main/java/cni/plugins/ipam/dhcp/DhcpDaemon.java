@@ -10,13 +10,25 @@ import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.ServerSocketChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.concurrent.ThreadLocalRandom;
 
 /** The daemon that keeps the leases of plugin executables: {@code cni dhcp daemon}. */
 public final class DhcpDaemon implements PluginDaemon {
+  private static final String SOCKET_MODE = "rw-------";
+
+  /** As the reference daemon's: others may read it. */
+  private static final String PID_FILE_MODE = "rw-r--r--";
+
   /** Creates the daemon, for {@link java.util.ServiceLoader}. */
   public DhcpDaemon() {}
 
@@ -59,7 +71,11 @@ public final class DhcpDaemon implements PluginDaemon {
   private static void writePid(DhcpDaemonOptions options) throws IOException {
     Optional<Path> file = options.pidFile();
     if (file.isPresent()) {
-      Files.writeString(file.get(), "" + ProcessHandle.current().pid());
+      Path unfinished = file.get().resolveSibling(file.get().getFileName() + ".unfinished");
+      String pid = String.valueOf(ProcessHandle.current().pid());
+      AtomicFiles.writeUnpublished(unfinished, pid.getBytes(StandardCharsets.US_ASCII));
+      Files.setPosixFilePermissions(unfinished, PosixFilePermissions.fromString(PID_FILE_MODE));
+      AtomicFiles.rename(unfinished, file.get());
     }
   }
 
@@ -73,21 +89,65 @@ public final class DhcpDaemon implements PluginDaemon {
     if (directory != null) {
       AtomicFiles.createDirectories(directory);
     }
-    if (Files.exists(socket)) {
-      if (new DaemonLeases(socket).isReachable()) {
-        throw new CniException(
-            ErrorCode.INVALID_PARAMETER, "another dhcp daemon answers at " + socket);
-      }
-      Files.delete(socket);
+    if (Files.exists(socket, LinkOption.NOFOLLOW_LINKS)) {
+      deleteDead(socket);
     }
     ServerSocketChannel listener = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
     try {
-      listener.bind(UnixDomainSocketAddress.of(socket));
+      bind(listener, socket);
       return new Listener(listener, Optional.of(socket));
+    } catch (FileAlreadyExistsException e) {
+      listener.close();
+      throw alreadyRunning(socket);
     } catch (IOException | RuntimeException e) {
       listener.close();
       throw e;
     }
+  }
+
+  private static CniException alreadyRunning(Path socket) {
+    return new CniException(
+        ErrorCode.INVALID_PARAMETER, "another dhcp daemon answers at " + socket);
+  }
+
+  private static void deleteDead(Path socket) throws CniException, IOException {
+    if (new DaemonLeases(socket).isReachable()) {
+      throw alreadyRunning(socket);
+    }
+    if (!Files.readAttributes(socket, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS)
+        .isOther()) {
+      throw new CniException(
+          ErrorCode.INVALID_PARAMETER,
+          socket + " is not the socket of a daemon; remove it, or choose another -socketpath");
+    }
+    Files.delete(socket);
+  }
+
+  /**
+   * Binds the listener. bind(2) applies the umask, so it binds in a directory that only this user
+   * may enter, sets the mode, and then gives the socket its name.
+   *
+   * @throws FileAlreadyExistsException if another daemon has created its socket meanwhile
+   */
+  private static void bind(ServerSocketChannel listener, Path socket) throws IOException {
+    Path parent = Objects.requireNonNull(socket.toAbsolutePath().getParent());
+    Path unpublished = parent.resolve(".c" + shortRandom());
+    Files.createDirectory(
+        unpublished,
+        PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+    Path bound = unpublished.resolve("s"); // short: a socket's path has 107 bytes at most
+    try {
+      listener.bind(UnixDomainSocketAddress.of(bound));
+      Files.setPosixFilePermissions(bound, PosixFilePermissions.fromString(SOCKET_MODE));
+      Files.createLink(socket, bound);
+    } finally {
+      Files.deleteIfExists(bound);
+      Files.delete(unpublished);
+    }
+  }
+
+  private static String shortRandom() {
+    return Integer.toString(ThreadLocalRandom.current().nextInt(1 << 20), Character.MAX_RADIX);
   }
 
   /**

@@ -22,6 +22,7 @@ import java.nio.channels.ClosedChannelException;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.Map;
@@ -138,11 +139,20 @@ record DhcpRpcServer(LocalLeases leases) {
         config(arguments),
         new Attachment(
             id,
-            namespace.isEmpty() ? Optional.empty() : Optional.of(Path.of(namespace)),
+            namespace.isEmpty() ? Optional.empty() : Optional.of(namespacePath(namespace)),
             args,
             Map.of()),
         Optional.empty(),
         context());
+  }
+
+  private static Path namespacePath(String namespace) throws CniException {
+    try {
+      return Path.of(namespace);
+    } catch (InvalidPathException e) {
+      throw new CniException(
+          ErrorCode.INVALID_PARAMETER, "CNI_NETNS " + Json.quote(namespace) + " is not a path", e);
+    }
   }
 
   private static GcRequest gcRequest(Map<String, Object> arguments) throws CniException {

@@ -221,7 +221,7 @@ final class Dhcpv4Client implements DhcpClient {
     return reply.type() == type && isUsable;
   }
 
-  private static Binding binding(Dhcpv4Message ack) throws CniException {
+  static Binding binding(Dhcpv4Message ack) throws CniException {
     List<InetAddress> masks = ack.addresses(DhcpClientOptions.SUBNET_MASK);
     if (masks.isEmpty()) {
       throw new CniException(

@@ -249,7 +249,7 @@ final class Dhcpv6Client implements DhcpClient {
             .isPresent();
   }
 
-  private static Binding binding(Dhcpv6Message message) throws LeaseRefusedException {
+  static Binding binding(Dhcpv6Message message) throws LeaseRefusedException {
     requireSuccess(message.options());
     Dhcpv6Message.Option association =
         message

@@ -17,8 +17,14 @@ final class GobReader {
   private static final int MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
   private static final int MAX_DEPTH = 32;
 
+  /** Bounds the memory that a message can take: a value of one byte may become 100 bytes. */
+  private static final int MAX_VALUES = 200_000;
+
   private final InputStream in;
   private final Map<Integer, GobType> definedTypes = new HashMap<>();
+
+  /** The number of values that have been read of the present message. */
+  private int values;
 
   GobReader(InputStream in) {
     this.in = in;
@@ -34,6 +40,7 @@ final class GobReader {
   Map<String, Object> read() throws IOException {
     while (true) {
       ByteBuffer message = readMessage();
+      values = 0;
       try {
         long typeId = signed(message);
         if (typeId < 0) {
@@ -159,6 +166,9 @@ final class GobReader {
   private Object readValue(ByteBuffer in, GobType type, int depth) throws IOException {
     if (depth > MAX_DEPTH) {
       throw new IOException("gob: nested too deep");
+    }
+    if (++values > MAX_VALUES) {
+      throw new IOException("gob: a message has more than " + MAX_VALUES + " values");
     }
     return switch (type) {
       case GobType.Basic basic -> readBasic(in, basic);

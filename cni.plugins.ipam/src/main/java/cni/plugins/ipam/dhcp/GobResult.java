@@ -72,13 +72,13 @@ final class GobResult {
    */
   static Result read(Map<String, Object> struct) throws IOException {
     List<Result.IpConfig> ips = new ArrayList<>();
-    for (Map<String, Object> ip : structs(struct.get("IPs"))) {
+    for (Map<?, ?> ip : structs(struct.get("IPs"))) {
       ips.add(
           new Result.IpConfig(
               cidr(ip.get("Address")), address(ip.get("Gateway")), OptionalInt.empty()));
     }
     List<Result.Route> routes = new ArrayList<>();
-    for (Map<String, Object> route : structs(struct.get("Routes"))) {
+    for (Map<?, ?> route : structs(struct.get("Routes"))) {
       routes.add(
           new Result.Route(
               cidr(route.get("Dst")),
@@ -94,9 +94,15 @@ final class GobResult {
     return new Result(List.of(), ips, routes, dns(struct.get("DNS")));
   }
 
-  @SuppressWarnings("unchecked") // GobReader returns structs as such maps
-  private static List<Map<String, Object>> structs(@Nullable Object list) {
-    return list instanceof List<?> ? (List<Map<String, Object>>) list : List.of();
+  private static List<Map<?, ?>> structs(@Nullable Object list) throws IOException {
+    List<Map<?, ?>> structs = new ArrayList<>();
+    for (Object it : list instanceof List<?> elements ? elements : List.of()) {
+      if (!(it instanceof Map<?, ?> struct)) {
+        throw new IOException("the daemon's reply has " + it + " in place of a struct");
+      }
+      structs.add(struct);
+    }
+    return structs;
   }
 
   private static Dns dns(@Nullable Object struct) {
@@ -123,10 +129,13 @@ final class GobResult {
       }
       if (address.isPresent()) {
         boolean mapped = mask.length == V6_BYTES && InetAddresses.isV4(address.get());
-        return new Cidr(address.get(), mapped ? prefix - 8 * (V6_BYTES - V4_BYTES) : prefix);
+        int bits = mapped ? prefix - 8 * (V6_BYTES - V4_BYTES) : prefix;
+        if (bits >= 0 && bits <= InetAddresses.bits(address.get())) {
+          return new Cidr(address.get(), bits);
+        }
       }
     }
-    throw new IOException("the daemon's reply has a network without address or mask");
+    throw new IOException("the daemon's reply has a network without valid address and mask");
   }
 
   /** Converts a net.IP, which has 4 or 16 bytes for an IPv4 address. */

@@ -3,10 +3,14 @@ package cni.plugins.ipam.dhcp;
 import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.ConfigObject;
+import cni.api.InetAddresses;
 import cni.api.Json;
 import cni.api.Names;
+import java.net.InetAddress;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.HexFormat;
+import java.util.List;
 import java.util.Optional;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -91,17 +95,40 @@ record Lease(
     if (options.isEmpty() || binding.isEmpty()) {
       throw json.invalid("binding", "is missing, or options is");
     }
-    return new Lease(
-        Names.requireNetworkName(json.text("network").orElse("")),
-        new AttachmentId(
-            Names.requireContainerId(json.text("containerId").orElse("")),
-            Names.requireInterfaceName(json.text("ifName").orElse(""))),
-        json.parsed("family", DhcpFamily::parse).orElse(DhcpFamily.IPV4),
-        Path.of(json.text("netns").orElse("")),
-        json.text("link").orElse(""),
-        DhcpClientOptions.read(options.get()),
-        Duration.ofMillis(json.longInteger("longestPause", 0, Long.MAX_VALUE).orElse(0)),
-        json.text("keeper").orElse(""),
-        Binding.read(binding.get()));
+    var lease =
+        new Lease(
+            Names.requireNetworkName(json.text("network").orElse("")),
+            new AttachmentId(
+                Names.requireContainerId(json.text("containerId").orElse("")),
+                Names.requireInterfaceName(json.text("ifName").orElse(""))),
+            json.parsed("family", DhcpFamily::parse).orElse(DhcpFamily.IPV4),
+            json.parsed("netns", Path::of).orElse(Path.of("")),
+            json.text("link").orElse(""),
+            DhcpClientOptions.read(options.get()),
+            Binding.millis(json, "longestPause"),
+            json.text("keeper").orElse(""),
+            Binding.read(binding.get()));
+    if (!lease.isUsable()) {
+      throw json.invalid("binding", "has no address, or no server, of the lease's family");
+    }
+    return lease;
+  }
+
+  /** Whether a client can renew and release the lease. */
+  private boolean isUsable() {
+    List<InetAddress> addresses = binding.addresses();
+    boolean isV4 = family == DhcpFamily.IPV4;
+    if (addresses.isEmpty() || addresses.stream().anyMatch(it -> InetAddresses.isV4(it) != isV4)) {
+      return false;
+    }
+    try {
+      String server = binding.server();
+      return server.isEmpty()
+          || (isV4
+              ? InetAddresses.isV4(InetAddresses.parse(server))
+              : HexFormat.of().parseHex(server).length > 0);
+    } catch (IllegalArgumentException e) {
+      return false;
+    }
   }
 }

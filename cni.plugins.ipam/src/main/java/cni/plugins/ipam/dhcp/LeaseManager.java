@@ -73,7 +73,7 @@ final class LeaseManager implements AutoCloseable {
     }
     LeaseOwnerLock lock = ownerLock;
     if (lock == null) {
-      lock = LeaseOwnerLock.acquire(directory.path());
+      lock = LeaseOwnerLock.acquire(directory);
       ownerLock = lock;
       startPeriodicAdoption(); // not earlier: without leases no thread is needed
     }
@@ -94,11 +94,13 @@ final class LeaseManager implements AutoCloseable {
   }
 
   /**
-   * Takes over the leases whose owner has ended, including those that have expired meanwhile.
+   * Takes over the leases whose owner has ended, including those that have expired meanwhile, and
+   * deletes what killed processes left.
    *
    * @throws CniException code 5 if the leases cannot be listed
    */
   void adopt() throws CniException {
+    directory.deleteLeftovers();
     for (Lease lease : directory.readAll()) {
       try {
         if (!lease.binding().isEnded() && !isOwnerAlive(lease)) {

@@ -8,6 +8,7 @@ import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.file.Flock;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.UUID;
@@ -30,12 +31,14 @@ record LeaseOwnerLock(String ownerId, Path file, Flock lock) implements AutoClos
    *
    * @throws CniException code 5 if the file cannot be created
    */
-  static LeaseOwnerLock acquire(Path directory) throws CniException {
+  static LeaseOwnerLock acquire(LeaseDirectory directory) throws CniException {
     String ownerId = UUID.randomUUID().toString();
-    Path file = directory.resolve(PREFIX + ownerId);
+    Path file = directory.path().resolve(PREFIX + ownerId);
     try {
-      AtomicFiles.createDirectories(directory);
-      return new LeaseOwnerLock(ownerId, file, Flock.acquire(file, Duration.ZERO));
+      AtomicFiles.createDirectories(directory.path());
+      try (Flock _ = directory.lock()) { // a file that is not locked yet looks like a dead owner's
+        return new LeaseOwnerLock(ownerId, file, Flock.acquire(file, Duration.ZERO));
+      }
     } catch (IOException e) {
       throw LeaseDirectory.ioFailure("locking " + file, e);
     } catch (InterruptedException e) {
@@ -49,10 +52,26 @@ record LeaseOwnerLock(String ownerId, Path file, Flock lock) implements AutoClos
    * @throws CniException code 5 if the file cannot be locked, code 11 if the thread is interrupted
    */
   static boolean isHeld(Path directory, String ownerId) throws CniException {
-    Path file = directory.resolve(PREFIX + ownerId);
-    if (ownerId.isEmpty() || ownerId.indexOf('/') >= 0 || Files.notExists(file)) {
+    if (ownerId.isEmpty() || ownerId.indexOf('/') >= 0 || ownerId.indexOf('\0') >= 0) {
       return false;
     }
+    Path file = directory.resolve(PREFIX + ownerId);
+    return Files.exists(file) && isHeld(file);
+  }
+
+  /**
+   * Deletes the file of an owner that is not alive. Does nothing if it is another file.
+   *
+   * @throws CniException code 5 if the file cannot be locked, code 11 if the thread is interrupted
+   */
+  static void deleteIfDead(Path file) throws CniException {
+    if (String.valueOf(file.getFileName()).startsWith(PREFIX)
+        && Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)) {
+      isHeld(file);
+    }
+  }
+
+  private static boolean isHeld(Path file) throws CniException {
     try (Flock _ =
         Flock.acquireShared(file, Duration.ZERO)) { // shared: other processes may test it too
       Files.deleteIfExists(file);

@@ -7,9 +7,13 @@ import cni.api.InetAddresses;
 import cni.api.Result;
 import java.net.InetAddress;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
-import java.util.stream.Collectors;
+import java.util.Set;
+import java.util.function.Consumer;
 
 /**
  * Allocates the addresses of one attachment, one from each range set. If an allocation fails, the
@@ -17,9 +21,16 @@ import java.util.stream.Collectors;
  *
  * @param requested the addresses to allocate; a range set that contains none of them provides its
  *     next free address
+ * @param reclamation frees addresses when a set has no free one
+ * @param exhausted is called with the reason if a set has no free address, or a requested address
+ *     is reserved
  */
 record AddressAllocator(
-    ReservationStore reservations, AttachmentId id, List<InetAddress> requested) {
+    ReservationStore reservations,
+    AttachmentId id,
+    List<InetAddress> requested,
+    Reclamation reclamation,
+    Consumer<String> exhausted) {
   /**
    * Allocates and reserves the addresses.
    *
@@ -27,34 +38,47 @@ record AddressAllocator(
    *     requested address cannot be allocated, code 11 if it is reserved or a set has no free
    *     address, code 5 if a file cannot be read or written
    */
-  List<Result.IpConfig> allocate(List<RangeSet> sets) throws CniException {
+  List<Result.IpConfig> allocate(HostLocalConfig config) throws CniException {
     ReservationHolder holder = ReservationHolder.of(id);
     List<InetAddress> existing = new ArrayList<>(reservations.heldBy(holder));
     existing.addAll(reservations.heldBy(ReservationHolder.ofContainer(id.containerId())));
-    List<InetAddress> unassigned = new ArrayList<>(requested);
+    Map<RangeSet, InetAddress> existingBySet = firstBySet(existing, config);
+    Map<RangeSet, InetAddress> wantedBySet = firstBySet(requested, config);
+    Set<InetAddress> unassigned = new LinkedHashSet<>(requested);
     List<Result.IpConfig> allocated = new ArrayList<>();
     try {
+      List<RangeSet> sets = config.rangeSets();
       for (int i = 0; i < sets.size(); i++) {
         RangeSet set = sets.get(i);
-        Optional<InetAddress> wanted = unassigned.stream().filter(set::contains).findFirst();
-        requireNoExisting(set, existing);
-        InetAddress address =
-            wanted.isPresent() ? requireFree(wanted.get(), set) : nextAddress(set, i);
+        requireNoExisting(Optional.ofNullable(existingBySet.get(set)));
+        InetAddress wanted = wantedBySet.get(set);
+        InetAddress address = wanted == null ? nextAddress(set, i) : requireFree(wanted, set);
         reservations.reserve(address, holder, i);
         allocated.add(set.toIpConfig(address));
-        wanted.ifPresent(unassigned::remove);
+        unassigned.remove(address);
       }
       if (!unassigned.isEmpty()) {
         throw new CniException(
             ErrorCode.INVALID_CONFIG,
             "more addresses are requested than there are range sets; left over: "
-                + unassigned.stream().map(InetAddresses::format).collect(Collectors.joining(", ")));
+                + RangeSet.abbreviate(
+                    unassigned.stream().map(InetAddresses::format).toList(), ", "));
       }
       return allocated;
     } catch (CniException e) {
       rollback(allocated, e);
       throw e;
     }
+  }
+
+  /** Returns the first of the addresses that is in each range set. */
+  private static Map<RangeSet, InetAddress> firstBySet(
+      List<InetAddress> addresses, HostLocalConfig config) {
+    Map<RangeSet, InetAddress> first = new HashMap<>();
+    for (InetAddress address : addresses) {
+      config.setIndex().find(address).ifPresent(set -> first.putIfAbsent(set, address));
+    }
+    return first;
   }
 
   private void rollback(List<Result.IpConfig> allocated, CniException failure) {
@@ -67,20 +91,16 @@ record AddressAllocator(
     }
   }
 
-  private void requireNoExisting(RangeSet set, List<InetAddress> existing) throws CniException {
-    for (InetAddress address : existing) {
-      if (set.contains(address)) {
-        throw new CniException(
-            ErrorCode.INVALID_PARAMETER,
-            "%s has been allocated to %s (CNI_CONTAINERID, CNI_IFNAME) already; delete that"
-                    .formatted(InetAddresses.format(address), describeHolder(address))
-                + " attachment before adding it again");
-      }
+  private void requireNoExisting(Optional<InetAddress> existing) throws CniException {
+    if (existing.isPresent()) {
+      throw new CniException(
+          ErrorCode.INVALID_PARAMETER,
+          "%s has been allocated to %s (CNI_CONTAINERID, CNI_IFNAME) already; delete that"
+                  .formatted(
+                      InetAddresses.format(existing.get()),
+                      reservations.describeHolder(existing.get()))
+              + " attachment before adding it again");
     }
-  }
-
-  private String describeHolder(InetAddress address) throws CniException {
-    return reservations.holderOf(address).map(Object::toString).orElse("an unknown holder");
   }
 
   private InetAddress requireFree(InetAddress address, RangeSet set) throws CniException {
@@ -90,31 +110,37 @@ record AddressAllocator(
           "the requested address " + InetAddresses.format(address) + " is the subnet's gateway");
     }
     if (reservations.isReserved(AddressKey.of(address))) {
-      throw new CniException(
-          ErrorCode.TRY_AGAIN_LATER,
+      throw unavailable(
           "the requested address "
               + InetAddresses.format(address)
               + " is held by "
-              + describeHolder(address));
+              + reservations.describeHolder(address));
     }
     return address;
   }
 
+  private CniException unavailable(String reason) {
+    exhausted.accept(reason);
+    return new CniException(ErrorCode.TRY_AGAIN_LATER, reason);
+  }
+
   private InetAddress nextAddress(RangeSet set, int rangeSetIndex) throws CniException {
     Optional<InetAddress> last = reservations.lastReserved(rangeSetIndex);
-    return nextFree(set, last)
-        .orElseThrow(
-            () ->
-                new CniException(
-                    ErrorCode.TRY_AGAIN_LATER,
-                    "no address is free in range set "
-                        + rangeSetIndex
-                        + " ("
-                        + set
-                        + "): all "
-                        + set.size()
-                        + " are reserved; delete attachments, run GC, or give the network a"
-                        + " larger range"));
+    Optional<InetAddress> free = nextFree(set, last);
+    if (free.isEmpty() && reclamation.reclaim(set, reservations)) {
+      free = nextFree(set, last);
+    }
+    return free.orElseThrow(
+        () ->
+            unavailable(
+                "no address is free in range set "
+                    + rangeSetIndex
+                    + " ("
+                    + set
+                    + "): all "
+                    + set.size()
+                    + " are reserved; delete attachments, run GC, or give the network a"
+                    + " larger range"));
   }
 
   /**

@@ -3,13 +3,11 @@ package cni.plugins.ipam.hostlocal;
 import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
+import cni.api.internal.KeyedLocks;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.file.Flock;
 import java.nio.file.Path;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -38,21 +36,14 @@ interface DirectoryLock {
   }
 
   private static Held acquireFlock(Path file, Deadline deadline) throws CniException {
-    ReentrantLock processLock = ProcessLocks.of(file);
-    try {
-      if (!processLock.tryLock(deadline.remaining().toNanos(), TimeUnit.NANOSECONDS)) {
-        throw busy(file, null);
-      }
-    } catch (InterruptedException e) {
-      throw CniException.interrupted("waiting for " + file);
-    }
+    KeyedLocks.Held processLock = acquireProcessLock(file, deadline);
     boolean held = false;
     try {
       Flock lock = Flock.acquire(file, deadline.remaining());
       held = true;
       return () -> {
         lock.close();
-        processLock.unlock();
+        processLock.close();
       };
     } catch (KernelException e) {
       throw e.is(Errno.EAGAIN)
@@ -62,8 +53,19 @@ interface DirectoryLock {
       throw CniException.interrupted("waiting for " + file);
     } finally {
       if (!held) {
-        processLock.unlock();
+        processLock.close();
       }
+    }
+  }
+
+  private static KeyedLocks.Held acquireProcessLock(Path file, Deadline deadline)
+      throws CniException {
+    try {
+      return ProcessLocks.LOCKS
+          .tryAcquire(file, deadline.remaining())
+          .orElseThrow(() -> busy(file, null));
+    } catch (InterruptedException e) {
+      throw CniException.interrupted("waiting for " + file);
     }
   }
 
@@ -72,14 +74,10 @@ interface DirectoryLock {
         ErrorCode.TRY_AGAIN_LATER, file + " was locked by others until the deadline", cause);
   }
 
-  /** The locks in memory, one per lock file. */
+  /** Holds the locks in memory, one per lock file. */
   final class ProcessLocks {
-    private static final ConcurrentHashMap<Path, ReentrantLock> LOCKS = new ConcurrentHashMap<>();
+    private static final KeyedLocks<Path> LOCKS = new KeyedLocks<>();
 
     private ProcessLocks() {}
-
-    static ReentrantLock of(Path file) {
-      return LOCKS.computeIfAbsent(file, path -> new ReentrantLock());
-    }
   }
 }

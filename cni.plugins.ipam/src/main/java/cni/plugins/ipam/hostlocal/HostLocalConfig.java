@@ -19,11 +19,15 @@ import java.util.Optional;
  * The configuration of host-local: the {@code ipam} section and {@code runtimeConfig.ipRanges}.
  *
  * @param rangeSets the range sets; one address is allocated from each
+ * @param setIndex finds the range set of an address
  * @param routes the routes that the result reports
  * @param resolvConf the file that the resolver settings are read from
  */
 record HostLocalConfig(
-    List<RangeSet> rangeSets, List<Result.Route> routes, Optional<String> resolvConf) {
+    List<RangeSet> rangeSets,
+    RangeIndex<RangeSet> setIndex,
+    List<Result.Route> routes,
+    Optional<String> resolvConf) {
   private static final String DEFAULT_DATA_DIR = "/var/lib/cni/networks";
 
   HostLocalConfig {
@@ -47,12 +51,12 @@ record HostLocalConfig(
       sets.add(RangeSet.parse(List.of(ipam), ipam.path("subnet")));
     }
     addRangeSets(ipam, "ranges", sets);
-    validate(sets, ipam, config.version());
+    RangeIndex<RangeSet> index = validate(sets, ipam, config.version());
     List<Result.Route> routes = new ArrayList<>();
     for (ConfigObject route : ipam.objects("routes")) {
       routes.add(Result.Route.parse(route));
     }
-    return new HostLocalConfig(sets, routes, ipam.nonEmpty("resolvConf"));
+    return new HostLocalConfig(sets, index, routes, ipam.nonEmpty("resolvConf"));
   }
 
   /**
@@ -72,15 +76,17 @@ record HostLocalConfig(
     }
   }
 
-  private static void validate(List<RangeSet> sets, ConfigObject ipam, SpecVersion version)
-      throws CniException {
+  private static RangeIndex<RangeSet> validate(
+      List<RangeSet> sets, ConfigObject ipam, SpecVersion version) throws CniException {
     if (sets.isEmpty()) {
       throw ipam.invalid("ranges", "must list a range to allocate addresses from (or set subnet)");
     }
-    for (int i = 0; i < sets.size(); i++) {
-      for (int j = i + 1; j < sets.size(); j++) {
-        if (sets.get(i).overlaps(sets.get(j))) {
-          throw ipam.invalid("ranges", "overlap: " + sets.get(i) + " with " + sets.get(j));
+    var index = new RangeIndex<RangeSet>();
+    for (RangeSet set : sets) {
+      for (SubnetRange range : set.ranges()) {
+        Optional<SubnetRange> other = index.add(range, set);
+        if (other.isPresent()) {
+          throw ipam.invalid("ranges", "overlap: " + other.get() + " with " + range);
         }
       }
     }
@@ -92,6 +98,7 @@ record HostLocalConfig(
               + version
               + " cannot contain; use cniVersion 0.3.0 or newer");
     }
+    return index;
   }
 
   /**

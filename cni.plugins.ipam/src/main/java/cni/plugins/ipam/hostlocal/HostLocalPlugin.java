@@ -15,25 +15,28 @@ import cni.api.PluginHost;
 import cni.api.PluginRequest;
 import cni.api.ResidentPlugin;
 import cni.api.Result;
+import cni.api.internal.LazyLogger;
 import java.math.BigInteger;
 import java.net.InetAddress;
 import java.nio.file.FileSystem;
 import java.nio.file.FileSystems;
-import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.stream.Collectors;
 
 /**
  * The {@code host-local} plugin: allocates addresses from ranges and stores the reservations on
  * this host, in the format of the reference plugin, which may use the same directory concurrently.
  */
 public final class HostLocalPlugin implements ResidentPlugin {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
+
   private final FileSystem fileSystem;
   private final DirectoryLock lock;
 
@@ -84,51 +87,41 @@ public final class HostLocalPlugin implements ResidentPlugin {
     try (ReservationStore reservations =
         ReservationStore.open(
             directory(request.config()), lock, cachePool, request.context().deadline())) {
-      var allocator = new AddressAllocator(reservations, request.attachment().id(), requested);
-      return new Result(List.of(), allocate(allocator, config, request), config.routes(), dns);
+      String network = request.config().network();
+      AttachmentId id = request.attachment().id();
+      var allocator =
+          new AddressAllocator(
+              reservations,
+              id,
+              requested,
+              Reclamation.of(request),
+              reason -> publishExhausted(network, id, reason));
+      return new Result(List.of(), allocator.allocate(config), config.routes(), dns);
     }
   }
 
-  /**
-   * Allocates addresses. Publishes an event if that fails with code 11, usually because a range set
-   * has no free address or a requested address is reserved.
-   */
-  private List<Result.IpConfig> allocate(
-      AddressAllocator allocator, HostLocalConfig config, AttachmentRequest request)
-      throws CniException {
-    try {
-      return allocator.allocate(config.rangeSets());
-    } catch (CniException e) {
-      if (e.is(ErrorCode.TRY_AGAIN_LATER)) {
-        PluginEvent event = exhaustedEvent(request, e.getMessage());
-        host.ifPresent(it -> it.publish(event));
-      }
-      throw e;
-    }
-  }
-
-  private static PluginEvent exhaustedEvent(AttachmentRequest request, String reason)
-      throws CniException {
-    return PluginEvent.now(
-        PluginEvent.Kind.RESOURCE_EXHAUSTED,
-        "host-local",
-        request.config().network(),
-        Optional.of(request.attachment().id()),
-        reason);
+  private void publishExhausted(String network, AttachmentId id, String reason) {
+    host.ifPresent(
+        it ->
+            it.publish(
+                PluginEvent.now(
+                    PluginEvent.Kind.RESOURCE_EXHAUSTED,
+                    "host-local",
+                    network,
+                    Optional.of(id),
+                    reason)));
   }
 
   private static void requireInRanges(List<InetAddress> requested, HostLocalConfig config)
       throws CniException {
     for (InetAddress address : requested) {
-      if (config.rangeSets().stream().noneMatch(set -> set.contains(address))) {
+      if (config.setIndex().find(address).isEmpty()) {
         throw new CniException(
             ErrorCode.INVALID_CONFIG,
             "the requested address "
                 + InetAddresses.format(address)
                 + " is in none of the network's ranges: "
-                + config.rangeSets().stream()
-                    .map(RangeSet::toString)
-                    .collect(Collectors.joining(", ")));
+                + RangeSet.abbreviate(config.rangeSets(), ", "));
       }
     }
   }
@@ -181,7 +174,7 @@ public final class HostLocalPlugin implements ResidentPlugin {
     Optional<ReservationStore> open = openIfPresent(request);
     if (open.isPresent()) {
       try (ReservationStore reservations = open.get()) {
-        ReservationStore.Contents contents = reservations.read();
+        ReservationFiles.Contents contents = reservations.read();
         List<InetAddress> stale = new ArrayList<>(contents.incomplete());
         contents
             .holders()
@@ -190,19 +183,27 @@ public final class HostLocalPlugin implements ResidentPlugin {
                   if (isStale(holder, request.valid(), containers)) {
                     stale.add(address);
                   }
+                  if (!holder.hasValidContainerId()) {
+                    LOG.get()
+                        .log(
+                            System.Logger.Level.WARNING,
+                            InetAddresses.format(address)
+                                + " is released: its file names no container, but "
+                                + holder);
+                  }
                 });
         release(reservations, stale);
-        reservations.deleteTemporaryFiles(contents.temporaryFiles());
+        ReservationFiles.deleteTemporaryFiles(contents.temporaryFiles());
       }
     }
   }
 
-  /** Whether a plugin reserved the address for an attachment that is not valid any more. */
+  /**
+   * Whether the address is reserved for an attachment that is not valid any more. That includes
+   * content that no plugin writes, such as after a power loss: no DEL would ever release it.
+   */
   private static boolean isStale(
       ReservationHolder holder, Set<AttachmentId> valid, Set<String> validContainers) {
-    if (!holder.hasValidContainerId()) {
-      return false;
-    }
     return holder
         .interfaceName()
         .map(name -> !valid.contains(new AttachmentId(holder.containerId(), name)))
@@ -232,32 +233,29 @@ public final class HostLocalPlugin implements ResidentPlugin {
   @Override
   public void status(NetworkRequest request) throws CniException {
     HostLocalConfig config = HostLocalConfig.parse(request.config());
-    requireWritable(directory(request.config()));
+    Path directory = directory(request.config());
+    new ReservationFiles(directory).requireWritable();
     Optional<ReservationStore> open = openIfPresent(request);
     if (open.isPresent()) {
       try (ReservationStore reservations = open.get()) {
-        for (RangeSet set : config.rangeSets()) {
-          requireFree(set, reservations.countReserved(set::contains), directory(request.config()));
-        }
+        requireFree(config, reservations, directory);
       }
     }
   }
 
-  private static void requireFree(RangeSet set, long used, Path directory) throws CniException {
-    if (set.size().compareTo(BigInteger.valueOf(used)) <= 0) {
-      throw new CniException(
-          ErrorCode.NOT_AVAILABLE,
-          "every address of " + set + " is reserved (see " + directory + ")");
+  private static void requireFree(
+      HostLocalConfig config, ReservationStore reservations, Path directory) throws CniException {
+    Map<RangeSet, Long> used = new HashMap<>();
+    for (InetAddress address : reservations.reserved()) {
+      config.setIndex().find(address).ifPresent(set -> used.merge(set, 1L, Long::sum));
     }
-  }
-
-  private static void requireWritable(Path directory) throws CniException {
-    Path existing = directory;
-    while (Files.notExists(existing) && existing.getParent() != null) {
-      existing = existing.getParent();
-    }
-    if (!Files.isDirectory(existing) || !Files.isWritable(existing)) {
-      throw new CniException(ErrorCode.NOT_AVAILABLE, existing + " is not a writable directory");
+    for (RangeSet set : config.rangeSets()) {
+      if (set.size().compareTo(BigInteger.valueOf(used.getOrDefault(set, 0L))) <= 0
+          && reservations.reservedBeforeBoot(set).isEmpty()) {
+        throw new CniException(
+            ErrorCode.NOT_AVAILABLE,
+            "every address of " + set + " is reserved (see " + directory + ")");
+      }
     }
   }
 

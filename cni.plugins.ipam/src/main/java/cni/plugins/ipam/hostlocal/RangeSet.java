@@ -14,9 +14,18 @@ import java.util.OptionalInt;
 import java.util.stream.Collectors;
 
 /** Ranges of one IP family, out of which an attachment gets one address. */
-record RangeSet(List<SubnetRange> ranges) {
-  RangeSet {
-    ranges = List.copyOf(ranges);
+final class RangeSet {
+  /** The number of ranges, or of sets, that a message names. */
+  private static final int MAX_NAMED = 8;
+
+  private final List<SubnetRange> ranges;
+
+  /** The position of each range in the list. */
+  private final RangeIndex<Integer> positions;
+
+  private RangeSet(List<SubnetRange> ranges, RangeIndex<Integer> positions) {
+    this.ranges = ranges;
+    this.positions = positions;
   }
 
   /**
@@ -29,52 +38,43 @@ record RangeSet(List<SubnetRange> ranges) {
     if (configs.isEmpty()) {
       throw invalid(path + " is empty; it must have at least one range");
     }
-    List<SubnetRange> ranges = new ArrayList<>();
+    List<SubnetRange> ranges = new ArrayList<>(configs.size());
+    var positions = new RangeIndex<Integer>();
     for (ConfigObject config : configs) {
       SubnetRange range = SubnetRange.parse(config);
-      for (SubnetRange other : ranges) {
-        if (range.isV4() != other.isV4()) {
-          throw invalid(path + " mixes IPv4 and IPv6; a set holds one family, use a set for each");
-        }
-        if (range.overlaps(other)) {
-          throw invalid(path + ": ranges " + other + " and " + range + " overlap");
-        }
+      if (!ranges.isEmpty() && range.isV4() != ranges.getFirst().isV4()) {
+        throw invalid(path + " mixes IPv4 and IPv6; a set holds one family, use a set for each");
+      }
+      Optional<SubnetRange> other = positions.add(range, ranges.size());
+      if (other.isPresent()) {
+        throw invalid(path + ": ranges " + other.get() + " and " + range + " overlap");
       }
       ranges.add(range);
     }
-    return new RangeSet(ranges);
+    return new RangeSet(List.copyOf(ranges), positions);
   }
 
   private static CniException invalid(String message) {
     return new CniException(ErrorCode.INVALID_CONFIG, message);
   }
 
+  /** Returns the ranges, in the order in which addresses are allocated from them. */
+  List<SubnetRange> ranges() {
+    return ranges;
+  }
+
   boolean isV4() {
     return ranges.getFirst().isV4();
   }
 
-  boolean overlaps(RangeSet other) {
-    return ranges.stream().anyMatch(range -> other.ranges.stream().anyMatch(range::overlaps));
-  }
-
   /** Returns the range that contains the address. */
   Optional<SubnetRange> rangeOf(InetAddress address) {
-    int index = indexOf(address);
-    return index < 0 ? Optional.empty() : Optional.of(ranges.get(index));
-  }
-
-  boolean contains(InetAddress address) {
-    return indexOf(address) >= 0;
+    return positions.find(address).map(ranges::get);
   }
 
   /** Returns the index of the range that contains the address, or -1. */
   int indexOf(InetAddress address) {
-    for (int i = 0; i < ranges.size(); i++) {
-      if (ranges.get(i).contains(address)) {
-        return i;
-      }
-    }
-    return -1;
+    return positions.find(address).orElse(-1);
   }
 
   /** Returns the number of addresses that can be allocated. */
@@ -89,8 +89,20 @@ record RangeSet(List<SubnetRange> ranges) {
     return new Result.IpConfig(cidr, Optional.of(range.gateway()), OptionalInt.empty());
   }
 
+  /** Returns the ranges for a message. */
   @Override
   public String toString() {
-    return ranges.stream().map(SubnetRange::toString).collect(Collectors.joining(","));
+    return abbreviate(ranges, ",");
+  }
+
+  /** Joins the first elements of a list, for a message, and says how many more there are. */
+  static String abbreviate(List<?> elements, String separator) {
+    String named =
+        elements.stream()
+            .limit(MAX_NAMED)
+            .map(String::valueOf)
+            .collect(Collectors.joining(separator));
+    int more = elements.size() - MAX_NAMED;
+    return more > 0 ? named + " and " + more + " more" : named;
   }
 }

@@ -77,7 +77,7 @@ final class ReservationCache implements AutoCloseable {
     this.directoryKey = directoryKey;
     this.watch = watch;
     this.recycledFiles =
-        new FileRecycler(directory, ReservationStore.TEMP_PREFIX + ".", MAX_RECYCLED_FILES);
+        new FileRecycler(directory, ReservationFiles.recycledPrefix(), MAX_RECYCLED_FILES);
   }
 
   /**
@@ -91,7 +91,7 @@ final class ReservationCache implements AutoCloseable {
       return Optional.empty();
     }
     try {
-      if (!LOCAL_FILE_SYSTEMS.contains(Files.getFileStore(directory).type())) {
+      if (!isLocal(directory)) {
         return Optional.empty(); // inotify does not report changes by other machines
       }
       return Optional.of(
@@ -104,6 +104,15 @@ final class ReservationCache implements AutoCloseable {
               e);
       return Optional.empty();
     }
+  }
+
+  /**
+   * Whether only this kernel changes the directory's file system.
+   *
+   * @throws IOException if the file system cannot be determined
+   */
+  static boolean isLocal(Path directory) throws IOException {
+    return LOCAL_FILE_SYSTEMS.contains(Files.getFileStore(directory).type());
   }
 
   ReservationIndex index() {

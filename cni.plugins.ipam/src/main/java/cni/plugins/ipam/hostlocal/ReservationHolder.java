@@ -15,6 +15,9 @@ import java.util.Optional;
 record ReservationHolder(String containerId, Optional<String> interfaceName) {
   private static final String SEPARATOR = "\r\n";
 
+  /** The number of characters of invalid content that a message quotes. */
+  private static final int MAX_QUOTED = 80;
+
   /** Returns the holder of addresses that an attachment reserves. */
   static ReservationHolder of(AttachmentId attachment) {
     return new ReservationHolder(attachment.containerId(), Optional.of(attachment.interfaceName()));
@@ -87,6 +90,6 @@ record ReservationHolder(String containerId, Optional<String> interfaceName) {
   public String toString() {
     return hasValidContainerId()
         ? "container " + containerId + interfaceName.map(name -> ", " + name).orElse("")
-        : Json.quote(containerId);
+        : Json.quote(containerId.substring(0, Math.min(containerId.length(), MAX_QUOTED)));
   }
 }

@@ -1,28 +1,20 @@
 package cni.plugins.ipam.hostlocal;
 
+import static cni.plugins.ipam.hostlocal.ReservationFiles.failure;
+
 import cni.api.CniException;
 import cni.api.Deadline;
-import cni.api.ErrorCode;
-import cni.api.InetAddresses;
 import cni.api.internal.AtomicFiles;
-import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.net.InetAddress;
-import java.nio.channels.ClosedByInterruptException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.DirectoryIteratorException;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -36,21 +28,21 @@ import org.jspecify.annotations.Nullable;
  * incomplete file is free.
  */
 final class ReservationStore implements AutoCloseable {
-  private static final String LOCK_FILE = "lock";
-  private static final String LAST_RESERVED_PREFIX = "last_reserved_ip.";
+  /** As the reference plugin creates directories, which may be the first to do so. */
+  private static final String DIRECTORY_MODE = "rwxr-xr-x";
 
-  /** Begins the name of every temporary file; the lock allows one writer, so one name is enough. */
-  static final String TEMP_PREFIX = ".unnamed";
+  /** The hash in the index of holders that cannot be read. */
+  private static final long UNKNOWN_HOLDER = 0;
 
-  private final Path directory;
+  private final ReservationFiles files;
   private final DirectoryLock.Held lock;
   private final Optional<ReservationCachePool> cachePool;
   private Optional<ReservationCache> cache = Optional.empty();
   private ReservationIndex index = new ReservationIndex();
 
   private ReservationStore(
-      Path directory, DirectoryLock.Held lock, Optional<ReservationCachePool> pool) {
-    this.directory = directory;
+      ReservationFiles files, DirectoryLock.Held lock, Optional<ReservationCachePool> pool) {
+    this.files = files;
     this.lock = lock;
     this.cachePool = pool;
   }
@@ -67,17 +59,31 @@ final class ReservationStore implements AutoCloseable {
       Path directory, DirectoryLock lock, Optional<ReservationCachePool> pool, Deadline deadline)
       throws CniException {
     try {
-      if (!Files.isDirectory(directory)) {
-        Files.createDirectories(directory);
-      }
+      AtomicFiles.createDirectories(directory, DIRECTORY_MODE);
     } catch (IOException e) {
       throw failure("directory " + directory + " cannot be created", e);
     }
-    DirectoryLock.Held held = lock.acquire(directory.resolve(LOCK_FILE), deadline);
-    var store = new ReservationStore(directory, held, pool);
+    return open(directory, lock, pool, deadline, true);
+  }
+
+  /**
+   * Opens a store.
+   *
+   * @param recordsBoot whether the call may reserve addresses, the first ones of this boot
+   */
+  private static ReservationStore open(
+      Path directory,
+      DirectoryLock lock,
+      Optional<ReservationCachePool> pool,
+      Deadline deadline,
+      boolean recordsBoot)
+      throws CniException {
+    var files = new ReservationFiles(directory);
+    DirectoryLock.Held held = lock.acquire(files.lockFile(), deadline);
+    var store = new ReservationStore(files, held, pool);
     boolean opened = false;
     try {
-      store.load();
+      store.load(recordsBoot);
       opened = true;
       return store;
     } finally {
@@ -93,14 +99,14 @@ final class ReservationStore implements AutoCloseable {
       Path directory, DirectoryLock lock, Optional<ReservationCachePool> pool, Deadline deadline)
       throws CniException {
     return Files.isDirectory(directory)
-        ? Optional.of(open(directory, lock, pool, deadline))
+        ? Optional.of(open(directory, lock, pool, deadline, pool.isPresent()))
         : Optional.empty();
   }
 
   /** Fills the index: from the cache and the files changed since, otherwise from all files. */
-  private void load() throws CniException {
+  private void load(boolean recordsBoot) throws CniException {
     Object key = cachePool.isPresent() ? directoryKey() : null;
-    cache = cachePool.flatMap(it -> it.acquire(directory));
+    cache = cachePool.flatMap(it -> it.acquire(files.directory()));
     Optional<Set<String>> changed = cache.flatMap(it -> it.pollChanges(key));
     if (changed.isPresent()) {
       index = cache.orElseThrow().index();
@@ -108,30 +114,33 @@ final class ReservationStore implements AutoCloseable {
       return;
     }
     discardCache();
-    cache = ReservationCache.watch(directory, key);
+    cache = ReservationCache.watch(files.directory(), key);
     index = cache.map(ReservationCache::index).orElseGet(ReservationIndex::new);
-    Contents contents = read();
+    ReservationFiles.Contents contents = files.read();
     contents
         .holders()
         .forEach((address, holder) -> index.put(AddressKey.of(address), holder.hash()));
+    contents.unreadable().forEach(it -> index.put(AddressKey.of(it), UNKNOWN_HOLDER));
     if (cachePool.isPresent()) {
-      // Left by processes that died, or kept for reuse by a running one, which can do without them.
-      deleteTemporaryFiles(contents.temporaryFiles());
+      ReservationFiles.deleteTemporaryFiles(contents.temporaryFiles());
+    }
+    if (recordsBoot) {
+      BootMarker.ensure(files.directory(), contents.bootMarkers());
     }
   }
 
   private void reload(ReservationCache cached, Set<String> names) throws CniException {
     for (String name : names) {
-      Optional<InetAddress> address = addressOf(name);
-      if (address.isPresent()) {
-        // Read by this name: it may be another notation than ours of the address.
-        Optional<ReservationHolder> holder = readHolder(directory.resolve(name));
-        if (holder.isPresent()) {
-          index.put(AddressKey.of(address.get()), holder.get().hash());
+      Optional<ReservationState> state = files.reread(name);
+      if (state.isPresent()) {
+        AddressKey key = AddressKey.of(ReservationFiles.addressOf(name).orElseThrow());
+        if (state.get() instanceof ReservationState.Free) {
+          index.remove(key);
         } else {
-          index.remove(AddressKey.of(address.get()));
+          index.put(
+              key, state.get().knownHolder().map(ReservationHolder::hash).orElse(UNKNOWN_HOLDER));
         }
-      } else if (name.startsWith(LAST_RESERVED_PREFIX)) {
+      } else if (ReservationFiles.isLastReserved(name)) {
         cached.clearLastReserved();
       }
     }
@@ -140,9 +149,9 @@ final class ReservationStore implements AutoCloseable {
   /** Returns the directory's device and inode; null on file systems without. */
   private @Nullable Object directoryKey() throws CniException {
     try {
-      return Files.readAttributes(directory, BasicFileAttributes.class).fileKey();
+      return Files.readAttributes(files.directory(), BasicFileAttributes.class).fileKey();
     } catch (IOException e) {
-      throw failure("directory " + directory + " cannot be read", e);
+      throw failure("directory " + files.directory() + " cannot be read", e);
     }
   }
 
@@ -156,30 +165,39 @@ final class ReservationStore implements AutoCloseable {
     return index.contains(address);
   }
 
-  /** Returns the number of reserved addresses that match. */
-  long countReserved(Predicate<InetAddress> condition) {
-    return index.addresses().stream().map(AddressKey::toAddress).filter(condition).count();
+  /** Returns every reserved address, in no particular order. */
+  List<InetAddress> reserved() {
+    return index.addresses().stream().map(AddressKey::toAddress).toList();
+  }
+
+  /** Returns the addresses of a range set that were reserved before this boot, oldest first. */
+  List<InetAddress> reservedBeforeBoot(RangeSet set) {
+    return BootMarker.reservedBefore(
+        files, reserved().stream().filter(it -> set.indexOf(it) >= 0).toList());
   }
 
   /**
-   * Returns the holder of an address.
+   * Describes the holder of a reserved address.
    *
-   * @return absent if the address is free
-   * @throws CniException code 5 if the file cannot be read
+   * @throws CniException code 11 if the thread is interrupted
    */
-  Optional<ReservationHolder> holderOf(InetAddress address) throws CniException {
-    return readHolder(fileOf(address));
+  String describeHolder(InetAddress address) throws CniException {
+    ReservationState state = ReservationState.read(files.fileOf(address));
+    return state instanceof ReservationState.Unreadable(String reason)
+        ? "an unknown holder (" + reason + ")"
+        : state.knownHolder().map(Object::toString).orElse("an unknown holder");
   }
 
   /**
    * Returns the addresses of a holder.
    *
-   * @throws CniException code 5 if a file cannot be read
+   * @throws CniException code 11 if the thread is interrupted
    */
   List<InetAddress> heldBy(ReservationHolder holder) throws CniException {
     List<InetAddress> held = new ArrayList<>(1);
     for (AddressKey key : index.heldBy(holder.hash())) {
-      if (holderOf(key.toAddress()).filter(holder::isSame).isPresent()) {
+      ReservationState state = ReservationState.read(files.fileOf(key.toAddress()));
+      if (state.knownHolder().filter(holder::isSame).isPresent()) {
         held.add(key.toAddress());
       }
     }
@@ -187,83 +205,12 @@ final class ReservationStore implements AutoCloseable {
   }
 
   /**
-   * The content of the directory.
-   *
-   * @param holders the reserved addresses
-   * @param incomplete the addresses whose files are incomplete
-   * @param temporaryFiles files that may be deleted
-   */
-  record Contents(
-      Map<InetAddress, ReservationHolder> holders,
-      List<InetAddress> incomplete,
-      List<Path> temporaryFiles) {}
-
-  /**
    * Reads all files of the directory.
    *
-   * @throws CniException code 5 if one cannot be read
+   * @throws CniException code 5 if it cannot be read
    */
-  Contents read() throws CniException {
-    var contents = new Contents(new LinkedHashMap<>(), new ArrayList<>(), new ArrayList<>());
-    try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
-      for (Path file : files) {
-        String name = String.valueOf(file.getFileName());
-        Optional<InetAddress> address = addressOf(name);
-        if (address.isPresent()) {
-          readHolder(file)
-              .ifPresentOrElse(
-                  holder -> contents.holders().put(address.get(), holder),
-                  () -> contents.incomplete().add(address.get()));
-        } else if (name.startsWith(TEMP_PREFIX)) {
-          contents.temporaryFiles().add(file);
-        }
-      }
-    } catch (IOException | DirectoryIteratorException e) {
-      throw failure("reservations in " + directory + " cannot be read", e);
-    }
-    return contents;
-  }
-
-  /**
-   * Deletes temporary files.
-   *
-   * @throws CniException code 5 if one cannot be deleted
-   */
-  void deleteTemporaryFiles(List<Path> temporaryFiles) throws CniException {
-    try {
-      for (Path file : temporaryFiles) {
-        Files.deleteIfExists(file);
-      }
-    } catch (IOException e) {
-      throw failure("files in " + directory + " cannot be removed", e);
-    }
-  }
-
-  private static Optional<InetAddress> addressOf(String name) {
-    if (!name.chars().allMatch(c -> Character.digit(c, 16) >= 0 || c == ':' || c == '.')) {
-      return Optional.empty(); // avoids the cost of an exception for "lock" and other files
-    }
-    try {
-      return Optional.of(InetAddresses.parse(name));
-    } catch (IllegalArgumentException e) {
-      return Optional.empty();
-    }
-  }
-
-  /** Reads the file of an address; absent if it does not exist or is incomplete. */
-  private static Optional<ReservationHolder> readHolder(Path file) throws CniException {
-    try {
-      return ReservationHolder.parse(text(file));
-    } catch (NoSuchFileException e) {
-      return Optional.empty();
-    } catch (IOException e) {
-      throw failure("reservation " + file + " cannot be read", e);
-    }
-  }
-
-  /** Reads a file that may contain anything; bytes that are not UTF-8 are replaced. */
-  private static String text(Path file) throws IOException {
-    return new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+  ReservationFiles.Contents read() throws CniException {
+    return files.read();
   }
 
   /**
@@ -275,13 +222,13 @@ final class ReservationStore implements AutoCloseable {
    */
   void reserve(InetAddress address, ReservationHolder holder, int rangeSetIndex)
       throws CniException {
-    Path file = fileOf(address);
+    Path file = files.fileOf(address);
     beforeChange(file);
     try {
       write(file, holder.format());
       writeLastReserved(rangeSetIndex, address);
       index.put(AddressKey.of(address), holder.hash());
-      afterChange(file);
+      afterChange(String.valueOf(file.getFileName()));
     } catch (IOException e) {
       CniException failure = failure("reservation " + file + " cannot be written", e);
       try {
@@ -296,7 +243,7 @@ final class ReservationStore implements AutoCloseable {
   private void write(Path file, String content) throws IOException {
     byte[] bytes = content.getBytes(StandardCharsets.UTF_8);
     if (cache.isEmpty() || !cache.get().recycledFiles().reuse(file, bytes)) {
-      AtomicFiles.write(file, directory.resolve(TEMP_PREFIX), bytes);
+      files.write(file, bytes);
     }
   }
 
@@ -304,8 +251,8 @@ final class ReservationStore implements AutoCloseable {
     cache.ifPresent(it -> it.beforeChange(String.valueOf(file.getFileName())));
   }
 
-  private void afterChange(Path file) {
-    cache.ifPresent(it -> it.afterChange(String.valueOf(file.getFileName())));
+  private void afterChange(String name) {
+    cache.ifPresent(it -> it.afterChange(name));
   }
 
   /**
@@ -314,12 +261,12 @@ final class ReservationStore implements AutoCloseable {
    * @throws CniException code 5 if its file cannot be removed
    */
   void release(InetAddress address) throws CniException {
-    Path file = fileOf(address);
+    Path file = files.fileOf(address);
     beforeChange(file);
     try {
       delete(file);
       index.remove(AddressKey.of(address));
-      afterChange(file);
+      afterChange(String.valueOf(file.getFileName()));
     } catch (IOException e) {
       throw failure("reservation " + file + " cannot be removed", e);
     }
@@ -337,39 +284,17 @@ final class ReservationStore implements AutoCloseable {
    * Returns the address that was allocated last from a range set.
    *
    * @return absent if there is none or its file does not contain an address
-   * @throws CniException code 5 if the file cannot be read
+   * @throws CniException code 11 if the thread is interrupted
    */
   Optional<InetAddress> lastReserved(int rangeSetIndex) throws CniException {
     Optional<InetAddress> cached = cache.flatMap(it -> it.lastReserved(rangeSetIndex));
-    if (cached.isPresent()) {
-      return cached;
-    }
-    Path file = directory.resolve(LAST_RESERVED_PREFIX + rangeSetIndex);
-    try {
-      return Optional.of(InetAddresses.parse(text(file).strip()));
-    } catch (NoSuchFileException | IllegalArgumentException e) {
-      return Optional.empty();
-    } catch (IOException e) {
-      throw failure(file + " cannot be read", e);
-    }
+    return cached.isPresent() ? cached : files.lastReserved(rangeSetIndex);
   }
 
   private void writeLastReserved(int rangeSetIndex, InetAddress address) throws IOException {
-    Path file = directory.resolve(LAST_RESERVED_PREFIX + rangeSetIndex);
-    AtomicFiles.writeInPlace(file, InetAddresses.format(address).getBytes(StandardCharsets.UTF_8));
+    String name = files.writeLastReserved(rangeSetIndex, address);
     cache.ifPresent(it -> it.setLastReserved(rangeSetIndex, address));
-    afterChange(file);
-  }
-
-  private Path fileOf(InetAddress address) {
-    return directory.resolve(InetAddresses.format(address));
-  }
-
-  private static CniException failure(String what, Exception e) {
-    if (e instanceof ClosedByInterruptException) {
-      return CniException.interrupted(what);
-    }
-    return new CniException(ErrorCode.IO_FAILURE, what + ": " + IoErrors.describe(e), e);
+    afterChange(name);
   }
 
   /** Returns the cache to the pool, unless events were lost, and unlocks the directory. */
@@ -377,7 +302,7 @@ final class ReservationStore implements AutoCloseable {
   public void close() {
     try {
       if (cachePool.isPresent() && cache.filter(ReservationCache::drain).isPresent()) {
-        cachePool.get().release(directory, cache.get());
+        cachePool.get().release(files.directory(), cache.get());
       } else {
         discardCache();
       }

@@ -4,9 +4,9 @@ import cni.api.CniException;
 import cni.api.Dns;
 import cni.api.ErrorCode;
 import cni.api.internal.IoErrors;
+import cni.api.internal.RegularFiles;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -14,6 +14,9 @@ import java.util.List;
 
 /** Parser of resolv.conf(5). */
 final class ResolvConf {
+  /** In bytes; far beyond what resolvers use: three name servers and, before glibc 2.26, 256. */
+  private static final int MAX_SIZE = 64 << 10;
+
   private ResolvConf() {}
 
   /**
@@ -23,7 +26,8 @@ final class ResolvConf {
    */
   static Dns read(Path file) throws CniException {
     try {
-      return parse(Files.readAllLines(file, StandardCharsets.ISO_8859_1));
+      byte[] content = RegularFiles.read(file, MAX_SIZE);
+      return parse(new String(content, StandardCharsets.ISO_8859_1).lines().toList());
     } catch (IOException e) {
       throw new CniException(
           ErrorCode.IO_FAILURE,

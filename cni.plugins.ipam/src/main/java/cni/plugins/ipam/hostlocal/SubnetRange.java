@@ -71,9 +71,10 @@ record SubnetRange(Cidr subnet, InetAddress first, InetAddress last, InetAddress
 
   /** Whether the address lies between first and last, which may be true of the gateway. */
   boolean contains(InetAddress address) {
-    return subnet.contains(address)
-        && InetAddresses.toNumber(address).compareTo(InetAddresses.toNumber(first)) >= 0
-        && InetAddresses.toNumber(address).compareTo(InetAddresses.toNumber(last)) <= 0;
+    AddressKey key = AddressKey.of(address);
+    return InetAddresses.isV4(address) == isV4()
+        && key.compareTo(AddressKey.of(first)) >= 0
+        && key.compareTo(AddressKey.of(last)) <= 0;
   }
 
   boolean overlaps(SubnetRange other) {

@@ -17,6 +17,8 @@ import cni.api.GcRequest;
 import cni.api.Json;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
+import cni.api.PluginEvent;
+import cni.api.PluginHost;
 import cni.api.Result;
 import com.google.common.jimfs.Configuration;
 import com.google.common.jimfs.Jimfs;
@@ -34,8 +36,10 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class HostLocalPluginTest {
   private static final CallContext CONTEXT =
@@ -353,5 +357,84 @@ class HostLocalPluginTest {
     assertEquals(7, e.code());
     assertTrue(e.getMessage().contains(part), e::getMessage);
     assertEquals(Set.of(), files());
+  }
+
+  @Test
+  void messageNamesTheFirstOfManyRanges() throws Exception {
+    StringBuilder ranges = new StringBuilder("{\"subnet\":\"10.0.0.0/30\"}");
+    for (int i = 1; i < 1000; i++) {
+      ranges.append(",{\"subnet\":\"10.%d.%d.0/30\"}".formatted(i / 250, i % 250));
+    }
+    CniException e =
+        refused("a", "\"ranges\":[[" + ranges + "]]", ",\"runtimeConfig\":{\"ips\":[\"9.9.9.9\"]}");
+    assertTrue(e.getMessage().contains("10.0.0.1-10.0.0.2"), e::getMessage);
+    assertTrue(e.getMessage().contains("and 992 more"), e::getMessage);
+  }
+
+  /** Comparing each range with each other one took 11 s for 10,000, and so 20 minutes here. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  @Timeout(120)
+  void hundredThousandRangesAreSearchedInLogarithmicTime(boolean isOneSet) throws Exception {
+    StringBuilder ranges = new StringBuilder();
+    for (int i = 0; i < 100_000; i++) {
+      String subnet = "10.%d.%d.%d/30".formatted(i >> 14, i >> 6 & 0xff, (i & 0x3f) << 2);
+      ranges.append(i == 0 ? "" : ",").append("{\"subnet\":\"").append(subnet).append("\"}");
+    }
+    String list =
+        isOneSet ? "[" + ranges + "]" : ranges.toString().replace("{", "[{").replace("}", "}]");
+    String ipam = "\"ranges\":[" + list + "]";
+    if (isOneSet) {
+      assertEquals(List.of("10.0.0.2/30"), add("a", ipam));
+      assertEquals(List.of("10.0.0.6/30"), add("b", ipam));
+    }
+    plugin.status(new NetworkRequest(config(ipam, ""), CONTEXT));
+    String overlapping = ipam.replace("10.6.26.124/30", "10.0.0.0/29");
+    assertTrue(refused("c", overlapping, "").getMessage().contains("overlap"));
+  }
+
+  @Test
+  void ipv6RangeOverAllAddressesDoesNotOverlapAnIpv4Range() throws Exception {
+    assertEquals(
+        List.of("::2/0", "10.1.0.2/24"),
+        add("a", "\"ranges\":[[{\"subnet\":\"::/0\"}],[{\"subnet\":\"10.1.0.0/24\"}]]"));
+  }
+
+  @Test
+  void exhaustionIsAnEventAndAnInterruptIsNone() throws Exception {
+    List<String> events = new ArrayList<>();
+    plugin.start(
+        new PluginHost() {
+          @Override
+          public Optional<Path> hostNamespace() {
+            return Optional.empty();
+          }
+
+          @Override
+          public Path stateDirectory() {
+            return directory;
+          }
+
+          @Override
+          public void publish(PluginEvent event) {
+            events.add(event.kind() + " " + event.message());
+          }
+
+          @Override
+          public List<ActiveAttachment> attachments() {
+            return List.of();
+          }
+        });
+    String ipam = "\"subnet\":\"10.1.0.0/30\"";
+    Files.createDirectories(directory);
+    Files.writeString(directory.resolve("last_reserved_ip.0"), "10.1.0.2");
+    Thread.currentThread().interrupt();
+    CniException interrupted = refused("a", ipam, "");
+    assertTrue(Thread.interrupted(), interrupted::getMessage);
+    assertEquals(11, interrupted.code());
+    assertEquals(List.of(), events);
+    add("a", ipam);
+    CniException full = refused("b", ipam, "");
+    assertEquals(List.of("resource-exhausted " + full.getMessage()), events);
   }
 }
