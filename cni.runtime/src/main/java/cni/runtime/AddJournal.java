@@ -50,8 +50,12 @@ final class AddJournal {
     this.recycler = recycler;
   }
 
-  /** Returns whether there is a readable entry of the attachment. */
-  boolean has(String network, AttachmentId id) {
+  /**
+   * Returns whether there is a readable entry of the attachment.
+   *
+   * @throws CniException as {@link CacheDirectory#has}
+   */
+  boolean has(String network, AttachmentId id) throws CniException {
     return directory.has(network, id);
   }
 

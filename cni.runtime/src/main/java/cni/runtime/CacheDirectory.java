@@ -6,6 +6,7 @@ import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.internal.FileRecycler;
 import cni.api.internal.IoErrors;
+import cni.api.internal.RegularFiles;
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.charset.StandardCharsets;
@@ -13,9 +14,11 @@ import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -90,20 +93,26 @@ final class CacheDirectory {
     }
   }
 
-  /** Returns whether the directory has an entry of the attachment that can be read. */
-  boolean has(String network, AttachmentId id) {
-    Optional<Path> file = file(network, id);
+  /**
+   * Returns whether the directory has an entry of the attachment that can be read.
+   *
+   * @throws CniException code 5 or 11 if that cannot be decided
+   */
+  boolean has(String network, AttachmentId id) throws CniException {
     try {
-      return file.isPresent() && Files.exists(file.get()) && get(network, id).isPresent();
+      return get(network, id).isPresent();
     } catch (CniException e) {
-      return false;
+      if (e.is(ErrorCode.DECODING_FAILURE)) {
+        return false;
+      }
+      throw e;
     }
   }
 
   /**
    * Returns the entry of an attachment; absent if there is none, or only a bare result.
    *
-   * @throws CniException code 5 or 6 if the file cannot be read or is not JSON
+   * @throws CniException as {@link #read(Path)}
    */
   Optional<CachedAttachment> get(String network, AttachmentId id) throws CniException {
     Optional<ObjectNode> json = read(network, id);
@@ -114,7 +123,7 @@ final class CacheDirectory {
    * Returns the content of an attachment's file; absent if there is no file or it is another
    * attachment's.
    *
-   * @throws CniException code 5 or 6 if the file cannot be read or is not JSON
+   * @throws CniException as {@link #read(Path)}
    */
   Optional<ObjectNode> read(String network, AttachmentId id) throws CniException {
     Optional<Path> file = file(network, id);
@@ -122,18 +131,35 @@ final class CacheDirectory {
     return json.filter(it -> !isForeign(it, network, id));
   }
 
-  private static Optional<ObjectNode> read(Path file) throws CniException {
+  /**
+   * Returns the content of a file; absent if it does not exist.
+   *
+   * @throws CniException code 6 if it can be no entry, whatever its content: it is not JSON, too
+   *     large, or not a regular file; code 5 if it cannot be read; code 11 if the thread is
+   *     interrupted
+   */
+  static Optional<ObjectNode> read(Path file) throws CniException {
     try {
-      return Optional.of(Json.parse(Files.readAllBytes(file), "the result kept in " + file));
+      return Optional.of(Json.parse(RegularFiles.readState(file), "the result kept in " + file));
     } catch (NoSuchFileException e) {
       return Optional.empty();
     } catch (ClosedByInterruptException e) {
       throw CniException.interrupted("reading " + file);
     } catch (IOException e) {
       throw new CniException(
-          ErrorCode.IO_FAILURE,
+          canBeEntry(file) ? ErrorCode.IO_FAILURE : ErrorCode.DECODING_FAILURE,
           "the result kept in " + file + " cannot be read: " + IoErrors.reason(e),
           e);
+    }
+  }
+
+  private static boolean canBeEntry(Path file) {
+    try {
+      var attributes =
+          Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+      return attributes.isRegularFile() && attributes.size() <= RegularFiles.MAX_SIZE;
+    } catch (IOException e) {
+      return true;
     }
   }
 
@@ -150,12 +176,10 @@ final class CacheDirectory {
   }
 
   /** Returns whether the content is the entry of another attachment with the same file name. */
-  private static boolean isForeign(ObjectNode json, String network, AttachmentId id) {
-    String ownNetwork = json.path("networkName").asString(network);
-    AttachmentId ownId = ResultCacheEntry.idOf(json);
+  static boolean isForeign(ObjectNode json, String network, AttachmentId id) {
     return ResultCacheEntry.isEntry(json)
-        && !(ownNetwork.equals(network) && ownId.equals(id))
-        && fileName(ownNetwork, ownId).equals(fileName(network, id));
+        && !ResultCacheEntry.isOf(json, network, id)
+        && ResultCacheEntry.fileName(json, network).equals(fileName(network, id));
   }
 
   /**

@@ -200,13 +200,17 @@ public final class Network {
   }
 
   /** Returns the stored result; absent, with a warning, if it cannot be read. */
-  private Optional<Result> previousForDelete(Attachment attachment, SpecVersion version) {
+  private Optional<Result> previousForDelete(Attachment attachment, SpecVersion version)
+      throws CniException {
     if (!version.atLeast(SpecVersion.V0_4_0)) {
       return Optional.empty(); // DEL had no previous result before
     }
     try {
       return cni.cache().result(name(), attachment.id(), version);
     } catch (CniException e) {
+      if (e.is(ErrorCode.TRY_AGAIN_LATER)) {
+        throw e; // interrupted
+      }
       LOG.get()
           .log(
               System.Logger.Level.WARNING,

@@ -11,7 +11,6 @@ import cni.api.internal.FileRecycler;
 import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -25,6 +24,10 @@ import tools.jackson.databind.node.ObjectNode;
  * libcni before 0.8, which are bare results, can be read as well.
  */
 final class ResultCache {
+  /** The keys of which a bare result has at least one. */
+  private static final List<String> RESULT_KEYS =
+      List.of("cniVersion", "interfaces", "ips", "ip4", "ip6");
+
   private final CacheDirectory directory;
   private final Path temporary;
 
@@ -38,25 +41,74 @@ final class ResultCache {
     this.temporary = CacheDirectory.temporary(cache);
   }
 
+  /** What is stored of an attachment. */
+  enum Stored {
+    /** Nothing. */
+    ABSENT,
+
+    /**
+     * A file that proves no attachment: it is not a result, as after a loss of power, or it is of
+     * an earlier boot, and whatever has the attachment's name now is not what it describes.
+     */
+    STALE,
+
+    /** The result of an attachment that has been made since the boot. */
+    LIVE
+  }
+
   /**
    * Requires that the result of an attachment could be stored, before the attachment is made.
    *
-   * @return whether a result is stored already, readable or not
+   * @return what is stored of it already
    * @throws CniException code 4 if the file name would be too long, or the file is that of another
-   *     attachment
+   *     attachment; code 5 if it exists and cannot be read; code 11 at an interrupt
    */
-  boolean requireStorable(String network, AttachmentId id) throws CniException {
+  Stored requireStorable(String network, AttachmentId id) throws CniException {
     Path file = directory.file(network, id).orElseThrow(() -> nameTooLong(network, id));
-    if (!Files.exists(file)) {
-      return false;
+    Optional<ObjectNode> json;
+    try {
+      json = CacheDirectory.read(file);
+    } catch (CniException e) {
+      if (e.is(ErrorCode.DECODING_FAILURE)) {
+        return Stored.STALE;
+      }
+      throw e;
     }
-    if (CacheDirectory.isForeign(file, network, id)) {
+    if (json.isEmpty()) {
+      return Stored.ABSENT;
+    }
+    if (CacheDirectory.isForeign(json.get(), network, id)) {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER,
           "%s belongs to another attachment; choose another container id (CNI_CONTAINERID)"
               .formatted(file));
     }
-    return true;
+    boolean live = isResultOf(json.get(), network, id) && isOfThisBoot(json.get(), file);
+    return live ? Stored.LIVE : Stored.STALE;
+  }
+
+  private static boolean isOfThisBoot(ObjectNode json, Path file) throws CniException {
+    try {
+      return !ResultCacheEntry.isOfEarlierBoot(json, file);
+    } catch (IOException e) {
+      throw new CniException(
+          ErrorCode.IO_FAILURE, file + " cannot be read: " + IoErrors.reason(e), e);
+    }
+  }
+
+  /** Returns whether the content is an attachment's entry with a result, or a bare result. */
+  private static boolean isResultOf(ObjectNode json, String network, AttachmentId id) {
+    boolean isEntry = ResultCacheEntry.isEntry(json);
+    if (isEntry
+        ? !ResultCacheEntry.isOf(json, network, id)
+        : RESULT_KEYS.stream().noneMatch(json::has)) {
+      return false;
+    }
+    try {
+      return result(json, SpecVersion.CURRENT).isPresent();
+    } catch (CniException e) {
+      return false;
+    }
   }
 
   private static CniException nameTooLong(String network, AttachmentId id) {
@@ -127,10 +179,12 @@ final class ResultCache {
   Optional<Result> result(String network, AttachmentId id, SpecVersion version)
       throws CniException {
     Optional<ObjectNode> content = directory.read(network, id);
-    if (content.isEmpty()) {
-      return Optional.empty();
-    }
-    ObjectNode json = content.get();
+    return content.isEmpty() ? Optional.empty() : result(content.get(), version);
+  }
+
+  private static Optional<Result> result(ObjectNode content, SpecVersion version)
+      throws CniException {
+    ObjectNode json = content;
     if (ResultCacheEntry.isEntry(json)) {
       if (!(json.get("result") instanceof ObjectNode result)) {
         return Optional.empty();

@@ -3,9 +3,11 @@ package cni.api.internal;
 import java.io.IOException;
 import java.nio.channels.SeekableByteChannel;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.concurrent.ThreadLocalRandom;
@@ -24,6 +26,8 @@ public final class FileRecycler implements AutoCloseable {
 
   /** In bytes: one block. Larger files are deleted. */
   private static final int MAX_SIZE = 4096;
+
+  private static final int NOT_REUSABLE = -1;
 
   private final Path directory;
   private final String prefix;
@@ -90,7 +94,8 @@ public final class FileRecycler implements AutoCloseable {
    */
   public boolean recycle(Path file) throws IOException {
     Path pooled = reserveName();
-    if (pooled == null) {
+    int size = pooled == null ? NOT_REUSABLE : reusableSize(file);
+    if (pooled == null || size == NOT_REUSABLE) {
       return Files.deleteIfExists(file);
     }
     try {
@@ -99,7 +104,7 @@ public final class FileRecycler implements AutoCloseable {
       // The pool's directory may not exist, or its file system may be full.
       return Files.deleteIfExists(file);
     }
-    if (zero(pooled)) {
+    if (zero(pooled, size)) {
       keep(pooled);
     } else {
       delete(pooled);
@@ -119,18 +124,26 @@ public final class FileRecycler implements AutoCloseable {
     }
   }
 
+  /** Returns the size of a small regular file, otherwise {@link #NOT_REUSABLE}. */
+  private static int reusableSize(Path file) {
+    try {
+      var attributes =
+          Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+      boolean reusable = attributes.isRegularFile() && attributes.size() <= MAX_SIZE;
+      return reusable ? (int) attributes.size() : NOT_REUSABLE;
+    } catch (IOException e) {
+      return NOT_REUSABLE;
+    }
+  }
+
   /**
    * Overwrites the content with zeros, so that the file cannot be mistaken for the deleted one.
    *
-   * @return false if it is too large or cannot be written
+   * @return false if it cannot be written
    */
-  private static boolean zero(Path pooled) {
+  private static boolean zero(Path pooled, int size) {
     try (SeekableByteChannel channel = AtomicFiles.openExisting(pooled)) {
-      long size = channel.size();
-      if (size > MAX_SIZE) {
-        return false;
-      }
-      AtomicFiles.writeAll(channel, new byte[(int) size]);
+      AtomicFiles.writeAll(channel, new byte[size]);
       return true;
     } catch (IOException e) {
       LOG.get().log(System.Logger.Level.DEBUG, "a deleted file is not kept for reuse", e);
