@@ -114,11 +114,12 @@ public final class Cni implements AutoCloseable {
   /**
    * Returns the network with a name, as configured at the time of the call. Where several files
    * define it, the first is used: {@code *.conflist} before {@code *.conf} and {@code *.json}, each
-   * in the order of the file names.
+   * in the order of the file names. Files that cannot be read or are not JSON are logged and
+   * skipped.
    *
    * @throws CniException code 7 if no file of the configuration directory defines it or its
-   *     configuration is invalid, code 6 if the file that may define it is not JSON, code 5 if a
-   *     file cannot be read
+   *     configuration is invalid; if no file defines it and some are skipped, the error of the
+   *     first of them, which may define it: code 5 if it cannot be read, code 6 if it is not JSON
    */
   public Network network(String name) throws CniException {
     return network(networks.load(name));
@@ -142,9 +143,11 @@ public final class Cni implements AutoCloseable {
   }
 
   /**
-   * Returns all networks of the configuration directory, in the order of their files.
+   * Returns all networks of the configuration directory, in the order of their files. Those with an
+   * invalid configuration are logged and left out.
    *
-   * @throws CniException as {@link #network(String)}, for the first invalid file
+   * @throws CniException if there is none, the error of the first invalid file; code 7 if the
+   *     directory does not exist, code 5 if it cannot be read
    */
   public List<Network> networks() throws CniException {
     List<Network> all = new ArrayList<>();
