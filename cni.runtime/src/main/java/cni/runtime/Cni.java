@@ -73,6 +73,7 @@ public final class Cni implements AutoCloseable {
   private final FileRecycler recycler;
   private final ResultCache cache;
   private final AddJournal journal;
+  private final TemporaryFiles temporaryFiles;
   private final Optional<Path> hostNamespace;
   private final boolean allowHostNamespace;
   private final Duration timeout;
@@ -95,6 +96,7 @@ public final class Cni implements AutoCloseable {
         CacheDirectory.recycler(builder.cache, builder.oneShot ? 0 : MAX_RECYCLED_FILES);
     this.cache = new ResultCache(builder.cache, recycler);
     this.journal = new AddJournal(builder.cache, recycler);
+    this.temporaryFiles = new TemporaryFiles(builder.cache);
     this.hostNamespace = builder.hostNamespace;
     this.allowHostNamespace = builder.allowHostNamespace;
     this.timeout = builder.timeout;
@@ -202,6 +204,10 @@ public final class Cni implements AutoCloseable {
 
   AddJournal journal() {
     return journal;
+  }
+
+  TemporaryFiles temporaryFiles() {
+    return temporaryFiles;
   }
 
   NetworkLock networkLock() {

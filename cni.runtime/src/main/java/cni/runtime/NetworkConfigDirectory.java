@@ -13,7 +13,6 @@ import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -188,6 +187,13 @@ final class NetworkConfigDirectory {
 
   /** Returns the files of a directory with certain names, sorted; subdirectories are not files. */
   private static List<Path> filesOf(Path directory, Predicate<String> names) throws CniException {
+    if (!Files.isDirectory(directory)) { // opening a FIFO would block
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "the directory of network configurations "
+              + directory
+              + (Files.exists(directory) ? " is not a directory" : " does not exist"));
+    }
     List<Path> files = new ArrayList<>();
     try (DirectoryStream<Path> stream = Files.newDirectoryStream(directory)) {
       for (Path file : stream) {
@@ -196,11 +202,6 @@ final class NetworkConfigDirectory {
           files.add(file);
         }
       }
-    } catch (NoSuchFileException e) {
-      throw new CniException(
-          ErrorCode.INVALID_CONFIG,
-          "the directory of network configurations " + directory + " does not exist",
-          e);
     } catch (IOException | DirectoryIteratorException e) {
       throw new CniException(
           ErrorCode.IO_FAILURE, directory + " cannot be read: " + IoErrors.reason(e), e);

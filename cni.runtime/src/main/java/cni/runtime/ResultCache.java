@@ -14,7 +14,7 @@ import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.ThreadLocalRandom;
+import java.util.Set;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -29,7 +29,7 @@ final class ResultCache {
       List.of("cniVersion", "interfaces", "ips", "ip4", "ip6");
 
   private final CacheDirectory directory;
-  private final Path temporary;
+  private final TemporaryFiles temporary;
 
   /**
    * Opens the cache; nothing is read or created yet.
@@ -38,7 +38,7 @@ final class ResultCache {
    */
   ResultCache(Path cache, FileRecycler recycler) {
     this.directory = new CacheDirectory(cache.resolve("results"), recycler);
-    this.temporary = CacheDirectory.temporary(cache);
+    this.temporary = new TemporaryFiles(cache);
   }
 
   /** What is stored of an attachment. */
@@ -96,12 +96,15 @@ final class ResultCache {
     }
   }
 
+  /** Returns whether the content of a file is a result as libcni before 0.8 stored it. */
+  static boolean isBareResult(ObjectNode json) {
+    return RESULT_KEYS.stream().anyMatch(json::has);
+  }
+
   /** Returns whether the content is an attachment's entry with a result, or a bare result. */
   private static boolean isResultOf(ObjectNode json, String network, AttachmentId id) {
     boolean isEntry = ResultCacheEntry.isEntry(json);
-    if (isEntry
-        ? !ResultCacheEntry.isOf(json, network, id)
-        : RESULT_KEYS.stream().noneMatch(json::has)) {
+    if (isEntry && !ResultCacheEntry.isOf(json, network, id)) {
       return false;
     }
     try {
@@ -127,7 +130,7 @@ final class ResultCache {
   void put(ResultCacheEntry entry) throws CniException {
     Path file = directory.file(entry);
     try {
-      write(file, entry.bytes());
+      write(entry, entry.bytes());
     } catch (IOException e) {
       throw writeFailure(file, e);
     }
@@ -145,7 +148,7 @@ final class ResultCache {
     try {
       byte[] bytes = entry.bytes();
       if (!journal.promote(entry, bytes, file)) {
-        write(file, bytes);
+        write(entry, bytes);
         journal.discard(entry);
       }
     } catch (IOException e) {
@@ -153,11 +156,9 @@ final class ResultCache {
     }
   }
 
-  private void write(Path file, byte[] bytes) throws IOException {
+  private void write(ResultCacheEntry entry, byte[] bytes) throws IOException {
     AtomicFiles.createDirectories(directory.path());
-    AtomicFiles.createDirectories(temporary);
-    String name = "%016x".formatted(ThreadLocalRandom.current().nextLong());
-    AtomicFiles.write(file, temporary.resolve(name), bytes);
+    AtomicFiles.write(directory.file(entry), temporary.newFile(entry.network()), bytes);
   }
 
   /** Returns the error for an entry, of a result or of the journal, that cannot be written. */
@@ -174,7 +175,8 @@ final class ResultCache {
    * Returns the stored result of an attachment; absent if there is none.
    *
    * @param version assumed for a result that names none
-   * @throws CniException code 5 or 6 if it cannot be read or is not a result
+   * @throws CniException code 5 or 6 if it cannot be read or is not a result, code 11 at an
+   *     interrupt
    */
   Optional<Result> result(String network, AttachmentId id, SpecVersion version)
       throws CniException {
@@ -185,6 +187,11 @@ final class ResultCache {
   private static Optional<Result> result(ObjectNode content, SpecVersion version)
       throws CniException {
     ObjectNode json = content;
+    if (!ResultCacheEntry.isEntry(json) && !isBareResult(json)) {
+      throw new CniException(
+          ErrorCode.DECODING_FAILURE,
+          "what is stored is no result: it has none of the keys " + String.join(", ", RESULT_KEYS));
+    }
     if (ResultCacheEntry.isEntry(json)) {
       if (!(json.get("result") instanceof ObjectNode result)) {
         return Optional.empty();
@@ -219,6 +226,11 @@ final class ResultCache {
    */
   List<CachedAttachment> list(Optional<String> containerId) throws CniException {
     return directory.list(containerId);
+  }
+
+  /** Returns the files of a network of which only the name is known, as {@link CacheDirectory}. */
+  List<Set<AttachmentId>> unreadable(String network) throws CniException {
+    return directory.unreadable(network);
   }
 
   /**

@@ -2,6 +2,8 @@ package cni.api.internal;
 
 import java.io.IOException;
 import java.nio.channels.SeekableByteChannel;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
@@ -11,6 +13,8 @@ import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,6 +33,10 @@ public final class FileRecycler implements AutoCloseable {
 
   private static final int NOT_REUSABLE = -1;
 
+  /** The end of the names of pooled files: the process, the pool, a number. */
+  private static final Pattern NAME =
+      Pattern.compile("(" + ProcessIdentity.PATTERN + ")-[0-9a-f]+\\.\\d+");
+
   private final Path directory;
   private final String prefix;
   private final int capacity;
@@ -46,8 +54,43 @@ public final class FileRecycler implements AutoCloseable {
    */
   public FileRecycler(Path directory, String prefix, int capacity) {
     this.directory = directory;
-    this.prefix = prefix + Long.toHexString(ThreadLocalRandom.current().nextLong()) + ".";
+    this.prefix = capacity == 0 ? prefix : prefix + ownPoolName();
     this.capacity = capacity;
+  }
+
+  private static String ownPoolName() {
+    String pool = Long.toHexString(ThreadLocalRandom.current().nextLong());
+    return ProcessIdentity.own() + "-" + pool + ".";
+  }
+
+  /**
+   * Deletes the pooled files that processes left which were killed.
+   *
+   * @param directory the directory of pooled files; it need not exist
+   * @param prefix the prefix of their names
+   * @throws IOException if the directory cannot be read or a file cannot be deleted
+   */
+  public static void sweep(Path directory, String prefix) throws IOException {
+    if (!Files.isDirectory(directory)) {
+      return; // opening a FIFO would block
+    }
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
+      for (Path file : files) {
+        String name = String.valueOf(file.getFileName());
+        if (name.startsWith(prefix)
+            && !isUsed(name.substring(prefix.length()))
+            && !Files.isDirectory(file, LinkOption.NOFOLLOW_LINKS)) {
+          Files.deleteIfExists(file);
+        }
+      }
+    } catch (DirectoryIteratorException e) {
+      throw e.getCause();
+    }
+  }
+
+  private static boolean isUsed(String nameWithoutPrefix) {
+    Matcher name = NAME.matcher(nameWithoutPrefix);
+    return name.matches() && ProcessIdentity.isAlive(name.group(1));
   }
 
   /**
