@@ -25,7 +25,7 @@ final class AddJournal {
    * The largest content that an entry is completed to in place, in bytes: one page, of the smallest
    * size that any machine has. A larger write may stop half-way when the process is killed.
    */
-  private static final int PAGE_SIZE = 4096;
+  static final int PAGE_SIZE = 4096;
 
   private final CacheDirectory directory;
   private final FileRecycler recycler;

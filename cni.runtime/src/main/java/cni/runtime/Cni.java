@@ -87,7 +87,8 @@ public final class Cni implements AutoCloseable {
     this.plugins =
         new PluginRegistry(
             builder.pluginLoader.orElseGet(BuiltInPlugins::defaultLoader),
-            new PluginDirectories(builder.pluginDirectories, builder.nativeAccess),
+            new PluginDirectories(
+                builder.pluginDirectories, builder.nativeAccess, builder.allowUntrustedPlugins),
             new PluginPath(builder.executables),
             builder.searchOrder,
             builder.forced,
@@ -252,6 +253,7 @@ public final class Cni implements AutoCloseable {
     private Optional<ServiceLoader<NetworkPlugin>> pluginLoader = Optional.empty();
     private List<Path> pluginDirectories = List.of(DEFAULT_PLUGIN_DIRECTORY);
     private Set<String> nativeAccess = Set.of();
+    private boolean allowUntrustedPlugins;
     private List<PluginSource> searchOrder = PluginSource.DEFAULT_ORDER;
     private final Map<String, PluginSource> forced = new HashMap<>();
     private StderrHandler stderrHandler = StderrHandler.TO_LOG;
@@ -352,9 +354,21 @@ public final class Cni implements AutoCloseable {
      * each plugin, with the plugin's module jars. If two provide the same type, the first is used.
      * A new version of a plugin is used from the next call on. Replace a directory atomically: by
      * renaming a symbolic link, or with {@code mv --exchange}.
+     *
+     * <p>A plugin is disabled if its files, or a directory above them, may be written to by users
+     * other than root and this process's, unless {@link #allowUntrustedPlugins} is set.
      */
     public Builder pluginDirectories(Path... directories) {
       pluginDirectories = List.of(directories);
+      return this;
+    }
+
+    /**
+     * Loads plugins from plugin directories even if users other than root and the user of this
+     * process may replace them. These users can then do whatever this process may.
+     */
+    public Builder allowUntrustedPlugins() {
+      allowUntrustedPlugins = true;
       return this;
     }
 

@@ -11,6 +11,8 @@ import cni.api.internal.FileRecycler;
 import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -120,6 +122,33 @@ final class ResultCache {
         ("the names of network, container (CNI_CONTAINERID) and interface (CNI_IFNAME) must make a"
                 + " file name of at most %d bytes: %s")
             .formatted(CacheDirectory.NAME_MAX, CacheDirectory.fileName(network, id)));
+  }
+
+  /**
+   * Requires that a result could be stored now, by writing a temporary file of the usual size.
+   *
+   * @throws CniException code 50 if it could not be: the file system is full or read-only, or the
+   *     directory's place is taken or forbidden
+   */
+  void requireWritable(String network) throws CniException {
+    Path results = directory.path();
+    try {
+      AtomicFiles.createDirectories(results);
+      if (!Files.isWritable(results)) {
+        throw new FileSystemException(results.toString(), null, "is not writable");
+      }
+      Path file = temporary.newFile(network);
+      try {
+        AtomicFiles.writeUnpublished(file, new byte[AddJournal.PAGE_SIZE]);
+      } finally {
+        Files.deleteIfExists(file);
+      }
+    } catch (IOException e) {
+      throw new CniException(
+          ErrorCode.NOT_AVAILABLE,
+          "results of network %s cannot be stored: %s".formatted(network, IoErrors.describe(e)),
+          e);
+    }
   }
 
   /**
