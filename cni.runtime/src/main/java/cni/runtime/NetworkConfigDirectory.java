@@ -57,19 +57,21 @@ final class NetworkConfigDirectory {
     List<String> names = new ArrayList<>();
     CniException unreadable = null;
     for (Path file : files()) {
-      Candidate candidate;
+      byte[] text;
+      String found;
       try {
-        candidate = candidate(file);
+        text = bytes(file);
+        found = NetworkConfig.nameOf(text, file.toString());
       } catch (CniException e) {
         unreadable = unreadable == null ? e : unreadable;
         logSkipped(e);
         continue;
       }
-      if (candidate.name().equals(name)) {
-        return parse(candidate.text(), file);
+      if (found.equals(name)) {
+        return parse(text, file);
       }
-      if (!candidate.name().isEmpty()) {
-        names.add(candidate.name());
+      if (!found.isEmpty()) {
+        names.add(found);
       }
     }
     if (unreadable != null) {
@@ -93,10 +95,11 @@ final class NetworkConfigDirectory {
     CniException first = null;
     for (Path file : files()) {
       try {
-        Candidate candidate = candidate(file);
+        byte[] text = bytes(file);
+        String name = NetworkConfig.nameOf(text, file.toString());
         // A file without a name is parsed for the error; later files of a name are not used.
-        if (candidate.name().isEmpty() || names.add(candidate.name())) {
-          networks.add(parse(candidate.text(), file));
+        if (name.isEmpty() || names.add(name)) {
+          networks.add(parse(text, file));
         }
       } catch (CniException e) {
         first = first == null ? e : first;
@@ -107,14 +110,6 @@ final class NetworkConfigDirectory {
       throw first;
     }
     return networks;
-  }
-
-  /** The content of a file that may define a network, and the name of that, or an empty string. */
-  private record Candidate(String name, byte[] text) {}
-
-  private Candidate candidate(Path file) throws CniException {
-    byte[] text = bytes(file);
-    return new Candidate(NetworkConfig.nameOf(text, file.toString()), text);
   }
 
   private void logSkipped(CniException e) {

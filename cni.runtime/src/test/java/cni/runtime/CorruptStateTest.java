@@ -65,7 +65,7 @@ class CorruptStateTest {
       Executors.newCachedThreadPool(Thread.ofPlatform().daemon().factory());
 
   /** A state file, by its path in the cache directory. */
-  private enum State {
+  enum State {
     RESULT("results/n-c1-eth0"),
     JOURNAL_ENTRY("begun/n-c1-eth0"),
     ENTRY_LOCK("locks/entry/n"),
@@ -91,7 +91,7 @@ class CorruptStateTest {
     }
   }
 
-  private enum Fault {
+  enum Fault {
     EMPTY,
     GARBAGE,
     TRUNCATED,
@@ -112,7 +112,7 @@ class CorruptStateTest {
     }
   }
 
-  private enum Operation {
+  enum Operation {
     ADD,
     FAILING_ADD,
     CHECK,
@@ -277,7 +277,7 @@ class CorruptStateTest {
   /** Returns whether the runtime does not remove a file: it may be somebody's, not a torn one. */
   private static boolean isLeftToTheOperator(State state, Fault fault) {
     return state.isDirectory()
-        || state.isLock() && !fault.isRegularFile()
+        || (state.isLock() && !fault.isRegularFile())
         || fault == Fault.FULL_DIRECTORY;
   }
 
@@ -297,9 +297,9 @@ class CorruptStateTest {
       return state == State.RESULT ? DECODING : 0;
     }
     boolean unusable =
-        state.isLock() && !fault.isRegularFile()
-            || fault == Fault.FULL_DIRECTORY
-                && (state == State.RESULT || state == State.JOURNAL_ENTRY)
+        (state.isLock() && !fault.isRegularFile())
+            || (fault == Fault.FULL_DIRECTORY
+                && (state == State.RESULT || state == State.JOURNAL_ENTRY))
             || state == State.JOURNAL;
     return switch (operation) {
       case ADD -> unusable || state.isDirectory() ? IO : 0;
