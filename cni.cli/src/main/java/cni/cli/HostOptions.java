@@ -58,6 +58,11 @@ final class HostOptions {
                   + " CNI_NATIVE_ACCESS.")
           .build();
 
+  private final OptionSpec allowUntrusted =
+      Subcommand.flag(
+          "--allow-untrusted-plugins",
+          "Load plugins of --modules even if users other than root and the caller may replace them.");
+
   private final OptionSpec searchOrder =
       Subcommand.listOption("--order")
           .auxiliaryTypes(PluginSource.class)
@@ -105,6 +110,7 @@ final class HostOptions {
             path,
             modules,
             nativeAccess,
+            allowUntrusted,
             searchOrder,
             cache,
             hostNamespace,
@@ -146,6 +152,10 @@ final class HostOptions {
         .filter(it -> it.matches("(?i)1|true"))
         .isPresent()) {
       builder.allowHostNamespace();
+    }
+    boolean untrustedPlugins = allowUntrusted.getValue();
+    if (untrustedPlugins) {
+      builder.allowUntrustedPlugins();
     }
     @Nullable Path host = hostNamespace.getValue();
     if (host != null) {

@@ -9,6 +9,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -113,6 +114,21 @@ class MainTest {
     err.reset();
     assertEquals(2, Main.execute("list", "--order", "built-in", "--order", "executable,elsewhere"));
     assertTrue(err.toString(UTF_8).contains("elsewhere is none of"), err::toString);
+  }
+
+  /** The reason is printed; with the option the directory is read, and has no module. */
+  @Test
+  void modulesThatOthersMayReplaceAreDisabledUnlessAllowed(@TempDir Path modules) throws Exception {
+    Path plugin = Files.createDirectory(modules.resolve("demo"));
+    Files.setPosixFilePermissions(plugin, PosixFilePermissions.fromString("rwxrwxrwx"));
+    assertEquals(0, Main.execute("plugins", "--modules", modules.toString()));
+    assertTrue(
+        out.toString(UTF_8).contains(plugin + " may be written to by others (mode 0777)"),
+        out::toString);
+    assertTrue(out.toString(UTF_8).contains("--allow-untrusted-plugins"), out::toString);
+    out.reset();
+    Main.execute("plugins", "--modules", modules.toString(), "--allow-untrusted-plugins");
+    assertTrue(out.toString(UTF_8).contains("there is no module in it"), out::toString);
   }
 
   @Test

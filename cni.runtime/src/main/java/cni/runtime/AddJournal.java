@@ -7,21 +7,17 @@ import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.internal.AtomicFiles;
 import cni.api.internal.FileRecycler;
-import cni.api.internal.IoErrors;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.file.Flock;
 import java.io.IOException;
-import java.nio.file.DirectoryIteratorException;
-import java.nio.file.DirectoryStream;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.time.Duration;
-import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * The attachments whose ADD has started and neither stored its result nor been rolled back, in
@@ -36,13 +32,9 @@ final class AddJournal {
    * The largest content that an entry is completed to in place, in bytes: one page, of the smallest
    * size that any machine has. A larger write may stop half-way when the process is killed.
    */
-  private static final int PAGE_SIZE = 4096;
-
-  /** The age from which an unfinished file is known to belong to no process. */
-  private static final Duration ABANDONED_AGE = Duration.ofHours(1);
+  static final int PAGE_SIZE = 4096;
 
   private final CacheDirectory directory;
-  private final Path temporary;
   private final FileRecycler recycler;
   private final boolean isOnHost;
 
@@ -53,7 +45,6 @@ final class AddJournal {
    */
   AddJournal(Path cache, FileRecycler recycler) {
     this.directory = new CacheDirectory(cache.resolve("begun"), recycler);
-    this.temporary = CacheDirectory.temporary(cache);
     this.recycler = recycler;
     this.isOnHost = cache.getFileSystem().equals(FileSystems.getDefault());
   }
@@ -99,14 +90,18 @@ final class AddJournal {
             + " end the processes that \"fuser %s\" lists".formatted(file));
   }
 
-  /** Returns whether there is a readable entry of the attachment. */
-  boolean has(String network, AttachmentId id) {
+  /**
+   * Returns whether there is a readable entry of the attachment.
+   *
+   * @throws CniException as {@link CacheDirectory#has}
+   */
+  boolean has(String network, AttachmentId id) throws CniException {
     return directory.has(network, id);
   }
 
   /**
    * Adds an entry, before the first plugin is called. A process that dies within this method leaves
-   * an incomplete file, which is harmless because nothing has been done yet.
+   * an incomplete file, for which GC calls DEL, although nothing has been done yet.
    *
    * @throws CniException code 5 if it cannot be written
    */
@@ -175,30 +170,8 @@ final class AddJournal {
     return directory.list(Optional.empty());
   }
 
-  /**
-   * Removes the files that dead processes left: temporary ones, and entries without content.
-   *
-   * @throws CniException code 5 if a directory cannot be read or a file cannot be removed
-   */
-  void sweep() throws CniException {
-    sweep(temporary, _ -> true);
-    sweep(directory.path(), file -> Files.size(file) == 0);
-  }
-
-  private static void sweep(Path directory, DirectoryStream.Filter<Path> filter)
-      throws CniException {
-    try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
-      Instant limit = Instant.now().minus(ABANDONED_AGE);
-      for (Path file : files) {
-        if (Files.getLastModifiedTime(file).toInstant().isBefore(limit) && filter.accept(file)) {
-          Files.deleteIfExists(file);
-        }
-      }
-    } catch (NoSuchFileException e) {
-      return; // there is no directory yet, or another process has just removed the file
-    } catch (IOException | DirectoryIteratorException e) {
-      throw new CniException(
-          ErrorCode.IO_FAILURE, directory + " cannot be swept: " + IoErrors.reason(e), e);
-    }
+  /** Returns the files of a network of which only the name is known, as {@link CacheDirectory}. */
+  List<Set<AttachmentId>> unreadable(String network) throws CniException {
+    return directory.unreadable(network);
   }
 }

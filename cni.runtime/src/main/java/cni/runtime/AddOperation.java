@@ -46,23 +46,25 @@ final class AddOperation {
     ABSENT,
 
     /**
-     * A journal entry: an earlier ADD was interrupted. If this ADD fails, its own changes are
-     * undone but the entry stays, because the earlier ADD may have left changes that GC has to
-     * remove. A superfluous entry only makes GC call DEL once.
+     * A journal entry: an earlier ADD was interrupted, or this one has replaced a stale result by
+     * the entry. If this ADD fails, its own changes are undone but the entry stays, because the
+     * earlier ADD may have left changes that GC has to remove. A superfluous entry only makes GC
+     * call DEL once.
      */
     INTERRUPTED,
 
-    /** A result: the attachment exists. No plugin gets a DEL, which would remove it. */
+    /** A live result: the attachment exists. No plugin gets a DEL, which would remove it. */
     ATTACHED,
 
-    /** A result, and the journal entry of an ADD interrupted after it stored the result. */
+    /** A live result, and the journal entry of an ADD interrupted after it stored the result. */
     ATTACHED_AND_JOURNALED;
 
-    static PriorState of(boolean attached, boolean journaled) {
-      if (attached) {
-        return journaled ? ATTACHED_AND_JOURNALED : ATTACHED;
-      }
-      return journaled ? INTERRUPTED : ABSENT;
+    static PriorState of(ResultCache.Stored stored, boolean journaled) {
+      return switch (stored) {
+        case LIVE -> journaled ? ATTACHED_AND_JOURNALED : ATTACHED;
+        case STALE -> INTERRUPTED;
+        case ABSENT -> journaled ? INTERRUPTED : ABSENT;
+      };
     }
 
     boolean isAttached() {
@@ -90,17 +92,21 @@ final class AddOperation {
    *     attachment existed before: its plugins get no DEL.
    */
   Result run() throws CniException {
-    boolean attached = cni.cache().requireStorable(config.name(), attachment.id());
+    ResultCache.Stored stored = cni.cache().requireStorable(config.name(), attachment.id());
     // All plugins are found, and agree on a version, before the first one is called.
     List<PluginRegistry.ResolvedPlugin> chain = cni.plugins().resolveChain(config);
     SpecVersion version = new VersionNegotiation(config, cni.plugins()).negotiate(chain);
     boolean journaled = cni.journal().has(config.name(), attachment.id());
-    PriorState prior = PriorState.of(attached, journaled);
+    PriorState prior = PriorState.of(stored, journaled);
     if (journaled) {
       cni.journal().awaitExecutables(config.name(), attachment.id(), context.deadline());
     }
-    if (prior == PriorState.ABSENT) {
+    if (prior == PriorState.ABSENT || stored == ResultCache.Stored.STALE) {
       cni.journal().add(entry); // GC finds the attachment if this process dies
+    }
+    if (stored == ResultCache.Stored.STALE) {
+      // After an ADD that fails or is killed, DEL must not take it for the result of that ADD.
+      cni.cache().remove(config.name(), attachment.id());
     }
     try {
       for (int i = 0; i < chain.size(); i++) {

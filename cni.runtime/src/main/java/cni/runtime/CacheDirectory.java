@@ -4,8 +4,10 @@ import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Json;
+import cni.api.Names;
 import cni.api.internal.FileRecycler;
 import cni.api.internal.IoErrors;
+import cni.api.internal.RegularFiles;
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.charset.StandardCharsets;
@@ -13,14 +15,19 @@ import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
-import java.util.SortedSet;
-import java.util.TreeSet;
+import java.util.Set;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -36,6 +43,12 @@ final class CacheDirectory {
   /** The maximum length of a file name on Linux, in bytes (limits.h). */
   static final int NAME_MAX = 255;
 
+  /**
+   * How long a file may stay incomplete because it is being written: by an ADD of a network whose
+   * name begins with this one's, or by libcni, which does not write atomically.
+   */
+  private static final Duration WRITE_TIME = Duration.ofSeconds(1);
+
   private final Path path;
   private final FileRecycler recycler;
 
@@ -44,20 +57,10 @@ final class CacheDirectory {
     this.recycler = recycler;
   }
 
-  /**
-   * Returns the directory in which files are written before they are renamed to their final place.
-   * It is not the directory of the results, because libcni reads every file in that.
-   */
-  static Path temporary(Path cache) {
-    return cache.resolve("unfinished");
-  }
-
-  /**
-   * Returns a pool of the files of deleted attachments in the temporary directory, where the files
-   * of a dead process are removed by {@link AddJournal#sweep}.
-   */
+  /** Returns a pool of the files of deleted attachments. */
   static FileRecycler recycler(Path cache, int capacity) {
-    return new FileRecycler(temporary(cache), "spare.", capacity);
+    return new FileRecycler(
+        TemporaryFiles.directory(cache), TemporaryFiles.RECYCLED_PREFIX, capacity);
   }
 
   Path path() {
@@ -90,20 +93,26 @@ final class CacheDirectory {
     }
   }
 
-  /** Returns whether the directory has an entry of the attachment that can be read. */
-  boolean has(String network, AttachmentId id) {
-    Optional<Path> file = file(network, id);
+  /**
+   * Returns whether the directory has an entry of the attachment that can be read.
+   *
+   * @throws CniException code 5 or 11 if that cannot be decided
+   */
+  boolean has(String network, AttachmentId id) throws CniException {
     try {
-      return file.isPresent() && Files.exists(file.get()) && get(network, id).isPresent();
+      return get(network, id).isPresent();
     } catch (CniException e) {
-      return false;
+      if (e.is(ErrorCode.DECODING_FAILURE)) {
+        return false;
+      }
+      throw e;
     }
   }
 
   /**
    * Returns the entry of an attachment; absent if there is none, or only a bare result.
    *
-   * @throws CniException code 5 or 6 if the file cannot be read or is not JSON
+   * @throws CniException as {@link #read(Path)}
    */
   Optional<CachedAttachment> get(String network, AttachmentId id) throws CniException {
     Optional<ObjectNode> json = read(network, id);
@@ -114,26 +123,44 @@ final class CacheDirectory {
    * Returns the content of an attachment's file; absent if there is no file or it is another
    * attachment's.
    *
-   * @throws CniException code 5 or 6 if the file cannot be read or is not JSON
+   * @throws CniException as {@link #read(Path)}
    */
   Optional<ObjectNode> read(String network, AttachmentId id) throws CniException {
     Optional<Path> file = file(network, id);
     Optional<ObjectNode> json = file.isPresent() ? read(file.get()) : Optional.empty();
-    return json.filter(it -> !isForeign(it, network, id));
+    return json.filter(
+        it -> !ResultCacheEntry.isEntry(it) || ResultCacheEntry.isOf(it, network, id));
   }
 
-  private static Optional<ObjectNode> read(Path file) throws CniException {
+  /**
+   * Returns the content of a file; absent if it does not exist.
+   *
+   * @throws CniException code 6 if it can be no entry, whatever its content: it is not JSON, too
+   *     large, or not a regular file; code 5 if it cannot be read; code 11 if the thread is
+   *     interrupted
+   */
+  static Optional<ObjectNode> read(Path file) throws CniException {
     try {
-      return Optional.of(Json.parse(Files.readAllBytes(file), "the result kept in " + file));
+      return Optional.of(Json.parse(RegularFiles.readState(file), "the result kept in " + file));
     } catch (NoSuchFileException e) {
       return Optional.empty();
     } catch (ClosedByInterruptException e) {
       throw CniException.interrupted("reading " + file);
     } catch (IOException e) {
       throw new CniException(
-          ErrorCode.IO_FAILURE,
+          canBeEntry(file) ? ErrorCode.IO_FAILURE : ErrorCode.DECODING_FAILURE,
           "the result kept in " + file + " cannot be read: " + IoErrors.reason(e),
           e);
+    }
+  }
+
+  private static boolean canBeEntry(Path file) {
+    try {
+      var attributes =
+          Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+      return attributes.isRegularFile() && attributes.size() <= RegularFiles.MAX_SIZE;
+    } catch (IOException e) {
+      return true;
     }
   }
 
@@ -150,12 +177,10 @@ final class CacheDirectory {
   }
 
   /** Returns whether the content is the entry of another attachment with the same file name. */
-  private static boolean isForeign(ObjectNode json, String network, AttachmentId id) {
-    String ownNetwork = json.path("networkName").asString(network);
-    AttachmentId ownId = ResultCacheEntry.idOf(json);
+  static boolean isForeign(ObjectNode json, String network, AttachmentId id) {
     return ResultCacheEntry.isEntry(json)
-        && !(ownNetwork.equals(network) && ownId.equals(id))
-        && fileName(ownNetwork, ownId).equals(fileName(network, id));
+        && !ResultCacheEntry.isOf(json, network, id)
+        && ResultCacheEntry.fileName(json, network).equals(fileName(network, id));
   }
 
   /**
@@ -184,12 +209,15 @@ final class CacheDirectory {
     return found;
   }
 
-  private SortedSet<Path> files(String namePart) throws CniException {
-    var files = new TreeSet<Path>();
+  /** Returns the files whose names contain a text, sorted. */
+  private List<Path> files(String namePart) throws CniException {
+    List<Path> files = new ArrayList<>();
+    if (!Files.isDirectory(path)) {
+      return files; // opening a FIFO would block
+    }
     try (DirectoryStream<Path> stream = Files.newDirectoryStream(path)) {
       for (Path file : stream) {
-        String name = String.valueOf(file.getFileName());
-        if (name.contains(namePart)) {
+        if (nameOf(file).contains(namePart)) {
           files.add(file);
         }
       }
@@ -199,7 +227,75 @@ final class CacheDirectory {
       throw new CniException(
           ErrorCode.IO_FAILURE, path + " cannot be read: " + IoErrors.reason(e), e);
     }
+    Collections.sort(files);
     return files;
+  }
+
+  /**
+   * Returns the files of a network of which only the name is known, because they are torn or
+   * garbage, or name another attachment.
+   *
+   * @return for each file the attachments that it may be of: where a container id or an interface
+   *     name contains hyphens there are several
+   * @throws CniException code 5 if the directory cannot be read, code 11 at an interrupt
+   */
+  List<Set<AttachmentId>> unreadable(String network) throws CniException {
+    String prefix = network + "-";
+    List<Path> found = files(prefix);
+    found.removeIf(file -> !nameOf(file).startsWith(prefix) || !isUnreadable(file));
+    if (found.stream().anyMatch(CacheDirectory::isBeingWritten)) {
+      try {
+        Thread.sleep(WRITE_TIME);
+      } catch (InterruptedException e) {
+        throw CniException.interrupted("reading " + path);
+      }
+      found.removeIf(file -> !isUnreadable(file));
+    }
+    return found.stream()
+        .map(file -> possibleIds(nameOf(file).substring(prefix.length())))
+        .filter(ids -> !ids.isEmpty())
+        .toList();
+  }
+
+  /**
+   * Returns whether a file exists and is neither a bare result nor the entry that its name says.
+   */
+  private static boolean isUnreadable(Path file) {
+    try {
+      Optional<ObjectNode> json = read(file);
+      return json.isPresent()
+          && (ResultCacheEntry.isEntry(json.get())
+              ? !ResultCacheEntry.fileName(json.get(), "").equals(nameOf(file))
+              : !ResultCache.isBareResult(json.get()));
+    } catch (CniException e) {
+      return e.is(ErrorCode.DECODING_FAILURE);
+    }
+  }
+
+  /** Returns whether a file is so young that it may be incomplete because it is being written. */
+  private static boolean isBeingWritten(Path file) {
+    try {
+      var modified = Files.getLastModifiedTime(file, LinkOption.NOFOLLOW_LINKS).toInstant();
+      return modified.plus(WRITE_TIME).isAfter(Instant.now());
+    } catch (IOException e) {
+      return false; // it has been removed
+    }
+  }
+
+  /** Returns the attachments of which a file's name, without the network, may be. */
+  private static Set<AttachmentId> possibleIds(String name) {
+    Set<AttachmentId> ids = new LinkedHashSet<>();
+    for (int hyphen = name.indexOf('-'); hyphen >= 0; hyphen = name.indexOf('-', hyphen + 1)) {
+      var id = new AttachmentId(name.substring(0, hyphen), name.substring(hyphen + 1));
+      if (Names.isIdentifier(id.containerId()) && Names.isInterfaceName(id.interfaceName())) {
+        ids.add(id);
+      }
+    }
+    return ids;
+  }
+
+  private static String nameOf(Path file) {
+    return String.valueOf(file.getFileName());
   }
 
   /**

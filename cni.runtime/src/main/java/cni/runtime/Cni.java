@@ -73,6 +73,7 @@ public final class Cni implements AutoCloseable {
   private final FileRecycler recycler;
   private final ResultCache cache;
   private final AddJournal journal;
+  private final TemporaryFiles temporaryFiles;
   private final Optional<Path> hostNamespace;
   private final boolean allowHostNamespace;
   private final Duration timeout;
@@ -86,7 +87,8 @@ public final class Cni implements AutoCloseable {
     this.plugins =
         new PluginRegistry(
             builder.pluginLoader.orElseGet(BuiltInPlugins::defaultLoader),
-            new PluginDirectories(builder.pluginDirectories, builder.nativeAccess),
+            new PluginDirectories(
+                builder.pluginDirectories, builder.nativeAccess, builder.allowUntrustedPlugins),
             new PluginPath(builder.executables),
             builder.searchOrder,
             builder.forced,
@@ -95,6 +97,7 @@ public final class Cni implements AutoCloseable {
         CacheDirectory.recycler(builder.cache, builder.oneShot ? 0 : MAX_RECYCLED_FILES);
     this.cache = new ResultCache(builder.cache, recycler);
     this.journal = new AddJournal(builder.cache, recycler);
+    this.temporaryFiles = new TemporaryFiles(builder.cache);
     this.hostNamespace = builder.hostNamespace;
     this.allowHostNamespace = builder.allowHostNamespace;
     this.timeout = builder.timeout;
@@ -114,11 +117,12 @@ public final class Cni implements AutoCloseable {
   /**
    * Returns the network with a name, as configured at the time of the call. Where several files
    * define it, the first is used: {@code *.conflist} before {@code *.conf} and {@code *.json}, each
-   * in the order of the file names.
+   * in the order of the file names. Files that cannot be read or are not JSON are logged and
+   * skipped.
    *
    * @throws CniException code 7 if no file of the configuration directory defines it or its
-   *     configuration is invalid, code 6 if the file that may define it is not JSON, code 5 if a
-   *     file cannot be read
+   *     configuration is invalid; if no file defines it and some are skipped, the error of the
+   *     first of them, which may define it: code 5 if it cannot be read, code 6 if it is not JSON
    */
   public Network network(String name) throws CniException {
     return network(networks.load(name));
@@ -142,9 +146,11 @@ public final class Cni implements AutoCloseable {
   }
 
   /**
-   * Returns all networks of the configuration directory, in the order of their files.
+   * Returns all networks of the configuration directory, in the order of their files. Those with an
+   * invalid configuration are logged and left out.
    *
-   * @throws CniException as {@link #network(String)}, for the first invalid file
+   * @throws CniException if there is none, the error of the first invalid file; code 7 if the
+   *     directory does not exist, code 5 if it cannot be read
    */
   public List<Network> networks() throws CniException {
     List<Network> all = new ArrayList<>();
@@ -201,6 +207,10 @@ public final class Cni implements AutoCloseable {
     return journal;
   }
 
+  TemporaryFiles temporaryFiles() {
+    return temporaryFiles;
+  }
+
   NetworkLock networkLock() {
     return networkLock;
   }
@@ -243,6 +253,7 @@ public final class Cni implements AutoCloseable {
     private Optional<ServiceLoader<NetworkPlugin>> pluginLoader = Optional.empty();
     private List<Path> pluginDirectories = List.of(DEFAULT_PLUGIN_DIRECTORY);
     private Set<String> nativeAccess = Set.of();
+    private boolean allowUntrustedPlugins;
     private List<PluginSource> searchOrder = PluginSource.DEFAULT_ORDER;
     private final Map<String, PluginSource> forced = new HashMap<>();
     private StderrHandler stderrHandler = StderrHandler.TO_LOG;
@@ -343,9 +354,21 @@ public final class Cni implements AutoCloseable {
      * each plugin, with the plugin's module jars. If two provide the same type, the first is used.
      * A new version of a plugin is used from the next call on. Replace a directory atomically: by
      * renaming a symbolic link, or with {@code mv --exchange}.
+     *
+     * <p>A plugin is disabled if its files, or a directory above them, may be written to by users
+     * other than root and this process's, unless {@link #allowUntrustedPlugins} is set.
      */
     public Builder pluginDirectories(Path... directories) {
       pluginDirectories = List.of(directories);
+      return this;
+    }
+
+    /**
+     * Loads plugins from plugin directories even if users other than root and the user of this
+     * process may replace them. These users can then do whatever this process may.
+     */
+    public Builder allowUntrustedPlugins() {
+      allowUntrustedPlugins = true;
       return this;
     }
 

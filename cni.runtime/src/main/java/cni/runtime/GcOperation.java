@@ -9,6 +9,8 @@ import cni.api.PluginConfig;
 import cni.api.SpecVersion;
 import cni.api.Verb;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -57,7 +59,7 @@ final class GcOperation {
         failures.collect(() -> gc(plugin, version));
       }
     }
-    failures.collect(cni.journal()::sweep);
+    failures.collect(() -> cni.temporaryFiles().sweep(network.name()));
     failures.throwIfAny();
   }
 
@@ -68,11 +70,33 @@ final class GcOperation {
   private List<Attachment> staleAttachments() throws CniException {
     List<CachedAttachment> known = new ArrayList<>(cni.cache().list(Optional.empty()));
     known.addAll(cni.journal().list());
-    return known.stream()
+    List<Attachment> stale = new ArrayList<>();
+    known.stream()
         .filter(it -> it.network().equals(network.name()))
         .map(CachedAttachment::attachment)
         .filter(it -> !valid.contains(it.id()))
-        .toList();
+        .forEach(stale::add);
+    for (AttachmentId id : unreadableAttachments()) {
+      stale.add(new Attachment(id, Optional.empty(), Map.of(), Map.of()));
+    }
+    return stale;
+  }
+
+  /**
+   * Returns the attachments that are known only by the names of their files, and not valid. DEL
+   * frees what belongs to them and removes the file. Where a name is ambiguous all that it may mean
+   * are deleted, of which at most one exists; none if one of them is valid.
+   */
+  private Set<AttachmentId> unreadableAttachments() throws CniException {
+    List<Set<AttachmentId>> names = new ArrayList<>(cni.cache().unreadable(network.name()));
+    names.addAll(cni.journal().unreadable(network.name()));
+    Set<AttachmentId> stale = new LinkedHashSet<>();
+    for (Set<AttachmentId> possible : names) {
+      if (Collections.disjoint(possible, valid)) {
+        stale.addAll(possible);
+      }
+    }
+    return stale;
   }
 
   private void deleteAll(List<Attachment> attachments) {

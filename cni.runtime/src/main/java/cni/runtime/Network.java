@@ -200,13 +200,17 @@ public final class Network {
   }
 
   /** Returns the stored result; absent, with a warning, if it cannot be read. */
-  private Optional<Result> previousForDelete(Attachment attachment, SpecVersion version) {
+  private Optional<Result> previousForDelete(Attachment attachment, SpecVersion version)
+      throws CniException {
     if (!version.atLeast(SpecVersion.V0_4_0)) {
       return Optional.empty(); // DEL had no previous result before
     }
     try {
       return cni.cache().result(name(), attachment.id(), version);
     } catch (CniException e) {
+      if (e.is(ErrorCode.TRY_AGAIN_LATER)) {
+        throw e; // interrupted
+      }
       LOG.get()
           .log(
               System.Logger.Level.WARNING,
@@ -241,11 +245,13 @@ public final class Network {
   }
 
   /**
-   * Checks that ADD could succeed now (STATUS), by calling every plugin. Does nothing below version
-   * 1.1.0, which has no STATUS.
+   * Checks that ADD could succeed now (STATUS): that a result could be stored, by writing a file
+   * and removing it, and then by calling every plugin. Does nothing below version 1.1.0, which has
+   * no STATUS.
    *
-   * @throws CniException the error of the first plugin that cannot serve ADD, with code 50 or 51;
-   *     code 50 if a plugin is disabled; code 1 or 7 as {@link #version}
+   * @throws CniException code 50 if the cache directory cannot be written to or a plugin is
+   *     disabled; the error of the first plugin that cannot serve ADD, with code 50 or 51; code 1
+   *     or 7 as {@link #version}
    */
   public void status() throws CniException {
     if (!Verb.STATUS.isDefinedIn(config.version())) {
@@ -256,6 +262,7 @@ public final class Network {
     if (!Verb.STATUS.isDefinedIn(version)) {
       return;
     }
+    cni.cache().requireWritable(name());
     for (PluginConfig plugin : config.plugins()) {
       context.deadline().check("STATUS of " + plugin.type());
       var request = new NetworkRequest(plugin.forRequest(name(), version, Map.of()), context);

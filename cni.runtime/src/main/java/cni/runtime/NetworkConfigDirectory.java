@@ -6,25 +6,41 @@ import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.NetworkConfig;
 import cni.api.internal.IoErrors;
+import cni.api.internal.LazyLogger;
+import cni.api.internal.RegularFiles;
 import java.io.IOException;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
+import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
-import java.util.TreeSet;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Predicate;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A directory of network configuration files, read in the order of libcni: lists ({@code
  * .conflist}) before single plugins ({@code .conf}, {@code .json}), each in the order of the file
  * names. Where several files define a network, the first is used.
+ *
+ * <p>A file that cannot be read does not affect the networks of other files: it is logged, once,
+ * and skipped. libcni fails for every network whose file sorts behind it.
  */
 final class NetworkConfigDirectory {
+  private static final LazyLogger LOG = new LazyLogger("cni.runtime");
+
+  private static final String LIST = ".conflist";
+  private static final List<String> SINGLE = List.of(".conf", ".json");
+
   private final Path directory;
+
+  /** The messages of the errors that have been logged. */
+  private final Set<String> logged = ConcurrentHashMap.newKeySet();
 
   NetworkConfigDirectory(Path directory) {
     this.directory = directory;
@@ -34,30 +50,32 @@ final class NetworkConfigDirectory {
    * Loads the network with a name. Files of other networks may be invalid.
    *
    * @throws CniException code 7 if there is none, or the error in its configuration. If there is
-   *     none and a file is not JSON, the error in the first such file, which may define it.
+   *     none and a file cannot be read or is not JSON, the error in the first such file, which may
+   *     define it.
    */
   NetworkConfig load(String name) throws CniException {
     List<String> names = new ArrayList<>();
-    CniException undecodable = null;
+    CniException unreadable = null;
     for (Path file : files()) {
-      byte[] text = bytes(file);
+      byte[] text;
+      String found;
       try {
-        String found = NetworkConfig.nameOf(text, file.toString());
-        if (found.equals(name)) {
-          return parse(text, file);
-        }
-        if (!found.isEmpty()) {
-          names.add(found);
-        }
+        text = bytes(file);
+        found = NetworkConfig.nameOf(text, file.toString());
       } catch (CniException e) {
-        if (!e.is(ErrorCode.DECODING_FAILURE)) {
-          throw e; // the file defines the network, and this is what is wrong with it
-        }
-        undecodable = undecodable == null ? e : undecodable;
+        unreadable = unreadable == null ? e : unreadable;
+        logSkipped(e);
+        continue;
+      }
+      if (found.equals(name)) {
+        return parse(text, file);
+      }
+      if (!found.isEmpty()) {
+        names.add(found);
       }
     }
-    if (undecodable != null) {
-      throw undecodable;
+    if (unreadable != null) {
+      throw unreadable;
     }
     throw new CniException(
         ErrorCode.INVALID_CONFIG,
@@ -67,17 +85,39 @@ final class NetworkConfigDirectory {
   }
 
   /**
-   * Loads all networks.
+   * Loads all networks that can be loaded. The others are logged.
    *
-   * @throws CniException the error in the first file that has one
+   * @throws CniException if there is none, the error in the first file that has one
    */
   List<NetworkConfig> loadAll() throws CniException {
-    Map<String, NetworkConfig> byName = new LinkedHashMap<>();
+    List<NetworkConfig> networks = new ArrayList<>();
+    Set<String> names = new HashSet<>();
+    CniException first = null;
     for (Path file : files()) {
-      NetworkConfig config = read(file);
-      byName.putIfAbsent(config.name(), config);
+      try {
+        byte[] text = bytes(file);
+        String name = NetworkConfig.nameOf(text, file.toString());
+        // A file without a name is parsed for the error; later files of a name are not used.
+        if (name.isEmpty() || names.add(name)) {
+          networks.add(parse(text, file));
+        }
+      } catch (CniException e) {
+        first = first == null ? e : first;
+        logSkipped(e);
+      }
     }
-    return List.copyOf(byName.values());
+    if (networks.isEmpty() && first != null) {
+      throw first;
+    }
+    return networks;
+  }
+
+  private void logSkipped(CniException e) {
+    if (logged.add(e.getMessage())) {
+      LOG.get()
+          .log(
+              System.Logger.Level.WARNING, "a network configuration is skipped: " + e.getMessage());
+    }
   }
 
   /**
@@ -101,7 +141,7 @@ final class NetworkConfigDirectory {
       return List.of();
     }
     List<ObjectNode> plugins = new ArrayList<>();
-    for (Path file : filesOf(directory, List.of(".conf"))) {
+    for (Path file : filesOf(directory, name -> name.endsWith(".conf"))) {
       ObjectNode json = Json.parse(bytes(file), file.toString());
       if (new ConfigObject(json, "").text("type").isEmpty()) {
         throw new CniException(
@@ -114,30 +154,46 @@ final class NetworkConfigDirectory {
 
   private static byte[] bytes(Path file) throws CniException {
     try {
-      return Files.readAllBytes(file);
+      return RegularFiles.read(file);
     } catch (IOException e) {
       throw new CniException(
           ErrorCode.IO_FAILURE, file + " cannot be read: " + IoErrors.reason(e), e);
     }
   }
 
+  /** Returns the files that may define networks, in the order in which they are searched. */
   private List<Path> files() throws CniException {
-    if (!Files.exists(directory)) {
-      throw new CniException(
-          ErrorCode.INVALID_CONFIG,
-          "the directory of network configurations " + directory + " does not exist");
+    List<Path> files = new ArrayList<>();
+    List<Path> single = new ArrayList<>();
+    for (Path file : filesOf(directory, name -> isList(name) || isSingle(name))) {
+      (isList(String.valueOf(file.getFileName())) ? files : single).add(file);
     }
-    List<Path> files = filesOf(directory, List.of(".conflist"));
-    files.addAll(filesOf(directory, List.of(".conf", ".json")));
+    files.addAll(single);
     return files;
   }
 
-  private static List<Path> filesOf(Path directory, List<String> extensions) throws CniException {
-    var files = new TreeSet<Path>();
+  private static boolean isList(String name) {
+    return name.endsWith(LIST);
+  }
+
+  private static boolean isSingle(String name) {
+    return SINGLE.stream().anyMatch(name::endsWith);
+  }
+
+  /** Returns the files of a directory with certain names, sorted; subdirectories are not files. */
+  private static List<Path> filesOf(Path directory, Predicate<String> names) throws CniException {
+    if (!Files.isDirectory(directory)) { // opening a FIFO would block
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "the directory of network configurations "
+              + directory
+              + (Files.exists(directory) ? " is not a directory" : " does not exist"));
+    }
+    List<Path> files = new ArrayList<>();
     try (DirectoryStream<Path> stream = Files.newDirectoryStream(directory)) {
       for (Path file : stream) {
-        String name = String.valueOf(file.getFileName());
-        if (extensions.stream().anyMatch(name::endsWith) && !Files.isDirectory(file)) {
+        if (names.test(String.valueOf(file.getFileName()))
+            && !Files.isDirectory(file, LinkOption.NOFOLLOW_LINKS)) {
           files.add(file);
         }
       }
@@ -145,6 +201,7 @@ final class NetworkConfigDirectory {
       throw new CniException(
           ErrorCode.IO_FAILURE, directory + " cannot be read: " + IoErrors.reason(e), e);
     }
-    return new ArrayList<>(files);
+    Collections.sort(files);
+    return files;
   }
 }

@@ -1,11 +1,14 @@
 package cni.runtime;
 
 import cni.api.CniException;
+import cni.api.ErrorCode;
 import cni.api.PluginHost;
+import cni.api.internal.FileOwnership;
 import cni.api.internal.IoErrors;
 import cni.api.internal.LazyLogger;
 import cni.api.internal.Uninterruptibly;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
@@ -32,12 +35,16 @@ import org.jspecify.annotations.Nullable;
  * each directory shows whether it was replaced or changed since it was last read; if so, it is read
  * again. Calls that are under way end with the version that they started with. If a directory
  * cannot be loaded, that is logged once, and its previous version, if there is one, remains in use.
+ *
+ * <p>A plugin has all privileges of this process. One that another user may replace is not loaded;
+ * this is decided when its directory is read, before any of its files.
  */
 final class PluginDirectories {
   private static final LazyLogger LOG = new LazyLogger("cni.runtime");
 
   private final List<Path> roots;
   private final Set<String> nativeAccess;
+  private final boolean allowUntrusted;
   private volatile Snapshot snapshot;
 
   /** The host that resident plugins are started with; absent until start; guarded by this. */
@@ -48,9 +55,12 @@ final class PluginDirectories {
    *
    * @param roots the directories, in order of precedence; they need not exist
    * @param nativeAccess the names of the subdirectories whose plugins may call native code
+   * @param allowUntrusted whether plugins are loaded that users other than root and this process's
+   *     may replace
    */
-  PluginDirectories(List<Path> roots, Set<String> nativeAccess) {
+  PluginDirectories(List<Path> roots, Set<String> nativeAccess, boolean allowUntrusted) {
     this.roots = List.copyOf(roots);
+    this.allowUntrusted = allowUntrusted;
     this.nativeAccess = Set.copyOf(nativeAccess);
     this.snapshot = Snapshot.empty();
   }
@@ -140,7 +150,7 @@ final class PluginDirectories {
         Contents known = previous.contents().get(directory);
         contents.put(
             directory,
-            known != null && known.stamp().equals(stamp) ? known : read(directory, stamp, known));
+            known != null && known.isValidAt(stamp) ? known : read(directory, stamp, known));
       }
     }
     return Snapshot.of(stamps, contents);
@@ -179,6 +189,9 @@ final class PluginDirectories {
 
   private Contents load(Path directory, Stamp stamp, @Nullable Contents previous) {
     try {
+      if (!allowUntrusted) {
+        requireTrusted(directory);
+      }
       boolean mayUseNative = nativeAccess.contains(directory.getFileName().toString());
       List<PluginLayer.LoadedPlugin> plugins = PluginLayer.load(directory, mayUseNative);
       return new Contents(stamp, plugins, Optional.empty());
@@ -186,6 +199,51 @@ final class PluginDirectories {
       List<PluginLayer.LoadedPlugin> instead = previous == null ? List.of() : previous.plugins();
       String then = instead.isEmpty() ? "" : "; the previous version remains in use";
       return new Contents(stamp, instead, Optional.of(e.getMessage() + then));
+    }
+  }
+
+  /**
+   * Requires that only root and this process's user may change a plugin's files, their directory
+   * and the directories above.
+   *
+   * @throws CniException code 7 if others may, or if that cannot be decided
+   */
+  private static void requireTrusted(Path directory) throws CniException {
+    Optional<String> objection;
+    try {
+      objection = FileOwnership.objectionToPath(Objects.requireNonNull(directory.getParent()));
+      if (objection.isEmpty()) {
+        objection = FileOwnership.objectionToPath(directory); // it may be a link to elsewhere
+      }
+      if (objection.isEmpty()) {
+        objection = objectionToFiles(directory.toRealPath());
+      }
+    } catch (IOException e) {
+      throw new CniException(ErrorCode.INVALID_CONFIG, IoErrors.describe(e), e);
+    }
+    if (objection.isPresent()) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          objection.get()
+              + ": others could replace the plugin; make it root's, with mode 0755, or allow it:"
+              + " allowUntrustedPlugins(), --allow-untrusted-plugins");
+    }
+  }
+
+  private static Optional<String> objectionToFiles(Path directory) throws IOException {
+    try (Stream<Path> all = Files.walk(directory)) {
+      for (Path file : (Iterable<Path>) all::iterator) {
+        Optional<String> objection =
+            Files.isSymbolicLink(file)
+                ? FileOwnership.objectionToPath(file)
+                : FileOwnership.objection(file);
+        if (objection.isPresent()) {
+          return objection;
+        }
+      }
+      return Optional.empty();
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
     }
   }
 
@@ -227,7 +285,12 @@ final class PluginDirectories {
    * @param failure why it cannot be used as it is; absent if it can
    */
   private record Contents(
-      Stamp stamp, List<PluginLayer.LoadedPlugin> plugins, Optional<String> failure) {}
+      Stamp stamp, List<PluginLayer.LoadedPlugin> plugins, Optional<String> failure) {
+    /** Returns false after a failure too: its cause may be outside of the directory. */
+    boolean isValidAt(Stamp now) {
+      return stamp.equals(now) && failure.isEmpty();
+    }
+  }
 
   /**
    * What was read from all roots.

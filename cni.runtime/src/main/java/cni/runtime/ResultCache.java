@@ -11,11 +11,12 @@ import cni.api.internal.FileRecycler;
 import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.ThreadLocalRandom;
+import java.util.Set;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -25,8 +26,12 @@ import tools.jackson.databind.node.ObjectNode;
  * libcni before 0.8, which are bare results, can be read as well.
  */
 final class ResultCache {
+  /** The keys of which a bare result has at least one. */
+  private static final List<String> RESULT_KEYS =
+      List.of("cniVersion", "interfaces", "ips", "ip4", "ip6");
+
   private final CacheDirectory directory;
-  private final Path temporary;
+  private final TemporaryFiles temporary;
 
   /**
    * Opens the cache; nothing is read or created yet.
@@ -35,28 +40,80 @@ final class ResultCache {
    */
   ResultCache(Path cache, FileRecycler recycler) {
     this.directory = new CacheDirectory(cache.resolve("results"), recycler);
-    this.temporary = CacheDirectory.temporary(cache);
+    this.temporary = new TemporaryFiles(cache);
+  }
+
+  /** What is stored of an attachment. */
+  enum Stored {
+    /** Nothing. */
+    ABSENT,
+
+    /**
+     * A file that proves no attachment: it is not a result, as after a loss of power, or it is of
+     * an earlier boot, and whatever has the attachment's name now is not what it describes.
+     */
+    STALE,
+
+    /** The result of an attachment that has been made since the boot. */
+    LIVE
   }
 
   /**
    * Requires that the result of an attachment could be stored, before the attachment is made.
    *
-   * @return whether a result is stored already, readable or not
+   * @return what is stored of it already
    * @throws CniException code 4 if the file name would be too long, or the file is that of another
-   *     attachment
+   *     attachment; code 5 if it exists and cannot be read; code 11 at an interrupt
    */
-  boolean requireStorable(String network, AttachmentId id) throws CniException {
+  Stored requireStorable(String network, AttachmentId id) throws CniException {
     Path file = directory.file(network, id).orElseThrow(() -> nameTooLong(network, id));
-    if (!Files.exists(file)) {
-      return false;
+    Optional<ObjectNode> json;
+    try {
+      json = CacheDirectory.read(file);
+    } catch (CniException e) {
+      if (e.is(ErrorCode.DECODING_FAILURE)) {
+        return Stored.STALE;
+      }
+      throw e;
     }
-    if (CacheDirectory.isForeign(file, network, id)) {
+    if (json.isEmpty()) {
+      return Stored.ABSENT;
+    }
+    if (CacheDirectory.isForeign(json.get(), network, id)) {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER,
           "%s belongs to another attachment; choose another container id (CNI_CONTAINERID)"
               .formatted(file));
     }
-    return true;
+    boolean live = isResultOf(json.get(), network, id) && isOfThisBoot(json.get(), file);
+    return live ? Stored.LIVE : Stored.STALE;
+  }
+
+  private static boolean isOfThisBoot(ObjectNode json, Path file) throws CniException {
+    try {
+      return !ResultCacheEntry.isOfEarlierBoot(json, file);
+    } catch (IOException e) {
+      throw new CniException(
+          ErrorCode.IO_FAILURE, file + " cannot be read: " + IoErrors.reason(e), e);
+    }
+  }
+
+  /** Returns whether the content of a file is a result as libcni before 0.8 stored it. */
+  static boolean isBareResult(ObjectNode json) {
+    return RESULT_KEYS.stream().anyMatch(json::has);
+  }
+
+  /** Returns whether the content is an attachment's entry with a result, or a bare result. */
+  private static boolean isResultOf(ObjectNode json, String network, AttachmentId id) {
+    boolean isEntry = ResultCacheEntry.isEntry(json);
+    if (isEntry && !ResultCacheEntry.isOf(json, network, id)) {
+      return false;
+    }
+    try {
+      return result(json, SpecVersion.CURRENT).isPresent();
+    } catch (CniException e) {
+      return false;
+    }
   }
 
   private static CniException nameTooLong(String network, AttachmentId id) {
@@ -68,6 +125,33 @@ final class ResultCache {
   }
 
   /**
+   * Requires that a result could be stored now, by writing a temporary file of the usual size.
+   *
+   * @throws CniException code 50 if it could not be: the file system is full or read-only, or the
+   *     directory's place is taken or forbidden
+   */
+  void requireWritable(String network) throws CniException {
+    Path results = directory.path();
+    try {
+      AtomicFiles.createDirectories(results);
+      if (!Files.isWritable(results)) {
+        throw new FileSystemException(results.toString(), null, "is not writable");
+      }
+      Path file = temporary.newFile(network);
+      try {
+        AtomicFiles.writeUnpublished(file, new byte[AddJournal.PAGE_SIZE]);
+      } finally {
+        Files.deleteIfExists(file);
+      }
+    } catch (IOException e) {
+      throw new CniException(
+          ErrorCode.NOT_AVAILABLE,
+          "results of network %s cannot be stored: %s".formatted(network, IoErrors.describe(e)),
+          e);
+    }
+  }
+
+  /**
    * Stores an entry with its result.
    *
    * @throws CniException code 5 if it cannot be written
@@ -75,7 +159,7 @@ final class ResultCache {
   void put(ResultCacheEntry entry) throws CniException {
     Path file = directory.file(entry);
     try {
-      write(file, entry.bytes());
+      write(entry, entry.bytes());
     } catch (IOException e) {
       throw writeFailure(file, e);
     }
@@ -93,7 +177,7 @@ final class ResultCache {
     try {
       byte[] bytes = entry.bytes();
       if (!journal.promote(entry, bytes, file)) {
-        write(file, bytes);
+        write(entry, bytes);
         journal.discard(entry);
       }
     } catch (IOException e) {
@@ -101,11 +185,9 @@ final class ResultCache {
     }
   }
 
-  private void write(Path file, byte[] bytes) throws IOException {
+  private void write(ResultCacheEntry entry, byte[] bytes) throws IOException {
     AtomicFiles.createDirectories(directory.path());
-    AtomicFiles.createDirectories(temporary);
-    String name = "%016x".formatted(ThreadLocalRandom.current().nextLong());
-    AtomicFiles.write(file, temporary.resolve(name), bytes);
+    AtomicFiles.write(directory.file(entry), temporary.newFile(entry.network()), bytes);
   }
 
   /** Returns the error for an entry, of a result or of the journal, that cannot be written. */
@@ -122,15 +204,23 @@ final class ResultCache {
    * Returns the stored result of an attachment; absent if there is none.
    *
    * @param version assumed for a result that names none
-   * @throws CniException code 5 or 6 if it cannot be read or is not a result
+   * @throws CniException code 5 or 6 if it cannot be read or is not a result, code 11 at an
+   *     interrupt
    */
   Optional<Result> result(String network, AttachmentId id, SpecVersion version)
       throws CniException {
     Optional<ObjectNode> content = directory.read(network, id);
-    if (content.isEmpty()) {
-      return Optional.empty();
+    return content.isEmpty() ? Optional.empty() : result(content.get(), version);
+  }
+
+  private static Optional<Result> result(ObjectNode content, SpecVersion version)
+      throws CniException {
+    ObjectNode json = content;
+    if (!ResultCacheEntry.isEntry(json) && !isBareResult(json)) {
+      throw new CniException(
+          ErrorCode.DECODING_FAILURE,
+          "what is stored is no result: it has none of the keys " + String.join(", ", RESULT_KEYS));
     }
-    ObjectNode json = content.get();
     if (ResultCacheEntry.isEntry(json)) {
       if (!(json.get("result") instanceof ObjectNode result)) {
         return Optional.empty();
@@ -165,6 +255,11 @@ final class ResultCache {
    */
   List<CachedAttachment> list(Optional<String> containerId) throws CniException {
     return directory.list(containerId);
+  }
+
+  /** Returns the files of a network of which only the name is known, as {@link CacheDirectory}. */
+  List<Set<AttachmentId>> unreadable(String network) throws CniException {
+    return directory.unreadable(network);
   }
 
   /**

@@ -9,7 +9,10 @@ import cni.api.NetworkConfig;
 import cni.api.Result;
 import cni.api.ResultJson;
 import cni.api.SpecVersion;
+import cni.api.internal.BootId;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Base64;
@@ -30,6 +33,8 @@ import tools.jackson.databind.node.ObjectNode;
  *   <li>{@code netns}: the path of the container's namespace, since libcni 1.2;
  *   <li>{@code cniArgs}: CNI_ARGS as an array of pairs;
  *   <li>{@code capabilityArgs}: an object by capability;
+ *   <li>{@code bootId}: the boot of the ADD ({@link BootId}); libcni neither writes this key nor
+ *       minds it;
  *   <li>{@code result}: the last result of ADD; missing in the {@link AddJournal}.
  * </ul>
  *
@@ -39,6 +44,7 @@ import tools.jackson.databind.node.ObjectNode;
  */
 record ResultCacheEntry(String network, Attachment attachment, ObjectNode json) {
   private static final String KIND = "cniCacheV1";
+  private static final String BOOT_ID = "bootId";
 
   /**
    * Creates an entry without result.
@@ -60,6 +66,7 @@ record ResultCacheEntry(String network, Attachment attachment, ObjectNode json) 
     if (!attachment.capabilityArgs().isEmpty()) {
       json.putObject("capabilityArgs").setAll(attachment.capabilityArgs());
     }
+    BootId.current().ifPresent(id -> json.put(BOOT_ID, id));
     return new ResultCacheEntry(network.name(), attachment, json);
   }
 
@@ -108,6 +115,35 @@ record ResultCacheEntry(String network, Attachment attachment, ObjectNode json) 
     ObjectNode result = json.get("result") instanceof ObjectNode object ? object : Json.object();
     return Optional.of(
         new CachedAttachment(network, attachment, decode(json.path("config")), result));
+  }
+
+  /** Returns whether an entry names this attachment. One of libcni may lack the network's name. */
+  static boolean isOf(ObjectNode json, String network, AttachmentId id) {
+    return json.path("networkName").asString(network).equals(network) && idOf(json).equals(id);
+  }
+
+  /**
+   * Returns the name of the file that the attachment named in an entry has.
+   *
+   * @param network the network, if the entry does not name it
+   */
+  static String fileName(ObjectNode json, String network) {
+    return CacheDirectory.fileName(json.path("networkName").asString(network), idOf(json));
+  }
+
+  /**
+   * Returns whether an attachment is of an earlier boot, after which nothing of it is left in the
+   * kernel. If its content does not name the boot, because libcni has written it, the time of the
+   * file decides.
+   *
+   * @throws IOException if the time cannot be read
+   */
+  static boolean isOfEarlierBoot(ObjectNode json, Path file) throws IOException {
+    String bootId = json.path(BOOT_ID).asString("");
+    if (bootId.isEmpty()) {
+      return BootId.isBeforeBoot(Files.getLastModifiedTime(file).toInstant());
+    }
+    return BootId.current().filter(current -> !current.equals(bootId)).isPresent();
   }
 
   /**

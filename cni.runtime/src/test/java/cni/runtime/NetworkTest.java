@@ -116,6 +116,8 @@ class NetworkTest {
         Json.parse(Files.readAllBytes(directory.resolve("n.conflist")), "config"),
         Json.parse(config, "kept"));
     json.remove("config");
+    String bootId = Files.readString(Path.of("/proc/sys/kernel/random/boot_id")).strip();
+    assertEquals(bootId, json.remove("bootId").asString()); // the only key that libcni lacks
     assertEquals(
         Json.parse(
             """

@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Decides whether a user other than root and the user of this process may change a file or
@@ -37,18 +38,33 @@ public final class FileOwnership {
   /**
    * Returns why a path is not trusted: a file or directory, or one of the directories above it. A
    * directory above that has the sticky bit, such as /tmp, may be written to by others: nobody can
-   * replace the entries of another owner there.
+   * replace the entries of another owner there. If the path names a symbolic link, those above the
+   * link and above each further link are examined as well.
    *
    * @return as {@link #objection(Path)} has it
    * @throws IOException if a file does not exist or its attributes cannot be read
    */
   public static Optional<String> objectionToPath(Path file) throws IOException {
-    Path real = file.toRealPath();
+    Path real = file.toRealPath(); // fails for a loop of links
+    Path link = file.toAbsolutePath();
+    while (Files.isSymbolicLink(link)) {
+      Path parent = Objects.requireNonNull(link.getParent()).toRealPath();
+      Optional<String> objection = objectionToDirectories(parent);
+      if (objection.isPresent()) {
+        return objection;
+      }
+      link = parent.resolve(Files.readSymbolicLink(link));
+    }
     Optional<String> objection = objection(real, false);
-    for (Path above = real.getParent();
-        above != null && objection.isEmpty();
-        above = above.getParent()) {
-      objection = objection(above, true);
+    return objection.isPresent() ? objection : objectionToDirectories(real.getParent());
+  }
+
+  /** Returns why a directory, or one above it, is not trusted to keep its entries. */
+  private static Optional<String> objectionToDirectories(@Nullable Path directory)
+      throws IOException {
+    Optional<String> objection = Optional.empty();
+    for (Path it = directory; it != null && objection.isEmpty(); it = it.getParent()) {
+      objection = objection(it, true);
     }
     return objection;
   }

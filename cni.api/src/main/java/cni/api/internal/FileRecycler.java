@@ -2,13 +2,19 @@ package cni.api.internal;
 
 import java.io.IOException;
 import java.nio.channels.SeekableByteChannel;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,6 +30,12 @@ public final class FileRecycler implements AutoCloseable {
 
   /** In bytes: one block. Larger files are deleted. */
   private static final int MAX_SIZE = 4096;
+
+  private static final int NOT_REUSABLE = -1;
+
+  /** The end of the names of pooled files: the process, the pool, a number. */
+  private static final Pattern NAME =
+      Pattern.compile("(" + ProcessIdentity.PATTERN + ")-[0-9a-f]+\\.\\d+");
 
   private final Path directory;
   private final String prefix;
@@ -42,8 +54,43 @@ public final class FileRecycler implements AutoCloseable {
    */
   public FileRecycler(Path directory, String prefix, int capacity) {
     this.directory = directory;
-    this.prefix = prefix + Long.toHexString(ThreadLocalRandom.current().nextLong()) + ".";
+    this.prefix = capacity == 0 ? prefix : prefix + ownPoolName();
     this.capacity = capacity;
+  }
+
+  private static String ownPoolName() {
+    String pool = Long.toHexString(ThreadLocalRandom.current().nextLong());
+    return ProcessIdentity.own() + "-" + pool + ".";
+  }
+
+  /**
+   * Deletes the pooled files that processes left which were killed.
+   *
+   * @param directory the directory of pooled files; it need not exist
+   * @param prefix the prefix of their names
+   * @throws IOException if the directory cannot be read or a file cannot be deleted
+   */
+  public static void sweep(Path directory, String prefix) throws IOException {
+    if (!Files.isDirectory(directory)) {
+      return; // opening a FIFO would block
+    }
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
+      for (Path file : files) {
+        String name = String.valueOf(file.getFileName());
+        if (name.startsWith(prefix)
+            && !isUsed(name.substring(prefix.length()))
+            && !Files.isDirectory(file, LinkOption.NOFOLLOW_LINKS)) {
+          Files.deleteIfExists(file);
+        }
+      }
+    } catch (DirectoryIteratorException e) {
+      throw e.getCause();
+    }
+  }
+
+  private static boolean isUsed(String nameWithoutPrefix) {
+    Matcher name = NAME.matcher(nameWithoutPrefix);
+    return name.matches() && ProcessIdentity.isAlive(name.group(1));
   }
 
   /**
@@ -84,7 +131,8 @@ public final class FileRecycler implements AutoCloseable {
    */
   public boolean recycle(Path file) throws IOException {
     Path pooled = reserveName();
-    if (pooled == null) {
+    int size = pooled == null ? NOT_REUSABLE : reusableSize(file);
+    if (pooled == null || size == NOT_REUSABLE) {
       return Files.deleteIfExists(file);
     }
     try {
@@ -93,7 +141,7 @@ public final class FileRecycler implements AutoCloseable {
       // The pool's directory may not exist, or its file system may be full.
       return Files.deleteIfExists(file);
     }
-    if (zero(pooled)) {
+    if (zero(pooled, size)) {
       keep(pooled);
     } else {
       delete(pooled);
@@ -113,27 +161,35 @@ public final class FileRecycler implements AutoCloseable {
     }
   }
 
+  /** Returns the size of a small regular file, otherwise {@link #NOT_REUSABLE}. */
+  private static int reusableSize(Path file) {
+    try {
+      var attributes =
+          Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+      boolean reusable = attributes.isRegularFile() && attributes.size() <= MAX_SIZE;
+      return reusable ? (int) attributes.size() : NOT_REUSABLE;
+    } catch (IOException e) {
+      return NOT_REUSABLE;
+    }
+  }
+
   /**
    * Overwrites the content with zeros, so that the file cannot be mistaken for the deleted one.
    *
-   * @return false if it is too large or cannot be written
+   * @return false if it cannot be written
    */
-  private static boolean zero(Path pooled) {
+  private static boolean zero(Path pooled, int size) {
     try {
-      return Uninterruptibly.withFile(() -> zeroOnce(pooled));
+      return Uninterruptibly.withFile(() -> zeroOnce(pooled, size));
     } catch (IOException e) {
       LOG.get().log(System.Logger.Level.DEBUG, "a deleted file is not kept for reuse", e);
       return false;
     }
   }
 
-  private static boolean zeroOnce(Path pooled) throws IOException {
+  private static boolean zeroOnce(Path pooled, int size) throws IOException {
     try (SeekableByteChannel channel = AtomicFiles.openExisting(pooled)) {
-      long size = channel.size();
-      if (size > MAX_SIZE) {
-        return false;
-      }
-      AtomicFiles.writeAll(channel, new byte[(int) size]);
+      AtomicFiles.writeAll(channel, new byte[size]);
       return true;
     }
   }

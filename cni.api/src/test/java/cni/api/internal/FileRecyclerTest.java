@@ -3,6 +3,7 @@ package cni.api.internal;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.common.jimfs.Configuration;
@@ -11,11 +12,13 @@ import java.io.IOException;
 import java.nio.file.FileSystem;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class FileRecyclerTest {
   private FileSystem files;
@@ -86,6 +89,46 @@ class FileRecyclerTest {
     try (var recycler = new FileRecycler(directory, ".recycled.", 2)) {
       assertTrue(recycler.recycle(file("large", "x".repeat(5000))));
       assertEquals(List.of(), names());
+    }
+  }
+
+  /** The names of pooled files show the process, by pid and start time. */
+  @Test
+  void filesOfProcessesThatHaveEndedAreSwept() throws Exception {
+    try (var recycler = new FileRecycler(directory, ".recycled.", 2)) {
+      recycler.recycle(file("a", "a"));
+      String own = names().getFirst();
+      Process other = new ProcessBuilder("sleep", "60").start();
+      String pid = Long.toString(ProcessHandle.current().pid());
+      String foreign = own.replace("." + pid + "-", "." + other.pid() + "-");
+      file(foreign, "of an earlier process with the pid of a running one");
+      String[] stat = Files.readString(Path.of("/proc/" + other.pid() + "/stat")).split(" ", -1);
+      String running = ".recycled." + other.pid() + "-" + stat[21] + "-0123456789abcdef.1";
+      file(running, "of a running process");
+      file(".recycled.0123456789abcdef.1", "of an earlier version");
+      file("b", "no pooled file");
+      FileRecycler.sweep(directory, ".recycled.");
+      assertEquals(List.of(own, running, "b").stream().sorted().toList(), names());
+      other.destroyForcibly().waitFor();
+      FileRecycler.sweep(directory, ".recycled.");
+      assertEquals(List.of(own, "b"), names());
+      FileRecycler.sweep(files.getPath("/nowhere"), ".recycled.");
+    }
+  }
+
+  /** Opening a FIFO to overwrite it would wait for a reader. */
+  @Test
+  void onlyRegularFilesAreKept(@TempDir Path real) throws Exception {
+    Path fifo = real.resolve("fifo");
+    assertEquals(0, new ProcessBuilder("mkfifo", fifo.toString()).start().waitFor());
+    Path link = Files.createSymbolicLink(real.resolve("link"), real.resolve("nowhere"));
+    try (var recycler = new FileRecycler(real, ".recycled.", 2)) {
+      for (Path file : List.of(fifo, link)) {
+        assertTrue(assertTimeoutPreemptively(Duration.ofSeconds(5), () -> recycler.recycle(file)));
+      }
+    }
+    try (Stream<Path> left = Files.list(real)) {
+      assertEquals(List.of(), left.toList());
     }
   }
 

@@ -16,7 +16,6 @@ import java.util.concurrent.TimeUnit;
  */
 public final class Flock implements AutoCloseable {
   private static final long INITIAL_BACKOFF_NANOS = TimeUnit.MICROSECONDS.toNanos(50);
-  private static final int EXISTING_FLAGS = Libc.O_RDONLY | Libc.O_CLOEXEC | Libc.O_NONBLOCK;
   private static final long MAX_BACKOFF_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
 
   private final Descriptor descriptor;
@@ -28,16 +27,16 @@ public final class Flock implements AutoCloseable {
   }
 
   /**
-   * Locks a file exclusively. A missing file is created, with mode 0600; it may be a directory.
+   * Locks a file exclusively. A missing file is created, with mode 0600.
    *
    * @param timeout how long to wait for the lock
-   * @throws KernelException EAGAIN if the lock is held elsewhere until the timeout; any error of
-   *     open(2)
+   * @throws KernelException EAGAIN if the lock is held elsewhere until the timeout; EINVAL if it is
+   *     not a regular file; ELOOP if it is a symbolic link; any other error of open(2)
    * @throws InterruptedException if the thread is interrupted while it waits
    */
   public static Flock acquire(Path file, Duration timeout)
       throws KernelException, InterruptedException {
-    return acquire(file, Libc.LOCK_EX, timeout);
+    return acquire(openFile(file.toString(), Libc.O_CREAT), Libc.LOCK_EX, timeout);
   }
 
   /**
@@ -48,7 +47,7 @@ public final class Flock implements AutoCloseable {
    */
   public static Flock acquireShared(Path file, Duration timeout)
       throws KernelException, InterruptedException {
-    return acquire(file, Libc.LOCK_SH, timeout);
+    return acquire(openFile(file.toString(), Libc.O_CREAT), Libc.LOCK_SH, timeout);
   }
 
   /**
@@ -77,26 +76,35 @@ public final class Flock implements AutoCloseable {
 
   private static Optional<Flock> acquireExisting(Path file, int operation, Duration timeout)
       throws KernelException, InterruptedException {
-    int fd;
+    Descriptor descriptor;
     try {
-      fd = Libc.open(file.toString(), EXISTING_FLAGS, 0);
+      descriptor = openFile(file.toString(), 0);
     } catch (KernelException e) {
       if (e.is(Errno.ENOENT)) {
         return Optional.empty();
       }
       throw e;
     }
-    return Optional.of(lock(fd, operation, timeout));
+    return Optional.of(acquire(descriptor, operation, timeout));
   }
 
-  private static Flock acquire(Path file, int operation, Duration timeout)
+  /**
+   * Locks a directory exclusively.
+   *
+   * @param timeout how long to wait for the lock
+   * @throws KernelException EAGAIN if the lock is held elsewhere until the timeout; any error of
+   *     open(2), such as ENOENT
+   * @throws InterruptedException if the thread is interrupted while it waits
+   */
+  public static Flock acquireDirectory(Path directory, Duration timeout)
       throws KernelException, InterruptedException {
-    return lock(open(file.toString()), operation, timeout);
+    int flags = Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC;
+    var descriptor = new Descriptor(Libc.open(directory.toString(), flags, 0));
+    return acquire(descriptor, Libc.LOCK_EX, timeout);
   }
 
-  private static Flock lock(int fd, int operation, Duration timeout)
+  private static Flock acquire(Descriptor descriptor, int operation, Duration timeout)
       throws KernelException, InterruptedException {
-    var descriptor = new Descriptor(fd);
     try {
       waitForLock(descriptor, operation, System.nanoTime() + timeout.toNanos());
       return new Flock(descriptor);
@@ -106,15 +114,24 @@ public final class Flock implements AutoCloseable {
     }
   }
 
-  private static int open(String file) throws KernelException {
-    int flags = Libc.O_RDONLY | Libc.O_CLOEXEC;
+  /**
+   * Opens a lock file. Without O_NONBLOCK, opening a FIFO would wait for a writer; without
+   * O_NOFOLLOW, a link planted in the directory could make any file appear.
+   *
+   * @param creation O_CREAT, or 0 for a file that must exist
+   */
+  private static Descriptor openFile(String file, int creation) throws KernelException {
+    int flags = Libc.O_RDONLY | Libc.O_NOFOLLOW | Libc.O_NONBLOCK | Libc.O_CLOEXEC;
+    var descriptor = new Descriptor(Libc.open(file, flags | creation, 0600));
     try {
-      return Libc.open(file, flags | Libc.O_CREAT, 0600);
-    } catch (KernelException e) {
-      if (!e.is(Errno.EISDIR)) {
-        throw e;
+      if (!Libc.isRegularFile(descriptor.fd())) {
+        throw new KernelException(
+            Errno.EINVAL, "lock " + file + ", which is not a regular file; remove it");
       }
-      return Libc.open(file, flags, 0);
+      return descriptor;
+    } catch (KernelException | RuntimeException e) {
+      descriptor.close();
+      throw e;
     }
   }
 

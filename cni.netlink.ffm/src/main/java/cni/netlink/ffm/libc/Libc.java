@@ -3,6 +3,7 @@ package cni.netlink.ffm.libc;
 import static cni.netlink.ffm.libc.CFunction.pointer;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
@@ -18,6 +19,8 @@ public final class Libc {
   public static final int O_CREAT = 0x40;
   public static final int O_EXCL = 0x80;
   public static final int O_NONBLOCK = 0x800;
+  public static final int O_DIRECTORY = 0x10000;
+  public static final int O_NOFOLLOW = 0x20000;
   public static final int O_CLOEXEC = 0x80000;
   private static final int AT_EMPTY_PATH = 0x1000;
   // sched.h
@@ -43,10 +46,15 @@ public final class Libc {
   public static final int MSG_DONTWAIT = 0x40;
   private static final int SO_RCVTIMEO = 20;
   // sys/stat.h: struct statx
+  private static final int STATX_TYPE = 0x1;
   private static final int STATX_INO = 0x100;
   private static final int STATX_SIZE = 256;
+  private static final int STATX_MODE_OFFSET = 28;
   private static final int STATX_INO_OFFSET = 32;
   private static final int STATX_DEV_MAJOR_OFFSET = 136;
+
+  private static final int S_IFMT = 0170000;
+  private static final int S_IFREG = 0100000;
 
   private static final int MAX_ERROR_TEXT = 256;
 
@@ -119,13 +127,27 @@ public final class Libc {
     IOCTL.invoke(operation, fd, request, pointer(argument));
   }
 
+  /** statx(2) of an open descriptor: whether it is a regular file. */
+  public static boolean isRegularFile(int fd) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      int mode = statx(arena, fd, STATX_TYPE).get(JAVA_SHORT, STATX_MODE_OFFSET);
+      return (mode & S_IFMT) == S_IFREG;
+    }
+  }
+
+  /** Calls statx(2) for an open descriptor and returns the structure. */
+  private static MemorySegment statx(Arena arena, int fd, int mask) throws KernelException {
+    MemorySegment statx = arena.allocate(STATX_SIZE, 8);
+    long emptyPath = pointer(arena.allocateFrom(""));
+    STATX.invoke(
+        arena, "statx", fd, emptyPath, AT_EMPTY_PATH, mask, pointer(statx), /* unused */ 0);
+    return statx;
+  }
+
   /** statx(2) of an open descriptor: the major and minor number of the device, and the inode. */
   public static long[] statx(int fd) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment statx = arena.allocate(STATX_SIZE, 8);
-      long emptyPath = pointer(arena.allocateFrom(""));
-      STATX.invoke(
-          arena, "statx", fd, emptyPath, AT_EMPTY_PATH, STATX_INO, pointer(statx), /* unused */ 0);
+      MemorySegment statx = statx(arena, fd, STATX_INO);
       return new long[] {
         statx.get(JAVA_INT, STATX_DEV_MAJOR_OFFSET),
         statx.get(JAVA_INT, STATX_DEV_MAJOR_OFFSET + 4),

@@ -153,7 +153,7 @@ public final class NetNs implements AutoCloseable {
       Files.createDirectories(RUN_DIRECTORY, PosixFilePermissions.asFileAttribute(mode));
     }
     // Two concurrent bind mounts would hide the names that were created between them.
-    try (Flock _ = Flock.acquire(RUN_DIRECTORY, DIRECTORY_LOCK_TIMEOUT)) {
+    try (Flock _ = Flock.acquireDirectory(RUN_DIRECTORY, DIRECTORY_LOCK_TIMEOUT)) {
       makeShared(RUN_DIRECTORY.toString());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();

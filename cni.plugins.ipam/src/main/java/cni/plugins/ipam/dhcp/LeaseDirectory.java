@@ -242,7 +242,7 @@ record LeaseDirectory(Path path) {
    */
   Flock lock() throws CniException, IOException {
     try {
-      return Flock.acquire(path, LOCK_TIMEOUT);
+      return Flock.acquireDirectory(path, LOCK_TIMEOUT);
     } catch (InterruptedException e) {
       throw CniException.interrupted("locking " + path);
     }

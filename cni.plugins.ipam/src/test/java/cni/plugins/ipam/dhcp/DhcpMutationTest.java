@@ -3,6 +3,7 @@ package cni.plugins.ipam.dhcp;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import cni.api.Cidr;
+import cni.api.CniArgs;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.Dns;
@@ -121,7 +122,7 @@ class DhcpMutationTest {
         bytes -> {
           PluginConfig parsed = PluginConfig.of(new ConfigObject(Json.parse(bytes, "test"), ""));
           DhcpConfig.parse(parsed);
-          DhcpClientOptions.parse(parsed.requireIpam("dhcp"), Map.of("X", "x"));
+          DhcpClientOptions.parse(parsed.requireIpam("dhcp"), CniArgs.of(Map.of("X", "x")));
         },
         CniException.class);
   }

@@ -39,7 +39,7 @@ class StaticMutationTest {
             throw new CniException(ErrorCode.INTERNAL, type);
           });
 
-  private static void callAll(byte[] json, Map<String, String> args) throws CniException {
+  private static void callAll(byte[] json, CniArgs args) throws CniException {
     PluginConfig config = PluginConfig.of(new ConfigObject(Json.parse(json, "test"), ""));
     Attachment plain = Attachment.of("c", Path.of("/none"), "eth0");
     var attachment = new Attachment(plain.id(), plain.namespace(), args, Map.of());
@@ -55,7 +55,7 @@ class StaticMutationTest {
     MutationCampaign.run(
         22,
         List.of(CONFIG.getBytes(StandardCharsets.UTF_8)),
-        json -> callAll(json, Map.of()),
+        json -> callAll(json, CniArgs.NONE),
         CniException.class);
   }
 
@@ -65,7 +65,7 @@ class StaticMutationTest {
     MutationCampaign.run(
         23,
         List.of("IP=10.2.0.5/16,fd01::5/64;GATEWAY=10.2.0.1".getBytes(StandardCharsets.UTF_8)),
-        args -> callAll(config, CniArgs.parse(new String(args, StandardCharsets.UTF_8))),
+        args -> callAll(config, CniArgs.ofText(new String(args, StandardCharsets.UTF_8))),
         CniException.class);
   }
 }
