@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 
@@ -59,18 +60,23 @@ public final class FileOwnership {
     } catch (UnsupportedOperationException | IllegalArgumentException e) {
       return Optional.empty(); // a file system without owners, such as jimfs in tests
     }
-    int uid = (Integer) attributes.get("uid");
-    int mode = (Integer) attributes.get("mode");
+    int uid = attribute(attributes, "uid");
+    int mode = attribute(attributes, "mode");
     if (!Trusted.UIDS.contains(uid)) {
       return Optional.of(file + " is owned by user " + uid);
     }
-    boolean groupIsTrusted = Trusted.GIDS.contains((Integer) attributes.get("gid"));
-    boolean writable = (mode & OTHERS_WRITE) != 0 || (mode & GROUP_WRITES) != 0 && !groupIsTrusted;
-    if (!writable || stickySuffices && (mode & STICKY) != 0) {
+    boolean groupIsTrusted = Trusted.GIDS.contains(attribute(attributes, "gid"));
+    boolean writable =
+        (mode & OTHERS_WRITE) != 0 || ((mode & GROUP_WRITES) != 0 && !groupIsTrusted);
+    if (!writable || (stickySuffices && (mode & STICKY) != 0)) {
       return Optional.empty();
     }
     return Optional.of(
         "%s may be written to by others (mode %04o)".formatted(file, mode & PERMISSIONS));
+  }
+
+  private static int attribute(Map<String, Object> attributes, String name) {
+    return (Integer) Objects.requireNonNull(attributes.get(name));
   }
 
   /** Users and groups that may change any file of this process. */
