@@ -153,7 +153,8 @@ final class RunCommand extends Subcommand {
   private synchronized @Nullable ChildProcess start(NetNs netns) throws IOException {
     requireNotInterrupted();
     ChildEnvironment environment =
-        ChildEnvironment.inherited().with(Map.of("CNI_NETNS", netns.path().toString()));
+        CallerEnvironment.restore(ChildEnvironment.inherited())
+            .with(Map.of("CNI_NETNS", netns.path().toString()));
     try {
       ChildProcess started =
           netns.<ChildProcess, KernelException>callWithPrivateSysfs(

@@ -307,9 +307,15 @@ class ImageIT {
   @Test
   void pluginCallsAreRecordedByFlightRecorder() throws Exception {
     Path recording = host.cache().resolveSibling("calls.jfr");
-    Map<String, String> options =
-        Map.of("JAVA_TOOL_OPTIONS", "-XX:StartFlightRecording=filename=" + recording);
-    assertEquals(0, cni(options, "add", "n", a.path().toString()).status());
+    // The launcher ignores the JVM's variables; the image's java takes options.
+    ImageRunner.CommandOutput added =
+        new ImageRunner(host)
+            .shell(
+                Map.of(),
+                "exec $IMAGE/bin/java -XX:StartFlightRecording=filename=%s -m cni.cli/cni.cli.Main add n %s --cache %s"
+                    .formatted(recording, a.path(), host.cache()),
+                "");
+    assertEquals(0, added.status(), added::err);
     String jfr = Path.of(System.getProperty("java.home"), "bin", "jfr").toString();
     String printed =
         TestBed.run(a, jfr, "print", "--events", "cni.PluginCall", recording.toString());

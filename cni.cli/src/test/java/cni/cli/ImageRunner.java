@@ -76,6 +76,15 @@ record ImageRunner(TestHost host) {
     }
   }
 
+  /** Runs a shell script, with this image's directory as IMAGE and the plugin path as CNI_PATH. */
+  CommandOutput shell(Map<String, String> variables, String script, String input) throws Exception {
+    Map<String, String> environment = new HashMap<>(variables);
+    environment.putIfAbsent("IMAGE", IMAGE.toString());
+    try (ChildProcess process = start(Path.of("/bin/sh"), environment, input, "-c", script)) {
+      return awaitExit(process, script);
+    }
+  }
+
   private static CommandOutput awaitExit(ChildProcess process, String description)
       throws Exception {
     assertTrue(

@@ -117,7 +117,7 @@ public final class ServedPlugin {
     } catch (CniException e) {
       out.println(Json.pretty(e.toJson(version)));
       return FAILURE;
-    } catch (RuntimeException e) { // a bug in the plugin
+    } catch (RuntimeException | Error e) { // a bug in the plugin, or no memory
       String message = plugin.type() + ": unexpected " + e;
       err.println(message);
       var error = new CniException(ErrorCode.INTERNAL, message, e);
