@@ -18,6 +18,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -169,6 +171,54 @@ class ImageIT {
     }
     host.assertNothingLeft("n");
     assertFalse(TestBed.run(host.netns(), "ip", "netns", "list").contains("cni-run-"));
+  }
+
+  @Test
+  void nextRunRemovesWhatAKilledRunLeft() throws Exception {
+    Path ready = host.cache().resolveSibling("ready");
+    String killed =
+        ("$IMAGE/bin/cni run --cache %s -- sh -c 'echo $$ > %s.new; mv %s.new %s; exec sleep 100' & "
+                + "run=$!; until [ -e %s ]; do sleep 0.02; done; kill -KILL $run")
+            .formatted(host.cache(), ready, ready, ready, ready);
+    new ImageRunner(host).shell(Map.of(), killed, "");
+    String orphan = Files.readString(ready).strip();
+    assertEquals(2, host.reservations("n").size());
+    ImageRunner.CommandOutput next = cni("run", "--", "true");
+    assertEquals(0, next.status(), next::err);
+    host.assertNothingLeft("n");
+    assertFalse(TestBed.run(host.netns(), "ip", "netns", "list").contains("cni-run-"));
+    assertFalse(ImageRunner.isAlive(orphan), "the command of the killed run goes on");
+  }
+
+  @Test
+  void interruptedConformanceLeavesNothing() throws Exception {
+    Set<String> before = temporaryNames();
+    try (ChildProcess process =
+        new ImageRunner(host)
+            .start(Map.of(), "conformance", "bridge", "--cache", host.cache().toString())) {
+      while (temporaryNames().equals(before)) {
+        assertFalse(process.communicate(Duration.ofMillis(20)), process::errorOutput);
+      }
+      assertFalse(process.communicate(Duration.ofSeconds(2)), process::errorOutput);
+      process.terminate();
+      assertTrue(process.communicate(ImageRunner.TIMEOUT));
+      assertTrue(process.errorOutput().contains("interrupted"), process::errorOutput);
+    }
+    assertEquals(before, temporaryNames());
+  }
+
+  /** Returns the namespaces and directories of examinations. */
+  private static Set<String> temporaryNames() throws IOException {
+    Set<String> names = new TreeSet<>();
+    for (Path directory : List.of(NetNs.RUN_DIRECTORY, Path.of("/tmp"))) {
+      try (var files = Files.list(directory)) {
+        files
+            .map(Path::toString)
+            .filter(it -> it.contains("/cni-conformance-"))
+            .forEach(names::add);
+      }
+    }
+    return names;
   }
 
   @Test

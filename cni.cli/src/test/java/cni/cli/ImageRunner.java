@@ -8,7 +8,9 @@ import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.process.ChildEnvironment;
 import cni.netlink.ffm.process.ChildProcess;
 import cni.testing.TestHost;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -82,6 +84,15 @@ record ImageRunner(TestHost host) {
     environment.putIfAbsent("IMAGE", IMAGE.toString());
     try (ChildProcess process = start(Path.of("/bin/sh"), environment, input, "-c", script)) {
       return awaitExit(process, script);
+    }
+  }
+
+  /** Returns whether a process exists and has not ended. */
+  static boolean isAlive(String pid) {
+    try {
+      return !Files.readString(Path.of("/proc", pid, "stat")).contains(") Z ");
+    } catch (IOException e) {
+      return false;
     }
   }
 

@@ -256,20 +256,11 @@ class LauncherIT {
         "%s & launcher=$!; until [ -e %s ]; do sleep 0.02; done; kill -KILL $launcher; cat %s"
             .formatted("exec 3<&0; " + bridge() + " <&3 >/dev/null 2>&1", jvm, jvm);
     CommandOutput killed = run.shell(call("ADD"), script, config("slow"));
-    Path process = Path.of("/proc", killed.out().strip(), "stat");
     assertTrue(killed.out().matches("\\d+\\n"), killed::out);
     long end = System.nanoTime() + Duration.ofSeconds(10).toNanos();
-    while (isAlive(process)) {
+    while (ImageRunner.isAlive(killed.out().strip())) {
       assertTrue(System.nanoTime() < end, "the JVM outlives its launcher");
       Thread.sleep(20);
-    }
-  }
-
-  private static boolean isAlive(Path stat) {
-    try {
-      return !Files.readString(stat).contains(") Z ");
-    } catch (IOException e) {
-      return false; // it has ended
     }
   }
 

@@ -93,6 +93,7 @@ class ServedPluginTest {
       switch (request.config().view().text("do").orElse("")) {
         case "fail" -> throw new CniException(107, "requested failure", "in detail", null);
         case "throw" -> throw new IllegalStateException("oops");
+        case "overflow" -> throw new StackOverflowError("too deep");
         default -> {}
       }
     }
@@ -234,7 +235,8 @@ class ServedPluginTest {
         "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"prevResult\": 1 }|7|prevResult",
         "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"prevResult\": { \"ips\": [{}] } }|6|prevResult",
         "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"do\": \"fail\" }|107|requested failure",
-        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"do\": \"throw\" }|999|oops"
+        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"do\": \"throw\" }|999|oops",
+        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"do\": \"overflow\" }|999|StackOverflowError: too deep"
       })
   void invalidInputIsRefused(String input, int code, String part) throws Exception {
     assertEquals(1, serve(input));
