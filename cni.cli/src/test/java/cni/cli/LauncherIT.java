@@ -167,7 +167,7 @@ class LauncherIT {
 
   @Test
   void littleAddressSpaceSuffices() throws Exception {
-    String limit = "ulimit -v 700000; exec ";
+    String limit = "ulimit -v 600000; exec ";
     CommandOutput added = run.shell(call("ADD"), limit + bridge(), config("host-local"));
     assertEquals(0, added.status(), () -> added.err() + added.out());
     assertEquals("10.50.0.2/24", added.json().at("/ips/0/address").asString());
