@@ -29,12 +29,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** The launcher in environments that the JVM does not expect. */
 @KernelTest
 class LauncherIT {
-  private static final String BRIDGE =
-      """
-      { "cniVersion": "0.4.0", "name": "n", "type": "bridge", "bridge": "br0",
-        "ipam": { "type": "%s", "dataDir": "@DATA@", "subnet": "10.50.0.0/24" } }
-      """;
-
   private static final Map<String, String> VERSION = Map.of("CNI_COMMAND", "VERSION");
 
   private TestHost host;
@@ -59,7 +53,11 @@ class LauncherIT {
   }
 
   private String config(String ipam) {
-    return BRIDGE.formatted(ipam).replace("@DATA@", host.ipamData().toString());
+    return """
+        { "cniVersion": "0.4.0", "name": "n", "type": "bridge", "bridge": "br0",
+          "ipam": { "type": "%s", "dataDir": "%s", "subnet": "10.50.0.0/24" } }
+        """
+        .formatted(ipam, host.ipamData());
   }
 
   private Map<String, String> call(String verb) {
@@ -228,7 +226,7 @@ class LauncherIT {
         case "truncated" -> channel.truncate(channel.size() / 2);
         case "garbage" -> channel.write(ByteBuffer.wrap(garbage), 0);
         case "damaged inside" -> { // the JVM crashes
-          for (long at = 1 << 20; at < channel.size() - garbage.length; at += 2 * garbage.length) {
+          for (long at = 1 << 20; at < channel.size() - garbage.length; at += 2L * garbage.length) {
             channel.write(ByteBuffer.wrap(garbage), at);
           }
         }

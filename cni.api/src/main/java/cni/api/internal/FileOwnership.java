@@ -60,12 +60,12 @@ public final class FileOwnership {
     } catch (UnsupportedOperationException | IllegalArgumentException e) {
       return Optional.empty(); // a file system without owners, such as jimfs in tests
     }
-    int uid = attribute(attributes, "uid");
-    int mode = attribute(attributes, "mode");
+    int uid = number(attributes, "uid");
+    int mode = number(attributes, "mode");
     if (!Trusted.UIDS.contains(uid)) {
       return Optional.of(file + " is owned by user " + uid);
     }
-    boolean groupIsTrusted = Trusted.GIDS.contains(attribute(attributes, "gid"));
+    boolean groupIsTrusted = Trusted.GIDS.contains(number(attributes, "gid"));
     boolean writable =
         (mode & OTHERS_WRITE) != 0 || ((mode & GROUP_WRITES) != 0 && !groupIsTrusted);
     if (!writable || (stickySuffices && (mode & STICKY) != 0)) {
@@ -75,7 +75,7 @@ public final class FileOwnership {
         "%s may be written to by others (mode %04o)".formatted(file, mode & PERMISSIONS));
   }
 
-  private static int attribute(Map<String, Object> attributes, String name) {
+  private static int number(Map<String, Object> attributes, String name) {
     return (Integer) Objects.requireNonNull(attributes.get(name));
   }
 
