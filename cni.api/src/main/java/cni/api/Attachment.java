@@ -14,18 +14,23 @@ import tools.jackson.databind.JsonNode;
  * @param id the container and its interface
  * @param namespace the path of the container's network namespace; absent only on DEL, when the
  *     namespace is no longer known
- * @param args the generic arguments (CNI_ARGS), in order
+ * @param args the generic arguments (CNI_ARGS)
  * @param capabilityArgs the capability arguments by capability name
  */
 public record Attachment(
-    AttachmentId id,
-    Optional<Path> namespace,
-    Map<String, String> args,
-    Map<String, JsonNode> capabilityArgs) {
-  /** Copies the maps and keeps their order. */
+    AttachmentId id, Optional<Path> namespace, CniArgs args, Map<String, JsonNode> capabilityArgs) {
+  /** Copies the map and keeps its order. */
   public Attachment {
-    args = Collections.unmodifiableMap(new LinkedHashMap<>(args));
     capabilityArgs = Collections.unmodifiableMap(new LinkedHashMap<>(capabilityArgs));
+  }
+
+  /** Creates an attachment with the given generic arguments, in the order of the map. */
+  public Attachment(
+      AttachmentId id,
+      Optional<Path> namespace,
+      Map<String, String> args,
+      Map<String, JsonNode> capabilityArgs) {
+    this(id, namespace, CniArgs.of(args), capabilityArgs);
   }
 
   /** Returns an attachment without arguments. */
@@ -41,7 +46,7 @@ public record Attachment(
 
   /** Returns a copy with the given generic arguments. */
   public Attachment withArgs(Map<String, String> newArgs) {
-    return new Attachment(id, namespace, newArgs, capabilityArgs);
+    return new Attachment(id, namespace, CniArgs.of(newArgs), capabilityArgs);
   }
 
   /** Returns a copy with the given capability arguments. */
@@ -65,12 +70,13 @@ public record Attachment(
   }
 
   /**
-   * Requires that the container id and the interface name are well formed.
+   * Requires that the container id, the interface name and the generic arguments are well formed.
    *
    * @throws CniException code 4 if one is malformed
    */
   public void requireValid() throws CniException {
     requireValid(id);
+    args.toMap();
   }
 
   /**

@@ -43,7 +43,11 @@ public record AttachmentRequest(
                 "prevResult is missing: CHECK needs the result of the ADD"));
   }
 
-  /** Returns a copy with a separate deadline, for undoing a failed operation. */
+  /**
+   * Returns a copy with a separate deadline, for undoing a failed operation.
+   *
+   * @see CallContext#forCleanup
+   */
   public AttachmentRequest forCleanup() {
     return new AttachmentRequest(config, attachment, prevResult, context.forCleanup());
   }

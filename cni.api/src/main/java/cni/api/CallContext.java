@@ -14,24 +14,57 @@ import java.util.Optional;
  * @param deadline the time by which the call must have ended
  * @param delegates finds the plugins that this plugin delegates to
  * @param trace the trace that the call belongs to
+ * @param lockFile a file on which each executable that is run for the call holds a shared flock(2)
+ *     as long as it runs, if the file exists; a process that takes over the attachment after this
+ *     one has died waits for the lock. Absent if nothing waits.
  */
 public record CallContext(
     Optional<Path> hostNamespace,
     boolean allowsHostNamespace,
     Deadline deadline,
     Delegates delegates,
-    TraceContext trace) {
-  /** Time for undoing a failed operation, independent of the operation's own, expired deadline. */
-  private static final Duration CLEANUP_TIMEOUT = Duration.ofSeconds(30);
+    TraceContext trace,
+    Optional<Path> lockFile) {
+  /** How long undoing a failed operation may take beyond the operation's deadline. */
+  private static final Duration CLEANUP_GRACE = Duration.ofSeconds(10);
+
+  /** How long undoing a failed operation may take even if the operation's deadline is far away. */
+  private static final Duration MAX_CLEANUP_TIME = Duration.ofSeconds(30);
 
   /** Creates a context without a trace, for a container outside the host's namespace. */
   public CallContext(Optional<Path> hostNamespace, Deadline deadline, Delegates delegates) {
     this(hostNamespace, false, deadline, delegates, TraceContext.NONE);
   }
 
-  /** Returns a copy with a separate deadline, for undoing a failed operation. */
+  /** Creates a context without a lock file. */
+  public CallContext(
+      Optional<Path> hostNamespace,
+      boolean allowsHostNamespace,
+      Deadline deadline,
+      Delegates delegates,
+      TraceContext trace) {
+    this(hostNamespace, allowsHostNamespace, deadline, delegates, trace, Optional.empty());
+  }
+
+  /**
+   * Returns a copy with a separate deadline, for undoing a failed operation: what is left of the
+   * operation's time, but at least 10 and at most 30 seconds from now. An operation therefore ends
+   * at most 10 seconds after its deadline.
+   */
   public CallContext forCleanup() {
-    Deadline cleanup = Deadline.after(CLEANUP_TIMEOUT);
-    return new CallContext(hostNamespace, allowsHostNamespace, cleanup, delegates, trace);
+    Duration left = deadline.remaining();
+    Duration time = left.compareTo(MAX_CLEANUP_TIME) < 0 ? left : MAX_CLEANUP_TIME;
+    return withDeadline(Deadline.after(time.compareTo(CLEANUP_GRACE) < 0 ? CLEANUP_GRACE : time));
+  }
+
+  /** Returns a copy with another deadline. */
+  public CallContext withDeadline(Deadline other) {
+    return new CallContext(hostNamespace, allowsHostNamespace, other, delegates, trace, lockFile);
+  }
+
+  /** Returns a copy with a lock file. */
+  public CallContext withLockFile(Path file) {
+    return new CallContext(
+        hostNamespace, allowsHostNamespace, deadline, delegates, trace, Optional.of(file));
   }
 }

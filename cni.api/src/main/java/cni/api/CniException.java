@@ -1,5 +1,6 @@
 package cni.api;
 
+import cni.api.internal.Excerpt;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.node.JsonNodeFactory;
@@ -19,12 +20,13 @@ public final class CniException extends Exception {
    * Creates an error.
    *
    * @param code a reserved code of {@link ErrorCode}, or a plugin-specific code of 100 and above
-   * @param message one sentence
+   * @param message one sentence; of a longer one the first {@value Excerpt#MAX_MESSAGE_LENGTH}
+   *     characters are kept
    * @param details further information, or the empty string
    * @param cause the cause, if any
    */
   public CniException(int code, String message, String details, @Nullable Throwable cause) {
-    super(message, cause);
+    super(Excerpt.ofMessage(message), cause);
     this.code = code;
     this.details = details;
   }

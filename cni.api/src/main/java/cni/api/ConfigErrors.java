@@ -1,5 +1,6 @@
 package cni.api;
 
+import cni.api.internal.Excerpt;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 
@@ -12,8 +13,6 @@ import tools.jackson.databind.JsonNode;
  * <p>Messages begin with the full path of the key and its value.
  */
 final class ConfigErrors {
-  private static final int MAX_EXCERPT_LENGTH = 80;
-
   private ConfigErrors() {}
 
   /** Returns the error for a missing or invalid value; {@code why} continues the sentence. */
@@ -29,14 +28,23 @@ final class ConfigErrors {
   /** Returns the error for a string that a parser rejected with a message that continues it. */
   static CniException unparsable(String path, String text, IllegalArgumentException cause) {
     return new CniException(
-        ErrorCode.INVALID_CONFIG, path + " " + Json.quote(text) + " " + cause.getMessage(), cause);
+        ErrorCode.INVALID_CONFIG,
+        Excerpt.of(path) + " " + Json.quote(text) + " " + cause.getMessage(),
+        cause);
+  }
+
+  /** Returns the error for a key that the text of an object has more than once. */
+  static CniException repeated(String path) {
+    return new CniException(
+        ErrorCode.INVALID_CONFIG,
+        Excerpt.of(path) + " appears more than once in the same object: keep one of them");
   }
 
   /** Returns the error for a value of the wrong JSON type. */
   static CniException wrongType(String path, JsonNode value, String expected) {
-    String actual = value.isNull() ? "null" : "the " + type(value) + " " + excerpt(value);
+    String actual = value.isNull() ? "null" : "the " + type(value) + " " + Json.excerpt(value);
     return new CniException(
-        ErrorCode.INVALID_CONFIG, path + " must be " + expected + ", not " + actual);
+        ErrorCode.INVALID_CONFIG, Excerpt.of(path) + " must be " + expected + ", not " + actual);
   }
 
   /** Returns the JSON type of a value, such as "a list". */
@@ -56,13 +64,7 @@ final class ConfigErrors {
   }
 
   private static String describe(String path, @Nullable JsonNode value) {
-    return value == null ? path : path + " " + excerpt(value);
-  }
-
-  private static String excerpt(JsonNode value) {
-    String text = value.toString();
-    return text.length() <= MAX_EXCERPT_LENGTH
-        ? text
-        : text.substring(0, MAX_EXCERPT_LENGTH - 3) + "...";
+    String key = Excerpt.of(path);
+    return value == null ? key : key + " " + Json.excerpt(value);
   }
 }

@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
@@ -20,8 +21,11 @@ import tools.jackson.databind.node.ObjectNode;
  * <p>Keys are looked up as by Go's encoding/json: a key with the value null counts as absent, and
  * if there is no exact match, the last key that differs only in case is used.
  *
+ * <p>A key that the text of the object has more than once is refused when it is read: which of the
+ * values was meant is not known, and other implementations may use another one.
+ *
  * <p>Every accessor throws {@link CniException} with code 7 if the value has another type than the
- * accessor returns.
+ * accessor returns, or the key is repeated.
  */
 public final class ConfigObject {
   private static final long MAX_UNSIGNED = 0xffff_ffffL;
@@ -62,7 +66,7 @@ public final class ConfigObject {
    * @throws CniException code 7 if the value is not a string
    */
   public Optional<String> text(String key) throws CniException {
-    JsonNode node = node(key);
+    JsonNode node = value(key);
     if (node == null) {
       return Optional.empty();
     }
@@ -112,7 +116,7 @@ public final class ConfigObject {
    * @throws CniException code 7 if the value is something else
    */
   public boolean bool(String key, boolean allowString) throws CniException {
-    JsonNode node = node(key);
+    JsonNode node = value(key);
     if (allowString && node != null && node.isString()) {
       return parse(path(key), node.stringValue(), ConfigObject::parseBoolean);
     }
@@ -147,7 +151,7 @@ public final class ConfigObject {
    * @throws CniException code 7 if the value is not an integer from {@code min} to {@code max}
    */
   public OptionalLong longInteger(String key, long min, long max) throws CniException {
-    JsonNode node = node(key);
+    JsonNode node = value(key);
     if (node == null) {
       return OptionalLong.empty();
     }
@@ -175,7 +179,7 @@ public final class ConfigObject {
    * @throws CniException code 7 if the value is not an object
    */
   public Optional<ConfigObject> object(String key) throws CniException {
-    JsonNode node = node(key);
+    JsonNode node = value(key);
     return node == null ? Optional.empty() : Optional.of(asObject(node, path(key)));
   }
 
@@ -226,6 +230,18 @@ public final class ConfigObject {
     return list(key, (node, path) -> elements(asArray(node, path), path, ConfigObject::asObject));
   }
 
+  /**
+   * Requires that no key appears more than once. For objects whose values are not read by key.
+   *
+   * @throws CniException code 7 if one does
+   */
+  public void requireDistinctKeys() throws CniException {
+    Set<String> repeated = RepeatedKeysNode.of(json);
+    if (!repeated.isEmpty()) {
+      throw ConfigErrors.repeated(path(repeated.iterator().next()));
+    }
+  }
+
   /** Returns the keys whose values are not null, in the order of the configuration. */
   public List<String> keys() {
     return json.properties().stream()
@@ -252,7 +268,15 @@ public final class ConfigObject {
     return ConfigErrors.unsupported(path(key), node(key), why);
   }
 
-  private @Nullable JsonNode node(String key) {
+  private @Nullable JsonNode value(String key) throws CniException {
+    if (RepeatedKeysNode.repeats(json, key)) {
+      throw ConfigErrors.repeated(path(key));
+    }
+    return node(key);
+  }
+
+  /** Returns the value of a key, the last one if it is repeated; null if it is absent. */
+  @Nullable JsonNode node(String key) {
     JsonNode node = json.get(key);
     if (node == null) {
       for (Map.Entry<String, JsonNode> entry : json.properties()) {
@@ -265,7 +289,7 @@ public final class ConfigObject {
   }
 
   private <T> List<T> list(String key, ElementReader<T> reader) throws CniException {
-    JsonNode node = node(key);
+    JsonNode node = value(key);
     return node == null ? List.of() : elements(asArray(node, path(key)), path(key), reader);
   }
 

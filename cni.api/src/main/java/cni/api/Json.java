@@ -1,7 +1,8 @@
 package cni.api;
 
+import cni.api.internal.Excerpt;
 import java.io.ByteArrayOutputStream;
-import java.io.StringWriter;
+import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
@@ -9,10 +10,10 @@ import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.ObjectReadContext;
 import tools.jackson.core.ObjectWriteContext;
-import tools.jackson.core.PrettyPrinter;
+import tools.jackson.core.StreamReadConstraints;
+import tools.jackson.core.StreamWriteConstraints;
 import tools.jackson.core.TokenStreamLocation;
 import tools.jackson.core.json.JsonFactory;
-import tools.jackson.core.util.DefaultPrettyPrinter;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
@@ -20,20 +21,18 @@ import tools.jackson.databind.node.StringNode;
 
 /** Reads and writes JSON trees. Jackson is configured nowhere else. */
 public final class Json {
-  private static final JsonFactory FACTORY = new JsonFactory();
+  /** The deepest nesting that is read. The deepest known configuration has 10 levels. */
+  private static final int MAX_DEPTH = 400;
 
-  private static final ObjectWriteContext PRETTY =
-      new ObjectWriteContext.Base() {
-        @Override
-        public PrettyPrinter getPrettyPrinter() {
-          return new DefaultPrettyPrinter();
-        }
+  /** The deepest nesting that is written: what was read, within the objects of the protocol. */
+  private static final int MAX_WRITTEN_DEPTH = 2 * MAX_DEPTH;
 
-        @Override
-        public boolean hasPrettyPrinter() {
-          return true;
-        }
-      };
+  private static final JsonFactory FACTORY =
+      JsonFactory.builder()
+          .streamReadConstraints(StreamReadConstraints.builder().maxNestingDepth(MAX_DEPTH).build())
+          .streamWriteConstraints(
+              StreamWriteConstraints.builder().maxNestingDepth(MAX_WRITTEN_DEPTH).build())
+          .build();
 
   private Json() {}
 
@@ -58,7 +57,7 @@ public final class Json {
         throw invalid(source, parser.currentTokenLocation(), "there is text after its end", null);
       }
     } catch (JacksonException e) {
-      throw invalid(source, e.getLocation(), e.getOriginalMessage(), e);
+      throw invalid(source, e.getLocation(), reason(e), e);
     } catch (ArithmeticException | NumberFormatException e) { // such as 1e99999999999
       throw invalid(source, null, "a number is out of range", e);
     }
@@ -70,6 +69,11 @@ public final class Json {
         node.isMissingNode()
             ? source + " is empty; it must be a JSON object"
             : source + " must be a JSON object, not " + ConfigErrors.typeWithArticle(node));
+  }
+
+  /** Limits are exceeded with a message that names a method of Jackson, in parentheses. */
+  private static String reason(JacksonException e) {
+    return e.getOriginalMessage().replaceAll(", from `[^`]*`", "");
   }
 
   private static CniException invalid(
@@ -85,6 +89,16 @@ public final class Json {
     return parse(text.getBytes(StandardCharsets.UTF_8), source);
   }
 
+  /**
+   * Returns a shallow copy that may be changed. In contrast to {@link ObjectNode#setAll}, {@link
+   * ConfigObject} refuses in the copy the same repeated keys as in the original.
+   */
+  public static ObjectNode copy(ObjectNode object) {
+    ObjectNode copy = object();
+    copy.setAll(object);
+    return RepeatedKeysNode.mark(copy, object);
+  }
+
   /** Returns the tree as one line of UTF-8. */
   public static byte[] bytes(JsonNode node) {
     var bytes = new ByteArrayOutputStream(1024);
@@ -94,17 +108,39 @@ public final class Json {
     return bytes.toByteArray();
   }
 
-  /** Returns the tree as indented text. */
+  /**
+   * Returns the tree as indented text, laid out as by the Go plugins: {@code "key": value}, four
+   * spaces per level, one element per line.
+   */
   public static String pretty(JsonNode node) {
-    var text = new StringWriter();
-    try (JsonGenerator out = FACTORY.createGenerator(PRETTY, text)) {
-      JsonTreeCodec.write(out, node);
-    }
-    return text.toString();
+    return JsonPrinter.print(node);
   }
 
-  /** Returns the text as a JSON string with quotes and escapes, safe to put into a message. */
+  /** Prints the tree as {@link #pretty} does, in UTF-8 whatever the locale, and a line break. */
+  public static void print(JsonNode node, PrintStream out) {
+    byte[] text = (pretty(node) + "\n").getBytes(StandardCharsets.UTF_8);
+    out.write(text, 0, text.length);
+    out.flush();
+  }
+
+  /**
+   * Returns the text for a message: as a JSON string with quotes and escapes, of which at most the
+   * first {@value Excerpt#MAX_LENGTH} characters are kept.
+   */
   public static String quote(String text) {
-    return new String(bytes(StringNode.valueOf(text)), StandardCharsets.UTF_8);
+    return new String(bytes(StringNode.valueOf(Excerpt.cut(text))), StandardCharsets.UTF_8)
+        + Excerpt.suffix(text);
+  }
+
+  /** Returns the value as JSON for a message, of at most {@value Excerpt#MAX_LENGTH} characters. */
+  static String excerpt(JsonNode value) {
+    if (value.isString()) {
+      return quote(value.stringValue());
+    }
+    var text = new Excerpt.Collector();
+    try (JsonGenerator out = FACTORY.createGenerator(ObjectWriteContext.empty(), text)) {
+      JsonTreeCodec.write(out, value);
+    }
+    return text.toString();
   }
 }

@@ -1,5 +1,6 @@
 package cni.api;
 
+import java.math.BigDecimal;
 import java.util.Map;
 import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.JsonParser;
@@ -17,6 +18,12 @@ import tools.jackson.databind.node.ObjectNode;
  */
 final class JsonTreeCodec {
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
+
+  /**
+   * The largest power of ten of a number, as an absolute value. Go's float64 has 308; a number such
+   * as 1e999999999 would need a gigabyte when it is converted to an integer.
+   */
+  private static final int MAX_EXPONENT = 400;
 
   private JsonTreeCodec() {}
 
@@ -36,7 +43,7 @@ final class JsonTreeCodec {
       case START_ARRAY -> array(parser);
       case VALUE_STRING -> NODES.stringNode(parser.getString());
       case VALUE_NUMBER_INT -> integer(parser);
-      case VALUE_NUMBER_FLOAT -> NODES.numberNode(parser.getDecimalValue());
+      case VALUE_NUMBER_FLOAT -> decimal(parser.getDecimalValue());
       case VALUE_TRUE -> NODES.booleanNode(true);
       case VALUE_FALSE -> NODES.booleanNode(false);
       case VALUE_NULL -> NODES.nullNode();
@@ -44,12 +51,15 @@ final class JsonTreeCodec {
     };
   }
 
-  /** Of equal keys the last is used, as for Go's encoding/json. */
+  /** Of equal keys the last is used, as for Go's encoding/json; see {@link RepeatedKeysNode}. */
   private static ObjectNode object(JsonParser parser) {
     ObjectNode object = NODES.objectNode();
     while (parser.nextToken() != JsonToken.END_OBJECT) {
       String name = parser.currentName();
-      object.set(name, value(parser, parser.nextToken()));
+      JsonNode previous = object.replace(name, value(parser, parser.nextToken()));
+      if (previous != null) {
+        object = RepeatedKeysNode.add(object, name);
+      }
     }
     return object;
   }
@@ -62,6 +72,13 @@ final class JsonTreeCodec {
       token = parser.nextToken();
     }
     return array;
+  }
+
+  private static JsonNode decimal(BigDecimal number) {
+    if (Math.abs((long) number.precision() - number.scale()) > MAX_EXPONENT) {
+      throw new ArithmeticException("the exponent of a number is too large");
+    }
+    return NODES.numberNode(number);
   }
 
   private static JsonNode integer(JsonParser parser) {

@@ -90,12 +90,8 @@ public record NetworkConfig(
    * @throws CniException code 6 if the text is not a JSON object
    */
   public static String nameOf(byte[] text, String source) throws CniException {
-    var view = new ConfigObject(Json.parse(text, source), "");
-    try {
-      return view.text("name").orElse("");
-    } catch (CniException e) {
-      return ""; // not a string
-    }
+    JsonNode name = new ConfigObject(Json.parse(text, source), "").node("name");
+    return name != null && name.isString() ? name.stringValue() : "";
   }
 
   /** Returns the newest version that the configuration offers and this library supports. */
@@ -146,7 +142,7 @@ public record NetworkConfig(
       }
     }
     list.putArray("plugins").add(plugin);
-    return list;
+    return RepeatedKeysNode.mark(list, plugin);
   }
 
   /** SPEC section 1, "Version considerations". */

@@ -186,7 +186,7 @@ public final class PluginConfig {
     if (!runtimeConfig.isEmpty()) {
       request.set(RUNTIME_CONFIG, runtimeConfig);
     }
-    return new PluginConfig(new ConfigObject(request, ""), type);
+    return new PluginConfig(new ConfigObject(RepeatedKeysNode.mark(request, json()), ""), type);
   }
 
   /** Ignores case, as Go's encoding/json does for keys. */

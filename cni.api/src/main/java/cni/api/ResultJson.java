@@ -23,6 +23,8 @@ import tools.jackson.databind.node.ObjectNode;
  * 1.0.0 and 1.1.0 are written alike, as by the Go library.
  */
 public final class ResultJson {
+  private static final int NO_INTERFACE = -1;
+
   private ResultJson() {}
 
   /**
@@ -172,11 +174,17 @@ public final class ResultJson {
   }
 
   private static Result.IpConfig readIp(ConfigObject ip, String key) throws CniException {
-    OptionalInt index = ip.integer("interface", 0, Integer.MAX_VALUE);
     Cidr address =
         ip.parsed(key, Cidr::parse)
             .orElseThrow(() -> ip.invalid(key, "is missing: give an address with its prefix"));
-    return new Result.IpConfig(address, ip.parsed("gateway", InetAddresses::parse), index);
+    return new Result.IpConfig(
+        address, ip.parsed("gateway", InetAddresses::parse), interfaceIndex(ip));
+  }
+
+  /** Old libraries write -1 for an address without an interface, as the Go plugins accept. */
+  private static OptionalInt interfaceIndex(ConfigObject ip) throws CniException {
+    OptionalInt index = ip.integer("interface", NO_INTERFACE, Integer.MAX_VALUE);
+    return index.equals(OptionalInt.of(NO_INTERFACE)) ? OptionalInt.empty() : index;
   }
 
   private static <T> List<T> readAll(List<ConfigObject> objects, Decoder<T> reader)

@@ -1,15 +1,27 @@
 package cni.api;
 
 import cni.api.internal.IoErrors;
+import cni.api.internal.Uninterruptibly;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
 
 /**
  * The steps that undo an operation if a later part of it fails. A step is added after each change;
  * after a failure the steps run in reverse order.
+ *
+ * <p>They run on a thread of their own, so that neither an interrupt nor a second one reaches them:
+ * half of a rollback leaves more behind than none. Each step bounds itself, by the deadline of
+ * {@link CallContext#forCleanup}.
  */
 public final class Rollback {
+  /**
+   * How long to wait for steps that exceed their deadlines, because the kernel or a file system
+   * does not answer. Above what {@link CallContext#forCleanup} allows.
+   */
+  private static final Duration TIMEOUT = Duration.ofSeconds(60);
+
   private final Deque<Step> steps = new ArrayDeque<>();
 
   /** Creates a rollback without steps. */
@@ -42,25 +54,35 @@ public final class Rollback {
   /**
    * Runs all steps and removes them. A step that throws does not stop the others; its exception is
    * added to the failure as suppressed. An interrupt of the thread is deferred until afterwards.
+   * Steps that hang for a minute are left to their thread, which is a suppressed exception too.
    *
    * @return the failure, for the caller to throw
    */
   public <E extends Throwable> E undoAfter(E failure) {
-    boolean interrupted = false;
+    if (steps.isEmpty()) {
+      return failure;
+    }
+    Deque<Step> pending = new ArrayDeque<>(steps);
+    steps.clear();
+    if (!Uninterruptibly.run("cni rollback", () -> undo(pending, failure), TIMEOUT)) {
+      failure.addSuppressed(
+          new IllegalStateException(
+              "the rollback has not ended after " + TIMEOUT.toSeconds() + " s and goes on"));
+    }
+    return failure;
+  }
+
+  private static void undo(Deque<Step> steps, Throwable failure) {
     while (!steps.isEmpty()) {
-      interrupted |= Thread.interrupted(); // in each round: a step may be interrupted as well
+      Step step = steps.pop();
       try {
-        steps.pop().undo();
+        step.undo();
       } catch (Throwable e) { // including errors such as OutOfMemoryError
         if (!e.equals(failure)) { // addSuppressed refuses the exception itself
           failure.addSuppressed(e);
         }
       }
     }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
-    return failure;
   }
 
   /** The operation that a rollback guards. */

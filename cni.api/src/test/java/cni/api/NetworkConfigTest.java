@@ -84,6 +84,9 @@ class NetworkConfigTest {
         "{\"name\":\"n\",\"plugins\":[{\"type\":5}]}|7|plugins[0].type must be a string",
         "{\"name\":\"n\",\"plugins\":{}}|7|plugins must be a list",
         "{\"name\":\"n\",\"cniVersion\":\"one\",\"plugins\":[{\"type\":\"t\"}]}|7|cniVersion",
+        "{\"name\":\"a\",\"name\":\"b\",\"plugins\":[{\"type\":\"t\"}]}|7|name appears more than once",
+        "{\"name\":\"a\",\"name\":\"b\",\"type\":\"t\"}|7|name appears more than once",
+        "{\"name\":\"n\",\"plugins\":[{\"type\":\"t\",\"type\":\"t\"}]}|7|plugins[0].type appears",
         "{\"name\":\"n\",\"disableCheck\":\"maybe\",\"plugins\":[{\"type\":\"t\"}]}|7|disableCheck",
       })
   void invalidConfigurationIsReportedWithTheKey(String text, int code, String part) {
@@ -91,6 +94,33 @@ class NetworkConfigTest {
     assertEquals(code, e.code(), e::getMessage);
     assertTrue(e.getMessage().contains(part), e::getMessage);
     assertTrue(e.getMessage().contains("net.conf"), e::getMessage);
+  }
+
+  @Test
+  void nameOfInvalidConfigurationIsTheOneThatGoReads() throws CniException {
+    for (String text :
+        List.of("{\"name\":\"a\",\"name\":\"b\"}", "{\"Name\":\"b\",\"plugins\":1}")) {
+      assertEquals("b", NetworkConfig.nameOf(text.getBytes(StandardCharsets.UTF_8), "x"));
+    }
+    assertEquals("", NetworkConfig.nameOf("{\"name\":1}".getBytes(StandardCharsets.UTF_8), "x"));
+  }
+
+  @Test
+  void repeatedKeysAreRefusedWhereTheyAreReadAndPassedOn() throws CniException {
+    PluginConfig request =
+        parse(
+                "{\"name\":\"n\",\"plugins\":[{\"type\":\"t\",\"a\":1,\"a\":2,\"b\":{\"c\":1,\"c\":2}}]}")
+            .plugins()
+            .getFirst()
+            .forRequest("n", SpecVersion.V1_1_0, Map.of());
+    assertEquals(
+        "a appears more than once in the same object: keep one of them",
+        assertThrows(CniException.class, () -> request.view().integer("a", 0, 9)).getMessage());
+    ConfigObject b = request.view().object("b").orElseThrow();
+    assertThrows(CniException.class, () -> b.integer("c", 0, 9));
+    assertEquals(
+        "{\"cniVersion\":\"1.1.0\",\"name\":\"n\",\"type\":\"t\",\"a\":2,\"b\":{\"c\":2}}",
+        new String(Json.bytes(request.json()), StandardCharsets.UTF_8));
   }
 
   @Test
@@ -120,14 +150,5 @@ class NetworkConfigTest {
             "expected"),
         request.json());
     assertTrue(config.plugins().getFirst().json().has("capabilities")); // the original is untouched
-  }
-
-  @Test
-  void cniArgsAreParsedAndFormatted() throws CniException {
-    Map<String, String> args = CniArgs.parse("IgnoreUnknown=1;IP=10.0.0.1/24;;MAC=;A=b=c");
-    assertEquals("IgnoreUnknown=1;IP=10.0.0.1/24;MAC=;A=b=c", CniArgs.format(args));
-    for (String wrong : List.of("x", "=1", "a=b;c")) {
-      assertEquals(4, assertThrows(CniException.class, () -> CniArgs.parse(wrong)).code());
-    }
   }
 }

@@ -56,6 +56,25 @@ class RollbackTest {
   }
 
   @Test
+  void interruptsDuringTheRollbackDoNotReachItsSteps() {
+    var rollback = new Rollback();
+    List<String> done = new ArrayList<>();
+    Thread caller = Thread.currentThread();
+    for (int i = 0; i < 3; i++) {
+      rollback.add(
+          () -> {
+            caller.interrupt();
+            Thread.sleep(5);
+            done.add("undone");
+          });
+    }
+    var failure = rollback.undoAfter(new CniException(ErrorCode.INTERNAL, "it"));
+    assertTrue(Thread.interrupted());
+    assertEquals(List.of(), List.of(failure.getSuppressed()));
+    assertEquals(3, done.size());
+  }
+
+  @Test
   void failedOperationIsUndoneBeforeItsErrorIsThrown() {
     var rollback = new Rollback();
     List<String> done = new ArrayList<>();

@@ -17,7 +17,7 @@ final class AddCommand extends Subcommand {
     options.apply(
         (network, attachment) -> {
           var result = network.add(attachment);
-          System.out.println(Json.pretty(ResultJson.write(result, network.version())));
+          Json.print(ResultJson.write(result, network.version()), System.out);
         });
     return 0;
   }

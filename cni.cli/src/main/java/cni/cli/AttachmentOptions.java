@@ -4,6 +4,7 @@ import cni.api.Attachment;
 import cni.api.AttachmentId;
 import cni.api.CniArgs;
 import cni.api.CniException;
+import cni.api.ConfigObject;
 import cni.api.Json;
 import cni.runtime.Cni;
 import cni.runtime.Network;
@@ -22,6 +23,7 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /** The arguments and options that select a network and describe an attachment, as for cnitool. */
 final class AttachmentOptions {
@@ -98,7 +100,7 @@ final class AttachmentOptions {
     String id = given == null ? cnitoolContainerId(path) : given;
     var attachmentId = new AttachmentId(id, interfaceName.getValue());
     return new Attachment(
-        attachmentId, Optional.of(path), CniArgs.parse(args.getValue()), parseCapabilityArgs());
+        attachmentId, Optional.of(path), CniArgs.ofText(args.getValue()), parseCapabilityArgs());
   }
 
   private Map<String, JsonNode> parseCapabilityArgs() throws CniException {
@@ -106,8 +108,10 @@ final class AttachmentOptions {
     Map<String, JsonNode> capabilities = new LinkedHashMap<>();
     if (!text.isEmpty()) {
       boolean isOption = command.commandLine().getParseResult().hasMatchedOption(capabilityArgs);
-      Json.parse(text, isOption ? capabilityArgs.longestName() : "CAP_ARGS").properties().stream()
-          .forEach(entry -> capabilities.put(entry.getKey(), entry.getValue()));
+      String source = isOption ? capabilityArgs.longestName() : "CAP_ARGS";
+      ObjectNode json = Json.parse(text, source);
+      new ConfigObject(json, source).requireDistinctKeys();
+      json.properties().forEach(entry -> capabilities.put(entry.getKey(), entry.getValue()));
     }
     return capabilities;
   }

@@ -51,8 +51,10 @@ final class ListCommand extends Subcommand {
     boolean asJson = json.getValue();
     if (asJson) {
       ArrayNode array = JsonNodeFactory.instance.arrayNode();
-      found.forEach(it -> array.add(json(it)));
-      System.out.println(Json.pretty(array));
+      for (CachedAttachment cached : found) {
+        array.add(json(cached));
+      }
+      Json.print(array, System.out);
     } else {
       var table = new TextTable();
       table.row("NETWORK", "CONTAINER", "INTERFACE", "ADDRESSES", "NETNS");
@@ -83,7 +85,7 @@ final class ListCommand extends Subcommand {
     }
   }
 
-  private static ObjectNode json(CachedAttachment cached) {
+  private static ObjectNode json(CachedAttachment cached) throws CniException {
     Attachment attachment = cached.attachment();
     ObjectNode object = JsonNodeFactory.instance.objectNode();
     object.put("network", cached.network());
@@ -91,7 +93,7 @@ final class ListCommand extends Subcommand {
     object.put("ifName", attachment.interfaceName());
     object.put("netns", attachment.sandbox());
     ObjectNode args = object.putObject("cniArgs");
-    attachment.args().forEach(args::put);
+    attachment.args().toMap().forEach(args::put);
     object.putObject("capabilityArgs").setAll(attachment.capabilityArgs());
     object.set("result", cached.resultJson());
     return object;

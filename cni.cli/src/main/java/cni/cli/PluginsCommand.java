@@ -76,6 +76,6 @@ final class PluginsCommand extends Subcommand {
           .put("used", false)
           .put("disabled", plugin.reason());
     }
-    System.out.println(Json.pretty(array));
+    Json.print(array, System.out);
   }
 }

@@ -29,7 +29,7 @@ final class VersionCommand extends Subcommand {
     }
     boolean asJson = json.getValue();
     if (asJson) {
-      System.out.println(Json.pretty(ServedPlugin.versionResult(versions)));
+      Json.print(ServedPlugin.versionResult(versions), System.out);
     } else {
       versions.forEach(System.out::println);
     }

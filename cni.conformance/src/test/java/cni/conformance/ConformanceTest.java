@@ -11,6 +11,8 @@ import cni.conformance.FaultyPlugin.Fault;
 import cni.runtime.Cni;
 import cni.runtime.PluginRegistry;
 import cni.testing.KernelTest;
+import cni.testing.RequiresDevice;
+import cni.testing.RequiresDevice.Device;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -32,6 +34,8 @@ import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Tests of the kit: our plugins pass, and each fault is found by exactly its check. */
 @KernelTest
@@ -93,6 +97,15 @@ class ConformanceTest {
         assertTrue(report.count(Outcome.PASSED) > 25, report::text);
       }
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"dummy", "ipvlan", "vlan", "vrf"})
+  @RequiresDevice({Device.DUMMY, Device.IPVLAN, Device.VLAN, Device.VRF})
+  void pluginsOfDevicesThatFewKernelsLackPass(String type) throws CniException {
+    ConformanceReport report = new Conformance(moduleUnderTest(type), SubjectConfig.of(type)).run();
+    assertTrue(report.passed(), report::text);
+    assertTrue(report.count(Outcome.PASSED) > 25, report::text);
   }
 
   @Test

@@ -3,6 +3,7 @@ package cni.exec;
 import cni.api.Attachment;
 import cni.api.AttachmentId;
 import cni.api.CallContext;
+import cni.api.CniArgs;
 import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.Delegates;
@@ -92,7 +93,7 @@ record CallEnvironment(Verb verb, Map<String, String> variables, Optional<Path> 
   }
 
   /** Returns the attachment that an ADD, DEL or CHECK is about. */
-  Attachment attachment(Map<String, String> args) {
+  Attachment attachment(CniArgs args) {
     String netns = get("CNI_NETNS");
     return new Attachment(
         new AttachmentId(get("CNI_CONTAINERID"), get("CNI_IFNAME")),

@@ -4,7 +4,6 @@ import cni.api.Attachment;
 import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
-import cni.api.CniArgs;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.Deadline;
@@ -18,6 +17,7 @@ import cni.api.Result;
 import cni.api.ResultJson;
 import cni.api.SpecVersion;
 import cni.api.Verb;
+import cni.api.internal.Excerpt;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
@@ -31,6 +31,19 @@ import tools.jackson.databind.node.ObjectNode;
 /**
  * A plugin that runs an executable by the execution protocol (SPEC section 2), in the host
  * namespace of the request.
+ *
+ * <p>The executable gets the whole environment of this process, as from the Go library: plugins
+ * find the programs that they run by PATH, and credentials, proxies and their own settings in
+ * variables that no list could name. The variables of the protocol (CNI_COMMAND, CNI_CONTAINERID,
+ * CNI_NETNS, CNI_IFNAME, CNI_ARGS, CNI_PATH, CNI_NETNS_OVERRIDE) are those of the call and never
+ * inherited, nor are those of a trace (TRACEPARENT, TRACESTATE, BAGGAGE) if the call has one. A
+ * process that runs with more privileges than its caller has to remove what it does not trust from
+ * its environment before.
+ *
+ * <p>The executable is killed with its process group at the deadline, at an interrupt and when this
+ * process dies. Besides the standard streams it inherits descriptor 3, a pipe by which the kernel
+ * does the last, and in an ADD descriptor 4, the lock that says to other processes that it still
+ * runs ({@link CallContext#lockFile}).
  */
 public final class ExecutablePlugin implements NetworkPlugin {
   private static final Duration VERSION_TIMEOUT = Duration.ofSeconds(10);
@@ -41,9 +54,6 @@ public final class ExecutablePlugin implements NetworkPlugin {
    */
   private static final Map<String, String> PLACEHOLDER_VARIABLES =
       Map.of("CNI_CONTAINERID", "dummy", "CNI_NETNS", "dummy", "CNI_IFNAME", "dummy");
-
-  /** The maximum length, in characters, of output that is quoted in an error. */
-  private static final int MAX_EXCERPT_LENGTH = 400;
 
   private final String type;
   private final Path executable;
@@ -88,7 +98,8 @@ public final class ExecutablePlugin implements NetworkPlugin {
     environment.put("CNI_PATH", path.toString());
     PluginProcess.ExitResult exit;
     try {
-      exit = run(environment, input, Optional.empty(), Deadline.after(VERSION_TIMEOUT));
+      Deadline deadline = Deadline.after(VERSION_TIMEOUT);
+      exit = run(environment, input, Optional.empty(), Optional.empty(), deadline);
     } catch (CniException e) {
       if (e.getMessage().contains("unknown CNI_COMMAND")) {
         return Set.of(SpecVersion.V0_1_0);
@@ -182,7 +193,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
             "CNI_CONTAINERID", attachment.containerId(),
             "CNI_NETNS", attachment.sandbox(),
             "CNI_IFNAME", attachment.interfaceName(),
-            "CNI_ARGS", CniArgs.format(attachment.args()));
+            "CNI_ARGS", attachment.args().text());
     return call(verb, request, input, variables);
   }
 
@@ -197,17 +208,19 @@ public final class ExecutablePlugin implements NetworkPlugin {
     if (context.allowsHostNamespace()) {
       environment.put("CNI_NETNS_OVERRIDE", "1");
     }
-    return run(environment, input, context.hostNamespace(), context.deadline());
+    return run(environment, input, context.hostNamespace(), context.lockFile(), context.deadline());
   }
 
   private PluginProcess.ExitResult run(
       Map<String, String> environment,
       ObjectNode input,
       Optional<Path> namespace,
+      Optional<Path> lockFile,
       Deadline deadline)
       throws CniException {
     PluginProcess.ExitResult exit =
-        PluginProcess.run(executable, environment, Json.bytes(input), namespace, deadline);
+        PluginProcess.run(
+            executable, environment, Json.bytes(input), namespace, lockFile, deadline);
     if (!exit.stderr().isEmpty()) {
       stderr.handle(type, exit.stderr());
     }
@@ -256,7 +269,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
               + " "
               + exit.exitDescription()
               + " and printed no error"
-              + (stderrText.isEmpty() ? "" : "; on standard error: " + shorten(stderrText)),
+              + (stderrText.isEmpty() ? "" : "; on standard error: " + Excerpt.of(stderrText)),
           stderrText,
           null);
     }
@@ -297,12 +310,6 @@ public final class ExecutablePlugin implements NetworkPlugin {
   }
 
   private static String excerpt(String output) {
-    return Json.quote(shorten(output.strip()));
-  }
-
-  private static String shorten(String text) {
-    return text.length() <= MAX_EXCERPT_LENGTH
-        ? text
-        : text.substring(0, MAX_EXCERPT_LENGTH) + "...";
+    return Json.quote(output.strip());
   }
 }

@@ -1,11 +1,14 @@
 package cni.exec;
 
+import cni.api.CallContext;
 import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.TraceContext;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.file.Flock;
 import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.process.ChildEnvironment;
 import cni.netlink.ffm.process.ChildProcess;
@@ -42,6 +45,8 @@ final class PluginProcess {
           "CNI_ARGS",
           "CNI_PATH",
           "CNI_NETNS_OVERRIDE");
+
+  private static final LazyLogger LOG = new LazyLogger("cni.exec");
 
   private final Path executable;
   private final ChildEnvironment environment;
@@ -84,6 +89,7 @@ final class PluginProcess {
    *     process; all others are inherited
    * @param input the bytes written to its standard input
    * @param namespace the path of the network namespace to run in; absent for this process's own
+   * @param lockFile the file that the process keeps locked; see {@link CallContext#lockFile}
    * @throws CniException code 11 if the process does not end by the deadline or the thread is
    *     interrupted (the process has then been killed), code 5 if it cannot be started, code 6 if
    *     it prints too much, code 8 if the namespace cannot be opened
@@ -93,12 +99,14 @@ final class PluginProcess {
       Map<String, String> environment,
       byte[] input,
       Optional<Path> namespace,
+      Optional<Path> lockFile,
       Deadline deadline)
       throws CniException {
     deadline.check("running " + executable);
     var run = new PluginProcess(executable, environment, input);
     try (HostNetNs host = HostNetNs.open(namespace);
-        ChildProcess process = run.start(host, deadline)) {
+        var lock = new InheritedLock(run.lock(lockFile, deadline));
+        ChildProcess process = run.start(host, lock.flock(), deadline)) {
       run.communicate(process, deadline);
       boolean success = process.exitStatus().equals(OptionalInt.of(0));
       return new ExitResult(
@@ -117,11 +125,36 @@ final class PluginProcess {
         : "ended with status " + process.exitStatus().orElseThrow();
   }
 
-  private ChildProcess start(HostNetNs host, Deadline deadline) throws CniException {
+  private Optional<Flock> lock(Optional<Path> file, Deadline deadline) throws CniException {
+    if (file.isEmpty()) {
+      return Optional.empty();
+    }
+    try {
+      return Flock.acquireExistingShared(file.get(), deadline.remaining());
+    } catch (InterruptedException e) {
+      throw CniException.interrupted("locking " + file.get());
+    } catch (KernelException e) {
+      throw new CniException(
+          e.is(Errno.EAGAIN) ? ErrorCode.TRY_AGAIN_LATER : ErrorCode.IO_FAILURE,
+          executable + " cannot be run: " + file.get() + " cannot be locked: " + e.getMessage(),
+          e);
+    }
+  }
+
+  /** The lock that the process inherits; absent if there is none. */
+  private record InheritedLock(Optional<Flock> flock) implements AutoCloseable {
+    @Override
+    public void close() {
+      flock.ifPresent(Flock::close);
+    }
+  }
+
+  private ChildProcess start(HostNetNs host, Optional<Flock> lock, Deadline deadline)
+      throws CniException {
     Deadline busyDeadline = Deadline.after(BUSY_TIMEOUT);
     while (true) {
       try {
-        return startIn(host);
+        return startIn(host, lock);
       } catch (KernelException e) {
         if (!e.is(Errno.ETXTBSY) || busyDeadline.remaining().isZero()) {
           throw new CniException(ErrorCode.IO_FAILURE, describeStartFailure(e), e);
@@ -147,10 +180,10 @@ final class PluginProcess {
   }
 
   /** A process inherits the network namespace of the thread that starts it. */
-  private ChildProcess startIn(HostNetNs host) throws KernelException {
+  private ChildProcess startIn(HostNetNs host, Optional<Flock> lock) throws KernelException {
     List<String> command = List.of(executable.toString());
     NetNs.Task<ChildProcess, KernelException> task =
-        () -> ChildProcess.start(command, environment, input, MAX_OUTPUT_BYTES);
+        () -> ChildProcess.start(command, environment, input, MAX_OUTPUT_BYTES, lock);
     return host.netns().isPresent() ? host.netns().get().call(task) : task.run();
   }
 
@@ -188,6 +221,14 @@ final class PluginProcess {
           executable + " did not end by the deadline and has been killed",
           process.errorOutput().strip(),
           null);
+    }
+    if (process.leftProcesses()) {
+      LOG.get()
+          .log(
+              System.Logger.Level.WARNING,
+              "{0} has ended and left processes that it started: their pipes are closed now, end"
+                  + " them if they are not meant to stay",
+              executable);
     }
     if (process.isOutputTruncated()) {
       throw new CniException(

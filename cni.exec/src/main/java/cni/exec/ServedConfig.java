@@ -95,8 +95,7 @@ final class ServedConfig {
    *     is that of the delegating plugin, so it need not be the served plugin's.
    */
   PluginConfig pluginConfig(String servedType) throws CniException {
-    ObjectNode config = Json.object();
-    config.setAll(json);
+    ObjectNode config = Json.copy(json);
     config.remove("prevResult");
     GcRequest.VALID_ATTACHMENTS.forEach(config::remove);
     try {

@@ -19,6 +19,7 @@ import cni.api.Verb;
 import cni.api.internal.CniCallable;
 import java.io.InputStream;
 import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -34,6 +35,11 @@ import tools.jackson.databind.node.ObjectNode;
 public final class ServedPlugin {
   private static final int SUCCESS = 0;
   private static final int FAILURE = 1;
+
+  /** The answer if there is not even the memory to make one. */
+  private static final byte[] OUT_OF_MEMORY =
+      "{ \"cniVersion\": \"1.1.0\", \"code\": 999, \"msg\": \"out of memory\" }\n"
+          .getBytes(StandardCharsets.US_ASCII);
 
   private final NetworkPlugin plugin;
   private final String description;
@@ -104,7 +110,7 @@ public final class ServedPlugin {
       var call = CallEnvironment.of(command, environment, hostNamespace);
       if (call.verb() == Verb.VERSION) {
         // Standard input is not read: as for skel, the caller need not close it.
-        out.println(Json.pretty(versionResult(supportedVersions())));
+        Json.print(versionResult(supportedVersions()), out);
         return SUCCESS;
       }
       call.requireVariables();
@@ -112,19 +118,28 @@ public final class ServedPlugin {
       version = config.version().filter(SpecVersion::isKnown).orElse(version);
       requireVersion(config, call.verb());
       Optional<ObjectNode> result = invoke(call, config, err);
-      result.ifPresent(json -> out.println(Json.pretty(json)));
+      result.ifPresent(json -> Json.print(json, out));
       return SUCCESS;
     } catch (CniException e) {
-      out.println(Json.pretty(e.toJson(version)));
+      Json.print(e.toJson(version), out);
       return FAILURE;
     } catch (RuntimeException | Error e) { // a bug in the plugin, or no memory
-      String message = plugin.type() + ": unexpected " + e;
-      err.println(message);
-      var error = new CniException(ErrorCode.INTERNAL, message, e);
-      out.println(Json.pretty(error.toJson(version)));
+      printUnexpected(e, version, out, err);
       return FAILURE;
     } finally {
       out.flush();
+    }
+  }
+
+  private void printUnexpected(
+      Throwable failure, SpecVersion version, PrintStream out, PrintStream err) {
+    try {
+      String message = plugin.type() + ": unexpected " + failure;
+      var error = new CniException(ErrorCode.INTERNAL, message, failure);
+      Json.print(error.toJson(version), out);
+      err.println(error.getMessage());
+    } catch (OutOfMemoryError e) {
+      out.write(OUT_OF_MEMORY, 0, OUT_OF_MEMORY.length);
     }
   }
 
@@ -166,13 +181,21 @@ public final class ServedPlugin {
           call.requireOtherNamespace(context);
         }
         Optional<Result> prevResult = readUnlessDelete(verb, err, input::prevResult);
-        Optional<Map<String, String>> args =
-            readUnlessDelete(verb, err, () -> Optional.of(CniArgs.parse(call.get("CNI_ARGS"))));
-        Attachment attachment = call.attachment(args.orElse(Map.of()));
+        Attachment attachment = call.attachment(args(call, err));
         return invoke(verb, new AttachmentRequest(config, attachment, prevResult, context));
       }
     }
     return Optional.empty();
+  }
+
+  /** Malformed arguments are refused by the plugins that read them. */
+  private CniArgs args(CallEnvironment call, PrintStream err) throws CniException {
+    var args = CniArgs.ofText(call.get("CNI_ARGS"));
+    Optional<Map<String, String>> wellFormed =
+        call.verb() == Verb.DEL
+            ? readUnlessDelete(Verb.DEL, err, () -> Optional.of(args.toMap()))
+            : Optional.of(Map.of());
+    return wellFormed.isPresent() ? args : CniArgs.NONE;
   }
 
   private Optional<ObjectNode> invoke(Verb verb, AttachmentRequest request) throws CniException {

@@ -87,13 +87,20 @@ class ServedPluginTest {
       record("STATUS", request);
     }
 
+    private static int recurse(int depth) {
+      return recurse(depth + 1) + 1;
+    }
+
     private void record(String called, PluginRequest request) throws CniException {
       requests.add(request);
       verb = called;
       switch (request.config().view().text("do").orElse("")) {
         case "fail" -> throw new CniException(107, "requested failure", "in detail", null);
         case "throw" -> throw new IllegalStateException("oops");
-        case "overflow" -> throw new StackOverflowError("too deep");
+        case "link" -> throw new NoClassDefFoundError("oops");
+        case "recurse" -> recurse(0);
+        case "allocate" -> throw new OutOfMemoryError("oops");
+        case "args" -> ((AttachmentRequest) request).attachment().args().toMap();
         default -> {}
       }
     }
@@ -140,7 +147,7 @@ class ServedPluginTest {
     var request = (AttachmentRequest) plugin.requests.getLast();
     assertEquals(new AttachmentId("c1", "eth0"), request.attachment().id());
     assertEquals("/no/such/namespace", request.attachment().sandbox());
-    assertEquals(Map.of("IgnoreUnknown", "1", "K", "V"), request.attachment().args());
+    assertEquals(Map.of("IgnoreUnknown", "1", "K", "V"), request.attachment().args().toMap());
     assertEquals(1400, request.prevResult().orElseThrow().interfaces().getFirst().mtu());
     assertEquals("upper", request.config().type());
     assertTrue(request.config().json().has("key"));
@@ -196,7 +203,6 @@ class ServedPluginTest {
         "CNI_COMMAND|add|4|unknown CNI_COMMAND",
         "CNI_CONTAINERID|../c|4|CNI_CONTAINERID",
         "CNI_IFNAME|eth/0|4|CNI_IFNAME",
-        "CNI_ARGS|novalue|4|CNI_ARGS",
         "CNI_NETNS|/proc/self/ns/net|8|is the namespace that this plugin runs in"
       })
   void invalidVariablesAreRefused(String name, String value, int code, String part)
@@ -236,11 +242,93 @@ class ServedPluginTest {
         "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"prevResult\": { \"ips\": [{}] } }|6|prevResult",
         "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"do\": \"fail\" }|107|requested failure",
         "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"do\": \"throw\" }|999|oops",
-        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"do\": \"overflow\" }|999|StackOverflowError: too deep"
+        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"do\": \"link\" }|999|NoClassDefFoundError: oops",
+        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"do\": \"recurse\" }|999|StackOverflowError",
+        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"do\": \"allocate\" }|999|OutOfMemoryError",
+        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"name\": \"m\" }|7|name appears more than once",
+        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"do\": \"fail\", \"do\": \"\" }|7|do appears more than once",
+        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"prevResult\": {}, \"prevResult\": {} }|7|prevResult appears"
       })
   void invalidInputIsRefused(String input, int code, String part) throws Exception {
     assertEquals(1, serve(input));
     assertError(code, part);
+  }
+
+  @Test
+  void malformedArgumentsAreRefusedOnlyByPluginsThatReadThem() throws Exception {
+    environment.put("CNI_ARGS", "none");
+    for (String verb : List.of("ADD", "CHECK")) {
+      environment.put("CNI_COMMAND", verb);
+      assertEquals(0, serve(CONFIG.formatted("\"a\": 1")), () -> out);
+      var request = (AttachmentRequest) plugin.requests.getLast();
+      assertEquals("none", request.attachment().args().text()); // as a delegate gets it
+      assertEquals(1, serve(CONFIG.formatted("\"do\": \"args\"")));
+      assertError(4, "CNI_ARGS: \"none\" must be of the form KEY=VALUE");
+    }
+  }
+
+  @Test
+  void deepNestingAndHugeNumbersAreDecodingErrors() throws Exception {
+    assertEquals(1, serve(CONFIG.formatted("\"a\": " + "[".repeat(1_000_000))));
+    assertError(6, "nesting depth");
+    assertEquals(1, serve(CONFIG.formatted("\"a\": " + "{\"a\":".repeat(100_000))));
+    assertError(6, "nesting depth");
+    assertEquals(1, serve(CONFIG.formatted("\"a\": 1e999999999")));
+    assertError(6, "a number is out of range");
+    assertEquals(1, serve(CONFIG.formatted("\"a\": " + "9".repeat(1_000_000))));
+    assertError(6, "exceeds the maximum allowed (1000)");
+  }
+
+  @Test
+  void errorsQuoteLittleOfLongValues() throws Exception {
+    for (String wrong :
+        List.of(
+            "\"prevResult\": { \"ips\": [{ \"address\": \"" + "x".repeat(100_000) + "\" }] }",
+            "\"prevResult\": [" + "1,".repeat(100_000) + "1]",
+            "\"name\": \"" + "x".repeat(100_000) + "\"")) {
+      String config = wrong.contains("name") ? "{ " + wrong + " }" : CONFIG.formatted(wrong);
+      assertEquals(1, serve(config));
+      assertTrue(out.length() < 1000, () -> "length " + out.length());
+      assertTrue(out.contains(" characters)"), out);
+    }
+  }
+
+  @Test
+  void outputIsLaidOutAsByTheGoPlugins() {
+    String previous =
+        "\"prevResult\": { \"interfaces\": [{ \"name\": \"eth\u00e9\" }], \"ips\": [{ \"address\": \"10.0.0.5/8\" }] }";
+    assertEquals(0, serve(CONFIG.formatted(previous)));
+    assertEquals(
+        """
+        {
+            "cniVersion": "1.1.0",
+            "interfaces": [
+                {
+                    "name": "eth\u00e9"
+                }
+            ],
+            "ips": [
+                {
+                    "address": "10.0.0.5/8"
+                }
+            ]
+        }
+        """,
+        out);
+    assertEquals(1, serve("{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"do\": \"fail\" }"));
+    assertEquals(
+        """
+        {
+            "cniVersion": "1.1.0",
+            "code": 107,
+            "msg": "requested failure",
+            "details": "in detail"
+        }
+        """,
+        out);
+    environment.put("CNI_COMMAND", "VERSION");
+    assertEquals(0, serve(""));
+    assertTrue(out.contains("\n    \"supportedVersions\": [\n        \"0.3.1\",\n"), out);
   }
 
   @Test

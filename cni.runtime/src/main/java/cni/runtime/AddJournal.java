@@ -1,14 +1,20 @@
 package cni.runtime;
 
 import cni.api.AttachmentId;
+import cni.api.CallContext;
 import cni.api.CniException;
+import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.internal.AtomicFiles;
 import cni.api.internal.FileRecycler;
 import cni.api.internal.IoErrors;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.file.Flock;
 import java.io.IOException;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
+import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -38,6 +44,7 @@ final class AddJournal {
   private final CacheDirectory directory;
   private final Path temporary;
   private final FileRecycler recycler;
+  private final boolean isOnHost;
 
   /**
    * Opens the journal; nothing is read or created yet.
@@ -48,6 +55,48 @@ final class AddJournal {
     this.directory = new CacheDirectory(cache.resolve("begun"), recycler);
     this.temporary = CacheDirectory.temporary(cache);
     this.recycler = recycler;
+    this.isOnHost = cache.getFileSystem().equals(FileSystems.getDefault());
+  }
+
+  /**
+   * Returns the file of an entry, which the executables of its ADD keep locked; absent on an
+   * in-memory file system, where files cannot be locked.
+   */
+  Optional<Path> lockFile(ResultCacheEntry entry) {
+    return isOnHost ? Optional.of(directory.file(entry)) : Optional.empty();
+  }
+
+  /**
+   * Waits until no executable of an interrupted ADD runs. One can outlive its runtime, for a short
+   * time or if it has left the process group that the kernel kills ({@link CallContext#lockFile}).
+   *
+   * @return whether the attachment has an entry
+   * @throws CniException code 11 if the deadline passes or the thread is interrupted
+   */
+  boolean awaitExecutables(String network, AttachmentId id, Deadline deadline) throws CniException {
+    Optional<Path> file = directory.file(network, id);
+    if (file.isEmpty() || !isOnHost) {
+      return file.isPresent() && Files.exists(file.get());
+    }
+    try {
+      Optional<Flock> lock = Flock.acquireExisting(file.get(), deadline.remaining());
+      lock.ifPresent(Flock::close);
+      return lock.isPresent();
+    } catch (InterruptedException e) {
+      throw CniException.interrupted("waiting for the executables of an ADD that was interrupted");
+    } catch (KernelException e) {
+      if (e.is(Errno.EAGAIN)) {
+        throw stillRunning(file.get());
+      }
+      return true; // it cannot be opened, as no executable could; DEL reports whether it can go
+    }
+  }
+
+  private static CniException stillRunning(Path file) {
+    return new CniException(
+        ErrorCode.TRY_AGAIN_LATER,
+        "a plugin's process of an earlier ADD, whose runtime has died, still ran at the deadline;"
+            + " end the processes that \"fuser %s\" lists".formatted(file));
   }
 
   /** Returns whether there is a readable entry of the attachment. */

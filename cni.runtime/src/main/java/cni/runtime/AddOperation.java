@@ -1,9 +1,12 @@
 package cni.runtime;
 
+import static java.util.Objects.requireNonNull;
+
 import cni.api.Attachment;
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
 import cni.api.CniException;
+import cni.api.Deadline;
 import cni.api.NetworkConfig;
 import cni.api.PluginConfig;
 import cni.api.Result;
@@ -13,6 +16,7 @@ import cni.api.Verb;
 import cni.api.internal.LazyLogger;
 import java.util.List;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One ADD through the chain of a network, with its rollback if a plugin fails. The caller holds the
@@ -26,6 +30,13 @@ final class AddOperation {
   private final Attachment attachment;
   private final CallContext context;
   private final Rollback rollback = new Rollback();
+
+  /** The number of plugins that the rollback calls. */
+  private int toUndo;
+
+  /** The context of the whole rollback; set when it starts. */
+  private @Nullable CallContext cleanup;
+
   private final ResultCacheEntry entry;
   private Optional<Result> previous = Optional.empty();
 
@@ -63,12 +74,13 @@ final class AddOperation {
     }
   }
 
-  AddOperation(Cni cni, NetworkConfig config, Attachment attachment, CallContext context) {
+  AddOperation(Cni cni, NetworkConfig config, Attachment attachment, CallContext context)
+      throws CniException {
     this.cni = cni;
     this.config = config;
     this.attachment = attachment;
-    this.context = context;
     this.entry = ResultCacheEntry.of(config, attachment);
+    this.context = cni.journal().lockFile(entry).map(context::withLockFile).orElse(context);
   }
 
   /**
@@ -84,6 +96,9 @@ final class AddOperation {
     SpecVersion version = new VersionNegotiation(config, cni.plugins()).negotiate(chain);
     boolean journaled = cni.journal().has(config.name(), attachment.id());
     PriorState prior = PriorState.of(attached, journaled);
+    if (journaled) {
+      cni.journal().awaitExecutables(config.name(), attachment.id(), context.deadline());
+    }
     if (prior == PriorState.ABSENT) {
       cni.journal().add(entry); // GC finds the attachment if this process dies
     }
@@ -97,6 +112,7 @@ final class AddOperation {
       store(entry.with(result, version), prior);
       return result;
     } catch (CniException | RuntimeException | Error e) {
+      cleanup = context.forCleanup();
       boolean undone = rollback.undoAfter(e).getSuppressed().length == 0;
       if (undone && prior == PriorState.ABSENT) {
         removeFromJournal();
@@ -142,10 +158,11 @@ final class AddOperation {
       // existed before. Executables need not do so, and get a DEL even if their ADD fails.
       undo &= !resolved.isInProcess() || IsolatedCall.isContractViolation(e);
       throw call.failure(e);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | LinkageError | StackOverflowError e) {
       throw call.unexpected(e);
     } finally {
       if (undo) {
+        toUndo++;
         rollback.add(() -> resolved.plugin().delete(rollbackRequest(derived, version)));
       }
     }
@@ -153,10 +170,13 @@ final class AddOperation {
 
   /**
    * Returns the request of a DEL in the rollback. Its previous result is that of the last plugin
-   * that succeeded, for all plugins, as DEL passes the final result to all.
+   * that succeeded, for all plugins, as DEL passes the final result to all. Its deadline is a share
+   * of the time left for the rollback, so that a plugin that hangs leaves time for the others.
    */
   private AttachmentRequest rollbackRequest(PluginConfig derived, SpecVersion version) {
     Optional<Result> last = version.atLeast(SpecVersion.V0_4_0) ? previous : Optional.empty();
-    return new AttachmentRequest(derived, attachment, last, context.forCleanup());
+    CallContext all = requireNonNull(cleanup);
+    var share = Deadline.after(all.deadline().remaining().dividedBy(toUndo--));
+    return new AttachmentRequest(derived, attachment, last, all.withDeadline(share));
   }
 }

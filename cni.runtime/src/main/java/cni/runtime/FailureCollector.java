@@ -27,7 +27,7 @@ final class FailureCollector {
       part.run();
     } catch (CniException e) {
       failures.add(e);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | LinkageError | StackOverflowError e) {
       failures.add(new CniException(ErrorCode.INTERNAL, "unexpected " + e, e));
     }
   }

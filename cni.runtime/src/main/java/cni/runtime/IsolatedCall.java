@@ -98,10 +98,17 @@ final class IsolatedCall {
    * follows an interrupt of it, is set again by the caller's error.
    */
   private static void abandon(Thread thread) {
+    boolean interrupted = Thread.interrupted();
     thread.interrupt();
-    try {
-      thread.join(INTERRUPT_GRACE);
-    } catch (InterruptedException e) {
+    Deadline grace = Deadline.after(INTERRUPT_GRACE);
+    while (thread.isAlive() && !grace.remaining().isZero()) {
+      try {
+        boolean _ = thread.join(grace.remaining());
+      } catch (InterruptedException e) {
+        interrupted = true; // a second interrupt must not start the rollback any earlier
+      }
+    }
+    if (interrupted) {
       Thread.currentThread().interrupt();
     }
   }

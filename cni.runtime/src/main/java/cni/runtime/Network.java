@@ -173,6 +173,8 @@ public final class Network {
   /** Deletes an attachment; the caller holds the network's lock. */
   void delete(Attachment attachment, CallContext context) throws CniException {
     try (var _ = cni.containerLocks().acquire(attachment.containerId(), context.deadline())) {
+      boolean journaled =
+          cni.journal().awaitExecutables(name(), attachment.id(), context.deadline());
       SpecVersion version = new VersionNegotiation(config, cni.plugins()).negotiateOrNewest();
       Optional<Result> previous = previousForDelete(attachment, version);
       for (PluginConfig plugin : config.plugins().reversed()) {
@@ -181,13 +183,11 @@ public final class Network {
         var request = new AttachmentRequest(derived, attachment, previous, context);
         call(plugin, Verb.DEL).run(() -> cni.plugins().find(plugin.type()).delete(request));
       }
-      removeFiles(attachment);
+      removeFile(() -> cni.cache().remove(name(), attachment.id()));
+      if (journaled) {
+        removeFile(() -> cni.journal().remove(name(), attachment.id()));
+      }
     }
-  }
-
-  private void removeFiles(Attachment attachment) {
-    removeFile(() -> cni.cache().remove(name(), attachment.id()));
-    removeFile(() -> cni.journal().remove(name(), attachment.id()));
   }
 
   /** Removes a file. A failure is only logged: the plugins have succeeded, so DEL is done. */

@@ -24,7 +24,7 @@ record PluginCall(String network, Verb verb, String type) {
       call.run();
     } catch (CniException e) {
       throw failure(e);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | LinkageError | StackOverflowError e) {
       throw unexpected(e);
     }
   }
@@ -34,8 +34,11 @@ record PluginCall(String network, Verb verb, String type) {
     return e.withContext("network " + network + ", " + verb + " by " + type);
   }
 
-  /** Returns the error for an exception that plugins must not throw: code 999. */
-  CniException unexpected(RuntimeException e) {
+  /**
+   * Returns the error for an exception that plugins must not throw: code 999. Errors of the JVM
+   * that concern only this call, of its classes or its stack, are among them.
+   */
+  CniException unexpected(Throwable e) {
     return failure(new CniException(ErrorCode.INTERNAL, "unexpected " + e, e));
   }
 }

@@ -4,6 +4,7 @@ import cni.api.CniException;
 import cni.api.PluginHost;
 import cni.api.internal.IoErrors;
 import cni.api.internal.LazyLogger;
+import cni.api.internal.Uninterruptibly;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;

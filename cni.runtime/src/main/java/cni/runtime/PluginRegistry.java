@@ -14,6 +14,7 @@ import cni.api.ResidentPlugin;
 import cni.api.SpecVersion;
 import cni.api.internal.IoErrors;
 import cni.api.internal.LazyLogger;
+import cni.api.internal.Uninterruptibly;
 import cni.exec.ExecutablePlugin;
 import cni.exec.PluginPath;
 import cni.exec.StderrHandler;

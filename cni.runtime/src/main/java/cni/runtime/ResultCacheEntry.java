@@ -40,8 +40,12 @@ import tools.jackson.databind.node.ObjectNode;
 record ResultCacheEntry(String network, Attachment attachment, ObjectNode json) {
   private static final String KIND = "cniCacheV1";
 
-  /** Creates an entry without result. */
-  static ResultCacheEntry of(NetworkConfig network, Attachment attachment) {
+  /**
+   * Creates an entry without result.
+   *
+   * @throws CniException code 4 if the attachment's generic arguments are malformed
+   */
+  static ResultCacheEntry of(NetworkConfig network, Attachment attachment) throws CniException {
     ObjectNode json = Json.object();
     json.put("kind", KIND);
     json.put("containerId", attachment.containerId());
@@ -51,7 +55,7 @@ record ResultCacheEntry(String network, Attachment attachment, ObjectNode json) 
     attachment.namespace().ifPresent(path -> json.put("netns", path.toString()));
     if (!attachment.args().isEmpty()) {
       ArrayNode args = json.putArray("cniArgs");
-      attachment.args().forEach((key, value) -> args.addArray().add(key).add(value));
+      attachment.args().toMap().forEach((key, value) -> args.addArray().add(key).add(value));
     }
     if (!attachment.capabilityArgs().isEmpty()) {
       json.putObject("capabilityArgs").setAll(attachment.capabilityArgs());

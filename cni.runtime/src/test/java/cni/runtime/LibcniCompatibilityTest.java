@@ -200,7 +200,7 @@ class LibcniCompatibilityTest {
     cached("n-c5-eth0", "{ \"kind\": \"cniCacheV1\", \"containerId\": \"../c\" }");
     List<CachedAttachment> all = cni().attachments();
     assertEquals(List.of("c1"), containers(all));
-    assertEquals("p", all.getFirst().attachment().args().get("K8S_POD_NAME"));
+    assertEquals("p", all.getFirst().attachment().args().toMap().get("K8S_POD_NAME"));
     assertEquals(Optional.of(Path.of("/x")), all.getFirst().attachment().namespace());
     assertEquals("n", all.getFirst().config().name());
     network().check(FIRST);
@@ -339,7 +339,7 @@ class LibcniCompatibilityTest {
   @Test
   void inputThatGoAcceptsIsAccepted() throws Exception {
     byte[] latin =
-        "{ \"cniVersion\": \"0.4.0\", \"cniVersion\": \"1.0.0\", \"Name\": \"n\", \"note\": \"B\u00fcro\", \"plugins\": [{ \"Type\": \"first\", \"NAME\": \"other\", \"CNIVersion\": \"0.1.0\" }] }"
+        "{ \"cniVersion\": \"1.0.0\", \"note\": \"a\", \"Name\": \"n\", \"note\": \"B\u00fcro\", \"plugins\": [{ \"Type\": \"first\", \"NAME\": \"other\", \"CNIVersion\": \"0.1.0\" }] }"
             .getBytes(StandardCharsets.ISO_8859_1);
     Files.write(directory.resolve("n.conflist"), latin);
     network().add(FIRST);
@@ -349,7 +349,8 @@ class LibcniCompatibilityTest {
     String json = Files.readString(kept);
     Files.writeString(kept, json.replace("[\"K\",\"V\"]", "[\"K\",\"a=b\"]"));
     assertEquals(
-        "a=b", network().cachedAttachment(FIRST.id()).orElseThrow().attachment().args().get("K"));
+        Map.of("K", "a=b"),
+        network().cachedAttachment(FIRST.id()).orElseThrow().attachment().args().toMap());
     network().gc(Set.of());
     assertEquals("DEL first [first]", FakePlugin.CALLS.getLast());
   }

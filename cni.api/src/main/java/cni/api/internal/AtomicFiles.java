@@ -21,7 +21,8 @@ import java.util.concurrent.ConcurrentHashMap;
  * Writes of state files that other processes read: a file appears complete, by a rename of a
  * temporary file, or not at all. New files have mode 0600 whatever the umask, which can only take
  * permissions away. A symbolic link in place of a file is never followed: whoever may write to the
- * directory could name any file of the system by it.
+ * directory could name any file of the system by it. An interrupt of the thread does not abort a
+ * write.
  */
 public final class AtomicFiles {
   private static final Set<OpenOption> NEW =
@@ -61,11 +62,20 @@ public final class AtomicFiles {
    * Creates a file that other processes do not read before it is renamed or linked. What a dead
    * process left in its place is deleted.
    *
-   * @throws IOException if it fails
+   * @throws IOException if it fails; there is then no file
    */
   public static void writeUnpublished(Path file, byte[] content) throws IOException {
-    try (SeekableByteChannel channel = createNew(file)) {
-      writeAll(channel, content);
+    Uninterruptibly.withFile(() -> writeNew(file, content));
+  }
+
+  private static boolean writeNew(Path file, byte[] content) throws IOException {
+    SeekableByteChannel created = createNew(file);
+    try (created) {
+      writeAll(created, content);
+      return true;
+    } catch (IOException e) {
+      Files.deleteIfExists(file);
+      throw e;
     }
   }
 
@@ -86,10 +96,15 @@ public final class AtomicFiles {
    *     size if possible
    */
   public static void extend(Path file, byte[] content) throws IOException {
+    Uninterruptibly.withFile(() -> extendOnce(file, content));
+  }
+
+  private static boolean extendOnce(Path file, byte[] content) throws IOException {
     try (SeekableByteChannel channel = openExisting(file)) {
       long sizeBefore = channel.size();
       try {
         replaceContent(channel, content);
+        return true;
       } catch (IOException e) {
         if (channel.isOpen()) {
           channel.truncate(sizeBefore);
@@ -113,9 +128,22 @@ public final class AtomicFiles {
       writeUnpublished(file, content);
       return;
     }
-    try (SeekableByteChannel channel = openExisting(file)) {
-      replaceContent(channel, content);
-    }
+    overwrite(file, content);
+  }
+
+  /**
+   * Overwrites an existing file in place, not atomically.
+   *
+   * @throws IOException if it fails or the file does not exist
+   */
+  static void overwrite(Path file, byte[] content) throws IOException {
+    Uninterruptibly.withFile(
+        () -> {
+          try (SeekableByteChannel channel = openExisting(file)) {
+            replaceContent(channel, content);
+            return true;
+          }
+        });
   }
 
   /** Opens a file to overwrite it, without following a symbolic link. */

@@ -59,7 +59,7 @@ public final class FileRecycler implements AutoCloseable {
       return false;
     }
     try {
-      fill(pooled, content);
+      AtomicFiles.overwrite(pooled, content);
       AtomicFiles.rename(pooled, file);
       return true;
     } catch (NoSuchFileException e) {
@@ -73,12 +73,6 @@ public final class FileRecycler implements AutoCloseable {
 
   private synchronized @Nullable Path takeRecycled() {
     return recycled.poll();
-  }
-
-  private static void fill(Path pooled, byte[] content) throws IOException {
-    try (SeekableByteChannel channel = AtomicFiles.openExisting(pooled)) {
-      AtomicFiles.replaceContent(channel, content);
-    }
   }
 
   /**
@@ -125,6 +119,15 @@ public final class FileRecycler implements AutoCloseable {
    * @return false if it is too large or cannot be written
    */
   private static boolean zero(Path pooled) {
+    try {
+      return Uninterruptibly.withFile(() -> zeroOnce(pooled));
+    } catch (IOException e) {
+      LOG.get().log(System.Logger.Level.DEBUG, "a deleted file is not kept for reuse", e);
+      return false;
+    }
+  }
+
+  private static boolean zeroOnce(Path pooled) throws IOException {
     try (SeekableByteChannel channel = AtomicFiles.openExisting(pooled)) {
       long size = channel.size();
       if (size > MAX_SIZE) {
@@ -132,9 +135,6 @@ public final class FileRecycler implements AutoCloseable {
       }
       AtomicFiles.writeAll(channel, new byte[(int) size]);
       return true;
-    } catch (IOException e) {
-      LOG.get().log(System.Logger.Level.DEBUG, "a deleted file is not kept for reuse", e);
-      return false;
     }
   }
 

@@ -3,6 +3,8 @@ package cni.api.internal;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.FileAlreadyExistsException;
@@ -18,11 +20,16 @@ public final class IoErrors {
   private IoErrors() {}
 
   /**
-   * Returns the error (code 999) for an action that failed.
+   * Returns the error for an action that failed: code 11 if the thread was interrupted, otherwise
+   * code 999.
    *
    * @param action the action, such as "creating interface eth0"
    */
   public static CniException failure(String action, IOException e) {
+    if (e instanceof ClosedByInterruptException
+        || (e instanceof InterruptedIOException && Thread.currentThread().isInterrupted())) {
+      return CniException.interrupted(action);
+    }
     return new CniException(ErrorCode.INTERNAL, action + ": " + describe(e), e);
   }
 

@@ -107,6 +107,11 @@ public final class RegularFiles {
 
   private static byte[] readAtMost(Path file, int maxSize, Set<? extends OpenOption> options)
       throws IOException {
+    return Uninterruptibly.withFile(() -> readOnce(file, maxSize, options));
+  }
+
+  private static byte[] readOnce(Path file, int maxSize, Set<? extends OpenOption> options)
+      throws IOException {
     try (InputStream in = Channels.newInputStream(Files.newByteChannel(file, options))) {
       byte[] content = in.readNBytes(maxSize);
       if (in.read() >= 0) {

@@ -56,7 +56,7 @@ class StateFilesTest {
     Path link = link(victim);
     var error =
         assertThrows(FileSystemException.class, () -> AtomicFiles.writeInPlace(link, CONTENT));
-    assertTrue(error.getMessage().contains("symbolic link"), error::getMessage);
+    assertTrue(String.valueOf(error.getMessage()).contains("symbolic link"), error::getMessage);
     assertEquals("untouched", Files.readString(victim));
   }
 
@@ -86,7 +86,8 @@ class StateFilesTest {
     Path fifo = fifo();
     for (Path file : new Path[] {fifo, directory, Path.of("/dev/zero")}) {
       var error = assertThrows(FileSystemException.class, () -> RegularFiles.read(file));
-      assertTrue(error.getMessage().contains("not a regular file"), error::getMessage);
+      assertTrue(
+          String.valueOf(error.getMessage()).contains("not a regular file"), error::getMessage);
       assertThrows(FileSystemException.class, () -> RegularFiles.readState(file));
     }
     assertThrows(
@@ -110,7 +111,7 @@ class StateFilesTest {
     assertThrows(FileSystemException.class, () -> RegularFiles.readState(link));
     openToOthers();
     var error = assertThrows(FileSystemException.class, () -> RegularFiles.read(link));
-    assertTrue(error.getMessage().contains("mode 0777"), error::getMessage);
+    assertTrue(String.valueOf(error.getMessage()).contains("mode 0777"), error::getMessage);
     assertArrayEquals(CONTENT, RegularFiles.read(directory.resolve("file")));
   }
 

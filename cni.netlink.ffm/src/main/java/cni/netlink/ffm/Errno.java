@@ -4,6 +4,7 @@ import cni.netlink.ffm.libc.Libc;
 
 /** The error numbers that callers distinguish (asm-generic/errno-base.h and errno.h). */
 public final class Errno {
+  public static final int EPERM = 1;
   public static final int ENOENT = 2;
   public static final int ESRCH = 3;
   public static final int EINTR = 4;

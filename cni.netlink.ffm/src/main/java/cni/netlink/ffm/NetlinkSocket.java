@@ -23,6 +23,7 @@ import java.util.concurrent.locks.ReentrantLock;
  * whichever thread uses it. Thread-safe: a lock serializes exchanges.
  */
 public final class NetlinkSocket implements AutoCloseable {
+  private static final int SO_SNDBUF = 7;
   private static final int SO_SNDBUFFORCE = 32;
 
   /**
@@ -223,9 +224,7 @@ public final class NetlinkSocket implements AutoCloseable {
 
   private void send(byte[] bytes) throws KernelException {
     if (bytes.length > sendBuffer) {
-      // Beyond net.core.wmem_max, as nft does: a transaction cannot be sent in parts.
-      Libc.setsockopt(descriptor.fd(), Libc.SOL_SOCKET, SO_SNDBUFFORCE, bytes.length);
-      sendBuffer = bytes.length;
+      enlargeSendBuffer(bytes.length);
     }
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment data = arena.allocateFrom(JAVA_BYTE, bytes);
@@ -243,6 +242,23 @@ public final class NetlinkSocket implements AutoCloseable {
         }
       }
     }
+  }
+
+  /**
+   * Enlarges the buffer beyond net.core.wmem_max, as nft does: a transaction cannot be sent in
+   * parts. Without CAP_NET_ADMIN in the initial user namespace (EPERM) the buffer grows to twice
+   * that limit at most; a transaction that does not fit fails with EMSGSIZE.
+   */
+  private void enlargeSendBuffer(int length) throws KernelException {
+    try {
+      Libc.setsockopt(descriptor.fd(), Libc.SOL_SOCKET, SO_SNDBUFFORCE, length);
+    } catch (KernelException e) {
+      if (!e.is(Errno.EPERM)) {
+        throw e;
+      }
+      Libc.setsockopt(descriptor.fd(), Libc.SOL_SOCKET, SO_SNDBUF, length);
+    }
+    sendBuffer = length;
   }
 
   /**

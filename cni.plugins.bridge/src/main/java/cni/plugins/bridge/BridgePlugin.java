@@ -154,7 +154,7 @@ public final class BridgePlugin implements NetworkPlugin {
   }
 
   private static BridgeConfig config(AttachmentRequest request) throws CniException {
-    return BridgeConfig.parse(request.config(), request.attachment().args());
+    return BridgeConfig.parse(request.config(), request.attachment().args().toMap());
   }
 
   /**

@@ -13,6 +13,8 @@ import cni.netlink.ffm.netns.NetNs;
 import cni.runtime.Cni;
 import cni.testing.KernelTest;
 import cni.testing.Probe;
+import cni.testing.RequiresDevice;
+import cni.testing.RequiresDevice.Device;
 import cni.testing.TestBed;
 import cni.testing.TestHost;
 import java.io.IOException;
@@ -77,9 +79,10 @@ class IpvlanVlanDummyTest {
 
   @ParameterizedTest
   @ValueSource(strings = {"ipvlan", "vlan", "dummy"})
+  @RequiresDevice({Device.IPVLAN, Device.VLAN, Device.DUMMY})
   void interfaceWorksAndInteroperatesWithReference(String type) throws Exception {
-    assumeTrue(kernelSupports(type), "kernel lacks " + type);
     network(type, OPTIONS.getOrDefault(type, ""));
+    TestBed.run(a, "ip", "link", "set", "lo", "up"); // carries packets to the own address
     if (type.equals("vlan")) {
       String on = "ip link add link up1 name v7 type vlan id 7";
       TestBed.run(outside, on.split(" ", -1));
@@ -99,6 +102,54 @@ class IpvlanVlanDummyTest {
       deletes.network("n").delete(attachment(a));
       host.openCni().network("n").delete(attachment(a));
       assertEquals("", TestBed.run(a, "ip", "link", "show", "type", type));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"l2", "l3", "l3s"})
+  @RequiresDevice(Device.IPVLAN)
+  void ipvlanModeIsSetAndCarriesPacketsBetweenContainers(String mode) throws Exception {
+    NetNs b = host.container("b");
+    for (NetNs container : new NetNs[] {a, b}) {
+      String host4 = container.equals(a) ? "10" : "11";
+      host.network(
+          TestBed.nameOf(container),
+          "1.1.0",
+          """
+          { "type": "ipvlan", "master": "up0", "mode": "%s", "mtu": 1400,
+            "ipam": { "type": "static", "addresses": [
+              { "address": "192.0.2.%s/24" }, { "address": "2001:db8::%s/64" } ] } }
+          """
+              .formatted(mode, host4, host4));
+      host.openCni().network(TestBed.nameOf(container)).add(attachment(container));
+    }
+    String shown = TestBed.run(a, "ip", "-d", "link", "show", "eth0");
+    assertTrue(shown.contains("mtu 1400") && shown.contains("mode " + mode + " "), shown);
+    assertTrue(Probe.ping(a, "192.0.2.11"));
+    assertTrue(Probe.ping(a, "2001:db8::11"));
+    host.openCni().network(TestBed.nameOf(a)).check(attachment(a));
+    for (NetNs container : new NetNs[] {a, b}) {
+      host.openCni().network(TestBed.nameOf(container)).delete(attachment(container));
+    }
+    host.assertNothingLeft(TestBed.nameOf(a), a, b);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"ipvlan", "vlan"})
+  @RequiresDevice({Device.IPVLAN, Device.VLAN})
+  void parentMayBeInTheContainer(String type) throws Exception {
+    TestBed.run(a, "ip", "link", "add", "up0", "type", "veth", "peer", "name", "up1");
+    TestBed.run(a, "ip", "link", "set", "up0", "up");
+    network(type, OPTIONS.getOrDefault(type, "") + "\"linkInContainer\": true,");
+    Cni reference = host.withReference(type, "static");
+    for (Cni cni : new Cni[] {host.openCni(), reference}) {
+      cni.network("n").add(attachment(a));
+      String shown = TestBed.run(a, "ip", "-d", "link", "show", "eth0");
+      assertTrue(shown.contains("eth0@up0") && shown.contains(type), shown);
+      host.openCni().network("n").check(attachment(a));
+      host.openCni().network("n").delete(attachment(a));
+      assertEquals("", TestBed.run(a, "ip", "link", "show", "type", type));
+      assertTrue(TestBed.run(a, "ip", "link", "show", "up0").contains("up0"));
     }
   }
 

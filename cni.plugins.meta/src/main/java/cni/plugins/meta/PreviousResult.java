@@ -7,13 +7,18 @@ import cni.api.ErrorCode;
 import cni.api.Result;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Predicate;
 
 /**
  * Views of {@code prevResult}, the result of the plugins that run before a chained plugin
- * (specification, section 3).
+ * (specification, section 3). They leave out the loopback interface and loopback addresses, which
+ * the result has if the chain begins with the loopback plugin: no packet from another host has
+ * them.
  */
 public final class PreviousResult {
+  private static final String LOOPBACK = "lo";
+
   private PreviousResult() {}
 
   /**
@@ -45,13 +50,25 @@ public final class PreviousResult {
     return it -> it.name().equals(name) && it.isOnHost() != sandboxed;
   }
 
+  /** Returns the first interface, which for a bridge plugin is the bridge; absent for none. */
+  public static Optional<Result.Interface> firstInterface(Result previous) {
+    return previous.interfaces().stream().filter(it -> !it.name().equals(LOOPBACK)).findFirst();
+  }
+
+  /** Returns the addresses of all interfaces. */
+  public static List<Result.IpConfig> ips(Result previous) {
+    return previous.ips().stream()
+        .filter(ip -> !ip.address().address().isLoopbackAddress())
+        .toList();
+  }
+
   /**
    * Returns the addresses that refer to the container's interface, and those that refer to no
    * interface of the result.
    */
   public static List<Result.IpConfig> containerIps(AttachmentRequest request, Result previous) {
     Predicate<Result.Interface> isContainers = isContainerInterface(request, previous);
-    return previous.ips().stream()
+    return ips(previous).stream()
         .filter(
             ip -> {
               int index = ip.interfaceIndex().orElse(-1);

@@ -67,6 +67,7 @@ public final class AttachmentCheck {
       throw mismatch(
           missing.stream()
               .map(rule -> "a rule of chain \"" + rule.chain() + "\"")
+              .distinct()
               .collect(Collectors.joining(", ", consequence + ": missing is ", "")));
     }
   }

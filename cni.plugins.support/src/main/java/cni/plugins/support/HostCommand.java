@@ -17,6 +17,10 @@ import java.util.Optional;
  * A command of the host, for the few operations that this process cannot perform itself: the legacy
  * variant of iptables, and a device with another SELinux context.
  *
+ * <p>Its environment is that of this process, where the host says how its commands are to be run
+ * (LD_LIBRARY_PATH, XTABLES_LIBDIR), without the CNI_ variables: they are about this call and none
+ * of the command's business.
+ *
  * @param commandLine the executable's path and its arguments
  * @param selinuxLabel the SELinux context to run it in; absent for that of this process
  */
@@ -92,8 +96,8 @@ public record HostCommand(List<String> commandLine, Optional<String> selinuxLabe
   }
 
   private ChildProcess spawn() throws KernelException {
-    return ChildProcess.start(
-        commandLine, ChildEnvironment.inherited(), new byte[0], MAX_OUTPUT_BYTES);
+    ChildEnvironment environment = ChildEnvironment.inherited().withoutPrefix("CNI_");
+    return ChildProcess.start(commandLine, environment, new byte[0], MAX_OUTPUT_BYTES);
   }
 
   /** Sets the SELinux context of the next execve(2) of this thread. */

@@ -30,7 +30,6 @@ import java.util.stream.Collectors;
 final class IptablesMasquerade {
   private static final String PREFIX = "CNI-";
   private static final Pattern CHAIN = Pattern.compile("CNI-[0-9a-f]{24}");
-  private static final Pattern COMMENT = Pattern.compile("name: \"(.*)\" id: \"(.*)\"");
 
   private final NetNsSession host;
   private final String comment;
@@ -38,10 +37,15 @@ final class IptablesMasquerade {
 
   IptablesMasquerade(NetNsSession host, String network, AttachmentId id) {
     this.host = host;
-    this.comment = "name: \"%s\" id: \"%s\"".formatted(network, id.containerId());
+    this.comment = comment(network, id.containerId());
     this.chain =
         RuleOwner.hashedName(
             IptablesRuleBuilder.MAX_CHAIN_NAME_LENGTH, PREFIX, network + id.containerId());
+  }
+
+  private static String comment(String network, String containerId) {
+    String text = "name: \"%s\" id: \"%s\"".formatted(network, containerId);
+    return text.substring(0, Math.min(text.length(), IptablesRuleBuilder.MAX_COMMENT_LENGTH));
   }
 
   void add(List<Cidr> addresses) throws IOException {
@@ -112,7 +116,7 @@ final class IptablesMasquerade {
   /** Removes the network's chains of containers without a valid attachment. */
   static void gc(RulesetReconciler change, String network, Set<AttachmentId> valid)
       throws IOException {
-    Predicate<String> stale = RuleOwner.staleContainer(COMMENT, network, valid);
+    Predicate<String> stale = RuleOwner.staleContainer(IptablesMasquerade::comment, network, valid);
     for (InstalledChain installed : change.chains()) {
       Chain chain = installed.chain();
       if (isNat(chain.table())
@@ -127,7 +131,7 @@ final class IptablesMasquerade {
   /** Removes such chains from the tables of legacy iptables. */
   static void gcLegacy(NetNsSession host, String network, Set<AttachmentId> valid)
       throws IOException {
-    Predicate<String> stale = RuleOwner.staleContainer(COMMENT, network, valid);
+    Predicate<String> stale = RuleOwner.staleContainer(IptablesMasquerade::comment, network, valid);
     LegacyIptables.SYSTEM.removeChains(
         host,
         "nat",

@@ -1,5 +1,6 @@
 package cni.plugins.support;
 
+import cni.api.internal.IoErrors;
 import cni.api.internal.LazyLogger;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -17,8 +18,8 @@ import java.util.stream.Collectors;
 /**
  * Removal of chains and rules from the tables of legacy iptables (ip_tables, the predecessor of
  * nf_tables), which only the command {@code iptables-legacy} can change. Nothing is added to them;
- * chains and rules of the reference plugins are removed. No command runs unless the kernel has such
- * tables.
+ * chains and rules of the reference plugins are removed. No command runs unless the kernel lists
+ * such tables.
  *
  * @param proc /proc/thread-self/net, where the kernel lists the tables of a namespace
  * @param directories the directories that are searched for the command
@@ -124,7 +125,7 @@ public record LegacyIptables(Path proc, List<Path> directories) {
   }
 
   /** Returns {@code ip} and {@code ip6}, as far as that family has the table. */
-  private List<String> familiesWithTable(String table) throws IOException {
+  private List<String> familiesWithTable(String table) {
     List<String> families = new ArrayList<>();
     for (String family : List.of("ip", "ip6")) {
       if (hasTable(family, table)) {
@@ -134,10 +135,24 @@ public record LegacyIptables(Path proc, List<Path> directories) {
     return families;
   }
 
-  private boolean hasTable(String family, String table) throws IOException {
+  /**
+   * Whether the kernel has a table. If it cannot be found out, the answer is no. The file belongs
+   * to root of the user namespace that owns the network namespace (xt_proto_init, x_tables.c); if
+   * both were created in one step, as for an unprivileged container, that user has no number yet
+   * and the file belongs to the machine's root instead: EACCES. The table cannot be asked for
+   * otherwise without creating it.
+   */
+  private boolean hasTable(String family, String table) {
+    Path file = proc.resolve(family + "_tables_names");
     try {
-      return Files.readAllLines(proc.resolve(family + "_tables_names")).contains(table);
+      return Files.readAllLines(file).contains(table);
     } catch (NoSuchFileException e) {
+      return false;
+    } catch (IOException e) {
+      LOG.get()
+          .log(
+              System.Logger.Level.DEBUG,
+              "only rules of nf_tables are removed: " + IoErrors.describe(e));
       return false;
     }
   }

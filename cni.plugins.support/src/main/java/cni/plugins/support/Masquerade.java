@@ -75,13 +75,17 @@ public final class Masquerade {
    */
   public void add(RuleBackend backend, List<Cidr> addresses) throws CniException {
     try {
-      if (backend == RuleBackend.IPTABLES) {
-        new IptablesMasquerade(host, network, id).add(addresses);
-        return;
-      }
-      host.nftables().update(nftables -> addTransaction(nftables.rules(TABLE), addresses));
+      backend.<CniException>add(resolved -> addTo(resolved, addresses));
     } catch (IOException e) {
       throw NetNsSession.failure("masquerading " + addresses, e);
+    }
+  }
+
+  private void addTo(RuleBackend backend, List<Cidr> addresses) throws IOException {
+    if (backend == RuleBackend.IPTABLES) {
+      new IptablesMasquerade(host, network, id).add(addresses);
+    } else {
+      host.nftables().update(nftables -> addTransaction(nftables.rules(TABLE), addresses));
     }
   }
 
@@ -123,12 +127,12 @@ public final class Masquerade {
   /**
    * Reads {@code ipMasq} and {@code ipMasqBackend}.
    *
-   * @return the backend, nftables by default; empty without {@code ipMasq}
+   * @return the backend, {@link RuleBackend#AUTO} by default; empty without {@code ipMasq}
    * @throws CniException code 7 if a value is invalid
    */
   public static Optional<RuleBackend> requestedBackend(ConfigObject view) throws CniException {
     return view.bool("ipMasq")
-        ? RuleBackend.parse(view, "ipMasqBackend").or(() -> Optional.of(RuleBackend.NFTABLES))
+        ? RuleBackend.parse(view, "ipMasqBackend").or(() -> Optional.of(RuleBackend.AUTO))
         : Optional.empty();
   }
 
@@ -139,30 +143,34 @@ public final class Masquerade {
    */
   public void check(RuleBackend backend, List<Cidr> addresses) throws CniException {
     try {
-      if (backend == RuleBackend.IPTABLES) {
-        new IptablesMasquerade(host, network, id).check(addresses);
-        return;
-      }
-      List<InstalledRule> installed = host.nftables().rules(TABLE);
-      for (Rule rule : POSTROUTING_RULES) {
-        requireRule(
-            installed.stream()
-                .anyMatch(it -> it.chain().equals(POSTROUTING) && it.rule().equals(rule)),
-            "chain \"" + POSTROUTING + "\" lacks a rule of ipMasq");
-      }
-      for (Cidr address : addresses) {
-        Rule wanted = rule(address);
-        requireRule(
-            installed.stream()
-                .anyMatch(it -> belongsToAttachment(it) && it.rule().isEquivalentTo(wanted)),
-            "address "
-                + address
-                + " is not masqueraded: its rule is missing from chain \""
-                + CHECKS
-                + "\"");
-      }
+      backend.check(resolved -> checkIn(resolved, addresses));
     } catch (IOException e) {
-      throw NetNsSession.failure("listing chain \"" + CHECKS + "\"", e);
+      throw NetNsSession.failure("listing the rules of ipMasq", e);
+    }
+  }
+
+  private void checkIn(RuleBackend backend, List<Cidr> addresses) throws IOException, CniException {
+    if (backend == RuleBackend.IPTABLES) {
+      new IptablesMasquerade(host, network, id).check(addresses);
+      return;
+    }
+    List<InstalledRule> installed = host.nftables().rules(TABLE);
+    for (Rule rule : POSTROUTING_RULES) {
+      requireRule(
+          installed.stream()
+              .anyMatch(it -> it.chain().equals(POSTROUTING) && it.rule().equals(rule)),
+          "chain \"" + POSTROUTING + "\" lacks a rule of ipMasq");
+    }
+    for (Cidr address : addresses) {
+      Rule wanted = rule(address);
+      requireRule(
+          installed.stream()
+              .anyMatch(it -> belongsToAttachment(it) && it.rule().isEquivalentTo(wanted)),
+          "address "
+              + address
+              + " is not masqueraded: its rule is missing from chain \""
+              + CHECKS
+              + "\"");
     }
   }
 

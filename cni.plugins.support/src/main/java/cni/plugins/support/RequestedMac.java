@@ -28,7 +28,7 @@ public final class RequestedMac {
   public static Optional<String> of(AttachmentRequest request) throws CniException {
     PluginConfig config = request.config();
     List<Optional<ConfigObject>> sections = List.of(config.runtimeConfig(), config.args());
-    Optional<String> requested = of(sections, request.attachment().args());
+    Optional<String> requested = of(sections, request.attachment().args().toMap());
     return requested.isPresent() ? requested : parse(config.view());
   }
 

@@ -6,9 +6,8 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.Set;
+import java.util.function.BinaryOperator;
 import java.util.function.Predicate;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /**
@@ -64,17 +63,17 @@ public final class RuleOwner {
    * Returns a predicate for comments that have the network's and the container's name instead of a
    * tag, where the network is the given one and the container has no valid attachment.
    *
-   * @param comment the pattern of the comments; group 1 is the network, group 2 the container
+   * @param comment returns the comment of a network and a container, which may be truncated
    */
   public static Predicate<String> staleContainer(
-      Pattern comment, String network, Set<AttachmentId> valid) {
-    Set<String> containers =
-        valid.stream().map(AttachmentId::containerId).collect(Collectors.toUnmodifiableSet());
-    return text -> {
-      Matcher matcher = comment.matcher(text);
-      return matcher.matches()
-          && matcher.group(1).equals(network)
-          && !containers.contains(matcher.group(2));
-    };
+      BinaryOperator<String> comment, String network, Set<AttachmentId> valid) {
+    Set<String> validComments =
+        valid.stream()
+            .map(id -> comment.apply(network, id.containerId()))
+            .collect(Collectors.toUnmodifiableSet());
+    String marker = "|";
+    String pattern = comment.apply(network, marker);
+    String prefix = pattern.substring(0, Math.max(0, pattern.indexOf(marker)));
+    return text -> !prefix.isEmpty() && text.startsWith(prefix) && !validComments.contains(text);
   }
 }

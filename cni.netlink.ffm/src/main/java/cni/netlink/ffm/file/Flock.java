@@ -6,6 +6,7 @@ import cni.netlink.ffm.libc.Descriptor;
 import cni.netlink.ffm.libc.Libc;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -15,9 +16,12 @@ import java.util.concurrent.TimeUnit;
  */
 public final class Flock implements AutoCloseable {
   private static final long INITIAL_BACKOFF_NANOS = TimeUnit.MICROSECONDS.toNanos(50);
+  private static final int EXISTING_FLAGS = Libc.O_RDONLY | Libc.O_CLOEXEC | Libc.O_NONBLOCK;
   private static final long MAX_BACKOFF_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
 
   private final Descriptor descriptor;
+
+  private boolean inherited;
 
   private Flock(Descriptor descriptor) {
     this.descriptor = descriptor;
@@ -47,9 +51,52 @@ public final class Flock implements AutoCloseable {
     return acquire(file, Libc.LOCK_SH, timeout);
   }
 
+  /**
+   * Locks a file exclusively if it exists.
+   *
+   * @return empty if there is no such file
+   * @throws KernelException as {@link #acquire}
+   * @throws InterruptedException if the thread is interrupted while it waits
+   */
+  public static Optional<Flock> acquireExisting(Path file, Duration timeout)
+      throws KernelException, InterruptedException {
+    return acquireExisting(file, Libc.LOCK_EX, timeout);
+  }
+
+  /**
+   * Locks a file as {@link #acquireExisting(Path, Duration)} does, but shared with other shared
+   * locks.
+   *
+   * @throws KernelException as {@link #acquire}
+   * @throws InterruptedException if the thread is interrupted while it waits
+   */
+  public static Optional<Flock> acquireExistingShared(Path file, Duration timeout)
+      throws KernelException, InterruptedException {
+    return acquireExisting(file, Libc.LOCK_SH, timeout);
+  }
+
+  private static Optional<Flock> acquireExisting(Path file, int operation, Duration timeout)
+      throws KernelException, InterruptedException {
+    int fd;
+    try {
+      fd = Libc.open(file.toString(), EXISTING_FLAGS, 0);
+    } catch (KernelException e) {
+      if (e.is(Errno.ENOENT)) {
+        return Optional.empty();
+      }
+      throw e;
+    }
+    return Optional.of(lock(fd, operation, timeout));
+  }
+
   private static Flock acquire(Path file, int operation, Duration timeout)
       throws KernelException, InterruptedException {
-    var descriptor = new Descriptor(open(file.toString()));
+    return lock(open(file.toString()), operation, timeout);
+  }
+
+  private static Flock lock(int fd, int operation, Duration timeout)
+      throws KernelException, InterruptedException {
+    var descriptor = new Descriptor(fd);
     try {
       waitForLock(descriptor, operation, System.nanoTime() + timeout.toNanos());
       return new Flock(descriptor);
@@ -90,9 +137,30 @@ public final class Flock implements AutoCloseable {
     }
   }
 
-  /** Releases the lock. */
+  /**
+   * Returns the number of the descriptor, for a child process to inherit. The child then holds the
+   * lock too: if this process dies, it is held until the child has closed the descriptor.
+   */
+  public int inheritableFd() {
+    inherited = true;
+    return descriptor.fd();
+  }
+
+  /** Releases the lock, also for processes that have inherited it. */
   @Override
   public void close() {
+    if (inherited) {
+      unlock();
+    }
     descriptor.close();
+  }
+
+  private void unlock() {
+    inherited = false;
+    try {
+      Libc.flock(descriptor.fd(), Libc.LOCK_UN);
+    } catch (KernelException e) {
+      throw new AssertionError(e); // an open descriptor can be unlocked
+    }
   }
 }

@@ -4,6 +4,7 @@ import cni.netlink.ffm.netns.NetNs;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -60,6 +61,24 @@ public record Sysctl(Path root) {
    * @throws IllegalArgumentException if the key leads out of the root
    */
   public void set(String key, String value) throws IOException {
+    boolean interrupted = false;
+    try {
+      while (true) {
+        try {
+          write(key, value);
+          return;
+        } catch (ClosedByInterruptException e) {
+          interrupted = Thread.interrupted(); // it cannot be seen whether the value was written
+        }
+      }
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+
+  private void write(String key, String value) throws IOException {
     // In one write: the kernel takes each write for a complete value.
     try (SeekableByteChannel channel = Files.newByteChannel(file(key), StandardOpenOption.WRITE)) {
       ByteBuffer bytes = StandardCharsets.UTF_8.encode(value);

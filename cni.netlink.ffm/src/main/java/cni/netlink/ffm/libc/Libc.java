@@ -33,6 +33,7 @@ public final class Libc {
   public static final int LOCK_SH = 1;
   public static final int LOCK_EX = 2;
   public static final int LOCK_NB = 4;
+  public static final int LOCK_UN = 8;
   // sys/socket.h
   public static final int SOCK_DGRAM = 2;
   public static final int SOCK_RAW = 3;

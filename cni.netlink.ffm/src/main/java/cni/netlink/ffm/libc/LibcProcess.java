@@ -22,6 +22,13 @@ public final class LibcProcess {
   // poll.h
   public static final int POLLIN = 0x001;
   public static final int POLLOUT = 0x004;
+  public static final int POLLERR = 0x008;
+  // fcntl.h
+  private static final int F_SETFL = 4;
+  private static final int F_SETOWN = 8;
+  private static final int F_SETSIG = 10;
+  private static final int F_DUPFD_CLOEXEC = 1030;
+  private static final int O_ASYNC = 0x2000;
 
   // spawn.h
   private static final short POSIX_SPAWN_SETPGROUP = 0x02;
@@ -45,11 +52,18 @@ public final class LibcProcess {
   private static final int PR_SET_PDEATHSIG = 1;
 
   /** The first descriptor that is not one of the standard streams. */
-  private static final int FIRST_CLOSED = 3;
+  private static final int FIRST_INHERITED = 3;
+
+  /**
+   * Above every descriptor that a child inherits. The ends of pipes are not below, so that they
+   * have not been overwritten when they are duplicated in the child.
+   */
+  private static final int FIRST_OF_PIPES = 8;
 
   private static final CFunction PIPE2 = CFunction.returningInt("pipe2");
   private static final CFunction READ = CFunction.returningLong("read");
   private static final CFunction WRITE = CFunction.returningLong("write");
+  private static final CFunction FCNTL = CFunction.returningInt("fcntl");
   private static final CFunction POLL = CFunction.returningInt("poll");
   private static final CFunction KILL = CFunction.returningInt("kill");
   private static final CFunction WAITPID = CFunction.returningInt("waitpid");
@@ -79,8 +93,38 @@ public final class LibcProcess {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment ends = arena.allocate(JAVA_INT, 2);
       PIPE2.invoke(arena, "pipe2", pointer(ends), Libc.O_CLOEXEC, 0);
-      return ends.toArray(JAVA_INT);
+      int[] pipe = ends.toArray(JAVA_INT);
+      for (int i = 0; i < pipe.length; i++) {
+        pipe[i] = moveUp(pipe[i]);
+      }
+      return pipe;
     }
+  }
+
+  /** Returns a duplicate of a descriptor whose number a child's descriptors may have. */
+  private static int moveUp(int fd) throws KernelException {
+    if (fd >= FIRST_OF_PIPES) {
+      return fd;
+    }
+    int above = (int) FCNTL.invoke("fcntl", fd, F_DUPFD_CLOEXEC, FIRST_OF_PIPES);
+    Libc.close(fd);
+    return above;
+  }
+
+  /**
+   * fcntl(2): a signal for a process, or a process group if the number is negative, when the other
+   * end of a pipe is closed; see O_ASYNC in open(2). It lasts until {@link #disableAsync} or until
+   * no process has this end open.
+   */
+  public static void signalOwnerOnClose(int fd, int owner, int signal) throws KernelException {
+    FCNTL.invoke("fcntl F_SETOWN", fd, F_SETOWN, owner);
+    FCNTL.invoke("fcntl F_SETSIG", fd, F_SETSIG, signal);
+    FCNTL.invoke("fcntl O_ASYNC", fd, F_SETFL, O_ASYNC);
+  }
+
+  /** fcntl(2): no signals any more. */
+  public static void disableAsync(int fd) throws KernelException {
+    FCNTL.invoke("fcntl O_ASYNC", fd, F_SETFL, 0);
   }
 
   /** read(2); 0 at the end of the file. */
@@ -159,22 +203,28 @@ public final class LibcProcess {
 
   /**
    * posix_spawnp(3), which looks for a command without a slash on the PATH. The process has no
-   * blocked signals and, from glibc 2.34, no open descriptors but the first three.
+   * blocked signals and, from glibc 2.34, no open descriptors but the first three and the inherited
+   * ones.
    *
    * @param environment its variables, each {@code NAME=value} without a terminating zero
    * @param stdio what become standard input, output and error; empty to inherit them
+   * @param inherited what become the descriptors from 3 on; at most five
    * @param ownGroup whether it gets its own process group
    * @return the process's id
    */
   public static int spawn(
-      List<String> command, List<byte[]> environment, int[] stdio, boolean ownGroup)
+      List<String> command,
+      List<byte[]> environment,
+      int[] stdio,
+      int[] inherited,
+      boolean ownGroup)
       throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment errno = arena.allocate(CFunction.ERRNO);
       long attributes = pointer(arena.allocate(SPAWN_OBJECT, 16));
       long actions = pointer(arena.allocate(SPAWN_OBJECT, 16));
       prepareAttributes(arena, errno, attributes, ownGroup);
-      prepareActions(errno, actions, stdio);
+      prepareActions(errno, actions, stdio, inherited);
       MemorySegment pid = arena.allocate(JAVA_INT);
       int error =
           (int)
@@ -203,14 +253,18 @@ public final class LibcProcess {
     requireSuccess(ATTR_SETSIGMASK.call(errno, attributes, noSignals, 0));
   }
 
-  private static void prepareActions(MemorySegment errno, long actions, int[] stdio)
-      throws KernelException {
+  private static void prepareActions(
+      MemorySegment errno, long actions, int[] stdio, int[] inherited) throws KernelException {
     requireSuccess(ACTIONS_INIT.call(errno, actions, 0, 0));
     for (int i = 0; i < stdio.length; i++) {
       requireSuccess(ACTIONS_DUP2.call(errno, actions, stdio[i], i));
     }
+    for (int i = 0; i < inherited.length; i++) {
+      requireSuccess(ACTIONS_DUP2.call(errno, actions, inherited[i], FIRST_INHERITED + i));
+    }
     if (ACTIONS_CLOSEFROM.isPresent()) {
-      requireSuccess(ACTIONS_CLOSEFROM.get().call(errno, actions, FIRST_CLOSED, 0));
+      int firstClosed = FIRST_INHERITED + inherited.length;
+      requireSuccess(ACTIONS_CLOSEFROM.get().call(errno, actions, firstClosed, 0));
     }
   }
 

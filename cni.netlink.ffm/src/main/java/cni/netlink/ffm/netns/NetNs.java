@@ -300,7 +300,8 @@ public final class NetNs implements AutoCloseable {
 
   /** The device and inode of a namespace's file in nsfs, which identify the namespace. */
   public record Identity(long deviceMajor, long deviceMinor, long inode) {
-    // The JDK generates a record's equals and hashCode at first use, which takes some 10 ms.
+    // Written by hand: the first generated equals or hashCode that a process calls costs 17 % of
+    // the time of "cni add" (docs/decisions/0005-image-start.md).
 
     @Override
     public boolean equals(@Nullable Object other) {

@@ -26,6 +26,9 @@ public final class IptablesRuleBuilder {
   /** XT_MAX_COMMENT_LEN of linux/netfilter/xt_comment.h, with the terminating zero. */
   private static final int COMMENT_LENGTH = 256;
 
+  /** The length of the longest comment, in bytes. */
+  public static final int MAX_COMMENT_LENGTH = COMMENT_LENGTH - 1;
+
   /** XT_ADDRTYPE_LOCAL of linux/netfilter/xt_addrtype.h. */
   private static final short ADDRESS_TYPE_LOCAL = 1 << 2;
 
@@ -127,7 +130,7 @@ public final class IptablesRuleBuilder {
   public IptablesRuleBuilder comment(String text) {
     byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
     ByteBuffer info = info(COMMENT_LENGTH);
-    info.put(bytes, 0, Math.min(bytes.length, COMMENT_LENGTH - 1));
+    info.put(bytes, 0, Math.min(bytes.length, MAX_COMMENT_LENGTH));
     return match("comment", 0, info);
   }
 

@@ -6,7 +6,9 @@ import cni.netlink.ffm.NetlinkRequest;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.function.Function;
+import java.util.zip.CRC32;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -78,6 +80,20 @@ public final class Rule {
     return mightBeEquivalentTo(other)
         && other.mightBeEquivalentTo(this)
         && areEqual(withoutSets(expressions()), withoutSets(other.expressions()));
+  }
+
+  /**
+   * Returns a hash code that {@linkplain #isEquivalentTo equivalent} rules share; empty if the rule
+   * has an expression that is equal to no other.
+   */
+  OptionalInt equivalenceHash() {
+    List<Expression> comparable = withoutSets(expressions());
+    if (comparable.stream().anyMatch(Expression.Unparsed.class::isInstance)) {
+      return OptionalInt.empty();
+    }
+    var crc = new CRC32(); // Arrays.hashCode has one value for every eight ports
+    crc.update(encode(comparable));
+    return OptionalInt.of((int) crc.getValue());
   }
 
   /**

@@ -25,12 +25,30 @@ public final class RulesetReconciler {
   private final NftablesSocket nftables;
   private final Transaction transaction = new Transaction();
   private final Map<Table, List<InstalledRule>> rules = new HashMap<>();
+  private final Map<Table, Map<Chain, List<InstalledRule>>> rulesByChain = new HashMap<>();
+  private final Map<Chain, RuleIndex> indexes = new HashMap<>();
+
+  /** The rules of a table that jump to a chain, by the name of that chain. */
+  private final Map<Table, Map<String, List<InstalledRule>>> jumps = new HashMap<>();
+
   private Optional<List<InstalledChain>> initialChains = Optional.empty();
 
   /** The chains after the changes so far. */
   private final Set<Chain> resultingChains = new HashSet<>();
 
-  private final Map<Chain, List<Rule>> addedRules = new HashMap<>();
+  private final Map<Chain, AddedRules> addedRules = new HashMap<>();
+
+  /** The rules added to a chain, by their hash codes of equivalence. */
+  private record AddedRules(Map<Integer, List<Rule>> byHash) {
+    boolean contains(Rule rule) {
+      return equivalents(rule).stream().anyMatch(rule::isEquivalentTo);
+    }
+
+    List<Rule> equivalents(Rule rule) {
+      int hash = rule.equivalenceHash().orElse(0);
+      return byHash.computeIfAbsent(hash, key -> new ArrayList<>());
+    }
+  }
 
   /**
    * Creates a reconciler without changes. It lists the chains and the rules of each table once,
@@ -89,7 +107,15 @@ public final class RulesetReconciler {
    * @throws IOException if the kernel refuses, or the socket fails
    */
   public List<InstalledRule> rules(Chain chain) throws IOException {
-    return rules(chain.table()).stream().filter(rule -> rule.chain().equals(chain)).toList();
+    Map<Chain, List<InstalledRule>> known = rulesByChain.get(chain.table());
+    if (known == null) {
+      known = new HashMap<>();
+      for (InstalledRule rule : rules(chain.table())) {
+        known.computeIfAbsent(rule.chain(), key -> new ArrayList<>()).add(rule);
+      }
+      rulesByChain.put(chain.table(), known);
+    }
+    return known.getOrDefault(chain, List.of());
   }
 
   /**
@@ -114,21 +140,20 @@ public final class RulesetReconciler {
   public List<InstalledRule> findMissing(List<InstalledRule> wanted) throws IOException {
     List<InstalledRule> missing = new ArrayList<>();
     for (InstalledRule rule : wanted) {
-      if (!isInstalled(rule)) {
+      if (!index(rule.chain()).contains(rule)) {
         missing.add(rule);
       }
     }
     return missing;
   }
 
-  /** Searches first among the rules with the same user data: most likely it is one of them. */
-  private boolean isInstalled(InstalledRule wanted) throws IOException {
-    Userdata userdata = wanted.rule().userdata();
-    List<InstalledRule> installed = rules(wanted.chain().table());
-    return installed.stream()
-            .filter(rule -> rule.rule().userdata().equals(userdata))
-            .anyMatch(wanted::isEquivalentTo)
-        || installed.stream().anyMatch(wanted::isEquivalentTo);
+  private RuleIndex index(Chain chain) throws IOException {
+    RuleIndex known = indexes.get(chain);
+    if (known == null) {
+      known = new RuleIndex(rules(chain));
+      indexes.put(chain, known);
+    }
+    return known;
   }
 
   /**
@@ -175,12 +200,11 @@ public final class RulesetReconciler {
 
   /** Records a rule as added unless the chain has an equivalent one. Returns whether it did. */
   private boolean recordIfMissing(Chain chain, Rule rule) throws IOException {
-    List<Rule> added = addedRules.computeIfAbsent(chain, key -> new ArrayList<>());
+    AddedRules added = addedRules.computeIfAbsent(chain, key -> new AddedRules(new HashMap<>()));
     boolean exists =
-        added.stream().anyMatch(rule::isEquivalentTo)
-            || rules(chain).stream().anyMatch(installed -> installed.rule().isEquivalentTo(rule));
+        added.contains(rule) || index(chain).contains(new InstalledRule(chain, 0, rule));
     if (!exists) {
-      added.add(rule);
+      added.equivalents(rule).add(rule);
     }
     return !exists;
   }
@@ -198,14 +222,26 @@ public final class RulesetReconciler {
    */
   public RulesetReconciler remove(Chain chain) throws IOException {
     if (resultingChains().remove(chain)) {
-      for (InstalledRule rule : rules(chain.table())) {
-        boolean isKept = resultingChains.contains(rule.chain()); // else deleted with its chain
-        if (isKept && rule.rule().jumpsTo(chain.name())) {
+      for (InstalledRule rule : jumpsTo(chain)) {
+        if (resultingChains.contains(rule.chain())) { // else deleted with its chain
           transaction.delete(rule);
         }
       }
       transaction.flush(chain).delete(chain);
     }
     return this;
+  }
+
+  private List<InstalledRule> jumpsTo(Chain chain) throws IOException {
+    Map<String, List<InstalledRule>> known = jumps.get(chain.table());
+    if (known == null) {
+      known = new HashMap<>();
+      for (InstalledRule rule : rules(chain.table())) {
+        String target = rule.rule().verdict().map(Expression.Verdict::chain).orElse("");
+        known.computeIfAbsent(target, key -> new ArrayList<>()).add(rule);
+      }
+      jumps.put(chain.table(), known);
+    }
+    return known.getOrDefault(chain.name(), List.of());
   }
 }

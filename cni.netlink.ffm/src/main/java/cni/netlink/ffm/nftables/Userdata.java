@@ -45,6 +45,9 @@ public record Userdata(Optional<String> comment, Optional<String> owner) {
     return new String(bytes, 0, end, StandardCharsets.UTF_8);
   }
 
+  // Written by hand: the first generated equals or hashCode that a process calls costs 17 % of the
+  // time of "cni add" (docs/decisions/0005-image-start.md).
+
   @Override
   public boolean equals(@Nullable Object other) {
     return other instanceof Userdata userdata

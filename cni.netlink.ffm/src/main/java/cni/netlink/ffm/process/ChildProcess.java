@@ -3,6 +3,7 @@ package cni.netlink.ffm.process;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
 import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.file.Flock;
 import cni.netlink.ffm.libc.Libc;
 import cni.netlink.ffm.libc.LibcProcess;
 import java.io.ByteArrayOutputStream;
@@ -11,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
@@ -20,6 +22,9 @@ import java.util.OptionalInt;
  * process and reuses this thread for other processes. Such a thread would remain in the namespace
  * that it was started in. Here the caller's thread does all waiting, in {@link #communicate}. Not
  * thread-safe, except for {@link #terminate} and {@link #kill}.
+ *
+ * <p>If this process dies, the kernel kills the child and its process group ({@link
+ * ParentDeathSignal}).
  */
 public final class ChildProcess implements AutoCloseable {
   /** Bytes that a writable pipe accepts without blocking (linux/limits.h). */
@@ -43,9 +48,18 @@ public final class ChildProcess implements AutoCloseable {
   private int stdin;
   private int written;
   private volatile int status = RUNNING;
+  private final ParentDeathSignal deathSignal;
+  private boolean leftProcesses;
 
-  private ChildProcess(int pid, int signalTarget, byte[] input, int[] pipeEnds, int limit) {
+  private ChildProcess(
+      int pid,
+      int signalTarget,
+      byte[] input,
+      int[] pipeEnds,
+      int limit,
+      ParentDeathSignal deathSignal) {
     this.pid = pid;
+    this.deathSignal = deathSignal;
     this.signalTarget = signalTarget;
     this.pidfd = LibcProcess.pidfdOpen(pid);
     this.input = input;
@@ -67,37 +81,72 @@ public final class ChildProcess implements AutoCloseable {
   public static ChildProcess start(
       List<String> command, ChildEnvironment environment, byte[] input, int limit)
       throws KernelException {
+    return start(command, environment, input, limit, Optional.empty());
+  }
+
+  /**
+   * Starts a command as the other {@code start} does.
+   *
+   * @param lock a lock that the process inherits: it is held until the process has ended, even if
+   *     this one dies before
+   */
+  public static ChildProcess start(
+      List<String> command,
+      ChildEnvironment environment,
+      byte[] input,
+      int limit,
+      Optional<Flock> lock)
+      throws KernelException {
     byte[] copy = input.clone();
     int[] childEnds = {CLOSED, CLOSED, CLOSED};
     int[] parentEnds = {CLOSED, CLOSED, CLOSED};
     boolean started = false;
+    ParentDeathSignal deathSignal = ParentDeathSignal.open();
     try {
       for (int i = 0; i < 3; i++) {
         int[] pipe = LibcProcess.pipe2();
         childEnds[i] = i == 0 ? pipe[0] : pipe[1];
         parentEnds[i] = i == 0 ? pipe[1] : pipe[0];
       }
-      int pid = LibcProcess.spawn(command, environment.variables(), childEnds, true);
+      int[] inherited =
+          lock.isPresent()
+              ? new int[] {deathSignal.childEnd(), lock.get().inheritableFd()}
+              : new int[] {deathSignal.childEnd()};
+      int pid = LibcProcess.spawn(command, environment.variables(), childEnds, inherited, true);
+      deathSignal.arm(-pid);
       started = true;
-      return new ChildProcess(pid, -pid, copy, parentEnds, limit);
+      return new ChildProcess(pid, -pid, copy, parentEnds, limit, deathSignal);
     } finally {
       closeAll(childEnds);
       if (!started) {
         closeAll(parentEnds);
+        deathSignal.close();
       }
     }
   }
 
   /**
    * Starts a command that shares the standard streams and the terminal of this process, in the
-   * namespaces of the calling thread.
+   * namespaces of the calling thread. If this process dies, the kernel kills the command alone.
    *
    * @throws KernelException if it cannot be started: ENOENT if there is no such executable
    */
   public static ChildProcess startWithInheritedStdio(
       List<String> command, ChildEnvironment environment) throws KernelException {
-    int pid = LibcProcess.spawn(command, environment.variables(), new int[0], false);
-    return new ChildProcess(pid, pid, new byte[0], new int[] {CLOSED, CLOSED, CLOSED}, 0);
+    int[] noPipes = {CLOSED, CLOSED, CLOSED};
+    ParentDeathSignal deathSignal = ParentDeathSignal.open();
+    boolean started = false;
+    try {
+      int[] inherited = {deathSignal.childEnd()};
+      int pid = LibcProcess.spawn(command, environment.variables(), new int[0], inherited, false);
+      deathSignal.arm(pid);
+      started = true;
+      return new ChildProcess(pid, pid, new byte[0], noPipes, 0, deathSignal);
+    } finally {
+      if (!started) {
+        deathSignal.close();
+      }
+    }
   }
 
   private static void closeAll(int[] fds) {
@@ -134,7 +183,16 @@ public final class ChildProcess implements AutoCloseable {
     while (more) {
       more = pollOnce(0);
     }
+    leftProcesses = deathSignal.disarm() || output.fd != CLOSED || errorOutput.fd != CLOSED;
     return true;
+  }
+
+  /**
+   * Returns whether the process has ended and left others that it started, which go on with the
+   * descriptors that they inherited from it. Daemons that have closed these are not noticed.
+   */
+  public boolean leftProcesses() {
+    return leftProcesses;
   }
 
   /** Waits for any of the pipes or the end of the process, and returns whether it read a pipe. */
@@ -238,6 +296,7 @@ public final class ChildProcess implements AutoCloseable {
       throw new AssertionError(e); // its own child and its own pipes cannot fail
     } finally {
       closeAll(new int[] {stdin, output.fd, errorOutput.fd, pidfd});
+      deathSignal.close();
       stdin = CLOSED;
       output.fd = CLOSED;
       errorOutput.fd = CLOSED;

@@ -6,16 +6,23 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.file.Flock;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class ChildProcessTest {
   private static final Duration TIMEOUT = Duration.ofSeconds(30);
@@ -76,12 +83,98 @@ class ChildProcessTest {
   }
 
   @Test
-  void childInheritsNoDescriptorsAndNoneLeak() throws Exception {
-    try (ChildProcess process = shell("ls -l /proc/self/fd | grep -c pipe:", "")) {
+  void childInheritsThePipeOfItsParentAndNothingElse() throws Exception {
+    try (ChildProcess process = shell("ls /proc/$$/fd; readlink /proc/$$/fd/3", "")) {
       assertTrue(process.communicate(TIMEOUT));
-      assertEquals(
-          "3", process.output().strip()); // and the directory that ls has open, which is not a pipe
+      List<String> lines = process.output().lines().toList();
+      assertEquals(List.of("0", "1", "2", "3"), lines.subList(0, lines.size() - 1));
+      assertTrue(lines.getLast().startsWith("pipe:"), lines::toString);
     }
+  }
+
+  /** The kernel kills the process group with its parent, whether that is killed or terminated. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void childAndItsChildrenEndWithTheParent(boolean forcibly, @TempDir Path directory)
+      throws Exception {
+    Path pids = directory.resolve("pids");
+    Process parent =
+        ParentProcess.start("sleep 97 & printf '%s\\n' $! $$ > " + pids + "; sleep 97");
+    while (!Files.exists(pids) || Files.readAllLines(pids).size() < 2) {
+      assertTrue(parent.isAlive());
+      Thread.sleep(10);
+    }
+    Process killed = forcibly ? parent.destroyForcibly() : destroy(parent);
+    assertTrue(killed.waitFor(30, TimeUnit.SECONDS));
+    for (String pid : Files.readAllLines(pids)) {
+      awaitEnd(Long.parseLong(pid));
+    }
+  }
+
+  private static Process destroy(Process process) {
+    process.destroy();
+    return process;
+  }
+
+  private static void awaitEnd(long pid) throws Exception {
+    for (int i = 0; isRunning(pid); i++) {
+      assertTrue(i < 100, pid + " still runs");
+      Thread.sleep(10);
+    }
+  }
+
+  /** Returns whether it runs; a zombie that its new parent has not reaped does not. */
+  private static boolean isRunning(long pid) throws IOException {
+    try {
+      return !Files.readString(Path.of("/proc/" + pid + "/stat")).contains(") Z ");
+    } catch (NoSuchFileException e) {
+      return false;
+    }
+  }
+
+  @Test
+  void processesThatItLeavesAreReportedAndStay() throws Exception {
+    long pid;
+    try (ChildProcess process = shell("sleep 97 > /dev/null 2>&1 & echo $!", "")) {
+      assertTrue(process.communicate(TIMEOUT));
+      assertTrue(process.leftProcesses());
+      pid = Long.parseLong(process.output().strip());
+    }
+    Thread.sleep(20);
+    assertTrue(isRunning(pid));
+    ProcessHandle.of(pid).orElseThrow().destroyForcibly();
+    awaitEnd(pid);
+    try (ChildProcess process = shell("sleep 0 & wait", "")) {
+      assertTrue(process.communicate(TIMEOUT));
+      assertFalse(process.leftProcesses());
+    }
+  }
+
+  @Test
+  void inheritedLockIsReleasedWithItsOwnerEvenIfAProcessStays(@TempDir Path directory)
+      throws Exception {
+    Path file = Files.createFile(directory.resolve("lock"));
+    Flock lock = Flock.acquireExistingShared(file, TIMEOUT).orElseThrow();
+    try (ChildProcess process =
+        ChildProcess.start(
+            List.of("sh", "-c", "readlink /proc/$$/fd/4; sleep 97"),
+            ChildEnvironment.inherited(),
+            new byte[0],
+            LIMIT,
+            Optional.of(lock))) {
+      while (process.output().isEmpty()) {
+        assertFalse(process.communicate(Duration.ofMillis(10)));
+      }
+      assertEquals(file.toRealPath() + "\n", process.output());
+      assertThrows(KernelException.class, () -> Flock.acquireExisting(file, Duration.ofMillis(10)));
+      lock.close();
+      Flock.acquireExisting(file, Duration.ofMillis(10)).orElseThrow().close();
+    }
+    assertTrue(Flock.acquireExisting(directory.resolve("none"), TIMEOUT).isEmpty());
+  }
+
+  @Test
+  void noDescriptorsLeak() throws Exception {
     long before = descriptors();
     for (int i = 0; i < 20; i++) {
       shell("exit 0", "").close();

@@ -2,13 +2,12 @@ package cni.netlink.ffm.route;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import cni.netlink.ffm.Errno;
-import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.netns.NetNs;
 import cni.testing.KernelTest;
 import cni.testing.NetlinkTrace;
+import cni.testing.RequiresDevice;
+import cni.testing.RequiresDevice.Device;
 import cni.testing.TestBed;
 import java.io.IOException;
 import java.util.List;
@@ -49,15 +48,11 @@ class BridgeVlanTest {
   }
 
   @Test
+  @RequiresDevice(Device.VLAN_FILTERING)
   void addedAndDeletedVlansAreListedForPort() throws IOException {
     try (TestBed bed = new TestBed();
         RouteSocket routing = RouteSocket.open(bed.netns())) {
-      try {
-        routing.execute(LinkSpec.bridge("br0").vlanFiltering().up().request());
-      } catch (NetlinkException e) {
-        assumeTrue(!e.is(Errno.EOPNOTSUPP), "kernel lacks vlan_filtering of bridges");
-        throw e;
-      }
+      routing.execute(LinkSpec.bridge("br0").vlanFiltering().up().request());
       int bridge = routing.link("br0").orElseThrow().index();
       routing.execute(LinkSpec.veth("v0", LinkSpec.peer("v1")).master(bridge).request());
       int port = routing.link("v0").orElseThrow().index();

@@ -2,14 +2,12 @@ package cni.netlink.ffm.tc;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import cni.netlink.ffm.Errno;
-import cni.netlink.ffm.NetlinkException;
-import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.route.LinkSpec;
 import cni.netlink.ffm.route.RouteSocket;
 import cni.testing.KernelTest;
+import cni.testing.RequiresDevice;
+import cni.testing.RequiresDevice.Device;
 import cni.testing.TestBed;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -97,27 +95,18 @@ class TrafficControlTest {
   }
 
   @Test
+  @RequiresDevice({Device.MATCHALL, Device.FLOWER})
   void redirectOfMatchallAndFlowerFiltersIsRead() throws IOException {
     int ingress = 0xffff_fff2; // of clsact
     routing.execute(Qdisc.add(link, "clsact", TcConstants.INGRESS_HANDLE, TcConstants.INGRESS));
-    addIfSupported(TcFilter.redirectAll(link, ingress, 7, other), "cls_matchall");
-    addIfSupported(
-        TcFilter.redirectDestination(link, ingress, 8, InetAddress.ofLiteral("fd00::1"), other),
-        "cls_flower");
+    routing.execute(TcFilter.redirectAll(link, ingress, 7, other));
+    routing.execute(
+        TcFilter.redirectDestination(link, ingress, 8, InetAddress.ofLiteral("fd00::1"), other));
     List<TcFilter> filters = TcFilter.list(routing, link, ingress);
     assertTrue(
         filters.stream().anyMatch(it -> it.kind().equals("matchall") && it.redirect() == other));
     assertTrue(
         filters.stream().anyMatch(it -> it.kind().equals("flower") && it.redirect() == other));
     assertTrue(tc("filter show dev ifb7 ingress").contains("dst_ip fd00::1"));
-  }
-
-  private void addIfSupported(NetlinkRequest request, String module) throws IOException {
-    try {
-      routing.execute(request);
-    } catch (NetlinkException e) {
-      assumeTrue(!e.is(Errno.ENOENT), "kernel lacks " + module);
-      throw e;
-    }
   }
 }

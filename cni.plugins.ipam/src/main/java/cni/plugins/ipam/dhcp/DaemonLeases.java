@@ -2,7 +2,6 @@ package cni.plugins.ipam.dhcp;
 
 import cni.api.Attachment;
 import cni.api.AttachmentRequest;
-import cni.api.CniArgs;
 import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
@@ -160,7 +159,7 @@ record DaemonLeases(Path socket) implements Leases {
     arguments.put(
         "Netns", attachment.namespace().map(it -> it.toAbsolutePath().toString()).orElse(""));
     arguments.put("IfName", attachment.interfaceName());
-    arguments.put("Args", CniArgs.format(attachment.args()));
+    arguments.put("Args", attachment.args().text());
     arguments.put("StdinData", Json.bytes(config));
     return arguments;
   }

@@ -1,5 +1,6 @@
 package cni.plugins.ipam.dhcp;
 
+import cni.api.CniArgs;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.Json;
@@ -56,18 +57,20 @@ record DhcpClientOptions(Map<Integer, byte[]> provided, List<Integer> requested)
    * Parses {@code provide} and {@code request}.
    *
    * @param args CNI_ARGS, which {@code fromArg} refers to
-   * @throws CniException code 7 if an option is unknown or a value too long
+   * @throws CniException code 7 if an option is unknown or a value too long, code 4 if CNI_ARGS is
+   *     needed and malformed
    */
-  static DhcpClientOptions parse(ConfigObject ipam, Map<String, String> args) throws CniException {
+  static DhcpClientOptions parse(ConfigObject ipam, CniArgs args) throws CniException {
     Map<Integer, byte[]> provided = new LinkedHashMap<>();
     for (ConfigObject it : ipam.objects("provide")) {
       int option =
           it.parsed("option", DhcpClientOptions::number)
               .orElseThrow(() -> it.invalid("option", "is missing: a number or a name"));
       Optional<String> value = it.nonEmpty("value");
-      String argument = args.get(it.text("fromArg").orElse(""));
-      if (argument != null) {
-        value = Optional.of(argument);
+      Optional<String> key = it.nonEmpty("fromArg");
+      if (key.isPresent()) {
+        Optional<String> argument = args.get(key.get());
+        value = argument.isPresent() ? argument : value;
       }
       if (value.isPresent()) {
         byte[] bytes = value.get().getBytes(StandardCharsets.UTF_8);

@@ -121,15 +121,15 @@ record DhcpRpcServer(LocalLeases leases) {
   /** Ignores CNI_ARGS, which a release does not need: invalid ones must not prevent it. */
   private static AttachmentRequest releaseRequest(Map<String, Object> arguments)
       throws CniException {
-    return request(arguments, Map.of());
+    return request(arguments, CniArgs.NONE);
   }
 
   private static AttachmentRequest allocateRequest(Map<String, Object> arguments)
       throws CniException {
-    return request(arguments, CniArgs.parse(text(arguments, "Args")));
+    return request(arguments, CniArgs.ofText(text(arguments, "Args")));
   }
 
-  private static AttachmentRequest request(Map<String, Object> arguments, Map<String, String> args)
+  private static AttachmentRequest request(Map<String, Object> arguments, CniArgs args)
       throws CniException {
     var id = new AttachmentId(text(arguments, "ContainerID"), text(arguments, "IfName"));
     Attachment.requireValid(id);

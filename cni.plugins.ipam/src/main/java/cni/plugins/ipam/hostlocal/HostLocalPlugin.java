@@ -75,7 +75,7 @@ public final class HostLocalPlugin implements ResidentPlugin {
   public Result add(AttachmentRequest request) throws CniException {
     HostLocalConfig config = HostLocalConfig.parse(request.config());
     List<InetAddress> requested =
-        HostLocalConfig.requestedAddresses(request.config(), request.attachment().args());
+        HostLocalConfig.requestedAddresses(request.config(), request.attachment().args().toMap());
     Dns dns =
         config.resolvConf().isPresent()
             ? ResolvConf.read(path("ipam.resolvConf", config.resolvConf().get()))

@@ -37,7 +37,7 @@ public final class StaticPlugin implements NetworkPlugin {
   @Override
   public Result add(AttachmentRequest request) throws CniException {
     ConfigObject ipam = request.config().requireIpam("static");
-    List<Result.IpConfig> ips = addresses(request.config(), request.attachment().args());
+    List<Result.IpConfig> ips = addresses(request.config(), request.attachment().args().toMap());
     List<Result.Route> routes = new ArrayList<>();
     for (ConfigObject route : ipam.objects("routes")) {
       routes.add(Result.Route.parse(route));
@@ -125,7 +125,8 @@ public final class StaticPlugin implements NetworkPlugin {
   /** Checks that {@code prevResult} has the addresses and gateways that ADD would return now. */
   @Override
   public void check(AttachmentRequest request) throws CniException {
-    List<Result.IpConfig> expected = addresses(request.config(), request.attachment().args());
+    List<Result.IpConfig> expected =
+        addresses(request.config(), request.attachment().args().toMap());
     Result result = request.requirePrevResult();
     for (Result.IpConfig ip : expected) {
       boolean found =

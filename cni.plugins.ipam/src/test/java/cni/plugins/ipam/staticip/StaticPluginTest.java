@@ -46,7 +46,7 @@ class StaticPluginTest {
     return new AttachmentRequest(
         PluginConfig.of(new ConfigObject(Json.parse(text, "test"), "")),
         new Attachment(
-            new AttachmentId("c", "eth0"), Optional.empty(), CniArgs.parse(args), Map.of()),
+            new AttachmentId("c", "eth0"), Optional.empty(), CniArgs.ofText(args), Map.of()),
         previous,
         new CallContext(
             Optional.empty(),

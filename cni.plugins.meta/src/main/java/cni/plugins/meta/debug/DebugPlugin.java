@@ -4,7 +4,6 @@ import static java.nio.file.StandardOpenOption.APPEND;
 import static java.nio.file.StandardOpenOption.CREATE;
 
 import cni.api.AttachmentRequest;
-import cni.api.CniArgs;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.ErrorCode;
@@ -22,13 +21,21 @@ import cni.netlink.ffm.process.ChildEnvironment;
 import cni.netlink.ffm.process.ChildProcess;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -42,6 +49,9 @@ public final class DebugPlugin implements NetworkPlugin {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
 
   private static final int MAX_OUTPUT_BYTES = 64 * 1024;
+
+  private static final FileAttribute<Set<PosixFilePermission>> OWNER_ONLY =
+      PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
 
   /** Creates the plugin; called by the ServiceLoader. */
   public DebugPlugin() {}
@@ -93,7 +103,7 @@ public final class DebugPlugin implements NetworkPlugin {
         request.attachment().containerId(),
         request.attachment().sandbox(),
         request.attachment().interfaceName(),
-        CniArgs.format(request.attachment().args()),
+        request.attachment().args().text(),
         input);
   }
 
@@ -123,13 +133,27 @@ public final class DebugPlugin implements NetworkPlugin {
         """
             .formatted(call, containerId, netns, ifName, args, input);
     try {
-      byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
-      Files.write(Path.of(file.get()), bytes, CREATE, APPEND);
+      append(Path.of(file.get()), text);
     } catch (IOException | InvalidPathException e) {
       throw new CniException(
           ErrorCode.IO_FAILURE,
           "cniOutput " + file.get() + " cannot be written: " + IoErrors.reason(e),
           e);
+    }
+  }
+
+  /** Appends to a regular file, which is created with mode 0600. A link to one is not followed. */
+  private static void append(Path file, String text) throws IOException {
+    if (Files.exists(file, LinkOption.NOFOLLOW_LINKS)
+        && !Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)) { // to open a FIFO would block
+      throw new FileSystemException(file.toString(), null, "it is not a regular file");
+    }
+    try (SeekableByteChannel channel =
+        Files.newByteChannel(file, Set.of(CREATE, APPEND, LinkOption.NOFOLLOW_LINKS), OWNER_ONLY)) {
+      ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
+      while (bytes.hasRemaining()) {
+        channel.write(bytes);
+      }
     }
   }
 

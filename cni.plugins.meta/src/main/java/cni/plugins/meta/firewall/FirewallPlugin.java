@@ -11,7 +11,6 @@ import cni.api.NetworkRequest;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.SpecVersion;
-import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.nftables.InstalledRule;
 import cni.netlink.ffm.nftables.RulesetReconciler;
@@ -21,6 +20,7 @@ import cni.plugins.meta.PreviousResult;
 import cni.plugins.meta.firewall.FirewallConfig.Backend;
 import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.NetNsSession;
+import cni.plugins.support.RuleBackend;
 import cni.plugins.support.RuleOwner;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -103,15 +103,15 @@ public final class FirewallPlugin implements NetworkPlugin {
     if (config.ingress() == FirewallConfig.IngressPolicy.OPEN) {
       return Optional.empty();
     }
-    if (previous.interfaces().isEmpty()) {
+    Optional<Result.Interface> first = PreviousResult.firstInterface(previous);
+    if (first.isEmpty()) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
           "prevResult has no interfaces: ingressPolicy \""
               + config.ingress().configValue()
               + "\" needs a bridge; put firewall after the bridge plugin");
     }
-    String bridge = previous.interfaces().getFirst().name();
-    return Optional.of(new IngressPolicyRules(bridge, config.ingress()));
+    return Optional.of(new IngressPolicyRules(first.get().name(), config.ingress()));
   }
 
   private static void addRules(
@@ -126,8 +126,7 @@ public final class FirewallPlugin implements NetworkPlugin {
       addRules(host, rules, isolation, config.backend(), viaFirewalld);
     } catch (NetlinkException e) {
       // A kernel without the matches of iptables has no rules of iptables to complement either.
-      boolean lacksIptables = e.is(Errno.ENOENT) || e.is(Errno.EOPNOTSUPP);
-      if (config.backend() != Backend.AUTO || !lacksIptables) {
+      if (config.backend() != Backend.AUTO || !RuleBackend.isUnsupported(e)) {
         throw e;
       }
       addRules(host, rules, isolation, Backend.NFTABLES, viaFirewalld);
@@ -184,7 +183,7 @@ public final class FirewallPlugin implements NetworkPlugin {
   private static ForwardAcceptRules rules(AttachmentRequest request, FirewallConfig config)
       throws CniException {
     List<InetAddress> addresses =
-        request.prevResult().orElse(Result.EMPTY).ips().stream()
+        PreviousResult.ips(request.prevResult().orElse(Result.EMPTY)).stream()
             .map(ip -> ip.address().address())
             .distinct()
             .toList();
@@ -194,7 +193,7 @@ public final class FirewallPlugin implements NetworkPlugin {
 
   /** Returns the container's addresses as the sources of a firewalld zone: {@code 10.1.0.2/32}. */
   private static List<String> sources(Result previous) {
-    return previous.ips().stream()
+    return PreviousResult.ips(previous).stream()
         .map(ip -> ip.address().address())
         .map(address -> Cidr.ofHost(address).toString())
         .toList();

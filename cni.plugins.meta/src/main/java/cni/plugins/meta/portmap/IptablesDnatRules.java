@@ -10,6 +10,7 @@ import cni.netlink.ffm.nftables.Expression.Verdict;
 import cni.netlink.ffm.nftables.InstalledRule;
 import cni.netlink.ffm.nftables.IptablesRuleBuilder;
 import cni.netlink.ffm.nftables.Rule;
+import cni.netlink.ffm.nftables.RuleIndex;
 import cni.netlink.ffm.nftables.RulesetReconciler;
 import cni.netlink.ffm.nftables.Table;
 import cni.netlink.ffm.nftables.TableFamily;
@@ -18,6 +19,7 @@ import cni.plugins.support.NetNsSession;
 import cni.plugins.support.RuleOwner;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -35,14 +37,14 @@ import java.util.stream.Collectors;
  * over nf_tables in the form of iptables-nft.
  */
 final class IptablesDnatRules {
-  private static final int MAX_COMMENT_LENGTH = 255;
   private static final String TABLE = "nat";
   private static final String DNAT = "CNI-HOSTPORT-DNAT";
   private static final String SET_MARK = "CNI-HOSTPORT-SETMARK";
   private static final String MASQUERADE = "CNI-HOSTPORT-MASQ";
   private static final String CHAIN_PREFIX = "CNI-DN-";
   private static final List<String> HOOKS = List.of("PREROUTING", "OUTPUT");
-  private static final Pattern COMMENT = Pattern.compile("dnat name: \"(.*)\" id: \"(.*)\"");
+  private static final String ELLIPSIS = "...";
+  private static final Pattern COMMENT = Pattern.compile("dnat name: \"(.*)\" id: \"(.*?)\"?");
 
   private final TableFamily family;
   private final Table nat;
@@ -61,11 +63,15 @@ final class IptablesDnatRules {
     containerChain = nat.chain(chainName(CHAIN_PREFIX, network, container));
     oldSnatChain =
         nat.chain(chainName("CNI-SN-", network, container)); // of older reference plugins
+    comment = comment(network, container);
+  }
+
+  /** Returns the comment of jumps to a container's chain, truncated as by the reference plugin. */
+  private static String comment(String network, String container) {
     String text = "dnat name: \"%s\" id: \"%s\"".formatted(network, container);
-    comment =
-        text.length() <= MAX_COMMENT_LENGTH
-            ? text
-            : text.substring(0, MAX_COMMENT_LENGTH - 2) + "...";
+    return text.length() <= IptablesRuleBuilder.MAX_COMMENT_LENGTH
+        ? text
+        : text.substring(0, IptablesRuleBuilder.MAX_COMMENT_LENGTH - 2) + ELLIPSIS;
   }
 
   private static String chainName(String prefix, String network, String container) {
@@ -93,7 +99,11 @@ final class IptablesDnatRules {
       reconciler.append(nat.chain(hook), dispatchJump());
     }
     reconciler.ensure(containerChain);
-    for (Rule rule : containerRules(config, container)) {
+    List<Rule> rules = containerRules(config, container);
+    var leftovers = new RuleIndex(reconciler.rules(containerChain)); // of an earlier ADD
+    rules.forEach(rule -> leftovers.take(new InstalledRule(containerChain, 0, rule)));
+    leftovers.remaining().forEach(reconciler::delete);
+    for (Rule rule : rules) {
       reconciler.append(containerChain, rule);
     }
     for (Rule rule : dispatchRules(config)) {
@@ -211,7 +221,7 @@ final class IptablesDnatRules {
    */
   static void deleteStaleLegacy(NetNsSession host, String network, Set<AttachmentId> valid)
       throws IOException {
-    Predicate<String> stale = RuleOwner.staleContainer(COMMENT, network, valid);
+    Predicate<String> stale = RuleOwner.staleContainer(IptablesDnatRules::comment, network, valid);
     LegacyIptables.SYSTEM.removeChains(
         host,
         TABLE,
@@ -226,7 +236,7 @@ final class IptablesDnatRules {
   static void deleteStale(
       RulesetReconciler reconciler, TableFamily family, String network, Set<AttachmentId> valid)
       throws IOException {
-    Predicate<String> stale = RuleOwner.staleContainer(COMMENT, network, valid);
+    Predicate<String> stale = RuleOwner.staleContainer(IptablesDnatRules::comment, network, valid);
     for (InstalledRule rule : reconciler.rules(natTable(family).chain(DNAT))) {
       Optional<Verdict> verdict = rule.rule().verdict();
       if (verdict.isPresent()
@@ -234,6 +244,13 @@ final class IptablesDnatRules {
         reconciler.remove(natTable(family).chain(verdict.get().chain()));
       }
     }
+  }
+
+  /** Whether a name that {@link #containersOf} returned is that of a container. */
+  static boolean isNameOf(String name, String container) {
+    return name.equals(container)
+        || (name.endsWith(ELLIPSIS)
+            && container.startsWith(name.substring(0, name.length() - ELLIPSIS.length())));
   }
 
   /** Returns those of the nat table's rules that are in the chains of other containers. */
@@ -247,14 +264,20 @@ final class IptablesDnatRules {
   }
 
   /**
-   * Returns the container whose chain a rule is in, read from the comment of a jump to the chain.
+   * Returns the containers that have chains, by the name of the chain, as read from the comments of
+   * the jumps to it. Of a long id the comment has only the beginning, and an ellipsis.
    */
-  static Optional<String> containerOf(InstalledRule rule, List<InstalledRule> installed) {
-    return installed.stream()
-        .filter(it -> it.rule().jumpsTo(rule.chain().name()))
-        .map(it -> COMMENT.matcher(IptablesRuleBuilder.commentOf(it.rule()).orElse("")))
-        .filter(Matcher::matches)
-        .map(comment -> comment.group(2))
-        .findFirst();
+  static Map<String, String> containersOf(List<InstalledRule> installed) {
+    Map<String, String> containers = new HashMap<>();
+    for (InstalledRule rule : installed) {
+      String target = rule.rule().verdict().map(Verdict::chain).orElse("");
+      if (target.startsWith(CHAIN_PREFIX)) {
+        Matcher comment = COMMENT.matcher(IptablesRuleBuilder.commentOf(rule.rule()).orElse(""));
+        if (comment.matches()) {
+          containers.putIfAbsent(target, comment.group(2));
+        }
+      }
+    }
+    return containers;
   }
 }

@@ -11,6 +11,7 @@ import cni.netlink.ffm.nftables.InstalledRule;
 import cni.netlink.ffm.nftables.NftConditionParser;
 import cni.netlink.ffm.nftables.Rule;
 import cni.netlink.ffm.nftables.RuleBuilder;
+import cni.netlink.ffm.nftables.RuleIndex;
 import cni.netlink.ffm.nftables.RulesetReconciler;
 import cni.netlink.ffm.nftables.Table;
 import cni.netlink.ffm.nftables.TableFamily;
@@ -19,7 +20,6 @@ import cni.netlink.ffm.nftables.Userdata;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import java.util.function.Predicate;
 
 /**
@@ -30,6 +30,12 @@ import java.util.function.Predicate;
 final class NftablesDnatRules {
   private static final String TABLE = "cni_hostport";
   private static final Userdata TABLE_COMMENT = Userdata.comment("CNI portmap plugin");
+
+  /**
+   * The number of rules from which a chain is flushed instead, if it has no others: the kernel
+   * searches the chain for each deleted rule (nft_rule_lookup), 60,000 of them for a minute.
+   */
+  private static final int MIN_FLUSHED_RULES = 100;
 
   private final TableFamily family;
   private final Table table;
@@ -96,13 +102,13 @@ final class NftablesDnatRules {
     if (config.snat() && installed.stream().noneMatch(rule -> rule.chain().equals(masquerading))) {
       transaction.add(masquerading, Hook.SOURCE_NAT);
     }
-    List<InstalledRule> leftovers =
-        new ArrayList<>(installed.stream().filter(this::belongsToAttachment).toList());
+    var leftovers = new RuleIndex(installed.stream().filter(this::belongsToAttachment).toList());
     for (InstalledRule rule : containerRules(config, container)) {
-      Optional<InstalledRule> same = leftovers.stream().filter(rule::isEquivalentTo).findFirst();
-      same.ifPresentOrElse(leftovers::remove, () -> transaction.append(rule.chain(), rule.rule()));
+      if (!leftovers.take(rule)) {
+        transaction.append(rule.chain(), rule.rule());
+      }
     }
-    leftovers.forEach(transaction::delete);
+    leftovers.remaining().forEach(transaction::delete);
   }
 
   private void addDispatchRules(
@@ -185,10 +191,21 @@ final class NftablesDnatRules {
    * removed as well; rules of this project that belong to another network's attachment stay.
    */
   void delete(RulesetReconciler reconciler) throws IOException {
-    reconciler.rules(table).stream()
-        .filter(rule -> rule.rule().userdata().comment().filter(comment::equals).isPresent())
-        .filter(rule -> rule.rule().userdata().owner().filter(it -> !it.equals(owner)).isEmpty())
-        .forEach(reconciler::delete);
+    for (Chain chain : List.of(hostPorts, hostIpHostPorts, masquerading)) {
+      List<InstalledRule> all = reconciler.rules(chain);
+      List<InstalledRule> own = all.stream().filter(this::isDeleted).toList();
+      if (own.size() == all.size() && own.size() >= MIN_FLUSHED_RULES) {
+        reconciler.transaction().flush(chain);
+      } else {
+        own.forEach(reconciler::delete);
+      }
+    }
+  }
+
+  private boolean isDeleted(InstalledRule rule) {
+    Userdata userdata = rule.rule().userdata();
+    return userdata.comment().filter(comment::equals).isPresent()
+        && userdata.owner().filter(it -> !it.equals(owner)).isEmpty();
   }
 
   /** Removes the rules of all attachments that a predicate for owners selects. */

@@ -6,14 +6,19 @@ import cni.api.InetAddresses;
 import cni.netlink.ffm.nftables.DnatMatch;
 import cni.netlink.ffm.nftables.InstalledRule;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 
 /**
  * Detection of host ports that are already mapped to another container. In the kernel the first
  * matching rule wins: a second mapping of a port would silently never match.
  */
 final class PortConflicts {
+  /** Up to this number, it is faster to search a rule's bytes for each port than to parse it. */
+  private static final int MAX_SEARCHED_MAPPINGS = 8;
+
   private PortConflicts() {}
 
   /**
@@ -28,16 +33,21 @@ final class PortConflicts {
       List<InstalledRule> rules,
       Function<InstalledRule, Optional<String>> containerOf)
       throws CniException {
+    boolean few = mappings.size() <= MAX_SEARCHED_MAPPINGS;
+    Map<Integer, List<PortMapping>> byPort =
+        mappings.stream().collect(Collectors.groupingBy(PortMapping::hostPort));
     for (InstalledRule rule : rules) {
-      if (mappings.stream().noneMatch(it -> DnatMatch.mightMatch(rule.rule(), it.hostPort()))) {
+      if (few
+          && mappings.stream().noneMatch(it -> DnatMatch.mightMatch(rule.rule(), it.hostPort()))) {
         continue;
       }
       Optional<DnatMatch> mapped = DnatMatch.of(rule.rule());
-      for (PortMapping mapping : mappings) {
-        if (mapped
-            .filter(it -> mapping.overlaps(it.protocol(), it.port(), it.address()))
-            .isPresent()) {
-          throw conflict(mapping, mapped.get(), containerOf.apply(rule));
+      if (mapped.isPresent()) {
+        for (PortMapping mapping : byPort.getOrDefault(mapped.get().port(), List.of())) {
+          DnatMatch other = mapped.get();
+          if (mapping.overlaps(other.protocol(), other.port(), other.address())) {
+            throw conflict(mapping, other, containerOf.apply(rule));
+          }
         }
       }
     }

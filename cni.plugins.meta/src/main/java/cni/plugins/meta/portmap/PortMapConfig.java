@@ -9,7 +9,9 @@ import cni.netlink.ffm.nftables.RuleBuilder;
 import cni.netlink.ffm.nftables.TableFamily;
 import cni.plugins.support.RuleBackend;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -38,6 +40,8 @@ record PortMapConfig(
     RuleBackend backend) {
   /** The families of the tables that hold port mappings. */
   static final List<TableFamily> FAMILIES = List.of(TableFamily.IP, TableFamily.IP6);
+
+  private static final int MAX_DESCRIBED = 20;
 
   /** The reference plugin's default. Kubernetes uses bits 14 and 15, Calico 20 to 31. */
   private static final int DEFAULT_MARK_BIT = 13;
@@ -80,9 +84,12 @@ record PortMapConfig(
     if (runtime.isEmpty()) {
       return mappings;
     }
+    Map<Integer, List<PortMapping>> byPort = new HashMap<>();
     for (ConfigObject entry : runtime.get().objects("portMappings")) {
       PortMapping mapping = PortMapping.parse(entry);
-      for (PortMapping other : mappings) {
+      List<PortMapping> samePort =
+          byPort.computeIfAbsent(mapping.hostPort(), port -> new ArrayList<>());
+      for (PortMapping other : samePort) {
         if (!other.equals(mapping) && matchSamePackets(other, mapping)) {
           throw entry.invalid(
               "hostPort",
@@ -90,6 +97,7 @@ record PortMapConfig(
                   .formatted(other, other.containerPort(), mapping, mapping.containerPort()));
         }
       }
+      samePort.add(mapping);
       mappings.add(mapping);
     }
     return mappings;
@@ -144,7 +152,7 @@ record PortMapConfig(
       chosen = chosen.or(() -> needed);
     }
     boolean hasMarkBit = view.has("markMasqBit"); // used by the iptables backend only
-    return chosen.orElse(hasMarkBit ? RuleBackend.IPTABLES : RuleBackend.NFTABLES);
+    return chosen.orElse(hasMarkBit ? RuleBackend.IPTABLES : RuleBackend.AUTO);
   }
 
   private static String quotedName(RuleBackend backend) {
@@ -153,11 +161,14 @@ record PortMapConfig(
 
   /** Conditions for iptables begin with a dash or an exclamation mark, those for nft never do. */
   private static Optional<RuleBackend> backendOfConditions(List<String> conditions) {
-    if (conditions.isEmpty() || conditions.getFirst().isEmpty()) {
+    if (conditions.isEmpty()) {
       return Optional.empty();
     }
-    char first = conditions.getFirst().charAt(0);
-    return Optional.of(first == '-' || first == '!' ? RuleBackend.IPTABLES : RuleBackend.NFTABLES);
+    String first = conditions.getFirst();
+    return Optional.of(
+        first.startsWith("-") || first.startsWith("!")
+            ? RuleBackend.IPTABLES
+            : RuleBackend.NFTABLES);
   }
 
   private static void requireSupported(
@@ -184,6 +195,13 @@ record PortMapConfig(
   /** Returns the further matches for packets of a family. */
   List<String> conditions(TableFamily family) {
     return family == TableFamily.IP ? conditionsV4 : conditionsV6;
+  }
+
+  /** Returns mappings for a message, at most 20 of them: {@code [80/tcp, 81/tcp]}. */
+  static String describe(List<PortMapping> mappings) {
+    int left = mappings.size() - MAX_DESCRIBED;
+    List<PortMapping> first = mappings.subList(0, Math.min(mappings.size(), MAX_DESCRIBED));
+    return left > 0 ? first + " and " + left + " more" : first.toString();
   }
 
   /** Returns the mappings that apply to container addresses of a family. */

@@ -18,6 +18,7 @@ import cni.netlink.ffm.nftables.RuleBuilder;
 import cni.netlink.ffm.nftables.RulesetReconciler;
 import cni.netlink.ffm.nftables.TableFamily;
 import cni.netlink.ffm.nftables.Transaction;
+import cni.netlink.ffm.nftables.Userdata;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.Route;
 import cni.plugins.meta.PreviousResult;
@@ -28,6 +29,7 @@ import cni.plugins.support.RuleOwner;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
@@ -59,10 +61,17 @@ public final class PortMapPlugin implements NetworkPlugin {
     var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
       return rollback.guard(
-          "mapping ports " + config.mappings(),
+          "mapping ports " + PortMapConfig.describe(config.mappings()),
           () -> {
             List<Cidr> addresses = PreviousResult.firstAddressPerFamily(request, previous);
-            host.nftables().update(nftables -> planAdd(nftables, request, config, addresses));
+            config
+                .backend()
+                .<CniException>add(
+                    backend ->
+                        host.nftables()
+                            .update(
+                                nftables ->
+                                    planAdd(nftables, request, config, backend, addresses)));
             // Not earlier: a refused ADD must not remove the rules of an earlier one.
             rollback.add(() -> removeRules(host, request));
             for (Cidr address : addresses) {
@@ -83,13 +92,14 @@ public final class PortMapPlugin implements NetworkPlugin {
       NftablesSocket nftables,
       AttachmentRequest request,
       PortMapConfig config,
+      RuleBackend backend,
       List<Cidr> addresses)
       throws CniException, IOException {
     var reconciler = new RulesetReconciler(nftables);
     for (Cidr address : addresses) {
       TableFamily family = TableFamily.of(address.address());
       requireNoConflict(reconciler, request, config.mappings(family), family);
-      if (config.backend() == RuleBackend.IPTABLES) {
+      if (backend == RuleBackend.IPTABLES) {
         iptablesRules(request, family).add(reconciler, config, address);
       } else {
         nftablesRules(request, family).add(reconciler, config, address);
@@ -105,22 +115,32 @@ public final class PortMapPlugin implements NetworkPlugin {
       List<PortMapping> mappings,
       TableFamily family)
       throws CniException, IOException {
-    Predicate<String> isSelf = containerId(request)::equals;
+    String ownComment = Userdata.truncateComment(containerId(request));
     Function<InstalledRule, Optional<String>> nftablesContainer =
         rule -> rule.rule().userdata().comment();
     PortConflicts.requireNoConflict(
         mappings,
         reconciler.rules(NftablesDnatRules.table(family)).stream()
-            .filter(rule -> nftablesContainer.apply(rule).filter(isSelf).isEmpty())
+            .filter(rule -> nftablesContainer.apply(rule).filter(ownComment::equals).isEmpty())
             .toList(),
         nftablesContainer);
     List<InstalledRule> nat = reconciler.rules(IptablesDnatRules.natTable(family));
+    List<InstalledRule> others = iptablesRules(request, family).rulesOfOtherContainers(nat);
+    if (others.isEmpty()) {
+      return;
+    }
+    Map<String, String> containers = IptablesDnatRules.containersOf(nat);
     Function<InstalledRule, Optional<String>> iptablesContainer =
-        rule -> IptablesDnatRules.containerOf(rule, nat);
+        rule -> Optional.ofNullable(containers.get(rule.chain().name()));
     PortConflicts.requireNoConflict(
         mappings,
-        iptablesRules(request, family).rulesOfOtherContainers(nat).stream()
-            .filter(rule -> iptablesContainer.apply(rule).filter(isSelf).isEmpty())
+        others.stream()
+            .filter(
+                rule ->
+                    iptablesContainer
+                        .apply(rule)
+                        .filter(name -> IptablesDnatRules.isNameOf(name, containerId(request)))
+                        .isEmpty())
             .toList(),
         iptablesContainer);
   }
@@ -162,7 +182,10 @@ public final class PortMapPlugin implements NetworkPlugin {
       LOG.get()
           .log(
               System.Logger.Level.WARNING,
-              "existing connections to " + udp + " keep their old destination: " + e.getMessage());
+              "existing connections to "
+                  + PortMapConfig.describe(udp)
+                  + " keep their old destination: "
+                  + e.getMessage());
     }
   }
 
@@ -199,23 +222,35 @@ public final class PortMapPlugin implements NetworkPlugin {
     if (config.mappings().isEmpty()) {
       return;
     }
-    List<InstalledRule> expected = new ArrayList<>();
-    for (Cidr address : PreviousResult.firstAddressPerFamily(request, previous)) {
-      expected.addAll(expectedRules(request, config, address));
-    }
+    List<Cidr> addresses = PreviousResult.firstAddressPerFamily(request, previous);
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      AttachmentCheck.requireNoneMissing(
-          new RulesetReconciler(host.nftables()).findMissing(expected),
-          "ports " + config.mappings() + " are not mapped as they should be");
+      config.backend().check(backend -> check(host, request, config, backend, addresses));
     } catch (IOException e) {
-      throw NetNsSession.failure("checking ports " + config.mappings(), e);
+      throw NetNsSession.failure("checking ports " + PortMapConfig.describe(config.mappings()), e);
     }
   }
 
+  private static void check(
+      NetNsSession host,
+      AttachmentRequest request,
+      PortMapConfig config,
+      RuleBackend backend,
+      List<Cidr> addresses)
+      throws CniException, IOException {
+    List<InstalledRule> expected = new ArrayList<>();
+    for (Cidr address : addresses) {
+      expected.addAll(expectedRules(request, config, backend, address));
+    }
+    AttachmentCheck.requireNoneMissing(
+        new RulesetReconciler(host.nftables()).findMissing(expected),
+        "ports " + PortMapConfig.describe(config.mappings()) + " are not mapped as they should be");
+  }
+
   private static List<InstalledRule> expectedRules(
-      AttachmentRequest request, PortMapConfig config, Cidr address) throws CniException {
+      AttachmentRequest request, PortMapConfig config, RuleBackend backend, Cidr address)
+      throws CniException {
     TableFamily family = TableFamily.of(address.address());
-    return config.backend() == RuleBackend.IPTABLES
+    return backend == RuleBackend.IPTABLES
         ? iptablesRules(request, family).expectedRules(config, address)
         : nftablesRules(request, family).expectedRules(config, address);
   }

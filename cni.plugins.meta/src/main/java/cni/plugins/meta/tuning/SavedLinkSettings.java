@@ -7,16 +7,23 @@ import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.internal.AtomicFiles;
 import cni.api.internal.IoErrors;
+import cni.api.internal.LazyLogger;
+import cni.api.internal.RegularFiles;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -30,6 +37,12 @@ record SavedLinkSettings(Path directory) {
   private static final String NETWORK_KEY = "network";
   private static final String CONTAINER_KEY = "containerId";
   private static final String INTERFACE_KEY = "ifName";
+
+  /** The names of files that have not been renamed to their final names yet. */
+  private static final Pattern TEMP_NAME = Pattern.compile("\\.[0-9a-f]{16}");
+
+  private static final Duration MAX_WRITE_TIME = Duration.ofMinutes(1);
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
 
   /**
    * Saves the settings of an attachment's interface in place of any saved before.
@@ -62,14 +75,16 @@ record SavedLinkSettings(Path directory) {
   }
 
   private static Optional<ConfigObject> load(Path file) throws CniException {
-    byte[] bytes;
     try {
-      bytes = Files.readAllBytes(file);
+      return parse(RegularFiles.readState(file), file);
     } catch (NoSuchFileException e) {
       return Optional.empty();
     } catch (IOException e) {
-      throw failure(file + " cannot be read", e);
+      throw failure("the previous settings cannot be read", e);
     }
+  }
+
+  private static Optional<ConfigObject> parse(byte[] bytes, Path file) {
     try {
       return Optional.of(new ConfigObject(Json.parse(bytes, file.toString()), file.toString()));
     } catch (CniException e) {
@@ -95,16 +110,17 @@ record SavedLinkSettings(Path directory) {
   }
 
   /**
-   * Deletes the saved settings of the network's attachments that are not valid. Files of the
+   * Deletes the saved settings of the network's attachments that are not valid, incomplete files,
+   * which restore nothing, and temporary files of processes that have ended. Complete files of the
    * reference plugin name no network; they may be another network's and stay.
    *
-   * @throws CniException code 5 if the directory or a file cannot be read or deleted
+   * @throws CniException code 5 if the directory cannot be read or a file cannot be deleted
    */
   void deleteStale(String network, Set<AttachmentId> valid) throws CniException {
-    try (DirectoryStream<Path> files = Files.newDirectoryStream(directory, "*.json")) {
+    Set<Path> validFiles = valid.stream().map(this::file).collect(Collectors.toUnmodifiableSet());
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
       for (Path file : files) {
-        Optional<ConfigObject> saved = load(file);
-        if (saved.isPresent() && isStale(saved.get().json(), network, valid)) {
+        if (!validFiles.contains(file) && isStale(file, network)) {
           delete(file);
         }
       }
@@ -115,11 +131,38 @@ record SavedLinkSettings(Path directory) {
     }
   }
 
-  private static boolean isStale(ObjectNode saved, String network, Set<AttachmentId> valid) {
-    var id =
-        new AttachmentId(
-            saved.path(CONTAINER_KEY).asString(""), saved.path(INTERFACE_KEY).asString(""));
-    return saved.path(NETWORK_KEY).asString("").equals(network) && !valid.contains(id);
+  /** Whether a file that is not a valid attachment's is the network's, or nobody's. */
+  private static boolean isStale(Path file, String network) throws IOException {
+    String name = String.valueOf(file.getFileName());
+    if (TEMP_NAME.matcher(name).matches()) {
+      return isAbandoned(file);
+    }
+    if (!name.endsWith(".json")) {
+      return false;
+    }
+    byte[] bytes;
+    try {
+      bytes = RegularFiles.readState(file);
+    } catch (NoSuchFileException e) {
+      return false; // deleted meanwhile
+    } catch (IOException e) {
+      LOG.get().log(System.Logger.Level.WARNING, "left alone: " + IoErrors.describe(e));
+      return false;
+    }
+    Optional<ConfigObject> saved = parse(bytes, file);
+    return saved.isPresent()
+        ? saved.get().json().path(NETWORK_KEY).asString("").equals(network)
+        : isAbandoned(file);
+  }
+
+  /** Whether a file was written so long ago that its writer must have ended. */
+  private static boolean isAbandoned(Path file) throws IOException {
+    try {
+      Instant written = Files.getLastModifiedTime(file, LinkOption.NOFOLLOW_LINKS).toInstant();
+      return written.isBefore(Instant.now().minus(MAX_WRITE_TIME));
+    } catch (NoSuchFileException e) {
+      return false; // renamed or deleted meanwhile
+    }
   }
 
   private Path file(AttachmentId id) {

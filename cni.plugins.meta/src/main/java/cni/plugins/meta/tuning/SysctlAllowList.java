@@ -4,10 +4,12 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.internal.IoErrors;
+import cni.api.internal.RegularFiles;
 import java.io.IOException;
-import java.nio.file.Files;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
@@ -34,16 +36,17 @@ record SysctlAllowList(Path file) {
   void requireAllowed(Set<String> keys) throws CniException {
     List<String> lines;
     try {
-      lines =
-          Files.readAllLines(file).stream().map(String::strip).filter(it -> !it.isEmpty()).toList();
+      String text = new String(RegularFiles.read(file), StandardCharsets.UTF_8);
+      lines = text.lines().map(String::strip).filter(it -> !it.isEmpty()).toList();
     } catch (NoSuchFileException e) {
       return;
     } catch (IOException e) {
       throw new CniException(
           ErrorCode.IO_FAILURE, file + " cannot be read: " + IoErrors.reason(e), e);
     }
+    List<Pattern> expressions = new ArrayList<>();
     for (String key : keys) {
-      if (!matches(lines, key)) {
+      if (!matches(lines, expressions, key)) {
         throw new CniException(
             ErrorCode.INVALID_CONFIG,
             "sysctl "
@@ -70,23 +73,36 @@ record SysctlAllowList(Path file) {
         : posix.substring(0, 1).toUpperCase(Locale.ROOT) + posix.substring(1);
   }
 
-  private boolean matches(List<String> lines, String key) throws CniException {
-    for (String line : lines) {
-      try {
-        if (Pattern.compile(toJavaSyntax(line)).matcher(key).find()) {
-          return true;
-        }
-      } catch (PatternSyntaxException e) {
-        throw new CniException(
-            ErrorCode.INVALID_CONFIG,
-            file
-                + " has "
-                + Json.quote(line)
-                + ", which is no regular expression: "
-                + e.getDescription(),
-            e);
+  /**
+   * Whether one of the lines matches a key.
+   *
+   * @param compiled the expressions of the first lines, to which those of further lines are added
+   */
+  private boolean matches(List<String> lines, List<Pattern> compiled, String key)
+      throws CniException {
+    for (int i = 0; i < lines.size(); i++) {
+      if (i == compiled.size()) {
+        compiled.add(compile(lines.get(i)));
+      }
+      if (compiled.get(i).matcher(key).find()) {
+        return true;
       }
     }
     return false;
+  }
+
+  private Pattern compile(String line) throws CniException {
+    try {
+      return Pattern.compile(toJavaSyntax(line));
+    } catch (PatternSyntaxException e) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          file
+              + " has "
+              + Json.quote(line)
+              + ", which is no regular expression: "
+              + e.getDescription(),
+          e);
+    }
   }
 }

@@ -55,7 +55,7 @@ public final class TuningPlugin implements NetworkPlugin {
 
   @Override
   public Result add(AttachmentRequest request) throws CniException {
-    TuningConfig config = TuningConfig.parse(request.config(), request.attachment().args());
+    TuningConfig config = TuningConfig.parse(request.config(), request.attachment().args().toMap());
     allowList.requireAllowed(config.sysctl().keySet());
     Result previous = PreviousResult.require(request);
     var rollback = new Rollback();
@@ -226,7 +226,7 @@ public final class TuningPlugin implements NetworkPlugin {
 
   @Override
   public void check(AttachmentRequest request) throws CniException {
-    TuningConfig config = TuningConfig.parse(request.config(), request.attachment().args());
+    TuningConfig config = TuningConfig.parse(request.config(), request.attachment().args().toMap());
     PreviousResult.require(request);
     try (NetNsSession host = NetNsSession.openHost(request.context());
         NetNsSession container = NetNsSession.openContainer(request, host)) {

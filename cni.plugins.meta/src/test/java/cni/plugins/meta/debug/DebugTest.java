@@ -2,8 +2,17 @@ package cni.plugins.meta.debug;
 
 import static cni.testing.TestHost.attachment;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import cni.api.CallContext;
+import cni.api.CniException;
+import cni.api.ConfigObject;
+import cni.api.Deadline;
+import cni.api.Json;
+import cni.api.NetworkRequest;
+import cni.api.PluginConfig;
 import cni.api.Result;
 import cni.netlink.ffm.netns.NetNs;
 import cni.runtime.Cni;
@@ -11,11 +20,17 @@ import cni.runtime.Network;
 import cni.testing.KernelTest;
 import cni.testing.TestBed;
 import cni.testing.TestHost;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 
 /** The debug plugin after another plugin of a chain. */
 @KernelTest
@@ -51,5 +66,42 @@ class DebugTest {
           lines.stream().anyMatch(it -> it.startsWith("StdinData: ") && it.contains("prevResult")));
       host.assertNothingLeft("n", a);
     }
+  }
+
+  @Test
+  @Timeout(60)
+  void outputIsAppendedToRegularFilesOnly(@TempDir Path directory) throws Exception {
+    Path file = directory.resolve("calls");
+    var plugin = new DebugPlugin();
+    plugin.status(request(file));
+    plugin.status(request(file));
+    assertEquals(2, Files.readAllLines(file).stream().filter("CmdStatus"::equals).count());
+    assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(file)));
+    Path link = Files.createSymbolicLink(directory.resolve("link"), directory.resolve("target"));
+    Path fifo = directory.resolve("fifo");
+    assertEquals(0, new ProcessBuilder("mkfifo", fifo.toString()).start().waitFor());
+    for (Path refused : List.of(link, fifo, directory)) {
+      CniException e = assertThrows(CniException.class, () -> plugin.status(request(refused)));
+      assertEquals(5, e.code());
+      assertTrue(String.valueOf(e.getMessage()).contains("not a regular file"), e::getMessage);
+    }
+    assertFalse(Files.exists(directory.resolve("target")));
+  }
+
+  private static NetworkRequest request(Path output) throws CniException {
+    String json =
+        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"type\": \"debug\", \"cniOutput\": \"%s\" }"
+            .formatted(output);
+    var context =
+        new CallContext(
+            Optional.empty(),
+            Deadline.after(Duration.ofMinutes(1)),
+            type -> {
+              throw new IllegalStateException(type); // debug delegates to none
+            });
+    return new NetworkRequest(
+        PluginConfig.of(
+            new ConfigObject(Json.parse(json.getBytes(StandardCharsets.UTF_8), "test"), "")),
+        context);
   }
 }

@@ -174,6 +174,7 @@ class TuningTest {
         "\"sysctl\": { \"kernel.pid_max\": \"1000\" }|7|kernel.pid_max",
         "\"sysctl\": { \"net.core.somaxconn\": \"1\", \"net/../kernel/pid_max\": \"1000\" }|7|net/../kernel",
         "\"sysctl\": { \"net.core.somaxconn\": \"1\", \"net.no.such\": \"1\" }|999|net/no/such",
+        "\"sysctl\": { \"net.core.somaxconn\": \"1\", \"net.core.somaxconn\": \"2\" }|7|sysctl.net.core.somaxconn appears more than once",
         "\"sysctl\": { \"net.core.somaxconn\": 1 }|7|sysctl.net.core.somaxconn must be a string",
         "\"mac\": \"02:aa\"|7|mac \"02:aa\"",
         "\"sysctl\": { \"net.core.somaxconn\": \"1\" }, \"mac\": \"02:aa:00:00:00:01\", \"mtu\": 65536|999|change link"
