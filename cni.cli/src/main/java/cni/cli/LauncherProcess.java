@@ -3,7 +3,7 @@ package cni.cli;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.netlink.ffm.KernelException;
-import cni.netlink.ffm.process.ParentProcess;
+import cni.netlink.ffm.process.ParentTermination;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,7 +30,7 @@ final class LauncherProcess {
    */
   static void endTogether() throws CniException {
     try {
-      if (PID != null && !ParentProcess.endWith(PID)) {
+      if (PID != null && !ParentTermination.endWith(PID)) {
         throw new CniException(ErrorCode.TRY_AGAIN_LATER, "the launcher has been killed");
       }
     } catch (KernelException e) {

@@ -3,9 +3,9 @@ package cni.netlink.ffm.process;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.libc.LibcProcess;
 
-/** The parent of this process. */
-public final class ParentProcess {
-  private ParentProcess() {}
+/** The end of the process that started this one. */
+public final class ParentTermination {
+  private ParentTermination() {}
 
   /**
    * Makes the kernel kill this process when its parent ends, prctl(2) with PR_SET_PDEATHSIG. It is
