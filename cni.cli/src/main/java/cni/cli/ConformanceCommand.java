@@ -68,7 +68,8 @@ final class ConformanceCommand extends Subcommand {
           ErrorCode.INVALID_PARAMETER, "--format " + form + " is none of text, json, junit");
     }
     boolean passed = true;
-    try (Cni cni = host.open()) {
+    try (var _ = new InterruptOnShutdown("cni-conformance-cleanup");
+        Cni cni = host.open()) {
       for (String plugin : plugins.<List<String>>getValue()) {
         ConformanceReport report = check(plugin, cni);
         print(report, form);

@@ -6,6 +6,7 @@ import cni.api.ErrorCode;
 import cni.api.InetAddresses;
 import cni.api.Result;
 import cni.api.Rollback;
+import cni.netlink.ffm.netns.NamespaceOwnership;
 import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.RouteSocket;
@@ -29,6 +30,7 @@ import java.util.stream.Stream;
 
 /** {@code cni demo}: attaches two containers, end to end, in temporary namespaces. */
 final class DemoCommand extends Subcommand {
+  private static final String PREFIX = "cni-demo-";
   private static final int PING_MILLIS = 2000;
   private static final String SUBNET_V4 = "10.88.0.0/24";
   private static final String SUBNET_V6 = "fd00:88::/64";
@@ -46,6 +48,15 @@ final class DemoCommand extends Subcommand {
 
   @Override
   public Integer call() throws Exception {
+    try (var _ = new InterruptOnShutdown("cni-demo-cleanup")) {
+      return demonstrate();
+    }
+  }
+
+  private int demonstrate() throws CniException, IOException {
+    for (String abandoned : NamespaceOwnership.abandoned(PREFIX)) {
+      NetNs.delete(abandoned);
+    }
     try {
       run();
     } catch (CniException | IOException | RuntimeException e) {
@@ -61,7 +72,7 @@ final class DemoCommand extends Subcommand {
   }
 
   private void run() throws CniException, IOException {
-    Path directory = Files.createTempDirectory("cni-demo-");
+    Path directory = Files.createTempDirectory(PREFIX);
     cleanup.add(() -> deleteTree(directory));
     Path journal = directory.resolve("journal.log");
     writeConfiguration(directory, journal);
@@ -170,8 +181,8 @@ final class DemoCommand extends Subcommand {
   }
 
   private NetNs namespace(String role) throws IOException {
-    String name = "cni-demo-" + role + "-" + suffix;
-    NetNs netns = NetNs.create(name);
+    String name = PREFIX + role + "-" + suffix;
+    NetNs netns = NamespaceOwnership.create(name);
     cleanup.add(
         () -> {
           netns.close();

@@ -19,7 +19,7 @@ final class ErrorReporter {
   private ErrorReporter() {}
 
   /** Prints a failure and returns the exit status. */
-  static int report(Exception failure) {
+  static int report(Throwable failure) {
     CniException error =
         failure instanceof CniException e
             ? e

@@ -34,7 +34,11 @@ final class GcCommand extends Subcommand {
     for (String text : valid.<List<String>>getValue()) {
       ids.add(parse(text));
     }
-    options.apply((network, cni) -> network.gc(ids));
+    options.apply(
+        (network, cni) -> {
+          AbandonedRuns.remove(cni);
+          network.gc(ids);
+        });
     return 0;
   }
 

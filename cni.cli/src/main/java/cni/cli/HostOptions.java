@@ -142,7 +142,7 @@ final class HostOptions {
             .networks(networks.getValue())
             .executables(executables())
             .pluginDirectories(PluginLocations.directories(modules.getValue()))
-            .nativeAccess(nativePlugins.toArray(String[]::new))
+            .nativeAccess(nativePlugins.stream().distinct().toArray(String[]::new))
             .searchOrder(PluginLocations.order(searchOrder.getValue()))
             .cache(cache.getValue())
             .timeout(parseTimeout(timeout.getValue()))

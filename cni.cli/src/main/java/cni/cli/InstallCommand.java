@@ -2,6 +2,8 @@ package cni.cli;
 
 import cni.api.CniException;
 import cni.api.ErrorCode;
+import cni.api.internal.AtomicFiles;
+import cni.api.internal.FileOwnership;
 import cni.runtime.Cni;
 import cni.runtime.PluginRegistry;
 import java.io.IOException;
@@ -10,6 +12,7 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.stream.Collectors;
 import picocli.CommandLine.Model.OptionSpec;
@@ -25,7 +28,9 @@ final class InstallCommand extends Subcommand {
           .description("Directory for the links, such as /opt/cni/bin; created if missing.")
           .build();
   private final OptionSpec force =
-      flag("--force", "Replace files that are not links to this image.");
+      flag(
+          "--force",
+          "Replace files that are not links to this image; allow a directory that others may write to.");
   private final OptionSpec remove =
       flag("--remove", "Remove links to this image, and nothing else.");
   private final PositionalParamSpec types =
@@ -48,10 +53,13 @@ final class InstallCommand extends Subcommand {
     }
     Path target = directory.getValue();
     List<Path> links = selectedTypes().stream().map(target::resolve).toList();
-    Files.createDirectories(target);
     boolean removal = remove.getValue();
-    boolean replace = force.getValue();
-    if (!removal && !replace) {
+    if (removal && Files.notExists(target)) {
+      return 0;
+    }
+    AtomicFiles.createDirectories(target.toAbsolutePath(), "rwxr-xr-x");
+    if (!removal && !force.<Boolean>getValue()) {
+      requireTrusted(target);
       requireNoForeignFiles(links);
     }
     for (Path file : links) {
@@ -62,6 +70,18 @@ final class InstallCommand extends Subcommand {
       }
     }
     return 0;
+  }
+
+  /** Runtimes run as root what is in the directory. */
+  private static void requireTrusted(Path directory) throws CniException, IOException {
+    Optional<String> objection = FileOwnership.objectionToPath(directory);
+    if (objection.isPresent()) {
+      throw new CniException(
+          ErrorCode.INVALID_PARAMETER,
+          "nothing installed: "
+              + objection.get()
+              + ", who could replace plugins that run as root; correct that, or use --force");
+    }
   }
 
   private static void requireNoForeignFiles(List<Path> links) throws CniException {

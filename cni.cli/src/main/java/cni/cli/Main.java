@@ -3,6 +3,7 @@ package cni.cli;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.IntSupplier;
 import java.util.function.Supplier;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
@@ -40,9 +41,18 @@ public final class Main implements Runnable {
 
   /** Runs the command and ends the process with its exit status. */
   public static void main(String[] args) {
-    int status = execute(args);
-    System.out.flush();
-    System.exit(status);
+    System.exit(exitStatus(() -> execute(args)));
+  }
+
+  /** Runs a command and returns its exit status, also if it fails with an {@link Error}. */
+  static int exitStatus(IntSupplier command) {
+    int status;
+    try {
+      status = command.getAsInt();
+    } catch (Error e) { // out of memory, stack overflow
+      status = ErrorReporter.report(e);
+    }
+    return StandardOutput.check(status);
   }
 
   static int execute(String... args) {

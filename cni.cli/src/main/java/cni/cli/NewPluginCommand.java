@@ -7,7 +7,9 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
@@ -61,7 +63,7 @@ final class NewPluginCommand extends Subcommand {
     requirePackage(packageName);
     @Nullable Path chosen = directory.getValue();
     Path project = chosen == null ? Path.of(name) : chosen;
-    if (Files.exists(project)) {
+    if (Files.exists(project, LinkOption.NOFOLLOW_LINKS)) {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER,
           project + " exists already; choose another directory with --dir");
@@ -72,7 +74,11 @@ final class NewPluginCommand extends Subcommand {
       if (parent != null) {
         Files.createDirectories(parent);
       }
-      Files.writeString(target, fill(read(file), name, packageName));
+      Files.writeString(
+          target,
+          fill(read(file), name, packageName),
+          StandardOpenOption.CREATE_NEW,
+          StandardOpenOption.WRITE);
     }
     System.out.println(project + ": run \"mvn verify\" in it");
     return 0;

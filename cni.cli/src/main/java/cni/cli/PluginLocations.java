@@ -7,6 +7,7 @@ import cni.runtime.Cni;
 import cni.runtime.PluginSource;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.Stream;
 import picocli.CommandLine;
 
 /**
@@ -58,9 +59,11 @@ final class PluginLocations {
     }
   }
 
+  /** Splits a variable, without regard to spaces, empty words and repetitions. */
   private static List<String> commaSeparated(String variable) {
     return EnvironmentVariables.get(variable)
-        .map(it -> List.of(it.split(",", -1)))
+        .map(it -> Stream.of(it.split(",", -1)).map(String::strip).filter(word -> !word.isEmpty()))
+        .map(words -> words.distinct().toList())
         .orElse(List.of());
   }
 

@@ -39,28 +39,42 @@ public final class PluginMain {
     System.exit(
         daemon
             ? DaemonRunner.run(args[0], List.of(args).subList(2, args.length))
-            : serveOnce(args.length == 0 ? "" : args[0]));
+            : LauncherProcess.exitStatus(serveOnce(args.length == 0 ? "" : args[0])));
   }
 
   /**
    * Serves the request of this process's environment and standard input; returns the exit status.
    */
   static int serveOnce(String type) {
-    if (EnvironmentVariables.get("CNI_COMMAND").equals(Optional.of(Verb.VERSION.name()))) {
+    if (isVersionRequest()) {
       Warmup.json();
     } else {
       Warmup.kernel();
     }
-    return new PluginMain().serve(type);
+    int status;
+    try {
+      status = new PluginMain().serve(type);
+    } catch (CniException e) {
+      status = answer(e);
+    } catch (RuntimeException | Error e) {
+      status = answer(new CniException(ErrorCode.INTERNAL, type + ": unexpected " + e, e));
+    }
+    return StandardOutput.check(status);
   }
 
-  private int serve(String type) {
-    NetworkPlugin plugin;
-    try {
-      plugin = module(type);
-    } catch (CniException e) {
-      System.out.println(Json.pretty(e.toJson(SpecVersion.CURRENT)));
-      return 1;
+  private static boolean isVersionRequest() {
+    return EnvironmentVariables.get("CNI_COMMAND").equals(Optional.of(Verb.VERSION.name()));
+  }
+
+  private static int answer(CniException error) {
+    System.out.println(Json.pretty(error.toJson(SpecVersion.CURRENT)));
+    return 1;
+  }
+
+  private int serve(String type) throws CniException {
+    NetworkPlugin plugin = module(type);
+    if (!isVersionRequest()) {
+      LauncherProcess.endTogether();
     }
     String about = "CNI %s plugin of CNI for the JVM %s".formatted(type, Image.version());
     return new ServedPlugin(plugin, about, this::delegate)

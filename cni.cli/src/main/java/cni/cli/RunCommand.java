@@ -4,6 +4,7 @@ import cni.api.Attachment;
 import cni.api.CniException;
 import cni.api.Rollback;
 import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.netns.NamespaceOwnership;
 import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.process.ChildEnvironment;
 import cni.netlink.ffm.process.ChildProcess;
@@ -94,8 +95,9 @@ final class RunCommand extends Subcommand {
   }
 
   private int runInNamespace() throws CniException, IOException, InterruptedException {
-    String id = "cni-run-%08x".formatted(ThreadLocalRandom.current().nextInt());
+    String id = (AbandonedRuns.PREFIX + "%08x").formatted(ThreadLocalRandom.current().nextInt());
     Cni cni = open();
+    AbandonedRuns.remove(cni);
     @Nullable String existing = existingNamespace.getValue();
     try (NetNs netns = existing == null ? createNamespace(id) : NamespacePaths.open(existing)) {
       setLoopbackUp(netns);
@@ -117,7 +119,7 @@ final class RunCommand extends Subcommand {
 
   private synchronized NetNs createNamespace(String id) throws IOException {
     requireNotInterrupted();
-    NetNs netns = NetNs.create(id);
+    NetNs netns = NamespaceOwnership.create(id);
     cleanup.add(() -> NetNs.delete(id));
     // Processes left behind by the command would keep the namespace alive without a name.
     NetNs.Identity identity = netns.identity();
@@ -153,7 +155,8 @@ final class RunCommand extends Subcommand {
   private synchronized @Nullable ChildProcess start(NetNs netns) throws IOException {
     requireNotInterrupted();
     ChildEnvironment environment =
-        ChildEnvironment.inherited().with(Map.of("CNI_NETNS", netns.path().toString()));
+        CallerEnvironment.restore(ChildEnvironment.inherited())
+            .with(Map.of("CNI_NETNS", netns.path().toString()));
     try {
       ChildProcess started =
           netns.<ChildProcess, KernelException>callWithPrivateSysfs(

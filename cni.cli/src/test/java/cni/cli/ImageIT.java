@@ -18,6 +18,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -172,6 +174,54 @@ class ImageIT {
   }
 
   @Test
+  void nextRunRemovesWhatAKilledRunLeft() throws Exception {
+    Path ready = host.cache().resolveSibling("ready");
+    String killed =
+        ("$IMAGE/bin/cni run --cache %s -- sh -c 'echo $$ > %s.new; mv %s.new %s; exec sleep 100' & "
+                + "run=$!; until [ -e %s ]; do sleep 0.02; done; kill -KILL $run")
+            .formatted(host.cache(), ready, ready, ready, ready);
+    new ImageRunner(host).shell(Map.of(), killed, "");
+    String orphan = Files.readString(ready).strip();
+    assertEquals(2, host.reservations("n").size());
+    ImageRunner.CommandOutput next = cni("run", "--", "true");
+    assertEquals(0, next.status(), next::err);
+    host.assertNothingLeft("n");
+    assertFalse(TestBed.run(host.netns(), "ip", "netns", "list").contains("cni-run-"));
+    assertFalse(ImageRunner.isAlive(orphan), "the command of the killed run goes on");
+  }
+
+  @Test
+  void interruptedConformanceLeavesNothing() throws Exception {
+    Set<String> before = temporaryNames();
+    try (ChildProcess process =
+        new ImageRunner(host)
+            .start(Map.of(), "conformance", "bridge", "--cache", host.cache().toString())) {
+      while (temporaryNames().equals(before)) {
+        assertFalse(process.communicate(Duration.ofMillis(20)), process::errorOutput);
+      }
+      assertFalse(process.communicate(Duration.ofSeconds(2)), process::errorOutput);
+      process.terminate();
+      assertTrue(process.communicate(ImageRunner.TIMEOUT));
+      assertTrue(process.errorOutput().contains("interrupted"), process::errorOutput);
+    }
+    assertEquals(before, temporaryNames());
+  }
+
+  /** Returns the namespaces and directories of examinations. */
+  private static Set<String> temporaryNames() throws IOException {
+    Set<String> names = new TreeSet<>();
+    for (Path directory : List.of(NetNs.RUN_DIRECTORY, Path.of("/tmp"))) {
+      try (var files = Files.list(directory)) {
+        files
+            .map(Path::toString)
+            .filter(it -> it.contains("/cni-conformance-"))
+            .forEach(names::add);
+      }
+    }
+    return names;
+  }
+
+  @Test
   void demoSucceedsAndLeavesNothing() throws Exception {
     String before = TestBed.run(host.netns(), "ip", "netns", "list");
     ImageRunner.CommandOutput demo = cni("demo");
@@ -307,9 +357,15 @@ class ImageIT {
   @Test
   void pluginCallsAreRecordedByFlightRecorder() throws Exception {
     Path recording = host.cache().resolveSibling("calls.jfr");
-    Map<String, String> options =
-        Map.of("JAVA_TOOL_OPTIONS", "-XX:StartFlightRecording=filename=" + recording);
-    assertEquals(0, cni(options, "add", "n", a.path().toString()).status());
+    // The launcher ignores the JVM's variables; the image's java takes options.
+    ImageRunner.CommandOutput added =
+        new ImageRunner(host)
+            .shell(
+                Map.of(),
+                "exec $IMAGE/bin/java -XX:StartFlightRecording=filename=%s -m cni.cli/cni.cli.Main add n %s --cache %s"
+                    .formatted(recording, a.path(), host.cache()),
+                "");
+    assertEquals(0, added.status(), added::err);
     String jfr = Path.of(System.getProperty("java.home"), "bin", "jfr").toString();
     String printed =
         TestBed.run(a, jfr, "print", "--events", "cni.PluginCall", recording.toString());

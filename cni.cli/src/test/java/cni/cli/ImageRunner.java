@@ -8,7 +8,9 @@ import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.process.ChildEnvironment;
 import cni.netlink.ffm.process.ChildProcess;
 import cni.testing.TestHost;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -73,6 +75,24 @@ record ImageRunner(TestHost host) {
       throws Exception {
     try (ChildProcess process = start(executable, environment, input)) {
       return awaitExit(process, executable.toString());
+    }
+  }
+
+  /** Runs a shell script, with this image's directory as IMAGE and the plugin path as CNI_PATH. */
+  CommandOutput shell(Map<String, String> variables, String script, String input) throws Exception {
+    Map<String, String> environment = new HashMap<>(variables);
+    environment.putIfAbsent("IMAGE", IMAGE.toString());
+    try (ChildProcess process = start(Path.of("/bin/sh"), environment, input, "-c", script)) {
+      return awaitExit(process, script);
+    }
+  }
+
+  /** Returns whether a process exists and has not ended. */
+  static boolean isAlive(String pid) {
+    try {
+      return !Files.readString(Path.of("/proc", pid, "stat")).contains(") Z ");
+    } catch (IOException e) {
+      return false;
     }
   }
 

@@ -143,4 +143,16 @@ class MainTest {
     assertTrue(err.toString(UTF_8).contains("--capability-args"), err::toString);
     assertFalse(err.toString(UTF_8).contains("CAP_ARGS"), err::toString);
   }
+
+  @Test
+  void errorsOfTheJvmAreReportedAsFailures() {
+    int status =
+        Main.exitStatus(
+            () -> {
+              throw new StackOverflowError("too deep");
+            });
+    assertEquals(1, status);
+    assertEquals("cni: java.lang.StackOverflowError: too deep (code 999)\n", err.toString(UTF_8));
+    assertTrue(out.toString(UTF_8).contains("999"), out.toString(UTF_8));
+  }
 }

@@ -34,11 +34,14 @@ import tools.jackson.databind.node.ObjectNode;
 final class CheckHost implements AutoCloseable {
   private static final String NETWORK = "conformance";
 
+  /** Part of the names of namespaces and directories. */
+  static final String LABEL = "conformance";
+
   private final PluginUnderTest subject;
   private final SubjectConfig subjectConfig;
   private final SpecVersion version;
   private final List<Path> pluginPath;
-  private final TestBed bed = new TestBed("kit");
+  private final TestBed bed = new TestBed(LABEL);
   private int containerCount;
 
   /**

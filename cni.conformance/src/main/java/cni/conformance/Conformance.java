@@ -6,6 +6,7 @@ import cni.conformance.ConformanceReport.Finding;
 import cni.conformance.ConformanceReport.Outcome;
 import cni.netlink.ffm.netns.NetNs;
 import cni.testing.NetNsSnapshot;
+import cni.testing.TestBed;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -91,7 +92,7 @@ public final class Conformance {
    * Runs all checks.
    *
    * @throws CniException code 5 if namespaces cannot be created, code 7 if ADD does not work with
-   *     this configuration
+   *     this configuration, code 11 if the thread is interrupted
    */
   public ConformanceReport run() throws CniException {
     return run(finding -> {});
@@ -102,9 +103,10 @@ public final class Conformance {
    *
    * @param listener receives each finding as soon as its check is done
    * @throws CniException code 5 if namespaces cannot be created, code 7 if ADD does not work with
-   *     this configuration
+   *     this configuration, code 11 if the thread is interrupted; the namespaces are then removed
    */
   public ConformanceReport run(Consumer<Finding> listener) throws CniException {
+    removeAbandoned();
     List<SpecVersion> supported = Preflight.supportedVersions(subject, subjectConfig, pluginPath);
     SpecVersion version = supported.getLast();
     Preflight.requireWorkingAdd(subject, subjectConfig, version, pluginPath);
@@ -114,6 +116,9 @@ public final class Conformance {
     long descriptors = countDescriptors();
     try {
       for (Requirement requirement : requirements()) {
+        if (Thread.currentThread().isInterrupted()) {
+          throw CniException.interrupted("examining " + subject.describe());
+        }
         if (requirement.roles().contains(subjectConfig.role())) {
           sink.accept(examine(requirement, version, supported));
         }
@@ -123,6 +128,15 @@ public final class Conformance {
     }
     addLeakFindings(sink, descriptors);
     return new ConformanceReport(subject.describe(), version.toString(), List.copyOf(findings));
+  }
+
+  /** Removes the namespaces and directories of examinations that were killed. */
+  private static void removeAbandoned() throws CniException {
+    try {
+      TestBed.removeAbandoned(CheckHost.LABEL);
+    } catch (IOException e) {
+      throw CheckHost.setUpFailure(e);
+    }
   }
 
   private void addLeakFindings(Consumer<Finding> sink, long descriptors) {

@@ -1,6 +1,7 @@
 package cni.testing;
 
 import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.netns.NamespaceOwnership;
 import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.process.ChildEnvironment;
 import cni.netlink.ffm.process.ChildProcess;
@@ -14,7 +15,9 @@ import java.io.UncheckedIOException;
 import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.attribute.UserPrincipal;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -34,6 +37,9 @@ public class TestBed implements AutoCloseable {
   private static final Duration COMMAND_TIMEOUT = Duration.ofSeconds(60);
   private static final int MAX_OUTPUT_BYTES = 1 << 20;
   private static final int LOOPBACK_INDEX = 1;
+
+  /** The digits of the number that follows the label in names. */
+  private static final int ID_DIGITS = 8;
 
   /**
    * Whether the test of this thread failed and its namespaces and directory are kept; see the
@@ -102,7 +108,7 @@ public class TestBed implements AutoCloseable {
   }
 
   private NetNs create(String role) throws IOException {
-    NetNs netns = NetNs.create(prefix + role);
+    NetNs netns = NamespaceOwnership.create(prefix + role);
     open.add(netns);
     names.add(prefix + role);
     return netns;
@@ -220,6 +226,37 @@ public class TestBed implements AutoCloseable {
         .toList();
   }
 
+  /**
+   * Removes the test beds of processes that were killed.
+   *
+   * @param label the label that they have
+   * @throws IOException if one cannot be removed
+   */
+  public static void removeAbandoned(String label) throws IOException {
+    String start = "cni-%s-".formatted(label);
+    for (String name : NamespaceOwnership.abandoned(start)) {
+      NetNs.delete(name);
+      String prefix = name.substring(0, Math.min(name.length(), start.length() + ID_DIGITS)) + "-";
+      removeDirectories(prefix);
+    }
+  }
+
+  private static void removeDirectories(String prefix) throws IOException {
+    Path parent = Path.of(System.getProperty("java.io.tmpdir"));
+    List<Path> directories;
+    try (Stream<Path> files = Files.list(parent)) {
+      directories = files.filter(file -> file.getFileName().toString().startsWith(prefix)).toList();
+    }
+    UserPrincipal self = Files.getOwner(Path.of("/proc/self/"));
+    for (Path directory : directories) {
+      // Others may create directories of such names there.
+      if (Files.isDirectory(directory, LinkOption.NOFOLLOW_LINKS)
+          && Files.getOwner(directory, LinkOption.NOFOLLOW_LINKS).equals(self)) {
+        deleteTree(directory);
+      }
+    }
+  }
+
   /** Deletes the namespaces and the directory. */
   @Override
   public void close() throws IOException {
@@ -233,6 +270,10 @@ public class TestBed implements AutoCloseable {
       NetNs.delete(name); // also a file that a plugin created under a deleted namespace's name
     }
     names.clear();
+    deleteTree(directory);
+  }
+
+  private static void deleteTree(Path directory) throws IOException {
     try (Stream<Path> files = Files.walk(directory)) {
       files.sorted(Comparator.reverseOrder()).forEach(TestBed::deleteFile);
     }

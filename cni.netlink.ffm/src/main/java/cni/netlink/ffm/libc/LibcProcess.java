@@ -48,6 +48,9 @@ public final class LibcProcess {
 
   private static final int WNOHANG = 1;
 
+  /** linux/prctl.h. */
+  private static final int PR_SET_PDEATHSIG = 1;
+
   /** The first descriptor that is not one of the standard streams. */
   private static final int FIRST_INHERITED = 3;
 
@@ -64,6 +67,8 @@ public final class LibcProcess {
   private static final CFunction POLL = CFunction.returningInt("poll");
   private static final CFunction KILL = CFunction.returningInt("kill");
   private static final CFunction WAITPID = CFunction.returningInt("waitpid");
+  private static final CFunction PRCTL = CFunction.returningInt("prctl");
+  private static final CFunction GETPPID = CFunction.returningInt("getppid");
   private static final CFunction SYSCALL = CFunction.returningLong("syscall");
   private static final CFunction SPAWN = CFunction.returningInt("posix_spawnp");
   private static final CFunction ATTR_INIT = CFunction.returningInt("posix_spawnattr_init");
@@ -163,6 +168,21 @@ public final class LibcProcess {
   /** kill(2); a negative number means a process group. */
   public static void kill(int pid, int signal) throws KernelException {
     KILL.invoke("kill " + pid, pid, signal);
+  }
+
+  /**
+   * prctl(2) with PR_SET_PDEATHSIG: the signal that the kernel sends to this process when its
+   * parent ends. It is forgotten when the calling thread ends.
+   */
+  public static void setParentDeathSignal(int signal) throws KernelException {
+    PRCTL.invoke("prctl PR_SET_PDEATHSIG", PR_SET_PDEATHSIG, signal);
+  }
+
+  /** getppid(2). */
+  public static int getppid() {
+    try (Arena arena = Arena.ofConfined()) {
+      return (int) GETPPID.call(arena.allocate(CFunction.ERRNO), 0, 0, 0);
+    }
   }
 
   /** waitpid(2) with WNOHANG: the status, or -1 while the process runs. */

@@ -1,4 +1,7 @@
-/** Child processes, their environment, and the socket that systemd passes to a process. */
+/**
+ * Child processes, their environment, the parent process, and the socket that systemd passes to a
+ * process.
+ */
 @NullMarked
 package cni.netlink.ffm.process;
 
