@@ -88,7 +88,7 @@ class ServedPluginTest {
     }
 
     private static int recurse(int depth) {
-      return recurse(depth + 1) + 1;
+      return depth < 0 ? depth : recurse(depth + 1) + 1;
     }
 
     private void record(String called, PluginRequest request) throws CniException {
