@@ -264,17 +264,6 @@ final class PluginDirectories {
         return NONE;
       }
     }
-
-    /** Written by hand because the generated one is linked at its first use, which takes 10 ms. */
-    @Override
-    public boolean equals(@Nullable Object other) {
-      return other instanceof Stamp it && Objects.equals(key, it.key) && changed.equals(it.changed);
-    }
-
-    @Override
-    public int hashCode() {
-      return changed.hashCode();
-    }
   }
 
   /**

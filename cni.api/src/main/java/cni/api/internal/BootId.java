@@ -45,7 +45,11 @@ public final class BootId {
     return bootTime().filter(modified.plus(CLOCK_CORRECTION)::isBefore).isPresent();
   }
 
-  private static Optional<Instant> bootTime() {
+  /**
+   * Returns the time of the boot as the kernel computes it now, which moves when the clock is set;
+   * absent without /proc.
+   */
+  public static Optional<Instant> bootTime() {
     try (Stream<String> lines = Files.lines(STAT)) {
       return lines
           .filter(line -> line.startsWith(BOOT_TIME_KEY))

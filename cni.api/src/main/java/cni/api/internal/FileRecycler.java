@@ -78,7 +78,7 @@ public final class FileRecycler implements AutoCloseable {
       for (Path file : files) {
         String name = String.valueOf(file.getFileName());
         if (name.startsWith(prefix)
-            && !isUsed(name.substring(prefix.length()))
+            && !isInUse(name.substring(prefix.length()))
             && !Files.isDirectory(file, LinkOption.NOFOLLOW_LINKS)) {
           Files.deleteIfExists(file);
         }
@@ -88,7 +88,10 @@ public final class FileRecycler implements AutoCloseable {
     }
   }
 
-  private static boolean isUsed(String nameWithoutPrefix) {
+  /**
+   * Returns whether a running process keeps a pooled file, whose name is given without its prefix.
+   */
+  public static boolean isInUse(String nameWithoutPrefix) {
     Matcher name = NAME.matcher(nameWithoutPrefix);
     return name.matches() && ProcessIdentity.isAlive(name.group(1));
   }

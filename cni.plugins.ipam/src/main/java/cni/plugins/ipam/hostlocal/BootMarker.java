@@ -1,11 +1,10 @@
 package cni.plugins.ipam.hostlocal;
 
 import cni.api.internal.AtomicFiles;
+import cni.api.internal.BootId;
 import cni.api.internal.LazyLogger;
 import java.io.IOException;
-import java.io.InputStream;
 import java.net.InetAddress;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -32,10 +31,6 @@ final class BootMarker {
   static final String PREFIX = ".boot-";
 
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
-  private static final String BOOT_TIME = "btime ";
-
-  /** The length of a UUID, in characters. */
-  private static final int ID_LENGTH = 36;
 
   private BootMarker() {}
 
@@ -49,15 +44,14 @@ final class BootMarker {
     if (!directory.getFileSystem().equals(FileSystems.getDefault())) {
       return;
     }
+    Optional<String> id = BootId.current();
+    String name = PREFIX + id.orElse("");
+    if (id.isEmpty() || (existing.size() == 1 && existing.getFirst().equals(name))) {
+      return;
+    }
     try {
-      String name = PREFIX + bootId();
-      if (existing.size() == 1 && existing.getFirst().equals(name)) {
-        return;
-      }
       if (!existing.contains(name)) {
-        Path marker = directory.resolve(name);
-        AtomicFiles.writeUnpublished(marker, new byte[0]);
-        Files.setLastModifiedTime(marker, FileTime.from(bootTime()));
+        create(directory.resolve(name));
       }
       for (String other : existing) {
         if (!other.equals(name)) {
@@ -69,23 +63,12 @@ final class BootMarker {
     }
   }
 
-  private static String bootId() throws IOException {
-    byte[] id = new byte[ID_LENGTH];
-    try (InputStream in = Files.newInputStream(Path.of("/proc/sys/kernel/random/boot_id"))) {
-      if (in.readNBytes(id, 0, ID_LENGTH) < ID_LENGTH) {
-        throw new IOException("the boot's id is not a UUID");
-      }
+  private static void create(Path marker) throws IOException {
+    Optional<Instant> booted = BootId.bootTime();
+    if (booted.isPresent()) {
+      AtomicFiles.writeUnpublished(marker, new byte[0]);
+      Files.setLastModifiedTime(marker, FileTime.from(booted.get()));
     }
-    return new String(id, StandardCharsets.US_ASCII);
-  }
-
-  private static Instant bootTime() throws IOException {
-    for (String line : Files.readAllLines(Path.of("/proc/stat"))) {
-      if (line.startsWith(BOOT_TIME)) {
-        return Instant.ofEpochSecond(Long.parseLong(line.substring(BOOT_TIME.length()).strip()));
-      }
-    }
-    throw new IOException("/proc/stat has no " + BOOT_TIME);
   }
 
   /**
@@ -99,8 +82,9 @@ final class BootMarker {
           || !ReservationCache.isLocal(directory)) {
         return List.of();
       }
-      Instant marked = modified(directory.resolve(PREFIX + bootId())).orElse(Instant.MIN);
-      Instant booted = bootTime();
+      Instant booted = BootId.bootTime().orElse(Instant.MIN);
+      Instant marked =
+          modified(directory.resolve(PREFIX + BootId.current().orElse(""))).orElse(Instant.MIN);
       Instant end = marked.isBefore(booted) ? marked : booted;
       Map<InetAddress, Instant> times = new HashMap<>();
       for (InetAddress address : addresses) {

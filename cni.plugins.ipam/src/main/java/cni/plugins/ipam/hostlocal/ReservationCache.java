@@ -77,7 +77,7 @@ final class ReservationCache implements AutoCloseable {
     this.directoryKey = directoryKey;
     this.watch = watch;
     this.recycledFiles =
-        new FileRecycler(directory, ReservationFiles.recycledPrefix(), MAX_RECYCLED_FILES);
+        new FileRecycler(directory, ReservationFiles.RECYCLED_PREFIX, MAX_RECYCLED_FILES);
   }
 
   /**

@@ -4,6 +4,7 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.InetAddresses;
 import cni.api.internal.AtomicFiles;
+import cni.api.internal.FileRecycler;
 import cni.api.internal.IoErrors;
 import cni.api.internal.LazyLogger;
 import cni.api.internal.RegularFiles;
@@ -38,6 +39,9 @@ record ReservationFiles(Path directory) {
 
   /** Begins the name of every temporary file; the lock allows one writer, so one name is enough. */
   private static final String TEMP_PREFIX = ".unnamed";
+
+  /** Begins the names of files that a running process keeps for reuse. */
+  static final String RECYCLED_PREFIX = TEMP_PREFIX + ".";
 
   /** The size of the file that {@link #requireWritable} writes: a block. */
   private static final int PROBE_BYTES = 4096;
@@ -78,11 +82,6 @@ record ReservationFiles(Path directory) {
     return directory.resolve(InetAddresses.format(address));
   }
 
-  /** Returns the prefix of the files that this process keeps for reuse. */
-  static String recycledPrefix() {
-    return TEMP_PREFIX + "." + ProcessStart.own() + ".";
-  }
-
   /**
    * Reads all files.
    *
@@ -116,8 +115,8 @@ record ReservationFiles(Path directory) {
 
   /** Whether a running process keeps the temporary file for reuse. */
   private static boolean isInUse(String name) {
-    String[] parts = name.split("\\.", -1); // "", "unnamed", the process, a random number, a number
-    return parts.length == 5 && ProcessStart.isAlive(parts[2]);
+    return name.startsWith(RECYCLED_PREFIX)
+        && FileRecycler.isInUse(name.substring(RECYCLED_PREFIX.length()));
   }
 
   /**
