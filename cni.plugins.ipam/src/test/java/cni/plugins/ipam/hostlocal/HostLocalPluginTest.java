@@ -20,12 +20,14 @@ import cni.api.PluginConfig;
 import cni.api.PluginEvent;
 import cni.api.PluginHost;
 import cni.api.Result;
+import cni.netlink.ffm.file.Flock;
 import com.google.common.jimfs.Configuration;
 import com.google.common.jimfs.Jimfs;
 import java.io.IOException;
 import java.nio.file.FileSystem;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -427,11 +429,12 @@ class HostLocalPluginTest {
         });
     String ipam = "\"subnet\":\"10.1.0.0/30\"";
     Files.createDirectories(directory);
-    Files.writeString(directory.resolve("last_reserved_ip.0"), "10.1.0.2");
-    Thread.currentThread().interrupt();
-    CniException interrupted = refused("a", ipam, "");
-    assertTrue(Thread.interrupted(), interrupted::getMessage);
-    assertEquals(11, interrupted.code());
+    try (Flock _ = Flock.acquire(directory.resolve("lock"), Duration.ZERO)) {
+      Thread.currentThread().interrupt();
+      CniException interrupted = refused("a", ipam, "");
+      assertTrue(Thread.interrupted(), interrupted::getMessage);
+      assertEquals(11, interrupted.code());
+    }
     assertEquals(List.of(), events);
     add("a", ipam);
     CniException full = refused("b", ipam, "");
