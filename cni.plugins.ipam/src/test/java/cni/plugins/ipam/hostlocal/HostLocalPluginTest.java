@@ -20,14 +20,12 @@ import cni.api.PluginConfig;
 import cni.api.PluginEvent;
 import cni.api.PluginHost;
 import cni.api.Result;
-import cni.netlink.ffm.file.Flock;
 import com.google.common.jimfs.Configuration;
 import com.google.common.jimfs.Jimfs;
 import java.io.IOException;
 import java.nio.file.FileSystem;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -404,6 +402,15 @@ class HostLocalPluginTest {
 
   @Test
   void exhaustionIsAnEventAndAnInterruptIsNone() throws Exception {
+    plugin =
+        new HostLocalPlugin(
+            files,
+            (file, deadline) -> {
+              if (Thread.currentThread().isInterrupted()) {
+                throw CniException.interrupted("waiting for the lock");
+              }
+              return () -> {};
+            });
     List<String> events = new ArrayList<>();
     plugin.start(
         new PluginHost() {
@@ -428,13 +435,10 @@ class HostLocalPluginTest {
           }
         });
     String ipam = "\"subnet\":\"10.1.0.0/30\"";
-    Files.createDirectories(directory);
-    try (Flock _ = Flock.acquire(directory.resolve("lock"), Duration.ZERO)) {
-      Thread.currentThread().interrupt();
-      CniException interrupted = refused("a", ipam, "");
-      assertTrue(Thread.interrupted(), interrupted::getMessage);
-      assertEquals(11, interrupted.code());
-    }
+    Thread.currentThread().interrupt();
+    CniException interrupted = refused("a", ipam, "");
+    assertTrue(Thread.interrupted(), interrupted::getMessage);
+    assertEquals(11, interrupted.code());
     assertEquals(List.of(), events);
     add("a", ipam);
     CniException full = refused("b", ipam, "");
