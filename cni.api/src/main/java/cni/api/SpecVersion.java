@@ -2,6 +2,7 @@ package cni.api;
 
 import java.util.Collection;
 import java.util.List;
+import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -76,6 +77,13 @@ public record SpecVersion(int major, int minor, int patch) implements Comparable
   /** Returns whether this version is {@code other} or newer. */
   public boolean atLeast(SpecVersion other) {
     return compareTo(other) >= 0;
+  }
+
+  /** Returns the versions that this library supports, from the given one on. */
+  public static Set<SpecVersion> since(SpecVersion oldest) {
+    return ALL.stream()
+        .filter(version -> version.atLeast(oldest))
+        .collect(Collectors.toUnmodifiableSet());
   }
 
   /** Returns whether this library supports the version. */

@@ -25,7 +25,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import java.util.stream.Collectors;
 
 /**
  * The bandwidth plugin: limits what the container receives by a qdisc on the host's end of its
@@ -50,9 +49,7 @@ public final class BandwidthPlugin implements NetworkPlugin {
    */
   @Override
   public Set<SpecVersion> versions() {
-    return SpecVersion.ALL.stream()
-        .filter(version -> version.atLeast(SpecVersion.V0_3_0))
-        .collect(Collectors.toUnmodifiableSet());
+    return SpecVersion.since(SpecVersion.V0_3_0);
   }
 
   @Override

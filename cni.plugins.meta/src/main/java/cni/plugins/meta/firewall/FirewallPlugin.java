@@ -29,7 +29,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
-import java.util.stream.Collectors;
 
 /**
  * The firewall plugin: accepts the container's forwarded packets on hosts whose rules would drop
@@ -55,9 +54,7 @@ public final class FirewallPlugin implements NetworkPlugin {
   /** {@inheritDoc} Those with CHECK, 0.4.0 and later, as the reference plugin. */
   @Override
   public Set<SpecVersion> versions() {
-    return SpecVersion.ALL.stream()
-        .filter(version -> version.atLeast(SpecVersion.V0_4_0))
-        .collect(Collectors.toUnmodifiableSet());
+    return SpecVersion.since(SpecVersion.V0_4_0);
   }
 
   /**

@@ -70,9 +70,7 @@ public final class VrfPlugin implements NetworkPlugin {
   /** {@inheritDoc} 0.3.1 and later, as the reference plugin. */
   @Override
   public Set<SpecVersion> versions() {
-    return SpecVersion.ALL.stream()
-        .filter(version -> version.atLeast(SpecVersion.V0_3_1))
-        .collect(Collectors.toUnmodifiableSet());
+    return SpecVersion.since(SpecVersion.V0_3_1);
   }
 
   @Override
