@@ -35,7 +35,7 @@ final class ErrorReporter {
       System.err.println("cni: while cleaning up: " + suppressed.getMessage());
     }
     if (!isTerminal()) {
-      System.out.println(Json.pretty(error.toJson(SpecVersion.CURRENT)));
+      Json.print(error.toJson(SpecVersion.CURRENT), System.out);
     }
     return EXIT_FAILURE;
   }
