@@ -62,15 +62,20 @@ final class ConformanceCommand extends Subcommand {
   }
 
   @Override
-  public Integer call() throws CniException, IOException {
+  public Integer call() throws CniException {
     String form = format.getValue();
     if (!List.of("text", "json", "junit").contains(form)) {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER, "--format " + form + " is none of text, json, junit");
     }
+    try (var _ = new InterruptOnShutdown("cni-conformance-cleanup")) {
+      return ErrorReporter.run(() -> checkAll(form));
+    }
+  }
+
+  private int checkAll(String form) throws CniException, IOException {
     boolean passed = true;
-    try (var _ = new InterruptOnShutdown("cni-conformance-cleanup");
-        Cni cni = host.open()) {
+    try (Cni cni = host.open()) {
       for (String plugin : plugins.<List<String>>getValue()) {
         ConformanceReport report = check(plugin, cni);
         print(report, form);

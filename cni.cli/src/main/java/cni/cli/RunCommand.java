@@ -73,14 +73,19 @@ final class RunCommand extends Subcommand {
   }
 
   @Override
-  public Integer call() throws Exception {
+  public Integer call() {
     try (var shutdown = new InterruptOnShutdown("cni-run-cleanup", InterruptOnShutdown.UNLIMITED)) {
-      try {
-        return runInNamespace(shutdown);
-      } finally {
-        shutdown.stopInterrupting();
-        cleanUp();
-      }
+      return ErrorReporter.run(() -> runAndCleanUp(shutdown));
+    }
+  }
+
+  private int runAndCleanUp(InterruptOnShutdown shutdown)
+      throws CniException, IOException, InterruptedException {
+    try {
+      return runInNamespace(shutdown);
+    } finally {
+      shutdown.stopInterrupting();
+      cleanUp();
     }
   }
 
