@@ -13,6 +13,7 @@ import cni.conformance.SubjectConfig;
 import cni.exec.PluginPath;
 import cni.runtime.Cni;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -61,15 +62,20 @@ final class ConformanceCommand extends Subcommand {
   }
 
   @Override
-  public Integer call() throws CniException, IOException {
+  public Integer call() throws CniException {
     String form = format.getValue();
     if (!List.of("text", "json", "junit").contains(form)) {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER, "--format " + form + " is none of text, json, junit");
     }
+    try (var _ = new InterruptOnShutdown("cni-conformance-cleanup")) {
+      return ErrorReporter.run(() -> checkAll(form));
+    }
+  }
+
+  private int checkAll(String form) throws CniException, IOException {
     boolean passed = true;
-    try (var _ = new InterruptOnShutdown("cni-conformance-cleanup");
-        Cni cni = host.open()) {
+    try (Cni cni = host.open()) {
       for (String plugin : plugins.<List<String>>getValue()) {
         ConformanceReport report = check(plugin, cni);
         print(report, form);
@@ -134,11 +140,17 @@ final class ConformanceCommand extends Subcommand {
   }
 
   private static void print(ConformanceReport report, String form) {
-    System.out.println(
-        switch (form) {
-          case "json" -> Json.pretty(report.json());
-          case "junit" -> report.xml();
-          default -> report.text();
-        });
+    switch (form) {
+      case "json" -> Json.print(report.json(), System.out);
+      case "junit" -> printUtf8(report.xml());
+      default -> System.out.println(report.text());
+    }
+  }
+
+  /** Prints in the encoding that the XML declares, whatever the locale. */
+  private static void printUtf8(String xml) {
+    byte[] bytes = (xml + "\n").getBytes(StandardCharsets.UTF_8);
+    System.out.write(bytes, 0, bytes.length);
+    System.out.flush();
   }
 }

@@ -4,13 +4,9 @@ import cni.api.CniException;
 import cni.api.PluginDaemon;
 import java.util.List;
 import java.util.ServiceLoader;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 
 /** Runs a plugin's daemon in this process until a signal ends it. */
 final class DaemonRunner {
-  private static final int SHUTDOWN_TIMEOUT_SECONDS = 15;
-
   private DaemonRunner() {}
 
   /** Runs the daemon of a plugin type and returns the exit status. */
@@ -27,30 +23,19 @@ final class DaemonRunner {
       System.out.print(daemon.usage());
       return 0;
     }
-    // A signal starts the JVM's shutdown. The hook delays it until the daemon has written its
-    // leases
-    // and removed its socket.
-    Thread main = Thread.currentThread();
-    var ended = new CountDownLatch(1);
-    var hook = new Thread(() -> interruptAndAwait(main, ended), "cni-daemon-end");
-    Runtime.getRuntime().addShutdownHook(hook);
+    // The process ends after the daemon has written its leases and removed its socket.
+    try (var _ = new InterruptOnShutdown("cni-daemon-end")) {
+      return run(daemon, arguments);
+    }
+  }
+
+  private static int run(PluginDaemon daemon, List<String> arguments) {
     try {
       daemon.run(arguments);
       return 0;
     } catch (CniException e) {
       System.err.println("cni: " + e.getMessage());
       return 1;
-    } finally {
-      ended.countDown(); // lets the shutdown continue
-    }
-  }
-
-  private static void interruptAndAwait(Thread main, CountDownLatch ended) {
-    main.interrupt();
-    try {
-      boolean _ = ended.await(SHUTDOWN_TIMEOUT_SECONDS, TimeUnit.SECONDS);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
     }
   }
 }

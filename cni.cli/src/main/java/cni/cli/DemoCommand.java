@@ -47,9 +47,9 @@ final class DemoCommand extends Subcommand {
   }
 
   @Override
-  public Integer call() throws Exception {
+  public Integer call() {
     try (var _ = new InterruptOnShutdown("cni-demo-cleanup")) {
-      return demonstrate();
+      return ErrorReporter.run(this::demonstrate);
     }
   }
 

@@ -8,6 +8,7 @@ import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.concurrent.Callable;
 
 /**
  * Prints failures: as text on standard error, and as the specification's JSON on standard output
@@ -17,6 +18,18 @@ final class ErrorReporter {
   private static final int EXIT_FAILURE = 1;
 
   private ErrorReporter() {}
+
+  /**
+   * Does the work of a command that a signal interrupts, and reports its failure before the process
+   * ends, which it does when {@link InterruptOnShutdown} is closed. Returns the exit status.
+   */
+  static int run(Callable<Integer> work) {
+    try {
+      return work.call();
+    } catch (Exception e) {
+      return report(e);
+    }
+  }
 
   /** Prints a failure and returns the exit status. */
   static int report(Throwable failure) {
@@ -35,7 +48,7 @@ final class ErrorReporter {
       System.err.println("cni: while cleaning up: " + suppressed.getMessage());
     }
     if (!isTerminal()) {
-      System.out.println(Json.pretty(error.toJson(SpecVersion.CURRENT)));
+      Json.print(error.toJson(SpecVersion.CURRENT), System.out);
     }
     return EXIT_FAILURE;
   }

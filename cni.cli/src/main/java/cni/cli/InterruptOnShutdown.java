@@ -1,34 +1,69 @@
 package cni.cli;
 
+import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Lets a signal interrupt the thread that created this, and delays the end of the process until the
- * thread has cleaned up and closed this.
+ * Lets a signal, which starts the JVM's shutdown, interrupt the thread that created this, and
+ * delays the end of the process until the thread has cleaned up and closed this.
  */
 final class InterruptOnShutdown implements AutoCloseable {
-  private static final int TIMEOUT_SECONDS = 15;
+  /** For cleaning up that has deadlines of its own. */
+  static final Duration UNLIMITED = Duration.ofDays(365);
+
+  private static final Duration TIMEOUT = Duration.ofSeconds(15);
 
   /** Code between may have consumed an interrupt. */
   private static final int REPETITION_MILLIS = 200;
 
   private final Thread worker = Thread.currentThread();
+  private final Duration timeout;
   private final CountDownLatch closed = new CountDownLatch(1);
+  private volatile boolean requested;
+  private boolean interrupting = true; // guarded by this
 
-  InterruptOnShutdown(String name) {
-    Runtime.getRuntime().addShutdownHook(new Thread(this::interruptAndAwait, name));
+  /** Delays the end of the process by at most 15 seconds. */
+  InterruptOnShutdown(String threadName) {
+    this(threadName, TIMEOUT);
+  }
+
+  InterruptOnShutdown(String threadName, Duration timeout) {
+    this.timeout = timeout;
+    Runtime.getRuntime().addShutdownHook(new Thread(this::interruptAndAwait, threadName));
   }
 
   private void interruptAndAwait() {
-    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(TIMEOUT_SECONDS);
+    requested = true;
+    long end = System.nanoTime() + timeout.toNanos();
     try {
       do {
-        worker.interrupt();
-      } while (!closed.await(REPETITION_MILLIS, TimeUnit.MILLISECONDS) && System.nanoTime() < end);
+        interruptWorker();
+      } while (!closed.await(REPETITION_MILLIS, TimeUnit.MILLISECONDS)
+          && System.nanoTime() - end < 0);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
+  }
+
+  private synchronized void interruptWorker() {
+    if (interrupting) {
+      worker.interrupt();
+    }
+  }
+
+  /** Returns whether the process is to end. */
+  boolean isRequested() {
+    return requested;
+  }
+
+  /**
+   * Clears the interrupt of the thread and prevents further ones, so that it can clean up. Called
+   * by the thread itself.
+   */
+  synchronized void stopInterrupting() {
+    interrupting = false;
+    boolean _ = Thread.interrupted();
   }
 
   /** Lets the process end. */

@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 final class LauncherProcess {
   private static final int EXIT_SUCCESS = 0;
 
-  /** The exit status that tells the launcher that an error has been printed. */
+  /** The exit status which means to the launcher that an error has been printed. */
   private static final int EXIT_ANSWERED = 3;
 
   /** Its process id, if there is a launcher that waits. */

@@ -67,7 +67,7 @@ public final class PluginMain {
   }
 
   private static int answer(CniException error) {
-    System.out.println(Json.pretty(error.toJson(SpecVersion.CURRENT)));
+    Json.print(error.toJson(SpecVersion.CURRENT), System.out);
     return 1;
   }
 

@@ -14,12 +14,12 @@ import cni.runtime.Cni;
 import cni.runtime.Network;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
@@ -29,7 +29,7 @@ final class RunCommand extends Subcommand {
   private static final int EXIT_CANNOT_START = 126;
   private static final int EXIT_SIGNAL_BASE = 128;
   private static final Duration POLL_TIMEOUT = Duration.ofHours(1);
-  private static final int TERMINATE_TIMEOUT_SECONDS = 5;
+  private static final Duration TERMINATE_TIMEOUT = Duration.ofSeconds(5);
 
   private final HostOptions host = new HostOptions(spec());
   private final OptionSpec networkNames =
@@ -50,20 +50,11 @@ final class RunCommand extends Subcommand {
           .description("Command and its arguments, preferably after \"--\".")
           .build();
 
-  private final Rollback cleanup = new Rollback();
-  private final CountDownLatch processEnded = new CountDownLatch(1);
-  private final Thread main = Thread.currentThread();
-  private @Nullable ChildProcess process;
-
   /**
-   * Guards {@link #working} and {@link #interrupted}. The monitor of this object guards {@link
-   * #cleanup}, {@link #process} and {@link #cleanedUp}, and is held while an ADD runs.
+   * Undoes everything, the last change first. The steps run on the main thread and not in a {@link
+   * Rollback}, which waits for a minute only: every DEL has the deadline of an operation.
    */
-  private final Object stateLock = new Object();
-
-  private boolean working = true;
-  private volatile boolean interrupted;
-  private boolean cleanedUp;
+  private final Deque<Rollback.Step> cleanup = new ArrayDeque<>();
 
   RunCommand() {
     super(
@@ -82,48 +73,55 @@ final class RunCommand extends Subcommand {
   }
 
   @Override
-  public Integer call() throws Exception {
-    // A signal starts the JVM's shutdown; the hook then cleans up.
-    var hook = new Thread(this::onShutdown, "cni-run-cleanup");
-    Runtime.getRuntime().addShutdownHook(hook);
+  public Integer call() {
+    try (var shutdown = new InterruptOnShutdown("cni-run-cleanup", InterruptOnShutdown.UNLIMITED)) {
+      return ErrorReporter.run(() -> runAndCleanUp(shutdown));
+    }
+  }
+
+  private int runAndCleanUp(InterruptOnShutdown shutdown)
+      throws CniException, IOException, InterruptedException {
     try {
-      return runInNamespace();
+      return runInNamespace(shutdown);
     } finally {
-      stopWorking();
+      shutdown.stopInterrupting();
       cleanUp();
     }
   }
 
-  private int runInNamespace() throws CniException, IOException, InterruptedException {
+  private int runInNamespace(InterruptOnShutdown shutdown)
+      throws CniException, IOException, InterruptedException {
     String id = (AbandonedRuns.PREFIX + "%08x").formatted(ThreadLocalRandom.current().nextInt());
-    Cni cni = open();
-    AbandonedRuns.remove(cni);
-    @Nullable String existing = existingNamespace.getValue();
-    try (NetNs netns = existing == null ? createNamespace(id) : NamespacePaths.open(existing)) {
-      setLoopbackUp(netns);
-      List<Network> networks = networks(cni);
-      for (int i = 0; i < networks.size(); i++) {
-        join(networks.get(i), Attachment.of(id, netns.path(), "eth" + i));
-      }
-      ChildProcess started = start(netns);
-      return started == null ? EXIT_CANNOT_START : await(started);
-    }
-  }
-
-  private synchronized Cni open() throws CniException, IOException {
-    requireNotInterrupted();
     Cni cni = host.openResident();
-    cleanup.add(cni::close); // runs last: the attachments are deleted before
-    return cni;
+    cleanup.push(cni::close);
+    AbandonedRuns.remove(cni);
+    requireNotInterrupted(shutdown);
+    NetNs netns = openNamespace(id);
+    setLoopbackUp(netns);
+    List<Network> networks = networks(cni);
+    for (int i = 0; i < networks.size(); i++) {
+      requireNotInterrupted(shutdown);
+      join(networks.get(i), Attachment.of(id, netns.path(), "eth" + i));
+    }
+    requireNotInterrupted(shutdown);
+    ChildProcess process = start(netns);
+    return process == null ? EXIT_CANNOT_START : await(process, shutdown);
   }
 
-  private synchronized NetNs createNamespace(String id) throws IOException {
-    requireNotInterrupted();
+  private NetNs openNamespace(String id) throws CniException, IOException {
+    @Nullable String existing = existingNamespace.getValue();
+    if (existing != null) {
+      NetNs netns = NamespacePaths.open(existing);
+      cleanup.push(netns::close);
+      return netns;
+    }
     NetNs netns = NamespaceOwnership.create(id);
-    cleanup.add(() -> NetNs.delete(id));
+    // Closed last: a namespace without an owner is taken for that of a killed run.
+    cleanup.push(netns::close);
+    cleanup.push(() -> NetNs.delete(id));
     // Processes left behind by the command would keep the namespace alive without a name.
     NetNs.Identity identity = netns.identity();
-    cleanup.add(() -> NamespacePaths.killProcessesIn(identity));
+    cleanup.push(() -> NamespacePaths.killProcessesIn(identity));
     return netns;
   }
 
@@ -145,102 +143,60 @@ final class RunCommand extends Subcommand {
     return networks;
   }
 
-  private synchronized void join(Network network, Attachment attachment)
-      throws CniException, IOException {
-    requireNotInterrupted();
-    cleanup.add(() -> network.delete(attachment)); // also after an ADD that was interrupted
+  private void join(Network network, Attachment attachment) throws CniException {
+    cleanup.push(() -> network.delete(attachment)); // also after an ADD that was interrupted
     network.add(attachment);
   }
 
-  private synchronized @Nullable ChildProcess start(NetNs netns) throws IOException {
-    requireNotInterrupted();
+  private @Nullable ChildProcess start(NetNs netns) throws IOException {
     ChildEnvironment environment =
         CallerEnvironment.restore(ChildEnvironment.inherited())
             .with(Map.of("CNI_NETNS", netns.path().toString()));
     try {
-      ChildProcess started =
+      ChildProcess process =
           netns.<ChildProcess, KernelException>callWithPrivateSysfs(
               () -> ChildProcess.startWithInheritedStdio(command.getValue(), environment));
-      process = started;
-      return started;
+      cleanup.push(process::close); // kills it if it still runs
+      return process;
     } catch (KernelException e) {
       System.err.println("cni: " + e.getMessage());
       return null;
     }
   }
 
-  private int await(ChildProcess started) throws IOException, InterruptedException {
-    boolean exited = false;
-    while (!exited) {
-      try {
-        exited = started.communicate(POLL_TIMEOUT);
-      } catch (InterruptedException e) {
-        if (!interrupted) {
-          throw e;
-        }
-        // the shutdown hook ends the command; keep waiting for its exit
+  /** Waits for the command, which a signal to this process terminates too. */
+  private static int await(ChildProcess process, InterruptOnShutdown shutdown)
+      throws IOException, InterruptedException {
+    try {
+      boolean exited = false;
+      while (!exited) {
+        exited = process.communicate(POLL_TIMEOUT);
+      }
+    } catch (InterruptedException e) {
+      shutdown.stopInterrupting();
+      process.terminate();
+      if (!process.communicate(TERMINATE_TIMEOUT)) {
+        process.close();
       }
     }
-    processEnded.countDown();
-    return started.signal().isPresent()
-        ? EXIT_SIGNAL_BASE + started.signal().getAsInt()
-        : started.exitStatus().orElseThrow();
+    return process.signal().isPresent()
+        ? EXIT_SIGNAL_BASE + process.signal().getAsInt()
+        : process.exitStatus().orElseThrow();
   }
 
-  private void requireNotInterrupted() throws IOException {
-    if (interrupted) {
+  private static void requireNotInterrupted(InterruptOnShutdown shutdown) throws IOException {
+    if (shutdown.isRequested()) {
       throw new IOException("interrupted");
     }
   }
 
-  /** Interrupts the main thread, also during an ADD, and cleans up. */
-  private void onShutdown() {
-    synchronized (stateLock) {
-      interrupted = true;
-      if (working) {
-        main.interrupt();
+  private void cleanUp() {
+    while (!cleanup.isEmpty()) {
+      try {
+        cleanup.pop().undo();
+      } catch (Exception | Error e) {
+        System.err.println("cni: while cleaning up: " + e.getMessage());
       }
-    }
-    cleanUp();
-  }
-
-  /** Prevents {@link #onShutdown} from interrupting the main thread while it cleans up. */
-  private void stopWorking() {
-    synchronized (stateLock) {
-      working = false;
-      interrupted |= Thread.interrupted();
-    }
-  }
-
-  /** Ends the command if it still runs and undoes everything; a second call does nothing. */
-  private synchronized void cleanUp() {
-    interrupted = true;
-    if (cleanedUp) {
-      return;
-    }
-    cleanedUp = true;
-    if (process != null) {
-      terminateProcess(process);
-    }
-    var failure = cleanup.undoAfter(new IOException("cleaning up"));
-    for (Throwable suppressed : failure.getSuppressed()) {
-      System.err.println("cni: while cleaning up: " + suppressed.getMessage());
-    }
-  }
-
-  /** Ends the command; the main thread keeps waiting for its exit while the JVM shuts down. */
-  private void terminateProcess(ChildProcess child) {
-    try {
-      if (processEnded.getCount() > 0) {
-        child.terminate();
-      }
-      if (!processEnded.await(TERMINATE_TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
-        child.kill();
-        processEnded.await();
-      }
-    } catch (InterruptedException e) {
-      child.kill();
-      Thread.currentThread().interrupt();
     }
   }
 }

@@ -1,5 +1,6 @@
 package cni.cli;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -142,6 +143,13 @@ class MainTest {
     assertEquals(1, status);
     assertTrue(err.toString(UTF_8).contains("--capability-args"), err::toString);
     assertFalse(err.toString(UTF_8).contains("CAP_ARGS"), err::toString);
+  }
+
+  @Test
+  void errorsArePrintedInUtf8WhateverTheLocale() {
+    System.setOut(new PrintStream(out, true, US_ASCII));
+    assertEquals(1, Main.execute("show", "--networks", "/no/such/é", "n"));
+    assertTrue(out.toString(UTF_8).contains("/no/such/é"), () -> out.toString(UTF_8));
   }
 
   @Test

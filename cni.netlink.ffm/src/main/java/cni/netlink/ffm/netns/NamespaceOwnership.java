@@ -41,8 +41,9 @@ public final class NamespaceOwnership {
   }
 
   /**
-   * Returns the names below {@link NetNs#RUN_DIRECTORY} whose owners have died. All namespaces with
-   * the prefix must have been created by {@link #create}.
+   * Returns the names below {@link NetNs#RUN_DIRECTORY} whose owners have died, also those of
+   * owners that died before they mounted the namespace. All namespaces with the prefix must have
+   * been created by {@link #create}. Waits a moment if there are any.
    *
    * @throws IOException if the directory cannot be read
    */
@@ -68,7 +69,7 @@ public final class NamespaceOwnership {
           .sorted()
           .toList();
     } catch (NoSuchFileException e) {
-      return List.of(); // nobody has created a namespace yet
+      return List.of(); // no namespace has been created yet
     }
   }
 
