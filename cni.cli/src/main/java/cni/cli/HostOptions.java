@@ -61,7 +61,7 @@ final class HostOptions {
   private final OptionSpec allowUntrusted =
       Subcommand.flag(
           "--allow-untrusted-plugins",
-          "Load plugins of --modules even if users other than root and the caller may replace them.");
+          "Load plugins even if users other than root and the caller may replace them.");
 
   private final OptionSpec searchOrder =
       Subcommand.listOption("--order")
@@ -156,6 +156,8 @@ final class HostOptions {
     boolean untrustedPlugins = allowUntrusted.getValue();
     if (untrustedPlugins) {
       builder.allowUntrustedPlugins();
+    } else {
+      Image.requireTrustedPlugins();
     }
     @Nullable Path host = hostNamespace.getValue();
     if (host != null) {

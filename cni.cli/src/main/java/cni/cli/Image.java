@@ -1,7 +1,14 @@
 package cni.cli;
 
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.internal.FileOwnership;
+import cni.api.internal.IoErrors;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
+import java.util.stream.Stream;
 
 /** The jlink image that this process runs from. */
 final class Image {
@@ -18,6 +25,34 @@ final class Image {
       return file.toRealPath().equals(launcher().toRealPath());
     } catch (IOException e) {
       return false; // the launcher or the file does not exist
+    }
+  }
+
+  /**
+   * Requires that the modules in the image's {@code plugins} directory, which are loaded like the
+   * image's own, can be changed only by root and the user of this process.
+   *
+   * @throws CniException code 7 if others may change one, or if that cannot be decided
+   */
+  static void requireTrustedPlugins() throws CniException {
+    Path plugins = Path.of(System.getProperty("java.home"), "plugins");
+    if (!Files.isDirectory(plugins)) {
+      return;
+    }
+    Optional<String> objection;
+    try (Stream<Path> files = Files.list(plugins)) {
+      objection = FileOwnership.objectionToPath(plugins);
+      for (Path file : (Iterable<Path>) files::iterator) {
+        objection = objection.isPresent() ? objection : FileOwnership.objectionToPath(file);
+      }
+    } catch (IOException e) {
+      throw new CniException(ErrorCode.INVALID_CONFIG, IoErrors.describe(e), e);
+    }
+    if (objection.isPresent()) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          objection.get()
+              + ": others could replace the plugin; make it root's, with mode 0755 or 0644");
     }
   }
 

@@ -72,6 +72,7 @@ public final class PluginMain {
   }
 
   private int serve(String type) throws CniException {
+    Image.requireTrustedPlugins();
     NetworkPlugin plugin = module(type);
     if (!isVersionRequest()) {
       LauncherProcess.endTogether();
