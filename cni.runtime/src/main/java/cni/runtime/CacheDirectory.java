@@ -9,7 +9,6 @@ import cni.api.internal.FileRecycler;
 import cni.api.internal.IoErrors;
 import cni.api.internal.RegularFiles;
 import java.io.IOException;
-import java.nio.channels.ClosedByInterruptException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
@@ -96,7 +95,7 @@ final class CacheDirectory {
   /**
    * Returns whether the directory has an entry of the attachment that can be read.
    *
-   * @throws CniException code 5 or 11 if that cannot be decided
+   * @throws CniException code 5 if that cannot be decided
    */
   boolean has(String network, AttachmentId id) throws CniException {
     try {
@@ -136,16 +135,13 @@ final class CacheDirectory {
    * Returns the content of a file; absent if it does not exist.
    *
    * @throws CniException code 6 if it can be no entry, whatever its content: it is not JSON, too
-   *     large, or not a regular file; code 5 if it cannot be read; code 11 if the thread is
-   *     interrupted
+   *     large, or not a regular file; code 5 if it cannot be read
    */
   static Optional<ObjectNode> read(Path file) throws CniException {
     try {
       return Optional.of(Json.parse(RegularFiles.readState(file), "the result kept in " + file));
     } catch (NoSuchFileException e) {
       return Optional.empty();
-    } catch (ClosedByInterruptException e) {
-      throw CniException.interrupted("reading " + file);
     } catch (IOException e) {
       throw new CniException(
           canBeEntry(file) ? ErrorCode.IO_FAILURE : ErrorCode.DECODING_FAILURE,

@@ -380,7 +380,7 @@ public final class Cni implements AutoCloseable {
      *     /opt/cni/modules/vxlan}
      */
     public Builder nativeAccess(String... names) {
-      nativeAccess = Set.of(names);
+      nativeAccess = Set.copyOf(List.of(names));
       return this;
     }
 

@@ -33,8 +33,8 @@ import tools.jackson.databind.node.ObjectNode;
  *   <li>{@code netns}: the path of the container's namespace, since libcni 1.2;
  *   <li>{@code cniArgs}: CNI_ARGS as an array of pairs;
  *   <li>{@code capabilityArgs}: an object by capability;
- *   <li>{@code bootId}: the boot of the ADD ({@link BootId}); libcni neither writes this key nor
- *       minds it;
+ *   <li>{@code bootId}: the boot of the ADD ({@link BootId}); libcni does not write this key, and
+ *       ignores it;
  *   <li>{@code result}: the last result of ADD; missing in the {@link AddJournal}.
  * </ul>
  *
