@@ -253,9 +253,14 @@ final class ResultCache {
     return directory.list(containerId);
   }
 
-  /** Returns the files of a network of which only the name is known, as {@link CacheDirectory}. */
-  List<Set<AttachmentId>> unreadable(String network) throws CniException {
-    return directory.unreadable(network);
+  /**
+   * Returns the files of a network that {@link #list} leaves out, as {@link
+   * CacheDirectory#unlisted}.
+   *
+   * @throws CniException code 5 if the directory cannot be read, code 11 at an interrupt
+   */
+  List<Set<AttachmentId>> unlisted(String network, Set<String> others) throws CniException {
+    return directory.unlisted(network, others);
   }
 
   /**

@@ -123,12 +123,19 @@ record ResultCacheEntry(String network, Attachment attachment, ObjectNode json) 
   }
 
   /**
-   * Returns the name of the file that the attachment named in an entry has.
-   *
-   * @param network the network, if the entry does not name it
+   * Returns the attachment of an entry in a file with this name, if the name agrees with what the
+   * entry says; its network is taken from the name if the entry does not name it.
    */
-  static String fileName(ObjectNode json, String network) {
-    return CacheDirectory.fileName(json.path("networkName").asString(network), idOf(json));
+  static Optional<AttachmentId> idIfNamed(ObjectNode json, String fileName) {
+    AttachmentId id = idOf(json);
+    String expected = CacheDirectory.fileName(json.path("networkName").asString(""), id);
+    boolean matches =
+        json.has("networkName")
+            ? fileName.equals(expected)
+            : fileName.endsWith(expected) && fileName.length() > expected.length();
+    return matches && !id.containerId().isEmpty() && !id.interfaceName().isEmpty()
+        ? Optional.of(id)
+        : Optional.empty();
   }
 
   /**
