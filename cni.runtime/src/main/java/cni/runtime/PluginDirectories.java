@@ -256,7 +256,8 @@ final class PluginDirectories {
       try {
         if (directory.getFileSystem().supportedFileAttributeViews().contains("unix")) {
           Map<String, Object> unix = Files.readAttributes(directory, "unix:fileKey,ctime");
-          return new Stamp(unix.get("fileKey"), (FileTime) unix.get("ctime"));
+          return new Stamp(
+              unix.get("fileKey"), (FileTime) Objects.requireNonNull(unix.get("ctime")));
         }
         var basic = Files.readAttributes(directory, BasicFileAttributes.class);
         return new Stamp(basic.fileKey(), basic.lastModifiedTime());
