@@ -48,8 +48,9 @@ public record CallContext(
 
   /**
    * Returns a copy with a separate deadline, for undoing a failed operation: what is left of the
-   * operation's time, but at least 10 and at most 30 seconds from now. An operation therefore ends
-   * at most 10 seconds after its deadline.
+   * operation's time, but at least 10 and at most 30 seconds from now. A failed ADD is undone first
+   * by the plugin that failed and then by the runtime, with such a context each: it ends at most 20
+   * seconds after its deadline if every plugin keeps the deadline that it is given.
    */
   public CallContext forCleanup() {
     Duration left = deadline.remaining();
@@ -60,6 +61,11 @@ public record CallContext(
   /** Returns a copy with another deadline. */
   public CallContext withDeadline(Deadline other) {
     return new CallContext(hostNamespace, allowsHostNamespace, other, delegates, trace, lockFile);
+  }
+
+  /** Returns a copy with other delegates. */
+  public CallContext withDelegates(Delegates other) {
+    return new CallContext(hostNamespace, allowsHostNamespace, deadline, other, trace, lockFile);
   }
 
   /** Returns a copy with a lock file. */

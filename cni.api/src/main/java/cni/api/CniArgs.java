@@ -3,6 +3,7 @@ package cni.api;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -115,7 +116,7 @@ public final class CniArgs {
   public boolean equals(@Nullable Object other) {
     return other instanceof CniArgs it
         && pairs.equals(it.pairs)
-        && String.valueOf(malformedPair).equals(String.valueOf(it.malformedPair));
+        && Objects.equals(malformedPair, it.malformedPair);
   }
 
   @Override

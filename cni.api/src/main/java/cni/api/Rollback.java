@@ -3,7 +3,6 @@ package cni.api;
 import cni.api.internal.IoErrors;
 import cni.api.internal.Uninterruptibly;
 import java.io.IOException;
-import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
 
@@ -11,17 +10,13 @@ import java.util.Deque;
  * The steps that undo an operation if a later part of it fails. A step is added after each change;
  * after a failure the steps run in reverse order.
  *
- * <p>They run on a thread of their own, so that neither an interrupt nor a second one reaches them:
- * half of a rollback leaves more behind than none. Each step bounds itself, by the deadline of
- * {@link CallContext#forCleanup}.
+ * <p>They run on a separate thread, which no interrupt of the caller reaches, because a rollback
+ * that stops halfway leaves more behind than none. The caller waits until the last step has ended,
+ * and keeps its locks until then: a step that ran later could remove what a new operation on the
+ * same attachment has created. Each step limits its own time, by the deadline of {@link
+ * CallContext#forCleanup}.
  */
 public final class Rollback {
-  /**
-   * How long to wait for steps that exceed their deadlines, because the kernel or a file system
-   * does not answer. Above what {@link CallContext#forCleanup} allows.
-   */
-  private static final Duration TIMEOUT = Duration.ofSeconds(60);
-
   private final Deque<Step> steps = new ArrayDeque<>();
 
   /** Creates a rollback without steps. */
@@ -53,8 +48,8 @@ public final class Rollback {
 
   /**
    * Runs all steps and removes them. A step that throws does not stop the others; its exception is
-   * added to the failure as suppressed. An interrupt of the thread is deferred until afterwards.
-   * Steps that hang for a minute are left to their thread, which is a suppressed exception too.
+   * added to the failure as suppressed. Returns after the last step has ended; an interrupt of the
+   * thread is deferred until then.
    *
    * @return the failure, for the caller to throw
    */
@@ -64,11 +59,7 @@ public final class Rollback {
     }
     Deque<Step> pending = new ArrayDeque<>(steps);
     steps.clear();
-    if (!Uninterruptibly.run("cni rollback", () -> undo(pending, failure), TIMEOUT)) {
-      failure.addSuppressed(
-          new IllegalStateException(
-              "the rollback has not ended after " + TIMEOUT.toSeconds() + " s and goes on"));
-    }
+    Uninterruptibly.run("cni rollback", () -> undo(pending, failure));
     return failure;
   }
 

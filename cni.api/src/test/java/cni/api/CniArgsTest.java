@@ -42,6 +42,13 @@ class CniArgsTest {
   }
 
   @Test
+  void malformedTextEqualsNothingButItself() {
+    assertNotEquals(CniArgs.NONE, CniArgs.ofText("null"));
+    assertEquals(CniArgs.ofText("null"), CniArgs.ofText("null"));
+    assertNotEquals(CniArgs.ofText("none"), CniArgs.ofText("null"));
+  }
+
+  @Test
   void textIsMadeOfPairs() throws CniException {
     Map<String, String> pairs = new LinkedHashMap<>();
     pairs.put("IgnoreUnknown", "1");

@@ -62,7 +62,8 @@ final class AddJournal {
    * time or if it has left the process group that the kernel kills ({@link CallContext#lockFile}).
    *
    * @return whether the attachment has an entry
-   * @throws CniException code 11 if the deadline passes or the thread is interrupted
+   * @throws CniException code 11 if the deadline passes or the thread is interrupted, code 5 if it
+   *     cannot be found out whether one runs
    */
   boolean awaitExecutables(String network, AttachmentId id, Deadline deadline) throws CniException {
     Optional<Path> file = directory.file(network, id);
@@ -76,10 +77,27 @@ final class AddJournal {
     } catch (InterruptedException e) {
       throw CniException.interrupted("waiting for the executables of an ADD that was interrupted");
     } catch (KernelException e) {
-      if (e.is(Errno.EAGAIN)) {
-        throw stillRunning(file.get());
-      }
-      return true; // it cannot be opened, as no executable could; DEL reports whether it can go
+      requireNoExecutable(file.get(), e);
+      return true;
+    }
+  }
+
+  /**
+   * Requires that the error of locking an entry proves that no executable has it locked: it is not
+   * the regular file that an ADD makes. DEL reports whether it can be removed.
+   */
+  static void requireNoExecutable(Path file, KernelException e) throws CniException {
+    if (e.is(Errno.EAGAIN)) {
+      throw stillRunning(file);
+    }
+    // ELOOP is a symbolic link, ENXIO a socket, EINVAL another file that is not regular.
+    if (!e.is(Errno.EINVAL) && !e.is(Errno.ELOOP) && !e.is(Errno.ENXIO) && !e.is(Errno.ENOTDIR)) {
+      throw new CniException(
+          e.is(Errno.EINTR) ? ErrorCode.TRY_AGAIN_LATER : ErrorCode.IO_FAILURE,
+          file
+              + " cannot be locked, so that a plugin's process of an earlier ADD may still run: "
+              + e.getMessage(),
+          e);
     }
   }
 
@@ -132,6 +150,7 @@ final class AddJournal {
    * @param bytes the complete content, which begins with that of the entry
    * @return false if that is not possible: the content is larger than a page, or the entry is gone,
    *     because another process removed it or the results have no directory yet
+   * @throws IOException if the file cannot be written or renamed
    */
   boolean promote(ResultCacheEntry entry, byte[] bytes, Path result) throws IOException {
     if (bytes.length > PAGE_SIZE) {
@@ -147,7 +166,11 @@ final class AddJournal {
     }
   }
 
-  /** Removes an entry whose result has been stored in another file. */
+  /**
+   * Removes an entry whose result has been stored in another file.
+   *
+   * @throws IOException if the file cannot be removed
+   */
   void discard(ResultCacheEntry entry) throws IOException {
     Files.deleteIfExists(directory.file(entry));
   }
@@ -170,8 +193,13 @@ final class AddJournal {
     return directory.list(Optional.empty());
   }
 
-  /** Returns the files of a network of which only the name is known, as {@link CacheDirectory}. */
-  List<Set<AttachmentId>> unreadable(String network) throws CniException {
-    return directory.unreadable(network);
+  /**
+   * Returns the files of a network that {@link #list} leaves out, as {@link
+   * CacheDirectory#unlisted}.
+   *
+   * @throws CniException code 5 if the directory cannot be read, code 11 at an interrupt
+   */
+  List<Set<AttachmentId>> unlisted(String network, Set<String> others) throws CniException {
+    return directory.unlisted(network, others);
   }
 }

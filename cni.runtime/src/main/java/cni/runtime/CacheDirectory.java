@@ -7,9 +7,9 @@ import cni.api.Json;
 import cni.api.Names;
 import cni.api.internal.FileRecycler;
 import cni.api.internal.IoErrors;
+import cni.api.internal.LazyLogger;
 import cni.api.internal.RegularFiles;
 import java.io.IOException;
-import java.nio.channels.ClosedByInterruptException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
@@ -40,6 +40,8 @@ import tools.jackson.databind.node.ObjectNode;
  * or removed.
  */
 final class CacheDirectory {
+  private static final LazyLogger LOG = new LazyLogger("cni.runtime");
+
   /** The maximum length of a file name on Linux, in bytes (limits.h). */
   static final int NAME_MAX = 255;
 
@@ -96,7 +98,7 @@ final class CacheDirectory {
   /**
    * Returns whether the directory has an entry of the attachment that can be read.
    *
-   * @throws CniException code 5 or 11 if that cannot be decided
+   * @throws CniException code 5 if that cannot be decided
    */
   boolean has(String network, AttachmentId id) throws CniException {
     try {
@@ -136,16 +138,13 @@ final class CacheDirectory {
    * Returns the content of a file; absent if it does not exist.
    *
    * @throws CniException code 6 if it can be no entry, whatever its content: it is not JSON, too
-   *     large, or not a regular file; code 5 if it cannot be read; code 11 if the thread is
-   *     interrupted
+   *     large, or not a regular file; code 5 if it cannot be read
    */
   static Optional<ObjectNode> read(Path file) throws CniException {
     try {
       return Optional.of(Json.parse(RegularFiles.readState(file), "the result kept in " + file));
     } catch (NoSuchFileException e) {
       return Optional.empty();
-    } catch (ClosedByInterruptException e) {
-      throw CniException.interrupted("reading " + file);
     } catch (IOException e) {
       throw new CniException(
           canBeEntry(file) ? ErrorCode.IO_FAILURE : ErrorCode.DECODING_FAILURE,
@@ -180,7 +179,7 @@ final class CacheDirectory {
   static boolean isForeign(ObjectNode json, String network, AttachmentId id) {
     return ResultCacheEntry.isEntry(json)
         && !ResultCacheEntry.isOf(json, network, id)
-        && ResultCacheEntry.fileName(json, network).equals(fileName(network, id));
+        && ResultCacheEntry.idIfNamed(json, fileName(network, id)).isPresent();
   }
 
   /**
@@ -232,44 +231,83 @@ final class CacheDirectory {
   }
 
   /**
-   * Returns the files of a network of which only the name is known, because they are torn or
-   * garbage, or name another attachment.
+   * Returns the files of a network that {@link #list} leaves out: those of which only the name is
+   * known, because they are incomplete or garbage or name another attachment, and entries that do
+   * not name their network. A file that may also be of another network is logged and left out.
    *
+   * @param others the names of other networks
    * @return for each file the attachments that it may be of: where a container id or an interface
    *     name contains hyphens there are several
    * @throws CniException code 5 if the directory cannot be read, code 11 at an interrupt
    */
-  List<Set<AttachmentId>> unreadable(String network) throws CniException {
+  List<Set<AttachmentId>> unlisted(String network, Set<String> others) throws CniException {
     String prefix = network + "-";
     List<Path> found = files(prefix);
-    found.removeIf(file -> !nameOf(file).startsWith(prefix) || !isUnreadable(file));
+    found.removeIf(file -> !nameOf(file).startsWith(prefix) || !isUnlisted(file));
     if (found.stream().anyMatch(CacheDirectory::isBeingWritten)) {
       try {
         Thread.sleep(WRITE_TIME);
       } catch (InterruptedException e) {
         throw CniException.interrupted("reading " + path);
       }
-      found.removeIf(file -> !isUnreadable(file));
+      found.removeIf(file -> !isUnlisted(file));
     }
     return found.stream()
-        .map(file -> possibleIds(nameOf(file).substring(prefix.length())))
+        .map(file -> ids(file, network, others))
         .filter(ids -> !ids.isEmpty())
         .toList();
   }
 
   /**
-   * Returns whether a file exists and is neither a bare result nor the entry that its name says.
+   * Returns whether {@link #list} leaves out a file: it exists and is neither a bare result nor the
+   * entry that its name says.
    */
-  private static boolean isUnreadable(Path file) {
+  private static boolean isUnlisted(Path file) {
     try {
       Optional<ObjectNode> json = read(file);
       return json.isPresent()
           && (ResultCacheEntry.isEntry(json.get())
-              ? !ResultCacheEntry.fileName(json.get(), "").equals(nameOf(file))
+              ? !json.get().has("networkName")
+                  || ResultCacheEntry.idIfNamed(json.get(), nameOf(file)).isEmpty()
               : !ResultCache.isBareResult(json.get()));
     } catch (CniException e) {
       return e.is(ErrorCode.DECODING_FAILURE);
     }
+  }
+
+  /** Returns the attachments of the network that a file may be of. */
+  private static Set<AttachmentId> ids(Path file, String network, Set<String> others) {
+    Optional<AttachmentId> id;
+    try {
+      id =
+          read(file)
+              .filter(json -> ResultCacheEntry.isEntry(json))
+              .filter(json -> !json.has("networkName"))
+              .flatMap(json -> ResultCacheEntry.idIfNamed(json, nameOf(file)));
+    } catch (CniException e) {
+      return idsByName(file, network, others);
+    }
+    return id.isEmpty()
+        ? idsByName(file, network, others)
+        : id.filter(it -> fileName(network, it).equals(nameOf(file))).map(Set::of).orElse(Set.of());
+  }
+
+  /** Returns what a file may be of by its name; nothing if that may be another network's. */
+  private static Set<AttachmentId> idsByName(Path file, String network, Set<String> others) {
+    String name = nameOf(file);
+    Set<AttachmentId> ids = possibleIds(name, network);
+    for (String other : others) {
+      if (!ids.isEmpty() && !other.equals(network) && !possibleIds(name, other).isEmpty()) {
+        LOG.get()
+            .log(
+                System.Logger.Level.WARNING,
+                "GC of network %s leaves %s, which is unreadable and may be of network %s; remove it"
+                        .formatted(network, file, other)
+                    + " if none of its containers is attached");
+        return Set.of();
+      }
+    }
+    return ids;
   }
 
   /** Returns whether a file is so young that it may be incomplete because it is being written. */
@@ -282,9 +320,13 @@ final class CacheDirectory {
     }
   }
 
-  /** Returns the attachments of which a file's name, without the network, may be. */
-  private static Set<AttachmentId> possibleIds(String name) {
+  /** Returns the attachments of a network of which a file with this name may be. */
+  private static Set<AttachmentId> possibleIds(String fileName, String network) {
     Set<AttachmentId> ids = new LinkedHashSet<>();
+    if (!fileName.startsWith(network + "-")) {
+      return ids;
+    }
+    String name = fileName.substring(network.length() + 1);
     for (int hyphen = name.indexOf('-'); hyphen >= 0; hyphen = name.indexOf('-', hyphen + 1)) {
       var id = new AttachmentId(name.substring(0, hyphen), name.substring(hyphen + 1));
       if (Names.isIdentifier(id.containerId()) && Names.isInterfaceName(id.interfaceName())) {

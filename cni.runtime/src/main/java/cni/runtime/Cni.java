@@ -199,6 +199,11 @@ public final class Cni implements AutoCloseable {
     return events.subscribe(listener);
   }
 
+  /** Returns the names of the configured networks, including those with an invalid plugin. */
+  Set<String> networkNames() throws CniException {
+    return networks.names();
+  }
+
   ResultCache cache() {
     return cache;
   }
@@ -380,7 +385,7 @@ public final class Cni implements AutoCloseable {
      *     /opt/cni/modules/vxlan}
      */
     public Builder nativeAccess(String... names) {
-      nativeAccess = Set.of(names);
+      nativeAccess = Set.copyOf(List.of(names));
       return this;
     }
 

@@ -10,6 +10,7 @@ import cni.api.SpecVersion;
 import cni.api.Verb;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -76,20 +77,28 @@ final class GcOperation {
         .map(CachedAttachment::attachment)
         .filter(it -> !valid.contains(it.id()))
         .forEach(stale::add);
-    for (AttachmentId id : unreadableAttachments()) {
-      stale.add(new Attachment(id, Optional.empty(), Map.of(), Map.of()));
-    }
+    failures.collect(
+        () -> {
+          Set<String> networks = new HashSet<>(cni.networkNames());
+          known.forEach(it -> networks.add(it.network()));
+          for (AttachmentId id : unlistedAttachments(networks)) {
+            stale.add(new Attachment(id, Optional.empty(), Map.of(), Map.of()));
+          }
+        });
     return stale;
   }
 
   /**
-   * Returns the attachments that are known only by the names of their files, and not valid. DEL
-   * frees what belongs to them and removes the file. Where a name is ambiguous all that it may mean
-   * are deleted, of which at most one exists; none if one of them is valid.
+   * Returns the attachments that are known by the names of their files, and not valid. DEL frees
+   * what belongs to them and removes the file. Where a name is ambiguous all that it may mean are
+   * deleted, of which at most one exists; none if one of them is valid, or if the file may be of
+   * another network.
+   *
+   * @param networks the names of all known networks
    */
-  private Set<AttachmentId> unreadableAttachments() throws CniException {
-    List<Set<AttachmentId>> names = new ArrayList<>(cni.cache().unreadable(network.name()));
-    names.addAll(cni.journal().unreadable(network.name()));
+  private Set<AttachmentId> unlistedAttachments(Set<String> networks) throws CniException {
+    List<Set<AttachmentId>> names = new ArrayList<>(cni.cache().unlisted(network.name(), networks));
+    names.addAll(cni.journal().unlisted(network.name(), networks));
     Set<AttachmentId> stale = new LinkedHashSet<>();
     for (Set<AttachmentId> possible : names) {
       if (Collections.disjoint(possible, valid)) {

@@ -78,10 +78,12 @@ final class IsolatedPlugin implements ResidentPlugin {
 
   @Override
   public Result add(AttachmentRequest request) throws CniException {
+    var delegates = new RevocableDelegates(request.context().delegates());
     return call(
         Verb.ADD,
         request.context().deadline(),
-        () -> requireValid(plugin.add(request), request.config().version()));
+        delegates,
+        () -> requireValid(plugin.add(delegates.in(request)), request.config().version()));
   }
 
   @Override
@@ -91,12 +93,16 @@ final class IsolatedPlugin implements ResidentPlugin {
 
   @Override
   public void delete(AttachmentRequest request) throws CniException {
-    run(Verb.DEL, request.context().deadline(), () -> plugin.delete(request));
+    var delegates = new RevocableDelegates(request.context().delegates());
+    CniRunnable call = () -> plugin.delete(delegates.in(request));
+    call(Verb.DEL, request.context().deadline(), delegates, call.asCallable());
   }
 
   @Override
   public void gc(GcRequest request) throws CniException {
-    run(Verb.GC, request.context().deadline(), () -> plugin.gc(request));
+    var delegates = new RevocableDelegates(request.context().delegates());
+    CniRunnable call = () -> plugin.gc(delegates.in(request));
+    call(Verb.GC, request.context().deadline(), delegates, call.asCallable());
   }
 
   @Override
@@ -136,6 +142,20 @@ final class IsolatedPlugin implements ResidentPlugin {
 
   private void run(Verb verb, Deadline deadline, CniRunnable call) throws CniException {
     call(verb, deadline, call.asCallable());
+  }
+
+  /** Makes a call that may change the attachment through delegates, until it is abandoned. */
+  private <T> T call(
+      Verb verb, Deadline deadline, RevocableDelegates delegates, CniCallable<T> call)
+      throws CniException {
+    try {
+      return call(verb, deadline, call);
+    } catch (CniException e) {
+      if (IsolatedCall.isContractViolation(e)) {
+        delegates.revoke();
+      }
+      throw e;
+    }
   }
 
   private <T> T call(Verb verb, Deadline deadline, CniCallable<T> call) throws CniException {

@@ -143,12 +143,13 @@ public final class Network {
    * the result from the cache. Succeeds if the attachment does not exist, or exists only in part. A
    * stored result that cannot be read is ignored.
    *
-   * @param attachment the attachment; without a path if its namespace no longer exists
+   * @param attachment the attachment; without a path if its namespace no longer exists. Generic
+   *     arguments that are malformed are passed on; the plugins of this project ignore them in DEL.
    * @throws CniException code 4, 7 or 11 as {@link #add}; otherwise the error of the plugin that
    *     failed. The result stays in the cache then, so that the DEL can be repeated.
    */
   public void delete(Attachment attachment) throws CniException {
-    attachment.requireValid();
+    Attachment.requireValid(attachment.id()); // malformed arguments do not stop DEL
     CallContext context = cni.newContext(trace);
     try (var _ = lockForDelete(context)) {
       delete(attachment, context);
@@ -200,17 +201,13 @@ public final class Network {
   }
 
   /** Returns the stored result; absent, with a warning, if it cannot be read. */
-  private Optional<Result> previousForDelete(Attachment attachment, SpecVersion version)
-      throws CniException {
+  private Optional<Result> previousForDelete(Attachment attachment, SpecVersion version) {
     if (!version.atLeast(SpecVersion.V0_4_0)) {
       return Optional.empty(); // DEL had no previous result before
     }
     try {
       return cni.cache().result(name(), attachment.id(), version);
     } catch (CniException e) {
-      if (e.is(ErrorCode.TRY_AGAIN_LATER)) {
-        throw e; // interrupted
-      }
       LOG.get()
           .log(
               System.Logger.Level.WARNING,

@@ -112,6 +112,27 @@ final class NetworkConfigDirectory {
     return networks;
   }
 
+  /**
+   * Returns the names of all networks, including those of an invalid configuration. Files that
+   * cannot be read are left out; so are all if there is no directory.
+   *
+   * @throws CniException code 5 if the directory cannot be read
+   */
+  Set<String> names() throws CniException {
+    Set<String> names = new HashSet<>();
+    if (!Files.isDirectory(directory)) {
+      return names;
+    }
+    for (Path file : files()) {
+      try {
+        names.add(NetworkConfig.nameOf(bytes(file), file.toString()));
+      } catch (CniException e) {
+        logSkipped(e);
+      }
+    }
+    return names;
+  }
+
   private void logSkipped(CniException e) {
     if (logged.add(e.getMessage())) {
       LOG.get()

@@ -1,7 +1,6 @@
 package cni.runtime;
 
 import cni.api.CniException;
-import cni.api.ErrorCode;
 import cni.api.PluginHost;
 import cni.api.internal.FileOwnership;
 import cni.api.internal.IoErrors;
@@ -32,9 +31,10 @@ import org.jspecify.annotations.Nullable;
  * one plugin.
  *
  * <p>Plugins can be added, replaced and removed while the program runs. At each lookup, stat(2) of
- * each directory shows whether it was replaced or changed since it was last read; if so, it is read
- * again. Calls that are under way end with the version that they started with. If a directory
- * cannot be loaded, that is logged once, and its previous version, if there is one, remains in use.
+ * each directory shows whether it was replaced or changed since it was last read, its mode and
+ * owner included; if so, it is read again. Calls that are under way end with the version that they
+ * started with. If a directory cannot be loaded, that is logged once, and its previous version, if
+ * there is one, remains in use.
  *
  * <p>A plugin has all privileges of this process. One that another user may replace is not loaded;
  * this is decided when its directory is read, before any of its files.
@@ -189,26 +189,24 @@ final class PluginDirectories {
 
   private Contents load(Path directory, Stamp stamp, @Nullable Contents previous) {
     try {
-      if (!allowUntrusted) {
-        requireTrusted(directory);
+      Optional<String> refusal = allowUntrusted ? Optional.empty() : reasonToRefuse(directory);
+      if (refusal.isPresent()) {
+        return Contents.failed(stamp, previous, refusal.get(), refusal);
       }
       boolean mayUseNative = nativeAccess.contains(directory.getFileName().toString());
       List<PluginLayer.LoadedPlugin> plugins = PluginLayer.load(directory, mayUseNative);
-      return new Contents(stamp, plugins, Optional.empty());
+      return new Contents(stamp, plugins, Optional.empty(), Optional.empty());
     } catch (CniException e) {
-      List<PluginLayer.LoadedPlugin> instead = previous == null ? List.of() : previous.plugins();
-      String then = instead.isEmpty() ? "" : "; the previous version remains in use";
-      return new Contents(stamp, instead, Optional.of(e.getMessage() + then));
+      return Contents.failed(stamp, previous, e.getMessage(), Optional.empty());
     }
   }
 
   /**
-   * Requires that only root and this process's user may change a plugin's files, their directory
-   * and the directories above.
-   *
-   * @throws CniException code 7 if others may, or if that cannot be decided
+   * Returns why a plugin is not trusted: users other than root and this process's may change its
+   * files, their directory or the directories above, or that cannot be decided. Absent if they may
+   * not.
    */
-  private static void requireTrusted(Path directory) throws CniException {
+  private static Optional<String> reasonToRefuse(Path directory) {
     Optional<String> objection;
     try {
       objection = FileOwnership.objectionToPath(Objects.requireNonNull(directory.getParent()));
@@ -219,15 +217,13 @@ final class PluginDirectories {
         objection = objectionToFiles(directory.toRealPath());
       }
     } catch (IOException e) {
-      throw new CniException(ErrorCode.INVALID_CONFIG, IoErrors.describe(e), e);
+      return Optional.of(IoErrors.describe(e));
     }
-    if (objection.isPresent()) {
-      throw new CniException(
-          ErrorCode.INVALID_CONFIG,
-          objection.get()
-              + ": others could replace the plugin; make it root's, with mode 0755, or allow it:"
-              + " allowUntrustedPlugins(), --allow-untrusted-plugins");
-    }
+    return objection.map(
+        it ->
+            it
+                + ": others could replace the plugin; make it root's, with mode 0755, or allow it:"
+                + " allowUntrustedPlugins(), --allow-untrusted-plugins");
   }
 
   private static Optional<String> objectionToFiles(Path directory) throws IOException {
@@ -251,15 +247,20 @@ final class PluginDirectories {
    * Identifies the version of a directory: differs after the directory was replaced or changed.
    *
    * @param key device and inode
-   * @param changed when an entry of it was last added or removed
+   * @param changed when an entry of it was last added or removed, or its mode or owner changed
    */
   private record Stamp(@Nullable Object key, FileTime changed) {
     private static final Stamp NONE = new Stamp(null, FileTime.fromMillis(0));
 
     static Stamp of(Path directory) {
       try {
-        var attributes = Files.readAttributes(directory, BasicFileAttributes.class);
-        return new Stamp(attributes.fileKey(), attributes.lastModifiedTime());
+        if (directory.getFileSystem().supportedFileAttributeViews().contains("unix")) {
+          Map<String, Object> unix = Files.readAttributes(directory, "unix:fileKey,ctime");
+          return new Stamp(
+              unix.get("fileKey"), (FileTime) Objects.requireNonNull(unix.get("ctime")));
+        }
+        var basic = Files.readAttributes(directory, BasicFileAttributes.class);
+        return new Stamp(basic.fileKey(), basic.lastModifiedTime());
       } catch (IOException e) {
         return NONE;
       }
@@ -272,9 +273,30 @@ final class PluginDirectories {
    * @param stamp the directory's stamp when it was read
    * @param plugins its plugins, or those of its earlier version
    * @param failure why it cannot be used as it is; absent if it can
+   * @param refusal why it is not trusted; absent if it is, or if that does not matter
    */
   private record Contents(
-      Stamp stamp, List<PluginLayer.LoadedPlugin> plugins, Optional<String> failure) {
+      Stamp stamp,
+      List<PluginLayer.LoadedPlugin> plugins,
+      Optional<String> failure,
+      Optional<String> refusal) {
+    /** Returns the contents of a directory that cannot be used, with the previous plugins. */
+    static Contents failed(
+        Stamp stamp, @Nullable Contents previous, String reason, Optional<String> refusal) {
+      List<PluginLayer.LoadedPlugin> instead = previous == null ? List.of() : previous.plugins();
+      String then = instead.isEmpty() ? "" : "; the previous version remains in use";
+      return new Contents(stamp, instead, Optional.of(reason + then), refusal);
+    }
+
+    /**
+     * Returns whether the directory is as it was read. One that was refused is examined again: the
+     * mode and owner of a file in it, or of a directory above, do not change its stamp.
+     */
+    boolean isCurrent(Path directory) {
+      return Stamp.of(directory).equals(stamp)
+          && (refusal.isEmpty() || refusal.equals(reasonToRefuse(directory)));
+    }
+
     /** Returns false after a failure too: its cause may be outside of the directory. */
     boolean isValidAt(Stamp now) {
       return stamp.equals(now) && failure.isEmpty();
@@ -338,7 +360,7 @@ final class PluginDirectories {
         }
       }
       for (Map.Entry<Path, Contents> it : contents.entrySet()) {
-        if (!Stamp.of(it.getKey()).equals(it.getValue().stamp())) {
+        if (!it.getValue().isCurrent(it.getKey())) {
           return false;
         }
       }

@@ -10,7 +10,6 @@ import cni.api.internal.AtomicFiles;
 import cni.api.internal.FileRecycler;
 import cni.api.internal.IoErrors;
 import java.io.IOException;
-import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -63,7 +62,7 @@ final class ResultCache {
    *
    * @return what is stored of it already
    * @throws CniException code 4 if the file name would be too long, or the file is that of another
-   *     attachment; code 5 if it exists and cannot be read; code 11 at an interrupt
+   *     attachment; code 5 if it exists and cannot be read
    */
   Stored requireStorable(String network, AttachmentId id) throws CniException {
     Path file = directory.file(network, id).orElseThrow(() -> nameTooLong(network, id));
@@ -192,20 +191,17 @@ final class ResultCache {
 
   /** Returns the error for an entry, of a result or of the journal, that cannot be written. */
   static CniException writeFailure(Path file, IOException e) {
-    return e instanceof ClosedByInterruptException
-        ? CniException.interrupted("keeping the result in " + file)
-        : new CniException(
-            ErrorCode.IO_FAILURE,
-            "the result cannot be stored in " + file + ": " + IoErrors.reason(e),
-            e);
+    return new CniException(
+        ErrorCode.IO_FAILURE,
+        "the result cannot be stored in " + file + ": " + IoErrors.reason(e),
+        e);
   }
 
   /**
    * Returns the stored result of an attachment; absent if there is none.
    *
    * @param version assumed for a result that names none
-   * @throws CniException code 5 or 6 if it cannot be read or is not a result, code 11 at an
-   *     interrupt
+   * @throws CniException code 5 or 6 if it cannot be read or is not a result
    */
   Optional<Result> result(String network, AttachmentId id, SpecVersion version)
       throws CniException {
@@ -257,9 +253,14 @@ final class ResultCache {
     return directory.list(containerId);
   }
 
-  /** Returns the files of a network of which only the name is known, as {@link CacheDirectory}. */
-  List<Set<AttachmentId>> unreadable(String network) throws CniException {
-    return directory.unreadable(network);
+  /**
+   * Returns the files of a network that {@link #list} leaves out, as {@link
+   * CacheDirectory#unlisted}.
+   *
+   * @throws CniException code 5 if the directory cannot be read, code 11 at an interrupt
+   */
+  List<Set<AttachmentId>> unlisted(String network, Set<String> others) throws CniException {
+    return directory.unlisted(network, others);
   }
 
   /**

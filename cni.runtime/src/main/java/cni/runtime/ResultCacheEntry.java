@@ -33,8 +33,8 @@ import tools.jackson.databind.node.ObjectNode;
  *   <li>{@code netns}: the path of the container's namespace, since libcni 1.2;
  *   <li>{@code cniArgs}: CNI_ARGS as an array of pairs;
  *   <li>{@code capabilityArgs}: an object by capability;
- *   <li>{@code bootId}: the boot of the ADD ({@link BootId}); libcni neither writes this key nor
- *       minds it;
+ *   <li>{@code bootId}: the boot of the ADD ({@link BootId}); libcni does not write this key, and
+ *       ignores it;
  *   <li>{@code result}: the last result of ADD; missing in the {@link AddJournal}.
  * </ul>
  *
@@ -123,12 +123,19 @@ record ResultCacheEntry(String network, Attachment attachment, ObjectNode json) 
   }
 
   /**
-   * Returns the name of the file that the attachment named in an entry has.
-   *
-   * @param network the network, if the entry does not name it
+   * Returns the attachment of an entry in a file with this name, if the name agrees with what the
+   * entry says; its network is taken from the name if the entry does not name it.
    */
-  static String fileName(ObjectNode json, String network) {
-    return CacheDirectory.fileName(json.path("networkName").asString(network), idOf(json));
+  static Optional<AttachmentId> idIfNamed(ObjectNode json, String fileName) {
+    AttachmentId id = idOf(json);
+    String expected = CacheDirectory.fileName(json.path("networkName").asString(""), id);
+    boolean matches =
+        json.has("networkName")
+            ? fileName.equals(expected)
+            : fileName.endsWith(expected) && fileName.length() > expected.length();
+    return matches && !id.containerId().isEmpty() && !id.interfaceName().isEmpty()
+        ? Optional.of(id)
+        : Optional.empty();
   }
 
   /**

@@ -22,8 +22,8 @@ import java.util.concurrent.ThreadLocalRandom;
  * <cache>/unfinished/<network>}, and those that a {@link FileRecycler} keeps, beside these
  * directories. They are not among the results, because libcni reads every file there.
  *
- * <p>The files in a network's directory are written under its {@link NetworkLock}. So those that
- * are found while GC holds the lock exclusively are left from processes that were killed.
+ * <p>The files in a network's directory are written under its {@link NetworkLock}. Those that GC
+ * finds while it holds the lock exclusively were therefore left by processes that were killed.
  */
 final class TemporaryFiles {
   /** The prefix of the names of recycled files. */

@@ -232,6 +232,35 @@ class BrokenPluginsTest extends PluginDirectoryTestBase {
   }
 
   @Test
+  void abandonedCallFindsNoDelegatesAnyMore() throws Exception {
+    deploy(
+        "broken",
+        sourceOf(
+            "broken",
+            """
+            long end = System.nanoTime() + 4_000_000_000L;
+            while (System.nanoTime() < end) Thread.onSpinWait();
+            try {
+              return request.context().delegates().find("sound").type();
+            } catch (CniException e) {
+              System.setProperty("cni.test.late", e.code() + " " + e.getMessage());
+              throw e;
+            } finally {
+              System.getProperties().putIfAbsent("cni.test.late", "found");
+            }
+            """,
+            ""));
+    assertEquals(11, failure(cni, "sound", "broken").code());
+    assertEquals("", System.getProperty("cni.test.late", ""));
+    for (int i = 0; i < 500 && System.getProperty("cni.test.late", "").isEmpty(); i++) {
+      Thread.sleep(10);
+    }
+    assertEquals(
+        "11 plugin sound is not called: the call that delegates to it was abandoned",
+        System.getProperty("cni.test.late"));
+  }
+
+  @Test
   @EnabledIf("isRoot")
   void threadLeftInAnotherNamespaceIsNotReused() throws Exception {
     deploy(

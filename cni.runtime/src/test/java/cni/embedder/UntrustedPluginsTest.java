@@ -75,6 +75,28 @@ class UntrustedPluginsTest extends PluginDirectoryTestBase {
   }
 
   @Test
+  void pluginIsLoadedOnceItsModesAreCorrected() throws Exception {
+    for (Path path : List.of(plugin, jar)) {
+      openToOthers(path);
+      try (Cni fresh = builder().build()) {
+        assertThrows(CniException.class, () -> fresh.plugins().find("demo"));
+        Files.setPosixFilePermissions(path, PosixFilePermissions.fromString("rwxr-xr-x"));
+        assertEquals("demo", fresh.plugins().find("demo").type());
+        assertEquals(List.of(), fresh.plugins().disabled());
+      }
+    }
+  }
+
+  @Test
+  void directoryOfALoadedPluginThatIsOpenedToOthersIsReported() throws Exception {
+    assertEquals("demo", cni.plugins().find("demo").type());
+    openToOthers(plugin);
+    String disabled = cni.plugins().disabled().toString();
+    String expected = plugin + " may be written to by others (mode 0777)";
+    assertTrue(disabled.contains(expected) && disabled.contains("remains in use"), disabled);
+  }
+
+  @Test
   void directoryAboveThatOthersMayWriteToIsRefused() throws Exception {
     openToOthers(root);
     assertRefused(root + " may be written to by others (mode 0777)");

@@ -23,6 +23,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** GC removes what killed processes and losses of power left in the cache, and nothing else. */
 class LeftoverFilesTest {
@@ -35,10 +36,15 @@ class LeftoverFilesTest {
         Jimfs.newFileSystem(
             Configuration.unix().toBuilder().setAttributeViews("basic", "posix").build());
     cache = files.getPath("/cache");
-    Files.writeString(
-        Files.createDirectories(files.getPath("/net.d")).resolve("n.conflist"),
-        "{ \"cniVersion\": \"1.1.0\", \"name\": \"n\", \"plugins\": [{ \"type\": \"first\" }] }");
+    configure("n");
     FakePlugin.CALLS.clear();
+  }
+
+  private void configure(String network) throws IOException {
+    Files.writeString(
+        Files.createDirectories(files.getPath("/net.d")).resolve(network + ".conflist"),
+        "{ \"cniVersion\": \"1.1.0\", \"name\": \"%s\", \"plugins\": [{ \"type\": \"first\" }] }"
+            .formatted(network));
   }
 
   @AfterEach
@@ -47,13 +53,12 @@ class LeftoverFilesTest {
     files.close();
   }
 
+  private Cni cni() {
+    return Cni.builder().networks(files.getPath("/net.d")).cache(cache).oneShot().build();
+  }
+
   private Network network() throws CniException {
-    return Cni.builder()
-        .networks(files.getPath("/net.d"))
-        .cache(cache)
-        .oneShot()
-        .build()
-        .network("n");
+    return cni().network("n");
   }
 
   private static Attachment attachment(String container) {
@@ -119,6 +124,44 @@ class LeftoverFilesTest {
     network().gc(Set.of());
     assertEquals(List.of("DEL first", "DEL first", "GC first []"), FakePlugin.CALLS);
     assertEquals(Set.of(), left());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"results", "begun"})
+  void incompleteFileThatMayBeOfAConfiguredNetworkIsKept(String directory) throws Exception {
+    configure("n-a");
+    configure("n-a-b");
+    file(directory + "/n-a-c1-eth0", "{");
+    file(directory + "/n-c1-eth0", "{");
+    network().gc(Set.of());
+    assertEquals(Set.of(directory + "/n-a-c1-eth0"), left());
+    assertEquals(List.of("DEL first", "GC first []"), FakePlugin.CALLS);
+  }
+
+  @Test
+  void incompleteFileThatMayBeOfANetworkInTheCacheIsKept() throws Exception {
+    configure("n-a");
+    cni().network("n-a").add(attachment("living"));
+    Files.delete(files.getPath("/net.d/n-a.conflist"));
+    file("results/n-a-c1-eth0", "{");
+    network().gc(Set.of());
+    assertEquals(Set.of("results/n-a-c1-eth0", "results/n-a-living-eth0"), left());
+  }
+
+  /** As libcni writes it before it knew networkName. */
+  @Test
+  void entryWithoutNetworkIsOfTheNetworkThatItsNameSays() throws Exception {
+    String entry =
+        "{ \"kind\": \"cniCacheV1\", \"containerId\": \"c1\", \"ifName\": \"eth0\","
+            + " \"result\": { \"cniVersion\": \"1.0.0\" } }";
+    file("results/n-a-c1-eth0", entry);
+    file("results/n-c1-eth0", entry);
+    network().gc(Set.of(new AttachmentId("c1", "eth0")));
+    assertEquals(Set.of("results/n-a-c1-eth0", "results/n-c1-eth0"), left());
+    network().delete(attachment("a-c1"));
+    assertEquals(Set.of("results/n-a-c1-eth0", "results/n-c1-eth0"), left());
+    network().gc(Set.of());
+    assertEquals(Set.of("results/n-a-c1-eth0"), left());
   }
 
   @Test

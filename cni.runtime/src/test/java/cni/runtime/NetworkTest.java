@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.Attachment;
+import cni.api.CniArgs;
 import cni.api.CniException;
 import cni.api.Json;
 import cni.api.Result;
@@ -72,6 +73,16 @@ class NetworkTest {
 
   private Network network() throws CniException {
     return builder().build().network("n");
+  }
+
+  @Test
+  void malformedArgumentsAreRefusedByAddButNotByDelete() throws Exception {
+    chain("", "");
+    var malformed =
+        new Attachment(ATTACHMENT.id(), ATTACHMENT.namespace(), CniArgs.ofText("none"), Map.of());
+    assertEquals(4, assertThrows(CniException.class, () -> network().add(malformed)).code());
+    network().delete(malformed);
+    assertEquals(List.of("DEL second", "DEL first"), FakePlugin.CALLS);
   }
 
   private CniException failure() {

@@ -2,11 +2,8 @@ package cni.api.internal;
 
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
-import java.time.Duration;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
 
 /**
@@ -56,10 +53,7 @@ public final class Uninterruptibly {
     var task = new FutureTask<>(work::get);
     try {
       start(threadName, task);
-      boolean done = false;
-      while (!done) {
-        done = await(task, Duration.ofDays(1));
-      }
+      await(task);
       return task.get();
     } catch (InterruptedException e) {
       throw new AssertionError(e); // it is done
@@ -76,38 +70,33 @@ public final class Uninterruptibly {
    *
    * @param threadName the name of the new thread
    * @param work does not throw
-   * @param timeout how long to wait; the thread goes on afterwards
-   * @return whether the work is done
    */
-  public static boolean run(String threadName, Runnable work, Duration timeout) {
+  public static void run(String threadName, Runnable work) {
     var task = new FutureTask<>(work, true);
     try {
       start(threadName, task);
     } catch (OutOfMemoryError e) { // the system allows no further thread
       task.run();
     }
-    return await(task, timeout);
+    await(task);
   }
 
   private static void start(String name, Runnable task) {
     Thread.ofPlatform().daemon().name(name).start(task);
   }
 
-  /** Waits for a task, whatever its outcome, and returns whether it is done. */
-  private static boolean await(FutureTask<?> task, Duration timeout) {
-    long end = System.nanoTime() + timeout.toNanos();
+  /** Waits until a task is done, whatever its outcome. */
+  private static void await(FutureTask<?> task) {
     boolean interrupted = false;
     try {
       while (true) {
         try {
-          task.get(Math.max(0, end - System.nanoTime()), TimeUnit.NANOSECONDS);
-          return true;
+          task.get();
+          return;
         } catch (InterruptedException e) {
           interrupted = true;
         } catch (ExecutionException e) {
-          return true; // reported by get
-        } catch (TimeoutException e) {
-          return false;
+          return; // reported by get
         }
       }
     } finally {

@@ -157,6 +157,8 @@ public final class Flock implements AutoCloseable {
   /**
    * Returns the number of the descriptor, for a child process to inherit. The child then holds the
    * lock too: if this process dies, it is held until the child has closed the descriptor.
+   *
+   * @throws IllegalStateException if the lock has been released
    */
   public int inheritableFd() {
     inherited = true;

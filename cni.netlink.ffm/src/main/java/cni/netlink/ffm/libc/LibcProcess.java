@@ -55,10 +55,11 @@ public final class LibcProcess {
   private static final int FIRST_INHERITED = 3;
 
   /**
-   * Above every descriptor that a child inherits. The ends of pipes are not below, so that they
-   * have not been overwritten when they are duplicated in the child.
+   * Above every descriptor that a child inherits. What is duplicated in the child is not below:
+   * another duplicate would overwrite it first, and dup2(2) onto its own number would leave
+   * close-on-exec set (glibc before 2.29).
    */
-  private static final int FIRST_OF_PIPES = 8;
+  private static final int FIRST_ABOVE_INHERITED = 8;
 
   private static final CFunction PIPE2 = CFunction.returningInt("pipe2");
   private static final CFunction READ = CFunction.returningLong("read");
@@ -101,14 +102,23 @@ public final class LibcProcess {
     }
   }
 
-  /** Returns a duplicate of a descriptor whose number a child's descriptors may have. */
+  /** Replaces a descriptor whose number a child's descriptors may have by a duplicate. */
   private static int moveUp(int fd) throws KernelException {
-    if (fd >= FIRST_OF_PIPES) {
-      return fd;
+    int above = duplicateAbove(fd);
+    if (above != fd) {
+      Libc.close(fd);
     }
-    int above = (int) FCNTL.invoke("fcntl", fd, F_DUPFD_CLOEXEC, FIRST_OF_PIPES);
-    Libc.close(fd);
     return above;
+  }
+
+  /**
+   * Returns a duplicate of a descriptor whose number a child's descriptors may have, and any other
+   * descriptor itself.
+   */
+  private static int duplicateAbove(int fd) throws KernelException {
+    return fd >= FIRST_ABOVE_INHERITED
+        ? fd
+        : (int) FCNTL.invoke("fcntl", fd, F_DUPFD_CLOEXEC, FIRST_ABOVE_INHERITED);
   }
 
   /**
@@ -213,6 +223,30 @@ public final class LibcProcess {
    * @return the process's id
    */
   public static int spawn(
+      List<String> command,
+      List<byte[]> environment,
+      int[] stdio,
+      int[] inherited,
+      boolean ownGroup)
+      throws KernelException {
+    int[] above = new int[inherited.length];
+    int moved = 0;
+    try {
+      for (; moved < above.length; moved++) {
+        above[moved] = duplicateAbove(inherited[moved]);
+      }
+      return spawnWith(command, environment, stdio, above, ownGroup);
+    } finally {
+      for (int i = 0; i < moved; i++) {
+        if (above[i] != inherited[i]) {
+          Libc.close(above[i]);
+        }
+      }
+    }
+  }
+
+  /** Calls posix_spawnp(3); no descriptor is one of those that the child's get. */
+  private static int spawnWith(
       List<String> command,
       List<byte[]> environment,
       int[] stdio,
