@@ -87,8 +87,9 @@ public final class Ipam {
 
   /**
    * Detaches the container and delegates DEL, in this order: an address that is still on a link
-   * must not be given to the next container. For dhcp the order is reversed. The container is
-   * detached even if the plugin fails.
+   * must not be given to the next container. For dhcp the order is reversed, and nothing is done
+   * for an interface that may be another attachment's. The container is detached even if the plugin
+   * fails.
    *
    * @throws CniException the plugin's error, or that of detaching
    * @throws IOException if detaching fails
@@ -96,6 +97,7 @@ public final class Ipam {
   public static void delete(AttachmentRequest request, Detach detach)
       throws CniException, IOException {
     if (isDhcp(request)) {
+      LinkOwnership.requireUnclaimed(request);
       try {
         deleteAddresses(request);
       } finally {

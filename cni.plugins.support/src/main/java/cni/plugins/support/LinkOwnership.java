@@ -112,6 +112,28 @@ public final class LinkOwnership {
     return deleted.get();
   }
 
+  /**
+   * Requires that {@link #deleteInterface} will not refuse an interface that may be another
+   * attachment's, for a plugin that releases the addresses before that.
+   *
+   * @throws CniException code 999 if it will; or if the namespace cannot be used
+   * @throws IOException if the kernel cannot be queried
+   */
+  static void requireUnclaimed(AttachmentRequest request) throws CniException, IOException {
+    String name = request.attachment().interfaceName();
+    try (NetNsSession host = NetNsSession.openHost(request.context())) {
+      NetNsSession.<IOException>runIfPresent(
+          request,
+          host,
+          container -> {
+            Optional<Link> link = container.rtnetlink().link(name);
+            if (link.isPresent()) {
+              requireUnclaimed(request, link.get());
+            }
+          });
+    }
+  }
+
   private boolean delete() throws CniException, IOException {
     Optional<Link> link = container.rtnetlink().link(name());
     Owner owner = link.isPresent() ? ownerOf(link.get()) : Owner.UNKNOWN;
@@ -156,32 +178,31 @@ public final class LinkOwnership {
     if (!link.isKind(kind) && !isListed()) {
       return Owner.OTHER;
     }
-    if (isClaimedByOther(link)) {
-      throw claimed(link);
-    }
+    requireUnclaimed(request, link);
     return Owner.UNKNOWN;
   }
 
-  /** Whether a link has the alias of another container's attachment of the same interface name. */
-  private boolean isClaimedByOther(Link link) {
+  /** Requires that a link does not have the alias of another container's attachment. */
+  private static void requireUnclaimed(AttachmentRequest request, Link link) throws CniException {
     AttachmentId own = request.attachment().id();
-    return !link.isKind(VETH)
-        && AttachmentAlias.parse(link.alias())
-            .map(AttachmentAlias::id)
-            .filter(it -> it.interfaceName().equals(own.interfaceName()))
-            .filter(it -> !it.containerId().equals(own.containerId()))
-            .isPresent();
-  }
-
-  private CniException claimed(Link link) {
+    boolean claimed =
+        !link.isKind(VETH)
+            && AttachmentAlias.parse(link.alias())
+                .map(AttachmentAlias::id)
+                .filter(it -> it.interfaceName().equals(own.interfaceName()))
+                .filter(it -> !it.containerId().equals(own.containerId()))
+                .isPresent();
+    if (!claimed) {
+      return;
+    }
     String sandbox = request.attachment().sandbox();
-    return new CniException(
+    throw new CniException(
         ErrorCode.INTERNAL,
         ("interface %s in %s has the alias of another attachment, %s, which the container may have"
                 + " written itself; the interface stays, and so do the addresses of container %s."
                 + " If %s is now another container's namespace, repeat DEL without CNI_NETNS;"
                 + " otherwise delete the interface and repeat DEL")
-            .formatted(name(), sandbox, link.alias(), request.attachment().containerId(), sandbox));
+            .formatted(own.interfaceName(), sandbox, link.alias(), own.containerId(), sandbox));
   }
 
   /** Whether the previous result lists the interface. */
