@@ -36,7 +36,7 @@ public final class LoopbackFilter {
   /** Whether an address of a result is that of the container's loopback interface. */
   public static boolean isLoopback(Result.IpConfig ip, Result result) {
     int index = ip.interfaceIndex().orElse(-1);
-    return index >= 0 && index < result.interfaces().size()
+    return (index >= 0 && index < result.interfaces().size())
         ? isLoopback(result.interfaces().get(index))
         : ip.address().address().isLoopbackAddress(); // of a version without indices
   }
