@@ -5,6 +5,7 @@ import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Result;
+import cni.plugins.support.LoopbackFilter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -12,13 +13,10 @@ import java.util.function.Predicate;
 
 /**
  * Views of {@code prevResult}, the result of the plugins that run before a chained plugin
- * (specification, section 3). They leave out the loopback interface and loopback addresses, which
- * the result has if the chain begins with the loopback plugin: no packet from another host has
- * them.
+ * (specification, section 3). They leave out what {@link LoopbackFilter} recognizes, which the
+ * result has if the chain begins with the loopback plugin: no packet from another host has it.
  */
 public final class PreviousResult {
-  private static final String LOOPBACK = "lo";
-
   private PreviousResult() {}
 
   /**
@@ -52,14 +50,12 @@ public final class PreviousResult {
 
   /** Returns the first interface, which for a bridge plugin is the bridge; absent for none. */
   public static Optional<Result.Interface> firstInterface(Result previous) {
-    return previous.interfaces().stream().filter(it -> !it.name().equals(LOOPBACK)).findFirst();
+    return previous.interfaces().stream().filter(it -> !LoopbackFilter.isLoopback(it)).findFirst();
   }
 
   /** Returns the addresses of all interfaces. */
   public static List<Result.IpConfig> ips(Result previous) {
-    return previous.ips().stream()
-        .filter(ip -> !ip.address().address().isLoopbackAddress())
-        .toList();
+    return previous.ips().stream().filter(ip -> !LoopbackFilter.isLoopback(ip, previous)).toList();
   }
 
   /**

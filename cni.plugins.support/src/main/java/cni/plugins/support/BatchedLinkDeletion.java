@@ -42,43 +42,35 @@ public final class BatchedLinkDeletion {
   private final NetNsSession host;
   private final NetNs.Identity hostIdentity;
   private final NetNsSession container;
-  private final LinkLookup lookup;
+  private final Link link;
 
   // Written by the holder of LOCK, read after LOCK has been released.
   private boolean done;
-  private Optional<Link> found = Optional.empty();
+  private boolean deleted;
   private @Nullable Throwable failure;
 
   /** Set once, by the thread that will perform this deletion: the holder of LOCK or the caller. */
   private final AtomicBoolean claimed = new AtomicBoolean();
 
-  private BatchedLinkDeletion(NetNsSession host, NetNsSession container, LinkLookup lookup) {
+  private BatchedLinkDeletion(NetNsSession host, NetNsSession container, Link link) {
     this.host = host;
     this.hostIdentity = host.hostIdentity();
     this.container = container;
-    this.lookup = lookup;
-  }
-
-  /** Finds the link to delete. */
-  @FunctionalInterface
-  public interface LinkLookup {
-    /** Returns the link; empty if it no longer exists or belongs to another attachment. */
-    Optional<Link> find() throws CniException, IOException;
+    this.link = link;
   }
 
   /**
    * Deletes an interface, and with it the other end of a veth.
    *
-   * @param lookup finds the link in the container's namespace; may be called on another thread
-   *     while this one waits
-   * @return whether the link existed
-   * @throws CniException what the lookup throws, or code 11 if a batch that includes this deletion
-   *     does not end in time or the thread is interrupted while it waits for the batch
+   * @param link the link in the container's namespace
+   * @return false if the link no longer exists
+   * @throws CniException code 11 if a batch that includes this deletion does not end in time or the
+   *     thread is interrupted while it waits for the batch
    * @throws IOException if the kernel refuses
    */
-  public static boolean delete(NetNsSession host, NetNsSession container, LinkLookup lookup)
+  public static boolean delete(NetNsSession host, NetNsSession container, Link link)
       throws CniException, IOException {
-    var deletion = new BatchedLinkDeletion(host, container, lookup);
+    var deletion = new BatchedLinkDeletion(host, container, link);
     PENDING.add(deletion);
     if (!acquireLock()) {
       PENDING.remove(deletion);
@@ -117,10 +109,7 @@ public final class BatchedLinkDeletion {
               + LOCK_TIMEOUT.toSeconds()
               + " s");
     }
-    resolve();
-    if (found.isPresent()) {
-      deleteSingle();
-    }
+    deleteSingle();
   }
 
   /**
@@ -140,28 +129,17 @@ public final class BatchedLinkDeletion {
   }
 
   private static void deleteAll(List<BatchedLinkDeletion> batch) {
-    batch.forEach(BatchedLinkDeletion::resolve);
-    List<BatchedLinkDeletion> existing = batch.stream().filter(it -> it.found.isPresent()).toList();
-    List<BatchedLinkDeletion> rest = existing.size() > 1 ? deleteGrouped(existing) : existing;
+    List<BatchedLinkDeletion> rest = batch.size() > 1 ? deleteGrouped(batch) : batch;
     rest.forEach(BatchedLinkDeletion::deleteSingle);
     batch.forEach(it -> it.done = true);
   }
 
-  /** Runs the lookup. Every failure, errors included, is kept for the thread that requested it. */
-  private void resolve() {
-    failure = null;
-    found = Optional.empty();
-    try {
-      found = lookup.find();
-    } catch (Throwable e) {
-      failure = e;
-    }
-  }
-
+  /** Deletes the link. A failure, errors included, is kept for the thread that requested it. */
   private void deleteSingle() {
+    failure = null;
     try {
-      int index = found.orElseThrow().index();
-      container.rtnetlink().executeIgnoring(LinkRequests.delete(index), Errno.ENODEV);
+      deleted =
+          container.rtnetlink().executeIgnoring(LinkRequests.delete(link.index()), Errno.ENODEV);
     } catch (Throwable e) {
       failure = e;
     }
@@ -185,7 +163,8 @@ public final class BatchedLinkDeletion {
     } catch (IOException | RuntimeException e) {
       return deletions;
     }
-    return deletions.stream().filter(it -> !grouped.contains(it)).toList();
+    grouped.forEach(it -> it.deleted = true);
+    return deletions.stream().filter(it -> !it.deleted).toList();
   }
 
   /** Puts the peers that are on this host into a group, and records for which that succeeded. */
@@ -197,7 +176,7 @@ public final class BatchedLinkDeletion {
       throws IOException {
     List<RouteSocket.VethPeer> containerEnds = new ArrayList<>();
     for (BatchedLinkDeletion it : deletions) {
-      containerEnds.add(new RouteSocket.VethPeer(it.container.netns(), it.found.orElseThrow()));
+      containerEnds.add(new RouteSocket.VethPeer(it.container.netns(), it.link));
     }
     List<Optional<Link>> hostEnds = rtnetlink.hostPeers(containerEnds);
     List<BatchedLinkDeletion> candidates = new ArrayList<>();
@@ -229,7 +208,7 @@ public final class BatchedLinkDeletion {
 
   private boolean outcome() throws CniException, IOException {
     return switch (failure) {
-      case null -> found.isPresent();
+      case null -> deleted;
       case CniException e -> throw e;
       case IOException e -> throw e;
       case RuntimeException e -> throw e;

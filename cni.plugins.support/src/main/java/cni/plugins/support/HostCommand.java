@@ -18,8 +18,8 @@ import java.util.Optional;
  * variant of iptables, and a device with another SELinux context.
  *
  * <p>Its environment is that of this process, where the host says how its commands are to be run
- * (LD_LIBRARY_PATH, XTABLES_LIBDIR), without the CNI_ variables: they are about this call and none
- * of the command's business.
+ * (LD_LIBRARY_PATH, XTABLES_LIBDIR), without the CNI_ variables, which describe the call of the
+ * plugin.
  *
  * @param commandLine the executable's path and its arguments
  * @param selinuxLabel the SELinux context to run it in; absent for that of this process

@@ -1,6 +1,5 @@
 package cni.plugins.support;
 
-import cni.api.Attachment;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.ErrorCode;
@@ -11,7 +10,6 @@ import cni.api.PluginRequest;
 import cni.api.Result;
 import cni.api.Rollback;
 import java.io.IOException;
-import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -88,32 +86,10 @@ public final class Ipam {
   }
 
   /**
-   * Returns whether another attachment has addresses of the ipam plugin, as far as its CHECK says.
-   * A plugin that keeps no account of its addresses, as static, refuses CHECK without a result.
-   */
-  static boolean hasAssigned(AttachmentRequest request, AttachmentAlias other) {
-    Attachment own = request.attachment();
-    try {
-      Optional<NetworkPlugin> plugin = findPlugin(request);
-      if (plugin.isEmpty()) {
-        return false;
-      }
-      var config =
-          request.config().forRequest(other.network(), request.config().version(), Map.of());
-      var attachment = new Attachment(other.id(), own.namespace(), Map.of(), Map.of());
-      plugin
-          .get()
-          .check(new AttachmentRequest(config, attachment, Optional.empty(), request.context()));
-      return true;
-    } catch (CniException e) {
-      return false;
-    }
-  }
-
-  /**
    * Detaches the container and delegates DEL, in this order: an address that is still on a link
-   * must not be given to the next container. For dhcp the order is reversed. The container is
-   * detached even if the plugin fails.
+   * must not be given to the next container. For dhcp the order is reversed, and nothing is done
+   * for an interface that may be another attachment's. The container is detached even if the plugin
+   * fails.
    *
    * @throws CniException the plugin's error, or that of detaching
    * @throws IOException if detaching fails
@@ -121,6 +97,7 @@ public final class Ipam {
   public static void delete(AttachmentRequest request, Detach detach)
       throws CniException, IOException {
     if (isDhcp(request)) {
+      LinkOwnership.requireUnclaimed(request);
       try {
         deleteAddresses(request);
       } finally {

@@ -1,5 +1,6 @@
 package cni.plugins.support;
 
+import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.ErrorCode;
@@ -10,11 +11,13 @@ import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.RouteSocket;
 import java.io.IOException;
-import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Deletes an attachment's interface from the container, and decides which interface that is.
@@ -22,8 +25,10 @@ import java.util.concurrent.atomic.AtomicBoolean;
  * <p>DEL releases the attachment's addresses afterwards, so an interface that has the name of the
  * request must not stay. It is deleted whatever it looks like: the container can change its
  * hardware address, addresses, alias and name, and the previous result may be that of an earlier
- * boot. It is kept only if the kernel or the ipam plugin shows now that it belongs to another
- * attachment: by the time of a late DEL the namespace at the path may be the next container's.
+ * boot. By the time of a late DEL, however, the namespace at the path may be the next container's:
+ * the interface is kept if the kernel shows that it belongs to another attachment. If only
+ * something that the container can write says so, DEL fails: it can neither delete the interface,
+ * which may be another container's, nor release addresses that may be in use.
  *
  * <table>
  * <caption>The interface that has the attachment's name in the container</caption>
@@ -35,11 +40,10 @@ import java.util.concurrent.atomic.AtomicBoolean;
  *     interface that the previous result lists on the host, whatever its name</td>
  *     <td>deleted</td></tr>
  * <tr><td>a veth whose end on the host has another attachment's alias</td><td>kept</td></tr>
- * <tr><td>another link with another attachment's alias, to which the ipam plugin has assigned an
- *     address, as its CHECK confirms: a container could write the alias itself</td>
- *     <td>kept</td></tr>
  * <tr><td>a link of another kind, and the previous result does not list the interface: ADD may have
  *     failed because the container had it already</td><td>kept</td></tr>
+ * <tr><td>a link other than a veth with the alias of another container's attachment of this name,
+ *     which the container can write itself</td><td>DEL fails</td></tr>
  * <tr><td>anything else</td><td>deleted; the links below, too</td></tr>
  * <tr><td>no such interface, or one that is kept</td><td>the links below are deleted</td></tr>
  * </table>
@@ -78,9 +82,6 @@ public final class LinkOwnership {
   /** The attachment's alias; empty if it has none. */
   private final String alias;
 
-  /** Written by the thread that deletes the batch, read after the batch. */
-  private Owner owner = Owner.UNKNOWN;
-
   private LinkOwnership(
       AttachmentRequest request, NetNsSession host, NetNsSession container, String kind) {
     this.request = request;
@@ -97,8 +98,8 @@ public final class LinkOwnership {
    * @param kind the kind of link that the plugin creates, as the kernel names it
    * @return whether an interface was deleted that is certain to be the attachment's; if not, the
    *     host's end of a veth may still exist
-   * @throws CniException if the namespace cannot be used, or the interface is of a kind that cannot
-   *     be deleted
+   * @throws CniException if the namespace cannot be used, the interface is of a kind that cannot be
+   *     deleted, or it may be another attachment's
    * @throws IOException if the kernel refuses
    */
   public static boolean deleteInterface(AttachmentRequest request, NetNsSession host, String kind)
@@ -112,44 +113,43 @@ public final class LinkOwnership {
   }
 
   /**
-   * Requires that an interface with the attachment's name that DEL leaves in the container is not
-   * the attachment's: its addresses are about to be released.
+   * Requires that {@link #deleteInterface} will not refuse an interface that may be another
+   * attachment's, for a plugin that releases the addresses before that.
    *
-   * @param reason why it was not removed, for the message
-   * @throws CniException code 999 if it may be the attachment's
+   * @throws CniException code 999 if it will; or if the namespace cannot be used
    * @throws IOException if the kernel cannot be queried
    */
-  public static void requireNotLeft(
-      AttachmentRequest request, NetNsSession host, NetNsSession container, String reason)
-      throws CniException, IOException {
+  static void requireUnclaimed(AttachmentRequest request) throws CniException, IOException {
     String name = request.attachment().interfaceName();
-    Optional<Link> link = container.rtnetlink().link(name);
-    if (link.isEmpty()) {
-      return;
-    }
-    var ownership = new LinkOwnership(request, host, container, link.get().kind());
-    if (ownership.isListed() && ownership.ownerOf(link.get()) != Owner.OTHER) {
-      throw new CniException(
-          ErrorCode.INTERNAL,
-          "interface %s in %s %s; its addresses stay assigned until it is removed"
-              .formatted(name, request.attachment().sandbox(), reason));
+    try (NetNsSession host = NetNsSession.openHost(request.context())) {
+      NetNsSession.<IOException>runIfPresent(
+          request,
+          host,
+          container -> {
+            Optional<Link> link = container.rtnetlink().link(name);
+            if (link.isPresent()) {
+              requireUnclaimed(request, link.get());
+            }
+          });
     }
   }
 
   private boolean delete() throws CniException, IOException {
-    boolean deleted;
+    Optional<Link> link = container.rtnetlink().link(name());
+    Owner owner = link.isPresent() ? ownerOf(link.get()) : Owner.UNKNOWN;
+    boolean deleted = link.isPresent() && owner != Owner.OTHER && delete(link.get());
+    return (deleted && owner == Owner.THIS) || deleteRenamed();
+  }
+
+  private boolean delete(Link link) throws CniException, IOException {
     try {
-      deleted = BatchedLinkDeletion.delete(host, container, this::find);
+      return BatchedLinkDeletion.delete(host, container, link);
     } catch (NetlinkException e) {
       if (e.is(Errno.EOPNOTSUPP)) {
         throw notDeletable(e);
       }
       throw e;
     }
-    if (deleted && owner == Owner.THIS) {
-      return true;
-    }
-    return deleteRenamed();
   }
 
   private CniException notDeletable(NetlinkException e) {
@@ -162,30 +162,47 @@ public final class LinkOwnership {
         e);
   }
 
-  private Optional<Link> find() throws CniException, IOException {
-    Optional<Link> link = container.rtnetlink().link(name());
-    owner = link.isPresent() ? ownerOf(link.get()) : Owner.UNKNOWN;
-    return owner == Owner.OTHER ? Optional.empty() : link;
-  }
-
+  /**
+   * Decides whose interface has the attachment's name.
+   *
+   * @throws CniException code 999 if that cannot be decided
+   */
   private Owner ownerOf(Link link) throws CniException, IOException {
     if (isAsCreated(link)) {
       return Owner.THIS;
     }
-    Optional<Link> hostEnd = hostEnds(List.of(link)).getFirst();
-    if (hostEnd.isPresent()) {
-      return ownerByHostEnd(hostEnd.get());
+    @Nullable Link hostEnd = hostEnds(List.of(link)).get(link.index());
+    if (hostEnd != null) {
+      return ownerByHostEnd(hostEnd);
     }
     if (!link.isKind(kind) && !isListed()) {
       return Owner.OTHER;
     }
-    Optional<AttachmentAlias> claimed = AttachmentAlias.parse(link.alias());
-    boolean isOthers =
-        claimed.isPresent()
-            && !isThis(link.alias())
-            && claimed.get().id().interfaceName().equals(name())
-            && Ipam.hasAssigned(request, claimed.get());
-    return isOthers ? Owner.OTHER : Owner.UNKNOWN;
+    requireUnclaimed(request, link);
+    return Owner.UNKNOWN;
+  }
+
+  /** Requires that a link does not have the alias of another container's attachment. */
+  private static void requireUnclaimed(AttachmentRequest request, Link link) throws CniException {
+    AttachmentId own = request.attachment().id();
+    boolean claimed =
+        !link.isKind(VETH)
+            && AttachmentAlias.parse(link.alias())
+                .map(AttachmentAlias::id)
+                .filter(it -> it.interfaceName().equals(own.interfaceName()))
+                .filter(it -> !it.containerId().equals(own.containerId()))
+                .isPresent();
+    if (!claimed) {
+      return;
+    }
+    String sandbox = request.attachment().sandbox();
+    throw new CniException(
+        ErrorCode.INTERNAL,
+        ("interface %s in %s has the alias of another attachment, %s, which the container may have"
+                + " written itself; the interface stays, and so do the addresses of container %s."
+                + " If %s is now another container's namespace, repeat DEL without CNI_NETNS;"
+                + " otherwise delete the interface and repeat DEL")
+            .formatted(own.interfaceName(), sandbox, link.alias(), own.containerId(), sandbox));
   }
 
   /** Whether the previous result lists the interface. */
@@ -239,44 +256,43 @@ public final class LinkOwnership {
     return isListed ? Owner.THIS : Owner.UNKNOWN;
   }
 
-  /** Returns the ends on the host of links of the container; empty for what is no such veth. */
-  private List<Optional<Link>> hostEnds(List<Link> links) throws IOException {
-    List<RouteSocket.VethPeer> ends = new ArrayList<>();
-    for (Link link : links) {
-      if (link.isKind(VETH) && isLinked(link)) {
-        ends.add(new RouteSocket.VethPeer(container.netns(), link));
-      }
+  /** Returns the ends on the host of those links that are such veths, by the links' indexes. */
+  private Map<Integer, Link> hostEnds(List<Link> links) throws IOException {
+    List<RouteSocket.VethPeer> veths =
+        links.stream()
+            .filter(it -> it.isKind(VETH) && isLinked(it))
+            .map(it -> new RouteSocket.VethPeer(container.netns(), it))
+            .toList();
+    if (veths.isEmpty()) {
+      return Map.of();
     }
-    List<Optional<Link>> found = ends.isEmpty() ? List.of() : host.rtnetlink().hostPeers(ends);
-    return links.stream()
-        .map(
-            link -> {
-              int i = ends.stream().map(RouteSocket.VethPeer::link).toList().indexOf(link);
-              return i < 0 ? Optional.<Link>empty() : found.get(i);
-            })
-        .toList();
+    List<Optional<Link>> ends = host.rtnetlink().hostPeers(veths);
+    Map<Integer, Link> byIndex = new HashMap<>();
+    for (int i = 0; i < veths.size(); i++) {
+      int index = veths.get(i).link().index();
+      ends.get(i).ifPresent(end -> byIndex.put(index, end));
+    }
+    return byIndex;
   }
 
   /** Deletes the attachment's links that have another name, and returns whether there were any. */
   private boolean deleteRenamed() throws IOException {
     List<Link> links =
         container.rtnetlink().links().stream().filter(it -> !it.name().equals(name())).toList();
-    List<Optional<Link>> hostEnds = hostEnds(links);
+    Map<Integer, Link> hostEnds = hostEnds(links);
     boolean deleted = false;
-    for (int i = 0; i < links.size(); i++) {
-      if (isRenamed(links.get(i), hostEnds.get(i))) {
-        container
-            .rtnetlink()
-            .executeIgnoring(LinkRequests.delete(links.get(i).index()), Errno.ENODEV);
+    for (Link link : links) {
+      if (isRenamed(link, hostEnds.get(link.index()))) {
+        container.rtnetlink().executeIgnoring(LinkRequests.delete(link.index()), Errno.ENODEV);
         deleted = true;
       }
     }
     return deleted;
   }
 
-  private boolean isRenamed(Link link, Optional<Link> hostEnd) {
-    if (hostEnd.isPresent() && AttachmentAlias.parse(hostEnd.get().alias()).isPresent()) {
-      return isThis(hostEnd.get().alias());
+  private boolean isRenamed(Link link, @Nullable Link hostEnd) {
+    if (hostEnd != null && AttachmentAlias.parse(hostEnd.alias()).isPresent()) {
+      return isThis(hostEnd.alias());
     }
     return isMarked(link) || (link.isKind(kind) && isLinked(link) && hasPreviousMac(link));
   }

@@ -7,7 +7,10 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 
-/** Removes the loopback plugin's contribution from the previous result of a chained plugin. */
+/**
+ * Recognizes what the loopback plugin adds to a result: the container's interface {@code lo}, its
+ * addresses, and loopback addresses that refer to no interface of the result.
+ */
 public final class LoopbackFilter {
   private static final String LO = "lo";
 
@@ -25,11 +28,24 @@ public final class LoopbackFilter {
     return request.prevResult().map(LoopbackFilter::filter).filter(it -> !it.equals(Result.EMPTY));
   }
 
+  /** Whether an interface is the container's loopback interface. */
+  public static boolean isLoopback(Result.Interface link) {
+    return link.name().equals(LO) && !link.isOnHost();
+  }
+
+  /** Whether an address of a result is that of the container's loopback interface. */
+  public static boolean isLoopback(Result.IpConfig ip, Result result) {
+    int index = ip.interfaceIndex().orElse(-1);
+    return (index >= 0 && index < result.interfaces().size())
+        ? isLoopback(result.interfaces().get(index))
+        : ip.address().address().isLoopbackAddress(); // of a version without indices
+  }
+
   private static Result filter(Result previous) {
     List<Result.Interface> interfaces = new ArrayList<>();
     List<OptionalInt> newIndices = new ArrayList<>();
     for (Result.Interface it : previous.interfaces()) {
-      boolean loopback = it.name().equals(LO) && !it.isOnHost();
+      boolean loopback = isLoopback(it);
       newIndices.add(loopback ? OptionalInt.empty() : OptionalInt.of(interfaces.size()));
       if (!loopback) {
         interfaces.add(it);
@@ -37,11 +53,10 @@ public final class LoopbackFilter {
     }
     List<Result.IpConfig> ips = new ArrayList<>();
     for (Result.IpConfig ip : previous.ips()) {
-      int index = ip.interfaceIndex().orElse(-1);
-      if (index >= 0 && index < newIndices.size()) {
-        newIndices.get(index).ifPresent(newIndex -> ips.add(ip.withInterface(newIndex)));
-      } else if (!ip.address().address().isLoopbackAddress()) { // of a version without indices
-        ips.add(ip);
+      if (!isLoopback(ip, previous)) {
+        int index = ip.interfaceIndex().orElse(-1);
+        boolean assigned = index >= 0 && index < newIndices.size();
+        ips.add(assigned ? ip.withInterface(newIndices.get(index).orElseThrow()) : ip);
       }
     }
     return previous.withInterfaces(interfaces).withIps(ips);

@@ -54,7 +54,7 @@ public final class VethPair {
   private static boolean isHostEnd(Link link, AttachmentRequest request, Result.Interface end) {
     return AttachmentAlias.parse(link.alias()).isPresent()
         ? link.alias().equals(AttachmentAlias.ofOrEmpty(request))
-        : link.mac().equals(end.mac());
+        : link.mac().equalsIgnoreCase(end.mac());
   }
 
   /**

@@ -10,8 +10,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * Tells a device that is in a container at the moment from one that does not exist, for STATUS: the
- * network remains available while its device is in use.
+ * Search for a device in the containers, for STATUS: the network remains available while its device
+ * is in use, unlike one whose device does not exist.
  */
 final class DeviceInUse {
   private DeviceInUse() {}

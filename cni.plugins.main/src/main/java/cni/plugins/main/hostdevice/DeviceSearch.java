@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
@@ -45,7 +46,10 @@ final class DeviceSearch {
         request.prevResult().orElse(Result.EMPTY).interfaces().stream()
             .filter(it -> !it.isOnHost() && it.name().equals(name))
             .findFirst();
-    previous.map(Result.Interface::mac).filter(mac -> !mac.isEmpty()).ifPresent(macs::add);
+    previous
+        .map(it -> it.mac().toLowerCase(Locale.ROOT)) // as the kernel's are read
+        .filter(mac -> !mac.isEmpty())
+        .ifPresent(macs::add);
     if (selector.isPresent() && selector.get() instanceof DeviceSelector.ByMac(String mac)) {
       macs.add(mac);
     }

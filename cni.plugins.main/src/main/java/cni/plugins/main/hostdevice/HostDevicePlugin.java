@@ -186,7 +186,7 @@ public final class HostDevicePlugin implements NetworkPlugin {
         host -> {
           DeviceSelector.SysfsDevice sysfsDevice = lookUp(device, host);
           boolean found =
-              device.needsSysfs() // on its bus, whoever has its interface
+              device.needsSysfs() // lookUp found it on its bus; its interface may be in a container
                   || MovedDevice.find(host, device, sysfsDevice).isPresent()
                   || DeviceInUse.isInContainer(device);
           if (!found) {

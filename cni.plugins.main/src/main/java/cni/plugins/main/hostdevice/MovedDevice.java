@@ -31,7 +31,7 @@ final class MovedDevice {
   private final NetNsSession container;
 
   /**
-   * Creates the means to move a device between two namespaces.
+   * Creates an object that moves a device between two namespaces.
    *
    * @param hostNetns the namespace of {@code host}
    */
@@ -204,7 +204,7 @@ final class MovedDevice {
           && !link.name().equals(link.alias())
           && (link.name().equals(previous.name()) || link.name().matches(FALLBACK_NAME))
           && !previous.mac().isEmpty()
-          && link.mac().equals(previous.mac())
+          && link.mac().equalsIgnoreCase(previous.mac())
           && ownName.map(link.alias()::equals).orElse(true)) {
         String name = link.alias();
         host.rtnetlink()
