@@ -21,6 +21,7 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -194,6 +195,34 @@ class DamagedDirectoryTest {
     CniException e = assertThrows(CniException.class, () -> plugin(false).add(wanted));
     assertTrue(e.is(ErrorCode.TRY_AGAIN_LATER), e::getMessage);
     assertTrue(e.getMessage().contains("10.7.0.3: is a FIFO, socket or device"), e::getMessage);
+  }
+
+  /** GC of another process deletes temporary files while STATUS writes one. */
+  @Test
+  void statusSucceedsWhileTemporaryFilesAreDeleted() throws Exception {
+    HostLocalPlugin plugin = plugin(false);
+    var ended = new AtomicBoolean();
+    Thread other =
+        Thread.ofPlatform()
+            .start(
+                () -> {
+                  while (!ended.get()) {
+                    try {
+                      gc(new HostLocalPlugin());
+                    } catch (CniException e) {
+                      throw new AssertionError(e);
+                    }
+                  }
+                });
+    try {
+      for (int i = 0; i < 500; i++) {
+        status(plugin);
+      }
+    } finally {
+      ended.set(true);
+      other.join();
+    }
+    assertEquals(List.of(), temporaryFiles());
   }
 
   @Test
