@@ -224,12 +224,4 @@ class DamagedDirectoryTest {
     }
     assertEquals(List.of(), temporaryFiles());
   }
-
-  @Test
-  void endlessResolvConfIsRefused() throws Exception {
-    CniException e = assertThrows(CniException.class, () -> ResolvConf.read(Path.of("/dev/zero")));
-    assertTrue(e.is(ErrorCode.IO_FAILURE), e::getMessage);
-    Path large = Files.write(data.resolve("large"), new byte[70_000]);
-    assertThrows(CniException.class, () -> ResolvConf.read(large));
-  }
 }
