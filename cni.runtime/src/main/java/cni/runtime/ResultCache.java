@@ -136,12 +136,7 @@ final class ResultCache {
       if (!Files.isWritable(results)) {
         throw new FileSystemException(results.toString(), null, "is not writable");
       }
-      Path file = temporary.newFile(network);
-      try {
-        AtomicFiles.writeUnpublished(file, new byte[AddJournal.PAGE_SIZE]);
-      } finally {
-        Files.deleteIfExists(file);
-      }
+      AtomicFiles.requireWritable(temporary.newFile(network));
     } catch (IOException e) {
       throw new CniException(
           ErrorCode.NOT_AVAILABLE,

@@ -20,9 +20,9 @@ import java.util.concurrent.ConcurrentHashMap;
 /**
  * Writes of state files that other processes read: a file appears complete, by a rename of a
  * temporary file, or not at all. New files have mode 0600 whatever the umask, which can only take
- * permissions away. A symbolic link in place of a file is never followed: whoever may write to the
- * directory could name any file of the system by it. An interrupt of the thread does not abort a
- * write.
+ * permissions away. A symbolic link in place of a file is never followed: a user who may write to
+ * the directory could make it name any file of the system. An interrupt of the thread does not
+ * abort a write.
  */
 public final class AtomicFiles {
   private static final Set<OpenOption> NEW =
@@ -33,6 +33,9 @@ public final class AtomicFiles {
 
   private static final FileAttribute<Set<PosixFilePermission>> OWNER_ONLY_FILE =
       PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
+
+  /** The usual block size of file systems, in bytes. */
+  private static final int BLOCK = 4096;
 
   private static final LazyLogger LOG = new LazyLogger("cni.api");
 
@@ -77,6 +80,17 @@ public final class AtomicFiles {
       Files.deleteIfExists(file);
       throw e;
     }
+  }
+
+  /**
+   * Writes a block to a new file and deletes it, to find out whether files can be written.
+   *
+   * @param temporary the file, used by no other thread; another process may delete it at any time
+   * @throws IOException if it cannot be written, such as on a full or read-only file system
+   */
+  public static void requireWritable(Path temporary) throws IOException {
+    writeUnpublished(temporary, new byte[BLOCK]);
+    Files.deleteIfExists(temporary);
   }
 
   private static SeekableByteChannel createNew(Path file) throws IOException {

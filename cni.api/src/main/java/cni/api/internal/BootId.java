@@ -3,8 +3,10 @@ package cni.api.internal;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 
@@ -21,12 +23,12 @@ public final class BootId {
   private static final String BOOT_TIME_KEY = "btime ";
 
   /**
-   * How much older than the boot a file must be to be known to precede it. The kernel computes the
-   * boot time from the present time, so that it moves when the clock is set, but the times of files
-   * do not: a file written after the boot and before a time server corrected the clock seems to be
-   * older than it is.
+   * The mount points that are mounted first. Their modification times are stamped at the mount, in
+   * proc_get_inode of fs/proc/inode.c and kernfs_init_inode of fs/kernfs/inode.c, and do not change
+   * when the clock is set. All mounts of /sys in one network namespace have the same inode, so a
+   * container in the host's network namespace sees the time of the host's first mount.
    */
-  private static final Duration CLOCK_CORRECTION = Duration.ofHours(1);
+  private static final List<Path> FIRST_MOUNTS = List.of(Path.of("/proc"), Path.of("/sys"));
 
   private BootId() {}
 
@@ -35,29 +37,46 @@ public final class BootId {
     return Current.ID;
   }
 
-  /**
-   * Returns whether a file was last modified before this boot. A file that is less than an hour
-   * older than the boot counts as of this boot, because the clock may have been corrected since.
-   *
-   * @param modified when the file was last modified
-   */
+  /** Returns whether a file that was last modified at that time precedes this boot. */
   public static boolean isBeforeBoot(Instant modified) {
-    return bootTime().filter(modified.plus(CLOCK_CORRECTION)::isBefore).isPresent();
+    return bootTime().filter(modified::isBefore).isPresent();
   }
 
   /**
-   * Returns the time of the boot as the kernel computes it now, which moves when the clock is set;
-   * absent without /proc.
+   * Returns a time that no file written in this boot is older than; absent without /proc. It is the
+   * earliest of two kinds of time, because the clock may be set during the boot, by a time server,
+   * for want of a battery-backed clock, or after a suspension by the hypervisor:
+   *
+   * <ul>
+   *   <li>The boot time of the kernel, which is computed from the present time. If the clock has
+   *       been set forward since the boot, it is later than files that were written before that.
+   *   <li>The times of the first mounts. If the clock has been set back since the boot, they are
+   *       later than files that were written after that.
+   * </ul>
+   *
+   * <p>A machine whose clock starts at 1970 has a boot time in 1970: no file precedes it.
    */
   public static Optional<Instant> bootTime() {
+    try {
+      List<Instant> times = new ArrayList<>();
+      times.add(computedBootTime());
+      for (Path mount : FIRST_MOUNTS) {
+        times.add(Files.getLastModifiedTime(mount).toInstant());
+      }
+      return Optional.of(Collections.min(times));
+    } catch (IOException | RuntimeException e) { // lines wraps an IOException
+      return Optional.empty();
+    }
+  }
+
+  private static Instant computedBootTime() throws IOException {
     try (Stream<String> lines = Files.lines(STAT)) {
       return lines
           .filter(line -> line.startsWith(BOOT_TIME_KEY))
           .map(line -> Long.parseLong(line.substring(BOOT_TIME_KEY.length()).strip()))
           .map(Instant::ofEpochSecond)
-          .findFirst();
-    } catch (IOException | RuntimeException e) { // lines wraps an IOException
-      return Optional.empty();
+          .findFirst()
+          .orElseThrow();
     }
   }
 

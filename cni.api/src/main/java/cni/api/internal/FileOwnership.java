@@ -37,11 +37,11 @@ public final class FileOwnership {
 
   /**
    * Returns why a path is not trusted: a file or directory, or one of the directories above it. A
-   * directory above that has the sticky bit, such as /tmp, may be written to by others: nobody can
-   * replace the entries of another owner there. If the path names a symbolic link, those above the
-   * link and above each further link are examined as well.
+   * directory above that has the sticky bit, such as /tmp, may be written to by others: they cannot
+   * replace the entries of other owners there (inode(7)). If the path names a symbolic link, those
+   * above the link and above each further link are examined as well.
    *
-   * @return as {@link #objection(Path)} has it
+   * @return the objection, in the form of {@link #objection(Path)}
    * @throws IOException if a file does not exist or its attributes cannot be read
    */
   public static Optional<String> objectionToPath(Path file) throws IOException {
@@ -91,23 +91,36 @@ public final class FileOwnership {
         "%s may be written to by others (mode %04o)".formatted(file, mode & PERMISSIONS));
   }
 
+  /** Returns the effective id of the user of this process; 0 without /proc. */
+  static int ownUid() {
+    return Trusted.OWN_UID;
+  }
+
   private static int number(Map<String, Object> attributes, String name) {
     return (Integer) Objects.requireNonNull(attributes.get(name));
   }
 
   /** Users and groups that may change any file of this process. */
   private static final class Trusted {
-    static final Set<Integer> UIDS = ids("uid");
-    static final Set<Integer> GIDS = ids("gid");
+    static final int OWN_UID = own("uid");
+    static final Set<Integer> UIDS = ids("uid", OWN_UID);
+    static final Set<Integer> GIDS = ids("gid", own("gid"));
+
+    /** Reads the effective id of this process, which owns /proc/self (proc(5)). */
+    private static int own(String kind) {
+      try {
+        return (Integer) Files.getAttribute(Path.of("/proc/self/"), "unix:" + kind);
+      } catch (IOException e) {
+        return ROOT;
+      }
+    }
 
     /**
-     * Reads the effective id of this process, which owns /proc/self (proc(5)). In a user namespace
-     * that has no id for the host's root, the host's files appear to be owned by the overflow id
-     * (user_namespaces(7)).
+     * Adds root's id to the own one. In a user namespace that has no id for the host's root, the
+     * host's files appear to be owned by the overflow id (user_namespaces(7)).
      */
-    private static Set<Integer> ids(String kind) {
+    private static Set<Integer> ids(String kind, int own) {
       try {
-        int own = (Integer) Files.getAttribute(Path.of("/proc/self/"), "unix:" + kind);
         String map = Files.readString(Path.of("/proc/self/" + kind + "_map")).strip();
         String overflow = Files.readString(Path.of("/proc/sys/kernel/overflow" + kind)).strip();
         return map.matches("0\\s+0\\s+4294967295")

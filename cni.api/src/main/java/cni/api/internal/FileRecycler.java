@@ -12,6 +12,7 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.Objects;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -32,6 +33,9 @@ public final class FileRecycler implements AutoCloseable {
   private static final int MAX_SIZE = 4096;
 
   private static final int NOT_REUSABLE = -1;
+
+  /** S_IFREG and mode 0600, which the files that are made of pooled ones must have. */
+  private static final int PRIVATE_FILE = 0100600;
 
   /** The end of the names of pooled files: the process, the pool, a number. */
   private static final Pattern NAME =
@@ -164,16 +168,39 @@ public final class FileRecycler implements AutoCloseable {
     }
   }
 
-  /** Returns the size of a small regular file, otherwise {@link #NOT_REUSABLE}. */
+  /**
+   * Returns the size of a small regular file of mode 0600 that belongs to this user and has no
+   * further name, otherwise {@link #NOT_REUSABLE}: a file keeps its mode, owner and names, and
+   * other programs may have made the deleted one.
+   */
   private static int reusableSize(Path file) {
     try {
       var attributes =
-          Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
-      boolean reusable = attributes.isRegularFile() && attributes.size() <= MAX_SIZE;
-      return reusable ? (int) attributes.size() : NOT_REUSABLE;
+          Files.readAttributes(file, "unix:mode,uid,nlink,size", LinkOption.NOFOLLOW_LINKS);
+      boolean isPrivate =
+          Objects.equals(attributes.get("mode"), PRIVATE_FILE)
+              && Objects.equals(attributes.get("uid"), FileOwnership.ownUid())
+              && Objects.equals(attributes.get("nlink"), 1);
+      return isPrivate ? smallSize(attributes.get("size")) : NOT_REUSABLE;
+    } catch (UnsupportedOperationException | IllegalArgumentException e) {
+      return reusableSizeWithoutOwner(file); // a file system without owners, such as jimfs in tests
     } catch (IOException e) {
       return NOT_REUSABLE;
     }
+  }
+
+  private static int reusableSizeWithoutOwner(Path file) {
+    try {
+      var attributes =
+          Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+      return attributes.isRegularFile() ? smallSize(attributes.size()) : NOT_REUSABLE;
+    } catch (IOException e) {
+      return NOT_REUSABLE;
+    }
+  }
+
+  private static int smallSize(@Nullable Object size) {
+    return size instanceof Long bytes && bytes <= MAX_SIZE ? bytes.intValue() : NOT_REUSABLE;
   }
 
   /**

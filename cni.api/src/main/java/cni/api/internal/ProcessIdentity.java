@@ -12,8 +12,8 @@ import java.util.regex.Pattern;
  * the process that made the file still runs. The start time excludes another process that has got
  * the same pid since.
  *
- * <p>A process in another pid namespace seems not to run. So this is only for files that their
- * owner can do without.
+ * <p>A process in another pid namespace seems not to run. Use this only for files whose loss does
+ * not harm the process that made them.
  */
 final class ProcessIdentity {
   static final Pattern PATTERN = Pattern.compile("\\d{1,10}-\\d{1,20}");

@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.nio.file.FileSystem;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.List;
 import java.util.stream.Stream;
@@ -142,6 +143,26 @@ class FileRecyclerTest {
       var elsewhere = new FileRecycler(files.getPath("/not/there"), ".recycled.", 2);
       assertTrue(elsewhere.recycle(file("c", "c")));
       assertEquals(List.of(), names());
+    }
+  }
+
+  /** A file keeps its mode and its other names. */
+  @Test
+  void filesThatOtherUsersMayWriteToAreNotKept(@TempDir Path real) throws Exception {
+    Path open = Files.writeString(real.resolve("open"), "by another program");
+    Files.setPosixFilePermissions(open, PosixFilePermissions.fromString("rw-rw-rw-"));
+    Path linked = real.resolve("linked");
+    AtomicFiles.writeUnpublished(linked, "linked".getBytes(UTF_8));
+    Path other = Files.createLink(real.resolve("other"), linked);
+    Path own = real.resolve("own");
+    AtomicFiles.writeUnpublished(own, "own".getBytes(UTF_8));
+    try (var recycler = new FileRecycler(real, ".recycled.", 3)) {
+      assertTrue(recycler.recycle(open));
+      assertTrue(recycler.recycle(linked));
+      assertFalse(recycler.reuse(real.resolve("new"), "new".getBytes(UTF_8)));
+      assertEquals("linked", Files.readString(other));
+      assertTrue(recycler.recycle(own));
+      assertTrue(recycler.reuse(real.resolve("new"), "new".getBytes(UTF_8)));
     }
   }
 }

@@ -1,5 +1,6 @@
 package cni.plugins.ipam.dhcp;
 
+import cni.api.internal.BootId;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.math.BigDecimal;
@@ -14,14 +15,16 @@ import java.time.Duration;
 final class BootClock {
   private static final Path UPTIME = Path.of("/proc/uptime");
 
-  /** Constant while a process runs. */
-  private static final String BOOT_ID = read(Path.of("/proc/sys/kernel/random/boot_id")).strip();
-
   private BootClock() {}
 
   /** Returns the time since boot. */
   static Duration now() {
-    String seconds = read(UPTIME).split(" ", -1)[0];
+    String seconds;
+    try {
+      seconds = Files.readString(UPTIME).split(" ", -1)[0];
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
     return Duration.ofMillis(new BigDecimal(seconds).movePointRight(3).longValue());
   }
 
@@ -29,14 +32,6 @@ final class BootClock {
    * Returns the id of this boot. Times of another boot cannot be compared with those of this one.
    */
   static String bootId() {
-    return BOOT_ID;
-  }
-
-  private static String read(Path file) {
-    try {
-      return Files.readString(file);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
+    return BootId.current().orElseThrow(); // without /proc, now() fails too
   }
 }

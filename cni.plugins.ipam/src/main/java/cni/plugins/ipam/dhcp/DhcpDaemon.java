@@ -4,6 +4,7 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.PluginDaemon;
 import cni.api.internal.AtomicFiles;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.process.SystemdSocket;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
@@ -11,12 +12,16 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -28,6 +33,18 @@ public final class DhcpDaemon implements PluginDaemon {
 
   /** As the reference daemon's: others may read it. */
   private static final String PID_FILE_MODE = "rw-r--r--";
+
+  /**
+   * The directories that {@link #bind} creates; short, as a socket's path has 107 bytes at most.
+   */
+  private static final String UNPUBLISHED_PREFIX = ".c";
+
+  private static final String UNPUBLISHED_SOCKET = "s";
+
+  /** A directory of another daemon that is older has been left. */
+  private static final Duration MAX_BIND_TIME = Duration.ofMinutes(1);
+
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
 
   /** Creates the daemon, for {@link java.util.ServiceLoader}. */
   public DhcpDaemon() {}
@@ -114,13 +131,18 @@ public final class DhcpDaemon implements PluginDaemon {
     if (new DaemonLeases(socket).isReachable()) {
       throw alreadyRunning(socket);
     }
-    if (!Files.readAttributes(socket, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS)
-        .isOther()) {
+    if (!isSocket(socket)) {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER,
           socket + " is not the socket of a daemon; remove it, or choose another -socketpath");
     }
     Files.delete(socket);
+  }
+
+  private static boolean isSocket(Path file) throws IOException {
+    return Files.exists(file, LinkOption.NOFOLLOW_LINKS)
+        && Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS)
+            .isOther();
   }
 
   /**
@@ -131,11 +153,12 @@ public final class DhcpDaemon implements PluginDaemon {
    */
   private static void bind(ServerSocketChannel listener, Path socket) throws IOException {
     Path parent = Objects.requireNonNull(socket.toAbsolutePath().getParent());
-    Path unpublished = parent.resolve(".c" + shortRandom());
+    deleteUnpublished(parent);
+    Path unpublished = parent.resolve(UNPUBLISHED_PREFIX + shortRandom());
     Files.createDirectory(
         unpublished,
         PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-    Path bound = unpublished.resolve("s"); // short: a socket's path has 107 bytes at most
+    Path bound = unpublished.resolve(UNPUBLISHED_SOCKET);
     try {
       listener.bind(UnixDomainSocketAddress.of(bound));
       Files.setPosixFilePermissions(bound, PosixFilePermissions.fromString(SOCKET_MODE));
@@ -143,6 +166,27 @@ public final class DhcpDaemon implements PluginDaemon {
     } finally {
       Files.deleteIfExists(bound);
       Files.delete(unpublished);
+    }
+  }
+
+  /** Deletes the directories that daemons left which were killed while they bound their socket. */
+  private static void deleteUnpublished(Path parent) {
+    Instant dead = Instant.now().minus(MAX_BIND_TIME);
+    try (DirectoryStream<Path> directories =
+        Files.newDirectoryStream(parent, UNPUBLISHED_PREFIX + "*")) {
+      for (Path it : directories) {
+        Path bound = it.resolve(UNPUBLISHED_SOCKET);
+        if (isSocket(bound) && Files.getLastModifiedTime(it).toInstant().isBefore(dead)) {
+          Files.deleteIfExists(bound);
+          Files.deleteIfExists(it);
+        }
+      }
+    } catch (IOException | DirectoryIteratorException e) {
+      LOG.get()
+          .log(
+              System.Logger.Level.WARNING,
+              "directories of dhcp daemons that were killed cannot be deleted in " + parent,
+              e);
     }
   }
 

@@ -72,8 +72,8 @@ record LeaseOwnerLock(String ownerId, Path file, Flock lock) implements AutoClos
   }
 
   private static boolean isHeld(Path file) throws CniException {
-    try (Flock _ =
-        Flock.acquireShared(file, Duration.ZERO)) { // shared: other processes may test it too
+    // Shared: other processes may test it too.
+    try (Flock _ = Flock.acquireExistingShared(file, Duration.ZERO).orElse(null)) {
       Files.deleteIfExists(file);
       return false;
     } catch (KernelException e) {

@@ -159,8 +159,8 @@ public final class HostLocalPlugin implements ResidentPlugin {
    * Returns the addresses of an attachment: of files that name container and interface, otherwise
    * of files that name the container only, as reference plugins before 0.7 wrote them.
    */
-  private static List<InetAddress> reservedAddresses(AttachmentId id, ReservationStore reservations)
-      throws CniException {
+  private static List<InetAddress> reservedAddresses(
+      AttachmentId id, ReservationStore reservations) {
     List<InetAddress> exact = reservations.heldBy(ReservationHolder.of(id));
     return exact.isEmpty()
         ? reservations.heldBy(ReservationHolder.ofContainer(id.containerId()))

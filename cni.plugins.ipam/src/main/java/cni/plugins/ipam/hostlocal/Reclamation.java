@@ -23,10 +23,25 @@ import java.util.Set;
 /**
  * Frees addresses of an exhausted range set that were reserved before this boot: their containers
  * ended with their namespaces, but a runtime that neither deletes them nor calls GC leaves the
- * reservations. An address that answers ARP or neighbour discovery on the network's link is kept.
+ * reservations.
+ *
+ * <p>That the file of a reservation is older than the boot ({@link
+ * cni.api.internal.BootId#bootTime}) is the evidence that the address is unused. As a precaution
+ * against clocks that were wrong, an address is kept if the host shows that it is in use:
+ *
+ * <ul>
+ *   <li>it has a route for exactly this address, as the ptp plugin sets up for each container, and
+ *       the kernel for each address of the host itself;
+ *   <li>it has a neighbour entry for the address with a hardware address;
+ *   <li>the address answers ARP or neighbour discovery on the network's link. That reaches the
+ *       containers of a bridge, in a VLAN if the host has an interface in it. On the parent
+ *       interface of macvlan and ipvlan it reaches other hosts only: the kernel does not pass
+ *       packets between a parent and its children, so there the time alone decides.
+ * </ul>
  *
  * @param hostNamespace the host's namespace; absent for that of this process
- * @param linkName the bridge or the parent interface; absent if the configuration names none
+ * @param linkName the bridge, its VLAN interface or the parent interface; absent if the
+ *     configuration names none
  * @param deadline of the call
  */
 record Reclamation(Optional<Path> hostNamespace, Optional<String> linkName, Deadline deadline) {
@@ -34,6 +49,8 @@ record Reclamation(Optional<Path> hostNamespace, Optional<String> linkName, Dead
 
   /** The default of the bridge plugin. */
   private static final String DEFAULT_BRIDGE = "cni0";
+
+  private static final int MAX_VLAN = 4094;
 
   /** The number of addresses that are probed at a time: net.ipv4.neigh.*.gc_thresh1 is 128. */
   private static final int BATCH = 64;
@@ -48,9 +65,16 @@ record Reclamation(Optional<Path> hostNamespace, Optional<String> linkName, Dead
     PluginConfig config = request.config();
     Optional<String> link =
         config.type().equals("bridge")
-            ? Optional.of(config.view().nonEmpty("bridge").orElse(DEFAULT_BRIDGE))
+            ? Optional.of(bridgeInterface(config))
             : config.view().nonEmpty("master");
     return new Reclamation(request.context().hostNamespace(), link, request.context().deadline());
+  }
+
+  /** Returns the host's interface in the network of a bridge, as the bridge plugin names it. */
+  private static String bridgeInterface(PluginConfig config) throws CniException {
+    String bridge = config.view().nonEmpty("bridge").orElse(DEFAULT_BRIDGE);
+    int vlan = config.view().integer("vlan", 0, MAX_VLAN).orElse(0);
+    return vlan == 0 ? bridge : bridge + "." + vlan;
   }
 
   /**
@@ -85,14 +109,17 @@ record Reclamation(Optional<Path> hostNamespace, Optional<String> linkName, Dead
     return reclaimed;
   }
 
-  /** Returns the addresses in use on the link; all of them if that cannot be found out. */
+  /** Returns the addresses that are in use; all of them if that cannot be found out. */
   private Set<InetAddress> usedOf(List<InetAddress> addresses) throws CniException {
     try (NetNs namespace = hostNamespace.isPresent() ? NetNs.open(hostNamespace.get()) : null;
         RouteSocket routing =
             namespace == null ? RouteSocket.open() : RouteSocket.open(namespace)) {
       Optional<Link> link = linkName.isPresent() ? routing.link(linkName.get()) : Optional.empty();
       // A link that does not exist connects no container.
-      return link.isPresent() ? answering(routing, link.get().index(), addresses) : Set.of();
+      if (link.isPresent()) {
+        probe(routing, link.get().index(), addresses);
+      }
+      return knownTo(routing, IpFamily.of(addresses.getFirst()));
     } catch (IOException e) {
       LOG.get()
           .log(
@@ -103,25 +130,31 @@ record Reclamation(Optional<Path> hostNamespace, Optional<String> linkName, Dead
     }
   }
 
-  private Set<InetAddress> answering(RouteSocket routing, int link, List<InetAddress> addresses)
+  /** Returns the addresses for which the host has a route or a neighbour that has answered. */
+  private static Set<InetAddress> knownTo(RouteSocket routing, IpFamily family) throws IOException {
+    Set<InetAddress> known = new HashSet<>();
+    routing.routes(family).stream()
+        .filter(it -> it.prefix() == family.addressBits())
+        .forEach(it -> known.add(it.destination()));
+    routing.neighbours(family).stream()
+        .filter(Neighbour::isResolved)
+        .forEach(it -> known.add(it.address()));
+    return known;
+  }
+
+  /** Makes the kernel resolve the addresses on a link, and waits until it has or gives up. */
+  private void probe(RouteSocket routing, int link, List<InetAddress> addresses)
       throws CniException, IOException {
     for (InetAddress address : addresses) {
       routing.execute(Neighbour.resolveRequest(link, address));
     }
     IpFamily family = IpFamily.of(addresses.getFirst());
     Set<InetAddress> wanted = Set.copyOf(addresses);
-    long left = Math.min(TIMEOUT.toNanos(), deadline.remaining().toNanos());
-    long end = System.nanoTime() + left;
-    while (true) {
-      List<Neighbour> entries =
-          routing.neighbours(family).stream()
-              .filter(it -> it.link() == link && wanted.contains(it.address()))
-              .toList();
-      if (entries.stream().noneMatch(Neighbour::isIncomplete) || System.nanoTime() - end > 0) {
-        Set<InetAddress> answering = new HashSet<>();
-        entries.stream().filter(Neighbour::isResolved).forEach(it -> answering.add(it.address()));
-        return answering;
-      }
+    long end = System.nanoTime() + Math.min(TIMEOUT.toNanos(), deadline.remaining().toNanos());
+    while (System.nanoTime() - end < 0
+        && routing.neighbours(family).stream()
+            .anyMatch(
+                it -> it.link() == link && it.isIncomplete() && wanted.contains(it.address()))) {
       pause();
     }
   }

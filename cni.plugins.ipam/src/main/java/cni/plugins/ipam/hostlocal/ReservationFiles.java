@@ -4,26 +4,29 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.InetAddresses;
 import cni.api.internal.AtomicFiles;
+import cni.api.internal.BootId;
 import cni.api.internal.FileRecycler;
 import cni.api.internal.IoErrors;
 import cni.api.internal.LazyLogger;
 import cni.api.internal.RegularFiles;
 import java.io.IOException;
 import java.net.InetAddress;
-import java.nio.channels.ClosedByInterruptException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
+import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
+import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ThreadLocalRandom;
 
 /**
  * The files of a reservation directory: one per address, {@code last_reserved_ip.N} per range set,
@@ -43,9 +46,6 @@ record ReservationFiles(Path directory) {
   /** Begins the names of files that a running process keeps for reuse. */
   static final String RECYCLED_PREFIX = TEMP_PREFIX + ".";
 
-  /** The size of the file that {@link #requireWritable} writes: a block. */
-  private static final int PROBE_BYTES = 4096;
-
   /**
    * The content of the directory.
    *
@@ -53,14 +53,12 @@ record ReservationFiles(Path directory) {
    * @param incomplete the addresses whose files are incomplete
    * @param unreadable the addresses whose files are unreadable
    * @param temporaryFiles files that may be deleted
-   * @param bootMarkers the names of the files of {@link BootMarker}
    */
   record Contents(
       Map<InetAddress, ReservationHolder> holders,
       List<InetAddress> incomplete,
       List<InetAddress> unreadable,
-      List<Path> temporaryFiles,
-      List<String> bootMarkers) {
+      List<Path> temporaryFiles) {
     private void add(InetAddress address, ReservationState state) {
       if (state instanceof ReservationState.Held held) {
         holders.put(address, held.holder());
@@ -90,11 +88,7 @@ record ReservationFiles(Path directory) {
   Contents read() throws CniException {
     var contents =
         new Contents(
-            new LinkedHashMap<>(),
-            new ArrayList<>(),
-            new ArrayList<>(),
-            new ArrayList<>(),
-            new ArrayList<>(1));
+            new LinkedHashMap<>(), new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
     try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
       for (Path file : files) {
         String name = String.valueOf(file.getFileName());
@@ -103,8 +97,6 @@ record ReservationFiles(Path directory) {
           contents.add(address.get(), ReservationState.read(file));
         } else if (name.startsWith(TEMP_PREFIX) && !isInUse(name)) {
           contents.temporaryFiles().add(file);
-        } else if (name.startsWith(BootMarker.PREFIX)) {
-          contents.bootMarkers().add(name);
         }
       }
     } catch (IOException | DirectoryIteratorException e) {
@@ -123,9 +115,8 @@ record ReservationFiles(Path directory) {
    * Reads a file that has changed.
    *
    * @return absent if it is not the file of an address
-   * @throws CniException code 11 if the thread is interrupted
    */
-  Optional<ReservationState> reread(String name) throws CniException {
+  Optional<ReservationState> reread(String name) {
     if (addressOf(name).isEmpty()) {
       return Optional.empty();
     }
@@ -142,6 +133,41 @@ record ReservationFiles(Path directory) {
         .log(
             System.Logger.Level.WARNING,
             "its address counts as reserved until the file is removed: " + reason);
+  }
+
+  /**
+   * Returns those of the addresses that were reserved in an earlier boot ({@link BootId#bootTime}),
+   * oldest first. None if the directory may be another host's too.
+   */
+  List<InetAddress> reservedBeforeBoot(List<InetAddress> addresses) {
+    try {
+      Optional<Instant> boot = BootId.bootTime();
+      if (boot.isEmpty()
+          || !directory.getFileSystem().equals(FileSystems.getDefault())
+          || !ReservationCache.isLocal(directory)) {
+        return List.of();
+      }
+      Map<InetAddress, Instant> times = new HashMap<>();
+      for (InetAddress address : addresses) {
+        modified(fileOf(address))
+            .filter(it -> it.isBefore(boot.get()))
+            .ifPresent(it -> times.put(address, it));
+      }
+      return times.entrySet().stream()
+          .sorted(Map.Entry.comparingByValue())
+          .map(Map.Entry::getKey)
+          .toList();
+    } catch (IOException e) {
+      LOG.get().log(System.Logger.Level.DEBUG, "ages of reservations cannot be read", e);
+      return List.of();
+    }
+  }
+
+  /** Returns when a regular file was modified; absent if it is none. */
+  private static Optional<Instant> modified(Path file) throws IOException {
+    return Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)
+        ? Optional.of(Files.getLastModifiedTime(file, LinkOption.NOFOLLOW_LINKS).toInstant())
+        : Optional.empty();
   }
 
   /** Returns the address that a file is named by. */
@@ -187,17 +213,14 @@ record ReservationFiles(Path directory) {
    * Returns the address that was allocated last from a range set.
    *
    * @return absent if there is none or its file does not contain an address
-   * @throws CniException code 11 if the thread is interrupted
    */
-  Optional<InetAddress> lastReserved(int rangeSetIndex) throws CniException {
+  Optional<InetAddress> lastReserved(int rangeSetIndex) {
     Path file = directory.resolve(LAST_RESERVED_PREFIX + rangeSetIndex);
     try {
       String text = new String(RegularFiles.readState(file), StandardCharsets.UTF_8);
       return Optional.of(InetAddresses.parse(text.strip()));
     } catch (NoSuchFileException | IllegalArgumentException e) {
       return Optional.empty();
-    } catch (ClosedByInterruptException e) {
-      throw CniException.interrupted("reading " + file);
     } catch (IOException e) {
       logIgnored(file, e);
       return Optional.empty();
@@ -233,8 +256,9 @@ record ReservationFiles(Path directory) {
   }
 
   /**
-   * Writes a file and deletes it. If the directory does not exist, uses the one in which it, or a
-   * parent, would be created.
+   * Writes a file and deletes it, without the lock: like any temporary file it may be deleted by
+   * others meanwhile. If the directory does not exist, uses the one in which it, or a parent, would
+   * be created.
    *
    * @throws CniException code 50 if that fails, such as on a full or read-only file system
    */
@@ -244,15 +268,8 @@ record ReservationFiles(Path directory) {
       existing = existing.getParent();
     }
     try {
-      Path probe = Files.createTempFile(existing, TEMP_PREFIX + ".", "");
-      try {
-        Files.write(
-            probe, new byte[PROBE_BYTES], StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
-      } finally {
-        Files.delete(probe);
-      }
-    } catch (ClosedByInterruptException e) {
-      throw CniException.interrupted("writing to " + existing);
+      String unique = Long.toHexString(ThreadLocalRandom.current().nextLong());
+      AtomicFiles.requireWritable(existing.resolve(RECYCLED_PREFIX + unique));
     } catch (IOException e) {
       throw new CniException(
           ErrorCode.NOT_AVAILABLE,
@@ -265,9 +282,6 @@ record ReservationFiles(Path directory) {
   }
 
   static CniException failure(String what, Exception e) {
-    if (e instanceof ClosedByInterruptException) {
-      return CniException.interrupted(what);
-    }
     return new CniException(ErrorCode.IO_FAILURE, what + ": " + IoErrors.describe(e), e);
   }
 }

@@ -1,10 +1,8 @@
 package cni.plugins.ipam.hostlocal;
 
-import cni.api.CniException;
 import cni.api.internal.IoErrors;
 import cni.api.internal.RegularFiles;
 import java.io.IOException;
-import java.nio.channels.ClosedByInterruptException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -26,20 +24,14 @@ sealed interface ReservationState {
    */
   record Unreadable(String reason) implements ReservationState {}
 
-  /**
-   * Reads the file of an address.
-   *
-   * @throws CniException code 11 if the thread is interrupted
-   */
-  static ReservationState read(Path file) throws CniException {
+  /** Reads the file of an address. */
+  static ReservationState read(Path file) {
     try {
       String text = new String(RegularFiles.readState(file), StandardCharsets.UTF_8);
       Optional<ReservationHolder> holder = ReservationHolder.parse(text);
       return holder.isPresent() ? new Held(holder.get()) : new Free();
     } catch (NoSuchFileException e) {
       return new Free();
-    } catch (ClosedByInterruptException e) {
-      throw CniException.interrupted("reading reservation " + file);
     } catch (IOException e) {
       return new Unreadable(file + ": " + IoErrors.reason(e));
     }

@@ -63,27 +63,18 @@ final class ReservationStore implements AutoCloseable {
     } catch (IOException e) {
       throw failure("directory " + directory + " cannot be created", e);
     }
-    return open(directory, lock, pool, deadline, true);
+    return openExisting(directory, lock, pool, deadline);
   }
 
-  /**
-   * Opens a store.
-   *
-   * @param recordsBoot whether the call may reserve addresses, the first ones of this boot
-   */
-  private static ReservationStore open(
-      Path directory,
-      DirectoryLock lock,
-      Optional<ReservationCachePool> pool,
-      Deadline deadline,
-      boolean recordsBoot)
+  private static ReservationStore openExisting(
+      Path directory, DirectoryLock lock, Optional<ReservationCachePool> pool, Deadline deadline)
       throws CniException {
     var files = new ReservationFiles(directory);
     DirectoryLock.Held held = lock.acquire(files.lockFile(), deadline);
     var store = new ReservationStore(files, held, pool);
     boolean opened = false;
     try {
-      store.load(recordsBoot);
+      store.load();
       opened = true;
       return store;
     } finally {
@@ -99,12 +90,12 @@ final class ReservationStore implements AutoCloseable {
       Path directory, DirectoryLock lock, Optional<ReservationCachePool> pool, Deadline deadline)
       throws CniException {
     return Files.isDirectory(directory)
-        ? Optional.of(open(directory, lock, pool, deadline, pool.isPresent()))
+        ? Optional.of(openExisting(directory, lock, pool, deadline))
         : Optional.empty();
   }
 
   /** Fills the index: from the cache and the files changed since, otherwise from all files. */
-  private void load(boolean recordsBoot) throws CniException {
+  private void load() throws CniException {
     Object key = cachePool.isPresent() ? directoryKey() : null;
     cache = cachePool.flatMap(it -> it.acquire(files.directory()));
     Optional<Set<String>> changed = cache.flatMap(it -> it.pollChanges(key));
@@ -124,12 +115,9 @@ final class ReservationStore implements AutoCloseable {
     if (cachePool.isPresent()) {
       ReservationFiles.deleteTemporaryFiles(contents.temporaryFiles());
     }
-    if (recordsBoot) {
-      BootMarker.ensure(files.directory(), contents.bootMarkers());
-    }
   }
 
-  private void reload(ReservationCache cached, Set<String> names) throws CniException {
+  private void reload(ReservationCache cached, Set<String> names) {
     for (String name : names) {
       Optional<ReservationState> state = files.reread(name);
       if (state.isPresent()) {
@@ -172,28 +160,20 @@ final class ReservationStore implements AutoCloseable {
 
   /** Returns the addresses of a range set that were reserved before this boot, oldest first. */
   List<InetAddress> reservedBeforeBoot(RangeSet set) {
-    return BootMarker.reservedBefore(
-        files, reserved().stream().filter(it -> set.indexOf(it) >= 0).toList());
+    return files.reservedBeforeBoot(
+        reserved().stream().filter(it -> set.indexOf(it) >= 0).toList());
   }
 
-  /**
-   * Describes the holder of a reserved address.
-   *
-   * @throws CniException code 11 if the thread is interrupted
-   */
-  String describeHolder(InetAddress address) throws CniException {
+  /** Describes the holder of a reserved address. */
+  String describeHolder(InetAddress address) {
     ReservationState state = ReservationState.read(files.fileOf(address));
     return state instanceof ReservationState.Unreadable(String reason)
         ? "an unknown holder (" + reason + ")"
         : state.knownHolder().map(Object::toString).orElse("an unknown holder");
   }
 
-  /**
-   * Returns the addresses of a holder.
-   *
-   * @throws CniException code 11 if the thread is interrupted
-   */
-  List<InetAddress> heldBy(ReservationHolder holder) throws CniException {
+  /** Returns the addresses of a holder. */
+  List<InetAddress> heldBy(ReservationHolder holder) {
     List<InetAddress> held = new ArrayList<>(1);
     for (AddressKey key : index.heldBy(holder.hash())) {
       ReservationState state = ReservationState.read(files.fileOf(key.toAddress()));
@@ -284,9 +264,8 @@ final class ReservationStore implements AutoCloseable {
    * Returns the address that was allocated last from a range set.
    *
    * @return absent if there is none or its file does not contain an address
-   * @throws CniException code 11 if the thread is interrupted
    */
-  Optional<InetAddress> lastReserved(int rangeSetIndex) throws CniException {
+  Optional<InetAddress> lastReserved(int rangeSetIndex) {
     Optional<InetAddress> cached = cache.flatMap(it -> it.lastReserved(rangeSetIndex));
     return cached.isPresent() ? cached : files.lastReserved(rangeSetIndex);
   }

@@ -18,8 +18,13 @@ import cni.testing.ReferencePlugins;
 import cni.testing.TestBed;
 import cni.testing.TestHost;
 import java.io.IOException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Instant;
 import java.util.List;
 import java.util.ServiceLoader;
 import java.util.Set;
@@ -184,6 +189,26 @@ class DhcpDaemonTest {
     server.awaitLog(
         "DHCPRELEASE\\(up1\\) " + result.ips().getFirst().address().address().getHostAddress());
     cni.network("n").delete(attachment(a));
+  }
+
+  private Path unpublished(String name, Instant modified) throws IOException {
+    Path directory = Files.createDirectory(host.ipamData().resolve(name));
+    try (var socket = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
+      socket.bind(UnixDomainSocketAddress.of(directory.resolve("s")));
+    }
+    return Files.setLastModifiedTime(directory, FileTime.from(modified));
+  }
+
+  @Test
+  void whatADaemonLeftThatWasKilledWhileItBoundIsDeleted() throws Exception {
+    Path left = unpublished(".c1a2b", Instant.now().minusSeconds(120));
+    Path current = unpublished(".c3", Instant.now());
+    Path foreign = Files.createDirectory(host.ipamData().resolve(".cfg"));
+    Files.setLastModifiedTime(foreign, FileTime.from(Instant.EPOCH));
+    startDaemon();
+    assertFalse(Files.exists(left));
+    assertTrue(Files.exists(current.resolve("s")));
+    assertTrue(Files.exists(foreign));
   }
 
   @Test

@@ -21,6 +21,7 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -196,11 +197,31 @@ class DamagedDirectoryTest {
     assertTrue(e.getMessage().contains("10.7.0.3: is a FIFO, socket or device"), e::getMessage);
   }
 
+  /** GC of another process deletes temporary files while STATUS writes one. */
   @Test
-  void endlessResolvConfIsRefused() throws Exception {
-    CniException e = assertThrows(CniException.class, () -> ResolvConf.read(Path.of("/dev/zero")));
-    assertTrue(e.is(ErrorCode.IO_FAILURE), e::getMessage);
-    Path large = Files.write(data.resolve("large"), new byte[70_000]);
-    assertThrows(CniException.class, () -> ResolvConf.read(large));
+  void statusSucceedsWhileTemporaryFilesAreDeleted() throws Exception {
+    HostLocalPlugin plugin = plugin(false);
+    var ended = new AtomicBoolean();
+    Thread other =
+        Thread.ofPlatform()
+            .start(
+                () -> {
+                  while (!ended.get()) {
+                    try {
+                      gc(new HostLocalPlugin());
+                    } catch (CniException e) {
+                      throw new AssertionError(e);
+                    }
+                  }
+                });
+    try {
+      for (int i = 0; i < 500; i++) {
+        status(plugin);
+      }
+    } finally {
+      ended.set(true);
+      other.join();
+    }
+    assertEquals(List.of(), temporaryFiles());
   }
 }

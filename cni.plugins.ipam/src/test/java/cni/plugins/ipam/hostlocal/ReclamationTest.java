@@ -1,7 +1,6 @@
 package cni.plugins.ipam.hostlocal;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -15,7 +14,9 @@ import cni.api.InetAddresses;
 import cni.api.Json;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
+import cni.api.internal.BootId;
 import cni.testing.KernelTest;
+import cni.testing.TestBed;
 import cni.testing.TestHost;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -26,7 +27,6 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 import java.util.TreeSet;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -39,6 +39,7 @@ class ReclamationTest {
   private TestHost host;
   private Path directory;
   private final HostLocalPlugin plugin = new HostLocalPlugin();
+  private String type = "macvlan";
   private String link = "none";
   private String range = V4;
 
@@ -63,10 +64,10 @@ class ReclamationTest {
   private AttachmentRequest request(String container) throws CniException {
     String text =
         """
-        {"cniVersion":"1.1.0","name":"n","type":"macvlan","master":"%s",
+        {"cniVersion":"1.1.0","name":"n","type":"%s","master":"%s","bridge":"br0","vlan":100,
          "ipam":{"type":"host-local","dataDir":"%s",%s}}
         """
-            .formatted(link, host.ipamData(), range);
+            .formatted(type, link, host.ipamData(), range);
     PluginConfig config = PluginConfig.of(new ConfigObject(Json.parse(text, "test"), ""));
     AttachmentRequest any = AllocationLoop.request(config, container);
     var context =
@@ -87,23 +88,11 @@ class ReclamationTest {
     plugin.status(new NetworkRequest(request.config(), request.context()));
   }
 
-  /** Makes files look as if they had been written an hour before the machine booted. */
+  /** Makes files look as if they had been written just before the machine booted. */
   private void age(String... addresses) throws IOException {
-    String uptime = Files.readString(Path.of("/proc/uptime")).split(" ", -1)[0];
-    Duration sinceBoot = Duration.ofSeconds((long) Double.parseDouble(uptime));
+    Instant boot = BootId.bootTime().orElseThrow();
     for (String address : addresses) {
-      Files.setLastModifiedTime(
-          directory.resolve(address),
-          FileTime.from(Instant.now().minus(sinceBoot).minus(Duration.ofHours(1))));
-    }
-  }
-
-  private List<String> markers() throws IOException {
-    try (Stream<Path> files = Files.list(directory)) {
-      return files
-          .map(it -> String.valueOf(it.getFileName()))
-          .filter(it -> it.startsWith(".boot-"))
-          .toList();
+      Files.setLastModifiedTime(directory.resolve(address), FileTime.from(boot.minusSeconds(1)));
     }
   }
 
@@ -154,41 +143,44 @@ class ReclamationTest {
     assertEquals("a\r\neth0", Files.readString(directory.resolve(prefix + "2")));
   }
 
+  /** Where the clock has been set forward since the boot, these files seem to precede it. */
   @Test
   void reservationsOfThisBootAreKept() throws Exception {
     fill();
     requireExhausted();
-    // As after the clock was set forward by an hour: the boot seems to be later than it was.
-    age("192.0.2.3");
-    Path marker = directory.resolve(markers().getFirst());
-    Files.setLastModifiedTime(marker, FileTime.from(Instant.EPOCH));
+    for (String address : host.reservations("n")) {
+      Files.setLastModifiedTime(
+          directory.resolve(address), Files.getLastModifiedTime(Path.of("/proc")));
+    }
     requireExhausted();
-    // As after the clock was set back: the marker is younger than all reservations.
-    fillAgain();
-    Files.setLastModifiedTime(marker, FileTime.from(Instant.now().plusSeconds(1000)));
-    requireExhausted();
-    Files.delete(marker);
-    plugin.delete(request("a"));
-    assertEquals("192.0.2.2", add("a"));
+    assertThrows(CniException.class, this::status);
   }
 
-  private void fillAgain() throws CniException {
-    for (String container : List.of("a", "b", "c")) {
-      plugin.delete(request(container));
-    }
+  /** As the ptp plugin does, and as reservations of the reference plugin before ours. */
+  @ParameterizedTest
+  @ValueSource(strings = {V4, V6})
+  void addressThatTheHostRoutesIsKept(String addresses) throws Exception {
+    range = addresses;
+    String prefix = addresses.equals(V4) ? "192.0.2." : "2001:db8::";
     fill();
+    age(prefix + "2", prefix + "3", prefix + "4");
+    String family = addresses.equals(V4) ? "-4" : "-6";
+    String route = prefix + "3" + (addresses.equals(V4) ? "/32" : "/128");
+    TestBed.run(host.netns(), "ip", family, "route", "add", route, "dev", "up0");
+    assertEquals(prefix + "2", add("new"));
+    assertEquals("b\r\neth0", Files.readString(directory.resolve(prefix + "3")));
+    assertEquals(2, host.reservations("n").size());
   }
 
   @Test
-  void eachBootHasOneMarker() throws Exception {
-    add("a");
-    List<String> marker = markers();
-    assertEquals(1, marker.size());
-    Files.delete(directory.resolve(marker.getFirst()));
-    Files.createFile(directory.resolve(".boot-00000000-0000-0000-0000-000000000000"));
-    add("b");
-    assertEquals(marker, markers());
-    FileTime time = Files.getLastModifiedTime(directory.resolve(marker.getFirst()));
-    assertFalse(time.toInstant().isAfter(Instant.now()));
+  void addressThatAnswersInTheVlanOfTheBridgeIsKept() throws Exception {
+    TestBed.run(host.netns(), "ip", "link", "set", "up0", "down");
+    TestBed.run(host.netns(), "ip", "link", "set", "up0", "name", "br0.100");
+    TestBed.run(host.netns(), "ip", "link", "set", "br0.100", "up");
+    type = "bridge";
+    fill();
+    age("192.0.2.2", "192.0.2.3", "192.0.2.4");
+    assertEquals("192.0.2.3", add("new"));
+    assertEquals("a\r\neth0", Files.readString(directory.resolve("192.0.2.2")));
   }
 }
