@@ -23,6 +23,12 @@ public final class Libc {
   public static final int O_NOFOLLOW = 0x20000;
   public static final int O_CLOEXEC = 0x80000;
   private static final int AT_EMPTY_PATH = 0x1000;
+  private static final int F_OFD_GETLK = 36;
+  private static final int F_OFD_SETLK = 37;
+  private static final short F_RDLCK = 0;
+  private static final short F_WRLCK = 1;
+  private static final short F_UNLCK = 2;
+  private static final long FLOCK_SIZE = 32;
   // sched.h
   public static final int CLONE_NEWNS = 0x00020000;
   public static final int CLONE_NEWNET = 0x40000000;
@@ -68,6 +74,7 @@ public final class Libc {
   private static final CFunction MOUNT = CFunction.returningInt("mount");
   private static final CFunction UMOUNT2 = CFunction.returningInt("umount2");
   private static final CFunction FLOCK = CFunction.returningInt("flock");
+  private static final CFunction FCNTL = CFunction.returningInt("fcntl");
   private static final CFunction SOCKET = CFunction.returningInt("socket");
   private static final CFunction BIND = CFunction.returningInt("bind");
   private static final CFunction GETSOCKNAME = CFunction.returningInt("getsockname");
@@ -177,6 +184,30 @@ public final class Libc {
   /** flock(2). */
   public static void flock(int fd, int operation) throws KernelException {
     FLOCK.invoke("flock", fd, operation);
+  }
+
+  /**
+   * Takes a shared lock of an open file by F_OFD_SETLK, fcntl(2), which does not conflict with
+   * flock(2). It lasts until no process has this open file any more.
+   */
+  public static void lockOpenFileShared(int fd) throws KernelException {
+    openFileLock("fcntl F_OFD_SETLK", fd, F_OFD_SETLK, F_RDLCK);
+  }
+
+  /** Returns whether another open file has a lock by {@link #lockOpenFileShared} on the file. */
+  public static boolean hasOpenFileLock(int fd) throws KernelException {
+    return openFileLock("fcntl F_OFD_GETLK", fd, F_OFD_GETLK, F_WRLCK) != F_UNLCK;
+  }
+
+  /** Passes a struct flock for the whole file, and returns the type of lock in it afterwards. */
+  private static short openFileLock(String operation, int fd, int command, short type)
+      throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment lock = arena.allocate(FLOCK_SIZE);
+      lock.set(JAVA_SHORT, 0, type); // l_type; l_whence, l_start and l_len are 0
+      FCNTL.invoke(operation, fd, command, pointer(lock));
+      return lock.get(JAVA_SHORT, 0);
+    }
   }
 
   /** socket(2). */

@@ -12,9 +12,10 @@ import java.util.Objects;
 import java.util.stream.Stream;
 
 /**
- * Named namespaces that belong to the process that created them. It holds a lock, flock(2), on each
- * until it closes it. The kernel releases the lock when the process dies, even by SIGKILL; another
- * process then finds the name, in any PID namespace, and can remove it.
+ * Named namespaces that belong to the process that created them. It holds a lock on each, by
+ * fcntl(2) and not by flock(2), which the reference's sbr plugin uses, until it closes it. The
+ * kernel releases the lock when the process dies, even by SIGKILL; another process then finds the
+ * name, in any PID namespace, and can remove it.
  */
 public final class NamespaceOwnership {
   /** Within this time after the creation of a namespace, its lock is taken. */
@@ -31,7 +32,7 @@ public final class NamespaceOwnership {
   public static NetNs create(String name) throws IOException {
     NetNs netns = NetNs.create(name);
     try {
-      Libc.flock(netns.fd(), Libc.LOCK_SH);
+      Libc.lockOpenFileShared(netns.fd());
       return netns;
     } catch (KernelException e) {
       netns.close();
@@ -79,12 +80,11 @@ public final class NamespaceOwnership {
 
   private static boolean isUnlocked(String name) {
     try (NetNs netns = NetNs.open(NetNs.pathOf(name))) {
-      Libc.flock(netns.fd(), Libc.LOCK_EX | Libc.LOCK_NB);
-      return true;
+      return !Libc.hasOpenFileLock(netns.fd());
     } catch (NotNamespaceException e) {
       return true; // the file of an owner that died before it mounted the namespace
     } catch (KernelException e) {
-      return e.is(Errno.ENOENT) ? false : !e.is(Errno.EAGAIN);
+      return !e.is(Errno.ENOENT);
     }
   }
 }
