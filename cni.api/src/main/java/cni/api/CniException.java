@@ -22,13 +22,14 @@ public final class CniException extends Exception {
    * @param code a reserved code of {@link ErrorCode}, or a plugin-specific code of 100 and above
    * @param message one sentence; of a longer one the first {@value Excerpt#MAX_MESSAGE_LENGTH}
    *     characters are kept
-   * @param details further information, or the empty string
+   * @param details further information, or the empty string; the first {@value
+   *     Excerpt#MAX_DETAILS_LENGTH} characters are kept
    * @param cause the cause, if any
    */
   public CniException(int code, String message, String details, @Nullable Throwable cause) {
     super(Excerpt.ofMessage(message), cause);
     this.code = code;
-    this.details = details;
+    this.details = Excerpt.ofDetails(details);
   }
 
   /** Creates an error with a reserved code. */

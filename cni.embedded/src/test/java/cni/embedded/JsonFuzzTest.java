@@ -26,6 +26,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /**
  * Mutates JSON some 10,000 times with a fixed seed: invalid configurations, results, cache files
@@ -150,8 +151,8 @@ class JsonFuzzTest {
   }
 
   @Test
-  void mutatedConfigurationsGiveCniErrors() throws Exception {
-    Cni cni = Cni.builder().executables().cache(Path.of("/no/such/directory")).build();
+  void mutatedConfigurationsGiveCniErrors(@TempDir Path cache) throws Exception {
+    Cni cni = Cni.builder().executables().cache(cache).build();
     assertFailuresAreCniExceptions(
         CONFIG, input -> cni.network(NetworkConfig.parse(input, "x")).status());
   }

@@ -196,6 +196,16 @@ class ExecutablePluginTest {
   }
 
   @Test
+  void floodOnStandardErrorIsBounded() throws Exception {
+    ExecutablePlugin plugin = script("exec yes >&2");
+    AttachmentRequest request = request(Duration.ofMillis(700), Optional.empty());
+    CniException e = assertThrows(CniException.class, () -> plugin.add(request));
+    assertTrue(e.is(ErrorCode.TRY_AGAIN_LATER), e::getMessage);
+    assertTrue(e.details().startsWith("y\ny\n"), e::details);
+    assertTrue(e.details().length() < 17_000, () -> "" + e.details().length());
+  }
+
+  @Test
   void hangingExecutableIsKilledWithItsChildren() throws Exception {
     ExecutablePlugin plugin =
         script(

@@ -16,6 +16,9 @@ public final class Excerpt {
    */
   public static final int MAX_MESSAGE_LENGTH = 4000;
 
+  /** The maximum length of the details of an error, in characters: what an executable printed. */
+  public static final int MAX_DETAILS_LENGTH = 16_000;
+
   private Excerpt() {}
 
   /** Returns the text, cut after {@link #MAX_LENGTH} characters and with its length if longer. */
@@ -26,6 +29,11 @@ public final class Excerpt {
   /** Returns the message, cut after {@link #MAX_MESSAGE_LENGTH} characters. */
   public static String ofMessage(String message) {
     return cut(message, MAX_MESSAGE_LENGTH) + suffix(message, MAX_MESSAGE_LENGTH);
+  }
+
+  /** Returns the details of an error, cut after {@link #MAX_DETAILS_LENGTH} characters. */
+  public static String ofDetails(String details) {
+    return cut(details, MAX_DETAILS_LENGTH) + suffix(details, MAX_DETAILS_LENGTH);
   }
 
   /** Returns what {@link #of} keeps of the text. */

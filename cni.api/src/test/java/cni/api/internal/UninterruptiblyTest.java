@@ -8,7 +8,6 @@ import cni.api.ErrorCode;
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -46,7 +45,7 @@ class UninterruptiblyTest {
   @Test
   void filesAreRecycledByAnInterruptedThread() throws IOException {
     Path file = directory.resolve("file");
-    Files.write(file, SHORT);
+    AtomicFiles.writeUnpublished(file, SHORT);
     Thread.currentThread().interrupt();
     try (var recycler = new FileRecycler(directory, "spare.", 1)) {
       assertTrue(recycler.recycle(file));
