@@ -12,6 +12,7 @@ import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -65,6 +66,7 @@ final class ResultCache {
    *     attachment; code 5 if it exists and cannot be read
    */
   Stored requireStorable(String network, AttachmentId id) throws CniException {
+    examineDirectory();
     Path file = directory.file(network, id).orElseThrow(() -> nameTooLong(network, id));
     Optional<ObjectNode> json;
     try {
@@ -86,6 +88,16 @@ final class ResultCache {
     }
     boolean live = isResultOf(json.get(), network, id) && isOfThisBoot(json.get(), file);
     return live ? Stored.LIVE : Stored.STALE;
+  }
+
+  private void examineDirectory() throws CniException {
+    try {
+      AtomicFiles.examine(directory.path());
+    } catch (NoSuchFileException e) {
+      return; // the first ADD creates it
+    } catch (IOException e) {
+      throw new CniException(ErrorCode.IO_FAILURE, IoErrors.describe(e), e);
+    }
   }
 
   private static boolean isOfThisBoot(ObjectNode json, Path file) throws CniException {

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SeekableByteChannel;
 import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
@@ -14,6 +15,7 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -208,7 +210,7 @@ public final class AtomicFiles {
    */
   public static void createDirectories(Path directory, String permissions) throws IOException {
     if (Files.isDirectory(directory)) {
-      warnIfUntrusted(directory);
+      examine(directory);
       return;
     }
     Path parent = directory.getParent();
@@ -227,17 +229,38 @@ public final class AtomicFiles {
     Files.setPosixFilePermissions(directory, mode);
   }
 
-  private static void warnIfUntrusted(Path directory) throws IOException {
-    if (EXAMINED.add(directory)) {
-      FileOwnership.objection(directory)
-          .ifPresent(
-              objection ->
-                  LOG.get()
-                      .log(
-                          System.Logger.Level.WARNING,
-                          "{0}: others can forge the state of CNI plugins there; make it root''s,"
-                              + " with mode 0700 or 0755",
-                          objection));
+  /**
+   * Warns, once in this process, if users other than root and the user of this process may write to
+   * an existing directory of state files, or to one above it.
+   *
+   * @throws FileSystemException with a reason if it is a symbolic link that another user may have
+   *     planted
+   * @throws IOException if it does not exist or its attributes cannot be read
+   */
+  public static void examine(Path directory) throws IOException {
+    if (EXAMINED.contains(directory)) {
+      return;
+    }
+    Optional<String> objection = FileOwnership.objection(directory);
+    Path parent = directory.toAbsolutePath().getParent();
+    if (parent != null) {
+      Optional<String> above = FileOwnership.objection(parent);
+      if (above.isPresent() && Files.isSymbolicLink(directory)) {
+        throw new FileSystemException(
+            directory.toString(), null, "is a symbolic link, and " + above.get());
+      }
+      objection = objection.or(() -> above);
+    }
+    if (objection.isEmpty()) {
+      objection = FileOwnership.objectionToPath(directory);
+    }
+    if (EXAMINED.add(directory) && objection.isPresent()) {
+      LOG.get()
+          .log(
+              System.Logger.Level.WARNING,
+              "{0}: others can forge the state of CNI plugins there; make it root''s, with mode"
+                  + " 0700 or 0755",
+              objection.get());
     }
   }
 }

@@ -76,6 +76,17 @@ class StateFilesTest {
   }
 
   @Test
+  void directoryThatOthersMayHavePlantedAsLinkIsRefused() throws Exception {
+    Path link = link(Files.createDirectory(directory.resolve("target")));
+    AtomicFiles.createDirectories(link);
+    Path planted = Files.createSymbolicLink(directory.resolve("planted"), link);
+    openToOthers();
+    var error =
+        assertThrows(FileSystemException.class, () -> AtomicFiles.createDirectories(planted));
+    assertTrue(String.valueOf(error.getMessage()).contains("mode 0777"), error::getMessage);
+  }
+
+  @Test
   void fileInPlaceOfDirectoryIsAnError() throws Exception {
     Path file = Files.writeString(directory.resolve("file"), "");
     assertThrows(IOException.class, () -> AtomicFiles.createDirectories(file));
