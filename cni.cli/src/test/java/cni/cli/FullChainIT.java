@@ -56,9 +56,11 @@ class FullChainIT {
     host.network(
         "n",
         "1.1.0",
-        TestHost.DUAL_STACK.formatted("\"ipMasq\": true, \"macspoofchk\": true,"),
+        TestHost.DUAL_STACK.formatted(
+            "\"ipMasq\": true, \"ipMasqBackend\": \"nftables\", \"macspoofchk\": true,"),
         "{ \"type\": \"tuning\", \"mtu\": 1400, \"dataDir\": \"@DATA@/tuning\" }",
-        "{ \"type\": \"portmap\", \"capabilities\": { \"portMappings\": true } }",
+        "{ \"type\": \"portmap\", \"backend\": \"nftables\","
+            + " \"capabilities\": { \"portMappings\": true } }",
         "{ \"type\": \"firewall\", \"backend\": \"iptables\" }",
         "{ \"type\": \"bandwidth\", \"ingressRate\": 1000000000, \"ingressBurst\": 1000000,"
             + " \"egressRate\": 1000000000, \"egressBurst\": 1000000 }",
