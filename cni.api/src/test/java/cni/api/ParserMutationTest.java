@@ -204,7 +204,7 @@ class ParserMutationTest {
 
   @Test
   void results() {
-    Campaign.repeat(
+    RandomRounds.repeat(
         ROUNDS,
         random -> {
           byte[] input = bytes(choose(RESULTS, random), random);
@@ -228,7 +228,7 @@ class ParserMutationTest {
 
   @Test
   void networkConfigurations() {
-    Campaign.repeat(
+    RandomRounds.repeat(
         ROUNDS,
         random -> {
           byte[] input = bytes(choose(CONFIGS, random), random);
@@ -263,7 +263,7 @@ class ParserMutationTest {
   /** Reads every key of every object with every accessor. */
   @Test
   void accessors() {
-    Campaign.repeat(
+    RandomRounds.repeat(
         ROUNDS / 4,
         random -> {
           byte[] input = bytes(choose(CONFIGS, random), random);
@@ -295,7 +295,7 @@ class ParserMutationTest {
 
   @Test
   void genericArguments() {
-    Campaign.repeat(
+    RandomRounds.repeat(
         ROUNDS,
         random -> {
           var args = CniArgs.ofText(choose(ARGS, random));
@@ -307,7 +307,7 @@ class ParserMutationTest {
 
   @Test
   void addressesAndVersions() {
-    Campaign.repeat(
+    RandomRounds.repeat(
         ROUNDS,
         random -> {
           assertReadOrRefused(ParserMutationTest::readCidr, choose(ADDRESSES, random));
@@ -335,7 +335,7 @@ class ParserMutationTest {
 
   @Test
   void names() {
-    Campaign.repeat(
+    RandomRounds.repeat(
         ROUNDS,
         random -> {
           String name = choose(NAMES, random);

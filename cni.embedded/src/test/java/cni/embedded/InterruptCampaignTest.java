@@ -10,6 +10,7 @@ import cni.api.ErrorCode;
 import cni.netlink.ffm.netns.NetNs;
 import cni.runtime.Cni;
 import cni.runtime.Network;
+import cni.testing.Campaign;
 import cni.testing.KernelTest;
 import cni.testing.TestHost;
 import java.io.IOException;
@@ -32,7 +33,7 @@ import org.junit.jupiter.api.Test;
  */
 @KernelTest
 class InterruptCampaignTest {
-  private static final long SECONDS = Long.getLong("cni.test.campaign.seconds", 10);
+  private static final Duration USUAL = Duration.ofSeconds(10);
 
   /** Longer than any of the operations takes on an idle machine. */
   private static final long MAX_DELAY_NANOS = TimeUnit.MILLISECONDS.toNanos(60);
@@ -52,7 +53,8 @@ class InterruptCampaignTest {
       """;
 
   private final List<String> faults = new ArrayList<>();
-  private final Random random = new Random(Long.getLong("cni.test.campaign.seed", 19));
+  private final Campaign campaign = Campaign.start("interrupts", USUAL);
+  private final Random random = campaign.random();
   private TestHost host;
   private NetNs container;
   private Attachment attachment;
@@ -100,10 +102,9 @@ class InterruptCampaignTest {
 
   @Test
   void interruptedOperationsLeaveAllOrNothing() throws Exception {
-    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(SECONDS);
     int successes = 0;
     int rounds = 0;
-    for (; System.nanoTime() < end; rounds++) {
+    for (; campaign.goesOn(); rounds++) {
       String round = "round " + rounds;
       boolean added =
           rounds % 4 == 3 ? addByDeadline(round) : interrupt(round, () -> network.add(attachment));

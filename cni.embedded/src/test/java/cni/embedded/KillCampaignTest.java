@@ -7,17 +7,18 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import cni.netlink.ffm.netns.NetNs;
 import cni.runtime.Cni;
 import cni.runtime.Network;
+import cni.testing.Campaign;
 import cni.testing.KernelTest;
 import cni.testing.TestHost;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
@@ -33,7 +34,7 @@ import org.junit.jupiter.api.Test;
  */
 @KernelTest(commands = "strace")
 class KillCampaignTest {
-  private static final long SECONDS = Long.getLong("cni.test.campaign.seconds", 20);
+  private static final Duration USUAL = Duration.ofSeconds(20);
 
   /** The calls by which a runtime changes or reads the state of the host. */
   private static final String CALLS =
@@ -73,16 +74,16 @@ class KillCampaignTest {
   @Test
   void whatAKilledRuntimeLeavesIsRemovedByDelAndGc() throws Exception {
     List<KillPoint> points = learn();
-    Collections.shuffle(points, new Random(19));
+    Campaign campaign = Campaign.start("kills", USUAL);
+    Collections.shuffle(points, campaign.random());
     List<String> faults = new ArrayList<>();
     int kills = 0;
     int effective = 0;
     try (Cni cni = host.openCni()) {
       Network network = cni.network("n");
       Set<String> nothing = HostState.of(host, container);
-      long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(SECONDS);
       for (KillPoint point : points) {
-        if (System.nanoTime() > end) {
+        if (!campaign.goesOn()) {
           break;
         }
         kills += killAt(point) ? 1 : 0;

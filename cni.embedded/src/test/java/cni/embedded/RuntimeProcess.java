@@ -3,8 +3,8 @@ package cni.embedded;
 import cni.api.Attachment;
 import cni.netlink.ffm.netns.NetNs;
 import cni.runtime.Cni;
+import cni.testing.JavaProcess;
 import cni.testing.TestHost;
-import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -28,14 +28,8 @@ final class RuntimeProcess {
   static List<String> command(TestHost host, NetNs container, String... verbs) {
     List<String> command =
         new ArrayList<>(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--enable-native-access=ALL-UNNAMED",
-                "-XX:TieredStopAtLevel=1",
-                "-XX:+UseSerialGC",
-                "-cp",
-                System.getProperty("java.class.path", "").replace("::", File.pathSeparator),
-                RuntimeProcess.class.getName(),
+            JavaProcess.command(
+                RuntimeProcess.class,
                 host.networks().toString(),
                 host.executables().toString(),
                 host.cache().toString(),

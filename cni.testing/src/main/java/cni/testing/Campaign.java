@@ -6,12 +6,13 @@ import java.util.Random;
 
 /**
  * A test that repeats random operations for a while: short in every build, long when the system
- * property {@code cni.test.campaign.seconds} says how long. Its seed is printed; the system
- * property {@code cni.test.campaign.seed} repeats it.
+ * property {@code cni.test.campaign.seconds} says how long. Its seed is the same in each build
+ * unless the system property {@code cni.test.campaign.seed} gives another; it is printed.
  */
 public final class Campaign {
   private static final String SECONDS = "cni.test.campaign.seconds";
   private static final String SEED = "cni.test.campaign.seed";
+  private static final long USUAL_SEED = 19;
 
   private final Instant end;
   private final long seed;
@@ -31,7 +32,7 @@ public final class Campaign {
    */
   public static Campaign start(String name, Duration usual) {
     long seconds = Long.getLong(SECONDS, usual.toSeconds());
-    long seed = Long.getLong(SEED, System.nanoTime());
+    long seed = Long.getLong(SEED, USUAL_SEED);
     System.out.println(name + ": " + seconds + " s, -D" + SEED + "=" + seed);
     return new Campaign(Instant.now().plusSeconds(seconds), seed);
   }

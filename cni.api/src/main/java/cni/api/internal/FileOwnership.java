@@ -122,10 +122,11 @@ public final class FileOwnership {
     private static Set<Integer> ids(String kind, int own) {
       try {
         String map = Files.readString(Path.of("/proc/self/" + kind + "_map")).strip();
+        if (map.matches("0\\s+0\\s+4294967295")) {
+          return Set.copyOf(List.of(ROOT, own));
+        }
         String overflow = Files.readString(Path.of("/proc/sys/kernel/overflow" + kind)).strip();
-        return map.matches("0\\s+0\\s+4294967295")
-            ? Set.copyOf(List.of(ROOT, own))
-            : Set.copyOf(List.of(ROOT, own, Integer.parseInt(overflow)));
+        return Set.copyOf(List.of(ROOT, own, Integer.parseInt(overflow)));
       } catch (IOException e) {
         return Set.of(ROOT);
       }

@@ -8,11 +8,11 @@ import cni.api.Attachment;
 import cni.api.CniException;
 import cni.netlink.ffm.netns.NetNs;
 import cni.runtime.Cni;
+import cni.testing.JavaProcess;
 import cni.testing.KernelTest;
 import cni.testing.Probe;
 import cni.testing.TestBed;
 import cni.testing.TestHost;
-import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -110,13 +110,10 @@ class ReadOnlySysctlTest {
 
   private List<String> attach(ProcSys procSys, List<NetNs> containers) throws Exception {
     List<String> command = new ArrayList<>();
-    String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
     String run = "umask 022 && " + procSys.mount + " && exec \"$@\"";
     command.addAll(List.of("unshare", "--mount", "--propagation", "private"));
-    command.addAll(List.of("sh", "-c", run, "sh", java, "--enable-native-access=ALL-UNNAMED"));
-    command.addAll(List.of("-XX:TieredStopAtLevel=1", "-cp"));
-    command.add(System.getProperty("java.class.path", "").replace("::", File.pathSeparator));
-    command.add(Attach.class.getName());
+    command.addAll(List.of("sh", "-c", run, "sh"));
+    command.addAll(JavaProcess.command(Attach.class));
     command.add(host.directory().toString());
     command.add(host.netns().path().toString());
     for (NetNs container : containers) {

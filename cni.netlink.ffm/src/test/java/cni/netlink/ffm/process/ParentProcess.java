@@ -1,8 +1,7 @@
 package cni.netlink.ffm.process;
 
-import java.io.File;
+import cni.testing.JavaProcess;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 
@@ -12,16 +11,7 @@ final class ParentProcess {
 
   /** Starts such a process. */
   static Process start(String script) throws IOException {
-    return new ProcessBuilder(
-            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "--enable-native-access=ALL-UNNAMED",
-            "-XX:TieredStopAtLevel=1",
-            "-cp",
-            System.getProperty("java.class.path", "").replace("::", File.pathSeparator),
-            ParentProcess.class.getName(),
-            script)
-        .inheritIO()
-        .start();
+    return new ProcessBuilder(JavaProcess.command(ParentProcess.class, script)).inheritIO().start();
   }
 
   /**

@@ -1,6 +1,6 @@
 package cni.plugins.ipam.dhcp;
 
-import java.io.File;
+import cni.testing.JavaProcess;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,19 +19,8 @@ final class DhcpDaemonProcess {
   /** Starts the process; its output goes to a file. */
   static Process start(String umask, Path log, String... arguments) throws IOException {
     List<String> command =
-        new ArrayList<>(
-            List.of(
-                "sh",
-                "-c",
-                "umask " + umask + "\nexec \"$@\"",
-                "sh",
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--enable-native-access=ALL-UNNAMED",
-                "-XX:TieredStopAtLevel=1",
-                "-cp",
-                System.getProperty("java.class.path", "").replace("::", File.pathSeparator),
-                DhcpDaemonProcess.class.getName()));
-    command.addAll(List.of(arguments));
+        new ArrayList<>(List.of("sh", "-c", "umask " + umask + "\nexec \"$@\"", "sh"));
+    command.addAll(JavaProcess.command(DhcpDaemonProcess.class, arguments));
     return new ProcessBuilder(command)
         .redirectErrorStream(true)
         .redirectOutput(log.toFile())

@@ -11,9 +11,9 @@ import cni.api.PluginEvent;
 import cni.runtime.Cni;
 import cni.runtime.Subscription;
 import cni.testing.DhcpServer;
+import cni.testing.JavaProcess;
 import cni.testing.KernelTest;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -141,15 +141,12 @@ class DhcpRenewalTest extends DhcpTestNetwork {
     try (DhcpServer server = kea(v6, pool(v6))) {
       Process holder =
           new ProcessBuilder(
-                  Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                  "--enable-native-access=ALL-UNNAMED",
-                  "-cp",
-                  System.getProperty("java.class.path"),
-                  LeaseHolderProcess.class.getName(),
-                  host.networks().toString(),
-                  host.cache().toString(),
-                  host.netns().path().toString(),
-                  a.path().toString())
+                  JavaProcess.command(
+                      LeaseHolderProcess.class,
+                      host.networks().toString(),
+                      host.cache().toString(),
+                      host.netns().path().toString(),
+                      a.path().toString()))
               .redirectError(ProcessBuilder.Redirect.DISCARD)
               .start();
       try {

@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.AttachmentRequest;
 import cni.api.PluginConfig;
-import java.io.File;
+import cni.testing.JavaProcess;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -44,16 +44,7 @@ class CrashConsistencyTest {
   }
 
   private Process start(String prefix) throws IOException {
-    List<String> command =
-        List.of(
-            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "--enable-native-access=ALL-UNNAMED",
-            "-XX:TieredStopAtLevel=1",
-            "-cp",
-            System.getProperty("java.class.path", "").replace("::", File.pathSeparator),
-            AllocationLoop.class.getName(),
-            directory.toString(),
-            prefix);
+    List<String> command = JavaProcess.command(AllocationLoop.class, directory.toString(), prefix);
     return new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
   }
 

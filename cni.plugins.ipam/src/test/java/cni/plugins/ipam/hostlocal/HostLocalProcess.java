@@ -4,7 +4,7 @@ import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
-import java.io.File;
+import cni.testing.JavaProcess;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -41,20 +41,8 @@ final class HostLocalProcess {
   static String run(String commands, String... arguments) throws IOException, InterruptedException {
     List<String> command =
         new ArrayList<>(
-            List.of(
-                "unshare",
-                "--mount",
-                "sh",
-                "-c",
-                commands + "\nexec \"$@\"",
-                "sh",
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--enable-native-access=ALL-UNNAMED",
-                "-XX:TieredStopAtLevel=1",
-                "-cp",
-                System.getProperty("java.class.path", "").replace("::", File.pathSeparator),
-                HostLocalProcess.class.getName()));
-    command.addAll(List.of(arguments));
+            List.of("unshare", "--mount", "sh", "-c", commands + "\nexec \"$@\"", "sh"));
+    command.addAll(JavaProcess.command(HostLocalProcess.class, arguments));
     Process process =
         new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
     String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);

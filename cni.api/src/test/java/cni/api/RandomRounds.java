@@ -7,13 +7,13 @@ import java.util.Random;
  * The repetition of a randomized test: a fixed number of rounds with a fixed seed, or, with {@code
  * -Dcni.test.campaign.seconds=N}, rounds with other seeds for that long.
  */
-final class Campaign {
+final class RandomRounds {
   private static final Duration TIME =
       Duration.ofSeconds(Long.getLong("cni.test.campaign.seconds", 0));
 
   private static final long FIRST_SEED = 20261128;
 
-  private Campaign() {}
+  private RandomRounds() {}
 
   /** One round, whose random decisions all come from the given source. */
   interface Round {
