@@ -22,8 +22,10 @@ import java.util.concurrent.ThreadLocalRandom;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Isolated;
 
 @KernelTest
+@Isolated("captures the standard streams of the process")
 class AbandonedRunsTest {
   private final String id = "cni-killed-%08x".formatted(ThreadLocalRandom.current().nextInt());
   private final ByteArrayOutputStream err = new ByteArrayOutputStream();

@@ -58,7 +58,7 @@ class PathWithoutNamespaceTest {
               "{ \"type\": \"portmap\", \"backend\": \"nftables\","
                   + " \"capabilities\": { \"portMappings\": true } }",
               "{ \"type\": \"firewall\", \"backend\": \"iptables\" }",
-              "{ \"type\": \"tuning\", \"mtu\": 1400 }",
+              "{ \"type\": \"tuning\", \"mtu\": 1400, \"dataDir\": \"@DATA@/tuning\" }",
               "{ \"type\": \"bandwidth\", \"ingressRate\": 1000000, \"ingressBurst\": 1000000 }",
               "{ \"type\": \"sbr\" }"),
           List.of(
