@@ -7,6 +7,7 @@ import cni.api.CallContext;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.Deadline;
+import cni.api.Delegates;
 import cni.api.ErrorCode;
 import cni.api.GcRequest;
 import cni.api.Json;
@@ -55,6 +56,11 @@ public final class ExecutablePlugin implements NetworkPlugin {
   private static final Map<String, String> PLACEHOLDER_VARIABLES =
       Map.of("CNI_CONTAINERID", "dummy", "CNI_NETNS", "dummy", "CNI_IFNAME", "dummy");
 
+  private static final Delegates NO_DELEGATES =
+      type -> {
+        throw new CniException(ErrorCode.INTERNAL, "VERSION has no delegate " + type);
+      };
+
   private final String type;
   private final Path executable;
   private final PluginPath path;
@@ -99,7 +105,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
     PluginProcess.ExitResult exit;
     try {
       Deadline deadline = Deadline.after(VERSION_TIMEOUT);
-      exit = run(environment, input, Optional.empty(), Optional.empty(), deadline);
+      exit = run(environment, input, new CallContext(Optional.empty(), deadline, NO_DELEGATES));
     } catch (CniException e) {
       if (e.getMessage().contains("unknown CNI_COMMAND")) {
         return Set.of(SpecVersion.V0_1_0);
@@ -208,19 +214,13 @@ public final class ExecutablePlugin implements NetworkPlugin {
     if (context.allowsHostNamespace()) {
       environment.put("CNI_NETNS_OVERRIDE", "1");
     }
-    return run(environment, input, context.hostNamespace(), context.lockFile(), context.deadline());
+    return run(environment, input, context);
   }
 
   private PluginProcess.ExitResult run(
-      Map<String, String> environment,
-      ObjectNode input,
-      Optional<Path> namespace,
-      Optional<Path> lockFile,
-      Deadline deadline)
-      throws CniException {
+      Map<String, String> environment, ObjectNode input, CallContext context) throws CniException {
     PluginProcess.ExitResult exit =
-        PluginProcess.run(
-            executable, environment, Json.bytes(input), namespace, lockFile, deadline);
+        PluginProcess.run(executable, environment, Json.bytes(input), context);
     if (!exit.stderr().isEmpty()) {
       stderr.handle(type, exit.stderr());
     }
