@@ -2,7 +2,6 @@ package cni.api;
 
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -18,8 +17,6 @@ import java.util.Optional;
  * @param lockFile a file on which each executable that is run for the call holds a shared flock(2)
  *     as long as it runs, if the file exists; a process that takes over the attachment after this
  *     one has died waits for the lock. Absent if nothing waits.
- * @param environment the environment that executables inherit; absent for that of this process. A
- *     process that serves others passes on its caller's.
  */
 public record CallContext(
     Optional<Path> hostNamespace,
@@ -27,8 +24,7 @@ public record CallContext(
     Deadline deadline,
     Delegates delegates,
     TraceContext trace,
-    Optional<Path> lockFile,
-    Optional<Map<String, String>> environment) {
+    Optional<Path> lockFile) {
   /** How long undoing a failed operation may take beyond the operation's deadline. */
   private static final Duration CLEANUP_GRACE = Duration.ofSeconds(10);
 
@@ -40,23 +36,14 @@ public record CallContext(
     this(hostNamespace, false, deadline, delegates, TraceContext.NONE);
   }
 
-  /**
-   * Creates a context without a lock file, whose executables inherit this process's environment.
-   */
+  /** Creates a context without a lock file. */
   public CallContext(
       Optional<Path> hostNamespace,
       boolean allowsHostNamespace,
       Deadline deadline,
       Delegates delegates,
       TraceContext trace) {
-    this(
-        hostNamespace,
-        allowsHostNamespace,
-        deadline,
-        delegates,
-        trace,
-        Optional.empty(),
-        Optional.empty());
+    this(hostNamespace, allowsHostNamespace, deadline, delegates, trace, Optional.empty());
   }
 
   /**
@@ -73,37 +60,17 @@ public record CallContext(
 
   /** Returns a copy with another deadline. */
   public CallContext withDeadline(Deadline other) {
-    return new CallContext(
-        hostNamespace, allowsHostNamespace, other, delegates, trace, lockFile, environment);
+    return new CallContext(hostNamespace, allowsHostNamespace, other, delegates, trace, lockFile);
   }
 
   /** Returns a copy with other delegates. */
   public CallContext withDelegates(Delegates other) {
-    return new CallContext(
-        hostNamespace, allowsHostNamespace, deadline, other, trace, lockFile, environment);
+    return new CallContext(hostNamespace, allowsHostNamespace, deadline, other, trace, lockFile);
   }
 
   /** Returns a copy with a lock file. */
   public CallContext withLockFile(Path file) {
     return new CallContext(
-        hostNamespace,
-        allowsHostNamespace,
-        deadline,
-        delegates,
-        trace,
-        Optional.of(file),
-        environment);
-  }
-
-  /** Returns a copy whose executables inherit another environment than this process's. */
-  public CallContext withEnvironment(Map<String, String> variables) {
-    return new CallContext(
-        hostNamespace,
-        allowsHostNamespace,
-        deadline,
-        delegates,
-        trace,
-        lockFile,
-        Optional.of(Map.copyOf(variables)));
+        hostNamespace, allowsHostNamespace, deadline, delegates, trace, Optional.of(file));
   }
 }

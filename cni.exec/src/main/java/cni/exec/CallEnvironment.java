@@ -106,15 +106,12 @@ record CallEnvironment(Verb verb, Map<String, String> variables, Optional<Path> 
   CallContext context(Delegates delegates) {
     String override = get("CNI_NETNS_OVERRIDE");
     boolean allowsHostNamespace = override.equalsIgnoreCase("true") || override.equals("1");
-    var context =
-        new CallContext(
-            hostNamespace,
-            allowsHostNamespace,
-            Deadline.none(),
-            delegates,
-            new TraceContext(variables));
-    // This process's own is inherited as it is, whatever its encoding.
-    return variables.equals(System.getenv()) ? context : context.withEnvironment(variables);
+    return new CallContext(
+        hostNamespace,
+        allowsHostNamespace,
+        Deadline.none(),
+        delegates,
+        new TraceContext(variables));
   }
 
   /**

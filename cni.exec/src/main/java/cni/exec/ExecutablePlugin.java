@@ -7,7 +7,6 @@ import cni.api.CallContext;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.Deadline;
-import cni.api.Delegates;
 import cni.api.ErrorCode;
 import cni.api.GcRequest;
 import cni.api.Json;
@@ -56,11 +55,6 @@ public final class ExecutablePlugin implements NetworkPlugin {
   private static final Map<String, String> PLACEHOLDER_VARIABLES =
       Map.of("CNI_CONTAINERID", "dummy", "CNI_NETNS", "dummy", "CNI_IFNAME", "dummy");
 
-  private static final Delegates NO_DELEGATES =
-      type -> {
-        throw new CniException(ErrorCode.INTERNAL, "VERSION has no delegate " + type);
-      };
-
   private final String type;
   private final Path executable;
   private final PluginPath path;
@@ -105,7 +99,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
     PluginProcess.ExitResult exit;
     try {
       Deadline deadline = Deadline.after(VERSION_TIMEOUT);
-      exit = run(environment, input, new CallContext(Optional.empty(), deadline, NO_DELEGATES));
+      exit = run(environment, input, Optional.empty(), Optional.empty(), deadline);
     } catch (CniException e) {
       if (e.getMessage().contains("unknown CNI_COMMAND")) {
         return Set.of(SpecVersion.V0_1_0);
@@ -214,13 +208,19 @@ public final class ExecutablePlugin implements NetworkPlugin {
     if (context.allowsHostNamespace()) {
       environment.put("CNI_NETNS_OVERRIDE", "1");
     }
-    return run(environment, input, context);
+    return run(environment, input, context.hostNamespace(), context.lockFile(), context.deadline());
   }
 
   private PluginProcess.ExitResult run(
-      Map<String, String> environment, ObjectNode input, CallContext context) throws CniException {
+      Map<String, String> environment,
+      ObjectNode input,
+      Optional<Path> namespace,
+      Optional<Path> lockFile,
+      Deadline deadline)
+      throws CniException {
     PluginProcess.ExitResult exit =
-        PluginProcess.run(executable, environment, Json.bytes(input), context);
+        PluginProcess.run(
+            executable, environment, Json.bytes(input), namespace, lockFile, deadline);
     if (!exit.stderr().isEmpty()) {
       stderr.handle(type, exit.stderr());
     }

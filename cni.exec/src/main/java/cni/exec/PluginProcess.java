@@ -52,17 +52,15 @@ final class PluginProcess {
   private final ChildEnvironment environment;
   private final byte[] input;
 
-  private PluginProcess(Path executable, ChildEnvironment environment, byte[] input) {
+  private PluginProcess(Path executable, Map<String, String> environment, byte[] input) {
     this.executable = executable;
-    this.environment = environment;
+    this.environment = inheritedEnvironment(environment).with(environment);
     this.input = input;
   }
 
-  /** Returns the inherited environment without the variables of its own call and trace. */
-  private static ChildEnvironment inheritedEnvironment(
-      Optional<Map<String, String>> given, Map<String, String> environment) {
-    ChildEnvironment inherited =
-        given.map(ChildEnvironment.empty()::with).orElseGet(ChildEnvironment::inherited);
+  /** Returns the environment of this process without the variables of its own call and trace. */
+  private static ChildEnvironment inheritedEnvironment(Map<String, String> environment) {
+    ChildEnvironment inherited = ChildEnvironment.inherited();
     for (String name : CALL_VARIABLES) {
       inherited = inherited.withoutPrefix(name + "=");
     }
@@ -87,23 +85,27 @@ final class PluginProcess {
   /**
    * Runs an executable to its end.
    *
-   * @param environment the variables of the call and its trace, which replace inherited ones
+   * @param environment the variables of the call and its trace, which replace those of this
+   *     process; all others are inherited
    * @param input the bytes written to its standard input
-   * @param context its host namespace, its lock file, its deadline, and the environment to inherit
+   * @param namespace the path of the network namespace to run in; absent for this process's own
+   * @param lockFile the file that the process keeps locked; see {@link CallContext#lockFile}
    * @throws CniException code 11 if the process does not end by the deadline or the thread is
    *     interrupted (the process has then been killed), code 5 if it cannot be started, code 6 if
    *     it prints too much, code 8 if the namespace cannot be opened
    */
   static ExitResult run(
-      Path executable, Map<String, String> environment, byte[] input, CallContext context)
+      Path executable,
+      Map<String, String> environment,
+      byte[] input,
+      Optional<Path> namespace,
+      Optional<Path> lockFile,
+      Deadline deadline)
       throws CniException {
-    Deadline deadline = context.deadline();
     deadline.check("running " + executable);
-    ChildEnvironment variables =
-        inheritedEnvironment(context.environment(), environment).with(environment);
-    var run = new PluginProcess(executable, variables, input);
-    try (HostNetNs host = HostNetNs.open(context.hostNamespace());
-        var lock = new InheritedLock(run.lock(context.lockFile(), deadline));
+    var run = new PluginProcess(executable, environment, input);
+    try (HostNetNs host = HostNetNs.open(namespace);
+        var lock = new InheritedLock(run.lock(lockFile, deadline));
         ChildProcess process = run.start(host, lock.flock(), deadline)) {
       run.communicate(process, deadline);
       boolean success = process.exitStatus().equals(OptionalInt.of(0));

@@ -130,7 +130,7 @@ public final class Cni implements AutoCloseable {
 
   /** Returns a network with a configuration that the caller has parsed. */
   public Network network(NetworkConfig config) {
-    return new Network(config, this, trace, Optional.empty());
+    return new Network(config, this, trace);
   }
 
   /**
@@ -224,16 +224,10 @@ public final class Cni implements AutoCloseable {
     return containerLocks;
   }
 
-  /**
-   * Returns the context of an operation that starts now, with its deadline.
-   *
-   * @param environment the environment that executables inherit; absent for this process's
-   */
-  CallContext newContext(TraceContext operationTrace, Optional<Map<String, String>> environment) {
+  /** Returns the context of an operation that starts now, with its deadline. */
+  CallContext newContext(TraceContext operationTrace) {
     Deadline deadline = Deadline.after(timeout);
-    var context =
-        new CallContext(hostNamespace, allowHostNamespace, deadline, plugins, operationTrace);
-    return environment.map(context::withEnvironment).orElse(context);
+    return new CallContext(hostNamespace, allowHostNamespace, deadline, plugins, operationTrace);
   }
 
   /**

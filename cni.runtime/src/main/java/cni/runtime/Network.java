@@ -44,17 +44,11 @@ public final class Network {
   private final NetworkConfig config;
   private final Cni cni;
   private final TraceContext trace;
-  private final Optional<Map<String, String>> environment;
 
-  Network(
-      NetworkConfig config,
-      Cni cni,
-      TraceContext trace,
-      Optional<Map<String, String>> environment) {
+  Network(NetworkConfig config, Cni cni, TraceContext trace) {
     this.config = config;
     this.cni = cni;
     this.trace = trace;
-    this.environment = environment;
   }
 
   /** Returns the network's name. */
@@ -72,15 +66,7 @@ public final class Network {
    * their environment (TRACEPARENT, TRACESTATE, BAGGAGE).
    */
   public Network withTrace(TraceContext context) {
-    return new Network(config, cni, context, environment);
-  }
-
-  /**
-   * Returns the same network, whose executables inherit this environment instead of that of this
-   * process. For a process that serves others: it passes on the environment of its caller.
-   */
-  public Network withEnvironment(Map<String, String> variables) {
-    return new Network(config, cni, trace, Optional.of(Map.copyOf(variables)));
+    return new Network(config, cni, context);
   }
 
   /**
@@ -116,7 +102,7 @@ public final class Network {
           ErrorCode.INVALID_PARAMETER,
           "the path of the container's namespace (CNI_NETNS) is missing");
     }
-    CallContext context = cni.newContext(trace, environment);
+    CallContext context = cni.newContext(trace);
     try (var _ = cni.networkLock().shared(name(), context.deadline());
         var _ = cni.containerLocks().acquire(attachment.containerId(), context.deadline())) {
       return new AddOperation(cni, config, attachment, context).run();
@@ -138,7 +124,7 @@ public final class Network {
     if (config.disableCheck()) {
       return;
     }
-    CallContext context = cni.newContext(trace, environment);
+    CallContext context = cni.newContext(trace);
     try (var _ = cni.containerLocks().acquire(attachment.containerId(), context.deadline())) {
       SpecVersion version = version();
       Verb.CHECK.requireDefinedIn(version);
@@ -164,7 +150,7 @@ public final class Network {
    */
   public void delete(Attachment attachment) throws CniException {
     Attachment.requireValid(attachment.id()); // malformed arguments do not stop DEL
-    CallContext context = cni.newContext(trace, environment);
+    CallContext context = cni.newContext(trace);
     try (var _ = lockForDelete(context)) {
       delete(attachment, context);
     }
@@ -249,7 +235,7 @@ public final class Network {
     if (config.disableGc()) {
       return;
     }
-    CallContext context = cni.newContext(trace, environment);
+    CallContext context = cni.newContext(trace);
     try (var _ = cni.networkLock().exclusive(name(), context.deadline())) {
       new GcOperation(cni, this, valid, context).run();
     }
@@ -268,7 +254,7 @@ public final class Network {
     if (!Verb.STATUS.isDefinedIn(config.version())) {
       return;
     }
-    CallContext context = cni.newContext(trace, environment);
+    CallContext context = cni.newContext(trace);
     SpecVersion version = versionForStatus();
     if (!Verb.STATUS.isDefinedIn(version)) {
       return;
