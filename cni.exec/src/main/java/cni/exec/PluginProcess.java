@@ -52,24 +52,26 @@ final class PluginProcess {
   private final ChildEnvironment environment;
   private final byte[] input;
 
-  private PluginProcess(Path executable, Map<String, String> environment, byte[] input) {
+  private PluginProcess(
+      Path executable, ChildEnvironment inherited, Map<String, String> environment, byte[] input) {
     this.executable = executable;
-    this.environment = inheritedEnvironment(environment).with(environment);
+    this.environment = withoutOwnCall(inherited, environment).with(environment);
     this.input = input;
   }
 
-  /** Returns the environment of this process without the variables of its own call and trace. */
-  private static ChildEnvironment inheritedEnvironment(Map<String, String> environment) {
-    ChildEnvironment inherited = ChildEnvironment.inherited();
+  /** Returns an inherited environment without the variables of its own call and trace. */
+  private static ChildEnvironment withoutOwnCall(
+      ChildEnvironment inherited, Map<String, String> environment) {
+    ChildEnvironment kept = inherited;
     for (String name : CALL_VARIABLES) {
-      inherited = inherited.withoutPrefix(name + "=");
+      kept = kept.withoutPrefix(name + "=");
     }
     if (!Collections.disjoint(environment.keySet(), TraceContext.NAMES)) {
       for (String name : TraceContext.NAMES) {
-        inherited = inherited.withoutPrefix(name + "=");
+        kept = kept.withoutPrefix(name + "=");
       }
     }
-    return inherited;
+    return kept;
   }
 
   /**
@@ -85,8 +87,8 @@ final class PluginProcess {
   /**
    * Runs an executable to its end.
    *
-   * @param environment the variables of the call and its trace, which replace those of this
-   *     process; all others are inherited
+   * @param inherited the environment that it inherits; absent for that of this process
+   * @param environment the variables of the call and its trace, which replace inherited ones
    * @param input the bytes written to its standard input
    * @param namespace the path of the network namespace to run in; absent for this process's own
    * @param lockFile the file that the process keeps locked; see {@link CallContext#lockFile}
@@ -96,6 +98,7 @@ final class PluginProcess {
    */
   static ExitResult run(
       Path executable,
+      Optional<Map<String, String>> inherited,
       Map<String, String> environment,
       byte[] input,
       Optional<Path> namespace,
@@ -103,7 +106,9 @@ final class PluginProcess {
       Deadline deadline)
       throws CniException {
     deadline.check("running " + executable);
-    var run = new PluginProcess(executable, environment, input);
+    ChildEnvironment base =
+        inherited.map(ChildEnvironment.empty()::with).orElseGet(ChildEnvironment::inherited);
+    var run = new PluginProcess(executable, base, environment, input);
     try (HostNetNs host = HostNetNs.open(namespace);
         var lock = new InheritedLock(run.lock(lockFile, deadline));
         ChildProcess process = run.start(host, lock.flock(), deadline)) {
