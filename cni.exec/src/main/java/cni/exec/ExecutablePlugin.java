@@ -59,7 +59,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
   private final Path executable;
   private final PluginPath path;
   private final StderrHandler stderr;
-  private final Optional<Map<String, String>> inherited;
+  private final Optional<CallerContext> caller;
 
   /**
    * Creates a plugin that inherits the environment of this process.
@@ -80,19 +80,19 @@ public final class ExecutablePlugin implements NetworkPlugin {
    * @param executable the file to run
    * @param path the CNI_PATH on which the executable finds its delegates
    * @param stderr receives the executable's standard error
-   * @param inherited the environment that it inherits; absent for that of this process
+   * @param caller what it inherits; absent if it inherits from this process
    */
   public ExecutablePlugin(
       String type,
       Path executable,
       PluginPath path,
       StderrHandler stderr,
-      Optional<Map<String, String>> inherited) {
+      Optional<CallerContext> caller) {
     this.type = type;
     this.executable = executable;
     this.path = path;
     this.stderr = stderr;
-    this.inherited = inherited.map(Map::copyOf);
+    this.caller = caller;
   }
 
   @Override
@@ -240,7 +240,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
       throws CniException {
     PluginProcess.ExitResult exit =
         PluginProcess.run(
-            executable, inherited, environment, Json.bytes(input), namespace, lockFile, deadline);
+            executable, caller, environment, Json.bytes(input), namespace, lockFile, deadline);
     if (!exit.stderr().isEmpty()) {
       stderr.handle(type, exit.stderr());
     }

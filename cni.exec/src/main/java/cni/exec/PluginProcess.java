@@ -59,6 +59,11 @@ final class PluginProcess {
     this.input = input;
   }
 
+  private static ChildEnvironment inherit(CallerContext caller) {
+    ChildEnvironment environment = ChildEnvironment.empty().with(caller.environment());
+    return Files.isDirectory(caller.directory()) ? environment.in(caller.directory()) : environment;
+  }
+
   /** Returns an inherited environment without the variables of its own call and trace. */
   private static ChildEnvironment withoutOwnCall(
       ChildEnvironment inherited, Map<String, String> environment) {
@@ -87,7 +92,7 @@ final class PluginProcess {
   /**
    * Runs an executable to its end.
    *
-   * @param inherited the environment that it inherits; absent for that of this process
+   * @param caller what it inherits; absent if it inherits from this process
    * @param environment the variables of the call and its trace, which replace inherited ones
    * @param input the bytes written to its standard input
    * @param namespace the path of the network namespace to run in; absent for this process's own
@@ -98,7 +103,7 @@ final class PluginProcess {
    */
   static ExitResult run(
       Path executable,
-      Optional<Map<String, String>> inherited,
+      Optional<CallerContext> caller,
       Map<String, String> environment,
       byte[] input,
       Optional<Path> namespace,
@@ -106,9 +111,9 @@ final class PluginProcess {
       Deadline deadline)
       throws CniException {
     deadline.check("running " + executable);
-    ChildEnvironment base =
-        inherited.map(ChildEnvironment.empty()::with).orElseGet(ChildEnvironment::inherited);
-    var run = new PluginProcess(executable, base, environment, input);
+    ChildEnvironment inherited =
+        caller.map(PluginProcess::inherit).orElseGet(ChildEnvironment::inherited);
+    var run = new PluginProcess(executable, inherited, environment, input);
     try (HostNetNs host = HostNetNs.open(namespace);
         var lock = new InheritedLock(run.lock(lockFile, deadline));
         ChildProcess process = run.start(host, lock.flock(), deadline)) {

@@ -10,6 +10,7 @@ import cni.api.NetworkPlugin;
 import cni.api.PluginEvent;
 import cni.api.TraceContext;
 import cni.api.internal.FileRecycler;
+import cni.exec.CallerContext;
 import cni.exec.PluginPath;
 import cni.exec.StderrHandler;
 import java.nio.file.Path;
@@ -93,7 +94,7 @@ public final class Cni implements AutoCloseable {
             builder.searchOrder,
             builder.forced,
             builder.stderrHandler,
-            builder.environment,
+            builder.caller,
             builder.shared.map(Cni::plugins));
     this.recycler =
         CacheDirectory.recycler(builder.cache, builder.oneShot ? 0 : MAX_RECYCLED_FILES);
@@ -265,7 +266,7 @@ public final class Cni implements AutoCloseable {
     private List<PluginSource> searchOrder = PluginSource.DEFAULT_ORDER;
     private final Map<String, PluginSource> forced = new HashMap<>();
     private StderrHandler stderrHandler = StderrHandler.TO_LOG;
-    private Optional<Map<String, String>> environment = Optional.empty();
+    private Optional<CallerContext> caller = Optional.empty();
     private Optional<Cni> shared = Optional.empty();
 
     private Builder() {}
@@ -429,11 +430,11 @@ public final class Cni implements AutoCloseable {
     }
 
     /**
-     * Sets the environment that executables inherit; by default that of this process. For a process
-     * that works for others, such as a daemon.
+     * Sets what executables inherit, for a process that works for others, such as a daemon; by
+     * default they inherit from this process.
      */
-    public Builder environment(Map<String, String> variables) {
-      environment = Optional.of(Map.copyOf(variables));
+    public Builder caller(CallerContext context) {
+      caller = Optional.of(context);
       return this;
     }
 

@@ -15,6 +15,7 @@ import cni.api.SpecVersion;
 import cni.api.internal.IoErrors;
 import cni.api.internal.LazyLogger;
 import cni.api.internal.Uninterruptibly;
+import cni.exec.CallerContext;
 import cni.exec.ExecutablePlugin;
 import cni.exec.PluginPath;
 import cni.exec.StderrHandler;
@@ -42,7 +43,7 @@ public final class PluginRegistry implements Delegates {
   private final List<PluginSource> searchOrder;
   private final Map<String, PluginSource> forced;
   private final StderrHandler stderrHandler;
-  private final Optional<Map<String, String>> environment;
+  private final Optional<CallerContext> caller;
 
   /** The registry whose plugin instances this one uses; absent if it creates its own. */
   private final Optional<PluginRegistry> shared;
@@ -56,10 +57,10 @@ public final class PluginRegistry implements Delegates {
       List<PluginSource> searchOrder,
       Map<String, PluginSource> forced,
       StderrHandler stderrHandler,
-      Optional<Map<String, String>> environment,
+      Optional<CallerContext> caller,
       Optional<PluginRegistry> shared) {
     this.loader = loader;
-    this.environment = environment;
+    this.caller = caller;
     this.shared = shared;
     this.directories =
         shared.map(it -> it.directories).filter(directories::isEquivalentTo).orElse(directories);
@@ -137,7 +138,7 @@ public final class PluginRegistry implements Delegates {
   }
 
   private AvailablePlugin executable(String type, Path file) {
-    var plugin = new ExecutablePlugin(type, file, path, stderrHandler, environment);
+    var plugin = new ExecutablePlugin(type, file, path, stderrHandler, caller);
     return new AvailablePlugin(type, new PluginOrigin.Executable(file), plugin);
   }
 
