@@ -16,7 +16,7 @@ final class AddCommand extends Subcommand {
     return options.apply(
         (network, attachment) -> {
           var result = network.add(attachment);
-          Json.print(ResultJson.write(result, network.version()), System.out);
+          Json.print(ResultJson.write(result, network.version()), Invocation.standardOutput());
         });
   }
 }

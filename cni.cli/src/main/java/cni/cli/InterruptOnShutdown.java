@@ -36,9 +36,13 @@ final class InterruptOnShutdown implements AutoCloseable {
 
   /**
    * Does the work of a command, which a signal interrupts, and reports its failure before the
-   * process ends. Returns the exit status.
+   * process ends. Returns the exit status. In a resident process, which survives its commands, the
+   * thread itself is interrupted to end one.
    */
   static int run(String threadName, Callable<Integer> work) {
+    if (Invocation.current().isPresent()) {
+      return ErrorReporter.run(work);
+    }
     try (var _ = new InterruptOnShutdown(threadName)) {
       return ErrorReporter.run(work);
     }

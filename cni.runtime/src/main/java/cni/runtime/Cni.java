@@ -10,6 +10,7 @@ import cni.api.NetworkPlugin;
 import cni.api.PluginEvent;
 import cni.api.TraceContext;
 import cni.api.internal.FileRecycler;
+import cni.exec.CallerContext;
 import cni.exec.PluginPath;
 import cni.exec.StderrHandler;
 import java.nio.file.Path;
@@ -80,7 +81,7 @@ public final class Cni implements AutoCloseable {
   private final TraceContext trace;
   private final NetworkLock networkLock;
   private final EventHub events;
-  private final ContainerLocks containerLocks = new ContainerLocks();
+  private final ContainerLocks containerLocks;
 
   private Cni(Builder builder) {
     this.networks = new NetworkConfigDirectory(builder.networks);
@@ -92,7 +93,9 @@ public final class Cni implements AutoCloseable {
             new PluginPath(builder.executables),
             builder.searchOrder,
             builder.forced,
-            builder.stderrHandler);
+            builder.stderrHandler,
+            builder.caller,
+            builder.shared.map(Cni::plugins));
     this.recycler =
         CacheDirectory.recycler(builder.cache, builder.oneShot ? 0 : MAX_RECYCLED_FILES);
     this.cache = new ResultCache(builder.cache, recycler);
@@ -104,7 +107,8 @@ public final class Cni implements AutoCloseable {
     this.trace = builder.trace;
     this.networkLock = new NetworkLock(builder.cache);
     this.events = new EventHub(builder.cache, builder.hostNamespace, cache);
-    if (!builder.oneShot) {
+    this.containerLocks = builder.shared.map(Cni::containerLocks).orElseGet(ContainerLocks::new);
+    if (!builder.oneShot && builder.shared.isEmpty()) {
       plugins.start(events);
     }
   }
@@ -262,6 +266,8 @@ public final class Cni implements AutoCloseable {
     private List<PluginSource> searchOrder = PluginSource.DEFAULT_ORDER;
     private final Map<String, PluginSource> forced = new HashMap<>();
     private StderrHandler stderrHandler = StderrHandler.TO_LOG;
+    private Optional<CallerContext> caller = Optional.empty();
+    private Optional<Cni> shared = Optional.empty();
 
     private Builder() {}
 
@@ -420,6 +426,27 @@ public final class Cni implements AutoCloseable {
     /** Sets what receives the standard error of executables; by default it is logged. */
     public Builder stderrHandler(StderrHandler handler) {
       stderrHandler = handler;
+      return this;
+    }
+
+    /**
+     * Sets what executables inherit, for a process that works for others, such as a daemon; by
+     * default they inherit from this process.
+     */
+    public Builder caller(CallerContext context) {
+      caller = Optional.of(context);
+      return this;
+    }
+
+    /**
+     * Uses the plugin instances of another instance, which has to stay open for longer: its
+     * built-in plugins, and those of its plugin directories if this builder has the same ones.
+     * Operations on the same container then run one after the other across both. All else is
+     * separate, so that a daemon can create an instance for each of its callers at little cost. The
+     * new instance never starts or stops the shared plugins' work between operations.
+     */
+    public Builder sharePlugins(Cni other) {
+      shared = Optional.of(other);
       return this;
     }
 
