@@ -1,6 +1,8 @@
 package cni.daemon;
 
+import java.io.InputStream;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -19,9 +21,8 @@ public record CallerRequest(
     List<String> arguments,
     Map<String, String> environment,
     Path directory,
-    byte[] input,
+    InputStream input,
     Optional<Path> networkNamespace) {
-
   /** Marks the environment of executables that run for a request: they may not wait for others. */
   static final String NESTED_VARIABLE = "CNI_HOST_NESTED";
 
@@ -33,6 +34,13 @@ public record CallerRequest(
   /** Returns a variable; the empty string if it is not set. */
   public String variable(String name) {
     return environment.getOrDefault(name, "");
+  }
+
+  /** Returns the environment that executables get which run for this request. */
+  public Map<String, String> environmentOfExecutables() {
+    Map<String, String> variables = new HashMap<>(environment);
+    variables.put(NESTED_VARIABLE, "1");
+    return variables;
   }
 
   /** Returns whether an executable that runs for another request made this one. */

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * The file that a path leads to, stat(2).
@@ -20,6 +21,10 @@ record FileIdentity(long device, long inode) {
    */
   static FileIdentity of(Path path) throws IOException {
     Map<String, Object> attributes = Files.readAttributes(path, "unix:dev,ino");
-    return new FileIdentity((Long) attributes.get("dev"), (Long) attributes.get("ino"));
+    return new FileIdentity(number(attributes, "dev"), number(attributes, "ino"));
+  }
+
+  private static long number(Map<String, Object> attributes, String name) {
+    return ((Number) Objects.requireNonNull(attributes.get(name))).longValue();
   }
 }

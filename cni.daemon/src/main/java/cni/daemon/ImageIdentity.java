@@ -3,8 +3,6 @@ package cni.daemon;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.FileTime;
-import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -24,10 +22,9 @@ record ImageIdentity(FileIdentity file, long size, long modified) {
    */
   static ImageIdentity of(Path image) throws IOException {
     Path modules = image.resolve("lib/modules");
-    Map<String, Object> attributes = Files.readAttributes(modules, "size,lastModifiedTime");
     return new ImageIdentity(
         FileIdentity.of(modules),
-        (Long) attributes.get("size"),
-        ((FileTime) attributes.get("lastModifiedTime")).to(TimeUnit.NANOSECONDS));
+        Files.size(modules),
+        Files.getLastModifiedTime(modules).to(TimeUnit.NANOSECONDS));
   }
 }

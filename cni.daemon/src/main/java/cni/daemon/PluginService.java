@@ -6,15 +6,13 @@ import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.NetworkPlugin;
 import cni.api.SpecVersion;
-import cni.api.Verb;
+import cni.exec.CallerContext;
 import cni.exec.ExecutablePlugin;
 import cni.exec.PluginPath;
 import cni.exec.ServedPlugin;
 import cni.exec.StderrHandler;
 import cni.runtime.Cni;
 import cni.runtime.PluginRegistry;
-import java.io.ByteArrayInputStream;
-import java.io.InputStream;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.Map;
@@ -48,51 +46,28 @@ public final class PluginService {
     this.version = version;
   }
 
-  /** Serves a request to the host; returns the exit status. */
+  /**
+   * Serves a request with the plugin that the caller is named after; returns the exit status.
+   *
+   * @param out the caller's standard output
+   * @param err the caller's standard error
+   */
   public int serve(CallerRequest request, PrintStream out, PrintStream err) {
     Map<String, String> environment = request.environment();
-    InputStream in = new ByteArrayInputStream(request.input());
     try {
-      return serve(
-          request.name(), new ServedCall(environment, request.networkNamespace(), in, out, err));
+      Cni cni = instances.apply(environment);
+      NetworkPlugin plugin = module(request.name(), cni.plugins());
+      String about = "CNI %s plugin of CNI for the JVM %s".formatted(request.name(), version);
+      PluginPath path = PluginPath.parse(request.variable("CNI_PATH"));
+      var caller = new CallerContext(request.environmentOfExecutables(), request.directory());
+      Delegates delegates =
+          type -> findDelegate(type, path, StderrHandler.to(err), Optional.of(caller), cni);
+      return new ServedPlugin(plugin, about, delegates, request.networkNamespace())
+          .serve(environment, request.input(), out, err);
     } catch (CniException e) {
       Json.print(e.toJson(SpecVersion.CURRENT), out);
       return 1;
     }
-  }
-
-  /**
-   * A call by the execution protocol.
-   *
-   * @param environment the caller's environment
-   * @param hostNamespace the path of the caller's network namespace; absent for this process's
-   */
-  public record ServedCall(
-      Map<String, String> environment,
-      Optional<Path> hostNamespace,
-      InputStream in,
-      PrintStream out,
-      PrintStream err) {
-    /** Returns whether the plugin is only asked for its versions. */
-    public boolean isVersion() {
-      return environment.getOrDefault("CNI_COMMAND", "").equals(Verb.VERSION.name());
-    }
-  }
-
-  /**
-   * Serves a call with the plugin of a type; returns the exit status.
-   *
-   * @throws CniException code 7 if there is no such plugin
-   */
-  public int serve(String type, ServedCall call) throws CniException {
-    Cni cni = instances.apply(call.environment());
-    NetworkPlugin plugin = module(type, cni.plugins());
-    String about = "CNI %s plugin of CNI for the JVM %s".formatted(type, version);
-    PluginPath path = PluginPath.parse(call.environment().getOrDefault("CNI_PATH", ""));
-    StderrHandler toCaller = StderrHandler.to(call.err());
-    Delegates delegates = delegate -> findDelegate(delegate, path, toCaller, cni);
-    return new ServedPlugin(plugin, about, delegates, call.hostNamespace())
-        .serve(call.environment(), call.in(), call.out(), call.err());
   }
 
   private static NetworkPlugin module(String type, PluginRegistry plugins) throws CniException {
@@ -116,11 +91,12 @@ public final class PluginService {
    * Finds a delegate on CNI_PATH, as any executable does. If the file found is this image, or if
    * there is none, the module serves the call without another process.
    */
-  private NetworkPlugin findDelegate(String type, PluginPath path, StderrHandler stderr, Cni cni)
+  private NetworkPlugin findDelegate(
+      String type, PluginPath path, StderrHandler stderr, Optional<CallerContext> caller, Cni cni)
       throws CniException {
     Optional<Path> file = path.find(type);
     return file.isPresent() && !isLauncher.test(file.get())
-        ? new ExecutablePlugin(type, file.get(), path, stderr)
+        ? new ExecutablePlugin(type, file.get(), path, stderr, caller)
         : cni.plugins().find(type);
   }
 }

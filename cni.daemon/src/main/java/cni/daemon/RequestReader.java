@@ -3,7 +3,9 @@ package cni.daemon;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.unix.ReceivedDescriptor;
 import cni.netlink.ffm.unix.UnixConnection;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.net.ProtocolException;
@@ -116,7 +118,7 @@ final class RequestReader implements AutoCloseable {
       throw new ProtocolException("no arguments");
     }
     Map<String, String> environment = environment(body.texts(variableCount));
-    byte[] input = body.rest(inputLength);
+    InputStream input = new ByteArrayInputStream(body.rest(inputLength));
     Path own = descriptors.getFirst().path();
     boolean isHosts = FileIdentity.of(own).equals(hostNamespace);
     return new ReceivedRequest(

@@ -10,6 +10,7 @@ import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.unix.UnixConnection;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -39,9 +40,17 @@ class HostServerTest {
 
   private static int echo(CallerRequest request, PrintStream out, PrintStream err) {
     out.print(request.name() + " " + request.variable("CNI_COMMAND"));
-    out.print(" " + new String(request.input(), StandardCharsets.UTF_8));
+    out.print(" " + input(request));
     err.print(request.directory());
     return 7;
+  }
+
+  private static String input(CallerRequest request) {
+    try {
+      return new String(request.input().readAllBytes(), StandardCharsets.UTF_8);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private TestImage host(RequestHandler handler) throws Exception {
@@ -128,7 +137,7 @@ class HostServerTest {
     String large = "x".repeat(3 << 20);
     RequestHandler repeating =
         (request, out, err) -> {
-          out.print(new String(request.input(), StandardCharsets.UTF_8));
+          out.print(input(request));
           err.print(large);
           return 0;
         };

@@ -12,7 +12,6 @@ import java.lang.foreign.MemorySegment;
 /** Stream sockets, descriptors passed through them, and epoll(7). */
 public final class LibcSocket {
   // sys/socket.h
-  public static final int AF_UNIX = 1;
   public static final int SOCK_STREAM = 1;
   public static final int SOCK_NONBLOCK = 0x800;
   public static final int SO_PEERCRED = 17;

@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.libc.Libc;
+import cni.netlink.ffm.libc.UnixAddress;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
@@ -108,7 +109,7 @@ public final class ServiceNotification {
     }
     try {
       sendTo(socket.replaceFirst("^@", "\0"), state);
-    } catch (KernelException | IllegalArgumentException e) {
+    } catch (KernelException e) {
       logOnce("the service manager cannot be notified at " + socket + ": " + e.getMessage());
     }
   }

@@ -2,6 +2,7 @@ package cni.netlink.ffm.process;
 
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.libc.Libc;
+import cni.netlink.ffm.libc.UnixAddress;
 import java.io.IOException;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.file.DirectoryStream;

@@ -10,6 +10,7 @@ import cni.netlink.ffm.libc.Descriptor;
 import cni.netlink.ffm.libc.Libc;
 import cni.netlink.ffm.libc.LibcProcess;
 import cni.netlink.ffm.libc.LibcSocket;
+import cni.netlink.ffm.libc.UnixAddress;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
@@ -42,9 +43,10 @@ public final class UnixConnection implements AutoCloseable {
    */
   public static UnixConnection connect(Path path) throws KernelException {
     int type = LibcSocket.SOCK_STREAM | LibcSocket.SOCK_NONBLOCK | Libc.SOCK_CLOEXEC;
-    var descriptor = new Descriptor(Libc.socket(LibcSocket.AF_UNIX, type, 0));
+    var descriptor = new Descriptor(Libc.socket(UnixAddress.AF_UNIX, type, 0));
     try (Arena arena = Arena.ofConfined()) {
-      LibcSocket.connect(descriptor.fd(), UnixAddress.of(path, arena), "connect to " + path);
+      LibcSocket.connect(
+          descriptor.fd(), UnixAddress.of(path.toString(), arena), "connect to " + path);
       return new UnixConnection(descriptor);
     } catch (KernelException | RuntimeException e) {
       descriptor.close();

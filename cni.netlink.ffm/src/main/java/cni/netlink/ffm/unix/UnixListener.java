@@ -5,6 +5,7 @@ import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.libc.Descriptor;
 import cni.netlink.ffm.libc.Libc;
 import cni.netlink.ffm.libc.LibcSocket;
+import cni.netlink.ffm.libc.UnixAddress;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -29,10 +30,10 @@ public final class UnixListener implements AutoCloseable {
    */
   public static UnixListener bind(Path path) throws KernelException {
     int type = LibcSocket.SOCK_STREAM | LibcSocket.SOCK_NONBLOCK | Libc.SOCK_CLOEXEC;
-    var descriptor = new Descriptor(Libc.socket(LibcSocket.AF_UNIX, type, 0));
+    var descriptor = new Descriptor(Libc.socket(UnixAddress.AF_UNIX, type, 0));
     try (Arena arena = Arena.ofConfined()) {
       LibcSocket.fchmod(descriptor.fd(), OWNER_ONLY);
-      Libc.bind(descriptor.fd(), UnixAddress.of(path, arena));
+      Libc.bind(descriptor.fd(), UnixAddress.of(path.toString(), arena));
       LibcSocket.listen(descriptor.fd(), BACKLOG);
       return new UnixListener(descriptor);
     } catch (KernelException | RuntimeException e) {

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.libc.Descriptor;
 import cni.netlink.ffm.libc.Libc;
+import cni.netlink.ffm.libc.UnixAddress;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;

@@ -1,17 +1,18 @@
-package cni.netlink.ffm.process;
+package cni.netlink.ffm.libc;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
+import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
-import cni.netlink.ffm.libc.Libc;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 
 /** Addresses of Unix sockets, unix(7): struct sockaddr_un is the family, u16, and the path. */
-final class UnixAddress {
-  static final int AF_UNIX = 1;
+public final class UnixAddress {
+  /** sys/socket.h. */
+  public static final int AF_UNIX = 1;
 
   private static final int PATH_OFFSET = 2;
 
@@ -26,7 +27,7 @@ final class UnixAddress {
    * @return an empty text for a socket without a path: of another family, abstract or not bound
    * @throws KernelException if it is not a socket
    */
-  static String boundPath(int fd) throws KernelException {
+  public static String boundPath(int fd) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       // The kernel does not end a path of maximal length with a zero.
       MemorySegment address = arena.allocate(PATH_OFFSET + MAX_PATH + 1, 2);
@@ -40,12 +41,13 @@ final class UnixAddress {
   /**
    * Returns the address of a path, or of an abstract name, whose first byte is zero.
    *
-   * @throws IllegalArgumentException if it has more than 108 bytes
+   * @throws KernelException ENAMETOOLONG if it has more than 108 bytes
    */
-  static MemorySegment of(String path, Arena arena) {
+  public static MemorySegment of(String path, Arena arena) throws KernelException {
     byte[] bytes = path.getBytes(StandardCharsets.UTF_8);
     if (bytes.length > MAX_PATH) {
-      throw new IllegalArgumentException(
+      throw new KernelException(
+          Errno.ENAMETOOLONG,
           "%s has %d bytes; the address of a Unix socket has at most %d"
               .formatted(path, bytes.length, MAX_PATH));
     }
