@@ -7,6 +7,7 @@ import cni.api.ErrorCode;
 import cni.api.Names;
 import cni.api.NetworkConfig;
 import cni.api.NetworkPlugin;
+import cni.api.PluginDaemon;
 import cni.api.PluginEvent;
 import cni.api.TraceContext;
 import cni.api.internal.FileRecycler;
@@ -106,7 +107,7 @@ public final class Cni implements AutoCloseable {
     this.timeout = builder.timeout;
     this.trace = builder.trace;
     this.networkLock = new NetworkLock(builder.cache);
-    this.events = new EventHub(builder.cache, builder.hostNamespace, cache);
+    this.events = new EventHub(builder.cache, builder.hostNamespace, builder.runsDaemons, cache);
     this.containerLocks = builder.shared.map(Cni::containerLocks).orElseGet(ContainerLocks::new);
     if (!builder.oneShot && builder.shared.isEmpty()) {
       plugins.start(events);
@@ -257,6 +258,7 @@ public final class Cni implements AutoCloseable {
     private Optional<Path> hostNamespace = Optional.empty();
     private boolean allowHostNamespace;
     private boolean oneShot;
+    private boolean runsDaemons;
     private Duration timeout = Duration.ofMinutes(2);
     private TraceContext trace = TraceContext.NONE;
     private Optional<ServiceLoader<NetworkPlugin>> pluginLoader = Optional.empty();
@@ -328,6 +330,16 @@ public final class Cni implements AutoCloseable {
      */
     public Builder oneShot() {
       oneShot = true;
+      return this;
+    }
+
+    /**
+     * Declares that this process also runs the {@link PluginDaemon} of each plugin, for callers
+     * that run executables. Plugins then leave work between operations, such as renewing leases, to
+     * these daemons, which the caller starts.
+     */
+    public Builder runsDaemons() {
+      runsDaemons = true;
       return this;
     }
 

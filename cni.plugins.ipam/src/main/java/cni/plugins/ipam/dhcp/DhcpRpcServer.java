@@ -124,7 +124,9 @@ final class DhcpRpcServer {
   /** Waits for the end of a thread, and returns whether this thread was interrupted meanwhile. */
   private static boolean join(Thread thread, long end) {
     boolean interrupted = false;
-    for (long left = 1; left > 0 && thread.isAlive(); left = end - System.nanoTime()) {
+    for (long left = end - System.nanoTime();
+        left > 0 && thread.isAlive();
+        left = end - System.nanoTime()) {
       try {
         boolean _ = thread.join(Duration.ofNanos(left));
       } catch (InterruptedException e) {
@@ -138,7 +140,11 @@ final class DhcpRpcServer {
     try (peer) {
       InputStream in = Channels.newInputStream(peer);
       OutputStream out = Channels.newOutputStream(peer);
-      boolean connect = DaemonLeases.readLine(in).startsWith("CONNECT /_goRPC_ HTTP/");
+      String request = DaemonLeases.readLine(in);
+      if (request.isEmpty()) {
+        return; // the client has closed the connection: DaemonLeases.isReachable
+      }
+      boolean connect = request.startsWith("CONNECT /_goRPC_ HTTP/");
       String header = DaemonLeases.readLine(in);
       while (!header.isEmpty()) {
         header = DaemonLeases.readLine(in);
