@@ -60,14 +60,14 @@ final class SocketActivatedProcess {
   /** Arguments: the paths of the sockets, separated by spaces, then the actions. */
   public static void main(String[] args) throws Exception {
     ServerSocketChannel.open(StandardProtocolFamily.UNIX).close(); // the JDK opens one of its own
-    String[] sockets = args[0].split(" ");
+    String[] sockets = args[0].split(" ", -1);
     for (int i = 0; i < sockets.length; i++) {
       if (!sockets[i].equals("-")) {
         passListener(Path.of(sockets[i]), FIRST + i);
       }
     }
     for (String action : Arrays.asList(args).subList(1, args.length)) {
-      String[] words = action.split(" ");
+      String[] words = action.split(" ", -1);
       try {
         System.out.println(act(words[0], words.length > 1 ? Path.of(words[1]) : Path.of("")));
       } catch (IOException e) {
