@@ -200,8 +200,7 @@ public final class HostServer implements AutoCloseable {
 
   private void examine(CallerConnection caller) throws IOException {
     ReceivedRequest received = caller.request(check.networkNamespace());
-    Optional<String> refusal =
-        draining ? Optional.of("the host is about to end") : check.refusal(received);
+    Optional<String> refusal = refusal(received);
     if (refusal.isPresent()) {
       statistics.refused();
       caller.refuse(refusal.get());
@@ -217,6 +216,12 @@ public final class HostServer implements AutoCloseable {
     }
     statistics.started();
     queue.submit(received.request(), () -> serve(caller, received.request()));
+  }
+
+  private Optional<String> refusal(ReceivedRequest received) {
+    return draining
+        ? Optional.of("the host is about to end")
+        : check.refusal(received).or(() -> handler.objection(received.request()));
   }
 
   private void serve(CallerConnection caller, CallerRequest request) {

@@ -128,6 +128,14 @@ public final class PluginRegistry implements Delegates {
   }
 
   /**
+   * Returns the executable of a type on the plugin path, regardless of modules and of the search
+   * order; absent if there is none.
+   */
+  public Optional<NetworkPlugin> findExecutable(String type) {
+    return path.find(type).map(file -> executable(type, file).plugin());
+  }
+
+  /**
    * Returns the versions of the specification that the plugin of a type supports, oldest first
    * (VERSION). Runs it if it is an executable.
    *
