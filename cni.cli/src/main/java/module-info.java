@@ -1,6 +1,7 @@
 /** The {@code cni} command. */
 module cni.cli {
   requires cni.conformance;
+  requires cni.daemon;
   requires cni.netlink.ffm;
   requires cni.runtime;
   requires info.picocli;

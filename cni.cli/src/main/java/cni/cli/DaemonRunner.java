@@ -3,7 +3,6 @@ package cni.cli;
 import cni.api.CniException;
 import cni.api.PluginDaemon;
 import java.util.List;
-import java.util.ServiceLoader;
 
 /** Runs a plugin's daemon in this process until a signal ends it. */
 final class DaemonRunner {
@@ -11,10 +10,7 @@ final class DaemonRunner {
 
   /** Runs the daemon of a plugin type and returns the exit status. */
   static int run(String type, List<String> arguments) {
-    PluginDaemon daemon = null;
-    for (PluginDaemon candidate : ServiceLoader.load(PluginDaemon.class)) {
-      daemon = candidate.type().equals(type) ? candidate : daemon;
-    }
+    PluginDaemon daemon = PluginDaemons.find(type).orElse(null);
     if (daemon == null) {
       System.err.println("cni: plugin " + type + " has no daemon in this image");
       return 2;

@@ -145,7 +145,7 @@ final class HostOptions {
             .nativeAccess(nativePlugins.stream().distinct().toArray(String[]::new))
             .searchOrder(PluginLocations.order(searchOrder.getValue()))
             .cache(cache.getValue())
-            .timeout(parseTimeout(timeout.getValue()))
+            .timeout(parseTime("--timeout", timeout.getValue()))
             .forceExecutables(executableTypes.toArray(String[]::new))
             .stderrHandler(StderrHandler.to(Invocation.standardError()));
     if (EnvironmentVariables.get("CNI_NETNS_OVERRIDE")
@@ -171,12 +171,17 @@ final class HostOptions {
         : Optional.of(NamespacePaths.resolve(given));
   }
 
-  private static Duration parseTimeout(String text) throws CniException {
+  /**
+   * Parses the value of an option such as {@code --timeout}.
+   *
+   * @throws CniException code 4 if it is not a time
+   */
+  static Duration parseTime(String option, String text) throws CniException {
     try {
       return Duration.parse("PT" + text);
     } catch (DateTimeParseException e) {
       throw new CniException(
-          ErrorCode.INVALID_PARAMETER, "--timeout " + text + " is not a time like 30s or 2m", e);
+          ErrorCode.INVALID_PARAMETER, option + " " + text + " is not a time like 30s or 2m", e);
     }
   }
 }

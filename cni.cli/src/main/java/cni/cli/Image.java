@@ -14,12 +14,17 @@ import java.util.stream.Stream;
 final class Image {
   private Image() {}
 
+  /** Returns the image's directory. */
+  static Path directory() {
+    return Path.of(System.getProperty("java.home"));
+  }
+
   /**
    * Returns the launcher, which starts the command and, under a plugin's name, the plugin: the
    * native one (src/main/c), or, in an image that was built without a C compiler, the script.
    */
   static Path launcher() {
-    return Path.of(System.getProperty("java.home"), "bin", "cni");
+    return directory().resolve("bin/cni");
   }
 
   /** Returns whether a file is the launcher or a link to it. */
@@ -38,7 +43,7 @@ final class Image {
    * @throws CniException code 7 if others may change one, or if that cannot be decided
    */
   static void requireTrustedPlugins() throws CniException {
-    Path plugins = Path.of(System.getProperty("java.home"), "plugins");
+    Path plugins = directory().resolve("plugins");
     if (!Files.isDirectory(plugins)) {
       return;
     }

@@ -107,6 +107,7 @@ public final class Main implements Runnable {
     commands.put("conformance", ConformanceCommand::new);
     commands.put("install", InstallCommand::new);
     commands.put("dhcp", DhcpCommand::new);
+    commands.put("serve", ServeCommand::new);
     commands.put(COMPLETION, CompletionCommand::new);
     commands.put("demo", DemoCommand::new);
     return commands;

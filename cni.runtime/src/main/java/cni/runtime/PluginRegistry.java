@@ -130,9 +130,12 @@ public final class PluginRegistry implements Delegates {
   /**
    * Returns the executable of a type on the plugin path, regardless of modules and of the search
    * order; absent if there is none.
+   *
+   * @throws CniException code 7 if the type cannot be a file's name
    */
-  public Optional<NetworkPlugin> findExecutable(String type) {
-    return path.find(type).map(file -> executable(type, file).plugin());
+  public Optional<NetworkPlugin> findExecutable(String type) throws CniException {
+    Optional<AvailablePlugin> found = find(PluginSource.EXECUTABLE, type);
+    return found.map(AvailablePlugin::plugin);
   }
 
   /**

@@ -1,0 +1,148 @@
+package cni.cli;
+
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.daemon.CallerRequest;
+import cni.netlink.ffm.netns.NamespaceOwnership;
+import cni.netlink.ffm.netns.NetNs;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.stream.Stream;
+
+/**
+ * Attaches a container of its own in temporary namespaces before the host is ready, so that the
+ * first real request does not pay for loading and compiling.
+ */
+final class HostWarmup implements AutoCloseable {
+  private static final String PREFIX = "cni-warm-up-";
+
+  /** How often; the first is the slow one, and the compiler needs some more. */
+  private static final int ROUNDS = 3;
+
+  private static final String BRIDGE =
+      """
+      "type": "bridge", "bridge": "warm0", "isGateway": true, "ipMasq": true,
+      "ipam": { "type": "host-local", "dataDir": "%s",
+                "ranges": [[{ "subnet": "10.0.0.0/24" }], [{ "subnet": "fd00::/64" }]] }
+      """;
+
+  private static final String PORTMAP =
+      """
+      "type": "portmap",
+      "runtimeConfig": { "portMappings": [
+        { "hostPort": 8080, "containerPort": 80, "protocol": "tcp" }] }
+      """;
+
+  private final HostedRequests requests;
+  private final Path directory;
+  private final NetNs host;
+  private final NetNs container;
+
+  private HostWarmup(HostedRequests requests) throws IOException {
+    this.requests = requests;
+    String prefix = PREFIX + "%08x-".formatted(ThreadLocalRandom.current().nextInt());
+    directory = Files.createTempDirectory(prefix);
+    host = NamespaceOwnership.create(prefix + "host");
+    container = NamespaceOwnership.create(prefix + "container");
+  }
+
+  /** Warms up. A failure is reported: the host works all the same, if more slowly at first. */
+  static void run(HostedRequests requests) {
+    try {
+      for (String abandoned : NamespaceOwnership.abandoned(PREFIX)) {
+        NetNs.delete(abandoned);
+      }
+      try (var warmup = new HostWarmup(requests)) {
+        for (int i = 0; i < ROUNDS; i++) {
+          warmup.attachAndDetach();
+        }
+      }
+    } catch (IOException | CniException | RuntimeException e) {
+      System.err.println("cni: the first requests will be slow: " + e.getMessage());
+    }
+  }
+
+  private void attachAndDetach() throws CniException {
+    List<String> chain =
+        List.of(
+            BRIDGE.formatted(directory.resolve("data")),
+            PORTMAP,
+            "\"type\": \"firewall\"",
+            "\"type\": \"bandwidth\", \"ingressRate\": 1000000, \"ingressBurst\": 1000000",
+            "\"type\": \"tuning\", \"mtu\": 1400, \"dataDir\": \"%s\""
+                .formatted(directory.resolve("tuning")));
+    var previous = new ArrayList<String>();
+    for (String plugin : chain) {
+      previous.addFirst(serve("ADD", plugin, previous.isEmpty() ? "" : previous.getFirst()));
+    }
+    for (String plugin : chain.reversed()) {
+      serve("DEL", plugin, previous.getFirst());
+    }
+  }
+
+  private String serve(String verb, String plugin, String previous) throws CniException {
+    String input =
+        "{ \"cniVersion\": \"1.0.0\", \"name\": \"warm-up\", %s%s }"
+            .formatted(plugin, previous.isEmpty() ? "" : ", \"prevResult\": " + previous);
+    Map<String, String> environment =
+        Map.of(
+            "CNI_COMMAND",
+            verb,
+            "CNI_CONTAINERID",
+            "warm-up",
+            "CNI_NETNS",
+            container.path().toString(),
+            "CNI_IFNAME",
+            "eth0",
+            "CNI_PATH",
+            directory.toString());
+    String type = plugin.strip().split("\"")[3];
+    var request =
+        new CallerRequest(
+            List.of(type),
+            environment,
+            directory,
+            new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)),
+            Optional.of(host.path()));
+    var out = new ByteArrayOutputStream();
+    var printed = new PrintStream(out, false, StandardCharsets.UTF_8);
+    int status = requests.handle(request, printed, nowhere());
+    printed.flush();
+    if (status != 0) {
+      throw new CniException(
+          ErrorCode.INTERNAL,
+          "%s of a temporary container by %s failed: %s"
+              .formatted(verb, type, out.toString(StandardCharsets.UTF_8)));
+    }
+    return out.toString(StandardCharsets.UTF_8);
+  }
+
+  private static PrintStream nowhere() {
+    return new PrintStream(OutputStream.nullOutputStream(), false, StandardCharsets.UTF_8);
+  }
+
+  @Override
+  public void close() throws IOException {
+    for (NetNs netns : List.of(container, host)) {
+      NetNs.delete(String.valueOf(netns.path().getFileName()));
+      netns.close();
+    }
+    try (Stream<Path> files = Files.walk(directory)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
+  }
+}

@@ -1,0 +1,137 @@
+package cni.cli;
+
+import cni.api.Json;
+import cni.daemon.CallerRequest;
+import cni.daemon.HostStatus;
+import cni.daemon.PluginService;
+import cni.daemon.RequestHandler;
+import cni.exec.CallerContext;
+import cni.exec.StderrHandler;
+import cni.runtime.Cni;
+import java.io.PrintStream;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Supplier;
+
+/**
+ * Serves the requests to the resident host: plugins by the execution protocol, and commands. The
+ * plugins of all requests are the same objects; what depends on the caller is made for each.
+ */
+final class HostedRequests implements RequestHandler, AutoCloseable {
+  /** How often the environments of callers may name different plugin directories. */
+  private static final int MAX_SHARED = 16;
+
+  private static final String COMMAND = "cni";
+
+  private final PluginService plugins = new PluginService(Image::isLauncher, Image.version());
+  private final Supplier<HostStatus> status;
+
+  /** The plugins that requests share, by the directories that they come from; guarded by this. */
+  private final Map<PluginKey, Cni> shared = new HashMap<>();
+
+  /** What decides which plugins there are. */
+  private record PluginKey(List<Path> directories, List<String> nativeAccess) {}
+
+  HostedRequests(Supplier<HostStatus> status) {
+    this.status = status;
+  }
+
+  /** Returns the arguments of the request for the host's status. */
+  static List<String> statusArguments(String format) {
+    return List.of(COMMAND, "serve", "--status", "--format", format);
+  }
+
+  private static boolean isStatus(CallerRequest request) {
+    return request.arguments().equals(statusArguments("text"))
+        || request.arguments().equals(statusArguments("json"));
+  }
+
+  private static List<String> commandArguments(CallerRequest request) {
+    return request.arguments().subList(1, request.arguments().size());
+  }
+
+  @Override
+  public Optional<String> objection(CallerRequest request) {
+    return !request.name().equals(COMMAND) || isStatus(request)
+        ? Optional.empty()
+        : HostedCommands.objection(
+            commandArguments(request), invocation(request, System.out, System.err));
+  }
+
+  private Invocation invocation(CallerRequest request, PrintStream out, PrintStream err) {
+    return new Invocation(
+        request.environmentOfExecutables(),
+        request.directory(),
+        out,
+        err,
+        request.networkNamespace(),
+        this::open);
+  }
+
+  @Override
+  public int handle(CallerRequest request, PrintStream out, PrintStream err) {
+    if (isStatus(request)) {
+      return printStatus(request, out);
+    }
+    Invocation invocation = invocation(request, out, err);
+    if (request.name().equals(COMMAND)) {
+      return HostedCommands.run(commandArguments(request), invocation);
+    }
+    try {
+      return invocation.call(() -> servePlugin(request, invocation));
+    } catch (Exception e) {
+      throw new IllegalStateException(e); // the service throws none that is checked
+    }
+  }
+
+  private int printStatus(CallerRequest request, PrintStream out) {
+    if (request.arguments().equals(statusArguments("json"))) {
+      Json.print(status.get().json(), out);
+    } else {
+      out.print(status.get().text());
+    }
+    return 0;
+  }
+
+  private int servePlugin(CallerRequest request, Invocation invocation) {
+    Cni.Builder builder =
+        PluginLocations.configure(Cni.builder())
+            .executables(PluginLocations.directories(request.variable("CNI_PATH")))
+            .caller(new CallerContext(invocation.environment(), invocation.directory()))
+            .stderrHandler(StderrHandler.to(invocation.err()));
+    try (Cni cni = open(builder)) {
+      return plugins.serve(request, cni, invocation.out(), invocation.err());
+    }
+  }
+
+  /** Opens an instance for one request, with the plugins that all share. */
+  private Cni open(Cni.Builder builder) {
+    Optional<Cni> others = shared();
+    builder.oneShot();
+    return (others.isPresent() ? builder.sharePlugins(others.get()) : builder).build();
+  }
+
+  /** Returns the plugins for the environment of this thread's invocation. */
+  private synchronized Optional<Cni> shared() {
+    var key =
+        new PluginKey(
+            PluginLocations.directories(PluginLocations.modulePath()),
+            PluginLocations.nativeAccess());
+    if (!shared.containsKey(key) && shared.size() >= MAX_SHARED) {
+      return Optional.empty();
+    }
+    return Optional.of(
+        shared.computeIfAbsent(
+            key, _ -> PluginLocations.configure(Cni.builder()).runsDaemons().build()));
+  }
+
+  /** Ends what plugins do between requests. */
+  @Override
+  public synchronized void close() {
+    shared.values().forEach(Cni::close);
+    shared.clear();
+  }
+}

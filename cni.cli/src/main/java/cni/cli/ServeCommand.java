@@ -1,0 +1,178 @@
+package cni.cli;
+
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.internal.IoErrors;
+import cni.daemon.HostClient;
+import cni.daemon.HostProtocol;
+import cni.daemon.HostServer;
+import cni.daemon.HostSettings;
+import cni.netlink.ffm.process.ServiceNotification;
+import cni.netlink.ffm.process.SystemdSocket;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.concurrent.atomic.AtomicReference;
+import picocli.CommandLine.Model.OptionSpec;
+
+/** {@code cni serve}. */
+final class ServeCommand extends Subcommand {
+  private static final Duration STATUS_TIMEOUT = Duration.ofSeconds(5);
+
+  private final OptionSpec socket =
+      OptionSpec.builder("--socket")
+          .type(Path.class)
+          .initialValue(defaultSocket())
+          .paramLabel("PATH")
+          .description(
+              "Path of the socket; default: "
+                  + HostProtocol.SOCKET_VARIABLE
+                  + ", or /run/cni/cni.sock. Callers find another one by that variable.")
+          .build();
+
+  private final OptionSpec maxRunning =
+      OptionSpec.builder("--max-running")
+          .type(Integer.class)
+          .defaultValue(String.valueOf(HostSettings.DEFAULT_MAX_RUNNING))
+          .paramLabel("N")
+          .description("How many requests run at once; others wait. Default: ${DEFAULT-VALUE}.")
+          .build();
+
+  private final OptionSpec drain =
+      OptionSpec.builder("--drain")
+          .type(String.class)
+          .defaultValue("10s")
+          .paramLabel("TIME")
+          .description(
+              "How long requests in flight may go on after SIGTERM, before they are rolled back;"
+                  + " default: ${DEFAULT-VALUE}.")
+          .build();
+
+  private final OptionSpec daemons =
+      listOption("--daemon")
+          .paramLabel("\"TYPE ARG...\"")
+          .description(
+              "Run this plugin's daemon, with these arguments; may be repeated, \"none\" runs none."
+                  + " Default: every daemon of the image, without arguments.")
+          .build();
+
+  private final OptionSpec noWarmUp =
+      flag("--no-warm-up", "Do not attach a temporary container first.");
+
+  private final OptionSpec status =
+      flag("--status", "Print what the host at --socket is doing, and exit.");
+
+  private final OptionSpec format =
+      OptionSpec.builder("--format")
+          .type(String.class)
+          .defaultValue("text")
+          .paramLabel("FORMAT")
+          .description("Format of --status: text or json; default: ${DEFAULT-VALUE}.")
+          .build();
+
+  ServeCommand() {
+    super(
+        "Run the resident host, which serves plugin executables and the command.",
+        "While it runs, the installed plugins (\"cni install\") and \"cni add|check|del|gc|status\" pass"
+            + " their requests to it instead of starting a JVM each. Without it they work as ever."
+            + " SIGTERM ends it after the requests in flight. Needs root.");
+    List.of(socket, maxRunning, drain, daemons, noWarmUp, status, format)
+        .forEach(spec()::addOption);
+    spec()
+        .usageMessage()
+        .footerHeading("%nExamples:%n")
+        .footer(
+            "  cni install --dir /opt/cni/bin && cni serve &",
+            "  cni serve --status",
+            "  systemctl enable --now cni.socket      (see docs/resident-host.md)");
+  }
+
+  private static Path defaultSocket() {
+    return EnvironmentVariables.get(HostProtocol.SOCKET_VARIABLE)
+        .filter(it -> !it.equals("none"))
+        .map(Path::of)
+        .orElse(HostProtocol.DEFAULT_SOCKET);
+  }
+
+  @Override
+  public Integer call() throws CniException {
+    String form = format.getValue();
+    if (!List.of("text", "json").contains(form)) {
+      throw new CniException(
+          ErrorCode.INVALID_PARAMETER, "--format " + form + " is none of text, json");
+    }
+    boolean statusOnly = status.getValue();
+    return statusOnly ? askForStatus(form) : serve();
+  }
+
+  private int askForStatus(String form) throws CniException {
+    Path path = socket.getValue();
+    try {
+      HostClient.Reply reply =
+          HostClient.call(
+              path,
+              Image.directory(),
+              HostedRequests.statusArguments(form),
+              Map.of(),
+              new byte[0],
+              STATUS_TIMEOUT);
+      if (!reply.refusal().isEmpty()) {
+        throw new CniException(
+            ErrorCode.NOT_AVAILABLE,
+            "the host at " + path + " does not answer: " + reply.refusal());
+      }
+      System.out.print(reply.out());
+      return reply.status();
+    } catch (IOException e) {
+      throw new CniException(
+          ErrorCode.NOT_AVAILABLE,
+          "no host answers at " + path + " (start one by \"cni serve\"): " + IoErrors.describe(e),
+          e);
+    }
+  }
+
+  private int serve() throws CniException {
+    Image.requireTrustedPlugins();
+    ServiceNotification manager = ServiceNotification.fromEnvironment();
+    Path path = socket.<Path>getValue().toAbsolutePath();
+    var status = new AtomicReference<HostServer>();
+    try (var shutdown = new HostShutdown();
+        var requests = new HostedRequests(() -> status.get().status());
+        HostServer server = HostServer.open(settings(path), requests);
+        var _ = PluginDaemons.start(daemons.getValue())) {
+      status.set(server);
+      boolean isCold = noWarmUp.getValue();
+      if (!isCold) {
+        HostWarmup.run(requests);
+      }
+      shutdown.stopAtSignal(server, manager);
+      PluginDaemons.warnOfUnusedSockets();
+      manager.ready();
+      server.run(manager.watchdogTimeout().map(it -> it.dividedBy(2)), manager::watchdog);
+      return 0;
+    } catch (IOException e) {
+      throw new CniException(ErrorCode.IO_FAILURE, "the host: " + IoErrors.describe(e), e);
+    } catch (InterruptedException e) {
+      throw CniException.interrupted("waiting for the socket");
+    }
+  }
+
+  private HostSettings settings(Path path) throws CniException, IOException {
+    OptionalInt passed = SystemdSocket.take(path);
+    int running = maxRunning.getValue();
+    if (running < 1) {
+      throw new CniException(
+          ErrorCode.INVALID_PARAMETER, "--max-running " + running + " must be at least 1");
+    }
+    return new HostSettings(
+        path,
+        passed,
+        Image.directory(),
+        Image.version(),
+        running,
+        HostOptions.parseTime("--drain", drain.getValue()));
+  }
+}
