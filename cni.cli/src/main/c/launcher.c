@@ -87,7 +87,7 @@ static bool reserve(struct buffer *buffer, size_t more) {
 
 static bool append(struct buffer *buffer, const void *bytes, size_t length) {
   if (!reserve(buffer, length)) return false;
-  memcpy(buffer->data + buffer->length, bytes, length);
+  if (length > 0) memcpy(buffer->data + buffer->length, bytes, length);
   buffer->length += length;
   return true;
 }
