@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,16 +27,16 @@
 #endif
 
 #define DEFAULT_SOCKET "/run/cni/cni.sock"
-#define COMMAND "cni"
+#define LOST "cni: standard output cannot be written; the answer is lost\n"
 
-enum { MAX_BODY = 20 << 20, MAX_FRAME = 64 << 20, TIMEOUT_MILLIS = 2000 };
+enum { MAX_BODY = 20 << 20, MAX_FRAME = 64 << 20, READ_SIZE = 64 << 10, TIMEOUT_MILLIS = 2000 };
 enum { ERROR_IO = 5, ERROR_TRY_AGAIN_LATER = 11, ERROR_INTERNAL = 999 };
 
 // Precedes a request, in the byte order of the machine.
 struct header {
   char magic[4]; // "CNI" and the version of the protocol
   uint32_t body_length;
-  uint64_t image_dev, image_ino, image_size, image_mtime_nanos; // of lib/modules
+  uint64_t modules_dev, modules_ino, modules_size, modules_mtime_nanos; // the image's lib/modules
   uint64_t mount_ns_dev, mount_ns_ino, user_ns_dev, user_ns_ino;
   uint32_t argument_count, variable_count, input_length, flags;
 };
@@ -59,7 +60,7 @@ static char image[PATH_MAX]; // the directory of the image
 static struct buffer input;  // what has been read of standard input
 static bool input_touched;
 
-static bool is_plugin(void) { return strcmp(name, COMMAND) != 0; }
+static bool is_plugin(void) { return strcmp(name, "cni") != 0; }
 
 static bool is_one_of(const char *word, const char *const words[]) {
   while (*words && strcmp(word, *words) != 0) words++;
@@ -86,7 +87,7 @@ static bool reserve(struct buffer *buffer, size_t more) {
 
 static bool append(struct buffer *buffer, const void *bytes, size_t length) {
   if (!reserve(buffer, length)) return false;
-  memcpy(buffer->data + buffer->length, bytes, length);
+  if (length > 0) memcpy(buffer->data + buffer->length, bytes, length);
   buffer->length += length;
   return true;
 }
@@ -124,8 +125,8 @@ static const char *path_in_image(const char *file) {
 // Reads standard input to its end, which must come within the size of a body. Longer input is not
 // read to its end: the image refuses what it gets of it (ServedConfig.MAX_INPUT_BYTES is less).
 static bool read_input(void) {
-  while (input.length <= MAX_BODY && reserve(&input, 1 << 16)) {
-    ssize_t count = read(STDIN_FILENO, input.data + input.length, 1 << 16);
+  while (input.length <= MAX_BODY && reserve(&input, READ_SIZE)) {
+    ssize_t count = read(STDIN_FILENO, input.data + input.length, READ_SIZE);
     if (count < 0 && is_repeatable(STDIN_FILENO, POLLIN)) continue;
     if (count < 0) return false;
     input_touched = true;
@@ -153,11 +154,6 @@ static const char *request_version(int *length) {
   return "1.1.0";
 }
 
-// Reports that standard output cannot be written, with the words of the command.
-static void report_lost_answer(void) {
-  fputs("cni: standard output cannot be written; the answer is lost\n", stderr);
-}
-
 // Prints an error as ErrorReporter does. The message contains nothing that JSON escapes.
 static _Noreturn void fail(int code, const char *message) {
   fprintf(stderr, "cni: %s (code %d)\n", message, code);
@@ -166,7 +162,7 @@ static _Noreturn void fail(int code, const char *message) {
     const char *version = request_version(&length);
     static const char json[] =
         "{\n    \"cniVersion\": \"%.*s\",\n    \"code\": %d,\n    \"msg\": \"%s\"\n}\n";
-    if (dprintf(STDOUT_FILENO, json, length, version, code, message) < 0) report_lost_answer();
+    if (dprintf(STDOUT_FILENO, json, length, version, code, message) < 0) fputs(LOST, stderr);
   }
   exit(EXIT_FAILURE);
 }
@@ -225,13 +221,13 @@ static bool compose_request(struct buffer *request, int argc, char **argv, bool 
       !getcwd(directory, sizeof directory)) {
     return false;
   }
+  struct timespec mtime = modules.st_mtim;
   struct header header = {
       .magic = {'C', 'N', 'I', 1},
-      .image_dev = modules.st_dev,
-      .image_ino = modules.st_ino,
-      .image_size = (uint64_t)modules.st_size,
-      .image_mtime_nanos =
-          (uint64_t)modules.st_mtim.tv_sec * 1000000000 + (uint64_t)modules.st_mtim.tv_nsec,
+      .modules_dev = modules.st_dev,
+      .modules_ino = modules.st_ino,
+      .modules_size = (uint64_t)modules.st_size,
+      .modules_mtime_nanos = (uint64_t)mtime.tv_sec * 1000000000 + (uint64_t)mtime.tv_nsec,
       .mount_ns_dev = mount_ns.st_dev,
       .mount_ns_ino = mount_ns.st_ino,
       .user_ns_dev = user_ns.st_dev,
@@ -337,7 +333,7 @@ static _Noreturn void pass_reply(int host) {
       memcpy(&status, other.data, sizeof status);
       if (status > 255) break;
       if (!write_all(STDOUT_FILENO, output.data, output.length)) {
-        report_lost_answer();
+        fputs(LOST, stderr);
         status = status == 0 ? EXIT_FAILURE : status;
       }
       exit((int)status);
