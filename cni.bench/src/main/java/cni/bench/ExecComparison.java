@@ -20,7 +20,8 @@ import java.util.Optional;
  * the image alone, and with the reference plugins.
  */
 final class ExecComparison {
-  private static final int WARM_UP_ROUNDS = 16;
+  private static final int BRIDGE_WARM_UP_ROUNDS = 16;
+  private static final int POD_WARM_UP_ROUNDS = 4;
   private static final int ROUNDS = 4;
   private static final int BRIDGE_SAMPLES = 12;
   private static final int CHAIN_SAMPLES = 5;
@@ -67,10 +68,10 @@ final class ExecComparison {
 
   private void compareBridge(ChainExecs bridge) throws Exception {
     Network modules = networks.network(Implementation.MODULES, Chain.BRIDGE);
-    for (int i = 0; i < WARM_UP_ROUNDS; i++) {
+    for (int i = 0; i < BRIDGE_WARM_UP_ROUNDS; i++) {
       addInProcess(modules, CONCURRENT);
     }
-    warmUp(bridge);
+    warmUp(bridge, BRIDGE_WARM_UP_ROUNDS);
     bridge.measureImage(IMAGE_SAMPLES);
     Timings timings = Timings.of();
     for (int i = 0; i < ROUNDS; i++) {
@@ -98,9 +99,9 @@ final class ExecComparison {
     return add;
   }
 
-  private void warmUp(ChainExecs chain) throws IOException {
+  private static void warmUp(ChainExecs chain, int rounds) throws IOException {
     if (chain.host().isPresent()) {
-      for (int i = 0; i < WARM_UP_ROUNDS; i++) {
+      for (int i = 0; i < rounds; i++) {
         addAtOnce(chain.host().get(), CONCURRENT);
       }
     }
@@ -136,7 +137,7 @@ final class ExecComparison {
   }
 
   private void comparePod(ChainExecs pod, double kernelDelete) throws IOException {
-    warmUp(pod);
+    warmUp(pod, POD_WARM_UP_ROUNDS);
     pod.measureImage(IMAGE_SAMPLES);
     for (int i = 0; i < ROUNDS; i++) {
       pod.measure(CHAIN_SAMPLES);

@@ -60,6 +60,8 @@ final class HostProcess implements AutoCloseable {
       builder.environment().put("NOTIFY_SOCKET", notifications.toString());
       long start = System.nanoTime();
       Process process = builder.start();
+      // It does not end with this process.
+      Runtime.getRuntime().addShutdownHook(new Thread(process::destroy));
       OptionalDouble ready = OptionalDouble.empty();
       if ("ready".equals(events.readLine())) {
         ready = OptionalDouble.of((System.nanoTime() - start) / 1e6);
