@@ -107,17 +107,15 @@ public final class Comparison {
     Files.createDirectories(charts);
     if (has(Section.LIBRARY, Section.RESERVATIONS, Section.PROCESSES, Section.MEMORY)) {
       compareLibrary();
-    }
-    if (has(Section.EXEC, Section.HOST, Section.SOAK)) {
-      compareExecs();
-    }
-    System.out.println();
-    if (!table.isEmpty()) {
       System.out.println(table);
     }
-    if (!execTable.isEmpty()) {
-      System.out.println("Callers that execute plugins:\n");
-      System.out.println(execTable);
+    if (has(Section.EXEC, Section.HOST, Section.SOAK)) {
+      try {
+        compareExecs();
+      } finally {
+        System.out.println("Callers that execute plugins:\n");
+        System.out.println(execTable);
+      }
     }
   }
 

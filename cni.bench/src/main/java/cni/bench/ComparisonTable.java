@@ -105,11 +105,6 @@ final class ComparisonTable {
     lines.add(line);
   }
 
-  /** Returns whether the table has no rows. */
-  boolean isEmpty() {
-    return lines.size() == 1;
-  }
-
   static String millis(double value) {
     return number(value) + " ms";
   }

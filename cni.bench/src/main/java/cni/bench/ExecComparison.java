@@ -29,7 +29,7 @@ final class ExecComparison {
   private static final int VERSION_SAMPLES = 50;
 
   /** Fewer than of the others, since every call of a plugin starts a JVM. */
-  private static final int IMAGE_SAMPLES = 6;
+  private static final int IMAGE_SAMPLES = 5;
 
   private static final int FALLBACK_ROUNDS = 5;
   private static final int CONCURRENT = 64;

@@ -18,7 +18,7 @@ final class HostComparison {
   private static final int MAX_START_MILLIS = 1_000;
 
   /** How long the host may still work after the last call. */
-  private static final int SETTLE_MILLIS = 3_000;
+  private static final int SETTLE_MILLIS = 2_000;
 
   private static final int IDLE_SECONDS = 10;
 
