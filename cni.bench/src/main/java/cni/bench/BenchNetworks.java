@@ -24,14 +24,32 @@ import tools.jackson.databind.node.ObjectNode;
  */
 final class BenchNetworks implements AutoCloseable {
   /** The plugin types that the networks use. */
-  private static final String[] TYPES = {"bridge", "host-local", "portmap", "firewall"};
+  private static final String[] TYPES = {
+    "bridge", "host-local", "portmap", "firewall", "bandwidth", "tuning"
+  };
 
-  /** The implementation of the plugins of a network. */
+  private static final String PORTMAP =
+      ", { \"type\": \"portmap\", \"capabilities\": { \"portMappings\": true } }";
+  private static final String FIREWALL = ", { \"type\": \"firewall\" }";
+  private static final String BANDWIDTH =
+      ", { \"type\": \"bandwidth\", \"ingressRate\": 1000000000, \"ingressBurst\": 1000000,"
+          + " \"egressRate\": 1000000000, \"egressBurst\": 1000000 }";
+  private static final String TUNING =
+      ", { \"type\": \"tuning\", \"sysctl\": { \"net.core.somaxconn\": \"500\" } }";
+
+  /** The port of the first container on the host; the others follow. */
+  static final int FIRST_PORT = 20_000;
+
+  /** The implementation of the plugins of a network, and how it is called. */
   enum Implementation {
     /** The modules of this project. */
     MODULES("own", 160),
     /** The reference plugins, run by this project's runtime. */
-    EXECUTABLES("ref", 170);
+    EXECUTABLES("ref", 170),
+    /** The executables of the image, which pass the request to a resident host. */
+    HOST("host", 180),
+    /** The executables of the image without a resident host. */
+    IMAGE("img", 190);
 
     final String label;
     final int subnet;
@@ -45,14 +63,23 @@ final class BenchNetworks implements AutoCloseable {
   /** The plugin chain of a network. */
   enum Chain {
     BRIDGE(0, "bridge + host-local"),
-    RULES(1, "bridge (ipMasq) + portmap + firewall");
+    RULES(1, "bridge (ipMasq) + portmap + firewall", PORTMAP, FIREWALL),
+    POD(
+        2,
+        "bridge (ipMasq) + portmap + firewall + bandwidth + tuning",
+        PORTMAP,
+        FIREWALL,
+        BANDWIDTH,
+        TUNING);
 
     final int number;
     final String title;
+    final String chained;
 
-    Chain(int number, String title) {
+    Chain(int number, String title, String... chained) {
       this.number = number;
       this.title = title;
+      this.chained = String.join("", chained);
     }
   }
 
@@ -96,7 +123,7 @@ final class BenchNetworks implements AutoCloseable {
   /** Returns the capability arguments of a container as JSON. */
   String capabilityArgs(int container) {
     return "{ \"portMappings\": [{ \"hostPort\": %d, \"containerPort\": 80, \"protocol\": \"tcp\" }] }"
-        .formatted(20_000 + container);
+        .formatted(FIRST_PORT + container);
   }
 
   private ObjectNode capabilities(int container) {
@@ -155,10 +182,6 @@ final class BenchNetworks implements AutoCloseable {
 
   private String configuration(String name, Implementation implementation, Chain chain) {
     int subnet = implementation.subnet + chain.number;
-    String rules =
-        """
-        , { "type": "portmap", "capabilities": { "portMappings": true } },
-          { "type": "firewall" }""";
     return """
     { "cniVersion": "1.0.0", "name": "%s", "plugins": [
       { "type": "bridge", "bridge": "%s", "isDefaultGateway": true, "ipMasq": %s,
@@ -167,10 +190,10 @@ final class BenchNetworks implements AutoCloseable {
         .formatted(
             name,
             name,
-            chain == Chain.RULES,
+            chain != Chain.BRIDGE,
             subnet,
             directory().resolve(name).resolve("data"),
-            chain == Chain.RULES ? rules : "");
+            chain.chained);
   }
 
   @Override

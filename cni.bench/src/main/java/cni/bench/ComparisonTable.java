@@ -1,16 +1,27 @@
 package cni.bench;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 
-/** The table that the comparison prints: Markdown with aligned columns. */
+/** A table that the comparison prints: Markdown with aligned columns. */
 final class ComparisonTable {
-  private static final List<String> HEADER =
-      List.of("", "modules", "Go executables", "floor", "ratio", "target", "");
+  private static final List<String> RATIO_COLUMNS = List.of("ratio", "target", "");
 
-  private final List<List<String>> rows = new ArrayList<>();
+  private final int width;
+  private final List<List<String>> lines = new ArrayList<>();
+
+  /**
+   * Creates a table without rows.
+   *
+   * @param columns the titles of the columns of values, which follow that of the labels
+   */
+  ComparisonTable(String... columns) {
+    width = columns.length;
+    addLine("", List.of(columns), RATIO_COLUMNS);
+  }
 
   /**
    * The bound that a ratio should keep.
@@ -50,24 +61,57 @@ final class ComparisonTable {
       String ratio,
       double value,
       Goal goal) {
-    rows.add(
-        List.of(
-            label,
-            modules,
-            executables.orElse(""),
-            baseline.orElse(""),
-            ratio + " " + number(value),
-            goal.toString(),
-            goal.isMetBy(value) ? "met" : "MISSED"));
+    List<String> values = List.of(modules, executables.orElse(""), baseline.orElse(""));
+    addRow(label, values, ratio, value, goal);
   }
 
   /** Adds a row without a goal. */
   void addRow(String label, String modules, Optional<String> executables) {
-    rows.add(List.of(label, modules, executables.orElse(""), "", "", "", ""));
+    addRow(label, List.of(modules, executables.orElse("")));
+  }
+
+  /**
+   * Adds a row with a ratio and its goal.
+   *
+   * @param values those of the first columns
+   */
+  void addRow(String label, List<String> values, String ratio, double value, Goal goal) {
+    String verdict = goal.isMetBy(value) ? "met" : "MISSED";
+    addLine(label, values, List.of(ratio + " " + number(value), goal.toString(), verdict));
+  }
+
+  /** Adds a row with a ratio and its goal, or without both if the value could not be measured. */
+  void addRow(String label, List<String> values, String ratio, Optional<Double> value, Goal goal) {
+    value.ifPresentOrElse(
+        it -> addRow(label, values, ratio, it, goal), () -> addRow(label, values));
+  }
+
+  /** Adds a row with a ratio that has no goal. */
+  void addRow(String label, List<String> values, String ratio, double value) {
+    addLine(label, values, List.of(ratio + " " + number(value)));
+  }
+
+  /** Adds a row without a ratio. */
+  void addRow(String label, List<String> values) {
+    addLine(label, values, List.of());
+  }
+
+  private void addLine(String label, List<String> values, List<String> ratio) {
+    List<String> line = new ArrayList<>(List.of(label));
+    line.addAll(values);
+    line.addAll(Collections.nCopies(width - values.size(), ""));
+    line.addAll(ratio);
+    line.addAll(Collections.nCopies(RATIO_COLUMNS.size() - ratio.size(), ""));
+    lines.add(line);
   }
 
   static String millis(double value) {
     return number(value) + " ms";
+  }
+
+  /** Returns the duration, or nothing if it could not be measured. */
+  static String millis(Optional<Double> value) {
+    return value.map(ComparisonTable::millis).orElse("");
   }
 
   static String number(double value) {
@@ -77,9 +121,7 @@ final class ComparisonTable {
 
   @Override
   public String toString() {
-    List<List<String>> lines = new ArrayList<>(List.of(HEADER));
-    lines.addAll(rows);
-    int[] widths = new int[HEADER.size()];
+    int[] widths = new int[lines.getFirst().size()];
     for (List<String> line : lines) {
       for (int i = 0; i < widths.length; i++) {
         widths[i] = Math.max(widths[i], line.get(i).length());

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 
 /**
  * A program to run as a separate process.
@@ -16,6 +17,8 @@ import java.util.Map;
  * @param input its standard input
  */
 record ExternalCommand(List<String> command, Map<String, String> environment, String input) {
+  private static final long EXIT_TIMEOUT_SECONDS = 20;
+
   static ExternalCommand of(String... words) {
     return new ExternalCommand(List.of(words), Map.of(), "");
   }
@@ -44,6 +47,18 @@ record ExternalCommand(List<String> command, Map<String, String> environment, St
 
   ExternalCommand withInput(String text) {
     return new ExternalCommand(command, environment, text);
+  }
+
+  /** Waits until a process has ended, and kills it if it takes too long. */
+  static void awaitExit(Process process) {
+    try {
+      if (!process.waitFor(EXIT_TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
+        process.destroyForcibly();
+      }
+    } catch (InterruptedException e) {
+      process.destroyForcibly();
+      Thread.currentThread().interrupt();
+    }
   }
 
   /**
