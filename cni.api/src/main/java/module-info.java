@@ -8,6 +8,7 @@ module cni.api {
   exports cni.api.internal to
       cni.cli,
       cni.conformance,
+      cni.daemon,
       cni.exec,
       cni.plugins.bridge,
       cni.plugins.ipam,

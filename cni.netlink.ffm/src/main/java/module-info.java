@@ -1,6 +1,7 @@
 /**
  * Linux kernel interfaces for Java: netlink (routing, traffic control, nf_tables, connection
- * tracking), network namespaces, child processes, flock(2), inotify(7), sysctls and packet sockets.
+ * tracking), network namespaces, child processes, flock(2), inotify(7), sysctls, packet sockets and
+ * Unix sockets.
  *
  * <p>It calls the C library by the foreign function interface, which needs the option {@code
  * --enable-native-access=cni.netlink.ffm}.
@@ -16,4 +17,5 @@ module cni.netlink.ffm {
   exports cni.netlink.ffm.process;
   exports cni.netlink.ffm.route;
   exports cni.netlink.ffm.tc;
+  exports cni.netlink.ffm.unix;
 }

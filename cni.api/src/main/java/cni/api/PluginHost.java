@@ -16,6 +16,15 @@ public interface PluginHost {
   Optional<Path> hostNamespace();
 
   /**
+   * Returns whether this process also runs the {@link PluginDaemon} of each plugin, as a host that
+   * serves the callers of executables does. A plugin then leaves its work between operations to its
+   * daemon. By default false.
+   */
+  default boolean runsDaemons() {
+    return false;
+  }
+
+  /**
    * Publishes an event to all listeners. Does not block or fail: if a listener does not keep up,
    * its events are dropped, which is logged.
    */

@@ -99,6 +99,7 @@ final class AbandonedRuns {
   }
 
   private static void printFailure(String what, String reason) {
-    System.err.println("cni: removing what a killed cni run left, " + what + ": " + reason);
+    Invocation.standardError()
+        .println("cni: removing what a killed cni run left, " + what + ": " + reason);
   }
 }

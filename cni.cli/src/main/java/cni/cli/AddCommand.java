@@ -1,6 +1,5 @@
 package cni.cli;
 
-import cni.api.CniException;
 import cni.api.Json;
 import cni.api.ResultJson;
 
@@ -13,12 +12,11 @@ final class AddCommand extends Subcommand {
   }
 
   @Override
-  public Integer call() throws CniException {
-    options.apply(
+  public Integer call() {
+    return options.apply(
         (network, attachment) -> {
           var result = network.add(attachment);
-          Json.print(ResultJson.write(result, network.version()), System.out);
+          Json.print(ResultJson.write(result, network.version()), Invocation.standardOutput());
         });
-    return 0;
   }
 }

@@ -87,11 +87,19 @@ final class AttachmentOptions {
     void apply(Network network, Attachment attachment) throws CniException;
   }
 
-  /** Opens the host and runs the action. */
-  void apply(Action action) throws CniException {
-    try (Cni cni = hostOptions.open()) {
-      action.apply(cni.network(network.<String>getValue()), attachment());
-    }
+  /**
+   * Opens the host and runs the action, which a signal interrupts: an ADD is then taken back before
+   * the process ends. Returns the exit status.
+   */
+  int apply(Action action) {
+    return InterruptOnShutdown.run(
+        "cni-cleanup",
+        () -> {
+          try (Cni cni = hostOptions.open()) {
+            action.apply(cni.network(network.<String>getValue()), attachment());
+            return 0;
+          }
+        });
   }
 
   private Attachment attachment() throws CniException {

@@ -1,6 +1,5 @@
 package cni.cli;
 
-import cni.api.CniException;
 import cni.runtime.Network;
 
 /** {@code cni check}. */
@@ -12,8 +11,7 @@ final class CheckCommand extends Subcommand {
   }
 
   @Override
-  public Integer call() throws CniException {
-    options.apply(Network::check);
-    return 0;
+  public Integer call() {
+    return options.apply(Network::check);
   }
 }

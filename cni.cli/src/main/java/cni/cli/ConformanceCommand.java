@@ -68,9 +68,7 @@ final class ConformanceCommand extends Subcommand {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER, "--format " + form + " is none of text, json, junit");
     }
-    try (var _ = new InterruptOnShutdown("cni-conformance-cleanup")) {
-      return ErrorReporter.run(() -> checkAll(form));
-    }
+    return InterruptOnShutdown.run("cni-conformance-cleanup", () -> checkAll(form));
   }
 
   private int checkAll(String form) throws CniException, IOException {

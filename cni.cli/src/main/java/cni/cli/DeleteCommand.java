@@ -1,6 +1,5 @@
 package cni.cli;
 
-import cni.api.CniException;
 import cni.runtime.Network;
 
 /** {@code cni del}. */
@@ -14,8 +13,7 @@ final class DeleteCommand extends Subcommand {
   }
 
   @Override
-  public Integer call() throws CniException {
-    options.apply(Network::delete);
-    return 0;
+  public Integer call() {
+    return options.apply(Network::delete);
   }
 }

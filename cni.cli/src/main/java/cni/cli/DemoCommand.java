@@ -48,9 +48,7 @@ final class DemoCommand extends Subcommand {
 
   @Override
   public Integer call() {
-    try (var _ = new InterruptOnShutdown("cni-demo-cleanup")) {
-      return ErrorReporter.run(this::demonstrate);
-    }
+    return InterruptOnShutdown.run("cni-demo-cleanup", this::demonstrate);
   }
 
   private int demonstrate() throws CniException, IOException {

@@ -1,12 +1,19 @@
 package cni.cli;
 
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
-/** The environment. As for cnitool, a variable set to the empty string counts as not set. */
+/**
+ * The environment of the command, which is that of its caller. As for cnitool, a variable set to
+ * the empty string counts as not set.
+ */
 final class EnvironmentVariables {
   private EnvironmentVariables() {}
 
   static Optional<String> get(String name) {
-    return Optional.ofNullable(System.getenv(name)).filter(value -> !value.isEmpty());
+    Optional<Invocation> invocation = Invocation.current();
+    @Nullable String value =
+        invocation.isPresent() ? invocation.get().environment().get(name) : System.getenv(name);
+    return value == null || value.isEmpty() ? Optional.empty() : Optional.of(value);
   }
 }

@@ -6,6 +6,7 @@ import cni.api.Json;
 import cni.api.SpecVersion;
 import cni.api.internal.IoErrors;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
@@ -40,21 +41,25 @@ final class ErrorReporter {
                 failure instanceof IOException ? ErrorCode.IO_FAILURE : ErrorCode.INTERNAL,
                 failure instanceof IOException e ? IoErrors.describe(e) : failure.toString(),
                 failure);
-    System.err.println("cni: " + error.getMessage() + " (code " + error.code() + ")");
+    PrintStream err = Invocation.standardError();
+    err.println("cni: " + error.getMessage() + " (code " + error.code() + ")");
     if (!error.details().isEmpty()) {
-      System.err.println(error.details().indent(2).stripTrailing());
+      err.println(error.details().indent(2).stripTrailing());
     }
     for (Throwable suppressed : error.getSuppressed()) {
-      System.err.println("cni: while cleaning up: " + suppressed.getMessage());
+      err.println("cni: while cleaning up: " + suppressed.getMessage());
     }
     if (!isTerminal()) {
-      Json.print(error.toJson(SpecVersion.CURRENT), System.out);
+      Json.print(error.toJson(SpecVersion.CURRENT), Invocation.standardOutput());
     }
     return EXIT_FAILURE;
   }
 
-  /** Returns whether standard output is a terminal. */
+  /** Returns whether standard output is a terminal; false for that of another process. */
   private static boolean isTerminal() {
+    if (Invocation.current().isPresent()) {
+      return false;
+    }
     try {
       String target = Files.readSymbolicLink(Path.of("/proc/self/fd/1")).toString();
       return target.startsWith("/dev/pts/")

@@ -2,7 +2,6 @@ package cni.cli;
 
 import cni.api.CniException;
 import cni.api.ErrorCode;
-import cni.exec.PluginPath;
 import cni.exec.StderrHandler;
 import cni.runtime.Cni;
 import cni.runtime.PluginSource;
@@ -10,6 +9,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.format.DateTimeParseException;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
@@ -20,10 +20,11 @@ import picocli.CommandLine.Model.OptionSpec;
  */
 final class HostOptions {
   private final OptionSpec networks =
-      OptionSpec.builder("--networks")
-          .type(Path.class)
+      Subcommand.pathOption("--networks")
           .initialValue(
-              EnvironmentVariables.get("NETCONFPATH").map(Path::of).orElse(Cni.DEFAULT_NETWORKS))
+              EnvironmentVariables.get("NETCONFPATH")
+                  .map(Invocation::resolve)
+                  .orElse(Cni.DEFAULT_NETWORKS))
           .paramLabel("DIR")
           .description(
               "Directory of network configurations; default: NETCONFPATH, or /etc/cni/net.d.")
@@ -75,8 +76,7 @@ final class HostOptions {
           .build();
 
   private final OptionSpec cache =
-      OptionSpec.builder("--cache")
-          .type(Path.class)
+      Subcommand.pathOption("--cache")
           .defaultValue(Cni.DEFAULT_CACHE.toString())
           .paramLabel("DIR")
           .description("Directory of cached results; default: ${DEFAULT-VALUE}.")
@@ -84,7 +84,7 @@ final class HostOptions {
 
   private final OptionSpec hostNamespace =
       OptionSpec.builder("--host-netns")
-          .type(Path.class)
+          .type(String.class)
           .paramLabel("PATH")
           .description("Network namespace of the host side; default: that of this process.")
           .build();
@@ -121,7 +121,7 @@ final class HostOptions {
 
   /** Opens the networks and plugins described by the options, for a single operation. */
   Cni open() throws CniException {
-    return builder().oneShot().build();
+    return Invocation.open(builder());
   }
 
   /** As {@link #open}, for a command that stays while its attachments exist. */
@@ -131,7 +131,7 @@ final class HostOptions {
 
   /** Returns the directories of {@code --path}. */
   List<Path> executables() {
-    return PluginPath.parse(path.getValue()).directories();
+    return PluginLocations.directories(path.getValue());
   }
 
   private Cni.Builder builder() throws CniException {
@@ -141,13 +141,13 @@ final class HostOptions {
         Cni.builder()
             .networks(networks.getValue())
             .executables(executables())
-            .pluginDirectories(PluginLocations.directories(modules.getValue()))
+            .pluginDirectories(PluginLocations.directories(modules.getValue()).toArray(Path[]::new))
             .nativeAccess(nativePlugins.stream().distinct().toArray(String[]::new))
             .searchOrder(PluginLocations.order(searchOrder.getValue()))
             .cache(cache.getValue())
             .timeout(parseTimeout(timeout.getValue()))
             .forceExecutables(executableTypes.toArray(String[]::new))
-            .stderrHandler(StderrHandler.TO_STDERR);
+            .stderrHandler(StderrHandler.to(Invocation.standardError()));
     if (EnvironmentVariables.get("CNI_NETNS_OVERRIDE")
         .filter(it -> it.matches("(?i)1|true"))
         .isPresent()) {
@@ -159,11 +159,16 @@ final class HostOptions {
     } else {
       Image.requireTrustedPlugins();
     }
-    @Nullable Path host = hostNamespace.getValue();
-    if (host != null) {
-      builder.hostNamespace(NamespacePaths.resolve(host.toString()));
-    }
+    hostNamespace().ifPresent(builder::hostNamespace);
     return builder;
+  }
+
+  /** Returns the path of the namespace; absent for that of this process. */
+  private Optional<Path> hostNamespace() {
+    @Nullable String given = hostNamespace.getValue();
+    return given == null
+        ? Invocation.current().flatMap(Invocation::namespace)
+        : Optional.of(NamespacePaths.resolve(given));
   }
 
   private static Duration parseTimeout(String text) throws CniException {

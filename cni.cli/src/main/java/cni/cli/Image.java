@@ -14,7 +14,10 @@ import java.util.stream.Stream;
 final class Image {
   private Image() {}
 
-  /** Returns the launcher, which starts the command and, under a plugin's name, the plugin. */
+  /**
+   * Returns the launcher, which starts the command and, under a plugin's name, the plugin: the
+   * native one (src/main/c), or, in an image that was built without a C compiler, the script.
+   */
   static Path launcher() {
     return Path.of(System.getProperty("java.home"), "bin", "cni");
   }

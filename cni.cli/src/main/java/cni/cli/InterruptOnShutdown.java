@@ -1,6 +1,7 @@
 package cni.cli;
 
 import java.time.Duration;
+import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
@@ -31,6 +32,20 @@ final class InterruptOnShutdown implements AutoCloseable {
   InterruptOnShutdown(String threadName, Duration timeout) {
     this.timeout = timeout;
     Runtime.getRuntime().addShutdownHook(new Thread(this::interruptAndAwait, threadName));
+  }
+
+  /**
+   * Does the work of a command, which a signal interrupts, and reports its failure before the
+   * process ends. Returns the exit status. In a resident process, which survives its commands, the
+   * thread itself is interrupted to end one.
+   */
+  static int run(String threadName, Callable<Integer> work) {
+    if (Invocation.current().isPresent()) {
+      return ErrorReporter.run(work);
+    }
+    try (var _ = new InterruptOnShutdown(threadName)) {
+      return ErrorReporter.run(work);
+    }
   }
 
   private void interruptAndAwait() {

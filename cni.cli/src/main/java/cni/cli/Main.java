@@ -1,7 +1,11 @@
 package cni.cli;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.io.PrintWriter;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.IntSupplier;
 import java.util.function.Supplier;
@@ -44,19 +48,20 @@ public final class Main implements Runnable {
     System.exit(exitStatus(() -> execute(args)));
   }
 
-  /** Runs a command and returns its exit status, also if it fails with an {@link Error}. */
+  /** Runs a command and returns its exit status, whatever it throws. */
   static int exitStatus(IntSupplier command) {
     int status;
     try {
       status = command.getAsInt();
-    } catch (Error e) { // out of memory, stack overflow
+    } catch (RuntimeException | Error e) { // an invalid path in a variable, out of memory
       status = ErrorReporter.report(e);
     }
     return StandardOutput.check(status);
   }
 
   static int execute(String... args) {
-    if (args.length > 0 && KERNEL_COMMANDS.contains(args[0])) {
+    Optional<Invocation> invocation = Invocation.current();
+    if (invocation.isEmpty() && args.length > 0 && KERNEL_COMMANDS.contains(args[0])) {
       Warmup.kernel();
     }
     CommandSpec spec = new Main().spec;
@@ -69,9 +74,19 @@ public final class Main implements Runnable {
             spec.addSubcommand(name, command.get().spec());
           }
         });
-    return new CommandLine(spec)
-        .setExecutionExceptionHandler((e, command, parsed) -> ErrorReporter.report(e))
-        .execute(args);
+    CommandLine commandLine =
+        new CommandLine(spec)
+            .setExecutionExceptionHandler((e, command, parsed) -> ErrorReporter.report(e));
+    invocation.ifPresent(it -> redirect(commandLine, it));
+    return commandLine.execute(args);
+  }
+
+  /** Makes picocli print to the caller, without the colours of this process's terminal. */
+  private static void redirect(CommandLine commandLine, Invocation invocation) {
+    commandLine
+        .setOut(new PrintWriter(invocation.out(), true, UTF_8))
+        .setErr(new PrintWriter(invocation.err(), true, UTF_8))
+        .setColorScheme(CommandLine.Help.defaultColorScheme(CommandLine.Help.Ansi.OFF));
   }
 
   private static Map<String, Supplier<Subcommand>> commands() {

@@ -18,7 +18,7 @@ final class NamespacePaths {
    * network namespace, as by cnitool.
    */
   static Path resolve(String argument) {
-    Path path = Path.of(argument).toAbsolutePath().normalize();
+    Path path = Invocation.resolve(argument).normalize();
     boolean plainName = argument.indexOf('/') < 0 && !argument.startsWith(".");
     if (!plainName || argument.isEmpty()) {
       return path;

@@ -23,8 +23,11 @@ final class PluginLocations {
         .orElseGet(Cni.DEFAULT_PLUGIN_DIRECTORY::toString);
   }
 
-  static Path[] directories(String modulePath) {
-    return PluginPath.parse(modulePath).directories().toArray(Path[]::new);
+  /** Returns the absolute paths of directories that are separated by colons. */
+  static List<Path> directories(String path) {
+    return PluginPath.parse(path).directories().stream()
+        .map(it -> Invocation.resolve(it.toString()))
+        .toList();
   }
 
   /** Returns the names of plugin directories that may call native code (CNI_NATIVE_ACCESS). */
@@ -35,7 +38,7 @@ final class PluginLocations {
   /** Sets the module directories and native access from the environment. */
   static Cni.Builder configure(Cni.Builder builder) {
     return builder
-        .pluginDirectories(directories(modulePath()))
+        .pluginDirectories(directories(modulePath()).toArray(Path[]::new))
         .nativeAccess(nativeAccess().toArray(String[]::new));
   }
 

@@ -1,6 +1,6 @@
 package cni.cli;
 
-/** Whether what the process has printed has been written. */
+/** Whether what the command has printed has been written. */
 final class StandardOutput {
   private static final int EXIT_FAILURE = 1;
 
@@ -10,14 +10,15 @@ final class StandardOutput {
    * Flushes standard output. If it could not be written (it is closed, or the disk is full),
    * reports that on standard error.
    *
-   * @param status the exit status of the process if all is well
+   * @param status the exit status of the command if all is well
    * @return the exit status: a failure if something is missing from standard output
    */
   static int check(int status) {
-    if (!System.out.checkError()) {
+    if (!Invocation.standardOutput().checkError()) {
       return status;
     }
-    System.err.println("cni: standard output cannot be written; the answer is lost");
+    Invocation.standardError()
+        .println("cni: standard output cannot be written; the answer is lost");
     return status == 0 ? EXIT_FAILURE : status;
   }
 }

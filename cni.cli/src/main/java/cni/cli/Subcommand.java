@@ -1,6 +1,7 @@
 package cni.cli;
 
 import cni.api.SpecVersion;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Model.CommandSpec;
@@ -53,6 +54,11 @@ abstract class Subcommand implements Callable<Integer> {
         .initialValue(false)
         .description(description)
         .build();
+  }
+
+  /** Starts an option that takes a path, which becomes absolute. */
+  static OptionSpec.Builder pathOption(String name) {
+    return OptionSpec.builder(name).type(Path.class).converters(Invocation::resolve);
   }
 
   /** Starts an option that takes a string and may be repeated. */

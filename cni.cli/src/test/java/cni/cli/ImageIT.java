@@ -24,6 +24,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.parallel.Isolated;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The command as shipped: the image, which runs on the module path and without a JDK. */
 @KernelTest
@@ -231,21 +233,26 @@ class ImageIT {
     assertEquals(before, TestBed.run(host.netns(), "ip", "netns", "list"));
   }
 
-  @Test
-  void interruptedRunCancelsAdd() throws Exception {
+  @ParameterizedTest
+  @ValueSource(strings = {"run", "add"})
+  void interruptCancelsAdd(String command) throws Exception {
     Path asleep = host.cache().resolveSibling("asleep");
     host.script("slow", "[ $CNI_COMMAND = ADD ] || exit 0\ntouch " + asleep + "; exec sleep 100");
     host.network("n", "1.0.0", TestHost.DUAL_STACK.formatted(""), "{ \"type\": \"slow\" }");
     String cache = host.cache().toString();
+    List<String> arguments =
+        command.equals("run")
+            ? List.of("run", "--cache", cache, "--", "true")
+            : List.of("add", "--cache", cache, "n", a.path().toString());
     try (ChildProcess process =
-        new ImageRunner(host).start(Map.of(), "run", "--cache", cache, "--", "true")) {
+        new ImageRunner(host).start(Map.of(), arguments.toArray(String[]::new))) {
       while (!Files.exists(asleep)) {
         assertFalse(process.communicate(Duration.ofMillis(20)), process::errorOutput);
       }
       process.terminate();
-      assertTrue(process.communicate(Duration.ofSeconds(20)), "run still waits for the plugin");
+      assertTrue(process.communicate(Duration.ofSeconds(20)), "it still waits for the plugin");
     }
-    host.assertNothingLeft("n");
+    host.assertNothingLeft("n", a);
     assertFalse(TestBed.run(host.netns(), "ip", "netns", "list").contains("cni-run-"));
   }
 

@@ -48,6 +48,7 @@ record ImageRunner(TestHost host) {
     environment.put("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     environment.put("NETCONFPATH", host.networks().toString());
     environment.put("CNI_PATH", host.executables().toString());
+    environment.put("CNI_HOST_SOCKET", "none"); // the machine may have a resident host
     environment.putAll(variables);
     return host.netns()
         .<ChildProcess, KernelException>call(

@@ -15,6 +15,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.HashMap;
@@ -190,13 +191,17 @@ class LauncherIT {
     assertNotEquals("", command.err());
   }
 
-  @Test
-  void launcherAnswersWithoutItsImage() throws Exception {
+  /** The native launcher lacks the script then, and the script lacks the JVM. */
+  @ParameterizedTest
+  @ValueSource(strings = {"cni", "cni-jvm"})
+  void launcherAnswersWithoutItsImage(String program) throws Exception {
     Path lone = host.directory().resolve("lone/bin");
     Files.createDirectories(lone);
-    Files.copy(ImageRunner.IMAGE.resolve("bin/cni"), lone.resolve("bridge"));
-    CommandOutput output =
-        run.shell(call("ADD"), "exec sh " + lone.resolve("bridge"), config("host-local"));
+    Files.copy(
+        ImageRunner.IMAGE.resolve("bin").resolve(program),
+        lone.resolve("bridge"),
+        StandardCopyOption.COPY_ATTRIBUTES);
+    CommandOutput output = run.plugin(lone.resolve("bridge"), call("ADD"), config("host-local"));
     assertEquals(1, output.status());
     assertEquals(999, output.json().get("code").intValue(), output::out);
     assertEquals("0.4.0", output.json().get("cniVersion").asString(), output::out);

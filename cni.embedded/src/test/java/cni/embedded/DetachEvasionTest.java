@@ -250,7 +250,7 @@ class DetachEvasionTest {
     Attachment first = Attachment.of("first", a.path(), "eth0");
     Attachment next = Attachment.of("next", a.path(), "eth0");
     cni.network("n").add(first);
-    host.recreate(a);
+    host.recreateOnceRemoved(a);
     cni.network("n").add(next);
     int reserved = isVeth(type) ? 2 : 4;
     deleteLate(cni, type, first);

@@ -31,13 +31,13 @@ import tools.jackson.databind.node.ObjectNode;
  * A plugin that runs an executable by the execution protocol (SPEC section 2), in the host
  * namespace of the request.
  *
- * <p>The executable gets the whole environment of this process, as from the Go library: plugins
- * find the programs that they run by PATH, and credentials, proxies and their own settings in
- * variables that no list could name. The variables of the protocol (CNI_COMMAND, CNI_CONTAINERID,
- * CNI_NETNS, CNI_IFNAME, CNI_ARGS, CNI_PATH, CNI_NETNS_OVERRIDE) are those of the call and never
- * inherited, nor are those of a trace (TRACEPARENT, TRACESTATE, BAGGAGE) if the call has one. A
- * process that runs with more privileges than its caller has to remove what it does not trust from
- * its environment before.
+ * <p>The executable gets the whole environment of this process, or that of the caller for whom this
+ * process works, as from the Go library: plugins find the programs that they run by PATH, and
+ * credentials, proxies and their own settings in variables that no list could name. The variables
+ * of the protocol (CNI_COMMAND, CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME, CNI_ARGS, CNI_PATH,
+ * CNI_NETNS_OVERRIDE) are those of the call and never inherited, nor are those of a trace
+ * (TRACEPARENT, TRACESTATE, BAGGAGE) if the call has one. A process that runs with more privileges
+ * than its caller has to remove what it does not trust from its environment before.
  *
  * <p>The executable is killed with its process group at the deadline, at an interrupt and when this
  * process dies. Besides the standard streams it inherits descriptor 3, a pipe by which the kernel
@@ -59,6 +59,19 @@ public final class ExecutablePlugin implements NetworkPlugin {
   private final PluginPath path;
   private final StderrHandler stderr;
   private final PluginOutput output;
+  private final Optional<CallerContext> caller;
+
+  /**
+   * Creates a plugin that inherits the environment of this process.
+   *
+   * @param type the plugin's type
+   * @param executable the file to run
+   * @param path the CNI_PATH on which the executable finds its delegates
+   * @param stderr receives the executable's standard error
+   */
+  public ExecutablePlugin(String type, Path executable, PluginPath path, StderrHandler stderr) {
+    this(type, executable, path, stderr, Optional.empty());
+  }
 
   /**
    * Creates a plugin.
@@ -67,13 +80,20 @@ public final class ExecutablePlugin implements NetworkPlugin {
    * @param executable the file to run
    * @param path the CNI_PATH on which the executable finds its delegates
    * @param stderr receives the executable's standard error
+   * @param caller what it inherits; absent if it inherits from this process
    */
-  public ExecutablePlugin(String type, Path executable, PluginPath path, StderrHandler stderr) {
+  public ExecutablePlugin(
+      String type,
+      Path executable,
+      PluginPath path,
+      StderrHandler stderr,
+      Optional<CallerContext> caller) {
     this.type = type;
     this.executable = executable;
     this.path = path;
     this.stderr = stderr;
     this.output = new PluginOutput(type, executable);
+    this.caller = caller;
   }
 
   @Override
@@ -221,7 +241,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
       throws CniException {
     PluginProcess.ExitResult exit =
         PluginProcess.run(
-            executable, environment, Json.bytes(input), namespace, lockFile, deadline);
+            executable, caller, environment, Json.bytes(input), namespace, lockFile, deadline);
     if (!exit.stderr().isEmpty()) {
       stderr.handle(type, exit.stderr());
     }

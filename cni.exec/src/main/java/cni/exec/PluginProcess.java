@@ -52,24 +52,31 @@ final class PluginProcess {
   private final ChildEnvironment environment;
   private final byte[] input;
 
-  private PluginProcess(Path executable, Map<String, String> environment, byte[] input) {
+  private PluginProcess(
+      Path executable, ChildEnvironment inherited, Map<String, String> environment, byte[] input) {
     this.executable = executable;
-    this.environment = inheritedEnvironment(environment).with(environment);
+    this.environment = withoutOwnCall(inherited, environment).with(environment);
     this.input = input;
   }
 
-  /** Returns the environment of this process without the variables of its own call and trace. */
-  private static ChildEnvironment inheritedEnvironment(Map<String, String> environment) {
-    ChildEnvironment inherited = ChildEnvironment.inherited();
+  private static ChildEnvironment inherit(CallerContext caller) {
+    ChildEnvironment environment = ChildEnvironment.empty().with(caller.environment());
+    return Files.isDirectory(caller.directory()) ? environment.in(caller.directory()) : environment;
+  }
+
+  /** Returns an inherited environment without the variables of its own call and trace. */
+  private static ChildEnvironment withoutOwnCall(
+      ChildEnvironment inherited, Map<String, String> environment) {
+    ChildEnvironment kept = inherited;
     for (String name : CALL_VARIABLES) {
-      inherited = inherited.withoutPrefix(name + "=");
+      kept = kept.withoutPrefix(name + "=");
     }
     if (!Collections.disjoint(environment.keySet(), TraceContext.NAMES)) {
       for (String name : TraceContext.NAMES) {
-        inherited = inherited.withoutPrefix(name + "=");
+        kept = kept.withoutPrefix(name + "=");
       }
     }
-    return inherited;
+    return kept;
   }
 
   /**
@@ -85,8 +92,8 @@ final class PluginProcess {
   /**
    * Runs an executable to its end.
    *
-   * @param environment the variables of the call and its trace, which replace those of this
-   *     process; all others are inherited
+   * @param caller what it inherits; absent if it inherits from this process
+   * @param environment the variables of the call and its trace, which replace inherited ones
    * @param input the bytes written to its standard input
    * @param namespace the path of the network namespace to run in; absent for this process's own
    * @param lockFile the file that the process keeps locked; see {@link CallContext#lockFile}
@@ -96,6 +103,7 @@ final class PluginProcess {
    */
   static ExitResult run(
       Path executable,
+      Optional<CallerContext> caller,
       Map<String, String> environment,
       byte[] input,
       Optional<Path> namespace,
@@ -103,7 +111,9 @@ final class PluginProcess {
       Deadline deadline)
       throws CniException {
     deadline.check("running " + executable);
-    var run = new PluginProcess(executable, environment, input);
+    ChildEnvironment inherited =
+        caller.map(PluginProcess::inherit).orElseGet(ChildEnvironment::inherited);
+    var run = new PluginProcess(executable, inherited, environment, input);
     try (HostNetNs host = HostNetNs.open(namespace);
         var lock = new InheritedLock(run.lock(lockFile, deadline));
         ChildProcess process = run.start(host, lock.flock(), deadline)) {

@@ -293,4 +293,36 @@ class ExecutablePluginTest {
       return open.count();
     }
   }
+
+  @Test
+  void inheritsFromTheCallerForWhomThisProcessWorks() throws Exception {
+    Path elsewhere = Files.createDirectory(directory.resolve("elsewhere"));
+    Path file = script("env | sort > env; echo '" + RESULT + "'").executable();
+    var caller =
+        new CallerContext(
+            Map.of("PATH", "/usr/bin:/bin", "SECRET", "é", "CNI_ARGS", "K=caller"), elsewhere);
+    callFor(caller, file);
+    assertEquals(
+        """
+        CNI_ARGS=K=V
+        CNI_COMMAND=ADD
+        CNI_CONTAINERID=c1
+        CNI_IFNAME=eth0
+        CNI_NETNS=/run/netns/c1
+        CNI_PATH=/nowhere
+        PATH=/usr/bin:/bin
+        PWD=%s
+        SECRET=é
+        """
+            .formatted(elsewhere.toRealPath()),
+        Files.readString(elsewhere.resolve("env")));
+    script("echo '" + RESULT + "'");
+    callFor(new CallerContext(caller.environment(), directory.resolve("deleted")), file);
+  }
+
+  private static void callFor(CallerContext caller, Path file) throws CniException {
+    var path = new PluginPath(List.of(Path.of("/nowhere")));
+    new ExecutablePlugin("sample", file, path, StderrHandler.TO_LOG, Optional.of(caller))
+        .add(request());
+  }
 }

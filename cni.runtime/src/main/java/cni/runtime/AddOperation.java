@@ -14,6 +14,9 @@ import cni.api.Rollback;
 import cni.api.SpecVersion;
 import cni.api.Verb;
 import cni.api.internal.LazyLogger;
+import cni.netlink.ffm.netns.NetNs;
+import cni.netlink.ffm.route.RouteSocket;
+import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -92,7 +95,7 @@ final class AddOperation {
    *     attachment existed before: its plugins get no DEL.
    */
   Result run() throws CniException {
-    ResultCache.Stored stored = cni.cache().requireStorable(config.name(), attachment.id());
+    ResultCache.Stored stored = stored();
     // All plugins are found, and agree on a version, before the first one is called.
     List<PluginRegistry.ResolvedPlugin> chain = cni.plugins().resolveChain(config);
     SpecVersion version = new VersionNegotiation(config, cni.plugins()).negotiate(chain);
@@ -124,6 +127,35 @@ final class AddOperation {
         removeFromJournal();
       }
       throw e;
+    }
+  }
+
+  /**
+   * Returns what is stored of the attachment. A result is stale, too, if the namespace lacks the
+   * interface that it names: the container was replaced without a DEL.
+   */
+  private ResultCache.Stored stored() throws CniException {
+    ResultCache.Stored stored = cni.cache().requireStorable(config.name(), attachment.id());
+    boolean replaced = stored == ResultCache.Stored.LIVE && isInterfaceGone();
+    return replaced ? ResultCache.Stored.STALE : stored;
+  }
+
+  private boolean isInterfaceGone() throws CniException {
+    String name = attachment.id().interfaceName();
+    Optional<Result> result =
+        cni.cache().result(config.name(), attachment.id(), SpecVersion.CURRENT);
+    boolean hadInterface =
+        result.stream()
+            .flatMap(it -> it.interfaces().stream())
+            .anyMatch(it -> it.name().equals(name) && !it.isOnHost());
+    if (!hadInterface) {
+      return false;
+    }
+    try (NetNs netns = NetNs.open(attachment.namespace().orElseThrow());
+        RouteSocket routes = RouteSocket.open(netns)) {
+      return routes.link(name).isEmpty();
+    } catch (IOException e) {
+      return false; // the plugins will report it
     }
   }
 

@@ -5,8 +5,10 @@ import cni.api.ErrorCode;
 import cni.api.Names;
 import cni.api.NetworkConfig;
 import cni.api.NetworkPlugin;
+import cni.api.PluginDaemon;
 import cni.api.PluginEvent;
 import cni.api.TraceContext;
+import cni.exec.CallerContext;
 import cni.exec.StderrHandler;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -65,8 +67,9 @@ public final class Cni implements AutoCloseable {
   private Cni(Builder builder) {
     this.state = new CniState(builder);
     this.trace = builder.trace;
-    this.events = new EventHub(builder.cache, builder.hostNamespace, state.cache());
-    if (!builder.oneShot) {
+    this.events =
+        new EventHub(builder.cache, builder.hostNamespace, builder.runsDaemons, state.cache());
+    if (!builder.oneShot && builder.shared.isEmpty()) {
       state.plugins().start(events);
     }
   }
@@ -187,6 +190,7 @@ public final class Cni implements AutoCloseable {
     Optional<Path> hostNamespace = Optional.empty();
     boolean allowHostNamespace;
     boolean oneShot;
+    boolean runsDaemons;
     Duration timeout = Duration.ofMinutes(2);
     TraceContext trace = TraceContext.NONE;
     Optional<ServiceLoader<NetworkPlugin>> pluginLoader = Optional.empty();
@@ -196,6 +200,8 @@ public final class Cni implements AutoCloseable {
     List<PluginSource> searchOrder = PluginSource.DEFAULT_ORDER;
     final Map<String, PluginSource> forced = new HashMap<>();
     StderrHandler stderrHandler = StderrHandler.TO_LOG;
+    Optional<CallerContext> caller = Optional.empty();
+    Optional<Cni> shared = Optional.empty();
 
     private Builder() {}
 
@@ -256,6 +262,16 @@ public final class Cni implements AutoCloseable {
      */
     public Builder oneShot() {
       oneShot = true;
+      return this;
+    }
+
+    /**
+     * Declares that this process also runs the {@link PluginDaemon} of each plugin, for callers
+     * that run executables. Plugins then leave work between operations, such as renewing leases, to
+     * these daemons, which the caller starts.
+     */
+    public Builder runsDaemons() {
+      runsDaemons = true;
       return this;
     }
 
@@ -354,6 +370,27 @@ public final class Cni implements AutoCloseable {
     /** Sets what receives the standard error of executables; by default it is logged. */
     public Builder stderrHandler(StderrHandler handler) {
       stderrHandler = handler;
+      return this;
+    }
+
+    /**
+     * Sets what executables inherit, for a process that works for others, such as a daemon; by
+     * default they inherit from this process.
+     */
+    public Builder caller(CallerContext context) {
+      caller = Optional.of(context);
+      return this;
+    }
+
+    /**
+     * Uses the plugin instances of another instance, which has to stay open for longer: its
+     * built-in plugins, and those of its plugin directories if this builder has the same ones.
+     * Operations on the same container then run one after the other across both. All else is
+     * separate, so that a daemon can create an instance for each of its callers at little cost. The
+     * new instance never starts or stops the shared plugins' work between operations.
+     */
+    public Builder sharePlugins(Cni other) {
+      shared = Optional.of(other);
       return this;
     }
 

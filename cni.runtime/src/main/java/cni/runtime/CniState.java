@@ -26,7 +26,7 @@ final class CniState {
   private final AddJournal journal;
   private final TemporaryFiles temporaryFiles;
   private final NetworkLock networkLock;
-  private final ContainerLocks containerLocks = new ContainerLocks();
+  private final ContainerLocks containerLocks;
   private final Optional<Path> hostNamespace;
   private final boolean allowHostNamespace;
   private final Duration timeout;
@@ -41,13 +41,20 @@ final class CniState {
             new PluginPath(builder.executables),
             builder.searchOrder,
             builder.forced,
-            builder.stderrHandler);
+            builder.stderrHandler,
+            builder.caller,
+            builder.shared.map(Cni::plugins));
     this.recycler =
         CacheDirectory.recycler(builder.cache, builder.oneShot ? 0 : MAX_RECYCLED_FILES);
     this.cache = new ResultCache(builder.cache, recycler);
     this.journal = new AddJournal(builder.cache, recycler);
     this.temporaryFiles = new TemporaryFiles(builder.cache);
     this.networkLock = new NetworkLock(builder.cache);
+    this.containerLocks =
+        builder
+            .shared
+            .map(shared -> shared.state().containerLocks())
+            .orElseGet(ContainerLocks::new);
     this.hostNamespace = builder.hostNamespace;
     this.allowHostNamespace = builder.allowHostNamespace;
     this.timeout = builder.timeout;

@@ -30,15 +30,18 @@ final class EventHub implements PluginHost {
 
   private final Path stateDirectory;
   private final Optional<Path> hostNamespace;
+  private final boolean runsDaemons;
   private final ResultCache cache;
   private final List<Listener> listeners = new CopyOnWriteArrayList<>();
 
   /** The event sources that are open; guarded by this. */
   private final List<Closeable> openSources = new ArrayList<>();
 
-  EventHub(Path stateDirectory, Optional<Path> hostNamespace, ResultCache cache) {
+  EventHub(
+      Path stateDirectory, Optional<Path> hostNamespace, boolean runsDaemons, ResultCache cache) {
     this.stateDirectory = stateDirectory;
     this.hostNamespace = hostNamespace;
+    this.runsDaemons = runsDaemons;
     this.cache = cache;
   }
 
@@ -50,6 +53,11 @@ final class EventHub implements PluginHost {
   @Override
   public Optional<Path> hostNamespace() {
     return hostNamespace;
+  }
+
+  @Override
+  public boolean runsDaemons() {
+    return runsDaemons;
   }
 
   @Override

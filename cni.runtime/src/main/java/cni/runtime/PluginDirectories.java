@@ -85,6 +85,13 @@ final class PluginDirectories {
     return current().disabled();
   }
 
+  /** Returns whether the other one loads the same plugins with the same rights. */
+  boolean isEquivalentTo(PluginDirectories other) {
+    return roots.equals(other.roots)
+        && nativeAccess.equals(other.nativeAccess)
+        && allowUntrusted == other.allowUntrusted;
+  }
+
   /** Starts resident plugins, and from now on those that are added later. */
   synchronized void start(PluginHost newHost) {
     List<PluginLayer.LoadedPlugin> present = current().plugins();

@@ -15,6 +15,7 @@ import cni.api.SpecVersion;
 import cni.api.internal.IoErrors;
 import cni.api.internal.LazyLogger;
 import cni.api.internal.Uninterruptibly;
+import cni.exec.CallerContext;
 import cni.exec.ExecutablePlugin;
 import cni.exec.PluginPath;
 import cni.exec.StderrHandler;
@@ -42,6 +43,11 @@ public final class PluginRegistry implements Delegates {
   private final List<PluginSource> searchOrder;
   private final Map<String, PluginSource> forced;
   private final StderrHandler stderrHandler;
+  private final Optional<CallerContext> caller;
+
+  /** The registry whose plugin instances this one uses; absent if it creates its own. */
+  private final Optional<PluginRegistry> shared;
+
   private volatile Optional<BuiltInPlugins> builtIn = Optional.empty();
 
   PluginRegistry(
@@ -50,9 +56,14 @@ public final class PluginRegistry implements Delegates {
       PluginPath path,
       List<PluginSource> searchOrder,
       Map<String, PluginSource> forced,
-      StderrHandler stderrHandler) {
+      StderrHandler stderrHandler,
+      Optional<CallerContext> caller,
+      Optional<PluginRegistry> shared) {
     this.loader = loader;
-    this.directories = directories;
+    this.caller = caller;
+    this.shared = shared;
+    this.directories =
+        shared.map(it -> it.directories).filter(directories::isEquivalentTo).orElse(directories);
     this.path = path;
     this.searchOrder = List.copyOf(searchOrder);
     this.forced = Map.copyOf(forced);
@@ -127,7 +138,7 @@ public final class PluginRegistry implements Delegates {
   }
 
   private AvailablePlugin executable(String type, Path file) {
-    var plugin = new ExecutablePlugin(type, file, path, stderrHandler);
+    var plugin = new ExecutablePlugin(type, file, path, stderrHandler, caller);
     return new AvailablePlugin(type, new PluginOrigin.Executable(file), plugin);
   }
 
@@ -184,6 +195,9 @@ public final class PluginRegistry implements Delegates {
   }
 
   private BuiltInPlugins builtIn() {
+    if (shared.isPresent()) {
+      return shared.get().builtIn();
+    }
     Optional<BuiltInPlugins> known = builtIn;
     return known.isPresent() ? known.get() : loadBuiltIn();
   }
@@ -218,7 +232,7 @@ public final class PluginRegistry implements Delegates {
     }
   }
 
-  /** Stops the work of resident plugins. */
+  /** Stops the work of resident plugins, except for shared ones. */
   void stop() {
     if (builtIn.isPresent()) {
       for (AvailablePlugin it : builtIn.get().all().values()) {
@@ -227,7 +241,9 @@ public final class PluginRegistry implements Delegates {
         }
       }
     }
-    directories.stop();
+    if (shared.isEmpty() || !shared.get().directories.equals(directories)) {
+      directories.stop();
+    }
   }
 
   /**

@@ -50,7 +50,8 @@ final class ResultCache {
 
     /**
      * A file that proves no attachment: it is not a result, as after a loss of power, or it is of
-     * an earlier boot, and whatever has the attachment's name now is not what it describes.
+     * an earlier boot, or of a namespace that has been replaced: whatever has the attachment's name
+     * now is not what it describes.
      */
     STALE,
 

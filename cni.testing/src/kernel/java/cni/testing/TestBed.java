@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.Inet6Address;
 import java.net.InetAddress;
+import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -24,6 +25,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 
 /**
@@ -37,6 +39,7 @@ public class TestBed implements AutoCloseable {
   private static final Duration COMMAND_TIMEOUT = Duration.ofSeconds(60);
   private static final int MAX_OUTPUT_BYTES = 1 << 20;
   private static final int LOOPBACK_INDEX = 1;
+  private static final int DELETE_ATTEMPTS = 20;
 
   /** The digits of the number that follows the label in names. */
   private static final int ID_DIGITS = 8;
@@ -273,7 +276,23 @@ public class TestBed implements AutoCloseable {
     deleteTree(directory);
   }
 
+  /** Deletes a directory, also while a process that is about to end still writes to it. */
   private static void deleteTree(Path directory) throws IOException {
+    for (int attempt = 1; attempt < DELETE_ATTEMPTS; attempt++) {
+      try {
+        deleteTreeOnce(directory);
+        return;
+      } catch (UncheckedIOException e) {
+        if (!(e.getCause() instanceof DirectoryNotEmptyException)) {
+          throw e;
+        }
+        LockSupport.parkNanos(Duration.ofMillis(50).toNanos());
+      }
+    }
+    deleteTreeOnce(directory);
+  }
+
+  private static void deleteTreeOnce(Path directory) throws IOException {
     try (Stream<Path> files = Files.walk(directory)) {
       files.sorted(Comparator.reverseOrder()).forEach(TestBed::deleteFile);
     }

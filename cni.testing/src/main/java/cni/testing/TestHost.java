@@ -4,15 +4,18 @@ import cni.api.Attachment;
 import cni.api.CniException;
 import cni.api.Json;
 import cni.netlink.ffm.netns.NetNs;
+import cni.netlink.ffm.route.RouteSocket;
 import cni.runtime.Cni;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 
 /**
@@ -171,6 +174,27 @@ public final class TestHost extends TestBed {
   public void recreate(NetNs container) throws IOException {
     delete(container);
     NetNs.create(nameOf(container)).close();
+  }
+
+  /**
+   * As {@link #recreate}, but waits until the kernel has removed the interfaces of the former
+   * namespace, which it does some time after the last reference to the namespace has gone. Until
+   * then a vlan of the same id cannot be created, for example.
+   *
+   * @throws IOException if that fails, or does not happen in a minute
+   */
+  public void recreateOnceRemoved(NetNs container) throws IOException {
+    connect(netns(), "alive", container, "alive");
+    recreate(container);
+    try (RouteSocket routes = RouteSocket.open(netns())) {
+      long end = System.nanoTime() + Duration.ofMinutes(1).toNanos();
+      while (routes.link("alive").isPresent()) {
+        if (System.nanoTime() - end > 0) {
+          throw new IOException("the interfaces of the namespace before are not removed");
+        }
+        LockSupport.parkNanos(Duration.ofMillis(5).toNanos());
+      }
+    }
   }
 
   /**

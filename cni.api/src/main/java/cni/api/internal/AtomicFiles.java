@@ -85,14 +85,21 @@ public final class AtomicFiles {
   }
 
   /**
-   * Writes a block to a new file and deletes it, to find out whether files can be written.
+   * Writes a block to a new file and deletes it, to find out whether files can be written. If the
+   * file's directory does not exist, uses the one in which it, or a parent, would be created.
    *
    * @param temporary the file, used by no other thread; another process may delete it at any time
    * @throws IOException if it cannot be written, such as on a full or read-only file system
    */
   public static void requireWritable(Path temporary) throws IOException {
-    writeUnpublished(temporary, new byte[BLOCK]);
-    Files.deleteIfExists(temporary);
+    Path file = temporary.toAbsolutePath();
+    Path directory = file.getParent();
+    while (directory != null && Files.notExists(directory, LinkOption.NOFOLLOW_LINKS)) {
+      directory = directory.getParent();
+      file = directory == null ? file : directory.resolve(temporary.getFileName());
+    }
+    writeUnpublished(file, new byte[BLOCK]);
+    Files.deleteIfExists(file);
   }
 
   private static SeekableByteChannel createNew(Path file) throws IOException {

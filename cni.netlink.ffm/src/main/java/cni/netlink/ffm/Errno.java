@@ -22,10 +22,14 @@ public final class Errno {
   public static final int ELOOP = 40;
   public static final int ERESTART = 85;
   public static final int ENOPROTOOPT = 92;
+  public static final int EMSGSIZE = 90;
   public static final int EOPNOTSUPP = 95;
+  public static final int EADDRINUSE = 98;
   public static final int EADDRNOTAVAIL = 99;
   public static final int ENETUNREACH = 101;
+  public static final int ECONNABORTED = 103;
   public static final int ENOBUFS = 105;
+  public static final int ECONNREFUSED = 111;
   public static final int EHOSTUNREACH = 113;
 
   private Errno() {}

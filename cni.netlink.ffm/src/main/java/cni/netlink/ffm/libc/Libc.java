@@ -23,6 +23,9 @@ public final class Libc {
   public static final int O_NOFOLLOW = 0x20000;
   public static final int O_CLOEXEC = 0x80000;
   private static final int AT_EMPTY_PATH = 0x1000;
+  private static final int F_SETFD = 2;
+  private static final int FD_CLOEXEC = 1;
+  private static final int F_DUPFD_CLOEXEC = 1030;
   private static final int F_OFD_GETLK = 36;
   private static final int F_OFD_SETLK = 37;
   private static final short F_RDLCK = 0;
@@ -50,7 +53,11 @@ public final class Libc {
   public static final int SOL_SOCKET = 1;
   public static final int MSG_TRUNC = 0x20;
   public static final int MSG_DONTWAIT = 0x40;
+  private static final int SO_TYPE = 3;
   private static final int SO_RCVTIMEO = 20;
+  private static final int SO_SNDTIMEO = 21;
+  private static final int SO_ACCEPTCONN = 30;
+  private static final int SOCK_STREAM = 1;
   // sys/stat.h: struct statx
   private static final int STATX_TYPE = 0x1;
   private static final int STATX_INO = 0x100;
@@ -78,6 +85,7 @@ public final class Libc {
   private static final CFunction SOCKET = CFunction.returningInt("socket");
   private static final CFunction BIND = CFunction.returningInt("bind");
   private static final CFunction GETSOCKNAME = CFunction.returningInt("getsockname");
+  private static final CFunction GETSOCKOPT = CFunction.returningInt("getsockopt");
   private static final CFunction SETSOCKOPT = CFunction.returningInt("setsockopt");
   private static final CFunction SENDTO = CFunction.returningLong("sendto");
   private static final CFunction RECVFROM = CFunction.returningLong("recvfrom");
@@ -106,6 +114,16 @@ public final class Libc {
   /** dup2(2). */
   public static void dup2(int fd, int newFd) throws KernelException {
     DUP2.invoke("dup2", fd, newFd);
+  }
+
+  /** fcntl(2) with F_DUPFD_CLOEXEC: another descriptor of the same open file. */
+  public static int duplicate(int fd) throws KernelException {
+    return (int) FCNTL.invoke("fcntl F_DUPFD_CLOEXEC", fd, F_DUPFD_CLOEXEC, 0);
+  }
+
+  /** fcntl(2) with F_SETFD: closes the descriptor in executables that this process starts. */
+  public static void setCloseOnExec(int fd) throws KernelException {
+    FCNTL.invoke("fcntl F_SETFD", fd, F_SETFD, FD_CLOEXEC);
   }
 
   /** setns(2), for a network namespace. */
@@ -228,6 +246,20 @@ public final class Libc {
     }
   }
 
+  /** getsockopt(2): whether it is a stream socket that listens. */
+  public static boolean isStreamListener(int fd) throws KernelException {
+    return getsockopt(fd, SO_TYPE) == SOCK_STREAM && getsockopt(fd, SO_ACCEPTCONN) != 0;
+  }
+
+  private static int getsockopt(int fd, int option) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment value = arena.allocate(JAVA_INT);
+      long length = pointer(arena.allocateFrom(JAVA_INT, (int) value.byteSize()));
+      GETSOCKOPT.invoke(arena, "getsockopt", fd, SOL_SOCKET, option, pointer(value), length, 0);
+      return value.get(JAVA_INT, 0);
+    }
+  }
+
   /** setsockopt(2), for an option whose value is a structure. */
   public static void setsockopt(int fd, int level, int option, MemorySegment value)
       throws KernelException {
@@ -250,10 +282,19 @@ public final class Libc {
    *     no timeout
    */
   public static void setReceiveTimeout(int fd, Duration timeout) throws KernelException {
+    setTimeout(fd, SO_RCVTIMEO, timeout);
+  }
+
+  /** As {@link #setReceiveTimeout}, for SO_SNDTIMEO and sendto(2). */
+  public static void setSendTimeout(int fd, Duration timeout) throws KernelException {
+    setTimeout(fd, SO_SNDTIMEO, timeout);
+  }
+
+  private static void setTimeout(int fd, int option, Duration timeout) throws KernelException {
     long micros = Math.max(1, timeout.toNanos() / 1000);
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment timeval = arena.allocateFrom(JAVA_LONG, micros / 1_000_000, micros % 1_000_000);
-      setsockopt(arena, fd, SOL_SOCKET, SO_RCVTIMEO, timeval);
+      setsockopt(arena, fd, SOL_SOCKET, option, timeval);
     }
   }
 

@@ -87,6 +87,10 @@ public final class LibcProcess {
   private static final Optional<CFunction> ACTIONS_CLOSEFROM =
       CFunction.find("posix_spawn_file_actions_addclosefrom_np");
 
+  /** Empty before glibc 2.29; then a process stays in the directory of this one. */
+  private static final Optional<CFunction> ACTIONS_CHDIR =
+      CFunction.find("posix_spawn_file_actions_addchdir_np");
+
   private LibcProcess() {}
 
   /** pipe2(2) with O_CLOEXEC: the read end, then the write end. */
@@ -217,6 +221,7 @@ public final class LibcProcess {
    * ones.
    *
    * @param environment its variables, each {@code NAME=value} without a terminating zero
+   * @param directory its working directory; empty for that of this process
    * @param stdio what become standard input, output and error; empty to inherit them
    * @param inherited what become the descriptors from 3 on; at most five
    * @param ownGroup whether it gets its own process group
@@ -225,6 +230,7 @@ public final class LibcProcess {
   public static int spawn(
       List<String> command,
       List<byte[]> environment,
+      String directory,
       int[] stdio,
       int[] inherited,
       boolean ownGroup)
@@ -235,7 +241,7 @@ public final class LibcProcess {
       for (; moved < above.length; moved++) {
         above[moved] = duplicateAbove(inherited[moved]);
       }
-      return spawnWith(command, environment, stdio, above, ownGroup);
+      return spawnWith(command, environment, directory, stdio, above, ownGroup);
     } finally {
       for (int i = 0; i < moved; i++) {
         if (above[i] != inherited[i]) {
@@ -249,6 +255,7 @@ public final class LibcProcess {
   private static int spawnWith(
       List<String> command,
       List<byte[]> environment,
+      String directory,
       int[] stdio,
       int[] inherited,
       boolean ownGroup)
@@ -259,6 +266,10 @@ public final class LibcProcess {
       long actions = pointer(arena.allocate(SPAWN_OBJECT, 16));
       prepareAttributes(arena, errno, attributes, ownGroup);
       prepareActions(errno, actions, stdio, inherited);
+      if (!directory.isEmpty() && ACTIONS_CHDIR.isPresent()) {
+        long path = pointer(arena.allocateFrom(directory));
+        requireSuccess(ACTIONS_CHDIR.get().call(errno, actions, path, 0));
+      }
       MemorySegment pid = arena.allocate(JAVA_INT);
       int error =
           (int)

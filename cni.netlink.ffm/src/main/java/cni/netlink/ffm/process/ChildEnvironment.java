@@ -6,29 +6,32 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
 /**
- * The environment of a child process, environ(7). Immutable. Inherited variables keep their bytes,
- * independent of the encoding that the JVM assumes.
+ * The environment of a child process, environ(7), and its working directory. Immutable. Inherited
+ * variables keep their bytes, independent of the encoding that the JVM assumes.
  */
 public final class ChildEnvironment {
   private static final int MAX_VARIABLE_LENGTH = 1 << 20;
 
   private final List<byte[]> variables;
+  private final String directory;
 
-  private ChildEnvironment(List<byte[]> variables) {
+  private ChildEnvironment(List<byte[]> variables, String directory) {
     this.variables = variables;
+    this.directory = directory;
   }
 
-  /** Returns an environment without variables. */
+  /** Returns an environment without variables, in the working directory of this process. */
   public static ChildEnvironment empty() {
-    return new ChildEnvironment(List.of());
+    return new ChildEnvironment(List.of(), "");
   }
 
-  /** Returns the environment of this process. */
+  /** Returns the environment and the working directory of this process. */
   @SuppressWarnings("restricted") // the size of the C library's array is not known
   public static ChildEnvironment inherited() {
     MemorySegment environ =
@@ -42,7 +45,7 @@ public final class ChildEnvironment {
     for (long i = 0; ; i++) {
       MemorySegment text = environ.getAtIndex(ADDRESS, i);
       if (text.equals(MemorySegment.NULL)) {
-        return new ChildEnvironment(variables);
+        return new ChildEnvironment(variables, "");
       }
       variables.add(bytes(text.reinterpret(MAX_VARIABLE_LENGTH)));
     }
@@ -61,7 +64,8 @@ public final class ChildEnvironment {
     return new ChildEnvironment(
         variables.stream()
             .filter(bytes -> !new String(bytes, StandardCharsets.ISO_8859_1).startsWith(prefix))
-            .toList());
+            .toList(),
+        directory);
   }
 
   /** Returns a copy in which these variables are set, encoded as UTF-8. */
@@ -72,7 +76,20 @@ public final class ChildEnvironment {
     }
     List<byte[]> all = new ArrayList<>(others.variables);
     more.forEach((name, value) -> all.add((name + "=" + value).getBytes(StandardCharsets.UTF_8)));
-    return new ChildEnvironment(all);
+    return new ChildEnvironment(all, directory);
+  }
+
+  /**
+   * Returns a copy with another working directory, which must exist when the process starts.
+   * Without posix_spawn_file_actions_addchdir_np (glibc before 2.29) it has no effect.
+   */
+  public ChildEnvironment in(Path workingDirectory) {
+    return new ChildEnvironment(variables, workingDirectory.toString());
+  }
+
+  /** Returns the working directory; empty for that of this process. */
+  String directory() {
+    return directory;
   }
 
   /** Returns the variables, each {@code NAME=value} without a terminating zero. */

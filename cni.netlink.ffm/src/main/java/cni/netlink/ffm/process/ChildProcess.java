@@ -112,7 +112,14 @@ public final class ChildProcess implements AutoCloseable {
           lock.isPresent()
               ? new int[] {deathSignal.childEnd(), lock.get().inheritableFd()}
               : new int[] {deathSignal.childEnd()};
-      int pid = LibcProcess.spawn(command, environment.variables(), childEnds, inherited, true);
+      int pid =
+          LibcProcess.spawn(
+              command,
+              environment.variables(),
+              environment.directory(),
+              childEnds,
+              inherited,
+              true);
       deathSignal.arm(-pid);
       started = true;
       return new ChildProcess(pid, -pid, copy, parentEnds, limit, deathSignal);
@@ -138,7 +145,14 @@ public final class ChildProcess implements AutoCloseable {
     boolean started = false;
     try {
       int[] inherited = {deathSignal.childEnd()};
-      int pid = LibcProcess.spawn(command, environment.variables(), new int[0], inherited, false);
+      int pid =
+          LibcProcess.spawn(
+              command,
+              environment.variables(),
+              environment.directory(),
+              new int[0],
+              inherited,
+              false);
       deathSignal.arm(pid);
       started = true;
       return new ChildProcess(pid, pid, new byte[0], noPipes, 0, deathSignal);

@@ -1,6 +1,6 @@
 /**
- * Child processes, their environment, the parent process, and the socket that systemd passes to a
- * process.
+ * Child processes, their environment, the parent process, and the service manager: the sockets that
+ * it passes to a process and the notifications that it receives.
  */
 @NullMarked
 package cni.netlink.ffm.process;

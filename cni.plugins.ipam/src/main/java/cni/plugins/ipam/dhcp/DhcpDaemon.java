@@ -59,29 +59,38 @@ public final class DhcpDaemon implements PluginDaemon {
     return DhcpDaemonOptions.USAGE;
   }
 
+  /**
+   * Runs until the thread is interrupted. Closes then what it has opened, ends its threads and
+   * removes its socket, so that a process that does more can call it.
+   */
   @Override
   public void run(List<String> arguments) throws CniException {
     DhcpDaemonOptions options = DhcpDaemonOptions.parse(arguments);
     Path socket = options.socket();
+    boolean interrupted = false;
     try (var manager = new LeaseManager(new LeaseDirectory(options.leases()), event -> {});
-        Listener open = listen(socket)) {
-      ServerSocketChannel listener = open.channel();
+        Listener listener = listen(socket)) {
       try {
         manager.adopt();
         writePid(options);
         var leases =
             new LocalLeases(
                 manager, options.resendTimeout(), options.resendMax(), options.hostPrefix());
-        new DhcpRpcServer(leases).serve(listener);
+        new DhcpRpcServer(leases).serve(listener.channel());
       } finally {
+        interrupted = Thread.interrupted(); // the manager waits for renewals in progress
         if (options.pidFile().isPresent()) {
           Files.deleteIfExists(options.pidFile().get());
         }
       }
     } catch (ClosedByInterruptException e) {
-      return; // the thread was interrupted, which ends the daemon
+      interrupted = true;
     } catch (IOException e) {
       throw LeaseDirectory.ioFailure("the dhcp daemon at " + socket, e);
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
     }
   }
 
@@ -98,7 +107,7 @@ public final class DhcpDaemon implements PluginDaemon {
 
   /** Returns the socket that systemd passed, or binds one, replacing the file of a dead daemon. */
   private static Listener listen(Path socket) throws CniException, IOException {
-    Optional<ServerSocketChannel> inherited = SystemdSocket.listener();
+    Optional<ServerSocketChannel> inherited = SystemdSocket.listener(socket);
     if (inherited.isPresent()) {
       return new Listener(inherited.get(), Optional.empty());
     }
@@ -124,7 +133,8 @@ public final class DhcpDaemon implements PluginDaemon {
 
   private static CniException alreadyRunning(Path socket) {
     return new CniException(
-        ErrorCode.INVALID_PARAMETER, "another dhcp daemon answers at " + socket);
+        ErrorCode.INVALID_PARAMETER,
+        "another dhcp daemon answers at " + socket + "; stop it, or choose another -socketpath");
   }
 
   private static void deleteDead(Path socket) throws CniException, IOException {
@@ -197,14 +207,15 @@ public final class DhcpDaemon implements PluginDaemon {
   /**
    * The listening socket.
    *
-   * @param own the socket's file if this process created it, to be deleted on close
+   * @param own the socket's file if this process created it; only then it is closed, and the file
+   *     deleted (see {@link SystemdSocket#listener})
    */
   private record Listener(ServerSocketChannel channel, Optional<Path> own)
       implements AutoCloseable {
     @Override
     public void close() throws IOException {
-      channel.close();
       if (own.isPresent()) {
+        channel.close();
         Files.deleteIfExists(own.get());
       }
     }

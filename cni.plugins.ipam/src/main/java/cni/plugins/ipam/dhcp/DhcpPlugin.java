@@ -18,6 +18,8 @@ import org.jspecify.annotations.Nullable;
  * The {@code dhcp} plugin: acquires addresses from the network's servers by DHCP (RFC 2131) and
  * DHCPv6 (RFC 8415). A lease must be renewed while the container runs: a resident process does so
  * itself; for a process that serves one call a daemon does, either ours or the reference plugin's.
+ * A resident process that runs this daemon too ({@link PluginHost#runsDaemons}) leaves all leases
+ * to it, so that executables and the process itself find the same ones.
  */
 public final class DhcpPlugin implements ResidentPlugin {
   private static final String DIRECTORY = "dhcp";
@@ -34,6 +36,9 @@ public final class DhcpPlugin implements ResidentPlugin {
 
   @Override
   public void start(PluginHost host) throws CniException {
+    if (host.runsDaemons()) {
+      return;
+    }
     var directory = new LeaseDirectory(host.stateDirectory().resolve(DIRECTORY));
     var started = new LeaseManager(directory, host::publish);
     leaseManager = started;
@@ -50,7 +55,8 @@ public final class DhcpPlugin implements ResidentPlugin {
   }
 
   /**
-   * Returns this process if it is resident and the configuration names no daemon, else the daemon.
+   * Returns this process if it is resident, does not run the daemon and the configuration names
+   * none; else the daemon.
    */
   private Leases leases(PluginConfig config) throws CniException {
     Optional<Path> socket = DhcpConfig.socket(config);

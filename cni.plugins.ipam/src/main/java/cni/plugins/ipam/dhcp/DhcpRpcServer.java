@@ -1,5 +1,9 @@
 package cni.plugins.ipam.dhcp;
 
+import static java.lang.System.Logger.Level.ERROR;
+import static java.lang.System.Logger.Level.TRACE;
+import static java.lang.System.Logger.Level.WARNING;
+
 import cni.api.Attachment;
 import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
@@ -18,58 +22,129 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.channels.Channels;
-import java.nio.channels.ClosedChannelException;
+import java.nio.channels.ClosedByInterruptException;
+import java.nio.channels.SelectionKey;
+import java.nio.channels.Selector;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.LockSupport;
 
 /**
  * The server side of the daemon's protocol, for plugin executables of this project and of the
  * reference: Go's net/rpc over a Unix socket.
- *
- * @param leases the leases that the daemon keeps
  */
-record DhcpRpcServer(LocalLeases leases) {
+final class DhcpRpcServer {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
 
   private static final long ACCEPT_RETRY_NANOS = 1_000_000_000;
 
+  /** How long the end of the server waits for requests, which it interrupts. */
+  private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(10);
+
+  private final LocalLeases leases;
+
+  /** The threads that serve a connection each. */
+  private final Set<Thread> connections = ConcurrentHashMap.newKeySet();
+
   /**
-   * Accepts and serves connections until the thread is interrupted, which closes the listener.
+   * Creates the server.
    *
-   * @throws ClosedChannelException if the listener is closed, also by an interrupt
-   * @throws IOException never otherwise: a connection that cannot be accepted is logged
+   * @param leases the leases that the daemon keeps
+   */
+  DhcpRpcServer(LocalLeases leases) {
+    this.leases = leases;
+  }
+
+  /**
+   * Accepts and serves connections until the thread is interrupted, then ends all of them. The
+   * listener stays open, and the interrupt status is set. A connection that cannot be accepted is
+   * logged.
+   *
+   * @throws IOException if the listener cannot be waited for
    */
   void serve(ServerSocketChannel listener) throws IOException {
-    while (true) {
+    // An interrupt wakes up a selector; it would close the listener in a blocking accept.
+    listener.configureBlocking(false);
+    try (Selector selector = Selector.open()) {
+      listener.register(selector, SelectionKey.OP_ACCEPT);
+      while (!Thread.currentThread().isInterrupted()) {
+        selector.select(_ -> accept(listener));
+      }
+    } finally {
+      endConnections();
+    }
+  }
+
+  private void accept(ServerSocketChannel listener) {
+    try {
+      SocketChannel peer = listener.accept();
+      if (peer != null) { // null if another process, which shares the socket, was faster
+        start(peer);
+      }
+    } catch (IOException e) { // such as too many open files, which is temporary
+      LOG.get().log(WARNING, "a connection to the dhcp daemon cannot be accepted", e);
+      LockSupport.parkNanos(ACCEPT_RETRY_NANOS);
+    }
+  }
+
+  private void start(SocketChannel peer) throws IOException {
+    Thread thread =
+        Thread.ofPlatform().daemon().name("cni-dhcp-client").unstarted(() -> serve(peer));
+    connections.add(thread);
+    try {
+      thread.start();
+    } catch (OutOfMemoryError e) { // the thread could not be created
+      connections.remove(thread);
+      peer.close();
+      throw new IOException(e);
+    }
+  }
+
+  private void endConnections() {
+    connections.forEach(Thread::interrupt); // which also closes the connections
+    boolean interrupted = Thread.interrupted();
+    long end = System.nanoTime() + CLOSE_TIMEOUT.toNanos();
+    for (Thread it : connections) {
+      interrupted |= join(it, end);
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Waits for the end of a thread, and returns whether this thread was interrupted meanwhile. */
+  private static boolean join(Thread thread, long end) {
+    boolean interrupted = false;
+    for (long left = end - System.nanoTime();
+        left > 0 && thread.isAlive();
+        left = end - System.nanoTime()) {
       try {
-        SocketChannel peer = listener.accept();
-        Thread.ofPlatform().daemon().name("cni-dhcp-client").start(() -> serve(peer));
-      } catch (ClosedChannelException e) {
-        throw e;
-      } catch (IOException e) { // such as too many open files, which is temporary
-        LOG.get()
-            .log(
-                System.Logger.Level.WARNING,
-                "a connection to the dhcp daemon cannot be accepted",
-                e);
-        LockSupport.parkNanos(ACCEPT_RETRY_NANOS);
+        boolean _ = thread.join(Duration.ofNanos(left));
+      } catch (InterruptedException e) {
+        interrupted = true;
       }
     }
+    return interrupted;
   }
 
   private void serve(SocketChannel peer) {
     try (peer) {
       InputStream in = Channels.newInputStream(peer);
       OutputStream out = Channels.newOutputStream(peer);
-      boolean connect = DaemonLeases.readLine(in).startsWith("CONNECT /_goRPC_ HTTP/");
+      String request = DaemonLeases.readLine(in);
+      if (request.isEmpty()) {
+        return; // the client has closed the connection: DaemonLeases.isReachable
+      }
+      boolean connect = request.startsWith("CONNECT /_goRPC_ HTTP/");
       String header = DaemonLeases.readLine(in);
       while (!header.isEmpty()) {
         header = DaemonLeases.readLine(in);
@@ -84,10 +159,12 @@ record DhcpRpcServer(LocalLeases leases) {
       while (true) {
         serve(reader.read(), reader.read(), writer);
       }
-    } catch (EOFException e) {
-      LOG.get().log(System.Logger.Level.TRACE, "a client has closed the connection");
+    } catch (EOFException | ClosedByInterruptException e) {
+      LOG.get().log(TRACE, "the client has closed the connection, or the daemon ends", e);
     } catch (IOException | RuntimeException e) {
-      LOG.get().log(System.Logger.Level.WARNING, "a connection to the dhcp daemon failed: " + e, e);
+      LOG.get().log(WARNING, "a connection to the dhcp daemon failed: " + e, e);
+    } finally {
+      connections.remove(Thread.currentThread());
     }
   }
 
@@ -111,7 +188,7 @@ record DhcpRpcServer(LocalLeases leases) {
     } catch (CniException e) {
       error = e.getMessage();
     } catch (RuntimeException e) {
-      LOG.get().log(System.Logger.Level.ERROR, "serving " + method, e);
+      LOG.get().log(ERROR, "serving " + method, e);
       error = "unexpected " + e;
     }
     writer.write(

@@ -257,26 +257,19 @@ record ReservationFiles(Path directory) {
 
   /**
    * Writes a file and deletes it, without the lock: like any temporary file it may be deleted by
-   * others meanwhile. If the directory does not exist, uses the one in which it, or a parent, would
-   * be created.
+   * others meanwhile.
    *
    * @throws CniException code 50 if that fails, such as on a full or read-only file system
    */
   void requireWritable() throws CniException {
-    Path existing = directory;
-    while (existing.getParent() != null && Files.notExists(existing, LinkOption.NOFOLLOW_LINKS)) {
-      existing = existing.getParent();
-    }
     try {
       String unique = Long.toHexString(ThreadLocalRandom.current().nextLong());
-      AtomicFiles.requireWritable(existing.resolve(RECYCLED_PREFIX + unique));
+      AtomicFiles.requireWritable(directory.resolve(RECYCLED_PREFIX + unique));
     } catch (IOException e) {
       throw new CniException(
           ErrorCode.NOT_AVAILABLE,
-          "directory "
-              + existing
-              + ", for the reservations of addresses, cannot be written to: "
-              + IoErrors.reason(e),
+          "directory %s, for the reservations of addresses, cannot be written to: %s"
+              .formatted(directory, IoErrors.describe(e)),
           e);
     }
   }

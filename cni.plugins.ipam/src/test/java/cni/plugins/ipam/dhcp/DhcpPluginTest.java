@@ -4,6 +4,7 @@ import static cni.testing.TestHost.attachment;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import cni.api.CniException;
 import cni.api.ErrorCode;
@@ -14,6 +15,7 @@ import cni.testing.KernelTest;
 import cni.testing.Probe;
 import cni.testing.TestBed;
 import cni.testing.TestHost;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -77,6 +79,19 @@ class DhcpPluginTest extends DhcpTestNetwork {
         cni.network("n").add(attachment(b));
         cni.network("n").delete(attachment(b));
       }
+    }
+  }
+
+  @Test
+  void hostThatRunsTheDaemonLeavesLeasesToIt() throws Exception {
+    assumeTrue(Files.notExists(DhcpConfig.DEFAULT_SOCKET));
+    network("");
+    try (Cni resident = host.openCni();
+        Cni daemonHost = host.builder().runsDaemons().build()) {
+      resident.network("n").status();
+      CniException e = assertThrows(CniException.class, () -> daemonHost.network("n").status());
+      assertEquals(ErrorCode.NOT_AVAILABLE.value(), e.code(), e.getMessage());
+      assertTrue(e.getMessage().contains("" + DhcpConfig.DEFAULT_SOCKET), e.getMessage());
     }
   }
 

@@ -54,14 +54,34 @@ record SavedLinkSettings(Path directory) {
     json.put(NETWORK_KEY, network);
     json.put(CONTAINER_KEY, id.containerId());
     json.put(INTERFACE_KEY, id.interfaceName());
-    String tempName = ".%016x".formatted(ThreadLocalRandom.current().nextLong());
     try {
       AtomicFiles.createDirectories(directory);
       byte[] bytes = Json.pretty(json).getBytes(StandardCharsets.UTF_8);
-      AtomicFiles.write(file(id), directory.resolve(tempName), bytes);
+      AtomicFiles.write(file(id), newTemporaryFile(), bytes);
     } catch (IOException e) {
       throw failure(
           "the settings of " + id.interfaceName() + " cannot be saved in " + directory, e);
+    }
+  }
+
+  private Path newTemporaryFile() {
+    return directory.resolve(".%016x".formatted(ThreadLocalRandom.current().nextLong()));
+  }
+
+  /**
+   * Requires that settings could be saved, by writing a file and deleting it.
+   *
+   * @throws CniException code 50 if that fails, such as on a full or read-only file system
+   */
+  void requireWritable() throws CniException {
+    try {
+      AtomicFiles.requireWritable(newTemporaryFile());
+    } catch (IOException e) {
+      throw new CniException(
+          ErrorCode.NOT_AVAILABLE,
+          "dataDir %s, for the settings that interfaces had before, cannot be written to: %s"
+              .formatted(directory, IoErrors.describe(e)),
+          e);
     }
   }
 

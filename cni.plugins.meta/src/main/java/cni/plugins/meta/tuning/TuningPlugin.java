@@ -332,7 +332,11 @@ public final class TuningPlugin implements NetworkPlugin {
   @Override
   public void status(NetworkRequest request) throws CniException {
     try {
-      allowList.requireAllowed(TuningConfig.parse(request.config(), Map.of()).sysctl().keySet());
+      TuningConfig config = TuningConfig.parse(request.config(), Map.of());
+      allowList.requireAllowed(config.sysctl().keySet());
+      if (config.changesLink()) {
+        savedSettings(request.config()).requireWritable();
+      }
     } catch (CniException e) {
       throw new CniException(ErrorCode.NOT_AVAILABLE, e.getMessage(), e);
     }

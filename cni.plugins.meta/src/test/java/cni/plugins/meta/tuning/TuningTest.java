@@ -67,6 +67,19 @@ class TuningTest {
     host.close();
   }
 
+  @Test
+  void statusRefusesADataDirThatCannotBeWritten() throws Exception {
+    host.openCni().network("n").status();
+    Files.createDirectories(host.ipamData());
+    Files.createFile(host.ipamData().resolve("tuning"));
+    Network network = host.openCni().network("n");
+    CniException e = assertThrows(CniException.class, network::status);
+    assertEquals(50, e.code());
+    assertTrue(e.getMessage().contains("tuning, for the settings"), e::getMessage);
+    chain("{ \"type\": \"tuning\", \"dataDir\": \"@DATA@/tuning\" }"); // saves nothing
+    host.openCni().network("n").status();
+  }
+
   private void chain(String tuning) throws IOException {
     chain("1.1.0", tuning);
   }

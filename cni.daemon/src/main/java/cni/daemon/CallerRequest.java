@@ -1,0 +1,60 @@
+package cni.daemon;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * What a caller asks the host to do: to be the process that it would otherwise have become.
+ *
+ * @param arguments the name that the caller was started by, a plugin's type or {@code cni}, and its
+ *     arguments
+ * @param environment its environment
+ * @param directory its working directory
+ * @param input what it read from standard input
+ * @param networkNamespace the path of its network namespace; absent if it is this process's
+ */
+public record CallerRequest(
+    List<String> arguments,
+    Map<String, String> environment,
+    Path directory,
+    byte[] input,
+    Optional<Path> networkNamespace) {
+
+  /** Marks the environment of executables that run for a request: they may not wait for others. */
+  static final String NESTED_VARIABLE = "CNI_HOST_NESTED";
+
+  /** Returns the name that the caller was started by. */
+  public String name() {
+    return arguments.getFirst();
+  }
+
+  /** Returns a variable; the empty string if it is not set. */
+  public String variable(String name) {
+    return environment.getOrDefault(name, "");
+  }
+
+  /** Returns whether an executable that runs for another request made this one. */
+  boolean isNested() {
+    return environment.containsKey(NESTED_VARIABLE);
+  }
+
+  /** Returns what is counted together: the verb and the name. */
+  CallKind kind() {
+    String verb = variable("CNI_COMMAND");
+    boolean isCommand = arguments.size() > 1;
+    return new CallKind(isCommand ? arguments.get(1) : verb, name());
+  }
+
+  /**
+   * Returns what requests have to be served one after the other with: those of one plugin for one
+   * attachment. Empty if it need not wait for others.
+   */
+  Optional<String> attachment() {
+    String container = variable("CNI_CONTAINERID");
+    return arguments.size() > 1 || container.isEmpty()
+        ? Optional.empty()
+        : Optional.of(name() + "\0" + container + "\0" + variable("CNI_IFNAME"));
+  }
+}
