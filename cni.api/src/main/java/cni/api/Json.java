@@ -4,6 +4,7 @@ import cni.api.internal.Excerpt;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonGenerator;
@@ -33,6 +34,17 @@ public final class Json {
           .streamWriteConstraints(
               StreamWriteConstraints.builder().maxNestingDepth(MAX_WRITTEN_DEPTH).build())
           .build();
+
+  /**
+   * The parts of Jackson's messages that name its own methods and features: of a limit, of where an
+   * object or a list began (which is redacted), of a comment, and of NaN.
+   */
+  private static final Pattern JACKSON_INTERNALS =
+      Pattern.compile(
+          ", from `[^`]*`"
+              + "| \\((?:start marker|for \\w+ starting) at \\[Source: [^\\]]*\\]\\)"
+              + "| \\(not recognized as one since Feature '\\w+' not enabled for parser\\)"
+              + "|: enable `[^`]*` to allow");
 
   private Json() {}
 
@@ -71,9 +83,8 @@ public final class Json {
             : source + " must be a JSON object, not " + ConfigErrors.typeWithArticle(node));
   }
 
-  /** Limits are exceeded with a message that names a method of Jackson, in parentheses. */
   private static String reason(JacksonException e) {
-    return e.getOriginalMessage().replaceAll(", from `[^`]*`", "");
+    return JACKSON_INTERNALS.matcher(e.getOriginalMessage()).replaceAll("");
   }
 
   private static CniException invalid(

@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.node.ObjectNode;
 import tools.jackson.databind.node.StringNode;
@@ -79,6 +80,23 @@ class JsonTest {
     CniException e = refused("{\"a\": " + number + "}");
     assertEquals(6, e.code());
     assertEquals("it is not valid JSON: a number is out of range", e.getMessage());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '~',
+      value = {
+        "{|2|Unexpected end-of-input: expected close marker for Object",
+        "[1|3|Unexpected end-of-input: expected close marker for Array",
+        "{ \"a\": [ }|10|Unexpected close marker '}': expected ']'",
+        "{ \"a\": /* x */ 1 }|8|Unexpected character ('/' (code 47)): maybe a (non-standard) comment?",
+        "{ \"a\": NaN }|11|Non-standard token 'NaN'"
+      })
+  void messagesNameThePlaceAndNothingOfTheParser(String text, int column, String reason) {
+    String message = "it is not valid JSON (line %d, column %d): %s";
+    assertEquals(message.formatted(1, column, reason), refused(text).getMessage());
+    assertEquals(message.formatted(2, column, reason), refused("\n" + text).getMessage());
   }
 
   @Test

@@ -22,6 +22,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
@@ -59,6 +60,13 @@ class ConformanceTest {
           "tuning",
           "sbr",
           "debug");
+
+  /**
+   * The faults that do not show with tap, which has neither routes nor rules, for example. All
+   * others are looked for in tap: it has one link where a bridge has three, which halves the time,
+   * since the kernel makes and deletes one link at a time.
+   */
+  private static final Set<String> BRIDGE_FAULTS = Set.of("CHECK-4", "CHECK-6", "GC-3", "LEAK-1");
 
   private static final Duration TIMEOUT = Duration.ofSeconds(30);
 
@@ -123,7 +131,12 @@ class ConformanceTest {
   @Test
   void eachFaultIsFoundByExactlyItsCheck() throws Exception {
     Map<String, Callable<List<String>>> runs = new LinkedHashMap<>();
-    Faults.ofInterfaces().forEach((id, fault) -> runs.put(id, () -> failedChecks("bridge", fault)));
+    Faults.ofInterfaces()
+        .forEach(
+            (id, fault) -> {
+              String type = BRIDGE_FAULTS.contains(id) ? "bridge" : "tap";
+              runs.put(id, () -> failedChecks(type, fault));
+            });
     Faults.ofChained().forEach((id, fault) -> runs.put(id, () -> failedChecks("firewall", fault)));
     Faults.ofIpam().forEach((id, fault) -> runs.put(id, () -> failedChecks("host-local", fault)));
     var missing = new TreeSet<String>();

@@ -19,29 +19,26 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** The events about attachments that are published between operations. */
 @KernelTest(reference = true)
 class AttachmentEventsTest {
   private final BlockingQueue<PluginEvent> events = new LinkedBlockingQueue<>();
-  private TestHost host;
-  private NetNs a;
-  private Cni cni;
+  private final TestHost host;
+  private final NetNs a;
+  private final Cni cni;
 
-  @BeforeEach
-  void open() throws IOException, CniException {
-    host = new TestHost();
+  AttachmentEventsTest(TestHost host) throws IOException, CniException {
+    this.host = host;
     a = host.container("a");
     host.dualStack("n", "");
     cni = host.builder().build();
   }
 
   @AfterEach
-  void close() throws IOException {
+  void close() {
     cni.close();
-    host.close();
   }
 
   private void assertNext(Kind kind, String words) throws InterruptedException {

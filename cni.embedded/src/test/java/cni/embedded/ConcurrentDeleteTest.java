@@ -22,8 +22,6 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -38,20 +36,14 @@ class ConcurrentDeleteTest {
                 "ranges": [[{ "subnet": "10.61.0.0/24" }], [{ "subnet": "fd61::/64" }]] }
       """;
 
-  private TestHost host;
+  private final TestHost host;
   private final List<NetNs> containers = new ArrayList<>();
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  ConcurrentDeleteTest(TestHost host) throws IOException {
+    this.host = host;
     for (int i = 0; i < CONTAINERS; i++) {
       containers.add(host.container("c" + i));
     }
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   @ParameterizedTest

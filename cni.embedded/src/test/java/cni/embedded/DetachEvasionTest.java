@@ -27,8 +27,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -63,48 +61,13 @@ class DetachEvasionTest {
           "dummy", "",
           "host-device", "\"device\": \"up0\",");
 
-  private TestHost host;
-  private NetNs a;
+  private final TestHost host;
+  private final NetNs a;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  DetachEvasionTest(TestHost host) throws IOException {
+    this.host = host;
     a = host.container("a");
     host.outside();
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
-  }
-
-  /** A change between ADD and DEL. */
-  enum Evasion {
-    /** The chain changes the hardware address, the host's administrator the veth's name. */
-    MAC_TUNED_AND_HOST_END_RENAMED,
-    MAC_CHANGED_AND_ADDRESSES_FLUSHED,
-    MAC_AND_ADDRESSES_REPLACED,
-    ALIAS_REMOVED_TOO,
-    ALIAS_OF_UNKNOWN_CONTAINER_TOO,
-    ALIAS_OF_LIVE_CONTAINER_TOO,
-    RENAMED,
-    RENAMED_AND_NAME_GIVEN_TO_ANOTHER_LINK,
-    RENAMED_AND_NAME_AND_MAC_GIVEN_TO_ANOTHER_LINK,
-    NAMESPACE_WITHOUT_PATH;
-
-    /** Whether only the end of a veth on the host allows it, or the deletion after it. */
-    boolean isOfVeth() {
-      return this == MAC_TUNED_AND_HOST_END_RENAMED || this == NAMESPACE_WITHOUT_PATH;
-    }
-
-    /** Whether the container claims that its interface is another container's. */
-    boolean isClaim() {
-      return name().startsWith("ALIAS_OF");
-    }
-
-    boolean isRenaming() {
-      return name().startsWith("RENAMED");
-    }
   }
 
   static Stream<Arguments> pluginsAndEvasions() {
@@ -157,7 +120,7 @@ class DetachEvasionTest {
     hostEnds.removeIf(name -> result.interfaces().stream().anyMatch(it -> it.name().equals(name)));
     assertEquals(2, reserved.size() - others.size());
     try (NetNs opened = NetNs.open(a.path())) {
-      evade(evasion, result);
+      evasion.apply(host, a, result);
       boolean failed = false;
       try {
         cni.network("n").delete(attachment(a));
@@ -184,62 +147,6 @@ class DetachEvasionTest {
     Set<String> own = new TreeSet<>();
     result.ips().forEach(it -> own.add(InetAddresses.format(it.address().address())));
     return reserved.stream().filter(it -> !own.contains(it)).toList();
-  }
-
-  private void evade(Evasion evasion, Result result) throws IOException {
-    String mac = macOf(a, "eth0");
-    switch (evasion) {
-      case MAC_TUNED_AND_HOST_END_RENAMED -> {
-        String port =
-            result.interfaces().stream()
-                .filter(it -> it.isOnHost() && it.name().startsWith("veth"))
-                .findFirst()
-                .orElseThrow()
-                .name();
-        TestBed.run(host.netns(), "ip", "link", "set", port, "down");
-        TestBed.run(host.netns(), "ip", "link", "set", port, "name", "port0");
-        TestBed.run(host.netns(), "ip", "link", "set", "port0", "up");
-      }
-      case MAC_CHANGED_AND_ADDRESSES_FLUSHED -> change(false, "");
-      case MAC_AND_ADDRESSES_REPLACED -> change(true, "");
-      case ALIAS_REMOVED_TOO -> {
-        change(false, "");
-        TestBed.run(a, "ip", "link", "set", "eth0", "alias", "");
-      }
-      case ALIAS_OF_UNKNOWN_CONTAINER_TOO -> change(true, "cni:n/nobody/eth0");
-      case ALIAS_OF_LIVE_CONTAINER_TOO -> change(true, "cni:n/live/eth0");
-      case RENAMED -> rename();
-      case RENAMED_AND_NAME_GIVEN_TO_ANOTHER_LINK -> {
-        rename();
-        TestBed.run(a, "ip", "link", "add", "eth0", "type", "bridge");
-      }
-      case RENAMED_AND_NAME_AND_MAC_GIVEN_TO_ANOTHER_LINK -> {
-        rename();
-        TestBed.run(a, "ip", "link", "add", "eth0", "address", mac, "type", "veth");
-      }
-      case NAMESPACE_WITHOUT_PATH -> host.delete(a); // the test holds it open
-    }
-  }
-
-  private void change(boolean replaceAddresses, String alias) throws IOException {
-    TestBed.run(a, "ip", "link", "set", "eth0", "down");
-    // A vlan or ipvlan may refuse: it keeps that of its parent.
-    TestBed.tryRun(a, "ip", "link", "set", "eth0", "address", "02:aa:bb:cc:dd:ee");
-    TestBed.run(a, "ip", "link", "set", "eth0", "up");
-    TestBed.run(a, "ip", "addr", "flush", "dev", "eth0");
-    if (replaceAddresses) {
-      TestBed.run(a, "ip", "addr", "add", "10.66.0.99/24", "dev", "eth0");
-    }
-    if (!alias.isEmpty()) {
-      TestBed.run(a, "ip", "link", "set", "eth0", "alias", alias);
-    }
-  }
-
-  private void rename() throws IOException {
-    TestBed.run(a, "ip", "link", "set", "eth0", "down");
-    TestBed.run(a, "ip", "link", "set", "eth0", "name", "hidden0");
-    TestBed.run(a, "ip", "link", "set", "hidden0", "up");
-    TestBed.tryRun(a, "ip", "addr", "add", "10.66.0.2/24", "dev", "hidden0");
   }
 
   /**
@@ -295,7 +202,7 @@ class DetachEvasionTest {
     network("bridge", TUNING);
     Cni cni = host.withReference("bridge", "host-local", "tuning");
     Result result = cni.network("n").add(attachment(a));
-    evade(evasion, result);
+    evasion.apply(host, a, result);
     cni.network("n").delete(attachment(a));
     assertNothingLeft();
   }
@@ -316,7 +223,7 @@ class DetachEvasionTest {
         network(type, evasion == Evasion.MAC_TUNED_AND_HOST_END_RENAMED ? TUNING : "");
         Cni reference = host.withReference(type, "host-local", "tuning");
         Result result = reference.network("n").add(attachment(a));
-        evade(evasion, result);
+        evasion.apply(host, a, result);
         host.openCni().network("n").delete(attachment(a));
         assertNothingLeft();
       }
@@ -432,10 +339,5 @@ class DetachEvasionTest {
     return TestBed.linkNames(host.netns(), "veth").stream()
         .filter(it -> !it.equals("up0"))
         .toList();
-  }
-
-  private static String macOf(NetNs netns, String name) throws IOException {
-    return TestBed.run(netns, "ip", "-o", "link", "show", name)
-        .replaceAll("(?s).*link/ether (\\S+).*", "$1");
   }
 }

@@ -23,7 +23,6 @@ import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -55,16 +54,15 @@ class InterruptCampaignTest {
   private final List<String> faults = new ArrayList<>();
   private final Campaign campaign = Campaign.start("interrupts", USUAL);
   private final Random random = campaign.random();
-  private TestHost host;
-  private NetNs container;
-  private Attachment attachment;
-  private Cni cni;
-  private Network network;
-  private Set<String> nothing;
+  private final TestHost host;
+  private final NetNs container;
+  private final Attachment attachment;
+  private final Cni cni;
+  private final Network network;
+  private final Set<String> nothing;
 
-  @BeforeEach
-  void open() throws Exception {
-    host = new TestHost();
+  InterruptCampaignTest(TestHost host) throws Exception {
+    this.host = host;
     container = host.container("a");
     attachment =
         attachment(
@@ -91,9 +89,8 @@ class InterruptCampaignTest {
   }
 
   @AfterEach
-  void close() throws IOException {
+  void close() {
     cni.close();
-    host.close();
   }
 
   private Set<String> state() throws IOException {

@@ -17,8 +17,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -26,19 +24,13 @@ import org.junit.jupiter.params.provider.CsvSource;
 /** Invalid input and misbehaving plugins cause errors with the right code and leave nothing. */
 @KernelTest
 class InvalidInputTest {
-  private TestHost host;
-  private NetNs a;
+  private final TestHost host;
+  private final NetNs a;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  InvalidInputTest(TestHost host) throws IOException {
+    this.host = host;
     a = host.container("a");
     host.dualStack("n", "");
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   private Network network(String name) throws CniException {

@@ -12,11 +12,14 @@ import cni.api.ResultJson;
 import cni.api.SpecVersion;
 import cni.exec.ServedPlugin;
 import cni.runtime.Cni;
+import cni.testing.BytesMutator;
+import cni.testing.MutationCampaign;
+import cni.testing.MutationCampaign.Outcome;
+import cni.testing.MutationCampaign.Target;
 import com.google.common.jimfs.Configuration;
 import com.google.common.jimfs.Jimfs;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
-import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystem;
@@ -24,16 +27,17 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Mutates JSON some 10,000 times with a fixed seed: invalid configurations, results, cache files
- * and requests cause the specification's errors and nothing else.
+ * Mutates JSON: invalid configurations, results, cache files and requests cause the specification's
+ * errors and nothing else.
  */
 class JsonFuzzTest {
-  private static final long SEED = 20251124;
   private static final int ROUNDS = 2500;
 
   private static final String CONFIG =
@@ -59,102 +63,37 @@ class JsonFuzzTest {
         "dns": { "domain": "d", "search": ["s"], "options": ["o"] } }
       """;
 
-  /** Values that replace a part of the text. */
-  private static final List<String> REPLACEMENTS =
-      List.of(
-          "null",
-          "true",
-          "-1",
-          "0",
-          "1e999",
-          "99999999999999999999",
-          "0.5",
-          "\"\"",
-          "[]",
-          "{}",
-          "[[]]",
-          "\"\\u0000\"",
-          "\"\\ud800\"",
-          "\"../../x\"",
-          "\"a/b\"",
-          "\"10.1.0.0/33\"",
-          "\"::/129\"",
-          "\"fd00::/127\"",
-          "\"1.1.0\"",
-          "\"9.9.9\"",
-          "\"x\"",
-          "{\"type\":\"x\"}",
-          "\"\u00e9\"",
-          "\"" + "y".repeat(300) + "\"",
-          "[".repeat(2000),
-          "\"10.1.0.1\"",
-          "4294967296");
-
-  private final Random random = new Random(SEED);
-
-  /** Makes one to three changes, of characters or of whole values. */
-  private byte[] mutate(String text) {
-    String mutated = text;
-    int changes = 1 + random.nextInt(3);
-    for (int i = 0; i < changes; i++) {
-      mutated = random.nextInt(3) == 0 ? changeCharacters(mutated) : changeValue(mutated);
-    }
-    return mutated.getBytes(StandardCharsets.UTF_8);
+  /** Passes mutations to a target that refuses some of them, with errors of the specification. */
+  private static void assertFailuresAreCniExceptions(
+      String name, String text, Target<byte[]> target) {
+    Outcome outcome = run(name, text, ROUNDS, target);
+    assertTrue(outcome.refused() > ROUNDS / 10, outcome::toString);
+    assertTrue(outcome.accepted() > 0, outcome::toString);
   }
 
-  private String changeCharacters(String text) {
-    int at = random.nextInt(text.length());
-    int end = Math.min(text.length(), at + random.nextInt(4));
-    String with = random.nextBoolean() ? "" : String.valueOf((char) random.nextInt(0x180));
-    return text.substring(0, at) + with + text.substring(end);
-  }
-
-  private String changeValue(String text) {
-    List<Integer> colons =
-        java.util.stream.IntStream.range(0, text.length())
-            .filter(i -> text.charAt(i) == ':' || text.charAt(i) == '[')
-            .boxed()
-            .toList();
-    if (colons.isEmpty()) {
-      return text;
-    }
-    int from = colons.get(random.nextInt(colons.size())) + 1;
-    int to = from;
-    while (to < text.length() && ",}]".indexOf(text.charAt(to)) < 0) {
-      to++;
-    }
-    return text.substring(0, from)
-        + REPLACEMENTS.get(random.nextInt(REPLACEMENTS.size()))
-        + text.substring(to);
-  }
-
-  /** The code under test, which may fail only with a {@link CniException}. */
-  private interface Operation {
-    void run(byte[] input) throws CniException, IOException;
-  }
-
-  private void assertFailuresAreCniExceptions(String text, Operation operation) throws IOException {
-    int refused = 0;
-    for (int i = 0; i < ROUNDS; i++) {
-      byte[] input = mutate(text);
-      try {
-        operation.run(input);
-      } catch (CniException e) {
-        assertTrue(e.code() > 0 && !e.getMessage().isEmpty(), e::getMessage);
-        assertTrue(!e.getMessage().contains("unexpected"), e::getMessage);
-        refused++;
-      } catch (RuntimeException | Error e) {
-        throw new AssertionError(new String(input, StandardCharsets.UTF_8), e);
-      }
-    }
-    assertTrue(refused > ROUNDS / 10 && refused < ROUNDS, "refused " + refused);
+  private static Outcome run(String name, String text, int rounds, Target<byte[]> target) {
+    List<byte[]> valid = List.of(text.getBytes(StandardCharsets.UTF_8));
+    return MutationCampaign.run(
+        name,
+        rounds,
+        random -> BytesMutator.mutate(valid, random),
+        input -> {
+          try {
+            target.accept(input);
+          } catch (CniException e) {
+            assertTrue(e.code() > 0 && !e.getMessage().isEmpty(), e::getMessage);
+            assertTrue(!e.getMessage().contains("unexpected"), e::getMessage);
+            throw e;
+          }
+        },
+        CniException.class);
   }
 
   @Test
   void mutatedConfigurationsGiveCniErrors(@TempDir Path cache) throws Exception {
     Cni cni = Cni.builder().executables().cache(cache).build();
     assertFailuresAreCniExceptions(
-        CONFIG, input -> cni.network(NetworkConfig.parse(input, "x")).status());
+        "configurations", CONFIG, input -> cni.network(NetworkConfig.parse(input, "x")).status());
   }
 
   @Test
@@ -162,6 +101,7 @@ class JsonFuzzTest {
     for (SpecVersion version :
         List.of(SpecVersion.V0_2_0, SpecVersion.V0_4_0, SpecVersion.V1_1_0)) {
       assertFailuresAreCniExceptions(
+          "results",
           RESULT.formatted(version),
           input -> {
             var result = ResultJson.read(Json.parse(input, "x"), SpecVersion.CURRENT);
@@ -189,6 +129,7 @@ class JsonFuzzTest {
           cni.network(NetworkConfig.parse(chain.getBytes(StandardCharsets.UTF_8), "chain"));
       var attachment = Attachment.of("c", Path.of("/no/such/namespace"), "eth0");
       assertFailuresAreCniExceptions(
+          "cache entries",
           entry,
           input -> {
             Files.write(results.resolve("n-c-eth0"), input);
@@ -203,40 +144,44 @@ class JsonFuzzTest {
     }
   }
 
-  @Test
-  void mutatedRequestsGiveCniErrors() throws Exception {
-    for (String type : List.of("bridge", "host-local", "tuning", "loopback")) {
-      var plugins = Cni.builder().executables().build().plugins();
-      var served = new ServedPlugin(plugins.findInProcess(type).orElseThrow(), "about", plugins);
-      String request =
-          CONFIG.replace("\"plugins\": [ {", "").replace("} ] }", ", \"prevResult\": ")
-              + RESULT.formatted("1.1.0")
-              + "}";
-      for (String verb : List.of("CHECK", "STATUS", "GC")) {
-        for (int i = 0; i < ROUNDS / 10; i++) {
-          byte[] input = mutate(request);
-          var out = new ByteArrayOutputStream();
-          int status =
-              served.serve(
-                  Map.of(
-                      "CNI_COMMAND", verb,
-                      "CNI_CONTAINERID", "c",
-                      "CNI_NETNS", "/no/such/namespace",
-                      "CNI_IFNAME", "eth0",
-                      "CNI_PATH", "/no/such"),
-                  new ByteArrayInputStream(input),
-                  new PrintStream(out),
-                  System.err);
-          String printed = out.toString(StandardCharsets.UTF_8);
-          if (status == 0) {
-            assertEquals("", printed, new String(input, StandardCharsets.UTF_8));
-          } else {
-            var error = Json.parse(printed, "standard output");
-            assertTrue(error.get("code").intValue() > 0, printed);
-            assertTrue(!printed.contains("unexpected"), printed);
-          }
-        }
-      }
+  @ParameterizedTest
+  @ValueSource(strings = {"bridge", "host-local", "tuning", "loopback"})
+  void mutatedRequestsGiveCniErrors(String type) throws Exception {
+    var plugins = Cni.builder().executables().build().plugins();
+    var served = new ServedPlugin(plugins.findInProcess(type).orElseThrow(), "about", plugins);
+    String request =
+        CONFIG.replace("\"plugins\": [ {", "").replace("} ] }", ", \"prevResult\": ")
+            + RESULT.formatted("1.1.0")
+            + "}";
+    for (String verb : List.of("CHECK", "STATUS", "GC")) {
+      run(verb + " of " + type, request, ROUNDS / 10, input -> serve(served, verb, input));
+    }
+  }
+
+  /**
+   * Serves a request.
+   *
+   * @throws CniException with the code and the text of the error that is printed
+   */
+  private static void serve(ServedPlugin served, String verb, byte[] input) throws CniException {
+    var out = new ByteArrayOutputStream();
+    int status =
+        served.serve(
+            Map.of(
+                "CNI_COMMAND", verb,
+                "CNI_CONTAINERID", "c",
+                "CNI_NETNS", "/no/such/namespace",
+                "CNI_IFNAME", "eth0",
+                "CNI_PATH", "/no/such"),
+            new ByteArrayInputStream(input),
+            new PrintStream(out),
+            System.err);
+    String printed = out.toString(StandardCharsets.UTF_8);
+    if (status == 0) {
+      assertEquals("", printed);
+    } else {
+      ObjectNode error = Json.parse(printed, "standard output");
+      throw new CniException(error.get("code").intValue(), printed, "", null);
     }
   }
 }

@@ -23,8 +23,6 @@ import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -43,12 +41,11 @@ class KillCampaignTest {
 
   private static final Pattern CALL = Pattern.compile("(\\d+) +(\\w+)\\(.*");
 
-  private TestHost host;
-  private NetNs container;
+  private final TestHost host;
+  private final NetNs container;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  KillCampaignTest(TestHost host) throws IOException {
+    this.host = host;
     container = host.container("a");
     host.network(
         "n",
@@ -56,11 +53,6 @@ class KillCampaignTest {
         TestHost.DUAL_STACK.formatted("\"ipMasq\": true, \"ipMasqBackend\": \"nftables\","),
         "{ \"type\": \"portmap\", \"backend\": \"nftables\", \"snat\": true,"
             + " \"capabilities\": { \"portMappings\": true } }");
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   /**

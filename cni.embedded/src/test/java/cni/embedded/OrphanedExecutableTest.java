@@ -18,8 +18,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -51,18 +49,12 @@ class OrphanedExecutableTest {
       esac
       """;
 
-  private TestHost host;
-  private NetNs container;
+  private final TestHost host;
+  private final NetNs container;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  OrphanedExecutableTest(TestHost host) throws IOException {
+    this.host = host;
     container = host.container("a");
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   private Path reservation(int number) {

@@ -24,8 +24,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -81,19 +79,13 @@ class PathWithoutNamespaceTest {
     OTHER_NAMESPACE
   }
 
-  private TestHost host;
-  private NetNs a;
+  private final TestHost host;
+  private final NetNs a;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  PathWithoutNamespaceTest(TestHost host) throws IOException {
+    this.host = host;
     a = host.container("a");
     host.outside();
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   static Stream<Arguments> chainsAndKinds() {

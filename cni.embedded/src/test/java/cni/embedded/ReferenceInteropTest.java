@@ -16,27 +16,19 @@ import cni.testing.TestBed;
 import cni.testing.TestHost;
 import java.io.IOException;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** Our modules and the reference plugins in one chain, and on the same state of the host. */
 @KernelTest(reference = true)
 class ReferenceInteropTest {
-  private TestHost host;
-  private NetNs a;
-  private NetNs b;
+  private final TestHost host;
+  private final NetNs a;
+  private final NetNs b;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  ReferenceInteropTest(TestHost host) throws IOException {
+    this.host = host;
     a = host.container("a");
     b = host.container("b");
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   /** Serves these types with the reference executables, all others with modules. */

@@ -17,7 +17,6 @@ import cni.api.Result;
 import cni.api.ResultJson;
 import cni.api.SpecVersion;
 import cni.api.Verb;
-import cni.api.internal.Excerpt;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
@@ -59,6 +58,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
   private final Path executable;
   private final PluginPath path;
   private final StderrHandler stderr;
+  private final PluginOutput output;
   private final Optional<CallerContext> caller;
 
   /**
@@ -92,6 +92,7 @@ public final class ExecutablePlugin implements NetworkPlugin {
     this.executable = executable;
     this.path = path;
     this.stderr = stderr;
+    this.output = new PluginOutput(type, executable);
     this.caller = caller;
   }
 
@@ -127,11 +128,11 @@ public final class ExecutablePlugin implements NetworkPlugin {
       throw e;
     }
     try {
-      return supportedVersions(new ConfigObject(parse(exit), ""));
+      return supportedVersions(new ConfigObject(output.parse(exit), ""));
     } catch (CniException e) {
       throw new CniException(
           ErrorCode.DECODING_FAILURE,
-          description() + " printed no valid result of VERSION: " + e.getMessage(),
+          output.description() + " printed no valid result of VERSION: " + e.getMessage(),
           e);
     }
   }
@@ -163,11 +164,11 @@ public final class ExecutablePlugin implements NetworkPlugin {
   @Override
   public Result add(AttachmentRequest request) throws CniException {
     PluginProcess.ExitResult exit = call(Verb.ADD, request);
-    ObjectNode json = parse(exit);
+    ObjectNode json = output.parse(exit);
     try {
       return ResultJson.read(json, request.config().version());
     } catch (CniException e) {
-      throw e.withContext(description());
+      throw e.withContext(output.description());
     }
   }
 
@@ -245,91 +246,8 @@ public final class ExecutablePlugin implements NetworkPlugin {
       stderr.handle(type, exit.stderr());
     }
     if (!exit.succeeded()) {
-      throw failureOf(exit);
+      throw output.failureOf(exit);
     }
     return exit;
-  }
-
-  /**
-   * Parses the result of a call that exited with status 0.
-   *
-   * @throws CniException the error, if an error was printed nevertheless; code 6 if no JSON object
-   *     was printed
-   */
-  private ObjectNode parse(PluginProcess.ExitResult exit) throws CniException {
-    if (exit.stdout().isBlank()) {
-      throw new CniException(
-          ErrorCode.DECODING_FAILURE, description() + " ended with success but printed no result");
-    }
-    if (exit.stdout().strip().equals("null")) {
-      return Json.object(); // as decoded by the Go library
-    }
-    ObjectNode json;
-    try {
-      json = Json.parse(exit.stdout(), "the output of " + description());
-    } catch (CniException e) {
-      throw new CniException(e.code(), e.getMessage() + ": " + excerpt(exit.stdout()), "", e);
-    }
-    if (isError(json)) {
-      throw errorOf(json);
-    }
-    return json;
-  }
-
-  /**
-   * Returns the error of a call that failed: the printed error (SPEC section 5, "Error") or, if
-   * there is none, an error that quotes the output.
-   */
-  private CniException failureOf(PluginProcess.ExitResult exit) {
-    String stderrText = exit.stderr().strip();
-    if (exit.stdout().isBlank()) {
-      return new CniException(
-          ErrorCode.INTERNAL.value(),
-          description()
-              + " "
-              + exit.exitDescription()
-              + " and printed no error"
-              + (stderrText.isEmpty() ? "" : "; on standard error: " + Excerpt.of(stderrText)),
-          stderrText,
-          null);
-    }
-    try {
-      ObjectNode json = Json.parse(exit.stdout(), description());
-      if (isError(json) || json.path("msg").isString()) {
-        return errorOf(json);
-      }
-    } catch (CniException e) {
-      // reported below, with the output
-    }
-    return new CniException(
-        ErrorCode.INTERNAL.value(),
-        description()
-            + " "
-            + exit.exitDescription()
-            + " and printed no error but: "
-            + excerpt(exit.stdout()),
-        stderrText,
-        null);
-  }
-
-  private static boolean isError(ObjectNode json) {
-    return json.path("code").isNumber() && json.path("code").asDouble() != 0;
-  }
-
-  private CniException errorOf(ObjectNode json) {
-    int code = json.path("code").asInt(0);
-    return new CniException(
-        code == 0 ? ErrorCode.INTERNAL.value() : code,
-        type + ": " + json.path("msg").asString("failed without a message"),
-        json.path("details").asString(""),
-        null);
-  }
-
-  private String description() {
-    return type + " (" + executable + ")";
-  }
-
-  private static String excerpt(String output) {
-    return Json.quote(output.strip());
   }
 }

@@ -9,17 +9,11 @@ import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.GcRequest;
 import cni.api.Json;
-import cni.api.NetworkPlugin;
-import cni.api.NetworkRequest;
-import cni.api.PluginRequest;
-import cni.api.Result;
-import cni.api.SpecVersion;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.InputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -45,66 +39,6 @@ class ServedPluginTest {
               "CNI_PATH", "/opt/cni/bin"));
   private String out = "";
   private String err = "";
-
-  /** A plugin that records its requests. */
-  private static final class RecordingPlugin implements NetworkPlugin {
-    private final List<PluginRequest> requests = new ArrayList<>();
-    private String verb = "";
-
-    @Override
-    public String type() {
-      return "recording";
-    }
-
-    @Override
-    public Set<SpecVersion> versions() {
-      return Set.of(SpecVersion.V0_3_1, SpecVersion.V0_4_0, SpecVersion.V1_1_0);
-    }
-
-    @Override
-    public Result add(AttachmentRequest request) throws CniException {
-      record("ADD", request);
-      return request.prevResult().orElse(Result.EMPTY);
-    }
-
-    @Override
-    public void check(AttachmentRequest request) throws CniException {
-      record("CHECK", request);
-    }
-
-    @Override
-    public void delete(AttachmentRequest request) throws CniException {
-      record("DEL", request);
-    }
-
-    @Override
-    public void gc(GcRequest request) throws CniException {
-      record("GC", request);
-    }
-
-    @Override
-    public void status(NetworkRequest request) throws CniException {
-      record("STATUS", request);
-    }
-
-    private static int recurse(int depth) {
-      return depth < 0 ? depth : recurse(depth + 1) + 1;
-    }
-
-    private void record(String called, PluginRequest request) throws CniException {
-      requests.add(request);
-      verb = called;
-      switch (request.config().view().text("do").orElse("")) {
-        case "fail" -> throw new CniException(107, "requested failure", "in detail", null);
-        case "throw" -> throw new IllegalStateException("oops");
-        case "link" -> throw new NoClassDefFoundError("oops");
-        case "recurse" -> recurse(0);
-        case "allocate" -> throw new OutOfMemoryError("oops");
-        case "args" -> ((AttachmentRequest) request).attachment().args().toMap();
-        default -> {}
-      }
-    }
-  }
 
   private int serve(String input) {
     return serve(new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)));

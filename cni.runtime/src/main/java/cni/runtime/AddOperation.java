@@ -28,7 +28,7 @@ import org.jspecify.annotations.Nullable;
 final class AddOperation {
   private static final LazyLogger LOG = new LazyLogger("cni.runtime");
 
-  private final Cni cni;
+  private final CniState cni;
   private final NetworkConfig config;
   private final Attachment attachment;
   private final CallContext context;
@@ -79,7 +79,7 @@ final class AddOperation {
     }
   }
 
-  AddOperation(Cni cni, NetworkConfig config, Attachment attachment, CallContext context)
+  AddOperation(CniState cni, NetworkConfig config, Attachment attachment, CallContext context)
       throws CniException {
     this.cni = cni;
     this.config = config;

@@ -1,8 +1,6 @@
 package cni.runtime;
 
-import cni.api.CallContext;
 import cni.api.CniException;
-import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.Names;
 import cni.api.NetworkConfig;
@@ -10,9 +8,7 @@ import cni.api.NetworkPlugin;
 import cni.api.PluginDaemon;
 import cni.api.PluginEvent;
 import cni.api.TraceContext;
-import cni.api.internal.FileRecycler;
 import cni.exec.CallerContext;
-import cni.exec.PluginPath;
 import cni.exec.StderrHandler;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -64,53 +60,17 @@ public final class Cni implements AutoCloseable {
   /** The default cache directory, which is that of libcni. */
   public static final Path DEFAULT_CACHE = Path.of("/var/lib/cni");
 
-  /**
-   * How many files of deleted attachments are kept for reuse: enough for bursts of as many
-   * concurrent DELs and ADDs. See {@link FileRecycler} for what it saves.
-   */
-  private static final int MAX_RECYCLED_FILES = 64;
-
-  private final NetworkConfigDirectory networks;
-  private final PluginRegistry plugins;
-  private final FileRecycler recycler;
-  private final ResultCache cache;
-  private final AddJournal journal;
-  private final TemporaryFiles temporaryFiles;
-  private final Optional<Path> hostNamespace;
-  private final boolean allowHostNamespace;
-  private final Duration timeout;
+  private final CniState state;
   private final TraceContext trace;
-  private final NetworkLock networkLock;
   private final EventHub events;
-  private final ContainerLocks containerLocks;
 
   private Cni(Builder builder) {
-    this.networks = new NetworkConfigDirectory(builder.networks);
-    this.plugins =
-        new PluginRegistry(
-            builder.pluginLoader.orElseGet(BuiltInPlugins::defaultLoader),
-            new PluginDirectories(
-                builder.pluginDirectories, builder.nativeAccess, builder.allowUntrustedPlugins),
-            new PluginPath(builder.executables),
-            builder.searchOrder,
-            builder.forced,
-            builder.stderrHandler,
-            builder.caller,
-            builder.shared.map(Cni::plugins));
-    this.recycler =
-        CacheDirectory.recycler(builder.cache, builder.oneShot ? 0 : MAX_RECYCLED_FILES);
-    this.cache = new ResultCache(builder.cache, recycler);
-    this.journal = new AddJournal(builder.cache, recycler);
-    this.temporaryFiles = new TemporaryFiles(builder.cache);
-    this.hostNamespace = builder.hostNamespace;
-    this.allowHostNamespace = builder.allowHostNamespace;
-    this.timeout = builder.timeout;
+    this.state = new CniState(builder);
     this.trace = builder.trace;
-    this.networkLock = new NetworkLock(builder.cache);
-    this.events = new EventHub(builder.cache, builder.hostNamespace, builder.runsDaemons, cache);
-    this.containerLocks = builder.shared.map(Cni::containerLocks).orElseGet(ContainerLocks::new);
+    this.events =
+        new EventHub(builder.cache, builder.hostNamespace, builder.runsDaemons, state.cache());
     if (!builder.oneShot && builder.shared.isEmpty()) {
-      plugins.start(events);
+      state.plugins().start(events);
     }
   }
 
@@ -130,12 +90,12 @@ public final class Cni implements AutoCloseable {
    *     first of them, which may define it: code 5 if it cannot be read, code 6 if it is not JSON
    */
   public Network network(String name) throws CniException {
-    return network(networks.load(name));
+    return network(state.networks().load(name));
   }
 
   /** Returns a network with a configuration that the caller has parsed. */
   public Network network(NetworkConfig config) {
-    return new Network(config, this, trace);
+    return new Network(config, state, trace);
   }
 
   /**
@@ -159,7 +119,7 @@ public final class Cni implements AutoCloseable {
    */
   public List<Network> networks() throws CniException {
     List<Network> all = new ArrayList<>();
-    for (NetworkConfig config : networks.loadAll()) {
+    for (NetworkConfig config : state.networks().loadAll()) {
       all.add(network(config));
     }
     return all;
@@ -167,7 +127,7 @@ public final class Cni implements AutoCloseable {
 
   /** Returns the plugins that are available to networks. */
   public PluginRegistry plugins() {
-    return plugins;
+    return state.plugins();
   }
 
   /**
@@ -178,7 +138,7 @@ public final class Cni implements AutoCloseable {
    * @throws CniException code 5 if the cache directory cannot be read
    */
   public List<CachedAttachment> attachments() throws CniException {
-    return cache.list(Optional.empty());
+    return state.cache().list(Optional.empty());
   }
 
   /**
@@ -188,7 +148,7 @@ public final class Cni implements AutoCloseable {
    *     cannot be read
    */
   public List<CachedAttachment> attachments(String containerId) throws CniException {
-    return cache.list(Optional.of(Names.requireContainerId(containerId)));
+    return state.cache().list(Optional.of(Names.requireContainerId(containerId)));
   }
 
   /**
@@ -204,35 +164,8 @@ public final class Cni implements AutoCloseable {
     return events.subscribe(listener);
   }
 
-  /** Returns the names of the configured networks, including those with an invalid plugin. */
-  Set<String> networkNames() throws CniException {
-    return networks.names();
-  }
-
-  ResultCache cache() {
-    return cache;
-  }
-
-  AddJournal journal() {
-    return journal;
-  }
-
-  TemporaryFiles temporaryFiles() {
-    return temporaryFiles;
-  }
-
-  NetworkLock networkLock() {
-    return networkLock;
-  }
-
-  ContainerLocks containerLocks() {
-    return containerLocks;
-  }
-
-  /** Returns the context of an operation that starts now, with its deadline. */
-  CallContext newContext(TraceContext operationTrace) {
-    Deadline deadline = Deadline.after(timeout);
-    return new CallContext(hostNamespace, allowHostNamespace, deadline, plugins, operationTrace);
+  CniState state() {
+    return state;
   }
 
   /**
@@ -242,8 +175,7 @@ public final class Cni implements AutoCloseable {
   @Override
   public void close() {
     events.close();
-    plugins.stop();
-    recycler.close();
+    state.close();
   }
 
   /**
@@ -252,24 +184,24 @@ public final class Cni implements AutoCloseable {
    * source of the types that it names.
    */
   public static final class Builder {
-    private Path networks = DEFAULT_NETWORKS;
-    private List<Path> executables = List.of(DEFAULT_EXECUTABLES);
-    private Path cache = DEFAULT_CACHE;
-    private Optional<Path> hostNamespace = Optional.empty();
-    private boolean allowHostNamespace;
-    private boolean oneShot;
-    private boolean runsDaemons;
-    private Duration timeout = Duration.ofMinutes(2);
-    private TraceContext trace = TraceContext.NONE;
-    private Optional<ServiceLoader<NetworkPlugin>> pluginLoader = Optional.empty();
-    private List<Path> pluginDirectories = List.of(DEFAULT_PLUGIN_DIRECTORY);
-    private Set<String> nativeAccess = Set.of();
-    private boolean allowUntrustedPlugins;
-    private List<PluginSource> searchOrder = PluginSource.DEFAULT_ORDER;
-    private final Map<String, PluginSource> forced = new HashMap<>();
-    private StderrHandler stderrHandler = StderrHandler.TO_LOG;
-    private Optional<CallerContext> caller = Optional.empty();
-    private Optional<Cni> shared = Optional.empty();
+    Path networks = DEFAULT_NETWORKS;
+    List<Path> executables = List.of(DEFAULT_EXECUTABLES);
+    Path cache = DEFAULT_CACHE;
+    Optional<Path> hostNamespace = Optional.empty();
+    boolean allowHostNamespace;
+    boolean oneShot;
+    boolean runsDaemons;
+    Duration timeout = Duration.ofMinutes(2);
+    TraceContext trace = TraceContext.NONE;
+    Optional<ServiceLoader<NetworkPlugin>> pluginLoader = Optional.empty();
+    List<Path> pluginDirectories = List.of(DEFAULT_PLUGIN_DIRECTORY);
+    Set<String> nativeAccess = Set.of();
+    boolean allowUntrustedPlugins;
+    List<PluginSource> searchOrder = PluginSource.DEFAULT_ORDER;
+    final Map<String, PluginSource> forced = new HashMap<>();
+    StderrHandler stderrHandler = StderrHandler.TO_LOG;
+    Optional<CallerContext> caller = Optional.empty();
+    Optional<Cni> shared = Optional.empty();
 
     private Builder() {}
 

@@ -32,13 +32,13 @@ final class GcOperation {
    */
   private static final int PARALLELISM = 16;
 
-  private final Cni cni;
+  private final CniState cni;
   private final Network network;
   private final Set<AttachmentId> valid;
   private final CallContext context;
   private final FailureCollector failures;
 
-  GcOperation(Cni cni, Network network, Set<AttachmentId> valid, CallContext context) {
+  GcOperation(CniState cni, Network network, Set<AttachmentId> valid, CallContext context) {
     this.cni = cni;
     this.network = network;
     this.valid = valid;

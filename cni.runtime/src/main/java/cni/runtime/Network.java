@@ -42,10 +42,10 @@ public final class Network {
   private static final LazyLogger LOG = new LazyLogger("cni.runtime");
 
   private final NetworkConfig config;
-  private final Cni cni;
+  private final CniState cni;
   private final TraceContext trace;
 
-  Network(NetworkConfig config, Cni cni, TraceContext trace) {
+  Network(NetworkConfig config, CniState cni, TraceContext trace) {
     this.config = config;
     this.cni = cni;
     this.trace = trace;

@@ -177,7 +177,7 @@ class CorruptStateTest {
           content.setLength(1L << 40); // sparse
         }
       }
-      case FIFO -> assertEquals(0, new ProcessBuilder("mkfifo", file.toString()).start().waitFor());
+      case FIFO -> run("mkfifo", file.toString());
       case DIRECTORY -> Files.createDirectory(file);
       case FULL_DIRECTORY -> Files.createFile(Files.createDirectory(file).resolve("file"));
       case DANGLING_LINK -> Files.createSymbolicLink(file, directory.resolve("nowhere"));
@@ -191,9 +191,20 @@ class CorruptStateTest {
         }
       }
     }
+    makeOld(file, fault);
+  }
+
+  /** GC waits for a second for a younger file, which may be being written. */
+  private static void makeOld(Path file, Fault fault) throws Exception {
     if (fault.isRegularFile()) {
       Files.setLastModifiedTime(file, FileTime.from(Instant.now().minusSeconds(10)));
+    } else { // Java would open a FIFO, which blocks, and follow a link
+      run("touch", "--no-dereference", "--date=10 seconds ago", file.toString());
     }
+  }
+
+  private static void run(String... command) throws Exception {
+    assertEquals(0, new ProcessBuilder(command).start().waitFor());
   }
 
   private static boolean isRoot() throws IOException {

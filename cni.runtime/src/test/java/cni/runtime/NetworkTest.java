@@ -243,7 +243,7 @@ class NetworkTest {
     assertEquals(
         List.of("DEL second [first, second]", "DEL first [first, second]"),
         calls.subList(calls.size() - 2, calls.size()));
-    assertEquals(0, cni.containerLocks().size());
+    assertEquals(0, cni.state().containerLocks().size());
   }
 
   @Test

@@ -74,6 +74,12 @@ public final class KernelTestExtension
     }
   }
 
+  /** A test bed of the constructor is closed after the test, too, not after its class. */
+  @Override
+  public ExtensionContextScope getTestInstantiationExtensionContextScope(ExtensionContext root) {
+    return ExtensionContextScope.TEST_METHOD;
+  }
+
   @Override
   public boolean supportsParameter(ParameterContext parameter, ExtensionContext context) {
     return TestBed.class.isAssignableFrom(parameter.getParameter().getType());

@@ -12,8 +12,6 @@ import cni.testing.KernelTest;
 import cni.testing.TestBed;
 import cni.testing.TestHost;
 import java.io.IOException;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -26,20 +24,14 @@ class BridgeMacTest {
   /** Lower than nearly every address that the kernel chooses for a port. */
   private static final String LOW = "02:00:00:00:00:01";
 
-  private TestHost host;
-  private NetNs a;
-  private NetNs b;
+  private final TestHost host;
+  private final NetNs a;
+  private final NetNs b;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  BridgeMacTest(TestHost host) throws IOException {
+    this.host = host;
     a = host.container("a");
     b = host.container("b");
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   private Network network(String options) throws Exception {

@@ -25,8 +25,6 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -34,20 +32,14 @@ import org.junit.jupiter.params.provider.CsvSource;
 /** The bridge plugin with in-process plugins only. */
 @KernelTest
 class BridgeTest {
-  private TestHost host;
-  private NetNs a;
-  private NetNs b;
+  private final TestHost host;
+  private final NetNs a;
+  private final NetNs b;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  BridgeTest(TestHost host) throws IOException {
+    this.host = host;
     a = host.container("a");
     b = host.container("b");
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   private Network network() throws CniException {

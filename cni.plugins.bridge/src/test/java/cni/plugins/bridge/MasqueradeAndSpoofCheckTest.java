@@ -20,8 +20,6 @@ import java.security.MessageDigest;
 import java.util.HexFormat;
 import java.util.Optional;
 import java.util.Set;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -34,20 +32,14 @@ import org.junit.jupiter.params.provider.ValueSource;
     commands = {"nft", "iptables"},
     reference = true)
 class MasqueradeAndSpoofCheckTest {
-  private TestHost host;
-  private NetNs a;
-  private NetNs outside;
+  private final TestHost host;
+  private final NetNs a;
+  private final NetNs outside;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  MasqueradeAndSpoofCheckTest(TestHost host) throws IOException {
+    this.host = host;
     a = host.container("a");
     outside = host.outside();
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   private Cni cni(String... executables) {

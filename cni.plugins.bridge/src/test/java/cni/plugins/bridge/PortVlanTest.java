@@ -20,8 +20,6 @@ import cni.testing.TestHost;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -31,20 +29,14 @@ import tools.jackson.databind.JsonNode;
 @KernelTest(commands = "bridge", reference = true)
 @RequiresDevice(Device.VLAN_FILTERING)
 class PortVlanTest {
-  private TestHost host;
-  private NetNs a;
-  private NetNs b;
+  private final TestHost host;
+  private final NetNs a;
+  private final NetNs b;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  PortVlanTest(TestHost host) throws IOException {
+    this.host = host;
     a = host.container("a");
     b = host.container("b");
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   /** Defines a network on br0 whose addresses are 10.50.0.0/24 and fd50::/64. */

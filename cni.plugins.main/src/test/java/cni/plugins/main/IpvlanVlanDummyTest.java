@@ -19,8 +19,6 @@ import cni.testing.TestBed;
 import cni.testing.TestHost;
 import java.io.IOException;
 import java.util.Map;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -37,20 +35,14 @@ class IpvlanVlanDummyTest {
           "vlan", "\"master\": \"up0\", \"vlanId\": 7,",
           "dummy", "");
 
-  private TestHost host;
-  private NetNs a;
-  private NetNs outside;
+  private final TestHost host;
+  private final NetNs a;
+  private final NetNs outside;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  IpvlanVlanDummyTest(TestHost host) throws IOException {
+    this.host = host;
     a = host.container("a");
     outside = host.outside();
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   private void network(String type, String options) throws IOException {

@@ -18,8 +18,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -37,7 +35,7 @@ class ReadOnlySysctlTest {
   /** The number of the network that keeps duplicate address detection. */
   private static final int WITH_DAD = 50;
 
-  private TestHost host;
+  private final TestHost host;
 
   /** What the process sees; a mount namespace of its own keeps it from all others. */
   enum ProcSys {
@@ -79,15 +77,9 @@ class ReadOnlySysctlTest {
     }
   }
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  ReadOnlySysctlTest(TestHost host) throws IOException {
+    this.host = host;
     host.outside();
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   /** Declares a network and a container that have the same name, {@code type} and a number. */

@@ -15,8 +15,6 @@ import cni.testing.TestBed;
 import cni.testing.TestHost;
 import java.io.IOException;
 import java.nio.file.Path;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -26,18 +24,12 @@ import org.junit.jupiter.params.provider.ValueSource;
 class StatusTest {
   private static final int NOT_AVAILABLE = ErrorCode.NOT_AVAILABLE.value();
 
-  private TestHost host;
-  private NetNs a;
+  private final TestHost host;
+  private final NetNs a;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  StatusTest(TestHost host) throws IOException {
+    this.host = host;
     a = host.container("a");
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   private Network network(Cni cni, String type, String options) throws IOException, CniException {

@@ -18,31 +18,26 @@ import cni.plugins.meta.portmap.PortMapPlugin;
 import cni.plugins.meta.sbr.SbrPlugin;
 import cni.plugins.meta.tuning.TuningPlugin;
 import cni.plugins.meta.vrf.VrfPlugin;
-import java.nio.charset.StandardCharsets;
+import cni.testing.JsonMutator;
+import cni.testing.MutationCampaign;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Random;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
-import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
  * ADD with mutations of valid configurations and without a previous result, for want of which it
  * ends before it touches the kernel: whatever the configuration has, an error with a code is
- * thrown. The property {@code cni.test.campaign.seconds} sets the duration, {@code
- * cni.test.campaign.seed} the first seed.
+ * thrown.
  */
 class ConfigMutationTest {
   private static final Set<Integer> EXPECTED_CODES = Set.of(2, 4, 6, 7);
   private static final int FIRST_PLUGIN_CODE = 100;
-  private static final Duration DURATION =
-      Duration.ofSeconds(Integer.getInteger("cni.test.campaign.seconds", 3));
-  private static final long FIRST_SEED = Long.getLong("cni.test.campaign.seed", 1);
+  private static final int ROUNDS = 2000;
 
   private static final Map<NetworkPlugin, List<String>> CONFIGS =
       Map.of(
@@ -92,29 +87,25 @@ class ConfigMutationTest {
 
   @Test
   void everyMutationIsAnsweredByAnErrorWithACode() throws Exception {
-    long end = System.nanoTime() + DURATION.toNanos();
-    for (long seed = FIRST_SEED; System.nanoTime() < end; seed++) {
-      for (Map.Entry<NetworkPlugin, List<String>> entry : CONFIGS.entrySet()) {
-        for (String config : entry.getValue()) {
-          call(entry.getKey(), config, seed);
-        }
+    for (Map.Entry<NetworkPlugin, List<String>> entry : CONFIGS.entrySet()) {
+      NetworkPlugin plugin = entry.getKey();
+      for (String text : entry.getValue()) {
+        ObjectNode config = Json.parse(text, "test");
+        config.put("cniVersion", "1.1.0").put("name", "n").put("type", plugin.type());
+        MutationCampaign.run(
+            "configurations of " + plugin.type(),
+            ROUNDS,
+            random -> JsonMutator.mutate(config, random),
+            mutated -> assertFailsWithCode(plugin, mutated));
       }
     }
   }
 
-  private static void call(NetworkPlugin plugin, String config, long seed) throws Exception {
-    var random = new Random(seed);
-    ObjectNode json = Json.parse(config.getBytes(StandardCharsets.UTF_8), "test");
-    json.put("cniVersion", "1.1.0").put("name", "n").put("type", plugin.type());
-    int mutations = 1 + random.nextInt(4);
-    for (int i = 0; i < mutations; i++) {
-      mutate(json, random);
-    }
-    String what = plugin.type() + ", seed " + seed + ": " + json;
-    CniException e = assertThrows(CniException.class, () -> plugin.add(request(json)), what);
+  private static void assertFailsWithCode(NetworkPlugin plugin, ObjectNode config) {
+    CniException e = assertThrows(CniException.class, () -> plugin.add(request(config)));
     assertTrue(
         EXPECTED_CODES.contains(e.code()) || (e.code() >= FIRST_PLUGIN_CODE && e.code() != 999),
-        () -> what + ": code " + e.code() + ": " + e.getMessage());
+        () -> "code " + e.code() + ": " + e.getMessage());
   }
 
   private static AttachmentRequest request(ObjectNode json) throws CniException {
@@ -130,62 +121,5 @@ class ConfigMutationTest {
         Attachment.of("c", Path.of("/run/netns/c"), "eth0"),
         Optional.empty(),
         context);
-  }
-
-  /** Replaces, removes or repeats one value at a random place. */
-  private static void mutate(JsonNode node, Random random) {
-    if (node instanceof ObjectNode object && !object.isEmpty()) {
-      List<String> keys = object.properties().stream().map(Map.Entry::getKey).toList();
-      String key = keys.get(random.nextInt(keys.size()));
-      JsonNode child = object.path(key);
-      if (child.isContainer() && !child.isEmpty() && random.nextInt(4) > 0) {
-        mutate(child, random);
-      } else if (random.nextInt(8) == 0) {
-        object.remove(key);
-      } else {
-        object.set(key, replacement(child, random));
-      }
-    } else if (node instanceof ArrayNode array && !array.isEmpty()) {
-      int index = random.nextInt(array.size());
-      JsonNode child = array.get(index);
-      if (child.isContainer() && !child.isEmpty() && random.nextInt(4) > 0) {
-        mutate(child, random);
-      } else if (random.nextInt(8) == 0) {
-        array.add(child.deepCopy());
-      } else {
-        array.set(index, replacement(child, random));
-      }
-    }
-  }
-
-  private static JsonNode replacement(JsonNode old, Random random) {
-    ArrayNode one = Json.object().putArray("of");
-    switch (random.nextInt(14)) {
-      case 0 -> one.addNull();
-      case 1 -> one.add(random.nextBoolean());
-      case 2 -> one.add(random.nextInt());
-      case 3 -> one.add(random.nextLong());
-      case 4 -> one.add(random.nextDouble() * 1e300);
-      case 5 -> one.add(-1);
-      case 6 -> one.add("");
-      case 7 -> one.add("x".repeat(random.nextInt(70_000)));
-      case 8 -> one.addArray();
-      case 9 -> one.addObject();
-      case 10 -> one.addArray().add(old.deepCopy()).addNull();
-      case 11 -> one.addObject().set("x", old.deepCopy());
-      default -> one.add(mutate(old.asString(""), random));
-    }
-    return one.get(0);
-  }
-
-  /** Changes, inserts or removes a character. */
-  private static String mutate(String text, Random random) {
-    String alphabet = "\0\n \t!-+{}[]()<>=,./:%$*?\\\"'#@0129afzAZ\ud800\u00e9\u2028\ud83d";
-    int at = random.nextInt(text.length() + 1);
-    String inserted = String.valueOf(alphabet.charAt(random.nextInt(alphabet.length())));
-    int removed = at < text.length() ? random.nextInt(2) : 0;
-    return text.substring(0, at)
-        + (random.nextInt(4) == 0 ? "" : inserted)
-        + text.substring(at + removed);
   }
 }

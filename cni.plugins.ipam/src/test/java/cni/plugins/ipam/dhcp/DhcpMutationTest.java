@@ -11,7 +11,7 @@ import cni.api.InetAddresses;
 import cni.api.Json;
 import cni.api.PluginConfig;
 import cni.api.Result;
-import cni.plugins.ipam.MutationCampaign;
+import cni.testing.MutationCampaign;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -46,7 +46,7 @@ class DhcpMutationTest {
     var out = new ByteArrayOutputStream();
     new GobWriter(out).write(GobSchema.RESULT, GobResult.write(RESULT));
     MutationCampaign.run(
-        24,
+        "replies of a daemon",
         List.of(out.toByteArray()),
         bytes -> GobResult.read(new GobReader(new ByteArrayInputStream(bytes)).read()),
         IOException.class);
@@ -67,10 +67,10 @@ class DhcpMutationTest {
     out.reset();
     new GobWriter(out).write(other, Map.of("IPs", List.of("a"), "Routes", List.of(1L)));
     byte[] invalid = out.toByteArray();
-    MutationCampaign.Parser parser =
+    MutationCampaign.Target<byte[]> parser =
         bytes -> GobResult.read(new GobReader(new ByteArrayInputStream(bytes)).read());
-    assertThrows(IOException.class, () -> parser.parse(invalid));
-    MutationCampaign.run(25, List.of(valid), parser, IOException.class);
+    assertThrows(IOException.class, () -> parser.accept(invalid));
+    MutationCampaign.run("replies of other types", List.of(valid), parser, IOException.class);
   }
 
   @Test
@@ -82,7 +82,7 @@ class DhcpMutationTest {
         GobSchema.CMD_ARGS,
         Map.of("ContainerID", "c", "Netns", "/n", "IfName", "eth0", "StdinData", new byte[] {1}));
     MutationCampaign.run(
-        26,
+        "requests to the daemon",
         List.of(out.toByteArray()),
         bytes -> {
           var reader = new GobReader(new ByteArrayInputStream(bytes));
@@ -95,7 +95,7 @@ class DhcpMutationTest {
   @Test
   void leaseFiles() throws Exception {
     MutationCampaign.run(
-        27,
+        "leases",
         List.of(Json.bytes(LeaseDirectoryTest.lease("c").toJson())),
         bytes -> {
           Lease lease = Lease.read(new ConfigObject(Json.parse(bytes, "lease"), ""));
@@ -117,7 +117,7 @@ class DhcpMutationTest {
          "request":[{"option":"121"},{"skipDefault":true,"option":"routers"}]}}
         """;
     MutationCampaign.run(
-        28,
+        "configurations of dhcp",
         List.of(config.getBytes(StandardCharsets.UTF_8)),
         bytes -> {
           PluginConfig parsed = PluginConfig.of(new ConfigObject(Json.parse(bytes, "test"), ""));
@@ -153,7 +153,7 @@ class DhcpMutationTest {
                 options)
             .encode();
     MutationCampaign.run(
-        29,
+        "DHCPv4 messages",
         List.of(message),
         bytes -> {
           Optional<Dhcpv4Message> read = Dhcpv4Message.decode(ByteBuffer.wrap(bytes));
@@ -166,7 +166,7 @@ class DhcpMutationTest {
     byte[] datagram =
         UdpDatagram.encode(
             Dhcpv4Message.UNSPECIFIED, 67, InetAddresses.parse("255.255.255.255"), 68, message);
-    MutationCampaign.run(30, List.of(datagram), UdpDatagram::decode);
+    MutationCampaign.run("datagrams", List.of(datagram), UdpDatagram::decode);
   }
 
   @Test
@@ -186,7 +186,7 @@ class DhcpMutationTest {
             new Dhcpv6Message.Option(Dhcpv6Message.DOMAIN_LIST, new byte[] {1, 'a', 1, 'b', 0}),
             new Dhcpv6Message.Option(Dhcpv6Message.STATUS_CODE, new byte[2]));
     MutationCampaign.run(
-        31,
+        "DHCPv6 messages",
         List.of(new Dhcpv6Message(Dhcpv6Message.REPLY, 7, options).encode()),
         bytes -> {
           Optional<Dhcpv6Message> read = Dhcpv6Message.decode(ByteBuffer.wrap(bytes));

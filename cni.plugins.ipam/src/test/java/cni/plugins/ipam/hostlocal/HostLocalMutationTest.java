@@ -9,7 +9,7 @@ import cni.api.GcRequest;
 import cni.api.Json;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
-import cni.plugins.ipam.MutationCampaign;
+import cni.testing.MutationCampaign;
 import com.google.common.jimfs.Configuration;
 import com.google.common.jimfs.Jimfs;
 import java.nio.charset.StandardCharsets;
@@ -67,7 +67,7 @@ class HostLocalMutationTest {
       Files.writeString(files.getPath("/resolv.conf"), "nameserver 10.0.0.1");
       var plugin = new HostLocalPlugin(files, (file, deadline) -> () -> {});
       MutationCampaign.run(
-          19,
+          "configurations of host-local",
           List.of(bytes(CONFIG), bytes(MINIMAL)),
           json -> callAll(plugin, json),
           CniException.class);
@@ -80,7 +80,7 @@ class HostLocalMutationTest {
       var plugin = new HostLocalPlugin(files, (file, deadline) -> () -> {});
       Path directory = Files.createDirectories(files.getPath("/data/n"));
       MutationCampaign.run(
-          20,
+          "reservations",
           List.of(bytes("c1\r\neth0"), bytes("c1"), bytes("10.1.0.2")),
           content -> {
             Files.write(directory.resolve("10.1.0.3"), content);
@@ -98,7 +98,7 @@ class HostLocalMutationTest {
     try (FileSystem files = newFileSystem()) {
       Path file = files.getPath("/resolv.conf");
       MutationCampaign.run(
-          21,
+          "resolv.conf",
           List.of(bytes("# x\nnameserver 10.0.0.1\nsearch a b\r\noptions ndots:5\ndomain d\n")),
           content -> {
             Files.write(file, content);

@@ -28,7 +28,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.TreeSet;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -36,8 +35,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** An exhausted network gets back what was reserved before the boot, and nothing else. */
 @KernelTest
 class ReclamationTest {
-  private TestHost host;
-  private Path directory;
+  private final TestHost host;
+  private final Path directory;
   private final HostLocalPlugin plugin = new HostLocalPlugin();
   private String type = "macvlan";
   private String link = "none";
@@ -48,17 +47,15 @@ class ReclamationTest {
   private static final String V6 =
       "\"subnet\":\"2001:db8::/64\",\"rangeStart\":\"2001:db8::2\",\"rangeEnd\":\"2001:db8::4\"";
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  ReclamationTest(TestHost host) throws IOException {
+    this.host = host;
     host.outside(); // has the second address of both ranges
     directory = host.ipamData().resolve("n");
   }
 
   @AfterEach
-  void close() throws IOException {
+  void close() {
     plugin.stop();
-    host.close();
   }
 
   private AttachmentRequest request(String container) throws CniException {

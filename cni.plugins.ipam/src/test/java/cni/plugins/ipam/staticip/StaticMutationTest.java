@@ -12,7 +12,7 @@ import cni.api.Json;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.Result;
-import cni.plugins.ipam.MutationCampaign;
+import cni.testing.MutationCampaign;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
@@ -53,7 +53,7 @@ class StaticMutationTest {
   @Test
   void configurations() throws Exception {
     MutationCampaign.run(
-        22,
+        "configurations of static",
         List.of(CONFIG.getBytes(StandardCharsets.UTF_8)),
         json -> callAll(json, CniArgs.NONE),
         CniException.class);
@@ -63,7 +63,7 @@ class StaticMutationTest {
   void arguments() throws Exception {
     byte[] config = CONFIG.getBytes(StandardCharsets.UTF_8);
     MutationCampaign.run(
-        23,
+        "arguments of static",
         List.of("IP=10.2.0.5/16,fd01::5/64;GATEWAY=10.2.0.1".getBytes(StandardCharsets.UTF_8)),
         args -> callAll(config, CniArgs.ofText(new String(args, StandardCharsets.UTF_8))),
         CniException.class);

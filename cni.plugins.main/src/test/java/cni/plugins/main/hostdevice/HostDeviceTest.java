@@ -16,8 +16,6 @@ import cni.testing.TestBed;
 import cni.testing.TestHost;
 import java.io.IOException;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -26,19 +24,13 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** The host-device plugin, with one end of a veth as the device. */
 @KernelTest(reference = true)
 class HostDeviceTest {
-  private TestHost host;
-  private NetNs a;
+  private final TestHost host;
+  private final NetNs a;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  HostDeviceTest(TestHost host) throws IOException {
+    this.host = host;
     a = host.container("a");
     host.outside();
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   private static final String IPAM =

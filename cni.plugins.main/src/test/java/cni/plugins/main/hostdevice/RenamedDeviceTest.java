@@ -18,8 +18,6 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -29,19 +27,13 @@ import org.junit.jupiter.params.provider.ValueSource;
 class RenamedDeviceTest {
   private static final String MAC = "02:00:00:00:00:01";
 
-  private TestHost host;
-  private NetNs a;
+  private final TestHost host;
+  private final NetNs a;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  RenamedDeviceTest(TestHost host) throws IOException {
+    this.host = host;
     a = host.container("a");
     onHost("ip link add nic0 address " + MAC + " type ifb");
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   private void onHost(String command) throws IOException {

@@ -17,8 +17,6 @@ import cni.testing.Probe;
 import cni.testing.TestBed;
 import cni.testing.TestHost;
 import java.io.IOException;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -27,19 +25,13 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** The macvlan plugin, with a parent on the host or in the container. */
 @KernelTest(reference = true)
 class MacvlanTest {
-  private TestHost host;
-  private NetNs a;
+  private final TestHost host;
+  private final NetNs a;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  MacvlanTest(TestHost host) throws IOException {
+    this.host = host;
     a = host.container("a");
     host.outside();
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   private void network(String options) throws IOException {

@@ -15,8 +15,6 @@ import cni.testing.TestBed;
 import cni.testing.TestHost;
 import java.io.IOException;
 import java.util.Set;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -29,20 +27,14 @@ import org.junit.jupiter.params.provider.CsvSource;
     commands = {"nft"},
     reference = true)
 class PtpTest {
-  private TestHost host;
-  private NetNs a;
-  private NetNs b;
+  private final TestHost host;
+  private final NetNs a;
+  private final NetNs b;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  PtpTest(TestHost host) throws IOException {
+    this.host = host;
     a = host.container("a");
     b = host.container("b");
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   private void network(String options) throws IOException {

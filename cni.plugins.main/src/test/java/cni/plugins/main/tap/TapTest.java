@@ -12,8 +12,6 @@ import cni.testing.KernelTest;
 import cni.testing.TestBed;
 import cni.testing.TestHost;
 import java.io.IOException;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -24,18 +22,12 @@ import org.junit.jupiter.params.provider.ValueSource;
  */
 @KernelTest(reference = true)
 class TapTest {
-  private TestHost host;
-  private NetNs a;
+  private final TestHost host;
+  private final NetNs a;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  TapTest(TestHost host) throws IOException {
+    this.host = host;
     a = host.container("a");
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   private void network(String options) throws IOException {

@@ -21,8 +21,6 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -39,22 +37,16 @@ import tools.jackson.databind.JsonNode;
 class BandwidthTest {
   private static final int MBIT = 1_000_000;
 
-  private TestHost host;
-  private NetNs a;
-  private NetNs outside;
+  private final TestHost host;
+  private final NetNs a;
+  private final NetNs outside;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  BandwidthTest(TestHost host) throws IOException {
+    this.host = host;
     a = host.container("a");
     outside = host.outside();
     TestBed.run(outside, "ip", "route", "add", "10.50.0.0/24", "via", TestHost.HOST_V4);
     TestBed.run(outside, "ip", "route", "add", "fd50::/64", "via", TestHost.HOST_V6);
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   private Cni cni(String... executables) {

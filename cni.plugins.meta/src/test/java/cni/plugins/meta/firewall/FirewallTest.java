@@ -19,8 +19,6 @@ import cni.testing.TestHost;
 import java.io.IOException;
 import java.util.List;
 import java.util.Set;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -30,25 +28,19 @@ import org.junit.jupiter.params.provider.ValueSource;
     commands = {"nft", "iptables"},
     reference = true)
 class FirewallTest {
-  private TestHost host;
-  private NetNs a;
-  private NetNs b;
-  private NetNs outside;
+  private final TestHost host;
+  private final NetNs a;
+  private final NetNs b;
+  private final NetNs outside;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  FirewallTest(TestHost host) throws IOException {
+    this.host = host;
     a = host.container("a");
     b = host.container("b");
     outside = host.outside();
     // With a route to the containers only the firewall prevents connections to them.
     TestBed.run(outside, "ip", "route", "add", "10.50.0.0/16", "via", TestHost.HOST_V4);
     TestBed.run(outside, "ip", "route", "add", "fd50::/16", "via", TestHost.HOST_V6);
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   private Cni cni(String... executables) {

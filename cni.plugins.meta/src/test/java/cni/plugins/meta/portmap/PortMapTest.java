@@ -23,8 +23,6 @@ import java.net.DatagramSocket;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -44,22 +42,16 @@ class PortMapTest {
         { "hostPort": 8080, "containerPort": 80, "protocol": "udp" } ]
       """;
 
-  private TestHost host;
-  private NetNs a;
-  private NetNs b;
-  private NetNs outside;
+  private final TestHost host;
+  private final NetNs a;
+  private final NetNs b;
+  private final NetNs outside;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  PortMapTest(TestHost host) throws IOException {
+    this.host = host;
     a = host.container("a");
     b = host.container("b");
     outside = host.outside();
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   private Cni cni(String... executables) {

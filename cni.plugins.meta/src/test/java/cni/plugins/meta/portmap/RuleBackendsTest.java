@@ -18,8 +18,6 @@ import java.io.IOException;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -42,18 +40,12 @@ class RuleBackendsTest {
         { "hostPort": 8082, "containerPort": 82, "protocol": "sctp" } ]
       """;
 
-  private TestHost host;
-  private NetNs a;
+  private final TestHost host;
+  private final NetNs a;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  RuleBackendsTest(TestHost host) throws IOException {
+    this.host = host;
     a = host.container("a");
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   private void network(String name, String type, int net, String ipMasq, String portmap)

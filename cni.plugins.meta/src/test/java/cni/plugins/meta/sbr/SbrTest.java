@@ -18,8 +18,6 @@ import cni.testing.TestHost;
 import java.io.IOException;
 import java.util.Map;
 import java.util.Optional;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -31,19 +29,13 @@ import org.junit.jupiter.params.provider.ValueSource;
  */
 @KernelTest(reference = true)
 class SbrTest {
-  private TestHost host;
-  private NetNs a;
+  private final TestHost host;
+  private final NetNs a;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  SbrTest(TestHost host) throws IOException {
+    this.host = host;
     a = host.container("a");
     host.outside();
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   private Cni cni(String... executables) {

@@ -17,25 +17,17 @@ import cni.testing.RequiresDevice.Device;
 import cni.testing.TestBed;
 import cni.testing.TestHost;
 import java.io.IOException;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** The vrf plugin: joining a VRF on kernels that have VRF devices, and the error on others. */
 @KernelTest(reference = true)
 class VrfTest {
-  private TestHost host;
-  private NetNs a;
+  private final TestHost host;
+  private final NetNs a;
 
-  @BeforeEach
-  void open() throws IOException {
-    host = new TestHost();
+  VrfTest(TestHost host) throws IOException {
+    this.host = host;
     a = host.container("a");
-  }
-
-  @AfterEach
-  void close() throws IOException {
-    host.close();
   }
 
   private Cni cni() {
