@@ -35,8 +35,7 @@ class CriPodsIT {
     String text =
         new ClientScript(bed, "pods.sh")
             .run(variables, scenario.start(), scenario.middle(), scenario.during());
-    assertEquals(
-        List.of(scenario.report()), text.lines().filter(it -> it.startsWith("host:")).toList());
+    scenario.assertReport(text);
     return text;
   }
 

@@ -1,5 +1,9 @@
 package cni.cli;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.util.List;
+
 /**
  * What happens to the resident host while a runtime runs containers. The commands are evaluated by
  * the scripts of the resources; clients.sh defines the functions.
@@ -70,8 +74,15 @@ enum HostScenario {
     return !during.isEmpty();
   }
 
-  /** Returns the line of host_report. */
-  String report() {
-    return runsAtEnd ? "host: running" : "host: none";
+  /** Checks what host_report printed. */
+  void assertReport(String text) {
+    String expected = runsAtEnd ? "host: running" : "host: none";
+    assertEquals(
+        List.of(expected), text.lines().filter(it -> it.startsWith("host:")).toList(), text);
+    // Without a native launcher the script reports no starts: nothing asks the host.
+    boolean servesAll = this == RUNNING || this == REPLACED;
+    for (String line : text.lines().filter(it -> it.startsWith("image starts:")).toList()) {
+      assertEquals(servesAll, line.equals("image starts: 0"), text);
+    }
   }
 }

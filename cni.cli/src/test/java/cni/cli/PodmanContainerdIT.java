@@ -21,7 +21,7 @@ class PodmanContainerdIT {
     String text =
         new ClientScript(bed, script)
             .run(Map.of(), scenario.start(), scenario.middle() + scenario.during());
-    assertTrue(text.contains("\n" + scenario.report() + "\n"), text);
+    scenario.assertReport(text);
     // The second container has tuning's settings, and reaches itself and the first one.
     assertTrue(text.contains("mtu 1400"), text);
     assertTrue(text.contains("\n477\n"), text);

@@ -21,6 +21,15 @@ mkdir -p /etc/cni/net.d /etc/containers /opt/cni/bin
 rm -f /etc/cni/net.d/*
 "$cni" install --dir /opt/cni/bin >/dev/null
 
+# A native launcher starts cni-jvm for what no resident host does. Its callers are recorded.
+starts=/run/image-starts
+if [ -e "$image/bin/cni-jvm" ] && ! cmp -s "$image/bin/cni" "$image/bin/cni-jvm"; then
+  sed "1a echo \"\$*\" >>$starts" "$image/bin/cni-jvm" >"$work/cni-jvm"
+  chmod 755 "$work/cni-jvm"
+  mount --bind "$work/cni-jvm" "$image/bin/cni-jvm"
+  : >$starts
+fi
+
 # The last plugin of the chain is the example plugin; this wrapper also records DEL's input.
 cp "$scripts/../../../../../../examples/plugins/journal" /opt/cni/bin/journal
 cat >/opt/cni/bin/witness <<'END'
@@ -115,6 +124,8 @@ host_report() {
   else
     echo "host: none"
   fi
+  # A host does not serve these commands.
+  [ ! -e $starts ] || echo "image starts: $(grep -vcE '^cni (install|list|serve)' $starts)"
 }
 
 [ -z "${3-}" ] || host_start "$3"
