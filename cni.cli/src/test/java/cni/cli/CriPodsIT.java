@@ -32,17 +32,15 @@ class CriPodsIT {
         System.getenv("CI") != null
             || TestBed.tryRun(bed.netns(), "/usr/bin/python3", "-c", "import grpc").status() == 0,
         "it needs Debian's package python3-grpcio");
-    String text =
-        new ClientScript(bed, "pods.sh")
-            .run(variables, scenario.start(), scenario.middle(), scenario.during());
-    scenario.assertReport(text);
-    return text;
+    return new ClientScript(bed, "pods.sh")
+        .run(variables, scenario.start(), scenario.middle(), scenario.during());
   }
 
   @ParameterizedTest
   @EnumSource
   void podsRunWithTheImagesPlugins(HostScenario scenario, TestBed bed) throws Exception {
     String text = run(bed, Map.of(), scenario);
+    scenario.assertReport(text);
     List<ObjectNode> failed = calls(text).stream().filter(it -> it.has("error")).toList();
     int expected = scenario.mayInterruptAdd() ? 1 : 0;
     assertTrue(failed.size() <= expected, text);
