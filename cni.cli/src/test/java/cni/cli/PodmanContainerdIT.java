@@ -6,46 +6,22 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.testing.KernelTest;
 import cni.testing.TestBed;
-import java.nio.file.Path;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Test;
+import java.util.Map;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * Podman (network version 0.4.0) and containerd (1.0.0) run containers with the image's plugins
  * installed as executables, and share the result cache with the {@code cni} command.
  */
 class PodmanContainerdIT {
-  private TestBed bed;
-
-  @BeforeEach
-  void open() throws Exception {
-    bed = new TestBed();
-  }
-
-  @AfterEach
-  void close() throws Exception {
-    bed.close();
-  }
-
-  private String runClientScript(String script, String address) throws Exception {
-    Path scripts = Path.of("src/test/resources/cni/cli").toAbsolutePath();
-    TestBed.CommandOutput output =
-        TestBed.tryRun(
-            bed.netns(),
-            "unshare",
-            "-m",
-            "-n",
-            "-p",
-            "-f",
-            "--mount-proc",
-            "sh",
-            scripts.resolve(script).toString(),
-            Path.of("target/image").toAbsolutePath().toString(),
-            bed.directory().toString());
-    String text = output.text();
-    assertEquals(0, output.status(), text);
+  private static String run(TestBed bed, String script, String address, HostScenario scenario)
+      throws Exception {
+    String text =
+        new ClientScript(bed, script)
+            .run(Map.of(), scenario.start(), scenario.middle() + scenario.during());
+    scenario.assertReport(text);
     // The second container has tuning's settings, and reaches itself and the first one.
     assertTrue(text.contains("mtu 1400"), text);
     assertTrue(text.contains("\n477\n"), text);
@@ -63,17 +39,19 @@ class PodmanContainerdIT {
     return text;
   }
 
-  @Test
-  @KernelTest(commands = {"podman", "runc", "busybox", "nft"})
-  void podmanRunsContainersWithOurPlugins() throws Exception {
-    String text = runClientScript("podman.sh", "10.205.0.");
+  @ParameterizedTest
+  @EnumSource
+  @KernelTest(commands = {"podman", "runc", "busybox", "nft", "ss"})
+  void podmanRunsContainersWithOurPlugins(HostScenario scenario, TestBed bed) throws Exception {
+    String text = run(bed, "podman.sh", "10.205.0.", scenario);
     assertTrue(text.contains("published: served"), text);
     assertTrue(text.contains("left rules: 0"), text);
   }
 
-  @Test
-  @KernelTest(commands = {"containerd", "ctr", "runc", "busybox"})
-  void containerdRunsContainersWithOurPlugins() throws Exception {
-    runClientScript("containerd.sh", "10.206.0.");
+  @ParameterizedTest
+  @EnumSource
+  @KernelTest(commands = {"containerd", "ctr", "runc", "busybox", "ss"})
+  void containerdRunsContainersWithOurPlugins(HostScenario scenario, TestBed bed) throws Exception {
+    run(bed, "containerd.sh", "10.206.0.", scenario);
   }
 }

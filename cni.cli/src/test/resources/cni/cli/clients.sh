@@ -1,9 +1,12 @@
-# Functions shared by podman.sh and containerd.sh, which run as
-#   unshare -m -n -p -f --mount-proc sh SCRIPT IMAGE WORK
-# IMAGE is the jlink image, WORK an empty directory. PodmanContainerdIT checks what they print.
+# Functions shared by podman.sh, containerd.sh and pods.sh, which run as
+#   unshare -m -n -p -f --mount-proc sh SCRIPT IMAGE WORK [HOST [MIDDLE]]
+# IMAGE is the jlink image, WORK an empty directory. HOST, unless empty, is the command of a
+# resident host, started before the first container. MIDDLE is evaluated between the first and the
+# second container; it may use the functions host_*. Tests check what the scripts print.
 set -eu
 image=$1
 work=$2
+middle=${4-}
 cni="$image/bin/cni"
 state=/var/lib/cni
 
@@ -18,8 +21,17 @@ mkdir -p /etc/cni/net.d /etc/containers /opt/cni/bin
 rm -f /etc/cni/net.d/*
 "$cni" install --dir /opt/cni/bin >/dev/null
 
+# A native launcher starts cni-jvm for what no resident host does. Its callers are recorded.
+starts=/run/image-starts
+if [ -e "$image/bin/cni-jvm" ] && ! cmp -s "$image/bin/cni" "$image/bin/cni-jvm"; then
+  sed "1a echo \"\$*\" >>$starts" "$image/bin/cni-jvm" >"$work/cni-jvm"
+  chmod 755 "$work/cni-jvm"
+  mount --bind "$work/cni-jvm" "$image/bin/cni-jvm"
+  : >$starts
+fi
+
 # The last plugin of the chain is the example plugin; this wrapper also records DEL's input.
-cp "${0%/*}/../../../../../../examples/plugins/journal" /opt/cni/bin/journal
+cp "$scripts/../../../../../../examples/plugins/journal" /opt/cni/bin/journal
 cat >/opt/cni/bin/witness <<'END'
 #!/bin/sh
 [ "$CNI_COMMAND" = DEL ] || exec /opt/cni/bin/journal
@@ -67,3 +79,53 @@ left() {
   echo "left: $(find $state/results $state/networks -type f ! -name lock ! -name 'last_reserved*')"
   echo "left: $(ip -o link show type veth)"
 }
+
+await() { # await CONDITION
+  attempts=0
+  until eval "$1"; do
+    attempts=$((attempts + 1))
+    [ $attempts -lt 100 ] || { echo "not within 10 s: $1"; cat "$work"/log "$work"/*/log; exit 1; }
+    sleep 0.1
+  done
+}
+
+# The resident host; its files are in this mount namespace's /run/cni.
+host=
+host_start() { # host_start COMMAND
+  (eval "exec $1") >>"$work/host.log" 2>&1 &
+  host=$!
+  # A host that was killed leaves the file; only a host that runs listens.
+  await 'ss -xlH src /run/cni/cni.sock | grep -q .'
+}
+
+host_stop() {
+  kill "$host"
+  wait "$host" || true
+  host=
+}
+
+host_kill() {
+  kill -9 "$host"
+  wait "$host" || true
+  host=
+}
+
+# Replaces the installed image by a copy, for the host as another image.
+host_upgrade() {
+  cp -a "$image" "$work/upgraded"
+  image=$work/upgraded
+  cni="$image/bin/cni"
+  "$cni" install --force --dir /opt/cni/bin >/dev/null
+}
+
+host_report() {
+  if [ -n "$host" ] && kill -0 "$host"; then
+    echo "host: running"
+  else
+    echo "host: none"
+  fi
+  # A host does not serve these commands.
+  [ ! -e $starts ] || echo "image starts: $(grep -vcE '^cni (install|list|serve)' $starts)"
+}
+
+[ -z "${3-}" ] || host_start "$3"

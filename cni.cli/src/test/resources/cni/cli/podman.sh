@@ -1,4 +1,5 @@
-. "${0%/*}/clients.sh"
+scripts=${0%/*}
+. "$scripts/clients.sh"
 network pnet 0.4.0 10.205.0 fd05
 echo '{"default":[{"type":"insecureAcceptAnything"}]}' >/etc/containers/policy.json
 cat >/run/containers.conf <<'END'
@@ -17,6 +18,7 @@ export CONTAINERS_CONF=/run/containers.conf
 podman="podman --root $work/root --runroot /run/runroot --storage-driver vfs"
 
 id=$($podman run -d --name one --network pnet --rootfs "$work/rootfs" /bin/sh -c "$server")
+eval "$middle"
 $podman run --rm --network pnet --rootfs "$work/rootfs" /bin/sh -c "$(client 10.205.0.2 fd05::2)"
 take_over pnet "$id" 'IgnoreUnknown=1;K8S_POD_NAME=one'
 $podman rm -f -t 0 one
@@ -30,6 +32,7 @@ for i in 1 2 3 4 5; do
 done
 echo "published: $answer"
 $podman rm -f -t 0 two
+host_report
 echo "left rules: $(nft list ruleset | grep -c '10\.207\.0\.') "
 sed 's/^/witnessed: /' /run/witnessed
 left
