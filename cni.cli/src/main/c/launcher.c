@@ -389,11 +389,7 @@ static _Noreturn void execute_image(int argc, char **argv) {
 static bool is_for_host(int argc, char **argv) {
   static const char *const verbs[] = {"add", "check", "del", "gc", "status", NULL};
   if (is_plugin()) return argc <= 1 && *variable("CNI_COMMAND");
-  if (argc < 2) return false;
-  if (is_one_of(argv[1], verbs)) return true;
-  bool has_status = false;
-  for (int i = 2; i < argc; i++) has_status |= strcmp(argv[i], "--status") == 0;
-  return has_status && strcmp(argv[1], "serve") == 0;
+  return argc >= 2 && is_one_of(argv[1], verbs);
 }
 
 // Finds the image that this file is in: the parent of its directory.

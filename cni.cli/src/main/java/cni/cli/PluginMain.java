@@ -67,15 +67,15 @@ public final class PluginMain {
     Cni cni =
         PluginLocations.configure(Cni.builder())
             .oneShot()
-            .executables(PluginPath.parse(EnvironmentVariables.get("CNI_PATH").orElse("")).directories())
+            .executables(
+                PluginPath.parse(EnvironmentVariables.get("CNI_PATH").orElse("")).directories())
             .stderrHandler(StderrHandler.TO_STDERR)
             .build();
     if (!isVersionRequest()) {
       LauncherProcess.endTogether();
     }
     var request =
-        new CallerRequest(
-            List.of(type), System.getenv(), Path.of(""), System.in, Optional.empty());
+        new CallerRequest(List.of(type), System.getenv(), Path.of(""), System.in, Optional.empty());
     return new PluginService(Image::isLauncher, Image.version())
         .serve(request, cni, System.out, System.err);
   }

@@ -91,7 +91,7 @@ class NativeLauncherIT {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"add net ns", "check net ns", "del n", "gc", "status", "serve --status"})
+  @ValueSource(strings = {"add net ns", "check net ns", "del n", "gc", "status"})
   void commandSendsItsArgumentsAndNoInput(String arguments) throws Exception {
     String[] command = (image.launcher() + " " + arguments).split(" ");
     Map<String, String> variables = image.variables("CNI_NETNS", "/proc/self/ns/net");
