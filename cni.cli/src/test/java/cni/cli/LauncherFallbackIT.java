@@ -151,6 +151,18 @@ class LauncherFallbackIT {
   }
 
   @Test
+  void scriptIsInstalledIfThereIsNoCompiler() throws Exception {
+    Files.delete(image.launcher());
+    String build = Path.of("../build/launcher").toAbsolutePath().toString();
+    RunOutput output =
+        image.run(Map.of("CC", "/no/such/compiler"), "", build, image.directory().toString());
+    assertEquals(0, output.status(), output::err);
+    assertTrue(output.err().contains("no C compiler: '/no/such/compiler'"), output::err);
+    assertEquals(-1, Files.mismatch(image.launcher(), image.script()));
+    assertTrue(Files.isExecutable(image.launcher()));
+  }
+
+  @Test
   void realImageReadsTheReplayedInput() throws Exception {
     Path bridge = directory.resolve("bridge");
     Files.createSymbolicLink(bridge, ImageRunner.IMAGE.resolve("bin/cni"));

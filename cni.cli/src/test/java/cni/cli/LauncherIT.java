@@ -191,6 +191,14 @@ class LauncherIT {
     assertNotEquals("", command.err());
   }
 
+  /** An image that was built without a C compiler has the script as bin/cni. */
+  @Test
+  void linkToTheScriptIsThePlugin() throws Exception {
+    Files.delete(bridge());
+    Files.createSymbolicLink(bridge(), ImageRunner.IMAGE.resolve("bin/cni-jvm"));
+    assertAnswersVersion(run.plugin(bridge(), VERSION, ""));
+  }
+
   /** The native launcher lacks the script then, and the script lacks the JVM. */
   @ParameterizedTest
   @ValueSource(strings = {"cni", "cni-jvm"})
