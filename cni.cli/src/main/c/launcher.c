@@ -332,6 +332,8 @@ static _Noreturn void pass_reply(int host) {
     } else if (frame.type == FRAME_EXIT && frame.length == sizeof status) {
       memcpy(&status, other.data, sizeof status);
       if (status > 255) break;
+      // The command prints its error as JSON, too, unless standard output is a terminal.
+      if (status != 0 && !is_plugin() && isatty(STDOUT_FILENO)) output.length = 0;
       if (!write_all(STDOUT_FILENO, output.data, output.length)) {
         fputs(LOST, stderr);
         status = status == 0 ? EXIT_FAILURE : status;

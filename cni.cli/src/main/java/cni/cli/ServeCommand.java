@@ -140,23 +140,34 @@ final class ServeCommand extends Subcommand {
     Path path = socket.<Path>getValue().toAbsolutePath();
     var status = new AtomicReference<HostServer>();
     try (var shutdown = new HostShutdown();
-        var requests = new HostedRequests(() -> status.get().status());
-        HostServer server = HostServer.open(settings(path), requests);
-        var _ = PluginDaemons.start(daemons.getValue())) {
-      status.set(server);
+        var requests = new HostedRequests(() -> status.get().status())) {
       boolean isCold = noWarmUp.getValue();
       if (!isCold) {
         HostWarmup.run(requests);
       }
+      return serve(path, requests, status, manager, shutdown);
+    } catch (IOException e) {
+      throw new CniException(ErrorCode.IO_FAILURE, "the host: " + IoErrors.describe(e), e);
+    } catch (InterruptedException e) {
+      throw CniException.interrupted("waiting for the socket");
+    }
+  }
+
+  private int serve(
+      Path path,
+      HostedRequests requests,
+      AtomicReference<HostServer> status,
+      ServiceNotification manager,
+      HostShutdown shutdown)
+      throws CniException, IOException, InterruptedException {
+    try (HostServer server = HostServer.open(settings(path), requests);
+        var _ = PluginDaemons.start(daemons.getValue())) {
+      status.set(server);
       shutdown.stopAtSignal(server, manager);
       PluginDaemons.warnOfUnusedSockets();
       manager.ready();
       server.run(manager.watchdogTimeout().map(it -> it.dividedBy(2)), manager::watchdog);
       return 0;
-    } catch (IOException e) {
-      throw new CniException(ErrorCode.IO_FAILURE, "the host: " + IoErrors.describe(e), e);
-    } catch (InterruptedException e) {
-      throw CniException.interrupted("waiting for the socket");
     }
   }
 

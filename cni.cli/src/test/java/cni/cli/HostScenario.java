@@ -40,7 +40,7 @@ enum HostScenario {
   private static final String HANGUP = "/usr/bin/python3 \"$scripts/hangup-host.py\"";
 
   /** The command of the host. */
-  private static final String SERVE = HANGUP;
+  private static final String SERVE = "\"$cni\" serve";
 
   private final String start;
   private final String middle;

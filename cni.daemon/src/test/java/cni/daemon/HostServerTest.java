@@ -272,7 +272,6 @@ class HostServerTest {
   /** An executable that runs for a call makes another one, while all places are taken. */
   @Test
   void nestedCallsDoNotWaitForTheOnesThatWaitForThem() throws Exception {
-    var inner = new HostClient.Reply[1];
     var host = new TestImage[1];
     RequestHandler nesting =
         (request, out, err) -> {
