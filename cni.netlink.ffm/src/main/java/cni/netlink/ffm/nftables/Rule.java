@@ -7,7 +7,6 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -129,7 +128,8 @@ public final class Rule {
       for (Expression expression : expressions()) {
         value(expression).ifPresent(known::add);
       }
-      known.sort(Comparator.comparingInt(Bytes::length).reversed());
+      // The lambdas of Comparator's methods are serializable, which the AOT cache does not hold.
+      known.sort((one, other) -> Integer.compare(other.length(), one.length()));
       values = known;
     }
     return known;
