@@ -47,7 +47,7 @@ public final class AotTraining {
     environment.put("CNI_COMMAND", command);
     environment.putAll(variables);
     PluginRegistry plugins = Cni.builder().oneShot().build().plugins();
-    var server = new ServedPlugin(plugins.findInProcess(type).orElseThrow(), "", plugins::find);
+    var server = new ServedPlugin(plugins.findInProcess(type).orElseThrow(), "", plugins);
     var input = new ByteArrayInputStream(config.getBytes(StandardCharsets.UTF_8));
     server.serve(environment, input, System.out, System.err);
   }
