@@ -45,7 +45,12 @@ public final class Main implements Runnable {
 
   /** Runs the command and ends the process with its exit status. */
   public static void main(String[] args) {
-    System.exit(exitStatus(() -> execute(args)));
+    System.exit(run(args));
+  }
+
+  /** Runs the command and returns its exit status, also if it fails with an {@link Error}. */
+  static int run(String... args) {
+    return exitStatus(() -> execute(args));
   }
 
   /** Runs a command and returns its exit status, whatever it throws. */

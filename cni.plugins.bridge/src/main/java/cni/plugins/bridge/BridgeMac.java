@@ -11,6 +11,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadLocalRandom;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The hardware address of a bridge. Until it is set explicitly, a bridge takes the lowest address
@@ -34,7 +35,21 @@ final class BridgeMac {
    */
   private static final Set<Known> FIXED = ConcurrentHashMap.newKeySet();
 
-  private record Known(NetNs.Identity host, int index, String mac) {}
+  /** For the implementation of {@code equals} see {@link cni.netlink.ffm.nftables.Table}. */
+  private record Known(NetNs.Identity host, int index, String mac) {
+    @Override
+    public boolean equals(@Nullable Object other) {
+      return other instanceof Known known
+          && host.equals(known.host)
+          && index == known.index
+          && mac.equals(known.mac);
+    }
+
+    @Override
+    public int hashCode() {
+      return 31 * (31 * host.hashCode() + index) + mac.hashCode();
+    }
+  }
 
   private BridgeMac() {}
 

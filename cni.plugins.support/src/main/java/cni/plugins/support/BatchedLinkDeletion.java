@@ -207,13 +207,22 @@ public final class BatchedLinkDeletion {
   }
 
   private boolean outcome() throws CniException, IOException {
-    return switch (failure) {
-      case null -> deleted;
-      case CniException e -> throw e;
-      case IOException e -> throw e;
-      case RuntimeException e -> throw e;
-      case Error e -> throw e;
-      default -> throw new IllegalStateException(failure);
-    };
+    // Without a pattern switch, which costs the start of a process half a millisecond.
+    if (failure instanceof CniException e) {
+      throw e;
+    }
+    if (failure instanceof IOException e) {
+      throw e;
+    }
+    if (failure instanceof RuntimeException e) {
+      throw e;
+    }
+    if (failure instanceof Error e) {
+      throw e;
+    }
+    if (failure != null) {
+      throw new IllegalStateException(failure);
+    }
+    return deleted;
   }
 }

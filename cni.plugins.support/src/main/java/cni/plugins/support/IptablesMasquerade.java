@@ -29,6 +29,7 @@ import java.util.stream.Collectors;
  */
 final class IptablesMasquerade {
   private static final String PREFIX = "CNI-";
+  private static final String POSTROUTING = "POSTROUTING";
   private static final Pattern CHAIN = Pattern.compile("CNI-[0-9a-f]{24}");
 
   private final NetNsSession host;
@@ -55,7 +56,7 @@ final class IptablesMasquerade {
               var change = new RulesetReconciler(nftables);
               for (Cidr address : addresses) {
                 Chain own = nat(address).chain(chain);
-                Chain postrouting = nat(address).chain("POSTROUTING");
+                Chain postrouting = nat(address).chain(POSTROUTING);
                 change.ensure(own).ensure(postrouting);
                 change.append(own, acceptRule(address)).append(own, masqueradeRule(address));
                 change.append(postrouting, jumpRule(address));
@@ -91,15 +92,21 @@ final class IptablesMasquerade {
   }
 
   void check(List<Cidr> addresses) throws IOException, CniException {
+    var reconciler = new RulesetReconciler(host.nftables());
     for (Cidr address : addresses) {
-      List<InstalledRule> installed = host.nftables().rules(nat(address));
-      for (Rule wanted : List.of(acceptRule(address), masqueradeRule(address), jumpRule(address))) {
-        Masquerade.requireRule(
-            installed.stream().anyMatch(it -> it.rule().isEquivalentTo(wanted)),
-            "address %s is not masqueraded: a rule of chain %s is missing from table \"%s\""
-                .formatted(address, chain, nat(address)));
-      }
+      Masquerade.requireRule(
+          reconciler.findMissing(expectedRules(address)).isEmpty(),
+          "address %s is not masqueraded: a rule of chain %s is missing from table \"%s\""
+              .formatted(address, chain, nat(address)));
     }
+  }
+
+  private List<InstalledRule> expectedRules(Cidr address) {
+    Chain own = nat(address).chain(chain);
+    return List.of(
+        new InstalledRule(own, 0, acceptRule(address)),
+        new InstalledRule(own, 0, masqueradeRule(address)),
+        new InstalledRule(nat(address).chain(POSTROUTING), 0, jumpRule(address)));
   }
 
   void delete(RulesetReconciler change) throws IOException {
@@ -117,6 +124,9 @@ final class IptablesMasquerade {
   static void gc(RulesetReconciler change, String network, Set<AttachmentId> valid)
       throws IOException {
     Predicate<String> stale = RuleOwner.staleContainer(IptablesMasquerade::comment, network, valid);
+    for (TableFamily family : List.of(TableFamily.IP, TableFamily.IP6)) {
+      change.rules(nat(family)); // the rules of many chains are needed
+    }
     for (InstalledChain installed : change.chains()) {
       Chain chain = installed.chain();
       if (isNat(chain.table())

@@ -56,10 +56,16 @@ public final class Bytes {
     return new Bytes(bytes);
   }
 
-  /** Returns whether netlink attributes contain these bytes at an aligned offset, as values are. */
-  boolean occursIn(ByteBuffer attributes) {
-    for (int offset = 0; offset + content.length <= attributes.limit(); offset += 4) {
-      if (isAt(offset, attributes)) {
+  /**
+   * Returns whether netlink attributes contain these bytes at an aligned offset.
+   *
+   * @param alignment 4 for the value of an attribute, less for a field of a structure
+   */
+  boolean occursIn(ByteBuffer attributes, int alignment) {
+    boolean hasWord = content.length >= Integer.BYTES;
+    int word = hasWord ? ByteBuffer.wrap(content).order(attributes.order()).getInt(0) : 0;
+    for (int offset = 0; offset + content.length <= attributes.limit(); offset += alignment) {
+      if ((!hasWord || attributes.getInt(offset) == word) && isAt(offset, attributes)) {
         return true;
       }
     }

@@ -10,8 +10,10 @@ import java.net.InetAddress;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * Builds rules of the same expressions that the nf_tables variant of iptables(8), version 1.8.9,
@@ -40,6 +42,9 @@ public final class IptablesRuleBuilder {
 
   /** The greatest number of ports of a multiport match, XT_MULTI_PORTS. */
   public static final int MAX_PORTS = 15;
+
+  /** The size of struct xt_multiport_v1: flags, count, 15 ports, 15 range flags, inversion. */
+  private static final int MULTIPORT_LENGTH = 48;
 
   private final TableFamily family;
   private final RuleBuilder builder;
@@ -164,10 +169,51 @@ public final class IptablesRuleBuilder {
    * @param ports at most {@link #MAX_PORTS}
    */
   public IptablesRuleBuilder destinationPorts(List<Integer> ports) {
-    ByteBuffer info = info(48);
+    ByteBuffer info = info(MULTIPORT_LENGTH);
     info.put((byte) 1).put((byte) ports.size()); // XT_MULTIPORT_DESTINATION
     ports.forEach(port -> info.putShort(port.shortValue()));
     return match("multiport", 1, info);
+  }
+
+  /**
+   * Returns false if a rule certainly has no match of several ports with this one. Searches the
+   * bytes of a listed rule without reading its expressions.
+   */
+  public static boolean mightMatchPort(Rule rule, int port) {
+    return rule.mightMatch(Bytes.be16(port), Short.BYTES)
+        || rule.mightMatch(Bytes.be16(Short.reverseBytes((short) port)), Short.BYTES);
+  }
+
+  /**
+   * Returns the ports of a rule's {@link #destinationPorts}; empty if it has none, or if they are
+   * not a plain list.
+   */
+  public static Optional<Set<Integer>> destinationPortsOf(Rule rule) {
+    for (Expression expression : rule.expressions()) {
+      if (expression instanceof XtMatch(String name, int revision, Bytes info)
+          && name.equals("multiport")) {
+        return revision == 1 && info.length() == MULTIPORT_LENGTH
+            ? destinationPorts(ByteBuffer.wrap(info.toArray()).order(ByteOrder.nativeOrder()))
+            : Optional.empty();
+      }
+    }
+    return Optional.empty();
+  }
+
+  private static Optional<Set<Integer>> destinationPorts(ByteBuffer info) {
+    int count = info.get(1);
+    boolean inverted = info.get(2 + 3 * MAX_PORTS) != 0;
+    if (info.get(0) != 1 || count < 0 || count > MAX_PORTS || inverted) {
+      return Optional.empty();
+    }
+    Set<Integer> ports = new HashSet<>();
+    for (int i = 0; i < count; i++) {
+      if (info.get(2 + 2 * MAX_PORTS + i) != 0) { // the start of a range
+        return Optional.empty();
+      }
+      ports.add(Short.toUnsignedInt(info.getShort(2 + 2 * i)));
+    }
+    return Optional.of(ports);
   }
 
   /** {@code -m mark --mark value/mask}: matches packets whose mark has a value in some bits. */

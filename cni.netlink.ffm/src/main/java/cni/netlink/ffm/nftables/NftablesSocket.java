@@ -74,6 +74,31 @@ public final class NftablesSocket extends NetlinkClient {
   }
 
   /**
+   * Returns whether a chain exists.
+   *
+   * @throws IOException if the kernel refuses, or the socket fails
+   */
+  public boolean exists(Chain chain) throws IOException {
+    NetlinkRequest request =
+        NetfilterMessages.nftRequest(
+                "get chain \"" + chain + "\"",
+                NftablesConstants.NFT_MSG_GETCHAIN,
+                0,
+                chain.family().number())
+            .string(NftablesConstants.NFTA_CHAIN_TABLE, chain.table().name())
+            .string(NftablesConstants.NFTA_CHAIN_NAME, chain.name());
+    try {
+      var _ = socket.exchange(List.of(request)).getFirst().single();
+      return true;
+    } catch (NetlinkException e) {
+      if (e.is(Errno.ENOENT)) {
+        return false;
+      }
+      throw e;
+    }
+  }
+
+  /**
    * Returns whether a table exists, is in force and may be changed by any process: whether it is
    * neither dormant nor owned by a process (NFT_TABLE_F_DORMANT, NFT_TABLE_F_OWNER).
    *

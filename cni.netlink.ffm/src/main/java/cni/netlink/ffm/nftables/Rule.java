@@ -3,6 +3,9 @@ package cni.netlink.ffm.nftables;
 import cni.netlink.ffm.Attributes;
 import cni.netlink.ffm.MalformedMessageException;
 import cni.netlink.ffm.NetlinkRequest;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -19,9 +22,12 @@ import org.jspecify.annotations.Nullable;
  * containers, most of which are passed over by their user data or by {@link #mightMatch}.
  */
 public final class Rule {
+  private static final int ATTRIBUTE_ALIGNMENT = 4;
+
   private final Attributes listed;
   private final Userdata userdata;
   private @Nullable List<Expression> expressions;
+  private @Nullable List<Bytes> values;
 
   /** Creates a rule to be added. */
   public Rule(List<Expression> expressions, Userdata userdata) {
@@ -96,20 +102,53 @@ public final class Rule {
     return OptionalInt.of((int) crc.getValue());
   }
 
-  /**
-   * Returns false if the other rule compares packets with a value that this one does not contain.
-   */
+  /** Returns false if the other rule has a value that this one does not contain. */
   private boolean mightBeEquivalentTo(Rule other) {
-    List<Expression> known = other.expressions;
-    if (expressions != null || known == null) {
+    if (expressions != null || other.expressions == null) {
       return true;
     }
-    for (Expression expression : known) {
-      if (expression instanceof Expression.Compare compare && !mightMatch(compare.data())) {
+    List<ByteBuffer> lists = listed.all(NftablesConstants.NFTA_RULE_EXPRESSIONS);
+    for (Bytes value : other.values()) {
+      if (!occursInAny(lists, value, ATTRIBUTE_ALIGNMENT)) {
         return false;
       }
     }
     return true;
+  }
+
+  /**
+   * Returns the values by which a rule differs from others of the same chain, the longest first:
+   * what it compares packets with, the structures of its matches and targets of iptables, and the
+   * chain that it jumps to.
+   */
+  private List<Bytes> values() {
+    List<Bytes> known = values;
+    if (known == null) {
+      known = new ArrayList<>();
+      for (Expression expression : expressions()) {
+        value(expression).ifPresent(known::add);
+      }
+      // The lambdas of Comparator's methods are serializable, which the AOT cache does not hold.
+      known.sort((one, other) -> Integer.compare(other.length(), one.length()));
+      values = known;
+    }
+    return known;
+  }
+
+  /** Without a pattern switch, which costs the start of a process half a millisecond. */
+  private static Optional<Bytes> value(Expression expression) {
+    if (expression instanceof Expression.Compare compare) {
+      return Optional.of(compare.data());
+    }
+    if (expression instanceof Expression.XtMatch match) {
+      return Optional.of(match.info());
+    }
+    if (expression instanceof Expression.XtTarget target) {
+      return Optional.of(target.info());
+    }
+    return expression instanceof Expression.Verdict verdict
+        ? Optional.of(Bytes.of(verdict.chain().getBytes(StandardCharsets.UTF_8)))
+        : Optional.empty();
   }
 
   /**
@@ -119,10 +158,22 @@ public final class Rule {
    * @param value the value as encoded in a message
    */
   boolean mightMatch(Bytes value) {
-    if (expressions != null) {
-      return true;
+    return mightMatch(value, ATTRIBUTE_ALIGNMENT);
+  }
+
+  /** As {@link #mightMatch(Bytes)}, for a value in a structure of a match of iptables. */
+  boolean mightMatch(Bytes value, int alignment) {
+    return expressions != null
+        || occursInAny(listed.all(NftablesConstants.NFTA_RULE_EXPRESSIONS), value, alignment);
+  }
+
+  private static boolean occursInAny(List<ByteBuffer> lists, Bytes value, int alignment) {
+    for (ByteBuffer list : lists) {
+      if (value.occursIn(list, alignment)) {
+        return true;
+      }
     }
-    return listed.all(NftablesConstants.NFTA_RULE_EXPRESSIONS).stream().anyMatch(value::occursIn);
+    return false;
   }
 
   /**

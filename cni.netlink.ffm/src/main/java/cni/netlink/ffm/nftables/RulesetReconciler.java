@@ -3,11 +3,9 @@ package cni.netlink.ffm.nftables;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 
 /**
  * Plans the changes that bring the ruleset to a desired state, in {@link NftablesSocket#update}:
@@ -25,7 +23,7 @@ public final class RulesetReconciler {
   private final NftablesSocket nftables;
   private final Transaction transaction = new Transaction();
   private final Map<Table, List<InstalledRule>> rules = new HashMap<>();
-  private final Map<Table, Map<Chain, List<InstalledRule>>> rulesByChain = new HashMap<>();
+  private final Map<Chain, List<InstalledRule>> rulesByChain = new HashMap<>();
   private final Map<Chain, RuleIndex> indexes = new HashMap<>();
 
   /** The rules of a table that jump to a chain, by the name of that chain. */
@@ -33,8 +31,8 @@ public final class RulesetReconciler {
 
   private Optional<List<InstalledChain>> initialChains = Optional.empty();
 
-  /** The chains after the changes so far. */
-  private final Set<Chain> resultingChains = new HashSet<>();
+  /** Whether chains exist after the changes so far, as far as that is known. */
+  private final Map<Chain, Boolean> existence = new HashMap<>();
 
   private final Map<Chain, AddedRules> addedRules = new HashMap<>();
 
@@ -51,8 +49,9 @@ public final class RulesetReconciler {
   }
 
   /**
-   * Creates a reconciler without changes. It lists the chains and the rules of each table once,
-   * when they are first needed.
+   * Creates a reconciler without changes. It lists what it needs of the ruleset once, when it is
+   * first needed: usually the rules of single chains, since a table of iptables has several chains
+   * for each container.
    *
    * @param nftables the socket to list the ruleset with
    */
@@ -71,7 +70,13 @@ public final class RulesetReconciler {
    * @throws IOException if the kernel refuses, or the socket fails
    */
   public boolean has(Chain chain) throws IOException {
-    return resultingChains().contains(chain);
+    Boolean known = existence.get(chain);
+    if (known == null) {
+      boolean hasRules = !rulesByChain.getOrDefault(chain, List.of()).isEmpty();
+      known = hasRules || (initialChains.isEmpty() && nftables.exists(chain));
+      existence.put(chain, known);
+    }
+    return known;
   }
 
   /**
@@ -82,14 +87,9 @@ public final class RulesetReconciler {
   public List<InstalledChain> chains() throws IOException {
     if (initialChains.isEmpty()) {
       initialChains = Optional.of(nftables.chains());
-      initialChains.get().forEach(chain -> resultingChains.add(chain.chain()));
+      initialChains.get().forEach(chain -> existence.putIfAbsent(chain.chain(), true));
     }
     return initialChains.get();
-  }
-
-  private Set<Chain> resultingChains() throws IOException {
-    chains();
-    return resultingChains;
   }
 
   /**
@@ -107,15 +107,12 @@ public final class RulesetReconciler {
    * @throws IOException if the kernel refuses, or the socket fails
    */
   public List<InstalledRule> rules(Chain chain) throws IOException {
-    Map<Chain, List<InstalledRule>> known = rulesByChain.get(chain.table());
+    List<InstalledRule> known = rulesByChain.get(chain);
     if (known == null) {
-      known = new HashMap<>();
-      for (InstalledRule rule : rules(chain.table())) {
-        known.computeIfAbsent(rule.chain(), key -> new ArrayList<>()).add(rule);
-      }
-      rulesByChain.put(chain.table(), known);
+      known = rules.containsKey(chain.table()) ? List.of() : nftables.rules(chain);
+      rulesByChain.put(chain, known);
     }
-    return known.getOrDefault(chain, List.of());
+    return known;
   }
 
   /**
@@ -128,6 +125,11 @@ public final class RulesetReconciler {
     if (known == null) {
       known = nftables.rules(table);
       rules.put(table, known);
+      Map<Chain, List<InstalledRule>> byChain = new HashMap<>();
+      for (InstalledRule rule : known) {
+        byChain.computeIfAbsent(rule.chain(), key -> new ArrayList<>()).add(rule);
+      }
+      rulesByChain.putAll(byChain);
     }
     return known;
   }
@@ -162,7 +164,9 @@ public final class RulesetReconciler {
    * @throws IOException if the kernel refuses, or the socket fails
    */
   public RulesetReconciler ensure(Chain chain) throws IOException {
-    if (resultingChains().add(chain)) {
+    rules(chain); // needed next, and a chain with rules need not be looked up
+    if (!has(chain)) {
+      existence.put(chain, true);
       transaction.add(chain.table());
       Hook hook = BUILT_IN.get(chain.table().name() + " " + chain.name());
       if (hook == null) {
@@ -221,9 +225,10 @@ public final class RulesetReconciler {
    * @throws IOException if the kernel refuses, or the socket fails
    */
   public RulesetReconciler remove(Chain chain) throws IOException {
-    if (resultingChains().remove(chain)) {
+    if (has(chain)) {
+      existence.put(chain, false);
       for (InstalledRule rule : jumpsTo(chain)) {
-        if (resultingChains.contains(rule.chain())) { // else deleted with its chain
+        if (has(rule.chain())) { // else deleted with its chain
           transaction.delete(rule);
         }
       }

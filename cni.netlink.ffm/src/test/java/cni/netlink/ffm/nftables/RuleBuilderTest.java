@@ -13,6 +13,8 @@ import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -297,5 +299,21 @@ class RuleBuilderTest {
       words.set(3, "-D");
       TestBed.run(bed.netns(), words.toArray(String[]::new));
     }
+  }
+
+  @Test
+  void portsOfMultiportMatchAreRead() {
+    Rule listing =
+        IptablesRuleBuilder.forFamily(TableFamily.IP)
+            .protocol(RuleBuilder.TCP)
+            .comment("several")
+            .destinationPorts(List.of(80, 40_000))
+            .verdict(Expression.Verdict.ACCEPT);
+    Rule other =
+        IptablesRuleBuilder.forFamily(TableFamily.IP)
+            .destinationPort(RuleBuilder.TCP, 80)
+            .verdict(Expression.Verdict.ACCEPT);
+    assertEquals(Optional.of(Set.of(80, 40_000)), IptablesRuleBuilder.destinationPortsOf(listing));
+    assertEquals(Optional.empty(), IptablesRuleBuilder.destinationPortsOf(other));
   }
 }

@@ -4,6 +4,7 @@ import static cni.netlink.ffm.nftables.Expression.Compare.EQUAL;
 
 import cni.api.AttachmentId;
 import cni.api.Cidr;
+import cni.api.CniException;
 import cni.api.InetAddresses;
 import cni.netlink.ffm.nftables.Chain;
 import cni.netlink.ffm.nftables.Expression.Verdict;
@@ -19,7 +20,7 @@ import cni.plugins.support.NetNsSession;
 import cni.plugins.support.RuleOwner;
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -246,38 +247,54 @@ final class IptablesDnatRules {
     }
   }
 
-  /** Whether a name that {@link #containersOf} returned is that of a container. */
-  static boolean isNameOf(String name, String container) {
+  /**
+   * Requires that no chain of another container maps a port that one of the mappings maps. Only the
+   * chains that packets to these ports reach are listed: a busy host has one for each container.
+   *
+   * @throws CniException code 11 for the first conflict
+   */
+  void requireNoConflict(
+      RulesetReconciler reconciler, List<PortMapping> mappings, String containerId)
+      throws CniException, IOException {
+    Set<String> checked = new HashSet<>(Set.of(containerChain.name()));
+    for (InstalledRule jump : reconciler.rules(nat.chain(DNAT))) {
+      if (!mightMatch(jump.rule(), mappings)) {
+        continue;
+      }
+      String target = jump.rule().verdict().map(Verdict::chain).orElse("");
+      Optional<String> container = containerOf(jump.rule());
+      boolean isOwn = container.filter(name -> isNameOf(name, containerId)).isPresent();
+      if (target.startsWith(CHAIN_PREFIX) && !isOwn && checked.add(target)) {
+        PortConflicts.requireNoConflict(
+            mappings, reconciler.rules(nat.chain(target)), rule -> container);
+      }
+    }
+  }
+
+  /** Whether a jump to a container's chain may be for a port of one of the mappings. */
+  private static boolean mightMatch(Rule jump, List<PortMapping> mappings) {
+    if (mappings.size() <= PortConflicts.MAX_SEARCHED_MAPPINGS
+        && mappings.stream()
+            .noneMatch(it -> IptablesRuleBuilder.mightMatchPort(jump, it.hostPort()))) {
+      return false;
+    }
+    Optional<Set<Integer>> ports = IptablesRuleBuilder.destinationPortsOf(jump);
+    return ports.isEmpty() || mappings.stream().anyMatch(it -> ports.get().contains(it.hostPort()));
+  }
+
+  /** Whether a name that {@link #containerOf} returned is that of a container. */
+  private static boolean isNameOf(String name, String container) {
     return name.equals(container)
         || (name.endsWith(ELLIPSIS)
             && container.startsWith(name.substring(0, name.length() - ELLIPSIS.length())));
   }
 
-  /** Returns those of the nat table's rules that are in the chains of other containers. */
-  List<InstalledRule> rulesOfOtherContainers(List<InstalledRule> installed) {
-    return installed.stream()
-        .filter(
-            rule ->
-                rule.chain().name().startsWith(CHAIN_PREFIX)
-                    && !rule.chain().equals(containerChain))
-        .toList();
-  }
-
   /**
-   * Returns the containers that have chains, by the name of the chain, as read from the comments of
-   * the jumps to it. Of a long id the comment has only the beginning, and an ellipsis.
+   * Returns the container to whose chain a rule jumps, as read from its comment. Of a long id the
+   * comment has only the beginning, and an ellipsis.
    */
-  static Map<String, String> containersOf(List<InstalledRule> installed) {
-    Map<String, String> containers = new HashMap<>();
-    for (InstalledRule rule : installed) {
-      String target = rule.rule().verdict().map(Verdict::chain).orElse("");
-      if (target.startsWith(CHAIN_PREFIX)) {
-        Matcher comment = COMMENT.matcher(IptablesRuleBuilder.commentOf(rule.rule()).orElse(""));
-        if (comment.matches()) {
-          containers.putIfAbsent(target, comment.group(2));
-        }
-      }
-    }
-    return containers;
+  private static Optional<String> containerOf(Rule jump) {
+    Matcher matcher = COMMENT.matcher(IptablesRuleBuilder.commentOf(jump).orElse(""));
+    return matcher.matches() ? Optional.of(matcher.group(2)) : Optional.empty();
   }
 }

@@ -191,6 +191,9 @@ final class NftablesDnatRules {
    * removed as well; rules of this project that belong to another network's attachment stay.
    */
   void delete(RulesetReconciler reconciler) throws IOException {
+    if (reconciler.rules(table).isEmpty()) {
+      return;
+    }
     for (Chain chain : List.of(hostPorts, hostIpHostPorts, masquerading)) {
       List<InstalledRule> all = reconciler.rules(chain);
       List<InstalledRule> own = all.stream().filter(this::isDeleted).toList();

@@ -17,7 +17,7 @@ import java.util.stream.Collectors;
  */
 final class PortConflicts {
   /** Up to this number, it is faster to search a rule's bytes for each port than to parse it. */
-  private static final int MAX_SEARCHED_MAPPINGS = 8;
+  static final int MAX_SEARCHED_MAPPINGS = 8;
 
   private PortConflicts() {}
 

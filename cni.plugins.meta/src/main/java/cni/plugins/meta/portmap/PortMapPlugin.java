@@ -29,7 +29,6 @@ import cni.plugins.support.RuleOwner;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
@@ -125,25 +124,7 @@ public final class PortMapPlugin implements NetworkPlugin {
             .filter(rule -> nftablesContainer.apply(rule).filter(ownComment::equals).isEmpty())
             .toList(),
         nftablesContainer);
-    List<InstalledRule> nat = reconciler.rules(IptablesDnatRules.natTable(family));
-    List<InstalledRule> others = iptablesRules(request, family).rulesOfOtherContainers(nat);
-    if (others.isEmpty()) {
-      return;
-    }
-    Map<String, String> containers = IptablesDnatRules.containersOf(nat);
-    Function<InstalledRule, Optional<String>> iptablesContainer =
-        rule -> Optional.ofNullable(containers.get(rule.chain().name()));
-    PortConflicts.requireNoConflict(
-        mappings,
-        others.stream()
-            .filter(
-                rule ->
-                    iptablesContainer
-                        .apply(rule)
-                        .filter(name -> IptablesDnatRules.isNameOf(name, containerId(request)))
-                        .isEmpty())
-            .toList(),
-        iptablesContainer);
+    iptablesRules(request, family).requireNoConflict(reconciler, mappings, containerId(request));
   }
 
   private static String containerId(AttachmentRequest request) {
@@ -239,12 +220,16 @@ public final class PortMapPlugin implements NetworkPlugin {
       RuleBackend backend,
       List<Cidr> addresses)
       throws CniException, IOException {
+    var reconciler = new RulesetReconciler(host.nftables());
     List<InstalledRule> expected = new ArrayList<>();
     for (Cidr address : addresses) {
+      if (backend == RuleBackend.NFTABLES) {
+        reconciler.rules(NftablesDnatRules.table(TableFamily.of(address.address()))); // every chain
+      }
       expected.addAll(expectedRules(request, config, backend, address));
     }
     AttachmentCheck.requireNoneMissing(
-        new RulesetReconciler(host.nftables()).findMissing(expected),
+        reconciler.findMissing(expected),
         "ports " + PortMapConfig.describe(config.mappings()) + " are not mapped as they should be");
   }
 
