@@ -13,7 +13,6 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -30,20 +29,6 @@ final class HostWarmup implements AutoCloseable {
 
   /** How often; the first is the slow one, and the compiler needs some more. */
   private static final int ROUNDS = 3;
-
-  private static final String BRIDGE =
-      """
-      "type": "bridge", "bridge": "warm0", "isGateway": true, "ipMasq": true,
-      "ipam": { "type": "host-local", "dataDir": "%s",
-                "ranges": [[{ "subnet": "10.0.0.0/24" }], [{ "subnet": "fd00::/64" }]] }
-      """;
-
-  private static final String PORTMAP =
-      """
-      "type": "portmap",
-      "runtimeConfig": { "portMappings": [
-        { "hostPort": 8080, "containerPort": 80, "protocol": "tcp" }] }
-      """;
 
   private final HostedRequests requests;
   private final Path directory;
@@ -74,28 +59,53 @@ final class HostWarmup implements AutoCloseable {
     }
   }
 
+  /**
+   * A plugin of the chain.
+   *
+   * @param options of its configuration, each preceded by a comma
+   */
+  private record Plugin(String type, String options) {}
+
+  private List<Plugin> chain() {
+    return List.of(
+        new Plugin(
+            "bridge",
+            """
+            , "bridge": "warm0", "isGateway": true, "ipMasq": true,
+            "ipam": { "type": "host-local", "dataDir": "%s",
+                      "ranges": [[{ "subnet": "10.0.0.0/24" }], [{ "subnet": "fd00::/64" }]] }
+            """
+                .formatted(directory.resolve("data"))),
+        new Plugin(
+            "portmap",
+            """
+            , "runtimeConfig": { "portMappings": [
+              { "hostPort": 8080, "containerPort": 80, "protocol": "tcp" }] }
+            """),
+        new Plugin("firewall", ""),
+        new Plugin("bandwidth", ", \"ingressRate\": 1000000, \"ingressBurst\": 1000000"),
+        new Plugin(
+            "tuning",
+            ", \"mtu\": 1400, \"dataDir\": \"%s\"".formatted(directory.resolve("tuning"))));
+  }
+
   private void attachAndDetach() throws CniException {
-    List<String> chain =
-        List.of(
-            BRIDGE.formatted(directory.resolve("data")),
-            PORTMAP,
-            "\"type\": \"firewall\"",
-            "\"type\": \"bandwidth\", \"ingressRate\": 1000000, \"ingressBurst\": 1000000",
-            "\"type\": \"tuning\", \"mtu\": 1400, \"dataDir\": \"%s\""
-                .formatted(directory.resolve("tuning")));
-    var previous = new ArrayList<String>();
-    for (String plugin : chain) {
-      previous.addFirst(serve("ADD", plugin, previous.isEmpty() ? "" : previous.getFirst()));
+    String result = "";
+    for (Plugin plugin : chain()) {
+      result = serve("ADD", plugin, result);
     }
-    for (String plugin : chain.reversed()) {
-      serve("DEL", plugin, previous.getFirst());
+    for (Plugin plugin : chain().reversed()) {
+      serve("DEL", plugin, result);
     }
   }
 
-  private String serve(String verb, String plugin, String previous) throws CniException {
+  private String serve(String verb, Plugin plugin, String previous) throws CniException {
     String input =
-        "{ \"cniVersion\": \"1.0.0\", \"name\": \"warm-up\", %s%s }"
-            .formatted(plugin, previous.isEmpty() ? "" : ", \"prevResult\": " + previous);
+        "{ \"cniVersion\": \"1.0.0\", \"name\": \"warm-up\", \"type\": \"%s\"%s%s }"
+            .formatted(
+                plugin.type(),
+                plugin.options(),
+                previous.isEmpty() ? "" : ", \"prevResult\": " + previous);
     Map<String, String> environment =
         Map.of(
             "CNI_COMMAND",
@@ -108,10 +118,9 @@ final class HostWarmup implements AutoCloseable {
             "eth0",
             "CNI_PATH",
             directory.toString());
-    String type = plugin.strip().split("\"")[3];
     var request =
         new CallerRequest(
-            List.of(type),
+            List.of(plugin.type()),
             environment,
             directory,
             new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)),
@@ -124,7 +133,7 @@ final class HostWarmup implements AutoCloseable {
       throw new CniException(
           ErrorCode.INTERNAL,
           "%s of a temporary container by %s failed: %s"
-              .formatted(verb, type, out.toString(StandardCharsets.UTF_8)));
+              .formatted(verb, plugin.type(), out.toString(StandardCharsets.UTF_8)));
     }
     return out.toString(StandardCharsets.UTF_8);
   }

@@ -52,10 +52,10 @@ final class InterruptOnShutdown implements AutoCloseable {
     requested = true;
     long end = System.nanoTime() + timeout.toNanos();
     try {
-      do {
+      while (closed.getCount() > 0 && System.nanoTime() - end < 0) {
         interruptWorker();
-      } while (!closed.await(REPETITION_MILLIS, TimeUnit.MILLISECONDS)
-          && System.nanoTime() - end < 0);
+        boolean _ = closed.await(REPETITION_MILLIS, TimeUnit.MILLISECONDS);
+      }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }

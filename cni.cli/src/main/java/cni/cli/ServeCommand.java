@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.concurrent.atomic.AtomicReference;
 import picocli.CommandLine.Model.OptionSpec;
@@ -140,7 +141,7 @@ final class ServeCommand extends Subcommand {
     Path path = socket.<Path>getValue().toAbsolutePath();
     var status = new AtomicReference<HostServer>();
     try (var shutdown = new HostShutdown();
-        var requests = new HostedRequests(() -> status.get().status())) {
+        var requests = new HostedRequests(() -> Objects.requireNonNull(status.get()).status())) {
       boolean isCold = noWarmUp.getValue();
       if (!isCold) {
         HostWarmup.run(requests);
