@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.concurrent.TimeUnit;
@@ -118,15 +119,16 @@ final class HostProcess implements AutoCloseable {
     return statusNumber(Path.of("/proc", pid(), "status"), "VmRSS") / KIB_PER_MIB;
   }
 
-  /** Returns how often the present threads have waited and been woken. */
-  long wakeUps() throws IOException {
-    long sum = 0;
+  /** Returns how often each present thread has waited and been woken, by its number. */
+  Map<String, Long> wakeUps() throws IOException {
+    Map<String, Long> wakeUps = new HashMap<>();
     try (Stream<Path> threads = Files.list(Path.of("/proc", pid(), "task"))) {
       for (Path thread : threads.toList()) {
-        sum += statusNumber(thread.resolve("status"), "voluntary_ctxt_switches");
+        wakeUps.put(
+            thread.toString(), statusNumber(thread.resolve("status"), "voluntary_ctxt_switches"));
       }
     }
-    return sum;
+    return wakeUps;
   }
 
   private String pid() {

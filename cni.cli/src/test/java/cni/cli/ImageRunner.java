@@ -39,6 +39,12 @@ record ImageRunner(TestHost host) {
     return start(IMAGE.resolve("bin/cni"), variables, "", arguments);
   }
 
+  /** Starts a plugin executable without waiting for it. */
+  ChildProcess startPlugin(Path executable, Map<String, String> variables, String input)
+      throws KernelException {
+    return start(executable, variables, input);
+  }
+
   private ChildProcess start(
       Path program, Map<String, String> variables, String input, String... arguments)
       throws KernelException {
@@ -62,7 +68,7 @@ record ImageRunner(TestHost host) {
 
   CommandOutput cni(Map<String, String> variables, String... arguments) throws Exception {
     List<String> all = new ArrayList<>(List.of(arguments));
-    if (!List.of("--help", "--version", "demo", "completion", "install", "new-plugin")
+    if (!List.of("--help", "--version", "demo", "completion", "install", "new-plugin", "serve")
         .contains(arguments[0])) {
       all.addAll(1, List.of("--cache", host.cache().toString()));
     }

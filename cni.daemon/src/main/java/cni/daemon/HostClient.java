@@ -137,7 +137,7 @@ public final class HostClient {
 
     /** Returns the next bytes of the reply, however they arrive. */
     private byte[] next(int length) throws IOException {
-      if (length < 0 || length > HostProtocol.MAX_BODY) {
+      if (length < 0 || length > HostProtocol.MAX_FRAME) {
         throw new ProtocolException("a frame of " + Integer.toUnsignedString(length) + " bytes");
       }
       while (received.length < length) {

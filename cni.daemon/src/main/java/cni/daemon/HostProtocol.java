@@ -48,8 +48,14 @@ public final class HostProtocol {
   static final int MAGIC =
       ByteBuffer.wrap(new byte[] {'C', 'N', 'I', 1}).order(ByteOrder.nativeOrder()).getInt();
 
-  /** A configuration has a few kilobytes, and 60,000 port mappings have 6 MB. */
-  static final int MAX_BODY = 20 << 20;
+  /**
+   * A configuration has a few kilobytes, an environment usually less. Callers with more, such as
+   * thousands of port mappings, run the image: parsed, it would take much of the host's memory.
+   */
+  static final int MAX_BODY = 256 << 10;
+
+  /** The largest payload of a frame. */
+  static final int MAX_FRAME = 64 << 20;
 
   static final int MAX_DESCRIPTORS = 2;
   static final int FLAG_CONTAINER_NAMESPACE = 1;

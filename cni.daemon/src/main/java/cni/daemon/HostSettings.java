@@ -22,7 +22,7 @@ public record HostSettings(
     int maxRunning,
     Duration drainTime) {
   /** How many calls run at once unless said otherwise. */
-  public static final int DEFAULT_MAX_RUNNING = 256;
+  public static final int DEFAULT_MAX_RUNNING = 128;
 
   /** How long calls in flight may go on unless said otherwise. */
   public static final Duration DEFAULT_DRAIN_TIME = Duration.ofSeconds(10);

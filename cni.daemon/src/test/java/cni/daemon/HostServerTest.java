@@ -135,9 +135,11 @@ class HostServerTest {
   @Test
   void largeInputAndOutputPass() throws Exception {
     String large = "x".repeat(3 << 20);
+    String input = "x".repeat(200 << 10);
     RequestHandler repeating =
         (request, out, err) -> {
           out.print(input(request));
+          out.print(large);
           err.print(large);
           return 0;
         };
@@ -148,10 +150,23 @@ class HostServerTest {
               host.image,
               List.of("bridge"),
               Map.of(),
-              large.getBytes(StandardCharsets.UTF_8),
+              input.getBytes(StandardCharsets.UTF_8),
               TestImage.TIMEOUT);
-      assertEquals(large, reply.out());
+      assertEquals(input + large, reply.out());
       assertEquals(large, reply.err());
+    }
+  }
+
+  @Test
+  void requestThatWouldTakeMuchMemoryIsLeftToItsCaller() throws Exception {
+    try (TestImage host = host(HostServerTest::echo)) {
+      byte[] input = new byte[300 << 10];
+      assertThrows(
+          IOException.class,
+          () ->
+              HostClient.call(
+                  host.socket, host.image, List.of("bridge"), Map.of(), input, TestImage.TIMEOUT));
+      assertEquals(List.of(), host.server.status().calls());
     }
   }
 

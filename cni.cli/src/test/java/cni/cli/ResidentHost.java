@@ -1,0 +1,94 @@
+package cni.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.netlink.ffm.process.ChildProcess;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * A resident host of the image, on a socket of its own, and callers that reach it. It runs no
+ * daemons of plugins.
+ */
+final class ResidentHost implements AutoCloseable {
+  private static final Duration START_TIME = Duration.ofSeconds(60);
+
+  private final ImageRunner image;
+  private final Path socket;
+  private final ChildProcess process;
+
+  /** Starts the host in the runner's host namespace, and waits until it listens. */
+  ResidentHost(ImageRunner image, String... options) throws Exception {
+    this.image = image;
+    socket = image.host().directory().resolve("cni.sock");
+    List<String> arguments =
+        new ArrayList<>(List.of("serve", "--socket", socket.toString(), "--daemon", "none"));
+    arguments.addAll(List.of(options));
+    process = image.start(Map.of(), arguments.toArray(String[]::new));
+    long end = System.nanoTime() + START_TIME.toNanos();
+    while (Files.notExists(socket)) {
+      assertTrue(!process.communicate(Duration.ofMillis(10)), this::log);
+      assertTrue(System.nanoTime() < end, "the host does not start");
+    }
+  }
+
+  /** Returns the environment of callers, with these variables. */
+  Map<String, String> callers(Map<String, String> variables) {
+    Map<String, String> all = new HashMap<>(variables);
+    all.put("CNI_HOST_SOCKET", socket.toString());
+    return all;
+  }
+
+  Path socket() {
+    return socket;
+  }
+
+  /** Returns what the host has printed so far. */
+  String log() {
+    return process.output() + process.errorOutput();
+  }
+
+  /** Returns the host's status. */
+  ObjectNode status() throws Exception {
+    ImageRunner.CommandOutput output =
+        image.cni(Map.of(), "serve", "--socket", socket.toString(), "--status", "--format", "json");
+    assertEquals(0, output.status(), output::err);
+    return output.json();
+  }
+
+  /** Returns how many requests of a verb have been answered. */
+  int answered(String name, String verb) throws Exception {
+    for (JsonNode calls : status().path("calls")) {
+      if (calls.path("name").asString("").equals(name)
+          && calls.path("verb").asString("").equals(verb)) {
+        return calls.path("served").asInt(0);
+      }
+    }
+    return 0;
+  }
+
+  /** Kills the host. */
+  void kill() throws Exception {
+    process.kill();
+    assertTrue(process.communicate(Duration.ofSeconds(60)), "SIGKILL does not end the host");
+  }
+
+  /** Ends the host as the service manager does. */
+  void terminate() throws Exception {
+    process.terminate();
+    assertTrue(process.communicate(Duration.ofSeconds(60)), "SIGTERM does not end the host");
+  }
+
+  @Override
+  public void close() {
+    process.close();
+  }
+}
