@@ -164,9 +164,8 @@ class ResidentHostIT {
         "mine",
         "echo \"$CNI_COMMAND $MARK\" >> "
             + seen
-            + "; cat | sed -n 's/.*//p'; "
-            + "[ $CNI_COMMAND != ADD ] || echo '{\"cniVersion\":\"1.0.0\"}'");
-    host.network("n", "1.0.0", TestHost.DUAL_STACK.formatted(""), "{ \"type\": \"mine\" }");
+            + "; [ $CNI_COMMAND != ADD ] || echo '{\"cniVersion\":\"1.0.0\"}'");
+    host.network("n", "1.0.0", "{ \"type\": \"mine\" }", TestHost.DUAL_STACK.formatted(""));
     try (var resident = new ResidentHost(image)) {
       Map<String, String> callers = resident.callers(Map.of("MARK", "the caller's"));
       for (String verb : List.of("add", "check", "del")) {
@@ -327,7 +326,7 @@ class ResidentHostIT {
   void warmUpLeavesNothing() throws Exception {
     String before = TestBed.run(host.netns(), "ip", "-o", "link");
     try (var resident = new ResidentHost(image)) {
-      assertEquals("", resident.log());
+      assertFalse(resident.log().contains("will be slow"), resident::log);
       assertEquals(before, TestBed.run(host.netns(), "ip", "-o", "link"));
       try (var names = Files.list(NetNs.RUN_DIRECTORY)) {
         assertTrue(names.noneMatch(it -> it.toString().contains("cni-warm-up-")));

@@ -13,7 +13,7 @@ import java.util.concurrent.locks.LockSupport;
  * carrier, and some calls wait there. {@link CallQueue} bounds their number.
  */
 final class CallThreads {
-  private static final Duration IDLE_TIME = Duration.ofSeconds(10);
+  private static final Duration IDLE_TIME = Duration.ofSeconds(3);
   private static final Duration PAUSE = Duration.ofMillis(20);
 
   private CallThreads() {}

@@ -52,7 +52,7 @@ public final class HostProtocol {
    * A configuration has a few kilobytes, an environment usually less. Callers with more, such as
    * thousands of port mappings, run the image: parsed, it would take much of the host's memory.
    */
-  static final int MAX_BODY = 256 << 10;
+  static final int MAX_BODY = 128 << 10;
 
   /** The largest payload of a frame. */
   static final int MAX_FRAME = 64 << 20;

@@ -135,7 +135,7 @@ class HostServerTest {
   @Test
   void largeInputAndOutputPass() throws Exception {
     String large = "x".repeat(3 << 20);
-    String input = "x".repeat(200 << 10);
+    String input = "x".repeat(100 << 10);
     RequestHandler repeating =
         (request, out, err) -> {
           out.print(input(request));
