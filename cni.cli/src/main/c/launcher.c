@@ -410,6 +410,7 @@ int main(int argc, char **argv) {
   const char *executed = (const char *)getauxval(AT_EXECFN);
   const char *slash = strrchr(executed, '/');
   name = slash ? slash + 1 : executed;
-  if (find_image(executed) && is_for_host(argc, argv)) ask_host(argc, argv);
+  if (!find_image(executed)) fail(ERROR_INTERNAL, "the launcher does not find its image");
+  if (is_for_host(argc, argv)) ask_host(argc, argv);
   execute_image(argc, argv);
 }

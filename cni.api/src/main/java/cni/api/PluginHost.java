@@ -18,7 +18,7 @@ public interface PluginHost {
   /**
    * Returns whether this process also runs the {@link PluginDaemon} of each plugin, as a host that
    * serves the callers of executables does. A plugin then leaves its work between operations to its
-   * daemon. By default false.
+   * daemon, and no other files than an executable would. By default false.
    */
   default boolean runsDaemons() {
     return false;

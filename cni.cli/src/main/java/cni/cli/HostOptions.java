@@ -178,10 +178,14 @@ final class HostOptions {
    */
   static Duration parseTime(String option, String text) throws CniException {
     try {
-      return Duration.parse("PT" + text);
+      Duration time = Duration.parse("PT" + text);
+      if (!time.isNegative()) {
+        return time;
+      }
     } catch (DateTimeParseException e) {
-      throw new CniException(
-          ErrorCode.INVALID_PARAMETER, option + " " + text + " is not a time like 30s or 2m", e);
+      // reported below
     }
+    throw new CniException(
+        ErrorCode.INVALID_PARAMETER, option + " " + text + " is not a time like 30s or 2m");
   }
 }

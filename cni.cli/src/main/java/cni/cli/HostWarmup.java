@@ -3,7 +3,6 @@ package cni.cli;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.daemon.CallerRequest;
-import cni.netlink.ffm.netns.NamespaceOwnership;
 import cni.netlink.ffm.netns.NetNs;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -17,7 +16,6 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.stream.Stream;
 
 /**
@@ -25,8 +23,6 @@ import java.util.stream.Stream;
  * first real request does not pay for loading and compiling.
  */
 final class HostWarmup implements AutoCloseable {
-  private static final String PREFIX = "cni-warm-up-";
-
   /** How often; the first is the slow one, and the compiler needs some more. */
   private static final int ROUNDS = 3;
 
@@ -37,18 +33,17 @@ final class HostWarmup implements AutoCloseable {
 
   private HostWarmup(HostedRequests requests) throws IOException {
     this.requests = requests;
-    String prefix = PREFIX + "%08x-".formatted(ThreadLocalRandom.current().nextInt());
-    directory = Files.createTempDirectory(prefix);
-    host = NamespaceOwnership.create(prefix + "host");
-    container = NamespaceOwnership.create(prefix + "container");
+    directory = Files.createTempDirectory("cni-warm-up-");
+    // Without names: a name would make /run/netns a mount point, which keeps container runtimes
+    // from
+    // removing the names that are there already.
+    host = NetNs.createUnnamed();
+    container = NetNs.createUnnamed();
   }
 
   /** Warms up. A failure is reported: the host works all the same, if more slowly at first. */
   static void run(HostedRequests requests) {
     try {
-      for (String abandoned : NamespaceOwnership.abandoned(PREFIX)) {
-        NetNs.delete(abandoned);
-      }
       try (var warmup = new HostWarmup(requests)) {
         for (int i = 0; i < ROUNDS; i++) {
           warmup.attachAndDetach();
@@ -144,10 +139,8 @@ final class HostWarmup implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    for (NetNs netns : List.of(container, host)) {
-      NetNs.delete(String.valueOf(netns.path().getFileName()));
-      netns.close();
-    }
+    container.close();
+    host.close();
     try (Stream<Path> files = Files.walk(directory)) {
       for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
         Files.delete(file);

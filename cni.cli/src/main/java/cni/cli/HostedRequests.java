@@ -55,8 +55,12 @@ final class HostedRequests implements RequestHandler, AutoCloseable {
 
   @Override
   public Optional<String> objection(CallerRequest request) {
-    return !request.name().equals(COMMAND) || isStatus(request)
-        ? Optional.empty()
+    if (!request.name().equals(COMMAND) || isStatus(request)) {
+      return Optional.empty();
+    }
+    // The request that it belongs to may hold the lock of the same container.
+    return request.isNested()
+        ? Optional.of("an executable that the host runs for another request calls the command")
         : HostedCommands.objection(
             commandArguments(request), invocation(request, System.out, System.err));
   }

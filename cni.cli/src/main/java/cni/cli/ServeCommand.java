@@ -139,6 +139,7 @@ final class ServeCommand extends Subcommand {
     Image.requireTrustedPlugins();
     ServiceNotification manager = ServiceNotification.fromEnvironment();
     Path path = socket.<Path>getValue().toAbsolutePath();
+    HostSettings settings = settings(path);
     var status = new AtomicReference<HostServer>();
     try (var shutdown = new HostShutdown();
         var requests = new HostedRequests(() -> Objects.requireNonNull(status.get()).status())) {
@@ -146,7 +147,7 @@ final class ServeCommand extends Subcommand {
       if (!isCold) {
         HostWarmup.run(requests);
       }
-      return serve(path, requests, status, manager, shutdown);
+      return serve(settings, requests, status, manager, shutdown);
     } catch (IOException e) {
       throw new CniException(ErrorCode.IO_FAILURE, "the host: " + IoErrors.describe(e), e);
     } catch (InterruptedException e) {
@@ -155,25 +156,26 @@ final class ServeCommand extends Subcommand {
   }
 
   private int serve(
-      Path path,
+      HostSettings settings,
       HostedRequests requests,
       AtomicReference<HostServer> status,
       ServiceNotification manager,
       HostShutdown shutdown)
       throws CniException, IOException, InterruptedException {
-    try (HostServer server = HostServer.open(settings(path), requests);
+    try (HostServer server = HostServer.open(settings, requests);
         var _ = PluginDaemons.start(daemons.getValue())) {
       status.set(server);
       shutdown.stopAtSignal(server, manager);
       PluginDaemons.warnOfUnusedSockets();
+      System.err.println("cni: serves " + settings.socket());
       manager.ready();
       server.run(manager.watchdogTimeout().map(it -> it.dividedBy(2)), manager::watchdog);
       return 0;
     }
   }
 
-  private HostSettings settings(Path path) throws CniException, IOException {
-    OptionalInt passed = SystemdSocket.take(path);
+  private HostSettings settings(Path path) throws CniException {
+    OptionalInt passed = passedSocket(path);
     int running = maxRunning.getValue();
     if (running < 1) {
       throw new CniException(
@@ -186,5 +188,13 @@ final class ServeCommand extends Subcommand {
         Image.version(),
         running,
         HostOptions.parseTime("--drain", drain.getValue()));
+  }
+
+  private static OptionalInt passedSocket(Path path) throws CniException {
+    try {
+      return SystemdSocket.take(path);
+    } catch (IOException e) {
+      throw new CniException(ErrorCode.IO_FAILURE, IoErrors.describe(e), e);
+    }
   }
 }

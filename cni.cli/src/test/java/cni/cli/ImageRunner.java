@@ -39,14 +39,8 @@ record ImageRunner(TestHost host) {
     return start(IMAGE.resolve("bin/cni"), variables, "", arguments);
   }
 
-  /** Starts a plugin executable without waiting for it. */
-  ChildProcess startPlugin(Path executable, Map<String, String> variables, String input)
-      throws KernelException {
-    return start(executable, variables, input);
-  }
-
-  private ChildProcess start(
-      Path program, Map<String, String> variables, String input, String... arguments)
+  /** Starts a program with the environment of the command. */
+  ChildProcess start(Path program, Map<String, String> variables, String input, String... arguments)
       throws KernelException {
     List<String> command = new ArrayList<>(List.of(program.toString()));
     command.addAll(List.of(arguments));

@@ -27,17 +27,34 @@ final class ResidentHost implements AutoCloseable {
 
   /** Starts the host in the runner's host namespace, and waits until it listens. */
   ResidentHost(ImageRunner image, String... options) throws Exception {
+    this(image, ImageRunner.IMAGE.resolve("bin/cni"), List.of(), List.of(options));
+  }
+
+  /** Lets a program listen that starts the host at the first connection and passes the socket. */
+  static ResidentHost activated(ImageRunner image) throws Exception {
+    Path activator = Path.of("/usr/bin/systemd-socket-activate");
+    String socket = socket(image).toString();
+    String command = ImageRunner.IMAGE.resolve("bin/cni").toString();
+    return new ResidentHost(image, activator, List.of("-l", socket, command), List.of());
+  }
+
+  private ResidentHost(ImageRunner image, Path program, List<String> before, List<String> options)
+      throws Exception {
     this.image = image;
-    socket = image.host().directory().resolve("cni.sock");
-    List<String> arguments =
-        new ArrayList<>(List.of("serve", "--socket", socket.toString(), "--daemon", "none"));
-    arguments.addAll(List.of(options));
-    process = image.start(Map.of(), arguments.toArray(String[]::new));
+    socket = socket(image);
+    List<String> arguments = new ArrayList<>(before);
+    arguments.addAll(List.of("serve", "--socket", socket.toString(), "--daemon", "none"));
+    arguments.addAll(options);
+    process = image.start(program, Map.of(), "", arguments.toArray(String[]::new));
     long end = System.nanoTime() + START_TIME.toNanos();
     while (Files.notExists(socket)) {
       assertTrue(!process.communicate(Duration.ofMillis(10)), this::log);
       assertTrue(System.nanoTime() < end, "the host does not start");
     }
+  }
+
+  private static Path socket(ImageRunner image) {
+    return image.host().directory().resolve("cni.sock");
   }
 
   /** Returns the environment of callers, with these variables. */

@@ -33,7 +33,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.node.ObjectNode;
 
 /** Installed plugins and the command, served by the resident host of the image. */
-@KernelTest
+@KernelTest(commands = {"systemd-socket-activate", "setpriv", "python3"})
 class ResidentHostIT {
   /** Names and addresses that the kernel or a plugin chooses anew for each attachment. */
   private static final Pattern CHOSEN =
@@ -116,7 +116,10 @@ class ResidentHostIT {
       assertEquals(0, delete.status(), delete::out);
       for (String verb : List.of("STATUS", "GC", "VERSION")) {
         CommandOutput other =
-            bridge(resident.callers(Map.of("CNI_COMMAND", verb, "CNI_PATH", "/no")), "");
+            bridge(
+                resident.callers(
+                    Map.of("CNI_COMMAND", verb, "CNI_PATH", "/no", "CNI_NETNS", "dummy")),
+                "");
         assertEquals(0, other.status(), other::out);
         assertEquals(bridge(Map.of("CNI_COMMAND", verb, "CNI_PATH", "/no"), "").out(), other.out());
       }
@@ -183,6 +186,22 @@ class ResidentHostIT {
     host.assertNothingLeft("n", a);
   }
 
+  /** The kit's callers are in other network namespaces than the host. */
+  @ParameterizedTest
+  @ValueSource(strings = {"bridge", "portmap", "host-local"})
+  void conformanceKitPasses(String type) throws Exception {
+    try (var resident = new ResidentHost(image)) {
+      CommandOutput report =
+          image.cni(
+              resident.callers(Map.of()),
+              "conformance",
+              host.executables().resolve(type).toString());
+      assertEquals(0, report.status(), report::out);
+      assertTrue(resident.answered(type, type.equals("portmap") ? "DEL" : "ADD") > 3);
+      assertEquals(0, resident.status().path("refused").asInt(-1));
+    }
+  }
+
   @Test
   void manyContainersAtOnce() throws Exception {
     List<NetNs> containers = new ArrayList<>();
@@ -218,7 +237,7 @@ class ResidentHostIT {
   private ChildProcess startWaitingAdd(ResidentHost resident, Path begun) throws Exception {
     waitingIpam(begun);
     ChildProcess add =
-        image.startPlugin(
+        image.start(
             host.executables().resolve("bridge"),
             resident.callers(variables("ADD", a)),
             config(""));
@@ -281,6 +300,22 @@ class ResidentHostIT {
       assertTrue(version.out().contains("supportedVersions"), version::out);
       assertEquals(0, resident.answered("bridge", "VERSION"));
       assertEquals(1, resident.status().path("refused").asInt(0));
+    }
+  }
+
+  /** systemd's socket blocks; the host must serve all the same, and end at SIGTERM. */
+  @Test
+  void socketOfTheServiceManagerIsServed() throws Exception {
+    try (var resident = ResidentHost.activated(image)) {
+      // The first call starts the host; if that takes more than two seconds, the image answers it.
+      for (int i = 0; i < 20; i++) {
+        CommandOutput version =
+            bridge(resident.callers(Map.of("CNI_COMMAND", "VERSION", "CNI_PATH", "/no")), "");
+        assertEquals(0, version.status(), version::err);
+      }
+      assertTrue(resident.answered("bridge", "VERSION") > 0, resident::log);
+      resident.terminate();
+      assertTrue(Files.exists(resident.socket()), "the service manager's socket");
     }
   }
 

@@ -25,10 +25,17 @@ public record ExecutableUnderTest(Path file, Duration timeout) implements Plugin
     return file.toString();
   }
 
+  /** Returns the environment without the protocol's variables; executables may need others. */
+  private static ChildEnvironment inherited() {
+    ChildEnvironment others = ChildEnvironment.inherited().withoutPrefix("CNI_");
+    String hostSocket = System.getenv("CNI_HOST_SOCKET");
+    return hostSocket == null ? others : others.with(Map.of("CNI_HOST_SOCKET", hostSocket));
+  }
+
   @Override
   public Response call(Map<String, String> environment, byte[] input, Path hostNamespace)
       throws CniException {
-    ChildEnvironment all = ChildEnvironment.inherited().withoutPrefix("CNI_").with(environment);
+    ChildEnvironment all = inherited().with(environment);
     try (NetNs host = NetNs.open(hostNamespace);
         ChildProcess process =
             host.<ChildProcess, KernelException>call(

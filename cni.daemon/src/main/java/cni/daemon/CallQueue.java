@@ -65,14 +65,19 @@ final class CallQueue {
     if (!call.nested()) {
       running++;
     }
-    threads.execute(
-        () -> {
-          try {
-            call.work().run();
-          } finally {
-            end(call);
-          }
-        });
+    try {
+      threads.execute(
+          () -> {
+            try {
+              call.work().run();
+            } finally {
+              end(call);
+            }
+          });
+    } catch (RuntimeException | Error e) { // no thread can be created
+      end(call);
+      throw e;
+    }
   }
 
   private synchronized void end(Call call) {
@@ -85,7 +90,6 @@ final class CallQueue {
     while (running < maxRunning && !ready.isEmpty()) {
       start(ready.remove());
     }
-    notifyAll();
   }
 
   private void startNext(String attachment) {

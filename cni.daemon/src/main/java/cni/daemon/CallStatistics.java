@@ -15,6 +15,7 @@ final class CallStatistics {
   private final Map<CallKind, Counters> kinds = new TreeMap<>(CallKind.ORDER);
   private int inFlight;
   private long refused;
+  private String lastRefusal = "";
 
   private static final class Counters {
     private long served;
@@ -42,8 +43,14 @@ final class CallStatistics {
   }
 
   /** Counts a request that the caller has to serve itself. */
-  synchronized void refused() {
+  synchronized void refused(String reason) {
     refused++;
+    lastRefusal = reason;
+  }
+
+  /** Returns why the last request was refused; empty if none was. */
+  synchronized String lastRefusal() {
+    return lastRefusal;
   }
 
   synchronized int inFlight() {

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * Decides whether the host can serve a caller as it would serve itself: the same build, paths that
@@ -27,6 +28,7 @@ record CallerCheck(
     int user) {
   private static final Path NAMESPACES = Path.of("/proc/self/ns");
   private static final int ROOT = 0;
+  private static final Set<String> ATTACHMENT_VERBS = Set.of("ADD", "CHECK", "DEL");
 
   /**
    * Creates the check for callers of an image.
@@ -59,21 +61,30 @@ record CallerCheck(
     if (!received.userNamespace().equals(userNamespace)) {
       return Optional.of("the caller is in another user namespace");
     }
-    return pathMeansTheSame(received)
-        ? Optional.empty()
-        : Optional.of("CNI_NETNS leads to another file in the host");
+    return containerObjection(received);
   }
 
-  private static boolean pathMeansTheSame(ReceivedRequest received) {
+  private static Optional<String> containerObjection(ReceivedRequest received) {
     String path = received.request().variable("CNI_NETNS");
-    if (received.containerNamespace().isEmpty()) {
-      return path.isEmpty() || path.startsWith("/");
+    if (!ATTACHMENT_VERBS.contains(received.request().variable("CNI_COMMAND"))) {
+      return Optional.empty(); // libcni sets CNI_NETNS=dummy for VERSION
+    }
+    if (!path.isEmpty() && !path.startsWith("/")) {
+      return Optional.of("CNI_NETNS is a relative path");
+    }
+    Optional<FileIdentity> callers = received.containerNamespace();
+    if (callers.isEmpty()) {
+      return Optional.empty(); // it leads nowhere, for the caller
     }
     try {
-      return path.startsWith("/")
-          && FileIdentity.of(Path.of(path)).equals(received.containerNamespace().get());
+      FileIdentity own = FileIdentity.of(Path.of(path));
+      return own.equals(callers.get())
+          ? Optional.empty()
+          : Optional.of(
+              "CNI_NETNS leads to another file in the host: %s, not %s"
+                  .formatted(own, callers.get()));
     } catch (IOException | InvalidPathException e) {
-      return false;
+      return Optional.of("CNI_NETNS leads nowhere in the host: " + e.getMessage());
     }
   }
 }

@@ -29,6 +29,7 @@ final class CallerConnection implements AutoCloseable {
   private final UnixConnection socket;
   private final RequestReader reader = new RequestReader();
   private final long opened = System.nanoTime();
+  private final BufferedOutput output = new BufferedOutput();
 
   // Guarded by this.
   private @Nullable Thread worker;
@@ -56,6 +57,11 @@ final class CallerConnection implements AutoCloseable {
   /** Receives what is there; returns whether the request is complete. */
   boolean receive(MemorySegment buffer) throws IOException {
     return reader.receive(socket, buffer);
+  }
+
+  /** Returns how many bytes of the request have been received. */
+  int receivedBytes() {
+    return reader.length();
   }
 
   ReceivedRequest request(FileIdentity hostNamespace) throws IOException {
@@ -107,18 +113,19 @@ final class CallerConnection implements AutoCloseable {
     if (!begin()) {
       return OptionalInt.empty();
     }
-    var buffered = new BufferedOutput();
-    int status;
-    try (var out = new PrintStream(buffered, false, StandardCharsets.UTF_8);
+    try (var out = new PrintStream(output, false, StandardCharsets.UTF_8);
         var err = new PrintStream(new FrameStream(Frame.ERR), true, StandardCharsets.UTF_8)) {
-      status = serve(request, handler, out, err);
+      return OptionalInt.of(serve(request, handler, out, err));
     }
+  }
+
+  /** Sends what is left of the output and the exit status. */
+  void answer(int status) {
     try {
-      socket.send(Frame.exit(buffered.rest(), status), HostProtocol.SEND_TIMEOUT);
+      socket.send(Frame.exit(output.rest(), status), HostProtocol.SEND_TIMEOUT);
     } catch (KernelException e) {
-      return OptionalInt.of(status); // the caller has gone: nobody needs the answer
+      return; // the caller has gone
     }
-    return OptionalInt.of(status);
   }
 
   private int serve(

@@ -44,8 +44,13 @@ public record CallerRequest(
   }
 
   /** Returns whether an executable that runs for another request made this one. */
-  boolean isNested() {
+  public boolean isNested() {
     return environment.containsKey(NESTED_VARIABLE);
+  }
+
+  /** Returns whether the host is asked for its status, which is no work of its own. */
+  boolean isStatus() {
+    return arguments.size() > 1 && arguments.get(1).equals("serve");
   }
 
   /** Returns what is counted together: the verb and the name. */
@@ -61,7 +66,7 @@ public record CallerRequest(
    */
   Optional<String> attachment() {
     String container = variable("CNI_CONTAINERID");
-    return arguments.size() > 1 || container.isEmpty()
+    return arguments.size() > 1 || container.isEmpty() || isNested()
         ? Optional.empty()
         : Optional.of(name() + "\0" + container + "\0" + variable("CNI_IFNAME"));
   }

@@ -20,6 +20,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * The resident host's side of {@link HostProtocol}. One thread receives requests and watches
@@ -41,6 +42,11 @@ public final class HostServer implements AutoCloseable {
 
   private static final int BUFFER = 64 << 10;
 
+  /** Bounds of the memory for requests that are not complete, and for those that are in flight. */
+  private static final int MAX_UNFINISHED_BYTES = 1 << 20;
+
+  private static final int MAX_ACCEPTED_BYTES = 2 << 20;
+
   private final HostSettings settings;
   private final RequestHandler handler;
   private final HostSocket socket;
@@ -59,9 +65,12 @@ public final class HostServer implements AutoCloseable {
   /** Connections whose request has been accepted. */
   private final Map<Long, CallerConnection> accepted = new ConcurrentHashMap<>();
 
+  private final AtomicInteger acceptedBytes = new AtomicInteger();
+
   private long lastNumber = LISTENER;
   private volatile boolean draining;
   private volatile boolean stopped;
+  private volatile boolean closed;
 
   private HostServer(
       HostSettings settings,
@@ -110,9 +119,7 @@ public final class HostServer implements AutoCloseable {
       MemorySegment buffer = arena.allocate(BUFFER);
       long lastTask = System.nanoTime();
       while (!stopped) {
-        for (long number : poller.await(unfinished.isEmpty() ? interval : earlier(interval))) {
-          ready(number, buffer);
-        }
+        serveReady(interval, buffer);
         closeLate();
         if (interval.isPresent() && System.nanoTime() - lastTask >= interval.get().toNanos()) {
           lastTask = System.nanoTime();
@@ -124,7 +131,22 @@ public final class HostServer implements AutoCloseable {
     }
   }
 
-  /** While a request is not complete, its time has to be looked at. */
+  /** Errors, such as a lack of memory or descriptors, must not end the host. */
+  private void serveReady(Optional<Duration> interval, MemorySegment buffer)
+      throws KernelException {
+    try {
+      for (long number : poller.await(unfinished.isEmpty() ? interval : earlier(interval))) {
+        ready(number, buffer);
+      }
+    } catch (Error e) {
+      closeOldest();
+      CallThreads.pause();
+    }
+  }
+
+  /**
+   * The interval, but at most a second: connections that send nothing have to be closed in time.
+   */
   private static Optional<Duration> earlier(Optional<Duration> interval) {
     Duration second = Duration.ofSeconds(1);
     return interval.filter(it -> it.compareTo(second) < 0).or(() -> Optional.of(second));
@@ -190,38 +212,56 @@ public final class HostServer implements AutoCloseable {
       if (caller.receive(buffer)) {
         unfinished.remove(caller.number());
         examine(caller);
+      } else if (unfinishedBytes() > MAX_UNFINISHED_BYTES) {
+        closeOldest();
       }
-    } catch (IOException e) {
+    } catch (IOException | RuntimeException | Error e) { // Errors: no memory, no thread
       LOG.get().log(System.Logger.Level.DEBUG, "a connection is closed: " + e.getMessage());
       unfinished.remove(caller.number());
+      forget(caller);
       caller.close();
     }
+  }
+
+  private int unfinishedBytes() {
+    return unfinished.values().stream().mapToInt(CallerConnection::receivedBytes).sum();
   }
 
   private void examine(CallerConnection caller) throws IOException {
     ReceivedRequest received = caller.request(check.networkNamespace());
-    Optional<String> refusal = refusal(received);
+    Optional<String> refusal = check.refusal(received).or(() -> objection(received.request()));
+    if (refusal.isEmpty()) {
+      accepted.put(caller.number(), caller);
+      acceptedBytes.addAndGet(caller.receivedBytes());
+      if (draining) { // read after the call has become visible to stop()
+        forget(caller);
+        refusal = Optional.of("the host is about to end");
+      }
+    }
     if (refusal.isPresent()) {
-      statistics.refused();
+      statistics.refused(refusal.get());
       caller.refuse(refusal.get());
       caller.close();
       return;
     }
-    accepted.put(caller.number(), caller);
-    try {
-      caller.accept(poller);
-    } catch (KernelException e) {
-      accepted.remove(caller.number());
-      throw e;
+    caller.accept(poller);
+    if (!received.request().isStatus()) {
+      statistics.started();
     }
-    statistics.started();
     queue.submit(received.request(), () -> serve(caller, received.request()));
   }
 
-  private Optional<String> refusal(ReceivedRequest received) {
-    return draining
-        ? Optional.of("the host is about to end")
-        : check.refusal(received).or(() -> handler.objection(received.request()));
+  private Optional<String> objection(CallerRequest request) {
+    return acceptedBytes.get() > MAX_ACCEPTED_BYTES
+        ? Optional.of("the host is busy")
+        : handler.objection(request);
+  }
+
+  /** Takes a call that has ended, or does not begin, out of those in flight. */
+  private void forget(CallerConnection caller) {
+    if (accepted.remove(caller.number(), caller)) {
+      acceptedBytes.addAndGet(-caller.receivedBytes());
+    }
   }
 
   private void serve(CallerConnection caller, CallerRequest request) {
@@ -229,10 +269,13 @@ public final class HostServer implements AutoCloseable {
     try {
       status = caller.serve(request, handler);
     } finally {
-      accepted.remove(caller.number());
+      if (!request.isStatus()) {
+        boolean success = status.isPresent() && status.getAsInt() == 0;
+        statistics.ended(request.kind(), success, System.nanoTime() - caller.opened());
+      }
+      status.ifPresent(caller::answer);
+      forget(caller);
       caller.close();
-      boolean success = status.isPresent() && status.getAsInt() == 0;
-      statistics.ended(request.kind(), success, System.nanoTime() - caller.opened());
     }
   }
 
@@ -271,6 +314,7 @@ public final class HostServer implements AutoCloseable {
         statistics.inFlight(),
         queue.waiting(),
         statistics.refusedCount(),
+        statistics.lastRefusal(),
         HostStatus.ownResidentKiB(),
         HostStatus.ownThreads(),
         statistics.calls());
@@ -281,6 +325,9 @@ public final class HostServer implements AutoCloseable {
    * left, waits until that has been undone, and ends {@link #run}. Called by another thread.
    */
   public void stop() {
+    if (closed) {
+      return;
+    }
     draining = true;
     if (!awaitCalls(settings.drainTime())) {
       accepted.values().forEach(CallerConnection::withdraw);
@@ -310,10 +357,15 @@ public final class HostServer implements AutoCloseable {
   /** Stops listening and closes all connections. */
   @Override
   public void close() throws IOException {
-    socket.close();
+    closed = true;
+    accepted.values().forEach(CallerConnection::withdraw);
     unfinished.values().forEach(CallerConnection::close);
     unfinished.clear();
-    poller.close();
-    threads.shutdown();
+    try {
+      socket.close();
+    } finally {
+      poller.close();
+      threads.shutdown();
+    }
   }
 }

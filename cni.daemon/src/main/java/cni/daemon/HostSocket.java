@@ -26,10 +26,15 @@ final class HostSocket implements AutoCloseable {
   private final UnixListener listener;
   private final @Nullable Flock lock;
 
-  private HostSocket(Path path, UnixListener listener, @Nullable Flock lock) {
+  /** The socket's file, if this host has created it. */
+  private final @Nullable FileIdentity file;
+
+  private HostSocket(
+      Path path, UnixListener listener, @Nullable Flock lock, @Nullable FileIdentity file) {
     this.path = path;
     this.listener = listener;
     this.lock = lock;
+    this.file = file;
   }
 
   /**
@@ -41,18 +46,19 @@ final class HostSocket implements AutoCloseable {
    * @throws InterruptedException if the thread is interrupted
    */
   static HostSocket open(Path path, OptionalInt passed) throws CniException, InterruptedException {
-    if (passed.isPresent()) {
-      return new HostSocket(path, UnixListener.of(passed.getAsInt()), null);
-    }
     Flock lock = null;
     try {
+      if (passed.isPresent()) {
+        return new HostSocket(path, UnixListener.of(passed.getAsInt()), null, null);
+      }
       Path directory = path.toAbsolutePath().getParent();
       if (directory != null) {
         AtomicFiles.createDirectories(directory, "rwxr-xr-x");
       }
       lock = lock(path);
       deleteDead(path);
-      return new HostSocket(path, UnixListener.bind(path), lock);
+      UnixListener listener = UnixListener.bind(path);
+      return new HostSocket(path, listener, lock, FileIdentity.of(path));
     } catch (IOException e) {
       if (lock != null) {
         lock.close();
@@ -109,7 +115,9 @@ final class HostSocket implements AutoCloseable {
     listener.close();
     if (lock != null) {
       try {
-        Files.deleteIfExists(path);
+        if (Files.exists(path, LinkOption.NOFOLLOW_LINKS) && FileIdentity.of(path).equals(file)) {
+          Files.delete(path);
+        }
       } finally {
         lock.close();
       }

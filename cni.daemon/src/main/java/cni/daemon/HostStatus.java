@@ -23,6 +23,7 @@ import tools.jackson.databind.node.ObjectNode;
  * @param inFlight the number of requests that have been accepted and not answered yet
  * @param waiting how many of them wait for others
  * @param refused the number of requests that their callers had to serve themselves
+ * @param lastRefusal why the last of them was refused; empty if none was
  * @param residentKiB its resident memory in KiB; 0 if unknown
  * @param threads the number of its threads
  * @param calls the requests that have been answered
@@ -36,6 +37,7 @@ public record HostStatus(
     int inFlight,
     int waiting,
     long refused,
+    String lastRefusal,
     long residentKiB,
     int threads,
     List<Calls> calls) {
@@ -88,6 +90,7 @@ public record HostStatus(
             .put("inFlight", inFlight)
             .put("waiting", waiting)
             .put("refused", refused)
+            .put("lastRefusal", lastRefusal)
             .put("residentKiB", residentKiB)
             .put("threads", threads);
     ArrayNode list = json.putArray("calls");
@@ -124,6 +127,9 @@ public record HostStatus(
                 calls.stream().mapToLong(Calls::served).sum(),
                 calls.stream().mapToLong(Calls::failed).sum(),
                 refused));
+    if (!lastRefusal.isEmpty()) {
+      text.append("left to the image because: %s%n".formatted(lastRefusal));
+    }
     text.append("memory: %d MiB resident, %d threads%n".formatted(residentKiB / 1024, threads));
     if (!calls.isEmpty()) {
       text.append(

@@ -63,6 +63,11 @@ final class RequestReader implements AutoCloseable {
     }
   }
 
+  /** Returns how many bytes have been received. */
+  int length() {
+    return length;
+  }
+
   private static UnixConnection.Received receiveOnce(
       UnixConnection connection, MemorySegment buffer) throws KernelException {
     return connection.receive(buffer, HostProtocol.MAX_DESCRIPTORS);
@@ -119,6 +124,7 @@ final class RequestReader implements AutoCloseable {
     }
     Map<String, String> environment = environment(body.texts(variableCount));
     InputStream input = new ByteArrayInputStream(body.rest(inputLength));
+    bytes = new byte[0];
     Path own = descriptors.getFirst().path();
     boolean isHosts = FileIdentity.of(own).equals(hostNamespace);
     return new ReceivedRequest(
@@ -167,7 +173,7 @@ final class RequestReader implements AutoCloseable {
   private final class Body {
     private int position = HostProtocol.HEADER_LENGTH;
 
-    String text() throws ProtocolException {
+    String text() throws IOException {
       int end = position;
       while (end < length && bytes[end] != 0) {
         end++;
@@ -175,12 +181,13 @@ final class RequestReader implements AutoCloseable {
       if (end == length) {
         throw new ProtocolException("a text does not end");
       }
-      String text = new String(bytes, position, end - position, StandardCharsets.UTF_8);
+      // What is not UTF-8 would reach executables changed.
+      ByteBuffer encoded = ByteBuffer.wrap(bytes, position, end - position);
       position = end + 1;
-      return text;
+      return StandardCharsets.UTF_8.newDecoder().decode(encoded).toString();
     }
 
-    List<String> texts(int count) throws ProtocolException {
+    List<String> texts(int count) throws IOException {
       if (count < 0 || count > length - position) {
         throw new ProtocolException("more texts than bytes");
       }

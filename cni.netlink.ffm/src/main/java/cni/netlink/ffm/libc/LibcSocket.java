@@ -19,6 +19,8 @@ public final class LibcSocket {
   public static final int MSG_CTRUNC = 0x08;
   private static final int MSG_NOSIGNAL = 0x4000;
   private static final int MSG_CMSG_CLOEXEC = 0x40000000;
+  // fcntl.h
+  private static final int F_SETFL = 4;
   // sys/epoll.h
   public static final int EPOLLIN = 0x001;
   public static final int EPOLLRDHUP = 0x2000;
@@ -48,6 +50,7 @@ public final class LibcSocket {
   private static final CFunction LISTEN = CFunction.returningInt("listen");
   private static final CFunction ACCEPT4 = CFunction.returningInt("accept4");
   private static final CFunction CONNECT = CFunction.returningInt("connect");
+  private static final CFunction FCNTL = CFunction.returningInt("fcntl");
   private static final CFunction FCHMOD = CFunction.returningInt("fchmod");
   private static final CFunction GETSOCKOPT = CFunction.returningInt("getsockopt");
   private static final CFunction SENDMSG = CFunction.returningLong("sendmsg");
@@ -74,6 +77,11 @@ public final class LibcSocket {
   public static void connect(int fd, MemorySegment address, String operation)
       throws KernelException {
     CONNECT.invoke(operation, fd, pointer(address), address.byteSize());
+  }
+
+  /** fcntl(2): makes the operations of a socket return EAGAIN instead of waiting. */
+  public static void setNonBlocking(int fd) throws KernelException {
+    FCNTL.invoke("fcntl F_SETFL", fd, F_SETFL, SOCK_NONBLOCK); // the same number as O_NONBLOCK
   }
 
   /** fchmod(2). On a Unix socket that is not bound yet it sets the mode of its file. */

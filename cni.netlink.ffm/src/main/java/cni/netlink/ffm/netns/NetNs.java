@@ -144,6 +144,22 @@ public final class NetNs implements AutoCloseable {
   }
 
   /**
+   * Creates a namespace without a name. It contains only a loopback interface, which is down. It
+   * ends when this object is closed and no process is in it; its path is one of this process only.
+   *
+   * @throws KernelException if the namespace cannot be created
+   */
+  public static NetNs createUnnamed() throws KernelException {
+    int fd =
+        NamespaceThreads.<Integer, KernelException>callOnFreshThread(
+            () -> {
+              Libc.unshare(Libc.CLONE_NEWNET);
+              return Libc.open(CURRENT_THREAD_NETNS, Libc.O_RDONLY | Libc.O_CLOEXEC, 0);
+            });
+    return new NetNs(new Descriptor(fd), Path.of("/proc/self/fd", String.valueOf(fd)));
+  }
+
+  /**
    * Prepares /run/netns as iproute2 does (netns_add in ip/ipnetns.c): as a mount point with shared
    * propagation, so that unmounting a name takes effect in every mount namespace.
    */

@@ -43,7 +43,8 @@ public final class UnixListener implements AutoCloseable {
   }
 
   /** Takes ownership of a listening socket, such as one that the service manager has passed. */
-  public static UnixListener of(int fd) {
+  public static UnixListener of(int fd) throws KernelException {
+    LibcSocket.setNonBlocking(fd);
     return new UnixListener(new Descriptor(fd));
   }
 

@@ -45,6 +45,15 @@ class NetNsTest {
   }
 
   @Test
+  void namespaceWithoutANameIsAnother() throws IOException {
+    try (NetNs unnamed = NetNs.createUnnamed();
+        NetNs again = NetNs.open(unnamed.path())) {
+      assertEquals(unnamed.identity(), again.identity());
+      assertNotEquals(NetNs.ownIdentity(), unnamed.identity());
+    }
+  }
+
+  @Test
   void opensANamespaceThatTheIpCommandCreated() throws IOException {
     try (TestBed bed = new TestBed();
         NetNs own = NetNs.current()) {

@@ -35,6 +35,9 @@ import java.util.Set;
  * this host, in the format of the reference plugin, which may use the same directory concurrently.
  */
 public final class HostLocalPlugin implements ResidentPlugin {
+  /** Enough for as many containers as are usually created and deleted at the same time. */
+  private static final int MAX_RECYCLED_FILES = 64;
+
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
 
   private final FileSystem fileSystem;
@@ -64,7 +67,9 @@ public final class HostLocalPlugin implements ResidentPlugin {
   @Override
   public void start(PluginHost newHost) {
     host = Optional.of(newHost);
-    cachePool = Optional.of(new ReservationCachePool());
+    // A host that serves the callers of executables leaves the files that an executable leaves.
+    int recycledFiles = newHost.runsDaemons() ? 0 : MAX_RECYCLED_FILES;
+    cachePool = Optional.of(new ReservationCachePool(recycledFiles));
   }
 
   @Override

@@ -41,9 +41,6 @@ import org.jspecify.annotations.Nullable;
 final class ReservationCache implements AutoCloseable {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
 
-  /** Enough for as many containers as are usually created and deleted at the same time. */
-  private static final int MAX_RECYCLED_FILES = 64;
-
   /** File systems that only this kernel changes, by their names in /proc/mounts. */
   private static final Set<String> LOCAL_FILE_SYSTEMS =
       Set.of(
@@ -73,20 +70,23 @@ final class ReservationCache implements AutoCloseable {
 
   private final FileRecycler recycledFiles;
 
-  private ReservationCache(Object directoryKey, InotifyWatch watch, Path directory) {
+  private ReservationCache(
+      Object directoryKey, InotifyWatch watch, Path directory, int maxRecycledFiles) {
     this.directoryKey = directoryKey;
     this.watch = watch;
     this.recycledFiles =
-        new FileRecycler(directory, ReservationFiles.RECYCLED_PREFIX, MAX_RECYCLED_FILES);
+        new FileRecycler(directory, ReservationFiles.RECYCLED_PREFIX, maxRecycledFiles);
   }
 
   /**
    * Creates an empty cache that watches a locked directory.
    *
    * @param directoryKey the identity of the directory (device and inode), null if it has none
+   * @param maxRecycledFiles how many files of released reservations are kept for reuse
    * @return absent if the directory cannot be watched; it is then read at each call
    */
-  static Optional<ReservationCache> watch(Path directory, @Nullable Object directoryKey) {
+  static Optional<ReservationCache> watch(
+      Path directory, @Nullable Object directoryKey, int maxRecycledFiles) {
     if (directoryKey == null || !directory.getFileSystem().equals(FileSystems.getDefault())) {
       return Optional.empty();
     }
@@ -95,7 +95,8 @@ final class ReservationCache implements AutoCloseable {
         return Optional.empty(); // inotify does not report changes by other machines
       }
       return Optional.of(
-          new ReservationCache(directoryKey, InotifyWatch.open(directory), directory));
+          new ReservationCache(
+              directoryKey, InotifyWatch.open(directory), directory, maxRecycledFiles));
     } catch (IOException e) {
       LOG.get()
           .log(

@@ -16,7 +16,21 @@ final class ReservationCachePool implements AutoCloseable {
   /** In order of last use, the longest unused first. */
   private final SequencedMap<Path, ReservationCache> idle = new LinkedHashMap<>();
 
+  private final int maxRecycledFiles;
   private boolean closed;
+
+  /**
+   * Creates an empty pool.
+   *
+   * @param maxRecycledFiles how many files of released reservations each cache keeps for reuse
+   */
+  ReservationCachePool(int maxRecycledFiles) {
+    this.maxRecycledFiles = maxRecycledFiles;
+  }
+
+  int maxRecycledFiles() {
+    return maxRecycledFiles;
+  }
 
   /** Removes the cache of a directory from the pool and returns it; absent if there is none. */
   synchronized Optional<ReservationCache> acquire(Path directory) {

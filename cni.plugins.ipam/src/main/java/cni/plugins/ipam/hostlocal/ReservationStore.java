@@ -105,7 +105,9 @@ final class ReservationStore implements AutoCloseable {
       return;
     }
     discardCache();
-    cache = ReservationCache.watch(files.directory(), key);
+    cache =
+        cachePool.flatMap(
+            it -> ReservationCache.watch(files.directory(), key, it.maxRecycledFiles()));
     index = cache.map(ReservationCache::index).orElseGet(ReservationIndex::new);
     ReservationFiles.Contents contents = files.read();
     contents
