@@ -63,7 +63,7 @@ public final class BytesMutator {
           "}",
           ",");
 
-  private static final Pattern LITERAL = Pattern.compile("\"(?:[^\"\\\\]|\\\\.)*\"|-?\\d+");
+  private static final Pattern LITERAL = Pattern.compile("\"[^\"]*+\"|-?\\d++");
 
   /** What follows a colon or begins a list, up to the next delimiter. */
   private static final Pattern VALUE = Pattern.compile("(?<=[:\\[])[^,\\]}]*");
