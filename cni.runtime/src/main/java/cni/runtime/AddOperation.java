@@ -144,10 +144,7 @@ final class AddOperation {
     String name = attachment.id().interfaceName();
     Optional<Result> result =
         cni.cache().result(config.name(), attachment.id(), SpecVersion.CURRENT);
-    boolean hadInterface =
-        result.stream()
-            .flatMap(it -> it.interfaces().stream())
-            .anyMatch(it -> it.name().equals(name) && !it.isOnHost());
+    boolean hadInterface = result.flatMap(it -> it.find(name, attachment.sandbox())).isPresent();
     if (!hadInterface) {
       return false;
     }
