@@ -43,9 +43,9 @@ public final class HostServer implements AutoCloseable {
   private static final int BUFFER = 64 << 10;
 
   /** Bounds of the memory for requests that are not complete, and for those that are in flight. */
-  private static final int MAX_UNFINISHED_BYTES = 1 << 20;
+  private static final int MAX_UNFINISHED_BYTES = 512 << 10;
 
-  private static final int MAX_ACCEPTED_BYTES = 2 << 20;
+  private static final int MAX_ACCEPTED_BYTES = 1 << 20;
 
   private final HostSettings settings;
   private final RequestHandler handler;
