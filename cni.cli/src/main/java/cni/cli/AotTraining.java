@@ -1,13 +1,14 @@
 package cni.cli;
 
-import cni.exec.ServedPlugin;
-import cni.runtime.Cni;
-import cni.runtime.PluginRegistry;
+import cni.api.CniException;
+import cni.daemon.CallerRequest;
 import java.io.ByteArrayInputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * The training run for the image's AOT cache (build/aot-cache): serves plugin requests, then runs
@@ -46,9 +47,13 @@ public final class AotTraining {
     Map<String, String> environment = new HashMap<>(System.getenv());
     environment.put("CNI_COMMAND", command);
     environment.putAll(variables);
-    PluginRegistry plugins = Cni.builder().oneShot().build().plugins();
-    var server = new ServedPlugin(plugins.findInProcess(type).orElseThrow(), "", plugins);
     var input = new ByteArrayInputStream(config.getBytes(StandardCharsets.UTF_8));
-    server.serve(environment, input, System.out, System.err);
+    var request =
+        new CallerRequest(List.of(type), environment, Path.of(""), input, Optional.empty());
+    try {
+      PluginMain.serve(request);
+    } catch (CniException e) {
+      ErrorReporter.report(e);
+    }
   }
 }

@@ -5,7 +5,7 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * The variables that the script bin/cni-jvm (src/main/image/cni) hides from the JVM, such as
+ * The variables that the script bin/cni-jvm (src/main/image/cni-jvm) hides from the JVM, such as
  * CLASSPATH and JAVA_TOOL_OPTIONS. The command of {@code cni run}, which may be Java, gets them.
  */
 final class CallerEnvironment {

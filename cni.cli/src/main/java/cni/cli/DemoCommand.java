@@ -19,7 +19,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -71,7 +70,7 @@ final class DemoCommand extends Subcommand {
 
   private void run() throws CniException, IOException {
     Path directory = Files.createTempDirectory(PREFIX);
-    cleanup.add(() -> deleteTree(directory));
+    cleanup.add(() -> DirectoryTree.delete(directory));
     Path journal = directory.resolve("journal.log");
     writeConfiguration(directory, journal);
     NetNs host = namespace("host");
@@ -243,16 +242,6 @@ final class DemoCommand extends Subcommand {
     }
     if (!leftovers.isEmpty()) {
       throw new CniException(ErrorCode.INTERNAL, "not removed: " + String.join(", ", leftovers));
-    }
-  }
-
-  private static void deleteTree(Path directory) throws IOException {
-    List<Path> all;
-    try (Stream<Path> files = Files.walk(directory)) {
-      all = files.sorted(Comparator.reverseOrder()).toList();
-    }
-    for (Path file : all) {
-      Files.delete(file);
     }
   }
 }

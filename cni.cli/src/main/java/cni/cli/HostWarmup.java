@@ -12,11 +12,9 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.Stream;
 
 /**
  * Attaches a container of its own in temporary namespaces before the host is ready, so that the
@@ -34,20 +32,17 @@ final class HostWarmup implements AutoCloseable {
   private HostWarmup(HostedRequests requests) throws IOException {
     this.requests = requests;
     directory = Files.createTempDirectory("cni-warm-up-");
-    // Without names: a name would make /run/netns a mount point, which keeps container runtimes
-    // from
-    // removing the names that are there already.
+    // A name would make /run/netns a mount point, which keeps container runtimes from removing the
+    // names that are there already.
     host = NetNs.createUnnamed();
     container = NetNs.createUnnamed();
   }
 
   /** Warms up. A failure is reported: the host works all the same, if more slowly at first. */
   static void run(HostedRequests requests) {
-    try {
-      try (var warmup = new HostWarmup(requests)) {
-        for (int i = 0; i < ROUNDS; i++) {
-          warmup.attachAndDetach();
-        }
+    try (var warmup = new HostWarmup(requests)) {
+      for (int i = 0; i < ROUNDS; i++) {
+        warmup.attachAndDetach();
       }
     } catch (IOException | CniException | RuntimeException e) {
       System.err.println("cni: the first requests will be slow: " + e.getMessage());
@@ -141,10 +136,6 @@ final class HostWarmup implements AutoCloseable {
   public void close() throws IOException {
     container.close();
     host.close();
-    try (Stream<Path> files = Files.walk(directory)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
-    }
+    DirectoryTree.delete(directory);
   }
 }

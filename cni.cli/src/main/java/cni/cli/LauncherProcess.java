@@ -7,8 +7,9 @@ import cni.netlink.ffm.process.ParentTermination;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The launcher of a plugin request: the script bin/cni-jvm (src/main/image/cni). It waits for this
- * process, and answers in its place if it cannot: if the JVM does not start, crashes or is killed.
+ * The launcher of a plugin request: the script bin/cni-jvm (src/main/image/cni-jvm). It waits for
+ * this process, and answers in its place if it cannot: if the JVM does not start, crashes or is
+ * killed.
  */
 final class LauncherProcess {
   private static final int EXIT_SUCCESS = 0;

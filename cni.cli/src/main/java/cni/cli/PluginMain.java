@@ -44,7 +44,7 @@ public final class PluginMain {
     }
     int status;
     try {
-      status = serve(type);
+      status = serve(ownRequest(type));
     } catch (CniException e) {
       status = answer(e);
     } catch (RuntimeException | Error e) {
@@ -62,7 +62,13 @@ public final class PluginMain {
     return 1;
   }
 
-  private static int serve(String type) throws CniException {
+  private static CallerRequest ownRequest(String type) {
+    return new CallerRequest(
+        List.of(type), System.getenv(), Path.of(""), System.in, Optional.empty());
+  }
+
+  /** Serves a request of this process; returns the exit status. */
+  static int serve(CallerRequest request) throws CniException {
     Image.requireTrustedPlugins();
     Cni cni =
         PluginLocations.configure(Cni.builder())
@@ -74,8 +80,6 @@ public final class PluginMain {
     if (!isVersionRequest()) {
       LauncherProcess.endTogether();
     }
-    var request =
-        new CallerRequest(List.of(type), System.getenv(), Path.of(""), System.in, Optional.empty());
     return new PluginService(Image::isLauncher, Image.version())
         .serve(request, cni, System.out, System.err);
   }

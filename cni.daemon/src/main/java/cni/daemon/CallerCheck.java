@@ -12,7 +12,6 @@ import java.util.Set;
  * Decides whether the host can serve a caller as it would serve itself: the same build, paths that
  * mean the same, the same privileges.
  *
- * @param imageDirectory where the image is
  * @param image the image that this process runs from
  * @param mountNamespace of this process
  * @param userNamespace of this process
@@ -20,7 +19,6 @@ import java.util.Set;
  * @param user the user id of this process
  */
 record CallerCheck(
-    Path imageDirectory,
     ImageIdentity image,
     FileIdentity mountNamespace,
     FileIdentity userNamespace,
@@ -37,7 +35,6 @@ record CallerCheck(
    */
   static CallerCheck ofImage(Path image) throws IOException {
     return new CallerCheck(
-        image,
         ImageIdentity.of(image),
         FileIdentity.of(NAMESPACES.resolve("mnt")),
         FileIdentity.of(NAMESPACES.resolve("user")),

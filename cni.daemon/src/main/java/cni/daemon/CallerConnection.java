@@ -68,7 +68,7 @@ final class CallerConnection implements AutoCloseable {
     return reader.request(hostNamespace);
   }
 
-  /** Tells the caller to serve the request itself; it does so, too, if it cannot be told. */
+  /** Tells the caller to serve the request itself, as it does, too, if the connection ends. */
   void refuse(String reason) {
     try {
       socket.send(Frame.REFUSED.bytes(reason), HostProtocol.SEND_TIMEOUT);

@@ -8,8 +8,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 
 /**
- * What a caller and the host say to each other over a connection, which serves one request. Numbers
- * are in the byte order of the machine. The caller's side for executables is the launcher,
+ * The protocol between a caller and the host. A connection serves one request. Numbers are in the
+ * byte order of the machine. The caller's side for executables is the launcher,
  * cni.cli/src/main/c/launcher.c; {@link HostClient} is another.
  *
  * <p>The request is a header of {@value #HEADER_LENGTH} bytes and a body. With the first byte come

@@ -98,9 +98,14 @@ public final class HostServer implements AutoCloseable {
     try {
       CallerCheck check = CallerCheck.ofImage(settings.image());
       HostSocket socket = HostSocket.open(settings.socket(), settings.passedSocket());
-      SocketPoller poller = SocketPoller.open();
-      poller.add(socket.listener(), LISTENER);
-      return new HostServer(settings, handler, socket, poller, check);
+      try {
+        SocketPoller poller = SocketPoller.open();
+        poller.add(socket.listener(), LISTENER);
+        return new HostServer(settings, handler, socket, poller, check);
+      } catch (KernelException e) {
+        socket.close();
+        throw e;
+      }
     } catch (IOException e) {
       throw new CniException(
           ErrorCode.IO_FAILURE, "the host cannot start: " + IoErrors.describe(e), e);

@@ -46,29 +46,29 @@ final class HostSocket implements AutoCloseable {
    * @throws InterruptedException if the thread is interrupted
    */
   static HostSocket open(Path path, OptionalInt passed) throws CniException, InterruptedException {
-    Flock lock = null;
     try {
-      if (passed.isPresent()) {
-        return new HostSocket(path, UnixListener.of(passed.getAsInt()), null, null);
-      }
-      Path directory = path.toAbsolutePath().getParent();
-      if (directory != null) {
-        AtomicFiles.createDirectories(directory, "rwxr-xr-x");
-      }
-      lock = lock(path);
+      return passed.isPresent()
+          ? new HostSocket(path, UnixListener.of(passed.getAsInt()), null, null)
+          : create(path);
+    } catch (IOException e) {
+      throw new CniException(
+          ErrorCode.IO_FAILURE, "the host cannot listen: " + IoErrors.describe(e), e);
+    }
+  }
+
+  private static HostSocket create(Path path)
+      throws CniException, IOException, InterruptedException {
+    Path directory = path.toAbsolutePath().getParent();
+    if (directory != null) {
+      AtomicFiles.createDirectories(directory, "rwxr-xr-x");
+    }
+    Flock lock = lock(path);
+    try {
       deleteDead(path);
       UnixListener listener = UnixListener.bind(path);
       return new HostSocket(path, listener, lock, FileIdentity.of(path));
-    } catch (IOException e) {
-      if (lock != null) {
-        lock.close();
-      }
-      throw new CniException(
-          ErrorCode.IO_FAILURE, "the host cannot listen: " + IoErrors.describe(e), e);
-    } catch (CniException e) {
-      if (lock != null) {
-        lock.close();
-      }
+    } catch (CniException | IOException | RuntimeException e) {
+      lock.close();
       throw e;
     }
   }

@@ -1,6 +1,5 @@
 package cni.daemon;
 
-import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.unix.ReceivedDescriptor;
 import cni.netlink.ffm.unix.UnixConnection;
 import java.io.ByteArrayInputStream;
@@ -39,7 +38,7 @@ final class RequestReader implements AutoCloseable {
    */
   boolean receive(UnixConnection connection, MemorySegment buffer) throws IOException {
     while (true) {
-      UnixConnection.Received received = receiveOnce(connection, buffer);
+      UnixConnection.Received received = connection.receive(buffer, HostProtocol.MAX_DESCRIPTORS);
       descriptors.addAll(received.descriptors());
       if (received.length() < 0) {
         return false;
@@ -66,11 +65,6 @@ final class RequestReader implements AutoCloseable {
   /** Returns how many bytes have been received. */
   int length() {
     return length;
-  }
-
-  private static UnixConnection.Received receiveOnce(
-      UnixConnection connection, MemorySegment buffer) throws KernelException {
-    return connection.receive(buffer, HostProtocol.MAX_DESCRIPTORS);
   }
 
   private void append(MemorySegment received) {

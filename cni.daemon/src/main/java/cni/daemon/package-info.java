@@ -1,6 +1,6 @@
 /**
- * The resident host. {@link cni.daemon.HostServer} listens; {@link cni.daemon.HostProtocol} is what
- * callers and host say to each other; {@link cni.daemon.PluginService} runs plugins.
+ * The resident host. {@link cni.daemon.HostServer} listens; {@link cni.daemon.HostProtocol} is the
+ * protocol of callers and host; {@link cni.daemon.PluginService} runs plugins.
  */
 @NullMarked
 package cni.daemon;

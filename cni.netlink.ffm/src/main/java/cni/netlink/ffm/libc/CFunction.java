@@ -3,6 +3,7 @@ package cni.netlink.ffm.libc;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
@@ -31,6 +32,9 @@ import java.util.Set;
 record CFunction(MemorySegment address, boolean returnsInt) {
   /** What a call needs to capture errno; on Linux it has no other member. */
   static final StructLayout ERRNO = Linker.Option.captureStateLayout();
+
+  /** The result of {@link #invokeNonBlocking} if there is nothing to do now. */
+  static final long WOULD_BLOCK = -1;
 
   private static final Linker LINKER = Linker.nativeLinker();
   private static final SymbolLookup LIBC = LINKER.defaultLookup();
@@ -122,6 +126,31 @@ record CFunction(MemorySegment address, boolean returnsInt) {
       throw new KernelException(errno(errno), operation);
     }
     return result;
+  }
+
+  /**
+   * Calls a function of a non-blocking descriptor, again after a signal.
+   *
+   * @return its result; {@link #WOULD_BLOCK} if it fails with EAGAIN, which is a usual result and
+   *     throws no exception: that would cost more than the call
+   * @throws KernelException with any other errno
+   */
+  long invokeNonBlocking(Arena arena, String operation, long a, long b, long c, long d)
+      throws KernelException {
+    MemorySegment errno = arena.allocate(ERRNO);
+    while (true) {
+      long result = call(errno, a, b, c, d, 0, 0);
+      if (result >= 0) {
+        return result;
+      }
+      switch (errno(errno)) {
+        case Errno.EINTR -> {}
+        case Errno.EAGAIN -> {
+          return WOULD_BLOCK;
+        }
+        default -> throw new KernelException(errno(errno), operation);
+      }
+    }
   }
 
   long invoke(Arena arena, String operation, long a, long b, long c) throws KernelException {

@@ -5,7 +5,6 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
-import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -53,11 +52,8 @@ public final class Libc {
   public static final int SOL_SOCKET = 1;
   public static final int MSG_TRUNC = 0x20;
   public static final int MSG_DONTWAIT = 0x40;
-  private static final int SO_TYPE = 3;
   private static final int SO_RCVTIMEO = 20;
   private static final int SO_SNDTIMEO = 21;
-  private static final int SO_ACCEPTCONN = 30;
-  private static final int SOCK_STREAM = 1;
   // sys/stat.h: struct statx
   private static final int STATX_TYPE = 0x1;
   private static final int STATX_INO = 0x100;
@@ -85,7 +81,6 @@ public final class Libc {
   private static final CFunction SOCKET = CFunction.returningInt("socket");
   private static final CFunction BIND = CFunction.returningInt("bind");
   private static final CFunction GETSOCKNAME = CFunction.returningInt("getsockname");
-  private static final CFunction GETSOCKOPT = CFunction.returningInt("getsockopt");
   private static final CFunction SETSOCKOPT = CFunction.returningInt("setsockopt");
   private static final CFunction SENDTO = CFunction.returningLong("sendto");
   private static final CFunction RECVFROM = CFunction.returningLong("recvfrom");
@@ -246,20 +241,6 @@ public final class Libc {
     }
   }
 
-  /** getsockopt(2): whether it is a stream socket that listens. */
-  public static boolean isStreamListener(int fd) throws KernelException {
-    return getsockopt(fd, SO_TYPE) == SOCK_STREAM && getsockopt(fd, SO_ACCEPTCONN) != 0;
-  }
-
-  private static int getsockopt(int fd, int option) throws KernelException {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment value = arena.allocate(JAVA_INT);
-      long length = pointer(arena.allocateFrom(JAVA_INT, (int) value.byteSize()));
-      GETSOCKOPT.invoke(arena, "getsockopt", fd, SOL_SOCKET, option, pointer(value), length, 0);
-      return value.get(JAVA_INT, 0);
-    }
-  }
-
   /** setsockopt(2), for an option whose value is a structure. */
   public static void setsockopt(int fd, int level, int option, MemorySegment value)
       throws KernelException {
@@ -331,26 +312,12 @@ public final class Libc {
     }
   }
 
-  /**
-   * read(2) from a descriptor with O_NONBLOCK; 0 if there is nothing to read. That is a usual
-   * result and throws no exception, which would cost more than the call.
-   */
+  /** read(2) from a descriptor with O_NONBLOCK; 0 if there is nothing to read. */
   public static long readNonBlocking(int fd, MemorySegment buffer) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment errno = arena.allocate(CFunction.ERRNO);
-      while (true) {
-        long length = READ.call(errno, fd, pointer(buffer), buffer.byteSize());
-        if (length >= 0) {
-          return length;
-        }
-        switch (CFunction.errno(errno)) {
-          case Errno.EINTR -> {}
-          case Errno.EAGAIN -> {
-            return 0;
-          }
-          default -> throw new KernelException(CFunction.errno(errno), "read");
-        }
-      }
+      long length =
+          READ.invokeNonBlocking(arena, "read", fd, pointer(buffer), buffer.byteSize(), 0);
+      return length == CFunction.WOULD_BLOCK ? 0 : length;
     }
   }
 

@@ -15,6 +15,8 @@ public final class LibcSocket {
   public static final int SOCK_STREAM = 1;
   public static final int SOCK_NONBLOCK = 0x800;
   public static final int SO_PEERCRED = 17;
+  private static final int SO_TYPE = 3;
+  private static final int SO_ACCEPTCONN = 30;
   public static final int SCM_RIGHTS = 1;
   public static final int MSG_CTRUNC = 0x08;
   private static final int MSG_NOSIGNAL = 0x4000;
@@ -67,10 +69,12 @@ public final class LibcSocket {
     LISTEN.invoke("listen", fd, backlog);
   }
 
-  /** accept4(2), for a non-blocking listening socket. */
+  /** accept4(2), for a non-blocking listening socket; -1 if there is no connection now. */
   public static int accept4(int fd) throws KernelException {
     int flags = SOCK_NONBLOCK | Libc.SOCK_CLOEXEC;
-    return (int) ACCEPT4.invoke("accept", fd, 0, 0, flags, 0, 0);
+    try (Arena arena = Arena.ofConfined()) {
+      return (int) ACCEPT4.invokeNonBlocking(arena, "accept", fd, 0, 0, flags);
+    }
   }
 
   /** connect(2). */
@@ -101,6 +105,19 @@ public final class LibcSocket {
     }
   }
 
+  /** getsockopt(2): whether it is a stream socket that listens. */
+  public static boolean isStreamListener(int fd) throws KernelException {
+    return getsockopt(fd, SO_TYPE) == SOCK_STREAM && getsockopt(fd, SO_ACCEPTCONN) != 0;
+  }
+
+  private static int getsockopt(int fd, int option) throws KernelException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment value = arena.allocate(JAVA_INT);
+      getsockopt(fd, Libc.SOL_SOCKET, option, value);
+      return value.get(JAVA_INT, 0);
+    }
+  }
+
   /**
    * sendmsg(2), without SIGPIPE and without waiting.
    *
@@ -110,21 +127,10 @@ public final class LibcSocket {
   public static long sendmsg(int fd, MemorySegment data, MemorySegment control)
       throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment message = message(arena, data, control);
-      MemorySegment errno = arena.allocate(CFunction.ERRNO);
-      while (true) {
-        long sent = SENDMSG.call(errno, fd, pointer(message), MSG_NOSIGNAL | Libc.MSG_DONTWAIT);
-        if (sent >= 0) {
-          return sent;
-        }
-        switch (CFunction.errno(errno)) {
-          case Errno.EINTR -> {}
-          case Errno.EAGAIN -> {
-            return 0;
-          }
-          default -> throw new KernelException(CFunction.errno(errno), "sendmsg");
-        }
-      }
+      long message = pointer(message(arena, data, control));
+      int flags = MSG_NOSIGNAL | Libc.MSG_DONTWAIT;
+      long sent = SENDMSG.invokeNonBlocking(arena, "sendmsg", fd, message, flags, 0);
+      return sent == CFunction.WOULD_BLOCK ? 0 : sent;
     }
   }
 
@@ -155,24 +161,14 @@ public final class LibcSocket {
       throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment message = message(arena, data, control);
-      MemorySegment errno = arena.allocate(CFunction.ERRNO);
-      while (true) {
-        long length =
-            RECVMSG.call(errno, fd, pointer(message), MSG_CMSG_CLOEXEC | Libc.MSG_DONTWAIT);
-        if (length >= 0) {
-          return new Received(
+      int flags = MSG_CMSG_CLOEXEC | Libc.MSG_DONTWAIT;
+      long length = RECVMSG.invokeNonBlocking(arena, "recvmsg", fd, pointer(message), flags, 0);
+      return length == CFunction.WOULD_BLOCK
+          ? Received.NOTHING
+          : new Received(
               length,
               message.get(JAVA_INT, MSGHDR_FLAGS),
               message.get(JAVA_LONG, MSGHDR_CONTROLLEN));
-        }
-        switch (CFunction.errno(errno)) {
-          case Errno.EINTR -> {}
-          case Errno.EAGAIN -> {
-            return Received.NOTHING;
-          }
-          default -> throw new KernelException(CFunction.errno(errno), "recvmsg");
-        }
-      }
     }
   }
 

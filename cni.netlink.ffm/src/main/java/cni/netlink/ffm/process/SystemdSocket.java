@@ -2,6 +2,7 @@ package cni.netlink.ffm.process;
 
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.libc.Libc;
+import cni.netlink.ffm.libc.LibcSocket;
 import cni.netlink.ffm.libc.UnixAddress;
 import java.io.IOException;
 import java.nio.channels.ServerSocketChannel;
@@ -138,7 +139,7 @@ public final class SystemdSocket {
 
   private static boolean isStreamListener(int fd) {
     try {
-      return Libc.isStreamListener(fd);
+      return LibcSocket.isStreamListener(fd);
     } catch (KernelException e) {
       return false; // ENOTSOCK
     }

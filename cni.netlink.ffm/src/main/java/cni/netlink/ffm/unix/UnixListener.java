@@ -56,12 +56,10 @@ public final class UnixListener implements AutoCloseable {
   public Optional<UnixConnection> accept() throws KernelException {
     while (true) {
       try {
-        return Optional.of(new UnixConnection(new Descriptor(LibcSocket.accept4(descriptor.fd()))));
+        int fd = LibcSocket.accept4(descriptor.fd());
+        return fd < 0 ? Optional.empty() : Optional.of(new UnixConnection(new Descriptor(fd)));
       } catch (KernelException e) {
-        if (e.is(Errno.EAGAIN)) {
-          return Optional.empty();
-        }
-        if (!e.is(Errno.EINTR) && !e.is(Errno.ECONNABORTED)) {
+        if (!e.is(Errno.ECONNABORTED)) {
           throw e;
         }
       }
