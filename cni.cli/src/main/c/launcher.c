@@ -29,7 +29,7 @@
 #define DEFAULT_SOCKET "/run/cni/cni.sock"
 #define LOST "cni: standard output cannot be written; the answer is lost\n"
 
-enum { MAX_BODY = 20 << 20, MAX_FRAME = 64 << 20, READ_SIZE = 64 << 10, TIMEOUT_MILLIS = 2000 };
+enum { INPUT_LIMIT = 20 << 20, MAX_FRAME = 64 << 20, READ_SIZE = 64 << 10, TIMEOUT_MILLIS = 2000 };
 enum { ERROR_IO = 5, ERROR_TRY_AGAIN_LATER = 11, ERROR_INTERNAL = 999 };
 
 // Precedes a request, in the byte order of the machine.
@@ -58,7 +58,6 @@ struct buffer {
 static const char *name;     // "cni" or a plugin's type
 static char image[PATH_MAX]; // the directory of the image
 static struct buffer input;  // what has been read of standard input
-static bool input_touched;
 
 static bool is_plugin(void) { return strcmp(name, "cni") != 0; }
 
@@ -122,14 +121,14 @@ static const char *path_in_image(const char *file) {
   return path;
 }
 
-// Reads standard input to its end, which must come within the size of a body. Longer input is not
-// read to its end: the image refuses what it gets of it (ServedConfig.MAX_INPUT_BYTES is less).
+// Reads standard input to its end. Returns false if it cannot be read or is longer than the limit:
+// the image refuses what it gets of that (ServedConfig.MAX_INPUT_BYTES is less). The host accepts
+// less, and counts what it refuses.
 static bool read_input(void) {
-  while (input.length <= MAX_BODY && reserve(&input, READ_SIZE)) {
+  while (input.length <= INPUT_LIMIT && reserve(&input, READ_SIZE)) {
     ssize_t count = read(STDIN_FILENO, input.data + input.length, READ_SIZE);
     if (count < 0 && is_repeatable(STDIN_FILENO, POLLIN)) continue;
     if (count < 0) return false;
-    input_touched = true;
     input.length += (size_t)count;
     input.data[input.length] = '\0';
     if (count == 0) return true;
@@ -211,8 +210,8 @@ static int open_namespaces(int fds[2]) {
   return fds[1] < 0 ? 1 : 2;
 }
 
-// Composes the request. Returns false if it is too long, or if this process cannot be described: in
-// a directory that has been deleted, or without /proc.
+// Composes the request. Returns false if there is no memory, or if this process cannot be described:
+// in a directory that has been deleted, or without /proc.
 static bool compose_request(struct buffer *request, int argc, char **argv, bool has_container) {
   struct stat modules, mount_ns, user_ns;
   char directory[PATH_MAX];
@@ -246,7 +245,7 @@ static bool compose_request(struct buffer *request, int argc, char **argv, bool 
     header.variable_count++;
   }
   complete = complete && append(request, input.data, input.length);
-  if (!complete || request->length - sizeof header > MAX_BODY) return false;
+  if (!complete) return false;
   header.body_length = (uint32_t)(request->length - sizeof header);
   memcpy(request->data, &header, sizeof header);
   return true;
@@ -375,7 +374,7 @@ static _Noreturn void execute_image(int argc, char **argv) {
   size_t more = argc > 1 ? (size_t)argc - 1 : 0;
   const char **command = calloc(more + 3, sizeof *command);
   if (command) {
-    if (input_touched) replay_input();
+    if (input.length > 0) replay_input();
     command[0] = "cni-jvm";
     command[1] = name;
     for (size_t i = 0; i < more; i++) command[2 + i] = argv[1 + i];
@@ -384,12 +383,12 @@ static _Noreturn void execute_image(int argc, char **argv) {
   char message[256];
   snprintf(message, sizeof message, "the launcher cannot execute bin/cni-jvm of its image: %s",
            strerror(errno));
-  if (has_input() && !input_touched) read_input();
+  if (has_input() && input.length == 0) read_input();
   fail(ERROR_INTERNAL, message);
 }
 
 static bool is_for_host(int argc, char **argv) {
-  static const char *const verbs[] = {"add", "check", "del", "gc", "status", NULL};
+  static const char *const verbs[] = {"add", "check", "del", "update", "repair", "gc", "status", NULL};
   if (is_plugin()) return argc <= 1 && *variable("CNI_COMMAND");
   return argc >= 2 && is_one_of(argv[1], verbs);
 }

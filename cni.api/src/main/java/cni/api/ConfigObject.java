@@ -1,6 +1,7 @@
 package cni.api;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -236,10 +237,15 @@ public final class ConfigObject {
    * @throws CniException code 7 if one does
    */
   public void requireDistinctKeys() throws CniException {
-    Set<String> repeated = RepeatedKeysNode.of(json);
+    Set<String> repeated = repeatedKeys();
     if (!repeated.isEmpty()) {
       throw ConfigErrors.repeated(path(repeated.iterator().next()));
     }
+  }
+
+  /** Returns the keys that the object's text has more than once. */
+  public Set<String> repeatedKeys() {
+    return Collections.unmodifiableSet(RepeatedKeysNode.of(json));
   }
 
   /** Returns the keys whose values are not null, in the order of the configuration. */

@@ -4,6 +4,8 @@ import cni.api.internal.Excerpt;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.util.Map;
+import java.util.Set;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
@@ -61,18 +63,7 @@ public final class Json {
    * @throws CniException code 6, with line and column, if it is not JSON or not an object
    */
   public static ObjectNode parse(byte[] text, String source) throws CniException {
-    JsonNode node;
-    String characters = new String(text, StandardCharsets.UTF_8);
-    try (JsonParser parser = FACTORY.createParser(ObjectReadContext.empty(), characters)) {
-      node = JsonTreeCodec.read(parser);
-      if (parser.nextToken() != null) {
-        throw invalid(source, parser.currentTokenLocation(), "there is text after its end", null);
-      }
-    } catch (JacksonException e) {
-      throw invalid(source, e.getLocation(), reason(e), e);
-    } catch (ArithmeticException | NumberFormatException e) { // such as 1e99999999999
-      throw invalid(source, null, "a number is out of range", e);
-    }
+    JsonNode node = parseAny(text, source);
     if (node instanceof ObjectNode object) {
       return object;
     }
@@ -81,6 +72,45 @@ public final class Json {
         node.isMissingNode()
             ? source + " is empty; it must be a JSON object"
             : source + " must be a JSON object, not " + ConfigErrors.typeWithArticle(node));
+  }
+
+  /**
+   * Parses one JSON value of any type.
+   *
+   * @param text UTF-8; invalid bytes are replaced
+   * @param source the origin of the text, such as a file name, for messages
+   * @return a missing node if there is only white space
+   * @throws CniException code 6 if it is not JSON, with the line and column, which the cause has
+   *     too if it is a {@link JacksonException}
+   */
+  public static JsonNode parseAny(byte[] text, String source) throws CniException {
+    String characters = new String(text, StandardCharsets.UTF_8);
+    try (JsonParser parser = FACTORY.createParser(ObjectReadContext.empty(), characters)) {
+      JsonNode node = JsonTreeCodec.read(parser);
+      if (parser.nextToken() != null) {
+        throw invalid(source, parser.currentTokenLocation(), "there is text after its end", null);
+      }
+      return node;
+    } catch (JacksonException e) {
+      throw invalid(source, e.getLocation(), reason(e), e);
+    } catch (ArithmeticException | NumberFormatException e) { // such as 1e99999999999
+      throw invalid(source, null, "a number is out of range", e);
+    }
+  }
+
+  /**
+   * Returns the lines at which the values with the given paths begin, for messages. Paths are
+   * written as in the messages of {@link ConfigObject}, such as {@code ingress[0].ports}; that of
+   * the whole text is empty. Of a repeated key the last line is returned.
+   *
+   * @param text UTF-8 that {@link #parseAny} has read without an error
+   * @param maxDepth the depth below which values are skipped
+   */
+  public static Map<String, Integer> lines(byte[] text, Set<String> paths, int maxDepth) {
+    String characters = new String(text, StandardCharsets.UTF_8);
+    try (JsonParser parser = FACTORY.createParser(ObjectReadContext.empty(), characters)) {
+      return new JsonLines(parser, paths, maxDepth).find();
+    }
   }
 
   private static String reason(JacksonException e) {
@@ -144,7 +174,7 @@ public final class Json {
   }
 
   /** Returns the value as JSON for a message, of at most {@value Excerpt#MAX_LENGTH} characters. */
-  static String excerpt(JsonNode value) {
+  public static String excerpt(JsonNode value) {
     if (value.isString()) {
       return quote(value.stringValue());
     }

@@ -1,5 +1,6 @@
 package cni.api;
 
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -63,4 +64,9 @@ public interface NetworkPlugin {
    * @throws CniException code 50 or 51 if they are not
    */
   default void status(NetworkRequest request) throws CniException {}
+
+  /** Returns this plugin as one that can update attachments; absent if it cannot. */
+  default Optional<UpdatablePlugin> updatable() {
+    return Optional.empty();
+  }
 }

@@ -15,6 +15,14 @@ public interface PluginDaemon {
   String usage();
 
   /**
+   * Requires that arguments are valid, without running.
+   *
+   * @param arguments as for {@link #run}
+   * @throws CniException code 4 if one is not; the message says what is allowed
+   */
+  void requireValid(List<String> arguments) throws CniException;
+
+  /**
    * Runs until the thread is interrupted.
    *
    * @param arguments the command-line arguments after {@code daemon}

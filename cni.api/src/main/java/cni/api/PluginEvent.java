@@ -37,6 +37,10 @@ public record PluginEvent(
     LEASE_LOST,
     /** A resource that ADD needs is exhausted, such as the addresses of a range. */
     RESOURCE_EXHAUSTED,
+    /** Something missing from an attachment was restored without a call. */
+    REPAIRED,
+    /** Something missing from an attachment could not be restored. */
+    REPAIR_FAILED,
     /** An event of a kind specific to the source. */
     OTHER;
 

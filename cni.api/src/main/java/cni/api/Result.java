@@ -2,10 +2,13 @@ package cni.api;
 
 import java.net.InetAddress;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.function.Predicate;
 
 /**
  * The result of an ADD (SPEC section 5, "ADD Success"). A result is independent of versions: {@link
@@ -30,6 +33,27 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
   /** Returns a copy with the given interfaces. */
   public Result withInterfaces(List<Interface> newInterfaces) {
     return new Result(newInterfaces, ips, routes, dns);
+  }
+
+  /**
+   * Returns a copy without some of the interfaces, which have no addresses; addresses keep their
+   * interfaces.
+   */
+  public Result withoutInterfaces(Predicate<Interface> removed) {
+    List<Interface> kept = new ArrayList<>();
+    Map<Integer, Integer> newIndexes = new HashMap<>();
+    for (int i = 0; i < interfaces.size(); i++) {
+      if (!removed.test(interfaces.get(i))) {
+        newIndexes.put(i, kept.size());
+        kept.add(interfaces.get(i));
+      }
+    }
+    List<IpConfig> moved = new ArrayList<>();
+    for (IpConfig ip : ips) {
+      Integer index = newIndexes.get(ip.interfaceIndex().orElse(-1));
+      moved.add(index == null ? ip : ip.withInterface(index));
+    }
+    return new Result(kept, moved, routes, dns);
   }
 
   /** Returns a copy with the given addresses. */

@@ -43,6 +43,8 @@ public final class Comparison {
   private enum Section {
     /** Operations of one process with the library, one by one and at once. */
     LIBRARY,
+    /** Updates and repairs of attachments. */
+    UPDATE,
     /** Addresses over the number of reservations. */
     RESERVATIONS,
     /** Processes that do one ADD. */
@@ -93,8 +95,8 @@ public final class Comparison {
    *
    * @param arguments the directory of the executables of bench/floor.c and bench/callers.c, the
    *     directory of the reference plugins, the directory of the image, the directory for the
-   *     charts, and the sections to run: library, reservations, processes, memory, exec, host,
-   *     soak; all but soak if there are none
+   *     charts, and the sections to run: library, update, reservations, processes, memory, exec,
+   *     host, soak; all but soak if there are none
    */
   public static void main(String... arguments) throws Exception {
     if (System.getenv("CNI_BENCH_ISOLATED") == null) {
@@ -105,7 +107,8 @@ public final class Comparison {
 
   private void run() throws Exception {
     Files.createDirectories(charts);
-    if (has(Section.LIBRARY, Section.RESERVATIONS, Section.PROCESSES, Section.MEMORY)) {
+    if (has(
+        Section.LIBRARY, Section.UPDATE, Section.RESERVATIONS, Section.PROCESSES, Section.MEMORY)) {
       compareLibrary();
       System.out.println(table);
     }
@@ -129,6 +132,9 @@ public final class Comparison {
         KernelBaseline baseline = new SerialComparison(networks, baselineProgram, table).run();
         Chart concurrency = new ConcurrencyComparison(networks, table).run(baseline);
         Files.writeString(charts.resolve("concurrency.svg"), concurrency.svg());
+      }
+      if (has(Section.UPDATE)) {
+        new UpdateComparison(networks, table).run();
       }
       if (has(Section.RESERVATIONS)) {
         Chart reservations = new ReservationComparison(networks, table).run();

@@ -34,11 +34,7 @@ final class AttachmentOptions {
   private final PositionalParamSpec network =
       Subcommand.requiredParameter(0, "NETWORK").description("Network name.").build();
 
-  private final PositionalParamSpec namespace =
-      Subcommand.requiredParameter(1, "NETNS")
-          .description(
-              "Network namespace of the container: a path, or a name known to \"ip netns\".")
-          .build();
+  private final PositionalParamSpec namespace = namespaceParameter().build();
 
   private final OptionSpec interfaceName =
       OptionSpec.builder("-i", "--ifname")
@@ -73,6 +69,13 @@ final class AttachmentOptions {
           .build();
 
   private final CommandSpec command;
+
+  /** Starts the parameter that names the container's namespace. */
+  static PositionalParamSpec.Builder namespaceParameter() {
+    return Subcommand.requiredParameter(1, "NETNS")
+        .description(
+            "Network namespace of the container: a path, or a name known to \"ip netns\".");
+  }
 
   /** Adds the options to a command. */
   AttachmentOptions(CommandSpec command) {

@@ -82,12 +82,7 @@ final class HostOptions {
           .description("Directory of cached results; default: ${DEFAULT-VALUE}.")
           .build();
 
-  private final OptionSpec hostNamespace =
-      OptionSpec.builder("--host-netns")
-          .type(String.class)
-          .paramLabel("PATH")
-          .description("Network namespace of the host side; default: that of this process.")
-          .build();
+  private final OptionSpec hostNamespace = hostNamespaceOption();
 
   private final OptionSpec forcedExecutables =
       Subcommand.listOption("--executable")
@@ -95,13 +90,26 @@ final class HostOptions {
           .description("Use only the executable of this plugin type, no module; may be repeated.")
           .build();
 
-  private final OptionSpec timeout =
-      OptionSpec.builder("--timeout")
-          .type(String.class)
-          .defaultValue("2m")
-          .paramLabel("TIME")
-          .description("Deadline of an operation, such as 30s or 2m; default: ${DEFAULT-VALUE}.")
-          .build();
+  private final OptionSpec timeout = timeoutOption();
+
+  /** Creates the option for the host's network namespace. */
+  static OptionSpec hostNamespaceOption() {
+    return OptionSpec.builder("--host-netns")
+        .type(String.class)
+        .paramLabel("PATH")
+        .description("Network namespace of the host side; default: that of this process.")
+        .build();
+  }
+
+  /** Creates the option for the time that an operation may take. */
+  static OptionSpec timeoutOption() {
+    return OptionSpec.builder("--timeout")
+        .type(String.class)
+        .defaultValue("2m")
+        .paramLabel("TIME")
+        .description("Deadline of an operation, such as 30s or 2m; default: ${DEFAULT-VALUE}.")
+        .build();
+  }
 
   /** Adds the options to a command. */
   HostOptions(CommandSpec command) {
@@ -159,13 +167,13 @@ final class HostOptions {
     } else {
       Image.requireTrustedPlugins();
     }
-    hostNamespace().ifPresent(builder::hostNamespace);
+    hostNamespace(hostNamespace).ifPresent(builder::hostNamespace);
     return builder;
   }
 
   /** Returns the path of the namespace; absent for that of this process. */
-  private Optional<Path> hostNamespace() {
-    @Nullable String given = hostNamespace.getValue();
+  static Optional<Path> hostNamespace(OptionSpec option) {
+    @Nullable String given = option.getValue();
     return given == null
         ? Invocation.current().flatMap(Invocation::namespace)
         : Optional.of(NamespacePaths.resolve(given));

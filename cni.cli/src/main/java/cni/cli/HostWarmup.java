@@ -38,14 +38,24 @@ final class HostWarmup implements AutoCloseable {
     container = NetNs.createUnnamed();
   }
 
-  /** Warms up. A failure is reported: the host works all the same, if more slowly at first. */
-  static void run(HostedRequests requests) {
-    try (var warmup = new HostWarmup(requests)) {
-      for (int i = 0; i < ROUNDS; i++) {
-        warmup.attachAndDetach();
+  /**
+   * Warms up. A failure is reported: the host works all the same, if more slowly at first. A signal
+   * ends the warm-up, and the process after it.
+   *
+   * @return whether there was no signal
+   */
+  static boolean run(HostedRequests requests) {
+    try (var signal = new InterruptOnShutdown("cni-warm-up-end")) {
+      try (var warmup = new HostWarmup(requests)) {
+        for (int i = 0; i < ROUNDS; i++) {
+          warmup.attachAndDetach();
+        }
+      } catch (IOException | CniException | RuntimeException e) {
+        if (!signal.isRequested()) {
+          System.err.println("cni: the first requests will be slow: " + e.getMessage());
+        }
       }
-    } catch (IOException | CniException | RuntimeException e) {
-      System.err.println("cni: the first requests will be slow: " + e.getMessage());
+      return !signal.isRequested();
     }
   }
 

@@ -1,15 +1,18 @@
 package cni.cli;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import picocli.CommandLine.Model.CommandSpec;
 
 /** The commands that a resident process runs for callers in other processes. */
 final class HostedCommands {
-  private static final Set<String> NAMES = Set.of("add", "check", "del", "gc", "status");
+  private static final Set<String> NAMES =
+      Set.of("add", "check", "del", "update", "repair", "gc", "status");
 
   /** Files that are others in another process: those of its descriptors, namespaces and threads. */
   private static final Pattern OWN_FILES =
@@ -21,6 +24,18 @@ final class HostedCommands {
 
   private HostedCommands() {}
 
+  /** Adds to the help of these commands that a host executes them. */
+  static void describe(String name, CommandSpec spec) {
+    if (NAMES.contains(name)) {
+      List<String> lines = new ArrayList<>(List.of(spec.usageMessage().footer()));
+      lines.addAll(
+          List.of(
+              "",
+              "A running host (cni serve) executes this command; CNI_HOST_SOCKET=none avoids that."));
+      spec.usageMessage().footer(lines.toArray(String[]::new));
+    }
+  }
+
   /**
    * Returns why a command must run in a process of its own; empty if it need not. Examines the
    * arguments only: the caller decides whether its own namespaces are those of this process.
@@ -29,7 +44,8 @@ final class HostedCommands {
    */
   static Optional<String> objection(List<String> arguments, Invocation invocation) {
     if (arguments.isEmpty() || !NAMES.contains(arguments.getFirst())) {
-      return Optional.of("only add, check, del, gc and status can run in the resident host");
+      return Optional.of(
+          "only add, check, del, update, repair, gc and status can run in the resident host");
     }
     if (arguments.stream().anyMatch(it -> it.startsWith("@"))) {
       return Optional.of("an argument that starts with @ may be a file of arguments");

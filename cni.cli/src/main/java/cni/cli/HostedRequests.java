@@ -1,8 +1,6 @@
 package cni.cli;
 
-import cni.api.Json;
 import cni.daemon.CallerRequest;
-import cni.daemon.HostStatus;
 import cni.daemon.PluginService;
 import cni.daemon.RequestHandler;
 import cni.exec.CallerContext;
@@ -14,7 +12,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.function.Supplier;
 
 /**
  * Serves the requests to the resident host: plugins by the execution protocol, and commands. The
@@ -27,7 +24,6 @@ final class HostedRequests implements RequestHandler, AutoCloseable {
   private static final String COMMAND = "cni";
 
   private final PluginService plugins = new PluginService(Image::isLauncher, Image.version());
-  private final Supplier<HostStatus> status;
 
   /** The plugins that requests share, by the directories that they come from; guarded by this. */
   private final Map<PluginKey, Cni> shared = new HashMap<>();
@@ -35,27 +31,13 @@ final class HostedRequests implements RequestHandler, AutoCloseable {
   /** What decides which plugins there are. */
   private record PluginKey(List<Path> directories, List<String> nativeAccess) {}
 
-  HostedRequests(Supplier<HostStatus> status) {
-    this.status = status;
-  }
-
-  /** Returns the arguments of the request for the host's status. */
-  static List<String> statusArguments(String format) {
-    return List.of(COMMAND, "serve", "--status", "--format", format);
-  }
-
-  private static boolean isStatus(CallerRequest request) {
-    return request.arguments().equals(statusArguments("text"))
-        || request.arguments().equals(statusArguments("json"));
-  }
-
   private static List<String> commandArguments(CallerRequest request) {
     return request.arguments().subList(1, request.arguments().size());
   }
 
   @Override
   public Optional<String> objection(CallerRequest request) {
-    if (!request.name().equals(COMMAND) || isStatus(request)) {
+    if (!request.name().equals(COMMAND)) {
       return Optional.empty();
     }
     // The request that it belongs to may hold the lock of the same container.
@@ -77,9 +59,6 @@ final class HostedRequests implements RequestHandler, AutoCloseable {
 
   @Override
   public int handle(CallerRequest request, PrintStream out, PrintStream err) {
-    if (isStatus(request)) {
-      return printStatus(request, out);
-    }
     Invocation invocation = invocation(request, out, err);
     if (request.name().equals(COMMAND)) {
       return HostedCommands.run(commandArguments(request), invocation);
@@ -89,15 +68,6 @@ final class HostedRequests implements RequestHandler, AutoCloseable {
     } catch (Exception e) {
       throw new IllegalStateException(e); // the service throws none that is checked
     }
-  }
-
-  private int printStatus(CallerRequest request, PrintStream out) {
-    if (request.arguments().equals(statusArguments("json"))) {
-      Json.print(status.get().json(), out);
-    } else {
-      out.print(status.get().text());
-    }
-    return 0;
   }
 
   private int servePlugin(CallerRequest request, Invocation invocation) {
@@ -130,6 +100,12 @@ final class HostedRequests implements RequestHandler, AutoCloseable {
     return Optional.of(
         shared.computeIfAbsent(
             key, _ -> PluginLocations.configure(Cni.builder()).runsDaemons().build()));
+  }
+
+  /** Opens an instance that repairs the attachments of a cache by itself until it is closed. */
+  Cni openRepairing(Path cache) {
+    Cni.Builder builder = PluginLocations.configure(Cni.builder()).cache(cache).repair();
+    return shared().map(builder::sharePlugins).orElse(builder).build();
   }
 
   /** Ends what plugins do between requests. */

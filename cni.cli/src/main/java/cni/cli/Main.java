@@ -19,7 +19,8 @@ public final class Main implements Runnable {
   private static final String COMPLETION = "completion";
 
   /** Subcommands that change the kernel's state, for which {@link Warmup#kernel} pays off. */
-  private static final Set<String> KERNEL_COMMANDS = Set.of("add", "check", "del", "run");
+  private static final Set<String> KERNEL_COMMANDS =
+      Set.of("add", "check", "del", "update", "repair", "run");
 
   /** The subcommands, in the order of the help. */
   private static final Map<String, Supplier<Subcommand>> COMMANDS = commands();
@@ -80,7 +81,9 @@ public final class Main implements Runnable {
     COMMANDS.forEach(
         (name, command) -> {
           if (!single || name.equals(args[0])) {
-            spec.addSubcommand(name, command.get().spec());
+            CommandSpec subcommand = command.get().spec();
+            HostedCommands.describe(name, subcommand);
+            spec.addSubcommand(name, subcommand);
           }
         });
     CommandLine commandLine =
@@ -103,6 +106,8 @@ public final class Main implements Runnable {
     commands.put("add", AddCommand::new);
     commands.put("check", CheckCommand::new);
     commands.put("del", DeleteCommand::new);
+    commands.put("update", UpdateCommand::new);
+    commands.put("repair", RepairCommand::new);
     commands.put("gc", GcCommand::new);
     commands.put("status", StatusCommand::new);
     commands.put("run", RunCommand::new);

@@ -150,8 +150,7 @@ final class RunCommand extends Subcommand {
 
   private @Nullable ChildProcess start(NetNs netns) throws IOException {
     ChildEnvironment environment =
-        CallerEnvironment.restore(ChildEnvironment.inherited())
-            .with(Map.of("CNI_NETNS", netns.path().toString()));
+        ChildEnvironment.inherited().with(Map.of("CNI_NETNS", netns.path().toString()));
     try {
       ChildProcess process =
           netns.<ChildProcess, KernelException>callWithPrivateSysfs(

@@ -7,17 +7,20 @@ import cni.daemon.HostClient;
 import cni.daemon.HostProtocol;
 import cni.daemon.HostServer;
 import cni.daemon.HostSettings;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.process.ServiceNotification;
 import cni.netlink.ffm.process.SystemdSocket;
+import cni.runtime.Cni;
+import cni.runtime.Subscription;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
-import java.util.Map;
-import java.util.Objects;
 import java.util.OptionalInt;
-import java.util.concurrent.atomic.AtomicReference;
 import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.ParameterException;
 
 /** {@code cni serve}. */
 final class ServeCommand extends Subcommand {
@@ -60,6 +63,18 @@ final class ServeCommand extends Subcommand {
                   + " Default: every daemon of the image, without arguments.")
           .build();
 
+  private final OptionSpec repair =
+      flag(
+          "--repair",
+          "Restore attachments by itself, soon after parts of them were removed (\"cni repair\").");
+
+  private final OptionSpec cache =
+      pathOption("--cache")
+          .defaultValue(Cni.DEFAULT_CACHE.toString())
+          .paramLabel("DIR")
+          .description("Directory of cached results for --repair; default: ${DEFAULT-VALUE}.")
+          .build();
+
   private final OptionSpec noWarmUp =
       flag("--no-warm-up", "Do not attach a temporary container first.");
 
@@ -77,10 +92,10 @@ final class ServeCommand extends Subcommand {
   ServeCommand() {
     super(
         "Run the resident host, which serves plugin executables and the command.",
-        "While it runs, the installed plugins (\"cni install\") and \"cni add|check|del|gc|status\" pass"
-            + " their requests to it instead of starting a JVM each. Without it they work as ever."
-            + " SIGTERM ends it after the requests in flight. Needs root.");
-    List.of(socket, maxRunning, drain, daemons, noWarmUp, status, format)
+        "While it runs, the installed plugins (\"cni install\") and"
+            + " \"cni add|check|del|update|repair|gc|status\" pass their requests to it instead of"
+            + " starting a JVM each. Without it they work as ever. SIGTERM ends it after the requests in flight. Needs root.");
+    List.of(socket, maxRunning, drain, daemons, repair, cache, noWarmUp, status, format)
         .forEach(spec()::addOption);
     spec()
         .usageMessage()
@@ -113,13 +128,7 @@ final class ServeCommand extends Subcommand {
     Path path = socket.getValue();
     try {
       HostClient.Reply reply =
-          HostClient.call(
-              path,
-              Image.directory(),
-              HostedRequests.statusArguments(form),
-              Map.of(),
-              new byte[0],
-              STATUS_TIMEOUT);
+          HostClient.status(path, Image.directory(), Image.version(), form, STATUS_TIMEOUT);
       if (!reply.refusal().isEmpty()) {
         throw new CniException(
             ErrorCode.NOT_AVAILABLE,
@@ -128,6 +137,12 @@ final class ServeCommand extends Subcommand {
       System.out.print(reply.out());
       return reply.status();
     } catch (IOException e) {
+      if (e instanceof KernelException error && error.is(Errno.EACCES)) {
+        throw new CniException(
+            ErrorCode.INVALID_PARAMETER,
+            "the host at " + path + " answers root only; run this command as root, with sudo",
+            e);
+      }
       throw new CniException(
           ErrorCode.NOT_AVAILABLE,
           "no host answers at " + path + " (start one by \"cni serve\"): " + IoErrors.describe(e),
@@ -136,18 +151,18 @@ final class ServeCommand extends Subcommand {
   }
 
   private int serve() throws CniException {
+    List<PluginDaemons.Specification> specifications = daemonSpecifications();
+    requireRoot();
     Image.requireTrustedPlugins();
-    ServiceNotification manager = ServiceNotification.fromEnvironment();
     Path path = socket.<Path>getValue().toAbsolutePath();
     HostSettings settings = settings(path);
-    var status = new AtomicReference<HostServer>();
     try (var shutdown = new HostShutdown();
-        var requests = new HostedRequests(() -> Objects.requireNonNull(status.get()).status())) {
+        var requests = new HostedRequests()) {
       boolean isCold = noWarmUp.getValue();
-      if (!isCold) {
-        HostWarmup.run(requests);
+      if (!isCold && !HostWarmup.run(requests)) {
+        return 0; // a signal ends the process
       }
-      return serve(settings, requests, status, manager, shutdown);
+      return serve(settings, requests, specifications, shutdown);
     } catch (IOException e) {
       throw new CniException(ErrorCode.IO_FAILURE, "the host: " + IoErrors.describe(e), e);
     } catch (InterruptedException e) {
@@ -155,23 +170,54 @@ final class ServeCommand extends Subcommand {
     }
   }
 
+  private List<PluginDaemons.Specification> daemonSpecifications() {
+    try {
+      return PluginDaemons.parse(daemons.getValue());
+    } catch (CniException e) {
+      throw new ParameterException(spec().commandLine(), e.getMessage(), e);
+    }
+  }
+
+  /** Other users may neither create links nor enter namespaces. */
+  private static void requireRoot() throws CniException {
+    try {
+      if (!Files.getAttribute(Path.of("/proc/self/"), "unix:uid").equals(0)) {
+        throw new CniException(
+            ErrorCode.INVALID_PARAMETER, "the host must run as root; run this command with sudo");
+      }
+    } catch (IOException e) {
+      throw new CniException(ErrorCode.IO_FAILURE, "the host: " + IoErrors.describe(e), e);
+    }
+  }
+
   private int serve(
       HostSettings settings,
       HostedRequests requests,
-      AtomicReference<HostServer> status,
-      ServiceNotification manager,
+      List<PluginDaemons.Specification> specifications,
       HostShutdown shutdown)
       throws CniException, IOException, InterruptedException {
+    ServiceNotification manager = ServiceNotification.fromEnvironment();
     try (HostServer server = HostServer.open(settings, requests);
-        var _ = PluginDaemons.start(daemons.getValue())) {
-      status.set(server);
+        var plugins = PluginDaemons.start(specifications);
+        var _ = startRepair(requests)) {
       shutdown.stopAtSignal(server, manager);
-      PluginDaemons.warnOfUnusedSockets();
+      plugins.warnOfUnusedSockets();
       System.err.println("cni: serves " + settings.socket());
       manager.ready();
+      manager.status("Serves " + settings.socket() + "; see cni serve --status");
       server.run(manager.watchdogTimeout().map(it -> it.dividedBy(2)), manager::watchdog);
       return 0;
     }
+  }
+
+  /** Returns what stops the repair when it is closed. */
+  private Subscription startRepair(HostedRequests requests) {
+    boolean isRequested = repair.getValue();
+    if (!isRequested) {
+      return () -> {};
+    }
+    Cni repairing = requests.openRepairing(cache.getValue());
+    return repairing::close;
   }
 
   private HostSettings settings(Path path) throws CniException {

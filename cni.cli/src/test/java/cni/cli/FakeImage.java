@@ -21,6 +21,12 @@ import tools.jackson.databind.node.ObjectNode;
  * input.
  */
 record FakeImage(Path directory) {
+  /** A network configuration. */
+  static final String CONFIG = "{ \"cniVersion\": \"0.4.0\", \"name\": \"n\" }\n";
+
+  /** More than a socket and a pipe buffer. */
+  static final String LARGE = "large ".repeat(1 << 20);
+
   /** What bin/cni-jvm prints. */
   private static final String ANSWER = "answer of the image\n";
 

@@ -4,21 +4,15 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.netns.NetNs;
-import cni.netlink.ffm.process.ChildEnvironment;
-import cni.netlink.ffm.process.ChildProcess;
+import cni.testing.FirewalldServer;
 import cni.testing.KernelTest;
 import cni.testing.Probe;
 import cni.testing.TestBed;
 import cni.testing.TestHost;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.ArrayDeque;
-import java.util.Deque;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -32,100 +26,34 @@ import org.junit.jupiter.params.provider.ValueSource;
  */
 @KernelTest(commands = {"firewalld", "dbus-daemon", "nft"})
 class FirewalldIT {
-  private static final String BUS =
-      """
-      <busconfig>
-        <type>system</type> <listen>unix:path=@BUS@</listen> <auth>EXTERNAL</auth>
-        <policy context="default">
-          <allow send_destination="*"/> <allow receive_sender="*"/> <allow own="*"/>
-          <allow user="*"/>
-        </policy>
-      </busconfig>
-      """;
+  private static final List<String> SOURCES = List.of("10.50.0.2/32", "fd50::2/128");
 
-  private final Deque<ChildProcess> daemons = new ArrayDeque<>();
   private TestHost host;
   private NetNs a;
-  private Path directory;
-  private Map<String, String> environment;
+  private FirewalldServer firewalld;
 
   @BeforeEach
   void open() throws Exception {
     host = new TestHost();
     a = host.container("a");
     host.outside();
-    directory = Files.createDirectories(host.ipamData().resolve("firewalld"));
-    Path bus = directory.resolve("bus");
-    environment = Map.of("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=" + bus);
-    Path config = directory.resolve("bus.conf");
-    Files.writeString(config, BUS.replace("@BUS@", bus.toString()));
-    startDaemon("dbus-daemon", "--config-file=" + config, "--nofork");
-    await(() -> Files.exists(bus));
-    Files.createDirectories(directory.resolve("etc"));
-    Files.writeString(directory.resolve("etc/firewalld.conf"), "DefaultZone=block\n");
-    startDaemon(
-        "firewalld",
-        "--nofork",
-        "--nopid",
-        "--system-config",
-        directory.resolve("etc").toString(),
-        "--log-file",
-        directory.resolve("log").toString());
-    await(() -> TestBed.run(host.netns(), "nft", "list", "tables").contains("firewalld"));
-    await(() -> querySource("10.1.2.3/32") == 1);
-  }
-
-  private void startDaemon(String... command) throws KernelException {
-    Map<String, String> with = environment;
-    daemons.push(
-        host.netns()
-            .<ChildProcess, KernelException>call(
-                () ->
-                    ChildProcess.start(
-                        List.of(command),
-                        ChildEnvironment.inherited().with(with),
-                        new byte[0],
-                        1 << 20)));
-  }
-
-  private interface Condition {
-    boolean holds() throws IOException;
-  }
-
-  private static void await(Condition condition) throws Exception {
-    for (int i = 0; i < 200; i++) {
-      if (condition.holds()) {
-        return;
-      }
-      Thread.sleep(100);
-    }
-    throw new AssertionError("the daemon does not start within 20 seconds");
-  }
-
-  /**
-   * Returns the exit status of firewall-cmd --query-source: 0 if it is in zone trusted, 1 if not.
-   */
-  private int querySource(String source) throws IOException {
-    return TestBed.tryRun(
-            host.netns(),
-            "env",
-            "DBUS_SYSTEM_BUS_ADDRESS=" + environment.get("DBUS_SYSTEM_BUS_ADDRESS"),
-            "firewall-cmd",
-            "--zone=trusted",
-            "--query-source=" + source)
-        .status();
+    firewalld = FirewalldServer.start(host.netns(), host.ipamData().resolve("firewalld"));
   }
 
   @AfterEach
   void close() throws IOException {
-    while (!daemons.isEmpty()) {
-      daemons.pop().close();
-    }
+    firewalld.close();
     host.close();
   }
 
-  private ImageRunner.CommandOutput cni(String verb) throws Exception {
-    return new ImageRunner(host).cni(environment, verb, "n", a.path().toString());
+  private ImageRunner.CommandOutput cni(String verb, String... more) throws Exception {
+    List<String> arguments = new ArrayList<>(List.of(verb, "n"));
+    arguments.addAll(List.of(more));
+    return new ImageRunner(host).cni(firewalld.environment(), arguments.toArray(String[]::new));
+  }
+
+  private List<String> sources() throws IOException {
+    return firewalld.sources("trusted");
   }
 
   @ParameterizedTest
@@ -136,32 +64,37 @@ class FirewalldIT {
         "1.1.0",
         TestHost.DUAL_STACK.formatted("\"ipMasq\": true,"),
         "{ \"type\": \"firewall\"" + backend + " }");
-    ImageRunner.CommandOutput added = cni("add");
+    String container = a.path().toString();
+    ImageRunner.CommandOutput added = cni("add", container);
     assertEquals(0, added.status(), added::err);
-    assertEquals(0, querySource("10.50.0.2/32"));
-    assertEquals(0, querySource("fd50::2/128"));
+    assertEquals(SOURCES, sources());
     assertFalse(TestBed.run(host.netns(), "nft", "list", "ruleset").contains("CNI-FORWARD"));
     assertTrue(Probe.ping(a, TestHost.OUTSIDE_V4));
-    assertEquals(0, cni("check").status());
-    assertEquals(0, cni("del").status());
-    assertEquals(1, querySource("10.50.0.2/32"));
-    assertEquals(1, querySource("fd50::2/128"));
-    assertEquals(0, cni("del").status());
+    assertEquals(0, cni("check", container).status());
+    assertEquals(0, cni("del", container).status());
+    assertEquals(List.of(), sources());
+    assertEquals(0, cni("del", container).status());
   }
 
   @Test
-  void checkFailsWhenFirewalldHasLostASource() throws Exception {
-    host.network("n", "1.1.0", TestHost.DUAL_STACK.formatted(""), "{ \"type\": \"firewall\" }");
-    assertEquals(0, cni("add").status());
-    TestBed.run(
-        host.netns(),
-        "env",
-        "DBUS_SYSTEM_BUS_ADDRESS=" + environment.get("DBUS_SYSTEM_BUS_ADDRESS"),
-        "firewall-cmd",
-        "--zone=trusted",
-        "--remove-source=10.50.0.2/32");
-    ImageRunner.CommandOutput checked = cni("check");
+  void lostSourcesAreFoundByCheckAndRepaired() throws Exception {
+    host.network(
+        "n",
+        "1.1.0",
+        TestHost.DUAL_STACK.formatted("\"ipMasq\": true,"),
+        "{ \"type\": \"firewall\" }");
+    String container = a.path().toString();
+    assertEquals(0, cni("add", container).status());
+    firewalld.command("--zone=trusted", "--remove-source=10.50.0.2/32");
+    ImageRunner.CommandOutput checked = cni("check", container);
     assertTrue(checked.status() != 0);
     assertTrue(checked.err().contains("10.50.0.2/32"), checked::err);
+    firewalld.command("--reload"); // forgets the others as well
+    assertEquals(List.of(), sources());
+    ImageRunner.CommandOutput repaired = cni("repair");
+    assertEquals(0, repaired.status(), repaired::err);
+    assertEquals(SOURCES, sources());
+    assertTrue(Probe.ping(a, TestHost.OUTSIDE_V4));
+    assertEquals(0, cni("check", container).status());
   }
 }

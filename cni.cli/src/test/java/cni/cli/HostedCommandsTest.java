@@ -51,10 +51,11 @@ class HostedCommandsTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"add", "check", "del", "gc", "status"})
+  @ValueSource(strings = {"add", "check", "del", "update", "repair", "gc", "status"})
   void helpGoesToTheCaller(String command) {
     assertEquals(0, run(command, "--help"));
     assertTrue(out.toString(UTF_8).startsWith("Usage: cni " + command + " "), out::toString);
+    assertTrue(out.toString(UTF_8).contains("CNI_HOST_SOCKET=none"), out::toString);
     assertEquals("", err.toString(UTF_8));
   }
 

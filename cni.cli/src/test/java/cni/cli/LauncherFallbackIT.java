@@ -25,11 +25,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** The native launcher executes the image if no host accepts the request. */
 class LauncherFallbackIT {
-  private static final String CONFIG = "{ \"cniVersion\": \"0.4.0\", \"name\": \"n\" }\n";
-
-  /** More than a socket and a pipe buffer. */
-  private static final String LARGE = "large ".repeat(1 << 20);
-
   @TempDir private Path directory;
   private FakeImage image;
 
@@ -59,19 +54,19 @@ class LauncherFallbackIT {
   @MethodSource("refusals")
   void imageServesWhatTheHostDoesNotAccept(Reply refusal) throws Exception {
     try (FakeHost host = FakeHost.serve(image.socket(), refusal)) {
-      image.assertImageAnswered("bridge", image.add(CONFIG));
+      image.assertImageAnswered("bridge", image.add(FakeImage.CONFIG));
       assertEquals("done", host.awaitOutcome());
     }
-    assertEquals(CONFIG, image.input());
+    assertEquals(FakeImage.CONFIG, image.input());
   }
 
   @Test
   void connectionMayEndBeforeTheRequestIsRead() throws Exception {
     try (FakeHost host = FakeHost.connect(image.socket(), connection -> {})) {
-      image.assertImageAnswered("bridge", image.add(LARGE));
+      image.assertImageAnswered("bridge", image.add(FakeImage.LARGE));
       assertEquals("done", host.awaitOutcome());
     }
-    assertTrue(image.input().equals(LARGE));
+    assertTrue(image.input().equals(FakeImage.LARGE));
   }
 
   @Test
@@ -115,8 +110,8 @@ class LauncherFallbackIT {
     }
     Map<String, String> variables = Map.of("CNI_COMMAND", "DEL", "CNI_HOST_SOCKET", value);
     image.assertImageAnswered(
-        "bridge", image.run(variables, CONFIG, image.plugin("bridge").toString()));
-    assertEquals(CONFIG, image.input());
+        "bridge", image.run(variables, FakeImage.CONFIG, image.plugin("bridge").toString()));
+    assertEquals(FakeImage.CONFIG, image.input());
   }
 
   @Test
@@ -127,17 +122,17 @@ class LauncherFallbackIT {
           connection.succeed();
         };
     try (FakeHost host = FakeHost.serve(image.socket(), reply)) {
-      image.assertImageAnswered("bridge", image.add(CONFIG));
+      image.assertImageAnswered("bridge", image.add(FakeImage.CONFIG));
       // The host learns from EPIPE that its acceptance was not received.
       assertInstanceOf(IOException.class, host.awaitOutcome());
     }
-    assertEquals(CONFIG, image.input());
+    assertEquals(FakeImage.CONFIG, image.input());
   }
 
   @Test
   void launcherAnswersWithoutTheScript() throws Exception {
     Files.delete(image.script());
-    RunOutput output = image.add(CONFIG);
+    RunOutput output = image.add(FakeImage.CONFIG);
     assertEquals(1, output.status());
     assertEquals(999, output.json().get("code").intValue());
     assertEquals("0.4.0", output.json().get("cniVersion").asString());
@@ -145,7 +140,7 @@ class LauncherFallbackIT {
     try (FakeHost host =
         FakeHost.serve(
             image.socket(), connection -> connection.frame(FakeHost.REFUSED, "draining"))) {
-      assertEquals(output, image.add(CONFIG));
+      assertEquals(output, image.add(FakeImage.CONFIG));
       assertEquals("done", host.awaitOutcome());
     }
   }

@@ -17,6 +17,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
@@ -25,12 +26,17 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The launcher in environments that the JVM does not expect. */
 @KernelTest
 class LauncherIT {
   private static final Map<String, String> VERSION = Map.of("CNI_COMMAND", "VERSION");
+
+  private static final String PRINT_VARIABLES =
+      "echo \"$CLASSPATH,$JAVA_TOOL_OPTIONS,${_JAVA_OPTIONS-unset},${JDK_JAVA_OPTIONS-unset},"
+          + "${MALLOC_ARENA_MAX-unset}\"; env | grep -c CNI_CALLER_";
 
   private TestHost host;
   private NetNs a;
@@ -125,9 +131,27 @@ class LauncherIT {
             "--",
             "sh",
             "-c",
-            "echo \"$CLASSPATH,$JAVA_TOOL_OPTIONS,${_JAVA_OPTIONS-unset},${JDK_JAVA_OPTIONS-unset}\";"
-                + " env | grep -c CNI_CALLER_");
-    assertEquals("/a b,-Dx=$y,,unset\n0\n", output.out(), output::err);
+            PRINT_VARIABLES);
+    assertEquals("/a b,-Dx=$y,,unset,unset\n0\n", output.out(), output::err);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"'',unset", "7,7"})
+  void executablesGetTheCallersVariables(String arenas, String expected) throws Exception {
+    Path seen = host.directory().resolve("seen");
+    String result = "{ \"cniVersion\": \"0.4.0\" }";
+    String script = "#!/bin/sh\n{ %s; } > %s\necho '%s'\n".formatted(PRINT_VARIABLES, seen, result);
+    Path plugin = host.executables().resolve("third-party");
+    Files.writeString(plugin, script);
+    Files.setPosixFilePermissions(plugin, PosixFilePermissions.fromString("rwxr-xr-x"));
+    host.network("n", "0.4.0", "{ \"type\": \"third-party\" }");
+    Map<String, String> variables = new HashMap<>(Map.of("CLASSPATH", "/a b", "_JAVA_OPTIONS", ""));
+    if (!arenas.isEmpty()) {
+      variables.put("MALLOC_ARENA_MAX", arenas);
+    }
+    CommandOutput output = run.cni(variables, "add", "n", a.path().toString());
+    assertEquals(0, output.status(), output::err);
+    assertEquals("/a b,,,unset," + expected + "\n0\n", Files.readString(seen));
   }
 
   @ParameterizedTest

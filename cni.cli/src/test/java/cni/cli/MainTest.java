@@ -46,6 +46,8 @@ class MainTest {
         "add",
         "check",
         "del",
+        "update",
+        "repair",
         "gc",
         "status",
         "run",
@@ -59,6 +61,7 @@ class MainTest {
         "conformance",
         "install",
         "dhcp",
+        "serve",
         "completion",
         "demo"
       })
@@ -79,6 +82,10 @@ class MainTest {
         "add; Missing required parameters: 'NETWORK', 'NETNS'",
         "check n; Missing required parameter: 'NETNS'",
         "del n; Missing required parameter: 'NETNS'",
+        "update; Missing required parameter: 'NETWORK'",
+        "update n; name the container by NETNS or --container-id, or give --all",
+        "update n a --all; --all updates every container",
+        "update n a; nothing to change: give --capability-args",
         "gc; Missing required parameter: 'NETWORK'",
         "status; Missing required parameter: 'NETWORK'",
         "show; Missing required parameter: 'NETWORK'",
@@ -90,6 +97,7 @@ class MainTest {
         "conformance; Missing required parameter: 'TYPE|PATH'",
         "conformance bridge --patience soon; 'soon' is not an int",
         "install bridge; Missing required option: '--dir=DIR'",
+        "serve --daemon bogus; --daemon \"bogus\": there is no such daemon; allowed: dhcp, none",
         "dhcp; Missing word \"daemon\"",
         "list n; Unmatched argument at index 1: 'n'",
         "list --timeout; Missing required parameter for option '--timeout' (TIME)",
@@ -101,6 +109,15 @@ class MainTest {
     assertEquals(2, Main.execute(line.split(" ", -1)));
     assertTrue(err.toString(UTF_8).contains(why), err::toString);
     assertEquals("", out.toString(UTF_8));
+  }
+
+  @Test
+  void invalidOptionOfADaemonIsWrongUsage() {
+    assertEquals(2, Main.execute("serve", "--daemon", "dhcp -leases /x -bogus"));
+    String message =
+        "--daemon \"dhcp -leases /x -bogus\": dhcp daemon: -bogus is not a known option";
+    assertTrue(err.toString(UTF_8).startsWith(message), err::toString);
+    assertTrue(err.toString(UTF_8).contains("-socketpath PATH"), err::toString);
   }
 
   @Test
@@ -117,6 +134,23 @@ class MainTest {
     err.reset();
     assertEquals(2, Main.execute("list", "--order", "built-in", "--order", "executable,elsewhere"));
     assertTrue(err.toString(UTF_8).contains("elsewhere is none of"), err::toString);
+  }
+
+  @Test
+  void updateNamesWhatIsWrongWithItsArguments(@TempDir Path cache) {
+    String[] line = {"update", "n", "a", "--cache", cache.toString(), "--set", "mtu=1"};
+    assertEquals(1, Main.execute(line));
+    assertTrue(
+        err.toString(UTF_8).contains("--set must have the form TYPE.KEY=VALUE"), err::toString);
+    line[6] = "bridge.mtu=1";
+    err.reset();
+    assertEquals(1, Main.execute(line));
+    assertTrue(
+        err.toString(UTF_8).contains("no attachment of /run/netns/a to network n is kept"),
+        err::toString);
+    out.reset();
+    assertEquals(0, Main.execute("repair", "--cache", cache.toString()));
+    assertEquals("", out.toString(UTF_8));
   }
 
   /** The reason is printed; with the option the directory is read, and has no module. */

@@ -29,11 +29,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Requests of the native launcher, and replies of a host that has accepted one. */
 class NativeLauncherIT {
-  private static final String CONFIG = "{ \"cniVersion\": \"0.4.0\", \"name\": \"n\" }\n";
-
-  /** More than a socket and a pipe buffer. */
-  private static final String LARGE = "large ".repeat(1 << 20);
-
   @TempDir private Path directory;
   private FakeImage image;
 
@@ -56,7 +51,8 @@ class NativeLauncherIT {
     variables.putAll(Map.of("EMPTY", "", "X", "a=ü"));
     Request request;
     try (FakeHost host = FakeHost.serve(image.socket(), FakeHost.Connection::succeed)) {
-      image.assertHostAnswered(image.run(variables, CONFIG, image.plugin("bridge").toString()));
+      image.assertHostAnswered(
+          image.run(variables, FakeImage.CONFIG, image.plugin("bridge").toString()));
       request = host.awaitRequest();
     }
     assertEquals(identity(image.modules()), request.modules());
@@ -67,7 +63,7 @@ class NativeLauncherIT {
     assertEquals(1, request.flags());
     assertEquals(image.directory().toRealPath().toString(), request.directory());
     assertEquals(List.of("bridge"), request.arguments());
-    assertEquals(CONFIG, request.input());
+    assertEquals(FakeImage.CONFIG, request.input());
     for (String variable : List.of("CNI_COMMAND=ADD", "EMPTY=", "X=a=ü")) {
       assertTrue(request.variables().contains(variable), () -> request.variables().toString());
     }
@@ -81,17 +77,18 @@ class NativeLauncherIT {
       for (String namespace : List.of("/proc/self/ns/net", "/no/such/namespace", "")) {
         Map<String, String> variables =
             image.variables("CNI_COMMAND", verb, "CNI_NETNS", namespace);
-        image.assertHostAnswered(image.run(variables, CONFIG, bridge));
+        image.assertHostAnswered(image.run(variables, FakeImage.CONFIG, bridge));
         Request request = host.awaitRequest();
         boolean exists = namespace.startsWith("/proc");
         assertEquals(exists ? expectedFlags : 0, request.flags(), namespace);
-        assertEquals(verb.equals("VERSION") ? "" : CONFIG, request.input());
+        assertEquals(verb.equals("VERSION") ? "" : FakeImage.CONFIG, request.input());
       }
     }
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"add net ns", "check net ns", "del n", "gc", "status"})
+  @ValueSource(
+      strings = {"add net ns", "check net ns", "del n", "update n ns", "repair", "gc", "status"})
   void commandSendsItsArgumentsAndNoInput(String arguments) throws Exception {
     String[] command = (image.launcher() + " " + arguments).split(" ");
     Map<String, String> variables = image.variables("CNI_NETNS", "/proc/self/ns/net");
@@ -151,7 +148,7 @@ class NativeLauncherIT {
           connection.exit(42);
         };
     try (FakeHost host = FakeHost.serve(image.socket(), reply)) {
-      RunOutput output = image.add(CONFIG);
+      RunOutput output = image.add(FakeImage.CONFIG);
       assertEquals(new RunOutput(42, "{ \"code\": 4 }", "first line\nsecond line\n"), output);
       assertEquals("done", host.awaitOutcome());
     }
@@ -174,7 +171,7 @@ class NativeLauncherIT {
           }
         };
     try (FakeHost host = FakeHost.serve(image.socket(), reply)) {
-      image.assertHostAnswered(image.add(CONFIG));
+      image.assertHostAnswered(image.add(FakeImage.CONFIG));
       assertEquals("done", host.awaitOutcome());
     }
   }
@@ -184,16 +181,16 @@ class NativeLauncherIT {
     Reply reply =
         connection -> {
           connection.frame(FakeHost.ACCEPTED);
-          connection.frame(FakeHost.OUT, LARGE);
-          connection.frame(FakeHost.ERR, LARGE);
+          connection.frame(FakeHost.OUT, FakeImage.LARGE);
+          connection.frame(FakeHost.ERR, FakeImage.LARGE);
           connection.exit(0);
         };
     try (FakeHost host = FakeHost.serve(image.socket(), reply)) {
-      RunOutput output = image.add(LARGE);
+      RunOutput output = image.add(FakeImage.LARGE);
       Request request = host.awaitRequest();
       assertEquals(0, output.status());
-      assertTrue(output.out().equals(LARGE) && output.err().equals(LARGE));
-      assertTrue(request.input().equals(LARGE));
+      assertTrue(output.out().equals(FakeImage.LARGE) && output.err().equals(FakeImage.LARGE));
+      assertTrue(request.input().equals(FakeImage.LARGE));
     }
   }
 
@@ -248,7 +245,7 @@ class NativeLauncherIT {
           loss.send(connection);
         };
     try (FakeHost host = FakeHost.serve(image.socket(), reply)) {
-      assertReportsLostHost("0.4.0", image.add(CONFIG));
+      assertReportsLostHost("0.4.0", image.add(FakeImage.CONFIG));
       assertReportsLostHost("1.1.0", image.add("{}"));
       RunOutput command =
           image.run(image.variables(), "", image.launcher().toString(), "add", "net", "ns");
@@ -297,7 +294,7 @@ class NativeLauncherIT {
     String script = image.plugin("bridge") + " " + redirection;
     Map<String, String> variables = image.variables("CNI_COMMAND", "ADD");
     try (FakeHost host = FakeHost.serve(image.socket(), FakeHost.Connection::succeed)) {
-      RunOutput output = image.run(variables, CONFIG, "sh", "-c", script);
+      RunOutput output = image.run(variables, FakeImage.CONFIG, "sh", "-c", script);
       assertEquals(
           new RunOutput(1, "", "cni: standard output cannot be written; the answer is lost\n"),
           output);
@@ -319,11 +316,11 @@ class NativeLauncherIT {
           connection.exit(0);
         };
     try (FakeHost host = FakeHost.serve(image.socket(), reply)) {
-      RunOutput output = image.run(variables, CONFIG, "sh", "-c", script);
+      RunOutput output = image.run(variables, FakeImage.CONFIG, "sh", "-c", script);
       Request request = host.awaitRequest();
       image.assertHostAnswered(output);
       assertEquals(redirection.contains("2>") ? "" : "text", output.err());
-      assertEquals(redirection.startsWith("<") ? "" : CONFIG, request.input());
+      assertEquals(redirection.startsWith("<") ? "" : FakeImage.CONFIG, request.input());
     }
   }
 }

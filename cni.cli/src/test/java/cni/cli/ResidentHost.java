@@ -1,6 +1,7 @@
 package cni.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.netlink.ffm.process.ChildProcess;
@@ -38,6 +39,13 @@ final class ResidentHost implements AutoCloseable {
     return new ResidentHost(image, activator, List.of("-l", socket, command), List.of());
   }
 
+  /** Starts the host with a limit of open files. */
+  static ResidentHost withMaxFiles(ImageRunner image, int files) throws Exception {
+    String command = ImageRunner.IMAGE.resolve("bin/cni").toString();
+    List<String> limit = List.of("--nofile=" + files, command);
+    return new ResidentHost(image, Path.of("/usr/bin/prlimit"), limit, List.of());
+  }
+
   private ResidentHost(ImageRunner image, Path program, List<String> before, List<String> options)
       throws Exception {
     this.image = image;
@@ -68,9 +76,22 @@ final class ResidentHost implements AutoCloseable {
     return socket;
   }
 
-  /** Returns what the host has printed so far. */
+  /** Returns what has been read of what the host prints. */
   String log() {
     return process.output() + process.errorOutput();
+  }
+
+  /** Reads what the host prints until it contains a text. */
+  void awaitLog(String text) throws Exception {
+    long end = System.nanoTime() + START_TIME.toNanos();
+    while (!log().contains(text)) {
+      assertTrue(System.nanoTime() < end && !process.communicate(Duration.ofMillis(10)), this::log);
+    }
+  }
+
+  /** Reads what the host prints for a time. */
+  void readLog(Duration time) throws Exception {
+    assertFalse(process.communicate(time), this::log);
   }
 
   /** Returns the host's status. */

@@ -19,6 +19,8 @@ final class CallQueue {
   // All guarded by this.
   private int running;
   private int waiting;
+
+  /** The calls that wait only because others run. */
   private final Deque<Call> ready = new ArrayDeque<>();
 
   /** The calls of each attachment; the first one is running or ready. */
@@ -29,79 +31,87 @@ final class CallQueue {
    *
    * @param attachment what it has to wait for; see {@link CallerRequest#attachment}
    * @param nested whether it starts even if many others run
+   * @param failure runs instead of the work if no thread can be created
    */
-  private record Call(Optional<String> attachment, boolean nested, Runnable work) {}
+  private record Call(
+      Optional<String> attachment, boolean nested, Runnable work, Runnable failure) {}
 
   CallQueue(int maxRunning, Executor threads) {
     this.maxRunning = maxRunning;
     this.threads = threads;
   }
 
-  /** Runs a call as soon as that is possible. The work throws nothing. */
-  synchronized void submit(CallerRequest request, Runnable work) {
-    var call = new Call(request.attachment(), request.isNested(), work);
+  /**
+   * Runs a call as soon as that is possible.
+   *
+   * @param work throws nothing
+   * @param failure is quick, throws nothing, and runs on any thread, instead of the work if no
+   *     thread can be created for it
+   */
+  synchronized void submit(CallerRequest request, Runnable work, Runnable failure) {
+    var call = new Call(request.attachment(), request.isNested(), work, failure);
     waiting++;
-    if (call.attachment().isPresent()) {
-      Deque<Call> others =
-          attachments.computeIfAbsent(call.attachment().get(), _ -> new ArrayDeque<>());
-      others.add(call);
-      if (others.size() > 1) {
-        return;
-      }
-    }
-    startOrWait(call);
-  }
-
-  private void startOrWait(Call call) {
-    if (call.nested() || running < maxRunning) {
+    if (call.nested()) {
       start(call);
-    } else {
+    } else if (isFirst(call)) {
       ready.add(call);
+      startReady();
     }
   }
 
-  private void start(Call call) {
-    waiting--;
-    if (!call.nested()) {
-      running++;
+  /** Queues a call of an attachment. Returns whether it need not wait for another one of it. */
+  private boolean isFirst(Call call) {
+    if (call.attachment().isEmpty()) {
+      return true;
     }
-    try {
-      threads.execute(
-          () -> {
-            try {
-              call.work().run();
-            } finally {
-              end(call);
-            }
-          });
-    } catch (RuntimeException | Error e) { // no thread can be created
-      end(call);
-      throw e;
-    }
+    Deque<Call> calls =
+        attachments.computeIfAbsent(call.attachment().get(), _ -> new ArrayDeque<>());
+    calls.add(call);
+    return calls.size() == 1;
   }
 
-  private synchronized void end(Call call) {
-    if (!call.nested()) {
-      running--;
-    }
-    if (call.attachment().isPresent()) {
-      startNext(call.attachment().get());
-    }
+  private void startReady() {
     while (running < maxRunning && !ready.isEmpty()) {
       start(ready.remove());
     }
   }
 
-  private void startNext(String attachment) {
-    Deque<Call> others = attachments.get(attachment);
-    if (others == null) {
-      return;
+  private void start(Call call) {
+    waiting--;
+    running += call.nested() ? 0 : 1;
+    try {
+      threads.execute(() -> run(call));
+    } catch (RuntimeException | Error e) { // no thread can be created
+      release(call);
+      call.failure().run();
     }
-    others.remove(); // the call that has ended
-    if (others.isEmpty()) {
-      attachments.remove(attachment);
-    } else {
-      startOrWait(others.element());
+  }
+
+  private void run(Call call) {
+    try {
+      call.work().run();
+    } finally {
+      end(call);
+    }
+  }
+
+  private synchronized void end(Call call) {
+    release(call);
+    startReady();
+  }
+
+  /** Makes the next call of the attachment ready. */
+  private void release(Call call) {
+    running -= call.nested() ? 0 : 1;
+    if (call.attachment().isPresent()) {
+      String attachment = call.attachment().get();
+      Deque<Call> calls = attachments.getOrDefault(attachment, new ArrayDeque<>());
+      calls.remove(call);
+      if (calls.isEmpty()) {
+        attachments.remove(attachment);
+      } else {
+        ready.add(calls.element());
+      }
     }
   }
 

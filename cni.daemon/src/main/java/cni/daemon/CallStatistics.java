@@ -13,7 +13,6 @@ final class CallStatistics {
   private static final CallKind OTHER = new CallKind("other", "other");
 
   private final Map<CallKind, Counters> kinds = new TreeMap<>(CallKind.ORDER);
-  private int inFlight;
   private long refused;
   private String lastRefusal = "";
 
@@ -23,18 +22,12 @@ final class CallStatistics {
     private final LatencyHistogram durations = new LatencyHistogram();
   }
 
-  /** Counts a call that starts. */
-  synchronized void started() {
-    inFlight++;
-  }
-
   /**
    * Counts a call that has ended.
    *
    * @param nanos how long it took, waiting included
    */
   synchronized void ended(CallKind kind, boolean success, long nanos) {
-    inFlight--;
     boolean isKnown = kinds.containsKey(kind) || kinds.size() < MAX_KINDS;
     Counters counters = kinds.computeIfAbsent(isKnown ? kind : OTHER, _ -> new Counters());
     counters.served++;
@@ -51,10 +44,6 @@ final class CallStatistics {
   /** Returns why the last request was refused; empty if none was. */
   synchronized String lastRefusal() {
     return lastRefusal;
-  }
-
-  synchronized int inFlight() {
-    return inFlight;
   }
 
   synchronized long refusedCount() {

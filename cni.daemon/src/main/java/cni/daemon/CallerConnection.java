@@ -10,6 +10,7 @@ import java.io.OutputStream;
 import java.io.PrintStream;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
@@ -21,6 +22,9 @@ import org.jspecify.annotations.Nullable;
 final class CallerConnection implements AutoCloseable {
   /** The exit status of a call that ended with an exception, which is a bug of the handler. */
   private static final int UNEXPECTED = 1;
+
+  /** Code between may have consumed an interrupt. */
+  static final Duration INTERRUPT_INTERVAL = Duration.ofMillis(200);
 
   /** Standard output is sent with the exit status unless it is larger. */
   private static final int OUTPUT_BUFFER = 64 << 10;
@@ -34,6 +38,7 @@ final class CallerConnection implements AutoCloseable {
   // Guarded by this.
   private @Nullable Thread worker;
   private boolean withdrawn;
+  private long lastInterrupt = System.nanoTime() - INTERRUPT_INTERVAL.toNanos();
 
   CallerConnection(long number, UnixConnection socket) {
     this.number = number;
@@ -54,7 +59,7 @@ final class CallerConnection implements AutoCloseable {
     poller.add(socket, number);
   }
 
-  /** Receives what is there; returns whether the request is complete. */
+  /** Receives what is there; returns whether the request is complete, or too large. */
   boolean receive(MemorySegment buffer) throws IOException {
     return reader.receive(socket, buffer);
   }
@@ -62,6 +67,11 @@ final class CallerConnection implements AutoCloseable {
   /** Returns how many bytes of the request have been received. */
   int receivedBytes() {
     return reader.length();
+  }
+
+  /** Returns whether the request is too large, and has not been received to its end. */
+  boolean isTooLarge() {
+    return reader.isTooLarge();
   }
 
   ReceivedRequest request(FileIdentity hostNamespace) throws IOException {
@@ -87,12 +97,21 @@ final class CallerConnection implements AutoCloseable {
     socket.send(Frame.ACCEPTED.bytes(), HostProtocol.SEND_TIMEOUT);
   }
 
-  /** Interrupts the call, if it has begun, or keeps it from beginning. */
+  /**
+   * Interrupts the call, if it has begun, or keeps it from beginning. To be called repeatedly until
+   * the call has ended; it is interrupted every 200 ms.
+   */
   synchronized void withdraw() {
     withdrawn = true;
-    if (worker != null) {
+    long now = System.nanoTime();
+    if (worker != null && now - lastInterrupt >= INTERRUPT_INTERVAL.toNanos()) {
+      lastInterrupt = now;
       worker.interrupt();
     }
+  }
+
+  synchronized boolean isWithdrawn() {
+    return withdrawn;
   }
 
   private synchronized boolean begin() {

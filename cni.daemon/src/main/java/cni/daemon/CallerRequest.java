@@ -6,6 +6,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * What a caller asks the host to do: to be the process that it would otherwise have become.
@@ -25,6 +26,22 @@ public record CallerRequest(
     Optional<Path> networkNamespace) {
   /** Marks the environment of executables that run for a request: they may not wait for others. */
   static final String NESTED_VARIABLE = "CNI_HOST_NESTED";
+
+  /** The variable of a request for the status: the version of the caller's build. */
+  private static final String VERSION_VARIABLE = "CNI_CALLER_VERSION";
+
+  /** A request for the status, whose last argument is the format, text or json. */
+  private static final List<String> STATUS = List.of("cni", "serve", "--status", "--format");
+
+  /** Returns the arguments of a request for the status. */
+  static List<String> statusArguments(String format) {
+    return Stream.concat(STATUS.stream(), Stream.of(format)).toList();
+  }
+
+  /** Returns the environment of a request for the status. */
+  static Map<String, String> statusEnvironment(String version) {
+    return Map.of(VERSION_VARIABLE, version);
+  }
 
   /** Returns the name that the caller was started by. */
   public String name() {
@@ -48,9 +65,20 @@ public record CallerRequest(
     return environment.containsKey(NESTED_VARIABLE);
   }
 
-  /** Returns whether the host is asked for its status, which is no work of its own. */
+  /** Returns whether the host is asked for its status. */
   boolean isStatus() {
-    return arguments.size() > 1 && arguments.get(1).equals("serve");
+    return arguments.size() == STATUS.size() + 1
+        && arguments.subList(0, STATUS.size()).equals(STATUS);
+  }
+
+  /** Returns whether the status is to be JSON. */
+  boolean isStatusAsJson() {
+    return arguments.getLast().equals("json");
+  }
+
+  /** Returns the version of the build that asks for the status. */
+  String callerVersion() {
+    return environment.getOrDefault(VERSION_VARIABLE, "unknown");
   }
 
   /** Returns what is counted together: the verb and the name. */

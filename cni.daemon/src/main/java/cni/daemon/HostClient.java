@@ -39,7 +39,7 @@ public final class HostClient {
    * Makes a request, from the network namespace of this process.
    *
    * @param socket the host's socket
-   * @param image the image of the host, of which this process is, too
+   * @param image the image of this process; the host refuses another one than its own
    * @param arguments the name of the plugin or the command, and its arguments
    * @param environment the environment that the request has
    * @param input what a plugin reads from standard input
@@ -61,6 +61,25 @@ public final class HostClient {
       connection.send(request, List.of(netns.fd()), timeout);
       return new ReplyReader(connection, timeout).read();
     }
+  }
+
+  /**
+   * Asks a host for its status, whatever build it is of.
+   *
+   * @param image the image of this process
+   * @param version the version of this process's build
+   * @param format text or json
+   * @throws IOException if there is no host, or it ends before it has replied
+   */
+  public static Reply status(
+      Path socket, Path image, String version, String format, Duration timeout) throws IOException {
+    return call(
+        socket,
+        image,
+        CallerRequest.statusArguments(format),
+        CallerRequest.statusEnvironment(version),
+        new byte[0],
+        timeout);
   }
 
   private static byte[] request(

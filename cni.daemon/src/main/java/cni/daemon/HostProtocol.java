@@ -34,7 +34,8 @@ import java.time.Duration;
  * <p>The host replies with frames: type u32, length of the payload u32, payload. The first is
  * {@link Frame#ACCEPTED} or {@link Frame#REFUSED}, the last {@link Frame#REFUSED} or {@link
  * Frame#EXIT}. Until it has received ACCEPTED, a caller may serve the request itself; afterwards it
- * must not. A caller that closes the connection withdraws the request: it is interrupted.
+ * must not. A request for the status, {@link HostClient#status}, is answered to any build. A caller
+ * that closes the connection withdraws the request: it is interrupted.
  */
 public final class HostProtocol {
   /** The default path of the host's socket. */

@@ -4,16 +4,21 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.internal.AtomicFiles;
 import cni.api.internal.IoErrors;
+import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.file.Flock;
+import cni.netlink.ffm.file.InotifyWatch;
 import cni.netlink.ffm.unix.UnixListener;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
@@ -22,19 +27,28 @@ import org.jspecify.annotations.Nullable;
  * the service manager has passed and keeps.
  */
 final class HostSocket implements AutoCloseable {
+  private static final LazyLogger LOG = new LazyLogger("cni.daemon");
+
   private final Path path;
   private final UnixListener listener;
   private final @Nullable Flock lock;
 
-  /** The socket's file, if this host has created it. */
+  /** The socket's file; null if it was removed before the service manager passed the socket. */
   private final @Nullable FileIdentity file;
 
+  private final @Nullable InotifyWatch watch;
+
   private HostSocket(
-      Path path, UnixListener listener, @Nullable Flock lock, @Nullable FileIdentity file) {
+      Path path,
+      UnixListener listener,
+      @Nullable Flock lock,
+      @Nullable FileIdentity file,
+      @Nullable InotifyWatch watch) {
     this.path = path;
     this.listener = listener;
     this.lock = lock;
     this.file = file;
+    this.watch = watch;
   }
 
   /**
@@ -47,29 +61,52 @@ final class HostSocket implements AutoCloseable {
    */
   static HostSocket open(Path path, OptionalInt passed) throws CniException, InterruptedException {
     try {
-      return passed.isPresent()
-          ? new HostSocket(path, UnixListener.of(passed.getAsInt()), null, null)
-          : create(path);
+      return passed.isPresent() ? of(path, passed.getAsInt()) : create(path);
     } catch (IOException e) {
       throw new CniException(
           ErrorCode.IO_FAILURE, "the host cannot listen: " + IoErrors.describe(e), e);
     }
   }
 
+  private static HostSocket of(Path path, int passed) throws IOException {
+    UnixListener listener = UnixListener.of(passed);
+    @Nullable InotifyWatch watch = watch(path);
+    return new HostSocket(path, listener, null, identity(path), watch);
+  }
+
   private static HostSocket create(Path path)
       throws CniException, IOException, InterruptedException {
-    Path directory = path.toAbsolutePath().getParent();
-    if (directory != null) {
-      AtomicFiles.createDirectories(directory, "rwxr-xr-x");
-    }
+    AtomicFiles.createDirectories(directory(path), "rwxr-xr-x");
     Flock lock = lock(path);
+    @Nullable InotifyWatch watch = watch(path); // before the socket, whose removal it reports
     try {
       deleteDead(path);
       UnixListener listener = UnixListener.bind(path);
-      return new HostSocket(path, listener, lock, FileIdentity.of(path));
+      return new HostSocket(path, listener, lock, identity(path), watch);
     } catch (CniException | IOException | RuntimeException e) {
+      if (watch != null) {
+        watch.close();
+      }
       lock.close();
       throw e;
+    }
+  }
+
+  private static Path directory(Path path) {
+    return Objects.requireNonNull(path.toAbsolutePath().getParent());
+  }
+
+  /** Watches the directory; returns null if that is not possible, which is logged. */
+  private static @Nullable InotifyWatch watch(Path path) {
+    try {
+      return InotifyWatch.open(directory(path));
+    } catch (KernelException e) {
+      LOG.get()
+          .log(
+              System.Logger.Level.WARNING,
+              "the host may not notice at once if %s is removed: %s"
+                  .formatted(path, e.getMessage()));
+      return null;
     }
   }
 
@@ -109,13 +146,44 @@ final class HostSocket implements AutoCloseable {
     return listener;
   }
 
+  /** Returns what is ready when {@link #isLost} may have changed; empty if that is unknown. */
+  Optional<InotifyWatch> watch() {
+    return Optional.ofNullable(watch);
+  }
+
+  /** Returns whether this host has created the socket. */
+  boolean isOwn() {
+    return lock != null;
+  }
+
+  /** Returns whether the path does not lead to the socket any more: no caller connects to it. */
+  boolean isLost() throws IOException {
+    return (watch != null && watch.pollChanges().isEmpty()) || !isInPlace();
+  }
+
+  private boolean isInPlace() throws IOException {
+    return file != null && file.equals(identity(path));
+  }
+
+  /** Returns the identity of a file; null if there is none. */
+  private static @Nullable FileIdentity identity(Path path) throws IOException {
+    try {
+      return FileIdentity.of(path);
+    } catch (NoSuchFileException e) {
+      return null;
+    }
+  }
+
   /** Stops listening; the socket's file is deleted if this host has created it. */
   @Override
   public void close() throws IOException {
     listener.close();
+    if (watch != null) {
+      watch.close();
+    }
     if (lock != null) {
       try {
-        if (Files.exists(path, LinkOption.NOFOLLOW_LINKS) && FileIdentity.of(path).equals(file)) {
+        if (isInPlace()) {
           Files.delete(path);
         }
       } finally {

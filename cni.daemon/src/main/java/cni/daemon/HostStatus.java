@@ -2,6 +2,7 @@ package cni.daemon;
 
 import cni.api.Json;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -9,6 +10,7 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -16,20 +18,23 @@ import tools.jackson.databind.node.ObjectNode;
  * What a host is doing and has done.
  *
  * @param version the version of its build
+ * @param callerVersion the version of the build that asks, if it is another one, whose calls are
+ *     left to the image
  * @param pid its process id
  * @param started when it became ready
  * @param socket the path of its socket
  * @param draining whether it ends as soon as the requests in flight have ended
  * @param inFlight the number of requests that have been accepted and not answered yet
  * @param waiting how many of them wait for others
- * @param refused the number of requests that their callers had to serve themselves
+ * @param refused the number of requests that were left to the image of their callers
  * @param lastRefusal why the last of them was refused; empty if none was
  * @param residentKiB its resident memory in KiB; 0 if unknown
  * @param threads the number of its threads
- * @param calls the requests that have been answered
+ * @param calls the requests that have been served
  */
 public record HostStatus(
     String version,
+    Optional<String> callerVersion,
     long pid,
     Instant started,
     Path socket,
@@ -48,7 +53,7 @@ public record HostStatus(
    *
    * @param name the plugin's type, or cni
    * @param verb the verb, or the subcommand
-   * @param served how many have been answered
+   * @param served how many have been served
    * @param failed how many of them with an error
    * @param p50 the median duration in microseconds, waiting included
    * @param p99 the duration that 99 of 100 did not exceed, in microseconds
@@ -78,6 +83,15 @@ public record HostStatus(
     return 0;
   }
 
+  /** Prints the status, as JSON or as lines for people. */
+  void print(PrintStream out, boolean asJson) {
+    if (asJson) {
+      Json.print(json(), out);
+    } else {
+      out.print(text());
+    }
+  }
+
   /** Returns the status as a JSON object; durations are in milliseconds. */
   public ObjectNode json() {
     ObjectNode json =
@@ -93,6 +107,7 @@ public record HostStatus(
             .put("lastRefusal", lastRefusal)
             .put("residentKiB", residentKiB)
             .put("threads", threads);
+    callerVersion.ifPresent(it -> json.put("callerVersion", it));
     ArrayNode list = json.putArray("calls");
     for (Calls it : calls) {
       list.addObject()
@@ -119,8 +134,13 @@ public record HostStatus(
                 started.truncatedTo(ChronoUnit.SECONDS),
                 age.toString().substring(2).toLowerCase(Locale.ROOT),
                 draining ? ", is about to end" : ""));
+    callerVersion.ifPresent(
+        it ->
+            text.append(
+                "this command is of another build, cni %s: its calls are refused and run the image until the host restarts%n"
+                    .formatted(it)));
     text.append(
-        "requests: %d in flight, %d of them waiting; %d answered, %d failed, %d left to the image%n"
+        "requests: %d in flight, %d of them waiting; %d served, %d failed; %d refused, which ran the image%n"
             .formatted(
                 inFlight,
                 waiting,
@@ -128,13 +148,13 @@ public record HostStatus(
                 calls.stream().mapToLong(Calls::failed).sum(),
                 refused));
     if (!lastRefusal.isEmpty()) {
-      text.append("left to the image because: %s%n".formatted(lastRefusal));
+      text.append("last refused because: %s%n".formatted(lastRefusal));
     }
     text.append("memory: %d MiB resident, %d threads%n".formatted(residentKiB / 1024, threads));
     if (!calls.isEmpty()) {
       text.append(
           "%n%-12s %-8s %9s %9s %9s %9s%n"
-              .formatted("PLUGIN", "VERB", "ANSWERED", "FAILED", "P50 MS", "P99 MS"));
+              .formatted("PLUGIN", "VERB", "SERVED", "FAILED", "P50 MS", "P99 MS"));
     }
     for (Calls it : calls) {
       text.append(

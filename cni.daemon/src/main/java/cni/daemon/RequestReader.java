@@ -27,13 +27,14 @@ import java.util.TreeMap;
 final class RequestReader implements AutoCloseable {
   private byte[] bytes = new byte[4096];
   private int length;
+  private boolean tooLarge;
   private final List<ReceivedDescriptor> descriptors = new ArrayList<>();
 
   /**
    * Receives what is there.
    *
    * @param buffer native memory for the duration of the call
-   * @return whether the request is complete
+   * @return whether the request is complete, or {@link #isTooLarge}
    * @throws IOException if the connection has ended, or sends something else than a request
    */
   boolean receive(UnixConnection connection, MemorySegment buffer) throws IOException {
@@ -51,7 +52,12 @@ final class RequestReader implements AutoCloseable {
       }
       append(buffer.asSlice(0, received.length()));
       if (length >= HostProtocol.HEADER_LENGTH) {
-        int missing = HostProtocol.HEADER_LENGTH + bodyLength() - length;
+        long body = bodyLength();
+        tooLarge = body > HostProtocol.MAX_BODY;
+        if (tooLarge) {
+          return true;
+        }
+        long missing = HostProtocol.HEADER_LENGTH + body - length;
         if (missing < 0) {
           throw new ProtocolException("there is something after the request");
         }
@@ -60,6 +66,11 @@ final class RequestReader implements AutoCloseable {
         }
       }
     }
+  }
+
+  /** Returns whether the header announces more than is received. */
+  boolean isTooLarge() {
+    return tooLarge;
   }
 
   /** Returns how many bytes have been received. */
@@ -80,16 +91,12 @@ final class RequestReader implements AutoCloseable {
     return ByteBuffer.wrap(bytes, 0, HostProtocol.HEADER_LENGTH).order(ByteOrder.nativeOrder());
   }
 
-  private int bodyLength() throws ProtocolException {
+  private long bodyLength() throws ProtocolException {
     ByteBuffer header = header();
     if (header.getInt() != HostProtocol.MAGIC) {
       throw new ProtocolException("not a request of this protocol version");
     }
-    int body = header.getInt();
-    if (body < 0 || body > HostProtocol.MAX_BODY) {
-      throw new ProtocolException("a body of " + Integer.toUnsignedString(body) + " bytes");
-    }
-    return body;
+    return Integer.toUnsignedLong(header.getInt());
   }
 
   /**

@@ -11,8 +11,7 @@ import java.util.regex.Pattern;
 /** What attachments change on a {@link TestHost}: links, addresses, routes, chains and files. */
 final class HostState {
   /** Deleted files that are kept for reuse. */
-  private static final Pattern RECYCLED =
-      Pattern.compile("/(spare|\\.unnamed)\\.[\\p{XDigit}-]+\\.");
+  static final Pattern RECYCLED = Pattern.compile("/(spare|\\.unnamed)\\.[\\p{XDigit}-]+\\.");
 
   private HostState() {}
 

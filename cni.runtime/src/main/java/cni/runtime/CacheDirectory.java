@@ -5,6 +5,7 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.Names;
+import cni.api.internal.AtomicFiles;
 import cni.api.internal.FileRecycler;
 import cni.api.internal.IoErrors;
 import cni.api.internal.LazyLogger;
@@ -93,6 +94,16 @@ final class CacheDirectory {
     } catch (InvalidPathException e) { // characters that the file system's encoding lacks
       return Optional.empty();
     }
+  }
+
+  /**
+   * Writes the file of an entry, which appears with its whole content or not at all.
+   *
+   * @throws IOException if it cannot be written
+   */
+  void write(ResultCacheEntry entry, byte[] content, TemporaryFiles temporary) throws IOException {
+    AtomicFiles.createDirectories(path);
+    AtomicFiles.write(file(entry), temporary.newFile(entry.network()), content);
   }
 
   /**

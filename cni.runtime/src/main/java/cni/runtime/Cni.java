@@ -63,6 +63,7 @@ public final class Cni implements AutoCloseable {
   private final CniState state;
   private final TraceContext trace;
   private final EventHub events;
+  private final Optional<AutoRepair> autoRepair;
 
   private Cni(Builder builder) {
     this.state = new CniState(builder);
@@ -71,6 +72,17 @@ public final class Cni implements AutoCloseable {
         new EventHub(builder.cache, builder.hostNamespace, builder.runsDaemons, state.cache());
     if (!builder.oneShot && builder.shared.isEmpty()) {
       state.plugins().start(events);
+    }
+    this.autoRepair = builder.repairs ? Optional.of(startRepair(builder)) : Optional.empty();
+  }
+
+  private AutoRepair startRepair(Builder builder) {
+    try {
+      return AutoRepair.start(state, builder.hostNamespace, events::publish);
+    } catch (CniException e) {
+      events.close();
+      state.close();
+      throw new IllegalStateException(e.getMessage(), e);
     }
   }
 
@@ -174,6 +186,7 @@ public final class Cni implements AutoCloseable {
    */
   @Override
   public void close() {
+    autoRepair.ifPresent(AutoRepair::close);
     events.close();
     state.close();
   }
@@ -191,6 +204,7 @@ public final class Cni implements AutoCloseable {
     boolean allowHostNamespace;
     boolean oneShot;
     boolean runsDaemons;
+    boolean repairs;
     Duration timeout = Duration.ofMinutes(2);
     TraceContext trace = TraceContext.NONE;
     Optional<ServiceLoader<NetworkPlugin>> pluginLoader = Optional.empty();
@@ -272,6 +286,17 @@ public final class Cni implements AutoCloseable {
      */
     public Builder runsDaemons() {
       runsDaemons = true;
+      return this;
+    }
+
+    /**
+     * Repairs attachments by itself, as {@link Network#repair} does, soon after the kernel notifies
+     * of a change: a flushed ruleset is complete again within a second. Attachments of all networks
+     * in the cache are repaired, whichever process added them. {@link Cni#onEvent} reports what was
+     * repaired, and that something keeps removing it; the next attempt then waits longer each time.
+     */
+    public Builder repair() {
+      repairs = true;
       return this;
     }
 
@@ -397,6 +422,9 @@ public final class Cni implements AutoCloseable {
     /**
      * Creates the instance. Network configurations are not read yet. Unless this is {@link
      * #oneShot}, resident plugins resume the work that an earlier process left.
+     *
+     * @throws IllegalStateException if this is to {@link #repair} and the kernel's notifications
+     *     cannot be subscribed to, for lack of privileges
      */
     public Cni build() {
       return new Cni(this);

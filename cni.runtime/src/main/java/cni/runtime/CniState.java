@@ -24,6 +24,7 @@ final class CniState {
   private final FileRecycler recycler;
   private final ResultCache cache;
   private final AddJournal journal;
+  private final UpdateJournal updates;
   private final TemporaryFiles temporaryFiles;
   private final NetworkLock networkLock;
   private final ContainerLocks containerLocks;
@@ -48,6 +49,7 @@ final class CniState {
         CacheDirectory.recycler(builder.cache, builder.oneShot ? 0 : MAX_RECYCLED_FILES);
     this.cache = new ResultCache(builder.cache, recycler);
     this.journal = new AddJournal(builder.cache, recycler);
+    this.updates = new UpdateJournal(builder.cache, recycler);
     this.temporaryFiles = new TemporaryFiles(builder.cache);
     this.networkLock = new NetworkLock(builder.cache);
     this.containerLocks =
@@ -79,6 +81,10 @@ final class CniState {
 
   AddJournal journal() {
     return journal;
+  }
+
+  UpdateJournal updates() {
+    return updates;
   }
 
   TemporaryFiles temporaryFiles() {

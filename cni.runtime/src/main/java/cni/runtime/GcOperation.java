@@ -11,6 +11,7 @@ import cni.api.Verb;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -27,8 +28,8 @@ import java.util.concurrent.Future;
  */
 final class GcOperation {
   /**
-   * How many stale attachments are deleted at a time. The kernel waits out an RCU grace period for
-   * each deletion of a link; concurrent ones share it.
+   * How many stale attachments are deleted at a time. The kernel waits for other processors at each
+   * deletion of a link; concurrent ones share the wait.
    */
   private static final int PARALLELISM = 16;
 
@@ -65,18 +66,20 @@ final class GcOperation {
   }
 
   /**
-   * Returns the attachments in the cache and in the journal that are not valid. The process of an
+   * Returns the attachments in the cache and in the journals that are not valid. The process of an
    * ADD in the journal has died, because no ADD is under way while GC holds the network's lock.
    */
   private List<Attachment> staleAttachments() throws CniException {
     List<CachedAttachment> known = new ArrayList<>(cni.cache().list(Optional.empty()));
     known.addAll(cni.journal().list());
-    List<Attachment> stale = new ArrayList<>();
+    known.addAll(cni.updates().list());
+    Map<AttachmentId, Attachment> byId = new LinkedHashMap<>();
     known.stream()
         .filter(it -> it.network().equals(network.name()))
         .map(CachedAttachment::attachment)
         .filter(it -> !valid.contains(it.id()))
-        .forEach(stale::add);
+        .forEach(it -> byId.putIfAbsent(it.id(), it));
+    List<Attachment> stale = new ArrayList<>(byId.values());
     failures.collect(
         () -> {
           Set<String> networks = new HashSet<>(cni.networkNames());

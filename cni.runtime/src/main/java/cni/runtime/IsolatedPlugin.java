@@ -12,10 +12,12 @@ import cni.api.ResidentPlugin;
 import cni.api.Result;
 import cni.api.ResultJson;
 import cni.api.SpecVersion;
+import cni.api.UpdatablePlugin;
 import cni.api.Verb;
 import cni.api.internal.CniCallable;
 import cni.api.internal.CniRunnable;
 import cni.api.internal.LazyLogger;
+import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -110,6 +112,16 @@ final class IsolatedPlugin implements ResidentPlugin {
     run(Verb.STATUS, request.context().deadline(), () -> plugin.status(request));
   }
 
+  @Override
+  public Optional<UpdatablePlugin> updatable() {
+    return plugin.updatable().map(it -> new IsolatedUpdatablePlugin(this, it));
+  }
+
+  /** Makes a call that is part of an update. */
+  void runUpdate(String action, Deadline deadline, CniRunnable call) throws CniException {
+    callCounted(type + " " + action, deadline, call.asCallable());
+  }
+
   /** Marks the plugin as replaced, and stops its background work once no call is in progress. */
   void retire() {
     synchronized (this) {
@@ -159,11 +171,16 @@ final class IsolatedPlugin implements ResidentPlugin {
   }
 
   private <T> T call(Verb verb, Deadline deadline, CniCallable<T> call) throws CniException {
+    return callCounted(type + " " + verb, deadline, call);
+  }
+
+  private <T> T callCounted(String name, Deadline deadline, CniCallable<T> call)
+      throws CniException {
     synchronized (this) {
       calls++;
     }
     try {
-      return IsolatedCall.call(type + " " + verb, loader(plugin), deadline, call);
+      return IsolatedCall.call(name, loader(plugin), deadline, call);
     } finally {
       boolean last;
       synchronized (this) {
@@ -183,7 +200,7 @@ final class IsolatedPlugin implements ResidentPlugin {
   /**
    * Requires a result that can be written and whose addresses belong to interfaces that it lists.
    */
-  private Result requireValid(@Nullable Result result, SpecVersion version) throws CniException {
+  Result requireValid(@Nullable Result result, SpecVersion version) throws CniException {
     if (result == null) {
       throw invalidResult("null");
     }
@@ -205,7 +222,7 @@ final class IsolatedPlugin implements ResidentPlugin {
   }
 
   private CniException invalidResult(String reason) {
-    String message = type + " returned an invalid result from ADD: " + reason;
+    String message = type + " returned an invalid result: " + reason;
     return IsolatedCall.violation(ErrorCode.INTERNAL, message, new IllegalStateException(message));
   }
 }

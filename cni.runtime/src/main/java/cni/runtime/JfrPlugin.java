@@ -10,9 +10,11 @@ import cni.api.NetworkRequest;
 import cni.api.PluginRequest;
 import cni.api.Result;
 import cni.api.SpecVersion;
+import cni.api.UpdatablePlugin;
 import cni.api.Verb;
 import cni.api.internal.CniCallable;
 import cni.api.internal.CniRunnable;
+import java.util.Optional;
 import java.util.Set;
 import jdk.jfr.FlightRecorder;
 import org.jspecify.annotations.Nullable;
@@ -59,6 +61,11 @@ record JfrPlugin(NetworkPlugin plugin, PluginOrigin origin) implements NetworkPl
   @Override
   public void status(NetworkRequest request) throws CniException {
     run(Verb.STATUS, request, NO_ATTACHMENT, () -> plugin.status(request));
+  }
+
+  @Override
+  public Optional<UpdatablePlugin> updatable() {
+    return plugin.updatable();
   }
 
   private void run(Verb verb, PluginRequest request, AttachmentId id, CniRunnable call)

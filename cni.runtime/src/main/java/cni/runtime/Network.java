@@ -2,22 +2,21 @@ package cni.runtime;
 
 import cni.api.Attachment;
 import cni.api.AttachmentId;
-import cni.api.AttachmentRequest;
 import cni.api.CallContext;
 import cni.api.CniException;
+import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.NetworkConfig;
-import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.Result;
 import cni.api.SpecVersion;
 import cni.api.TraceContext;
 import cni.api.Verb;
-import cni.api.internal.CniRunnable;
 import cni.api.internal.LazyLogger;
+import cni.runtime.UpdateOperation.Mode;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
@@ -40,6 +39,9 @@ import java.util.TreeSet;
  */
 public final class Network {
   private static final LazyLogger LOG = new LazyLogger("cni.runtime");
+
+  /** How long work in the background waits for locks, and may so delay ADD and DEL. */
+  private static final Duration BACKGROUND_LOCK_TIMEOUT = Duration.ofMillis(50);
 
   private final NetworkConfig config;
   private final CniState cni;
@@ -110,9 +112,10 @@ public final class Network {
   }
 
   /**
-   * Checks that an attachment is still as ADD left it (CHECK): calls the plugins in the order of
-   * the chain with the result in the cache. Does nothing if the configuration says {@code
-   * disableCheck}.
+   * Checks that an attachment is still as the last ADD or update left it (CHECK): calls the plugins
+   * in the order of the chain with the result in the cache. The configuration, and capability
+   * arguments unless the attachment has some, are those in the cache. Does nothing if the
+   * configuration says {@code disableCheck}.
    *
    * @throws CniException the error of the first plugin that finds something missing or different;
    *     code 1 if the version is below 0.4.0, which has no CHECK; code 4 or 11 as {@link #add};
@@ -126,15 +129,7 @@ public final class Network {
     }
     CallContext context = cni.newContext(trace);
     try (var _ = cni.containerLocks().acquire(attachment.containerId(), context.deadline())) {
-      SpecVersion version = version();
-      Verb.CHECK.requireDefinedIn(version);
-      Optional<Result> previous = cni.cache().result(name(), attachment.id(), version);
-      for (PluginConfig plugin : config.plugins()) {
-        context.deadline().check("CHECK by " + plugin.type());
-        var derived = plugin.forRequest(name(), version, attachment.capabilityArgs());
-        var request = new AttachmentRequest(derived, attachment, previous, context);
-        call(plugin, Verb.CHECK).run(() -> cni.plugins().find(plugin.type()).check(request));
-      }
+      new CheckOperation(cni, config, attachment, context).run();
     }
   }
 
@@ -174,45 +169,121 @@ public final class Network {
   /** Deletes an attachment; the caller holds the network's lock. */
   void delete(Attachment attachment, CallContext context) throws CniException {
     try (var _ = cni.containerLocks().acquire(attachment.containerId(), context.deadline())) {
-      boolean journaled =
-          cni.journal().awaitExecutables(name(), attachment.id(), context.deadline());
-      SpecVersion version = new VersionNegotiation(config, cni.plugins()).negotiateOrNewest();
-      Optional<Result> previous = previousForDelete(attachment, version);
-      for (PluginConfig plugin : config.plugins().reversed()) {
-        context.deadline().check("DEL by " + plugin.type());
-        var derived = plugin.forRequest(name(), version, attachment.capabilityArgs());
-        var request = new AttachmentRequest(derived, attachment, previous, context);
-        call(plugin, Verb.DEL).run(() -> cni.plugins().find(plugin.type()).delete(request));
-      }
-      removeFile(() -> cni.cache().remove(name(), attachment.id()));
-      if (journaled) {
-        removeFile(() -> cni.journal().remove(name(), attachment.id()));
-      }
+      new DeleteOperation(cni, config, attachment, context).run();
     }
   }
 
-  /** Removes a file. A failure is only logged: the plugins have succeeded, so DEL is done. */
-  private static void removeFile(CniRunnable removal) {
-    try {
-      removal.run();
-    } catch (CniException e) {
-      LOG.get().log(System.Logger.Level.WARNING, "DEL is done, but " + e.getMessage());
-    }
+  /**
+   * Changes an attachment while it is in use: its interface, addresses and established connections
+   * stay. Plugins that the change concerns compare the attachment with the desired state and change
+   * what differs; the cache then has the new state. If a step fails, the steps before are undone.
+   *
+   * <p>While it runs, ADD and DEL on this network wait. If the process dies, the next update,
+   * repair or DEL finds either state and finishes it.
+   *
+   * @return what was changed
+   * @throws CniException code 4 if the attachment is not in the cache, or the change is impossible
+   *     without an interruption and does not allow one; nothing has been changed then. Code 7 if
+   *     the desired configuration is invalid; otherwise the error of the step that failed
+   */
+  public UpdateReport update(AttachmentId id, AttachmentUpdate change) throws CniException {
+    return inForeground(id, true, context -> operation(id, context).update(change, Mode.APPLY));
   }
 
-  /** Returns the stored result; absent, with a warning, if it cannot be read. */
-  private Optional<Result> previousForDelete(Attachment attachment, SpecVersion version) {
-    if (!version.atLeast(SpecVersion.V0_4_0)) {
-      return Optional.empty(); // DEL had no previous result before
-    }
-    try {
-      return cni.cache().result(name(), attachment.id(), version);
-    } catch (CniException e) {
-      LOG.get()
-          .log(
-              System.Logger.Level.WARNING,
-              "DEL continues without the stored result: " + e.getMessage());
-      return Optional.empty();
+  /**
+   * Returns what {@link #update} would do, without changing anything.
+   *
+   * @throws CniException as {@link #update}, as far as it is known before the first change
+   */
+  public UpdateReport planUpdate(AttachmentId id, AttachmentUpdate change) throws CniException {
+    return inForeground(id, false, context -> operation(id, context).update(change, Mode.DRY_RUN));
+  }
+
+  /**
+   * Restores what {@link #check} would miss of an attachment, as {@link #update} without a change;
+   * also of an attachment that the Go plugins made. What cannot be restored without an interruption
+   * is in the report.
+   *
+   * @throws CniException code 4 if the attachment is not in the cache; otherwise the error of the
+   *     comparison or the step that failed
+   */
+  public UpdateReport repair(AttachmentId id) throws CniException {
+    return inForeground(id, true, context -> operation(id, context).repair(Mode.APPLY));
+  }
+
+  /**
+   * Returns what {@link #repair} would do, without changing anything.
+   *
+   * @throws CniException as {@link #repair}
+   */
+  public UpdateReport planRepair(AttachmentId id) throws CniException {
+    return inForeground(id, false, context -> operation(id, context).repair(Mode.DRY_RUN));
+  }
+
+  /**
+   * As {@link #repair} or {@link #planRepair}, in the background: does not wait for operations on
+   * the network or the container that take longer than a moment, so that it delays none.
+   *
+   * @throws CniException as {@link #repair}; code 11 if there is such an operation
+   */
+  UpdateReport repairInBackground(AttachmentId id, Mode mode) throws CniException {
+    return inBackground(id, mode == Mode.APPLY, context -> operation(id, context).repair(mode));
+  }
+
+  /**
+   * Deletes in the background what a repair has restored of an attachment while another runtime,
+   * which does not know the locks of this library, was deleting it. Does nothing if the attachment
+   * exists again.
+   *
+   * @throws CniException as {@link #delete}; code 11 as {@link #repairInBackground}
+   */
+  void deleteRemains(Attachment attachment) throws CniException {
+    inBackground(
+        attachment.id(),
+        true,
+        context -> {
+          if (cni.cache().get(name(), attachment.id()).isEmpty()) {
+            new DeleteOperation(cni, config, attachment, context).run();
+          }
+          return attachment;
+        });
+  }
+
+  private UpdateOperation operation(AttachmentId id, CallContext context) {
+    return new UpdateOperation(cni, config, id, context);
+  }
+
+  /** An operation on an attachment. */
+  private interface Operation<T> {
+    T run(CallContext context) throws CniException;
+  }
+
+  private <T> T inForeground(AttachmentId id, boolean exclusive, Operation<T> operation)
+      throws CniException {
+    CallContext context = cni.newContext(trace);
+    return locked(id, exclusive, context, context.deadline(), operation);
+  }
+
+  private <T> T inBackground(AttachmentId id, boolean exclusive, Operation<T> operation)
+      throws CniException {
+    CallContext context = cni.newContext(trace);
+    return locked(id, exclusive, context, Deadline.after(BACKGROUND_LOCK_TIMEOUT), operation);
+  }
+
+  private <T> T locked(
+      AttachmentId id,
+      boolean exclusive,
+      CallContext context,
+      Deadline forLocks,
+      Operation<T> operation)
+      throws CniException {
+    Attachment.requireValid(id);
+    try (var _ =
+            exclusive
+                ? cni.networkLock().exclusive(name(), forLocks)
+                : cni.networkLock().shared(name(), forLocks);
+        var _ = cni.containerLocks().acquire(id.containerId(), forLocks)) {
+      return operation.run(context);
     }
   }
 
@@ -251,34 +322,7 @@ public final class Network {
    *     or 7 as {@link #version}
    */
   public void status() throws CniException {
-    if (!Verb.STATUS.isDefinedIn(config.version())) {
-      return;
-    }
-    CallContext context = cni.newContext(trace);
-    SpecVersion version = versionForStatus();
-    if (!Verb.STATUS.isDefinedIn(version)) {
-      return;
-    }
-    cni.cache().requireWritable(name());
-    for (PluginConfig plugin : config.plugins()) {
-      context.deadline().check("STATUS of " + plugin.type());
-      var request = new NetworkRequest(plugin.forRequest(name(), version, Map.of()), context);
-      call(plugin, Verb.STATUS).run(() -> cni.plugins().find(plugin.type()).status(request));
-    }
-  }
-
-  /**
-   * Returns the version; a plugin that is present but disabled is code 50 (not available), not 7.
-   */
-  private SpecVersion versionForStatus() throws CniException {
-    try {
-      return version();
-    } catch (CniException e) {
-      boolean disabled =
-          e.is(ErrorCode.INVALID_CONFIG)
-              && config.plugins().stream().anyMatch(it -> cni.plugins().isDisabled(it.type()));
-      throw disabled ? new CniException(ErrorCode.NOT_AVAILABLE, e.getMessage(), e) : e;
-    }
+    new StatusOperation(cni, config, cni.newContext(trace)).run();
   }
 
   /**
@@ -333,9 +377,5 @@ public final class Network {
   public Optional<Result> cachedResult(AttachmentId id) throws CniException {
     Attachment.requireValid(id);
     return cni.cache().result(name(), id, config.version());
-  }
-
-  private PluginCall call(PluginConfig plugin, Verb verb) {
-    return new PluginCall(name(), verb, plugin.type());
   }
 }

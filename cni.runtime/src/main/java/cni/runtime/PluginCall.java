@@ -9,15 +9,20 @@ import cni.api.internal.CniRunnable;
  * The call of one plugin within an operation on a network; adds to its errors where they occurred.
  *
  * @param network the network's name
- * @param verb the operation
+ * @param operation the operation
  * @param type the plugin's type
  */
-record PluginCall(String network, Verb verb, String type) {
+record PluginCall(String network, String operation, String type) {
+  /** Creates the call of a verb of the specification. */
+  PluginCall(String network, Verb verb, String type) {
+    this(network, verb.name(), type);
+  }
+
   /**
    * Calls the plugin.
    *
-   * @throws CniException the plugin's error, with network, verb and type in front of its message;
-   *     code 999 for an exception that plugins must not throw
+   * @throws CniException the plugin's error, with network, operation and type in front of its
+   *     message; code 999 for an exception that plugins must not throw
    */
   void run(CniRunnable call) throws CniException {
     try {
@@ -29,9 +34,9 @@ record PluginCall(String network, Verb verb, String type) {
     }
   }
 
-  /** Returns the plugin's error, with network, verb and type in front of its message. */
+  /** Returns the plugin's error, with network, operation and type in front of its message. */
   CniException failure(CniException e) {
-    return e.withContext("network " + network + ", " + verb + " by " + type);
+    return e.withContext("network " + network + ", " + operation + " by " + type);
   }
 
   /**

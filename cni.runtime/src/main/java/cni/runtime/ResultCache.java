@@ -122,7 +122,7 @@ final class ResultCache {
       return false;
     }
     try {
-      return result(json, SpecVersion.CURRENT).isPresent();
+      return new Content(json).result(SpecVersion.CURRENT).isPresent();
     } catch (CniException e) {
       return false;
     }
@@ -166,7 +166,7 @@ final class ResultCache {
   void put(ResultCacheEntry entry) throws CniException {
     Path file = directory.file(entry);
     try {
-      write(entry, entry.bytes());
+      directory.write(entry, entry.bytes(), temporary);
     } catch (IOException e) {
       throw writeFailure(file, e);
     }
@@ -184,17 +184,12 @@ final class ResultCache {
     try {
       byte[] bytes = entry.bytes();
       if (!journal.promote(entry, bytes, file)) {
-        write(entry, bytes);
+        directory.write(entry, bytes, temporary);
         journal.discard(entry);
       }
     } catch (IOException e) {
       throw writeFailure(file, e);
     }
-  }
-
-  private void write(ResultCacheEntry entry, byte[] bytes) throws IOException {
-    AtomicFiles.createDirectories(directory.path());
-    AtomicFiles.write(directory.file(entry), temporary.newFile(entry.network()), bytes);
   }
 
   /** Returns the error for an entry, of a result or of the journal, that cannot be written. */
@@ -205,6 +200,49 @@ final class ResultCache {
         e);
   }
 
+  /** The content of an attachment's file. */
+  record Content(ObjectNode json) {
+    /** Returns the entry; absent if there is only a bare result. */
+    Optional<CachedAttachment> entry() {
+      return ResultCacheEntry.read(json);
+    }
+
+    /**
+     * Returns the result; absent if the entry has none.
+     *
+     * @param version assumed for a result that names none
+     * @throws CniException code 6 if it is not a result
+     */
+    Optional<Result> result(SpecVersion version) throws CniException {
+      boolean isEntry = ResultCacheEntry.isEntry(json);
+      if (!isEntry && !isBareResult(json)) {
+        throw new CniException(
+            ErrorCode.DECODING_FAILURE,
+            "what is stored is no result: it has none of the keys "
+                + String.join(", ", RESULT_KEYS));
+      }
+      if (!isEntry) {
+        return Optional.of(read(json, version));
+      }
+      return json.get("result") instanceof ObjectNode result
+          ? Optional.of(read(result, version))
+          : Optional.empty();
+    }
+
+    private static Result read(ObjectNode result, SpecVersion version) throws CniException {
+      return ResultJson.read(result, assumedVersion(result, version));
+    }
+  }
+
+  /**
+   * Reads the file of an attachment; absent if there is none.
+   *
+   * @throws CniException code 5 or 6 if it cannot be read
+   */
+  Optional<Content> read(String network, AttachmentId id) throws CniException {
+    return directory.read(network, id).map(Content::new);
+  }
+
   /**
    * Returns the stored result of an attachment; absent if there is none.
    *
@@ -213,25 +251,22 @@ final class ResultCache {
    */
   Optional<Result> result(String network, AttachmentId id, SpecVersion version)
       throws CniException {
-    Optional<ObjectNode> content = directory.read(network, id);
-    return content.isEmpty() ? Optional.empty() : result(content.get(), version);
+    Optional<Content> content = read(network, id);
+    return content.isEmpty() ? Optional.empty() : content.get().result(version);
   }
 
-  private static Optional<Result> result(ObjectNode content, SpecVersion version)
-      throws CniException {
-    ObjectNode json = content;
-    if (!ResultCacheEntry.isEntry(json) && !isBareResult(json)) {
-      throw new CniException(
-          ErrorCode.DECODING_FAILURE,
-          "what is stored is no result: it has none of the keys " + String.join(", ", RESULT_KEYS));
+  /**
+   * Returns the stored entry of an attachment that has been made since the boot; absent if there is
+   * none, or it has no result.
+   *
+   * @throws CniException code 5 or 6 if it cannot be read
+   */
+  Optional<CachedAttachment> live(String network, AttachmentId id) throws CniException {
+    Optional<ObjectNode> json = directory.read(network, id);
+    if (json.isEmpty() || !isOfThisBoot(json.get(), directory.file(network, id).orElseThrow())) {
+      return Optional.empty();
     }
-    if (ResultCacheEntry.isEntry(json)) {
-      if (!(json.get("result") instanceof ObjectNode result)) {
-        return Optional.empty();
-      }
-      json = result;
-    }
-    return Optional.of(ResultJson.read(json, assumedVersion(json, version)));
+    return ResultCacheEntry.read(json.get()).filter(it -> !it.resultJson().isEmpty());
   }
 
   /**

@@ -78,8 +78,13 @@ record ResultCacheEntry(String network, Attachment attachment, ObjectNode json) 
    * @throws CniException if the result cannot be expressed in that version
    */
   ResultCacheEntry with(Result result, SpecVersion version) throws CniException {
+    return with(ResultJson.write(result, version));
+  }
+
+  /** Returns the same entry with a result in JSON. */
+  ResultCacheEntry with(ObjectNode result) {
     ObjectNode complete = json.deepCopy();
-    complete.set("result", ResultJson.write(result, version));
+    complete.set("result", result);
     return new ResultCacheEntry(network, attachment, complete);
   }
 

@@ -182,7 +182,9 @@ class LibcniCompatibilityTest {
     chain("1.0.0", "", "", "");
     String config =
         Base64.getEncoder()
-            .encodeToString("{\"name\":\"n\",\"type\":\"first\"}".getBytes(StandardCharsets.UTF_8));
+            .encodeToString(
+                "{\"cniVersion\":\"0.4.0\",\"name\":\"n\",\"type\":\"first\"}"
+                    .getBytes(StandardCharsets.UTF_8));
     // As written by libcni 0.8 and podman: without netns, a result of 0.4.0, an unknown key.
     cached(
         "n-c1-eth0",

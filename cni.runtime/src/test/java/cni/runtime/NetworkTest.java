@@ -307,7 +307,7 @@ class NetworkTest {
     assertEquals("exec", preferring.network("n").add(ATTACHMENT).dns().domain());
     List<PluginRegistry.AvailablePlugin> list = preferring.plugins().list();
     assertEquals(
-        List.of("first", "first", "second"),
+        List.of("first", "first", "second", "settings"),
         list.stream().map(PluginRegistry.AvailablePlugin::type).toList());
     assertEquals(file.toString(), list.getFirst().origin().toString());
     CniException e = assertThrows(CniException.class, () -> preferring.plugins().find("second"));

@@ -15,6 +15,8 @@ import java.nio.charset.StandardCharsets;
  * TCP and UDP, IPv4 and IPv6. {@link Probe} is the client.
  */
 public final class EchoServer implements AutoCloseable {
+  private static final int BACKLOG = 50;
+
   private final ServerSocket tcp;
   private final DatagramSocket udp;
   private final Thread tcpServer;
@@ -38,6 +40,20 @@ public final class EchoServer implements AutoCloseable {
   public static EchoServer start(NetNs netns, int port) throws IOException {
     return netns.<EchoServer, IOException>call(
         () -> new EchoServer(new ServerSocket(port), new DatagramSocket(port)));
+  }
+
+  /**
+   * Starts a server that listens on one address only, so that its datagrams have it as their source
+   * on a machine with several addresses.
+   *
+   * @param port the port of both protocols
+   * @throws IOException if the port is in use or the namespace cannot be entered
+   */
+  public static EchoServer start(NetNs netns, InetAddress address, int port) throws IOException {
+    return netns.<EchoServer, IOException>call(
+        () ->
+            new EchoServer(
+                new ServerSocket(port, BACKLOG, address), new DatagramSocket(port, address)));
   }
 
   private void serveTcp() {

@@ -28,6 +28,15 @@ public final class NftRuleset {
    * @throws CniException if it prints no JSON
    */
   public static String list(NetNs host) throws IOException, CniException {
+    var text = new StringBuilder();
+    lines(host).forEach(line -> text.append(line).append('\n'));
+    return text.toString()
+        .replaceAll("\"veth[0-9a-f]{8}\"", "\"veth\"")
+        .replaceAll("\"([0-9a-f]{2}:){5}[0-9a-f]{2}\"", "\"mac\"");
+  }
+
+  /** As {@link #list}, with the names of veths and the hardware addresses. */
+  static List<String> lines(NetNs host) throws IOException, CniException {
     String text = TestBed.run(host, "nft", "-j", "list", "ruleset");
     String json = text.substring(text.indexOf("{\"nftables\""), text.lastIndexOf('}') + 1);
     List<ObjectNode> objects = new ArrayList<>();
@@ -39,12 +48,7 @@ public final class NftRuleset {
     }
     objects.forEach(NftRuleset::removeVolatileKeys);
     objects.sort(Comparator.comparing(NftRuleset::sortKey));
-    var lines = new StringBuilder();
-    objects.forEach(object -> lines.append(object).append('\n'));
-    return lines
-        .toString()
-        .replaceAll("\"veth[0-9a-f]{8}\"", "\"veth\"")
-        .replaceAll("\"([0-9a-f]{2}:){5}[0-9a-f]{2}\"", "\"mac\"");
+    return objects.stream().map(ObjectNode::toString).toList();
   }
 
   /** Rules sort by their chain, which keeps their order; everything else sorts by name. */

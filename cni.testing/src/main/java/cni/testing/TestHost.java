@@ -128,18 +128,31 @@ public final class TestHost extends TestBed {
    * checked for duplicates for about a second, in which neighbour solicitations for containers
    * fail.
    *
-   * @throws AssertionError if there are tentative addresses after three seconds
+   * @throws AssertionError if there are tentative addresses after a minute
    * @throws IOException if {@code ip} cannot be started
    * @throws InterruptedException if the thread is interrupted while it waits
    */
   public void awaitAddresses() throws IOException, InterruptedException {
-    for (int i = 0; i < 60; i++) {
-      if (run(netns(), "ip", "-6", "-o", "addr", "show", "tentative").isBlank()) {
+    awaitAddresses(netns());
+  }
+
+  /**
+   * Waits until no address of a namespace is tentative. The kernel makes an address usable in a
+   * work queue, also without duplicate address detection: for a moment after the interface comes
+   * up, a program that asks for a source address gets EADDRNOTAVAIL.
+   *
+   * @throws AssertionError if there are tentative addresses after a minute
+   * @throws IOException if {@code ip} cannot be started
+   * @throws InterruptedException if the thread is interrupted while it waits
+   */
+  public static void awaitAddresses(NetNs netns) throws IOException, InterruptedException {
+    for (int i = 0; i < 1200; i++) {
+      if (run(netns, "ip", "-6", "-o", "addr", "show", "tentative").isBlank()) {
         return;
       }
       Thread.sleep(50);
     }
-    throw new AssertionError("the host still has tentative addresses");
+    throw new AssertionError(netns + " still has tentative addresses");
   }
 
   /**

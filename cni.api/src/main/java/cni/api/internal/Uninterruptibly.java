@@ -86,7 +86,7 @@ public final class Uninterruptibly {
   }
 
   /** Waits until a task is done, whatever its outcome. */
-  private static void await(FutureTask<?> task) {
+  public static void await(FutureTask<?> task) {
     boolean interrupted = false;
     try {
       while (true) {

@@ -65,4 +65,7 @@ public final class NetlinkConstants {
   public static int align(int length) {
     return (length + 3) & ~3;
   }
+
+  /** The multicast group of changes of nf_tables, of linux/netfilter/nfnetlink.h. */
+  public static final int NFNLGRP_NFTABLES = 7;
 }

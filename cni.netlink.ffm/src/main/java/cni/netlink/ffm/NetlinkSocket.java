@@ -34,6 +34,9 @@ public final class NetlinkSocket implements AutoCloseable {
 
   private static final int QUEUE_EMPTY = -1;
 
+  /** The kernel dropped responses for which the buffer had no room; those before are queued. */
+  private static final int OVERRUN = -2;
+
   /** The largest part of a dump that the kernel sends at once (netlink_dump, af_netlink.c). */
   private static final int DUMP_BUFFER = 32 * 1024;
 
@@ -169,6 +172,9 @@ public final class NetlinkSocket implements AutoCloseable {
       if (error.isPresent()) {
         throw error.get();
       }
+      if (!collector.isComplete()) {
+        throw new KernelException(Errno.ENOBUFS, collector.description());
+      }
     } finally {
       lock.unlock();
     }
@@ -262,20 +268,26 @@ public final class NetlinkSocket implements AutoCloseable {
   }
 
   /**
-   * Receives until every request has its response.
+   * Receives until every request has its response. Of a batch with more errors than fit into the
+   * socket's buffer only the first ones are received, which are those that matter.
    *
    * @return the length of the longest datagram; if it is more than {@code size}, it was truncated
    */
   private int receive(ResponseCollector collector, int size) throws IOException {
     int longest = 0;
+    boolean overrun = false;
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment buffer = arena.allocate(size, 8);
       MemorySegment sender = arena.allocate(NetlinkConstants.SIZEOF_SOCKADDR_NL, 4);
       while (!collector.isComplete()) {
-        boolean truncated = longest > size;
-        int length = receiveDatagram(buffer, sender, truncated, collector);
+        boolean draining = overrun || longest > size;
+        int length = receiveDatagram(buffer, sender, draining, collector);
         if (length == QUEUE_EMPTY) {
           break;
+        }
+        if (length == OVERRUN) {
+          overrun = true;
+          continue;
         }
         longest = Math.max(longest, length);
         boolean fromKernel = sender.get(JAVA_INT, 4) == 0; // any process may send to this port
@@ -302,6 +314,9 @@ public final class NetlinkSocket implements AutoCloseable {
       } catch (KernelException e) {
         if (e.is(Errno.EAGAIN) && draining) {
           return QUEUE_EMPTY;
+        }
+        if (e.is(Errno.ENOBUFS) && collector.isBatch()) {
+          return OVERRUN;
         }
         if (e.is(Errno.ENOBUFS)) {
           drain(buffer, sender); // the kernel drops further messages until the queue is empty

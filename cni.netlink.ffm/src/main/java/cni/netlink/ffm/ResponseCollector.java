@@ -55,6 +55,11 @@ final class ResponseCollector {
     return requests.getFirst().description();
   }
 
+  /** Returns whether the requests are a netfilter batch. */
+  boolean isBatch() {
+    return netfilterBatch;
+  }
+
   /** Returns the requests as one datagram. */
   byte[] encode() {
     var bytes = new ByteArrayOutputStream();

@@ -52,21 +52,39 @@ final class Bridge {
     try {
       return createOrAdjust();
     } catch (NetlinkException e) {
-      if (e.is(Errno.EOPNOTSUPP) && config.vlans().isFiltering()) {
-        throw new CniException(
-            ErrorCode.INVALID_CONFIG,
-            "vlan and vlanTrunk need VLAN filtering on bridges, which this kernel lacks"
-                + " (CONFIG_BRIDGE_VLAN_FILTERING)",
-            e);
-      }
-      throw e;
+      throw orNoVlanFiltering(e);
+    }
+  }
+
+  /** Returns the error for the user if the kernel lacks VLAN filtering, otherwise throws. */
+  private CniException orNoVlanFiltering(NetlinkException e) throws NetlinkException {
+    if (e.is(Errno.EOPNOTSUPP) && config.vlans().isFiltering()) {
+      return new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "vlan and vlanTrunk need VLAN filtering on bridges, which this kernel lacks"
+              + " (CONFIG_BRIDGE_VLAN_FILTERING)",
+          e);
+    }
+    throw e;
+  }
+
+  /**
+   * Makes the bridge filter packets by VLANs.
+   *
+   * @throws CniException code 7 if the kernel lacks it
+   */
+  void enableVlanFiltering(Link bridge) throws CniException, IOException {
+    try {
+      host.rtnetlink().execute(LinkRequests.setVlanFiltering(bridge.index(), true));
+    } catch (NetlinkException e) {
+      throw orNoVlanFiltering(e);
     }
   }
 
   private Link createOrAdjust() throws CniException, IOException {
     RouteSocket rtnetlink = host.rtnetlink();
     Optional<Link> found = rtnetlink.link(config.bridge());
-    Link bridge = found.isPresent() ? found.get() : create(rtnetlink);
+    Link bridge = found.isPresent() ? found.get() : create(rtnetlink, Mac.random());
     requireBridge(bridge);
     adjust(rtnetlink, bridge);
     return bridge;
@@ -87,9 +105,41 @@ final class Bridge {
     }
   }
 
-  private Link create(RouteSocket rtnetlink) throws IOException {
+  /**
+   * Creates the bridge again after it was deleted, with the hardware address that the containers
+   * know as that of their gateway.
+   *
+   * @param mac the address; if empty, a random one
+   * @return whether this call created it, and not a concurrent one
+   */
+  boolean recreate(String mac) throws CniException, IOException {
+    RouteSocket rtnetlink = host.rtnetlink();
+    boolean exists = rtnetlink.link(config.bridge()).isPresent();
+    Link bridge = create(rtnetlink, mac.isEmpty() ? Mac.random() : Mac.parse(mac));
+    try {
+      requireBridge(bridge);
+      adjust(rtnetlink, bridge);
+    } catch (CniException | IOException e) {
+      if (!exists) {
+        deleteUnused();
+      }
+      throw e;
+    }
+    return !exists;
+  }
+
+  /** Deletes the bridge unless it has ports. */
+  void deleteUnused() throws IOException {
+    RouteSocket rtnetlink = host.rtnetlink();
+    Optional<Link> bridge = rtnetlink.link(config.bridge());
+    if (bridge.isPresent()
+        && rtnetlink.links().stream().noneMatch(it -> it.master() == bridge.get().index())) {
+      rtnetlink.executeIgnoring(LinkRequests.delete(bridge.get().index()), Errno.ENODEV);
+    }
+  }
+
+  private Link create(RouteSocket rtnetlink, byte[] mac) throws IOException {
     // With an explicit hardware address, which is independent of the ports.
-    byte[] mac = BridgeMac.random();
     LinkSpec link = LinkSpec.bridge(config.bridge()).mtu(config.mtu()).mac(mac);
     if (config.vlans().isFiltering()) {
       link.vlanFiltering();
@@ -114,7 +164,7 @@ final class Bridge {
       requests.add(LinkRequests.setPromiscuous(bridge.index()));
     }
     if (config.vlans().isFiltering()) {
-      requests.add(LinkRequests.enableVlanFiltering(bridge.index()));
+      requests.add(LinkRequests.setVlanFiltering(bridge.index(), true));
     }
     rtnetlink.execute(requests);
     mac.ifPresent(it -> BridgeMac.noteFixed(host, bridge.index(), it));
@@ -137,37 +187,74 @@ final class Bridge {
   }
 
   private void ensureAddresses(Link link, List<Cidr> wanted) throws CniException, IOException {
-    RouteSocket rtnetlink = host.rtnetlink();
-    List<InterfaceAddress> present = rtnetlink.addresses(link.index());
-    List<Cidr> presentCidrs = present.stream().map(InterfaceCidrs::of).toList();
-    // EADDRNOTAVAIL, EEXIST: a concurrent ADD has made the same change.
-    var deletions = new RequestBatch();
-    var additions = new RequestBatch();
+    List<InterfaceAddress> present = host.rtnetlink().addresses(link.index());
+    var changes = new AddressChanges(new ArrayList<>(), new ArrayList<>());
     for (Cidr gateway : wanted) {
-      if (presentCidrs.contains(gateway)) {
-        continue;
-      }
-      for (InterfaceAddress address : present) {
-        Cidr cidr = InterfaceCidrs.of(address);
-        if (!wanted.contains(cidr) && conflicts(cidr, gateway)) {
-          requireForce(link, cidr, gateway);
-          deletions.addIgnoring(address.deleteRequest(), Errno.EADDRNOTAVAIL);
-        }
-      }
-      // Without dad an address is usable immediately, as the first container needs it. A conflict
-      // is not expected: no other host has the gateway's address.
-      int flags = config.dad() || gateway.isV4() ? 0 : RtnetlinkConstants.IFA_F_NODAD;
-      additions.addIgnoring(
-          new InterfaceAddress(link.index(), gateway.address(), gateway.prefix(), flags)
-              .addRequest(),
-          Errno.EEXIST);
+      changes.add(plan(link, present, gateway, wanted));
     }
-    deletions.execute(rtnetlink);
-    additions.execute(rtnetlink);
+    changes.apply(host.rtnetlink());
+  }
+
+  /**
+   * Changes of the addresses of the bridge. EADDRNOTAVAIL and EEXIST mean that a concurrent ADD has
+   * made the same change.
+   */
+  record AddressChanges(List<InterfaceAddress> deletions, List<InterfaceAddress> additions) {
+    private void add(AddressChanges more) {
+      more.deletions.stream().filter(it -> !deletions.contains(it)).forEach(deletions::add);
+      additions.addAll(more.additions);
+    }
+
+    void apply(RouteSocket rtnetlink) throws IOException {
+      replace(rtnetlink, deletions, additions);
+    }
+
+    void undo(RouteSocket rtnetlink) throws IOException {
+      replace(rtnetlink, additions, deletions);
+    }
+
+    private static void replace(
+        RouteSocket rtnetlink, List<InterfaceAddress> before, List<InterfaceAddress> after)
+        throws IOException {
+      var deletions = new RequestBatch();
+      before.forEach(
+          it -> deletions.addIgnoring(it.deleteRequest(), Errno.EADDRNOTAVAIL, Errno.ENODEV));
+      deletions.execute(rtnetlink);
+      var additions = new RequestBatch();
+      after.forEach(it -> additions.addIgnoring(it.addRequest(), Errno.EEXIST));
+      additions.execute(rtnetlink);
+    }
+  }
+
+  /**
+   * Plans the changes that give a link the address of a gateway; none if it has it.
+   *
+   * @param wanted the addresses of all gateways
+   * @throws CniException code 7 if another address conflicts and {@code forceAddress} is not set
+   */
+  AddressChanges plan(Link link, List<InterfaceAddress> present, Cidr gateway, List<Cidr> wanted)
+      throws CniException {
+    if (present.stream().map(InterfaceCidrs::of).anyMatch(gateway::equals)) {
+      return new AddressChanges(List.of(), List.of());
+    }
+    List<InterfaceAddress> deletions = new ArrayList<>();
+    for (InterfaceAddress address : present) {
+      Cidr cidr = InterfaceCidrs.of(address);
+      if (!wanted.contains(cidr) && conflicts(cidr, gateway)) {
+        requireForce(link, cidr, gateway);
+        deletions.add(new InterfaceAddress(link.index(), cidr.address(), cidr.prefix()));
+      }
+    }
+    // Without dad an address is usable immediately, as the first container needs it. A conflict
+    // is not expected: no other host has the gateway's address.
+    int flags = config.dad() || gateway.isV4() ? 0 : RtnetlinkConstants.IFA_F_NODAD;
+    return new AddressChanges(
+        deletions,
+        List.of(new InterfaceAddress(link.index(), gateway.address(), gateway.prefix(), flags)));
   }
 
   /** A bridge has one IPv4 address, and several IPv6 addresses if their networks do not overlap. */
-  private static boolean conflicts(Cidr present, Cidr gateway) {
+  static boolean conflicts(Cidr present, Cidr gateway) {
     return present.isV4() == gateway.isV4()
         && (gateway.isV4()
             || present.contains(gateway.address())
@@ -188,12 +275,7 @@ final class Bridge {
    */
   private Link ensureVlanInterface(Link bridge) throws CniException, IOException {
     RouteSocket rtnetlink = host.rtnetlink();
-    String name = bridge.name() + "." + config.vlans().pvid();
-    if (!Names.isInterfaceName(name)) {
-      throw new CniException(
-          ErrorCode.INVALID_CONFIG,
-          "bridge name " + bridge.name() + " is too long: with the VLAN it becomes " + name);
-    }
+    String name = vlanInterface();
     Optional<Link> found = rtnetlink.link(name);
     if (found.isEmpty()) {
       LinkSpec peer = LinkSpec.peer(name).mtu(bridge.mtu());
@@ -203,13 +285,25 @@ final class Bridge {
     }
     Link link = found.orElseThrow(() -> new IOException(name + " vanished from the host"));
     if (!link.isUp()) { // it is new, or its ADD was interrupted before this, the last step
-      var untaggedOnly =
-          new BridgeConfig.PortVlans(
-              config.vlans().pvid(), List.of(), config.vlans().keepDefault());
-      BridgePort.setVlans(rtnetlink, link.linkedIndex(), untaggedOnly);
+      BridgePort.setVlans(rtnetlink, link.linkedIndex(), config.vlans().untaggedOnly());
       rtnetlink.execute(LinkRequests.setUp(link.index()));
     }
     return link;
+  }
+
+  /**
+   * Returns the name of the host's own interface in the VLAN.
+   *
+   * @throws CniException code 7 if it is too long
+   */
+  String vlanInterface() throws CniException {
+    String name = config.bridge() + "." + config.vlans().pvid();
+    if (!Names.isInterfaceName(name)) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "bridge name " + config.bridge() + " is too long: with the VLAN it becomes " + name);
+    }
+    return name;
   }
 
   /** Returns each distinct gateway with the prefix length of its address. */

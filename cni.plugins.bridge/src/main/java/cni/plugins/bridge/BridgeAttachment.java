@@ -258,7 +258,8 @@ final class BridgeAttachment {
     return new Result(assigned.interfaces(), ips, routes, assigned.dns());
   }
 
-  private static void addDefaultRoute(Result.IpConfig ip, List<Result.Route> routes) {
+  /** Adds the default route by an address's gateway unless there is one. */
+  static void addDefaultRoute(Result.IpConfig ip, List<Result.Route> routes) {
     InetAddress gateway = ip.gateway().orElseThrow();
     Cidr defaultRoute = Cidr.defaultRoute(gateway);
     if (routes.stream().noneMatch(route -> route.destination().equals(defaultRoute))) {

@@ -5,12 +5,14 @@ import cni.api.ConfigObject;
 import cni.api.Dns;
 import cni.api.Names;
 import cni.api.PluginConfig;
+import cni.netlink.ffm.route.BridgeVlan;
 import cni.plugins.support.Masquerade;
 import cni.plugins.support.RequestedMac;
 import cni.plugins.support.RuleBackend;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.TreeSet;
 
 /**
@@ -61,6 +63,9 @@ record BridgeConfig(
   private static final int MAX_MTU = 65535;
   private static final int MAX_VLAN = 4094;
 
+  /** The VLAN that the kernel assigns to new ports. */
+  static final int DEFAULT_VLAN = 1;
+
   /**
    * The VLANs that a port is a member of.
    *
@@ -72,6 +77,26 @@ record BridgeConfig(
     /** Whether the bridge needs VLAN filtering. */
     boolean isFiltering() {
       return pvid != 0 || !tagged.isEmpty();
+    }
+
+    /** Returns the VLANs of the port of the host's own interface in the VLAN. */
+    PortVlans untaggedOnly() {
+      return new PortVlans(pvid, List.of(), keepDefault);
+    }
+
+    /** Returns the VLANs of a new port with this configuration. */
+    List<BridgeVlan> ofNewPort() {
+      Map<Integer, BridgeVlan> vlans = new TreeMap<>();
+      if (!isFiltering() || keepDefault) {
+        vlans.put(DEFAULT_VLAN, new BridgeVlan(DEFAULT_VLAN, !isFiltering(), true));
+      }
+      if (isFiltering()) {
+        tagged.forEach(id -> vlans.put(id, new BridgeVlan(id, false, false)));
+        // On a trunk without "vlan", untagged packets belong to VLAN 1.
+        int untagged = pvid == 0 ? DEFAULT_VLAN : pvid;
+        vlans.put(untagged, new BridgeVlan(untagged, true, true));
+      }
+      return List.copyOf(vlans.values());
     }
   }
 
@@ -103,6 +128,27 @@ record BridgeConfig(
         view.bool("macspoofchk"),
         config.ipamType(),
         config.dns());
+  }
+
+  /** Returns the configuration of the port of the host's own interface in the VLAN. */
+  BridgeConfig ofVlanInterface() {
+    return new BridgeConfig(
+        bridge,
+        isGateway,
+        isDefaultGateway,
+        forceAddress,
+        mtu,
+        false,
+        promiscMode,
+        vlans.untaggedOnly(),
+        dad,
+        containerInterfaceUp,
+        false,
+        mac,
+        masqueradeBackend,
+        spoofCheck,
+        ipam,
+        dns);
   }
 
   /**

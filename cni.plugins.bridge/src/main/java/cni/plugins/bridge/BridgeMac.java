@@ -10,7 +10,6 @@ import java.nio.file.Path;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ThreadLocalRandom;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -53,14 +52,6 @@ final class BridgeMac {
 
   private BridgeMac() {}
 
-  /** Returns a random unicast, locally administered address. */
-  static byte[] random() {
-    byte[] mac = new byte[6];
-    ThreadLocalRandom.current().nextBytes(mac);
-    mac[0] = (byte) ((mac[0] & 0xfc) | 0x02);
-    return mac;
-  }
-
   /** Notes that a bridge has a fixed address. */
   static void noteFixed(NetNsSession host, int bridge, String mac) {
     if (FIXED.size() >= MAX_KNOWN) {
@@ -77,7 +68,7 @@ final class BridgeMac {
    */
   static Optional<String> toFix(NetNsSession host, Link bridge) {
     if (bridge.mac().equals(NONE)) {
-      return Optional.of(Mac.format(random()));
+      return Optional.of(Mac.format(Mac.random()));
     }
     if (FIXED.contains(new Known(host.hostIdentity(), bridge.index(), bridge.mac()))) {
       return Optional.empty();
@@ -91,7 +82,8 @@ final class BridgeMac {
     return Optional.of(bridge.mac());
   }
 
-  private static boolean isFixed(NetNsSession host, Link bridge) {
+  /** Returns whether the address was set explicitly. */
+  static boolean isFixed(NetNsSession host, Link bridge) {
     Path type = SYSFS.resolve(bridge.name()).resolve("addr_assign_type");
     try {
       return host.<Boolean, IOException>callWithPrivateSysfs(

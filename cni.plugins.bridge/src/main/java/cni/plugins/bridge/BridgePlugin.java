@@ -4,10 +4,12 @@ import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.ConfigObject;
+import cni.api.Differences;
 import cni.api.GcRequest;
-import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.Result;
+import cni.api.UpdatablePlugin;
+import cni.api.UpdateRequest;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
@@ -21,13 +23,14 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * The bridge plugin: connects containers to a bridge of the host, by a veth that it creates or by
  * the interface of an earlier plugin in the chain. Addresses come from the ipam plugin, if there is
  * one.
  */
-public final class BridgePlugin implements NetworkPlugin {
+public final class BridgePlugin implements UpdatablePlugin {
   /** Creates the plugin, for the service loader. */
   public BridgePlugin() {}
 
@@ -46,14 +49,45 @@ public final class BridgePlugin implements NetworkPlugin {
     }
   }
 
+  /**
+   * {@inheritDoc}
+   *
+   * <p>The bridge is shared and never deleted, so keys that only concern it change it for all
+   * attachments. {@code isGateway} cannot change: nothing tells whether others need the bridge's
+   * address. {@code vlan} cannot change while there is a gateway: that of the other VLAN would need
+   * the same address, and the host would have two routes to one network.
+   *
+   * <p>A port leaves and enters only the VLANs that the configuration names; the bridge goes on
+   * filtering when no port needs it any more. The hardware address, also that of MAC in CNI_ARGS,
+   * is changed in place and announced, with the IPv6 link-local address that is derived from it.
+   * One that tuning has set later in the chain stays, and so does the present one if none is
+   * requested any more.
+   */
   @Override
-  public void check(AttachmentRequest request) throws CniException {
-    BridgeConfig config = config(request);
-    Ipam.check(request);
-    try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession container = NetNsSession.openContainer(request, host)) {
-      new BridgeCheck(request, config, host, container).check();
-    }
+  public Set<String> changeableKeys() {
+    return Set.of(
+        "mtu",
+        "hairpinMode",
+        "portIsolation",
+        "promiscMode",
+        "ipMasq",
+        "ipMasqBackend",
+        "macspoofchk",
+        "vlan",
+        "vlanTrunk",
+        "preserveDefaultVlan",
+        "runtimeConfig.mac",
+        "args.cni.mac",
+        "isDefaultGateway",
+        "forceAddress",
+        "dns");
+  }
+
+  @Override
+  public Result compare(UpdateRequest request, Differences differences) throws CniException {
+    NetNsSession host = differences.keep(NetNsSession.openHost(request.desired().context()));
+    NetNsSession container = differences.keep(NetNsSession.openContainer(request.desired(), host));
+    return new BridgeComparison(request, host, container, differences).compare();
   }
 
   /**
@@ -161,7 +195,7 @@ public final class BridgePlugin implements NetworkPlugin {
         });
   }
 
-  private static BridgeConfig config(AttachmentRequest request) throws CniException {
+  static BridgeConfig config(AttachmentRequest request) throws CniException {
     return BridgeConfig.parse(request.config(), request.attachment().args().toMap());
   }
 

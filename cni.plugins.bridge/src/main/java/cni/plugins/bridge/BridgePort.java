@@ -1,6 +1,7 @@
 package cni.plugins.bridge;
 
 import cni.netlink.ffm.NetlinkRequest;
+import cni.netlink.ffm.route.BridgeVlan;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.RouteSocket;
 import java.io.IOException;
@@ -9,8 +10,6 @@ import java.util.List;
 
 /** The settings of a bridge port: hairpin mode, isolation, VLANs. */
 final class BridgePort {
-  private static final int DEFAULT_VLAN = 1;
-
   private BridgePort() {}
 
   /**
@@ -30,7 +29,7 @@ final class BridgePort {
     setVlans(rtnetlink, index, config.vlans());
   }
 
-  /** Makes a port a member of its VLANs and, unless the default VLAN is kept, of no others. */
+  /** Makes a new port a member of its VLANs and, unless the default VLAN is kept, of no others. */
   static void setVlans(RouteSocket rtnetlink, int port, BridgeConfig.PortVlans vlans)
       throws IOException {
     if (!vlans.isFiltering()) {
@@ -38,18 +37,15 @@ final class BridgePort {
     }
     List<NetlinkRequest> requests = new ArrayList<>();
     if (!vlans.keepDefault()) {
-      for (int vlan : rtnetlink.bridgeVlans(port)) {
-        requests.add(LinkRequests.deleteVlan(port, vlan));
+      for (BridgeVlan vlan : rtnetlink.bridgeVlans(port)) {
+        requests.add(LinkRequests.deleteVlan(port, vlan.id()));
       }
     }
-    // On a trunk without "vlan", untagged packets belong to VLAN 1.
-    int pvid = vlans.pvid() == 0 ? DEFAULT_VLAN : vlans.pvid();
-    for (int vlan : vlans.tagged()) {
-      if (vlan != pvid) {
-        requests.add(LinkRequests.addVlan(port, vlan, false));
+    for (BridgeVlan vlan : vlans.ofNewPort()) {
+      if (vlan.id() != BridgeConfig.DEFAULT_VLAN || vlan.pvid()) { // else it has it already
+        requests.add(LinkRequests.addVlan(port, vlan));
       }
     }
-    requests.add(LinkRequests.addVlan(port, pvid, true));
     rtnetlink.execute(requests);
   }
 }

@@ -4,6 +4,8 @@ import static cni.netlink.ffm.nftables.Expression.Compare.EQUAL;
 
 import cni.api.AttachmentId;
 import cni.api.CniException;
+import cni.api.Differences;
+import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.nftables.Chain;
 import cni.netlink.ffm.nftables.Expression.Verdict;
 import cni.netlink.ffm.nftables.Hook;
@@ -11,15 +13,16 @@ import cni.netlink.ffm.nftables.InstalledRule;
 import cni.netlink.ffm.nftables.Rule;
 import cni.netlink.ffm.nftables.RuleBuilder;
 import cni.netlink.ffm.nftables.RulesetReconciler;
+import cni.netlink.ffm.nftables.RulesetUpdate;
 import cni.netlink.ffm.nftables.Table;
 import cni.netlink.ffm.nftables.TableFamily;
-import cni.netlink.ffm.nftables.Transaction;
 import cni.netlink.ffm.nftables.Userdata;
 import cni.netlink.ffm.route.Mac;
-import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.NetNsSession;
+import cni.plugins.support.RuleDifferences;
 import cni.plugins.support.RuleOwner;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -53,31 +56,113 @@ final class MacSpoofCheck {
     this.macChain = TABLE.chain(CHAIN + attachment + MAC_CHAIN);
   }
 
-  /** Adds or replaces the rules that only let frames from the address pass. */
+  /**
+   * Adds the rules that only let frames from an address pass, and deletes others of the attachment.
+   *
+   * @param port the bridge's port
+   * @param mac the hardware address of the container's interface
+   */
   void add(String port, String mac) throws CniException {
     try {
-      host.nftables()
-          .update(
-              nftables -> {
-                var transaction =
-                    new Transaction()
-                        .add(TABLE)
-                        .add(PREROUTING, HOOK)
-                        .add(portChain)
-                        .add(macChain)
-                        .flush(portChain)
-                        .flush(macChain);
-                nftables.rules(PREROUTING).stream()
-                    .filter(this::belongsToAttachment)
-                    .forEach(transaction::delete);
-                return transaction
-                    .append(PREROUTING, portJumpRule(port))
-                    .append(portChain, tagged(rule().append(Verdict.jump(macChain.name()))))
-                    .append(macChain, ownMacRule(mac))
-                    .append(macChain, tagged(rule().append(Verdict.DROP)));
-              });
+      update(Optional.of(port), List.of(mac)).apply();
     } catch (IOException e) {
       throw NetNsSession.failure("adding the macspoofchk rules of port " + port, e);
+    }
+  }
+
+  /**
+   * Compares the rules with the desired ones.
+   *
+   * @param current whether there were rules before
+   * @param desired whether there shall be rules
+   */
+  void compare(boolean current, boolean desired, String port, String mac, Differences differences)
+      throws CniException {
+    if (!current && !desired) {
+      return;
+    }
+    try {
+      RulesetUpdate<CniException> update =
+          update(desired ? Optional.of(port) : Optional.empty(), List.of(mac));
+      String addresses = "frames from other hardware addresses than " + mac;
+      RuleDifferences.add(
+          differences,
+          update.plan(false),
+          addresses + (desired ? " are not dropped" : " are still dropped") + " (macspoofchk)",
+          (desired ? "drop " : "pass ") + addresses,
+          update::apply,
+          update::undo);
+    } catch (IOException e) {
+      throw NetNsSession.failure("listing table \"" + TABLE + "\"", e);
+    }
+  }
+
+  /**
+   * Adds the change after which frames from two addresses pass: those of the interface before and
+   * after the change of its address, so that neither its frames nor the announcements of the new
+   * address are dropped.
+   */
+  void admitBoth(String port, String before, String after, Differences differences)
+      throws CniException {
+    try {
+      RulesetUpdate<CniException> update = update(Optional.of(port), List.of(before, after));
+      RuleDifferences.add(
+          differences,
+          update.plan(false),
+          "frames from hardware address " + after + " are dropped (macspoofchk)",
+          "pass frames from hardware addresses %s and %s".formatted(before, after),
+          update::apply,
+          update::undo);
+    } catch (IOException e) {
+      throw NetNsSession.failure("listing table \"" + TABLE + "\"", e);
+    }
+  }
+
+  /** Plans the rules of a port, or their removal without one. */
+  private RulesetUpdate<CniException> update(Optional<String> port, List<String> macs)
+      throws KernelException {
+    return new RulesetUpdate<>(
+        host.nftables(),
+        change -> {
+          change.rules(TABLE); // in one request
+          if (port.isPresent()) {
+            ensure(change, port.get(), macs);
+          } else {
+            remove(change, portChain, macChain);
+          }
+        },
+        rule ->
+            belongsToAttachment(rule)
+                || rule.chain().equals(portChain)
+                || rule.chain().equals(macChain));
+  }
+
+  private void ensure(RulesetReconciler change, String port, List<String> macs) throws IOException {
+    change.ensure(PREROUTING, Optional.of(HOOK), Userdata.NONE).ensure(portChain).ensure(macChain);
+    List<InstalledRule> jumps =
+        change.rules(PREROUTING).stream().filter(this::belongsToAttachment).toList();
+    setRules(change, PREROUTING, jumps, List.of(portJumpRule(port)));
+    setRules(
+        change,
+        portChain,
+        change.rules(portChain),
+        List.of(tagged(rule().append(Verdict.jump(macChain.name())))));
+    List<Rule> rules = new ArrayList<>();
+    macs.forEach(mac -> rules.add(ownMacRule(mac)));
+    rules.add(tagged(rule().append(Verdict.DROP)));
+    setRules(change, macChain, change.rules(macChain), rules);
+  }
+
+  /** Replaces rules unless they are the wanted ones, in this order. */
+  private static void setRules(
+      RulesetReconciler change, Chain chain, List<InstalledRule> installed, List<Rule> wanted) {
+    boolean equal = installed.size() == wanted.size();
+    for (int i = 0; equal && i < wanted.size(); i++) {
+      equal = installed.get(i).rule().isEquivalentTo(wanted.get(i));
+    }
+    if (!equal) {
+      installed.forEach(change::delete);
+      wanted.forEach(rule -> change.add(chain, rule));
     }
   }
 
@@ -101,37 +186,6 @@ final class MacSpoofCheck {
   private boolean belongsToAttachment(InstalledRule rule) {
     return rule.rule().jumpsTo(portChain.name())
         || rule.rule().userdata().comment().filter(comment::equals).isPresent();
-  }
-
-  void check(String mac) throws CniException {
-    List<InstalledRule> installed;
-    try {
-      installed = host.nftables().rules(TABLE);
-    } catch (IOException e) {
-      throw NetNsSession.failure("listing table \"" + TABLE + "\"", e);
-    }
-    boolean jumps =
-        installed.stream()
-            .anyMatch(it -> it.chain().equals(PREROUTING) && it.rule().jumpsTo(portChain.name()));
-    List<Rule> macRules = rules(installed, macChain);
-    boolean drops =
-        macRules.size() == 2
-            && macRules.getFirst().isEquivalentTo(ownMacRule(mac))
-            && macRules.getLast().verdict().filter(Verdict.DROP::equals).isPresent();
-    boolean linked =
-        rules(installed, portChain).stream().anyMatch(it -> it.jumpsTo(macChain.name()));
-    if (!jumps || !linked || !drops) {
-      throw AttachmentCheck.mismatch(
-          "frames from other hardware addresses than %s are not dropped (macspoofchk): rules of chain \"%s\" are missing"
-              .formatted(mac, portChain));
-    }
-  }
-
-  private static List<Rule> rules(List<InstalledRule> installed, Chain chain) {
-    return installed.stream()
-        .filter(it -> it.chain().equals(chain))
-        .map(InstalledRule::rule)
-        .toList();
   }
 
   void delete() throws CniException {

@@ -3,8 +3,6 @@ package cni.plugins.main;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.Result;
-import cni.netlink.ffm.route.Link;
-import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.LinkOwnership;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
@@ -24,33 +22,6 @@ public final class ContainerInterface {
         assigned.ips().stream().map(ip -> ip.withInterface(index)).toList(),
         assigned.routes(),
         assigned.dns());
-  }
-
-  /**
-   * Compares the attachment's interface, its addresses and the routes with the previous result.
-   *
-   * @param kind the expected kind of link, as the kernel names it; empty for any
-   * @return the link
-   * @throws CniException code 999 for the first mismatch, code 7 if the previous result does not
-   *     list the interface
-   */
-  public static Link check(AttachmentRequest request, NetNsSession container, String kind)
-      throws CniException {
-    Result result = request.requirePrevResult();
-    int index = AttachmentCheck.requireIndex(request, result);
-    Result.Interface expected = result.interfaces().get(index);
-    String where = "the container (" + expected.sandbox() + ")";
-    Link link = AttachmentCheck.requireLink(container, expected, where);
-    if (!kind.isEmpty()) {
-      AttachmentCheck.requireKind(link, kind, where);
-    }
-    if (!link.isUp()) {
-      throw AttachmentCheck.mismatch(
-          "interface " + link.name() + " in " + where + " is down, expected up");
-    }
-    AttachmentCheck.requireAddresses(container, link, result.ipsOf(index));
-    AttachmentCheck.requireRoutes(container, result.routes());
-    return link;
   }
 
   /**

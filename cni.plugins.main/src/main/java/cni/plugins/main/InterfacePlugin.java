@@ -3,13 +3,15 @@ package cni.plugins.main;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.ConfigObject;
+import cni.api.Differences;
 import cni.api.ErrorCode;
 import cni.api.GcRequest;
-import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.Result;
 import cni.api.Rollback;
+import cni.api.UpdatablePlugin;
+import cni.api.UpdateRequest;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.route.Link;
@@ -28,7 +30,7 @@ import java.util.Optional;
  * Base class of the plugins that create one interface in the container and nothing on the host. The
  * addresses come from the ipam plugin; without one the interface is only set up.
  */
-public abstract class InterfacePlugin implements NetworkPlugin {
+public abstract class InterfacePlugin implements UpdatablePlugin {
   private final String kind;
 
   /**
@@ -62,13 +64,18 @@ public abstract class InterfacePlugin implements NetworkPlugin {
   protected void validate(PluginConfig config) throws CniException {}
 
   /**
-   * Compares the plugin-specific properties, for CHECK.
+   * Compares the plugin-specific properties of the interface.
    *
-   * @throws CniException for the first mismatch
+   * @param link the interface, of the plugin's kind
+   * @throws CniException if a desired value is invalid
    */
-  protected void checkLink(
-      AttachmentRequest request, Link link, NetNsSession host, NetNsSession container)
+  protected void compareLink(InterfaceComparison comparison, Link link)
       throws CniException, IOException {}
+
+  /** Whether the interface's hardware address is its own, rather than its parent's. */
+  protected boolean hasOwnMac() {
+    return true;
+  }
 
   /**
    * Checks that ADD would find on the host what it needs, for STATUS.
@@ -156,15 +163,22 @@ public abstract class InterfacePlugin implements NetworkPlugin {
   }
 
   @Override
-  public final void check(AttachmentRequest request) throws CniException {
-    Ipam.check(request);
-    try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession container = NetNsSession.openContainer(request, host)) {
-      Link link = ContainerInterface.check(request, container, kind);
-      checkLink(request, link, host, container);
-    } catch (IOException e) {
-      throw NetNsSession.failure("checking " + request.attachment().interfaceName(), e);
+  public final Result compare(UpdateRequest request, Differences differences) throws CniException {
+    if (!request.isUnchanged()) {
+      validate(request.desired().config());
     }
+    var comparison = InterfaceComparison.start(request, differences);
+    try {
+      Optional<Link> link =
+          hasOwnMac() ? comparison.find(kind) : comparison.findWithParentMac(kind);
+      if (link.isPresent()) {
+        compareLink(comparison, link.get());
+        comparison.compareUpAndAddresses(link.get());
+      }
+    } catch (IOException e) {
+      throw NetNsSession.failure("comparing " + request.desired().attachment().interfaceName(), e);
+    }
+    return comparison.result();
   }
 
   /**

@@ -3,8 +3,8 @@ package cni.plugins.main;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.netlink.ffm.route.Link;
-import cni.plugins.support.AttachmentCheck;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeSet;
 
 /** The {@code mode} of a macvlan or ipvlan interface, by name in the configuration. */
@@ -30,22 +30,27 @@ public final class LinkModes {
   }
 
   /**
-   * Requires that a link is in a mode.
+   * Describes the difference between a link's mode and the expected one.
    *
    * @param expected the kernel's number
-   * @throws CniException code 999 if it is in another mode
+   * @return the finding; empty if the modes are equal
    */
-  public static void requireMode(Link link, Map<String, Integer> modes, int expected)
-      throws CniException {
-    if (link.kindData() instanceof Link.Mode(int mode) && mode != expected) {
-      throw AttachmentCheck.mismatch(
-          "interface %s has %s mode %s, expected %s"
-              .formatted(link.name(), link.kind(), name(modes, mode), name(modes, expected)));
-    }
+  public static Optional<String> mismatch(Link link, Map<String, Integer> modes, int expected) {
+    return number(link)
+        .filter(mode -> mode != expected)
+        .map(
+            mode ->
+                "interface %s has %s mode %s, expected %s"
+                    .formatted(link.name(), link.kind(), name(modes, mode), name(modes, expected)));
+  }
+
+  /** Returns the kernel's number of a link's mode, if links of its kind have one. */
+  public static Optional<Integer> number(Link link) {
+    return link.kindData() instanceof Link.Mode(int mode) ? Optional.of(mode) : Optional.empty();
   }
 
   /** Returns the name of a mode, or its number if it has none. */
-  private static String name(Map<String, Integer> modes, int mode) {
+  public static String name(Map<String, Integer> modes, int mode) {
     return modes.entrySet().stream()
         .filter(entry -> entry.getValue() == mode)
         .map(Map.Entry::getKey)

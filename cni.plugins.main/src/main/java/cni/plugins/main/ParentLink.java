@@ -12,7 +12,6 @@ import cni.netlink.ffm.route.LinkSpec;
 import cni.netlink.ffm.route.Route;
 import cni.netlink.ffm.route.RouteSocket;
 import cni.netlink.ffm.route.RtnetlinkConstants;
-import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.DuplicateInterfaceName;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
@@ -158,28 +157,73 @@ public record ParentLink(Link link, boolean inContainer) {
   }
 
   /**
-   * Requires that an interface is an upper device of the link that the configuration names.
+   * Compares the parent of an interface with the link that the configuration names. Without a name
+   * any parent is accepted: the default route may have changed since ADD. After a change of {@code
+   * mtu} the interface's MTU is compared, too.
    *
-   * @throws CniException code 999 if that link is missing or another is the parent
+   * @return the parent, if it is known; empty also if it is missing or another one, which has been
+   *     added as a difference
+   * @throws CniException code 7 if the desired MTU exceeds the parent's
    */
-  public static void requireParent(
-      Link upper, ConfigObject view, NetNsSession host, NetNsSession container)
+  public static Optional<ParentLink> compare(InterfaceComparison comparison, Link upper)
       throws CniException, IOException {
-    Optional<String> name = configuredName(view);
-    if (name.isEmpty()) {
-      return; // the default route may have changed since ADD
+    ConfigObject current = comparison.request().current().config().view();
+    ConfigObject desired = comparison.request().desired().config().view();
+    boolean mtuChanges = configuredMtu(current) != configuredMtu(desired);
+    Optional<String> name = configuredName(desired);
+    if (name.isEmpty() && !mtuChanges) {
+      return Optional.empty();
     }
-    RouteSocket rtnetlink = (view.bool("linkInContainer") ? container : host).rtnetlink();
-    Optional<Link> parent = rtnetlink.link(name.get());
+    boolean inContainer = desired.bool("linkInContainer");
+    RouteSocket rtnetlink = (inContainer ? comparison.container() : comparison.host()).rtnetlink();
+    Optional<Link> found =
+        name.isPresent() ? rtnetlink.link(name.get()) : rtnetlink.link(upper.linkedIndex());
+    Optional<String> mismatch = mismatch(upper, name, found);
+    if (mismatch.isPresent()) {
+      comparison.differences().addUnchangeable(mismatch.get());
+      return Optional.empty();
+    }
+    var parent = new ParentLink(found.orElseThrow(), inContainer);
+    if (mtuChanges) {
+      comparison.requireMtuForIpv6();
+      parent.compareMtu(comparison, upper, configuredMtu(current), desired);
+    }
+    return Optional.of(parent);
+  }
+
+  private static int configuredMtu(ConfigObject view) throws CniException {
+    return view.integer("mtu", 0, Integer.MAX_VALUE).orElse(0);
+  }
+
+  private static Optional<String> mismatch(
+      Link upper, Optional<String> name, Optional<Link> parent) {
     if (parent.isEmpty()) {
-      throw AttachmentCheck.mismatch("interface " + name.get() + ", the master, is missing");
+      return Optional.of(
+          name.map(it -> "interface " + it + ", the master, is missing")
+              .orElse("the parent of interface " + upper.name() + " is missing"));
     }
-    if (upper.linkedIndex() != parent.get().index()) {
-      throw AttachmentCheck.mismatch(
-          "interface %s has interface %d as its parent, expected %d, which is %s"
-              .formatted(
-                  upper.name(), upper.linkedIndex(), parent.get().index(), parent.get().name()));
+    return upper.linkedIndex() == parent.get().index()
+        ? Optional.empty()
+        : Optional.of(
+            "interface %s has interface %d as its parent, expected %d, which is %s"
+                .formatted(
+                    upper.name(), upper.linkedIndex(), parent.get().index(), parent.get().name()));
+  }
+
+  /** An MTU other than the one configured before was set by another plugin, and stays. */
+  private void compareMtu(
+      InterfaceComparison comparison, Link upper, int configuredBefore, ConfigObject desired)
+      throws CniException {
+    int before = effectiveMtu(configuredBefore);
+    int now = effectiveMtu(requestedMtu(desired));
+    if (upper.mtu() == before) {
+      comparison.links().compareMtu(upper, now);
     }
+  }
+
+  /** Without an MTU in the configuration, the kernel gives an upper device that of its parent. */
+  private int effectiveMtu(int configured) {
+    return configured == 0 ? link.mtu() : configured;
   }
 
   /**

@@ -5,6 +5,7 @@ import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Result;
+import cni.api.UpdateRequest;
 import cni.plugins.support.LoopbackFilter;
 import java.util.ArrayList;
 import java.util.List;
@@ -34,6 +35,12 @@ public final class PreviousResult {
                     "prevResult is missing: "
                         + request.config().type()
                         + " must follow a plugin that makes an interface"));
+  }
+
+  /** Returns whether an update changes neither configuration, arguments nor the previous result. */
+  public static boolean isUnchanged(UpdateRequest request) {
+    return request.isUnchanged()
+        && request.current().prevResult().equals(request.desired().prevResult());
   }
 
   /**

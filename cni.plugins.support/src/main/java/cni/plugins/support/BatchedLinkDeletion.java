@@ -2,7 +2,6 @@ package cni.plugins.support;
 
 import cni.api.CniException;
 import cni.api.ErrorCode;
-import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.NetlinkResponse;
 import cni.netlink.ffm.netns.NetNs;
@@ -23,17 +22,19 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Deletion of a container's interface, batched with concurrent deletions. Deleting a link costs an
- * RCU grace period (about 20 ms) under the RTNL lock. Deletions that arrive while another one runs
- * queue and share the next grace period: the host ends of their veths are put into one link group
- * ({@code IFLA_GROUP}) and a single {@code RTM_DELLINK} deletes the group. A single deletion is
- * never delayed.
+ * Deletion of a container's interface, batched with concurrent deletions. Deleting a link takes the
+ * kernel 1 to 2 ms under the RTNL lock. Deletions that arrive while another one runs queue and are
+ * performed together: the host ends of their veths are put into one link group ({@code IFLA_GROUP})
+ * and a single {@code RTM_DELLINK} deletes the group. A single deletion is never delayed.
+ *
+ * <p>200 concurrent DELs take 1.3 times as long without this (bridge and host-local, two
+ * processors), 1.4 times with bandwidth in the chain.
  */
 public final class BatchedLinkDeletion {
   private static final ReentrantLock LOCK = new ReentrantLock();
   private static final Queue<BatchedLinkDeletion> PENDING = new ConcurrentLinkedQueue<>();
 
-  /** How long to wait for a batch in progress; one of a hundred deletions takes less. */
+  /** How long to wait for a batch in progress; one of a hundred deletions takes some 10 ms. */
   private static final Duration LOCK_TIMEOUT = Duration.ofSeconds(10);
 
   /** Above the group numbers in common use. */
@@ -138,8 +139,7 @@ public final class BatchedLinkDeletion {
   private void deleteSingle() {
     failure = null;
     try {
-      deleted =
-          container.rtnetlink().executeIgnoring(LinkRequests.delete(link.index()), Errno.ENODEV);
+      deleted = container.deleteLink(link.index());
     } catch (Throwable e) {
       failure = e;
     }
@@ -152,58 +152,50 @@ public final class BatchedLinkDeletion {
    * @return the deletions that remain to be performed
    */
   private static List<BatchedLinkDeletion> deleteGrouped(List<BatchedLinkDeletion> deletions) {
-    List<BatchedLinkDeletion> grouped = new ArrayList<>();
+    NetNsSession host = deletions.getFirst().host;
+    int group = ThreadLocalRandom.current().nextInt(MIN_GROUP, Integer.MAX_VALUE);
+    List<Member> members;
     try {
-      RouteSocket rtnetlink = deletions.getFirst().host.rtnetlink();
-      int group = ThreadLocalRandom.current().nextInt(MIN_GROUP, Integer.MAX_VALUE);
-      assignGroup(rtnetlink, deletions, group, grouped);
-      if (grouped.isEmpty() || !deleteGroup(rtnetlink, group)) {
+      members = assignGroup(host.rtnetlink(), deletions, group);
+      List<Integer> hostEnds = members.stream().map(it -> it.hostEnd().index()).toList();
+      // False if other processes have just deleted all members.
+      if (!LinkDeletion.run(host, LinkRequests.deleteGroup(group), hostEnds)) {
         return deletions;
       }
-    } catch (IOException | RuntimeException e) {
+    } catch (IOException | RuntimeException e) { // EOPNOTSUPP if the kernel cannot
       return deletions;
     }
-    grouped.forEach(it -> it.deleted = true);
+    members.forEach(it -> it.deletion().deleted = true);
     return deletions.stream().filter(it -> !it.deleted).toList();
   }
 
-  /** Puts the peers that are on this host into a group, and records for which that succeeded. */
-  private static void assignGroup(
-      RouteSocket rtnetlink,
-      List<BatchedLinkDeletion> deletions,
-      int group,
-      List<BatchedLinkDeletion> grouped)
-      throws IOException {
+  /** A deletion whose veth has its other end on the host, in the group. */
+  private record Member(BatchedLinkDeletion deletion, Link hostEnd) {}
+
+  /** Puts the peers that are on this host into a group, and returns those that are in it. */
+  private static List<Member> assignGroup(
+      RouteSocket rtnetlink, List<BatchedLinkDeletion> deletions, int group) throws IOException {
     List<RouteSocket.VethPeer> containerEnds = new ArrayList<>();
     for (BatchedLinkDeletion it : deletions) {
       containerEnds.add(new RouteSocket.VethPeer(it.container.netns(), it.link));
     }
     List<Optional<Link>> hostEnds = rtnetlink.hostPeers(containerEnds);
-    List<BatchedLinkDeletion> candidates = new ArrayList<>();
+    List<Member> candidates = new ArrayList<>();
     List<NetlinkRequest> requests = new ArrayList<>();
     for (int i = 0; i < deletions.size(); i++) {
       if (hostEnds.get(i).isPresent()) {
-        candidates.add(deletions.get(i));
+        candidates.add(new Member(deletions.get(i), hostEnds.get(i).get()));
         requests.add(LinkRequests.setGroup(hostEnds.get(i).get().index(), group));
       }
     }
     List<NetlinkResponse> responses = rtnetlink.exchange(requests);
+    List<Member> members = new ArrayList<>();
     for (int i = 0; i < candidates.size(); i++) {
       if (responses.get(i).error().isEmpty()) {
-        grouped.add(candidates.get(i));
+        members.add(candidates.get(i));
       }
     }
-  }
-
-  /**
-   * Deletes a group of links.
-   *
-   * @return false if the kernel cannot (EOPNOTSUPP), or the last member has just been deleted by
-   *     another process (ENODEV)
-   */
-  private static boolean deleteGroup(RouteSocket rtnetlink, int group) throws IOException {
-    return rtnetlink.executeIgnoring(
-        LinkRequests.deleteGroup(group), Errno.EOPNOTSUPP, Errno.ENODEV);
+    return members;
   }
 
   private boolean outcome() throws CniException, IOException {

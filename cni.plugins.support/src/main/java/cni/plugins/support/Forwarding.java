@@ -1,6 +1,7 @@
 package cni.plugins.support;
 
 import cni.api.CniException;
+import cni.api.Differences;
 import cni.api.ErrorCode;
 import cni.api.Result;
 import cni.api.internal.IoErrors;
@@ -25,19 +26,52 @@ public final class Forwarding {
    * @throws CniException code 999 if a sysctl cannot be set; the message says how to set it
    */
   public static void enable(NetNsSession host, List<Result.IpConfig> ips) throws CniException {
-    if (ips.stream().anyMatch(ip -> ip.address().isV4())) {
-      enable(host, IpFamily.IPV4, "net/ipv4/ip_forward");
-    }
-    if (ips.stream().anyMatch(ip -> !ip.address().isV4())) {
-      enable(host, IpFamily.IPV6, "net/ipv6/conf/all/forwarding");
+    for (IpFamily family : IpFamily.values()) {
+      if (has(ips, family)) {
+        enable(host, family);
+      }
     }
   }
 
-  private static void enable(NetNsSession host, IpFamily family, String key) throws CniException {
+  /**
+   * Requires forwarding for the address families of the addresses.
+   *
+   * @throws IOException if the kernel cannot be queried
+   */
+  public static void compare(NetNsSession host, List<Result.IpConfig> ips, Differences differences)
+      throws IOException {
+    for (IpFamily family : IpFamily.values()) {
+      if (has(ips, family) && !host.rtnetlink().isForwarding(family)) {
+        String name = Sysctl.name(key(family));
+        differences.addTentative(
+            name + " is 0 on the host, expected 1",
+            "set " + name + " to 1",
+            () -> enable(host, family),
+            () -> host.runSysctl(sysctl -> sysctl.set(key(family), "0")));
+      }
+    }
+  }
+
+  private static boolean has(List<Result.IpConfig> ips, IpFamily family) {
+    return ips.stream().anyMatch(ip -> IpFamily.of(ip.address().address()) == family);
+  }
+
+  private static String key(IpFamily family) {
+    return switch (family) {
+      case IPV4 -> "net/ipv4/ip_forward";
+      case IPV6 -> "net/ipv6/conf/all/forwarding";
+    };
+  }
+
+  /** Returns whether forwarding was not enabled before. */
+  private static boolean enable(NetNsSession host, IpFamily family) throws CniException {
+    String key = key(family);
     try {
-      if (!host.rtnetlink().isForwarding(family)) {
+      boolean enable = !host.rtnetlink().isForwarding(family);
+      if (enable) {
         host.runSysctl(sysctl -> sysctl.ensure(key, "1"));
       }
+      return enable;
     } catch (NoSuchFileException e) {
       throw new CniException(
           ErrorCode.INTERNAL,

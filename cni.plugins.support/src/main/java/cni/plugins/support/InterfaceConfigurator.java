@@ -15,6 +15,7 @@ import cni.netlink.ffm.route.RtnetlinkConstants;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.file.NoSuchFileException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -120,25 +121,41 @@ public final class InterfaceConfigurator {
   }
 
   private void setIpv6Sysctls(Sysctl sysctl) throws IOException {
-    ensureIfPresent(sysctl, "net/ipv6/conf/lo/disable_ipv6", "0");
-    ensureIfPresent(sysctl, "net/ipv6/conf/" + name + "/disable_ipv6", "0");
+    enableIpv6(sysctl, name);
     Forwarding.setIfPossible(sysctl, "net/ipv6/conf/" + name + "/keep_addr_on_down", "1");
     Forwarding.setIfPossible(sysctl, "net/ipv6/conf/" + name + "/ndisc_notify", "1");
   }
 
   /**
-   * Sets a parameter that may be hidden (/proc mounted with {@code subset=pid}). If it has another
-   * value, the kernel refuses the address.
+   * Enables IPv6 on an interface and on the loopback interface. The parameters may be hidden (/proc
+   * mounted with {@code subset=pid}). If they have another value, the kernel refuses the address.
+   *
+   * @return the parameters that were changed from 1 to 0
+   * @throws IOException if one cannot be set
    */
-  private static void ensureIfPresent(Sysctl sysctl, String key, String value) throws IOException {
-    try {
-      sysctl.ensure(key, value);
-    } catch (NoSuchFileException e) {
-      LOG.get().log(System.Logger.Level.DEBUG, Sysctl.name(key) + " is not accessible", e);
+  static List<String> enableIpv6(Sysctl sysctl, String name) throws IOException {
+    List<String> changed = new ArrayList<>();
+    for (String link : List.of("lo", name)) {
+      String key = "net/ipv6/conf/" + link + "/disable_ipv6";
+      try {
+        if (!sysctl.get(key).equals("0")) {
+          sysctl.ensure(key, "0");
+          changed.add(key);
+        }
+      } catch (NoSuchFileException e) {
+        LOG.get().log(System.Logger.Level.DEBUG, Sysctl.name(key) + " is not accessible", e);
+      }
     }
+    return changed;
   }
 
-  private static Route route(int link, Result.Route route, List<Result.IpConfig> ips) {
+  /**
+   * Returns what is added for a route of a result.
+   *
+   * @param link the interface's index
+   * @param ips the interface's addresses, whose gateways are the default next hops
+   */
+  public static Route route(int link, Result.Route route, List<Result.IpConfig> ips) {
     boolean onLink =
         route.scope().equals(OptionalInt.of(RtnetlinkConstants.RT_SCOPE_LINK))
             || route.gateway().filter(InetAddress::isAnyLocalAddress).isPresent();

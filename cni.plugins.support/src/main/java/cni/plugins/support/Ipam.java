@@ -2,6 +2,7 @@ package cni.plugins.support;
 
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
+import cni.api.Differences;
 import cni.api.ErrorCode;
 import cni.api.GcRequest;
 import cni.api.NetworkPlugin;
@@ -9,6 +10,8 @@ import cni.api.NetworkRequest;
 import cni.api.PluginRequest;
 import cni.api.Result;
 import cni.api.Rollback;
+import cni.api.UpdatablePlugin;
+import cni.api.UpdateRequest;
 import java.io.IOException;
 import java.util.Optional;
 
@@ -74,15 +77,26 @@ public final class Ipam {
   }
 
   /**
-   * Delegates CHECK.
+   * Delegates the comparison. A plugin that cannot update attachments gets CHECK with the current
+   * configuration: the runtime has refused a change of its keys.
    *
+   * @return the desired request's previous result, with the addresses, routes and DNS settings that
+   *     the plugin assigns in the desired state. A new address has the gateway that the plugin
+   *     gives it, if any. Empty without an ipam plugin
    * @throws CniException the plugin's error
    */
-  public static void check(AttachmentRequest request) throws CniException {
-    Optional<NetworkPlugin> plugin = findPlugin(request);
-    if (plugin.isPresent()) {
-      plugin.get().check(request);
+  public static Optional<Result> compare(UpdateRequest request, Differences differences)
+      throws CniException {
+    Optional<NetworkPlugin> plugin = findPlugin(request.desired());
+    if (plugin.isEmpty()) {
+      return Optional.empty();
     }
+    Optional<UpdatablePlugin> updatable = plugin.get().updatable();
+    if (updatable.isPresent()) {
+      return Optional.of(updatable.get().compare(request, differences));
+    }
+    plugin.get().check(request.current());
+    return Optional.of(request.desired().requirePrevResult());
   }
 
   /**

@@ -5,7 +5,6 @@ import static cni.netlink.ffm.nftables.Expression.Compare.NOT_EQUAL;
 
 import cni.api.AttachmentId;
 import cni.api.Cidr;
-import cni.api.CniException;
 import cni.api.InetAddresses;
 import cni.netlink.ffm.nftables.Chain;
 import cni.netlink.ffm.nftables.Expression.Verdict;
@@ -49,20 +48,89 @@ final class IptablesMasquerade {
     return text.substring(0, Math.min(text.length(), IptablesRuleBuilder.MAX_COMMENT_LENGTH));
   }
 
-  void add(List<Cidr> addresses) throws IOException {
-    host.nftables()
-        .update(
-            nftables -> {
-              var change = new RulesetReconciler(nftables);
-              for (Cidr address : addresses) {
-                Chain own = nat(address).chain(chain);
-                Chain postrouting = nat(address).chain(POSTROUTING);
-                change.ensure(own).ensure(postrouting);
-                change.append(own, acceptRule(address)).append(own, masqueradeRule(address));
-                change.append(postrouting, jumpRule(address));
-              }
-              return change.transaction();
-            });
+  /**
+   * Makes the rules of the current addresses those of the desired ones. Another attachment of the
+   * container to this network has rules in the same chain, which stay.
+   */
+  void plan(RulesetReconciler change, List<Cidr> current, List<Cidr> desired) throws IOException {
+    for (TableFamily family : List.of(TableFamily.IP, TableFamily.IP6)) {
+      List<Cidr> wanted = select(desired, family);
+      List<Cidr> obsolete =
+          select(current, family).stream().filter(it -> !wanted.contains(it)).toList();
+      if (!obsolete.isEmpty()) {
+        deleteObsolete(change, nat(family), obsolete, wanted);
+      }
+      if (!wanted.isEmpty()) {
+        ensureRules(change, nat(family), wanted);
+      }
+    }
+  }
+
+  private static List<Cidr> select(List<Cidr> addresses, TableFamily family) {
+    return addresses.stream().filter(it -> family(it) == family).toList();
+  }
+
+  private void deleteObsolete(
+      RulesetReconciler change, Table nat, List<Cidr> obsolete, List<Cidr> wanted)
+      throws IOException {
+    List<Rule> obsoleteJumps = obsolete.stream().map(this::jumpRule).toList();
+    List<Rule> wantedJumps = wanted.stream().map(this::jumpRule).toList();
+    boolean isShared = false;
+    for (InstalledRule rule : change.rules(nat.chain(POSTROUTING))) {
+      if (rule.rule().jumpsTo(chain)) {
+        boolean isObsolete = isAnyOf(rule, obsoleteJumps);
+        isShared |= !isObsolete && !isAnyOf(rule, wantedJumps);
+        if (isObsolete) {
+          change.delete(rule);
+        }
+      }
+    }
+    Chain own = nat.chain(chain);
+    if (isShared) {
+      return;
+    }
+    if (wanted.isEmpty()) {
+      change.removeCalledFrom(List.of(nat.chain(POSTROUTING)), own);
+      return;
+    }
+    List<Rule> accepted = wanted.stream().map(this::acceptRule).toList();
+    List<Rule> obsoleteRules = obsolete.stream().map(this::acceptRule).toList();
+    for (InstalledRule rule : change.rules(own)) {
+      if (isAnyOf(rule, obsoleteRules) && !isAnyOf(rule, accepted)) {
+        change.delete(rule);
+      }
+    }
+  }
+
+  private static boolean isAnyOf(InstalledRule installed, List<Rule> rules) {
+    return rules.stream().anyMatch(it -> installed.rule().isEquivalentTo(it));
+  }
+
+  /** Adds missing rules. In the container's chain the masquerading has to be the last of them. */
+  private void ensureRules(RulesetReconciler change, Table nat, List<Cidr> addresses)
+      throws IOException {
+    Chain own = nat.chain(chain);
+    Chain postrouting = nat.chain(POSTROUTING);
+    change.ensure(own).ensure(postrouting);
+    for (Cidr address : addresses) {
+      change.insert(own, acceptRule(address));
+    }
+    change.append(own, masqueradeRule(addresses.getFirst()));
+    for (Cidr address : addresses) {
+      change.append(postrouting, jumpRule(address));
+    }
+  }
+
+  /** Returns whether there are rules of the container. */
+  boolean isInstalled(RulesetReconciler change) throws IOException {
+    return change.has(nat(TableFamily.IP).chain(chain))
+        || change.has(nat(TableFamily.IP6).chain(chain));
+  }
+
+  /** Returns whether a rule is the container's. */
+  boolean isOwn(InstalledRule rule) {
+    return isNat(rule.chain().table())
+        && (rule.chain().name().equals(chain) || rule.rule().jumpsTo(chain));
   }
 
   /** Accepts, without translation, packets that stay in the network. */
@@ -91,27 +159,9 @@ final class IptablesMasquerade {
         .verdict(Verdict.jump(chain));
   }
 
-  void check(List<Cidr> addresses) throws IOException, CniException {
-    var reconciler = new RulesetReconciler(host.nftables());
-    for (Cidr address : addresses) {
-      Masquerade.requireRule(
-          reconciler.findMissing(expectedRules(address)).isEmpty(),
-          "address %s is not masqueraded: a rule of chain %s is missing from table \"%s\""
-              .formatted(address, chain, nat(address)));
-    }
-  }
-
-  private List<InstalledRule> expectedRules(Cidr address) {
-    Chain own = nat(address).chain(chain);
-    return List.of(
-        new InstalledRule(own, 0, acceptRule(address)),
-        new InstalledRule(own, 0, masqueradeRule(address)),
-        new InstalledRule(nat(address).chain(POSTROUTING), 0, jumpRule(address)));
-  }
-
   void delete(RulesetReconciler change) throws IOException {
     for (TableFamily family : List.of(TableFamily.IP, TableFamily.IP6)) {
-      change.remove(nat(family).chain(chain));
+      change.removeCalledFrom(List.of(nat(family).chain(POSTROUTING)), nat(family).chain(chain));
     }
   }
 
@@ -155,10 +205,6 @@ final class IptablesMasquerade {
 
   private static boolean isNat(Table table) {
     return table.equals(nat(TableFamily.IP)) || table.equals(nat(TableFamily.IP6));
-  }
-
-  private static Table nat(Cidr address) {
-    return nat(family(address));
   }
 
   private static Table nat(TableFamily family) {

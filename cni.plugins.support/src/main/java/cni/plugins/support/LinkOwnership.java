@@ -8,7 +8,6 @@ import cni.api.Result;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.route.Link;
-import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.RouteSocket;
 import java.io.IOException;
 import java.util.HashMap;
@@ -283,7 +282,7 @@ public final class LinkOwnership {
     boolean deleted = false;
     for (Link link : links) {
       if (isRenamed(link, hostEnds.get(link.index()))) {
-        container.rtnetlink().executeIgnoring(LinkRequests.delete(link.index()), Errno.ENODEV);
+        container.deleteLink(link.index());
         deleted = true;
       }
     }

@@ -7,7 +7,10 @@ import cni.api.AttachmentId;
 import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.ConfigObject;
+import cni.api.Differences;
 import cni.api.InetAddresses;
+import cni.api.Result;
+import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.nftables.Chain;
 import cni.netlink.ffm.nftables.Expression.Verdict;
 import cni.netlink.ffm.nftables.Hook;
@@ -15,11 +18,12 @@ import cni.netlink.ffm.nftables.InstalledRule;
 import cni.netlink.ffm.nftables.Rule;
 import cni.netlink.ffm.nftables.RuleBuilder;
 import cni.netlink.ffm.nftables.RulesetReconciler;
+import cni.netlink.ffm.nftables.RulesetUpdate;
 import cni.netlink.ffm.nftables.Table;
 import cni.netlink.ffm.nftables.TableFamily;
-import cni.netlink.ffm.nftables.Transaction;
 import cni.netlink.ffm.nftables.Userdata;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -68,42 +72,158 @@ public final class Masquerade {
   }
 
   /**
+   * What is masqueraded.
+   *
+   * @param backend where the rules are; empty for no masquerading
+   * @param addresses the attachment's addresses, with the prefixes of their networks
+   */
+  public record Setting(Optional<RuleBackend> backend, List<Cidr> addresses) {
+    /** No masquerading. */
+    public static final Setting OFF = new Setting(Optional.empty(), List.of());
+
+    /** Copies the list; without a backend or addresses, both are empty. */
+    public Setting {
+      addresses = backend.isPresent() ? List.copyOf(addresses) : List.of();
+      backend = addresses.isEmpty() ? Optional.empty() : backend;
+    }
+
+    /** Creates the setting of a configuration for the addresses of a result. */
+    public static Setting of(Optional<RuleBackend> backend, List<Result.IpConfig> ips) {
+      return new Setting(backend, ips.stream().map(Result.IpConfig::address).toList());
+    }
+  }
+
+  /**
    * Adds the rules that masquerade packets from the addresses to other networks. Rules that an
    * earlier ADD of the attachment left are replaced.
    *
    * @throws CniException code 999 with the kernel's message if it refuses
    */
   public void add(RuleBackend backend, List<Cidr> addresses) throws CniException {
+    var desired = new Setting(Optional.of(backend), addresses);
     try {
-      backend.<CniException>add(resolved -> addTo(resolved, addresses));
+      backend.<CniException>add(resolved -> update(resolved, Setting.OFF, desired).apply());
     } catch (IOException e) {
       throw NetNsSession.failure("masquerading " + addresses, e);
     }
   }
 
-  private void addTo(RuleBackend backend, List<Cidr> addresses) throws IOException {
-    if (backend == RuleBackend.IPTABLES) {
-      new IptablesMasquerade(host, network, id).add(addresses);
-    } else {
-      host.nftables().update(nftables -> addTransaction(nftables.rules(TABLE), addresses));
+  /**
+   * Compares the rules with the desired ones. All of them are one change. With {@link
+   * RuleBackend#AUTO} the rules of either backend suffice: what is installed on the host may have
+   * changed since ADD.
+   *
+   * @param current the setting before; its rules are deleted if they are no longer desired
+   * @throws CniException code 999 if the rules cannot be listed
+   */
+  public void compare(Setting current, Setting desired, Differences differences)
+      throws CniException {
+    if (current.backend().isEmpty() && desired.backend().isEmpty()) {
+      return;
+    }
+    try {
+      RuleBackend backend = desired.backend().or(current::backend).orElseThrow();
+      RulesetReconciler plan = update(backend.resolve(), current, desired).plan(false);
+      if (backend == RuleBackend.AUTO && !plan.transaction().isEmpty()) {
+        RuleBackend other = backend.resolve().other();
+        if (isInstalled(other)) {
+          backend = other;
+          plan = update(other, current, desired).plan(false);
+        }
+      }
+      addDifference(backend, plan, current, desired, differences);
+    } catch (IOException e) {
+      throw NetNsSession.failure("listing the rules of ipMasq", e);
     }
   }
 
-  private Transaction addTransaction(List<InstalledRule> installed, List<Cidr> addresses) {
-    var transaction = new Transaction();
-    List<Rule> postrouting =
-        installed.stream()
-            .filter(rule -> rule.chain().equals(POSTROUTING))
-            .map(InstalledRule::rule)
-            .toList();
-    if (!postrouting.equals(POSTROUTING_RULES)) {
-      transaction.add(TABLE, TABLE_COMMENT).add(CHECKS, CHECKS_COMMENT);
-      transaction.add(POSTROUTING, Hook.SOURCE_NAT).flush(POSTROUTING);
-      POSTROUTING_RULES.forEach(rule -> transaction.append(POSTROUTING, rule));
+  private void addDifference(
+      RuleBackend backend,
+      RulesetReconciler plan,
+      Setting current,
+      Setting desired,
+      Differences differences) {
+    List<RulesetUpdate<CniException>> applied = new ArrayList<>();
+    boolean off = desired.backend().isEmpty();
+    String finding =
+        off
+            ? "packets from " + current.addresses() + " are still masqueraded"
+            : "packets from " + desired.addresses() + " are not masqueraded as configured";
+    RuleDifferences.add(
+        differences,
+        plan,
+        finding,
+        off ? "stop masquerading " + current.addresses() : "masquerade " + desired.addresses(),
+        () ->
+            backend.<CniException>add(
+                resolved -> {
+                  var update = update(resolved, current, desired);
+                  update.apply();
+                  applied.add(update);
+                }),
+        () -> {
+          for (RulesetUpdate<CniException> update : applied) {
+            update.undo();
+          }
+          applied.clear();
+        });
+  }
+
+  private RulesetUpdate<CniException> update(RuleBackend backend, Setting current, Setting desired)
+      throws KernelException {
+    var iptables = new IptablesMasquerade(host, network, id);
+    return new RulesetUpdate<>(
+        host.nftables(),
+        change -> {
+          // After another backend is configured, rules may be in both.
+          boolean both = !current.backend().equals(desired.backend());
+          boolean toIptables = backend == RuleBackend.IPTABLES;
+          if (both || toIptables) {
+            iptables.plan(
+                change, current.addresses(), toIptables ? desired.addresses() : List.of());
+          }
+          if (both || !toIptables) {
+            plan(change, toIptables ? List.of() : desired.addresses());
+          }
+        },
+        rule -> belongsToAttachment(rule) || iptables.isOwn(rule));
+  }
+
+  private boolean isInstalled(RuleBackend backend) throws IOException {
+    var change = new RulesetReconciler(host.nftables());
+    return backend == RuleBackend.IPTABLES
+        ? new IptablesMasquerade(host, network, id).isInstalled(change)
+        : change.rules(CHECKS).stream().anyMatch(this::belongsToAttachment);
+  }
+
+  /** Makes the attachment's rules those of the addresses. */
+  private void plan(RulesetReconciler change, List<Cidr> addresses) throws IOException {
+    change.rules(TABLE); // in one request
+    if (!addresses.isEmpty()) {
+      ensureChains(change);
     }
-    installed.stream().filter(this::belongsToAttachment).forEach(transaction::delete);
-    addresses.forEach(address -> transaction.append(CHECKS, rule(address)));
-    return transaction;
+    List<Rule> wanted = new ArrayList<>(addresses.stream().map(this::rule).toList());
+    for (InstalledRule installed : change.rules(CHECKS)) {
+      if (belongsToAttachment(installed)
+          && !wanted.removeIf(it -> installed.rule().isEquivalentTo(it))) {
+        change.delete(installed);
+      }
+    }
+    wanted.forEach(rule -> change.add(CHECKS, rule));
+  }
+
+  private static void ensureChains(RulesetReconciler change) throws IOException {
+    List<InstalledRule> installed = change.rules(POSTROUTING);
+    boolean complete =
+        POSTROUTING_RULES.stream()
+            .allMatch(rule -> installed.stream().anyMatch(it -> it.rule().equals(rule)));
+    if (!complete) {
+      change.transaction().add(TABLE, TABLE_COMMENT).add(CHECKS, CHECKS_COMMENT);
+      change.ensure(CHECKS); // records that it is new
+      change.ensure(POSTROUTING, Optional.of(Hook.SOURCE_NAT), TABLE_COMMENT);
+      installed.forEach(change::delete);
+      POSTROUTING_RULES.forEach(rule -> change.add(POSTROUTING, rule));
+    }
   }
 
   private Rule rule(Cidr address) {
@@ -137,50 +257,6 @@ public final class Masquerade {
   }
 
   /**
-   * Checks that packets from the addresses are masqueraded.
-   *
-   * @throws CniException code 999, naming the first address or chain whose rule is missing
-   */
-  public void check(RuleBackend backend, List<Cidr> addresses) throws CniException {
-    try {
-      backend.check(resolved -> checkIn(resolved, addresses));
-    } catch (IOException e) {
-      throw NetNsSession.failure("listing the rules of ipMasq", e);
-    }
-  }
-
-  private void checkIn(RuleBackend backend, List<Cidr> addresses) throws IOException, CniException {
-    if (backend == RuleBackend.IPTABLES) {
-      new IptablesMasquerade(host, network, id).check(addresses);
-      return;
-    }
-    List<InstalledRule> installed = host.nftables().rules(TABLE);
-    for (Rule rule : POSTROUTING_RULES) {
-      requireRule(
-          installed.stream()
-              .anyMatch(it -> it.chain().equals(POSTROUTING) && it.rule().equals(rule)),
-          "chain \"" + POSTROUTING + "\" lacks a rule of ipMasq");
-    }
-    for (Cidr address : addresses) {
-      Rule wanted = rule(address);
-      requireRule(
-          installed.stream()
-              .anyMatch(it -> belongsToAttachment(it) && it.rule().isEquivalentTo(wanted)),
-          "address "
-              + address
-              + " is not masqueraded: its rule is missing from chain \""
-              + CHECKS
-              + "\"");
-    }
-  }
-
-  static void requireRule(boolean present, String message) throws CniException {
-    if (!present) {
-      throw AttachmentCheck.mismatch(message);
-    }
-  }
-
-  /**
    * Deletes the rules of both backends.
    *
    * @throws CniException code 999 with the kernel's message if it refuses
@@ -188,16 +264,12 @@ public final class Masquerade {
   public void delete() throws CniException {
     try {
       var iptables = new IptablesMasquerade(host, network, id);
-      host.nftables()
-          .update(
-              nftables -> {
-                var change = new RulesetReconciler(nftables);
-                change.rules(CHECKS).stream()
-                    .filter(this::belongsToAttachment)
-                    .forEach(change::delete);
-                iptables.delete(change);
-                return change.transaction();
-              });
+      RulesetReconciler.<IOException>update(
+          host.nftables(),
+          change -> {
+            change.rules(CHECKS).stream().filter(this::belongsToAttachment).forEach(change::delete);
+            iptables.delete(change);
+          });
       iptables.deleteLegacy();
     } catch (IOException e) {
       throw NetNsSession.failure("removing the masquerading of " + id.containerId(), e);

@@ -3,6 +3,7 @@ package cni.plugins.support;
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
 import cni.api.CniException;
+import cni.api.Differences;
 import cni.api.ErrorCode;
 import cni.api.internal.IoErrors;
 import cni.api.internal.LazyLogger;
@@ -13,11 +14,12 @@ import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.netns.NotNamespaceException;
 import cni.netlink.ffm.nftables.ConntrackSocket;
 import cni.netlink.ffm.nftables.NftablesSocket;
+import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.RouteSocket;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,13 +27,14 @@ import org.jspecify.annotations.Nullable;
  * were opened in it. Closing the session returns reusable sockets of a host to a pool and closes
  * all others. Not safe for use by several threads at once.
  */
-public final class NetNsSession implements AutoCloseable {
+public final class NetNsSession implements Differences.Resource {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.support");
 
-  private static final SocketPool<RouteSocket> RTNETLINK_POOL =
-      new SocketPool<>(RouteSocket::close);
+  private static final SocketPool<RouteSocket> RTNETLINK_POOL = new SocketPool<>(RouteSocket::open);
   private static final SocketPool<NftablesSocket> NFTABLES_POOL =
-      new SocketPool<>(NftablesSocket::close);
+      new SocketPool<>(NftablesSocket::open);
+  private static final SocketPool<ConntrackSocket> CONNTRACK_POOL =
+      new SocketPool<>(ConntrackSocket::open);
 
   private final Optional<NetNs> netns;
 
@@ -40,6 +43,7 @@ public final class NetNsSession implements AutoCloseable {
 
   private @Nullable RouteSocket rtnetlink;
   private @Nullable NftablesSocket nftables;
+  private @Nullable ConntrackSocket conntrack;
   private NetNs.@Nullable PendingTask<SetupOutcome, KernelException> setupTask;
 
   private NetNsSession(Optional<NetNs> netns, Optional<NetNs.Identity> hostIdentity) {
@@ -231,24 +235,53 @@ public final class NetNsSession implements AutoCloseable {
       return setupTask.join().rtnetlink();
     }
     if (socket == null) {
-      Optional<RouteSocket> pooled = hostIdentity.flatMap(RTNETLINK_POOL::acquire);
-      socket = pooled.isPresent() ? pooled.get() : openRtnetlink();
+      socket = acquireRtnetlink();
       rtnetlink = socket;
     }
     return socket;
   }
 
-  private RouteSocket openRtnetlink() throws KernelException {
-    return netns.isPresent() ? RouteSocket.open(netns.get()) : RouteSocket.open();
-  }
-
   /**
-   * Opens a socket for the namespace's connection tracking table. The caller closes it.
+   * Returns a socket that does not belong to this session and is not closed with it: the caller
+   * passes it to {@link #release}.
    *
    * @throws KernelException if it cannot be opened
    */
-  public ConntrackSocket openConntrack() throws KernelException {
-    return netns.isPresent() ? ConntrackSocket.open(netns.get()) : ConntrackSocket.open();
+  RouteSocket acquireRtnetlink() throws KernelException {
+    return RTNETLINK_POOL.acquire(netns, hostIdentity);
+  }
+
+  /** Returns a socket to the pool or closes it; the session may have been closed before. */
+  void release(RouteSocket socket) {
+    RTNETLINK_POOL.release(hostIdentity, socket);
+  }
+
+  /**
+   * Deletes a link, and with a veth its peer. Returns when the link is gone, without waiting for
+   * the kernel to free it ({@link LinkDeletion}).
+   *
+   * @return false if the link does not exist
+   * @throws IOException if the kernel refuses, or the socket fails
+   */
+  public boolean deleteLink(int index) throws IOException {
+    return LinkDeletion.run(this, LinkRequests.delete(index), List.of(index));
+  }
+
+  /**
+   * Returns the socket for the namespace's connection tracking table; it is opened on first use. As
+   * the kernel closes a netfilter socket, it waits until the rules that were deleted last are no
+   * longer used (nft_rcv_nl_event in net/netfilter/nf_tables_api.c), 10 to 20 ms: a socket that is
+   * closed after each use would double the time of an ADD that maps ports.
+   *
+   * @throws KernelException if it cannot be opened
+   */
+  public ConntrackSocket conntrack() throws KernelException {
+    ConntrackSocket socket = conntrack;
+    if (socket == null) {
+      socket = CONNTRACK_POOL.acquire(netns, hostIdentity);
+      conntrack = socket;
+    }
+    return socket;
   }
 
   /**
@@ -259,15 +292,10 @@ public final class NetNsSession implements AutoCloseable {
   public NftablesSocket nftables() throws KernelException {
     NftablesSocket socket = nftables;
     if (socket == null) {
-      Optional<NftablesSocket> pooled = hostIdentity.flatMap(NFTABLES_POOL::acquire);
-      socket = pooled.isPresent() ? pooled.get() : openNftables();
+      socket = NFTABLES_POOL.acquire(netns, hostIdentity);
       nftables = socket;
     }
     return socket;
-  }
-
-  private NftablesSocket openNftables() throws KernelException {
-    return netns.isPresent() ? NftablesSocket.open(netns.get()) : NftablesSocket.open();
   }
 
   /**
@@ -332,23 +360,18 @@ public final class NetNsSession implements AutoCloseable {
       }
     }
     if (rtnetlink != null) {
-      releaseOrClose(rtnetlink, rtnetlink.isReusable(), RTNETLINK_POOL, RouteSocket::close);
+      release(rtnetlink);
       rtnetlink = null;
     }
     if (nftables != null) {
-      releaseOrClose(nftables, nftables.isReusable(), NFTABLES_POOL, NftablesSocket::close);
+      NFTABLES_POOL.release(hostIdentity, nftables);
       nftables = null;
     }
-    netns.ifPresent(NetNs::close);
-  }
-
-  private <S> void releaseOrClose(
-      S socket, boolean reusable, SocketPool<S> pool, Consumer<S> close) {
-    if (reusable && hostIdentity.isPresent()) {
-      pool.release(hostIdentity.get(), socket);
-    } else {
-      close.accept(socket);
+    if (conntrack != null) {
+      CONNTRACK_POOL.release(hostIdentity, conntrack);
+      conntrack = null;
     }
+    netns.ifPresent(NetNs::close);
   }
 
   /** A task that reads or writes sysctls, on a thread in the namespace that they belong to. */

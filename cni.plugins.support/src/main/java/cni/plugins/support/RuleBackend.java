@@ -55,7 +55,7 @@ public enum RuleBackend {
    * @throws E what the operation throws
    */
   public <E extends Exception> void add(Operation<E> operation) throws IOException, E {
-    RuleBackend first = resolve(HostCommand.DIRECTORIES);
+    RuleBackend first = resolve();
     try {
       operation.run(first);
     } catch (NetlinkException e) {
@@ -66,28 +66,14 @@ public enum RuleBackend {
     }
   }
 
-  /**
-   * Checks the rules of this backend. With {@link #AUTO} those of either suffice: what is installed
-   * on the host may have changed since ADD.
-   *
-   * @throws IOException what the operation throws
-   * @throws CniException what the operation throws, for the backend that ADD would use
-   */
-  public void check(Operation<CniException> operation) throws IOException, CniException {
-    RuleBackend first = resolve(HostCommand.DIRECTORIES);
-    try {
-      operation.run(first);
-    } catch (CniException e) {
-      if (this != AUTO) {
-        throw e;
-      }
-      try {
-        operation.run(first == NFTABLES ? IPTABLES : NFTABLES);
-      } catch (CniException other) {
-        e.addSuppressed(other);
-        throw e;
-      }
-    }
+  /** Returns the backend that {@link #AUTO} stands for on this host, or this one. */
+  public RuleBackend resolve() {
+    return resolve(HostCommand.DIRECTORIES);
+  }
+
+  /** Returns the other backend of a {@linkplain #resolve resolved} one. */
+  public RuleBackend other() {
+    return this == NFTABLES ? IPTABLES : NFTABLES;
   }
 
   /** Returns the backend that {@link #AUTO} stands for, or this one if it is another. */

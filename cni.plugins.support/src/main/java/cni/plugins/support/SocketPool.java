@@ -1,5 +1,7 @@
 package cni.plugins.support;
 
+import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.NetlinkClient;
 import cni.netlink.ffm.netns.NetNs;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -12,18 +14,17 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Consumer;
 
 /**
- * Idle netlink sockets of host namespaces, for reuse by the next operation. Opening one is cheap,
- * but closing an nf_tables socket waits up to 20 ms, until objects deleted in its namespace are
- * freed, and blocks other rule changes there meanwhile (nft_rcv_nl_event in
+ * Opens netlink sockets, and keeps idle ones of host namespaces for reuse by the next operation.
+ * Opening one is cheap, but closing an nf_tables socket waits up to 20 ms, until objects deleted in
+ * its namespace are freed, and blocks other rule changes there meanwhile (nft_rcv_nl_event in
  * net/netfilter/nf_tables_api.c). Sockets are therefore closed in the background, after one second
  * without use.
  *
  * @param <S> the type of the sockets
  */
-final class SocketPool<S> {
+final class SocketPool<S extends NetlinkClient> {
   private static final long IDLE_TIMEOUT_NANOS = TimeUnit.SECONDS.toNanos(1);
 
   /** After this time without a sweep its thread is presumed not to have started. */
@@ -36,7 +37,7 @@ final class SocketPool<S> {
           task -> Thread.ofPlatform().daemon().name("cni-idle-sockets").start(task));
 
   private final Map<NetNs.Identity, Deque<IdleSocket<S>>> byHost = new HashMap<>();
-  private final Consumer<S> closer;
+  private final NetNs.Task<S, KernelException> opener;
 
   /** When the next sweep was scheduled, by System.nanoTime; only valid if one is scheduled. */
   private long sweepScheduledAt;
@@ -46,24 +47,47 @@ final class SocketPool<S> {
   /**
    * Creates an empty pool.
    *
-   * @param closer closes a socket
+   * @param opener opens a socket in the namespace of the calling thread
    */
-  SocketPool(Consumer<S> closer) {
-    this.closer = closer;
+  SocketPool(NetNs.Task<S, KernelException> opener) {
+    this.opener = opener;
   }
 
   private record IdleSocket<S>(S socket, long idleSince) {}
 
-  /** Removes and returns the most recently used socket of a host, or empty if there is none. */
-  synchronized Optional<S> acquire(NetNs.Identity host) {
+  /**
+   * Returns the most recently used socket of a host, or opens one if there is none.
+   *
+   * @param netns the namespace to open it in; empty for that of this process
+   * @param host the identity of that namespace if it is a host's; empty for a container's, whose
+   *     sockets are not kept
+   * @throws KernelException if it cannot be opened
+   */
+  S acquire(Optional<NetNs> netns, Optional<NetNs.Identity> host) throws KernelException {
+    Optional<S> idle = host.flatMap(this::poll);
+    if (idle.isPresent()) {
+      return idle.get();
+    }
+    return netns.isPresent() ? netns.get().call(opener) : opener.run();
+  }
+
+  private synchronized Optional<S> poll(NetNs.Identity host) {
     Deque<IdleSocket<S>> idle = byHost.get(host);
     return idle == null
         ? Optional.empty()
         : Optional.ofNullable(idle.poll()).map(IdleSocket::socket);
   }
 
-  /** Adds a socket on which no request is pending. */
-  synchronized void release(NetNs.Identity host, S socket) {
+  /** Keeps a socket of a host for reuse; closes it if a request is pending, or has no host. */
+  void release(Optional<NetNs.Identity> host, S socket) {
+    if (host.isPresent() && socket.isReusable()) {
+      push(host.get(), socket);
+    } else {
+      socket.close();
+    }
+  }
+
+  private synchronized void push(NetNs.Identity host, S socket) {
     byHost
         .computeIfAbsent(host, it -> new ArrayDeque<>())
         .push(new IdleSocket<>(socket, System.nanoTime()));
@@ -79,7 +103,7 @@ final class SocketPool<S> {
   }
 
   private void sweep() {
-    removeExpired().forEach(closer);
+    removeExpired().forEach(NetlinkClient::close);
   }
 
   private synchronized List<S> removeExpired() {

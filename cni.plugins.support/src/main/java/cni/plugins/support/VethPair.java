@@ -6,7 +6,6 @@ import cni.api.Result;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.route.Link;
-import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.LinkSpec;
 import cni.netlink.ffm.route.Mac;
 import java.io.IOException;
@@ -47,7 +46,7 @@ public final class VethPair {
             ? host.rtnetlink().link(end.name())
             : Optional.empty();
     if (link.isPresent() && link.get().isKind("veth") && isHostEnd(link.get(), request, end)) {
-      host.rtnetlink().executeIgnoring(LinkRequests.delete(link.get().index()), Errno.ENODEV);
+      host.deleteLink(link.get().index());
     }
   }
 

@@ -87,6 +87,7 @@ public final class Libc {
   private static final CFunction READ = CFunction.returningLong("read");
   private static final CFunction INOTIFY_INIT1 = CFunction.returningInt("inotify_init1");
   private static final CFunction INOTIFY_ADD_WATCH = CFunction.returningInt("inotify_add_watch");
+  private static final CFunction INOTIFY_RM_WATCH = CFunction.returningInt("inotify_rm_watch");
   private static final CFunction STRERROR_R = CFunction.returningLong("strerror_r");
 
   private Libc() {}
@@ -327,10 +328,17 @@ public final class Libc {
   }
 
   /** inotify_add_watch(2). */
-  public static void inotifyAddWatch(int fd, String path, int mask) throws KernelException {
+  public static int inotifyAddWatch(int fd, String path, int mask) throws KernelException {
     try (Arena arena = Arena.ofConfined()) {
       long name = pointer(arena.allocateFrom(path));
-      INOTIFY_ADD_WATCH.invoke(arena, "watching " + path, fd, name, mask);
+      return (int) INOTIFY_ADD_WATCH.invoke(arena, "watching " + path, fd, name, mask);
+    }
+  }
+
+  /** inotify_rm_watch(2). The kernel may have removed the watch, with its directory. */
+  public static void inotifyRmWatch(int fd, int wd) {
+    try (Arena arena = Arena.ofConfined()) {
+      long _ = INOTIFY_RM_WATCH.call(arena.allocate(CFunction.ERRNO), fd, wd, 0);
     }
   }
 

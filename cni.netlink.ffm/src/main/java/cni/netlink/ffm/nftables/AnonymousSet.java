@@ -2,11 +2,17 @@ package cni.netlink.ffm.nftables;
 
 import static cni.netlink.ffm.nftables.NftablesConstants.*;
 
+import cni.netlink.ffm.Attributes;
+import cni.netlink.ffm.MalformedMessageException;
 import cni.netlink.ffm.NetlinkConstants;
 import cni.netlink.ffm.NetlinkRequest;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
+import java.util.Set;
 
 /**
  * An anonymous set: the values that a single rule looks up, created and deleted with that rule.
@@ -19,6 +25,9 @@ import java.util.List;
 public record AnonymousSet(Type type, boolean isInterval, List<Element> elements) {
   /** The name of an anonymous set; the kernel replaces {@code %d} by a number. */
   static final String NAME_TEMPLATE = "__set%d";
+
+  /** What the names of anonymous sets begin with. */
+  static final String NAME_PREFIX = "__set";
 
   /** Copies the list. */
   public AnonymousSet {
@@ -34,9 +43,25 @@ public record AnonymousSet(Type type, boolean isInterval, List<Element> elements
   public record Type(int number, int length) {
     public static final Type IPV4_ADDRESS = new Type(7, 4);
     public static final Type IPV6_ADDRESS = new Type(8, 16);
+    public static final Type ETHER_TYPE = new Type(10, 2);
     public static final Type PROTOCOL = new Type(12, 1);
     public static final Type PORT = new Type(13, 2);
+    public static final Type ICMPV6_TYPE = new Type(29, 1);
     public static final Type INTERFACE_NAME = new Type(41, 16);
+
+    private static final List<Type> ALL =
+        List.of(
+            IPV4_ADDRESS, IPV6_ADDRESS, ETHER_TYPE, PROTOCOL, PORT, ICMPV6_TYPE, INTERFACE_NAME);
+
+    /** Returns the type of a number; empty if it is none of the constants. */
+    static Optional<Type> ofNumber(int number) {
+      return ALL.stream().filter(type -> type.number == number).findFirst();
+    }
+
+    /** Returns the number of registers of four bytes that a value takes. */
+    int words() {
+      return (length + 3) / 4;
+    }
   }
 
   /**
@@ -45,7 +70,32 @@ public record AnonymousSet(Type type, boolean isInterval, List<Element> elements
    * @param key the value
    * @param isIntervalEnd whether the value is the first after a range
    */
-  public record Element(Bytes key, boolean isIntervalEnd) {}
+  public record Element(Bytes key, boolean isIntervalEnd) {
+    /** By key; a range ends before another one begins. */
+    static final Comparator<Element> ORDER =
+        (one, other) -> {
+          int keys = one.key.compareUnsigned(other.key);
+          return keys != 0 ? keys : Boolean.compare(other.isIntervalEnd, one.isIntervalEnd);
+        };
+  }
+
+  /** Returns a set of single values, in ascending order. */
+  static AnonymousSet ofValues(Type type, List<Bytes> values) {
+    List<Element> elements = new ArrayList<>();
+    values.forEach(value -> elements.add(new Element(value, false)));
+    elements.sort(Element.ORDER);
+    return new AnonymousSet(type, false, elements);
+  }
+
+  /** Returns a set of the same type; its elements keep the order that this one has. */
+  AnonymousSet withElements(Set<Element> others) {
+    if (Set.copyOf(elements).equals(others)) {
+      return this;
+    }
+    List<Element> sorted = new ArrayList<>(others);
+    sorted.sort(Element.ORDER);
+    return new AnonymousSet(type, isInterval, sorted);
+  }
 
   /**
    * Returns the requests that create the set, for a rule that follows in the same transaction.
@@ -89,6 +139,25 @@ public record AnonymousSet(Type type, boolean isInterval, List<Element> elements
     ByteBuffer userdata = ByteBuffer.allocate(6).order(ByteOrder.nativeOrder());
     userdata.put((byte) 0).put((byte) 4).putInt(order);
     return userdata.array();
+  }
+
+  /** Reads the elements that a message of the kernel lists. */
+  static List<Element> readElements(Attributes message) throws MalformedMessageException {
+    List<Element> elements = new ArrayList<>();
+    Optional<Attributes> list = message.nested(NFTA_SET_ELEM_LIST_ELEMENTS);
+    if (list.isPresent()) {
+      for (ByteBuffer item : list.get().all(NFTA_LIST_ELEM)) {
+        Attributes element = Attributes.read(item);
+        Optional<Attributes> key = element.nested(NFTA_SET_ELEM_KEY);
+        Optional<byte[]> value =
+            key.isEmpty() ? Optional.empty() : key.get().bytes(NFTA_DATA_VALUE);
+        int flags = element.be32(NFTA_SET_ELEM_FLAGS).orElse(0);
+        elements.add(
+            new Element(
+                Bytes.of(value.orElse(new byte[0])), (flags & NFT_SET_ELEM_INTERVAL_END) != 0));
+      }
+    }
+    return elements;
   }
 
   private void writeElements(NetlinkRequest message) {

@@ -4,10 +4,14 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.HexFormat;
+import java.util.Optional;
 
 /** An immutable array of bytes, compared by content. */
 public final class Bytes {
   private final byte[] content;
+
+  /** The hash code; 0 until it is computed. Sets have tens of thousands of elements. */
+  private int hash;
 
   private Bytes(byte[] content) {
     this.content = content;
@@ -33,8 +37,13 @@ public final class Bytes {
   }
 
   /** Returns a number of two bytes in network byte order. */
-  static Bytes be16(int number) {
+  public static Bytes be16(int number) {
     return of((byte) (number >>> 8), (byte) number);
+  }
+
+  /** Returns a number of four bytes in network byte order. */
+  static Bytes be32(int number) {
+    return of(ByteBuffer.allocate(4).putInt(number));
   }
 
   /** Returns the UTF-8 encoding of a text, padded with zeros or truncated to a length. */
@@ -43,8 +52,31 @@ public final class Bytes {
   }
 
   /** Returns the first bytes. */
-  Bytes first(int count) {
+  public Bytes first(int count) {
     return new Bytes(Arrays.copyOf(content, count));
+  }
+
+  /** Returns the next higher number; empty if all bits are set. */
+  Optional<Bytes> successor() {
+    byte[] bytes = content.clone();
+    for (int i = bytes.length - 1; i >= 0; i--) {
+      if (++bytes[i] != 0) {
+        return Optional.of(new Bytes(bytes));
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** Returns the next lower number; that of 0 has all bits set. */
+  Bytes predecessor() {
+    byte[] bytes = content.clone();
+    for (int i = bytes.length - 1; i >= 0 && bytes[i]-- == 0; i--) {}
+    return new Bytes(bytes);
+  }
+
+  /** Compares as unsigned numbers, if both have the same length. */
+  int compareUnsigned(Bytes other) {
+    return Arrays.compareUnsigned(content, other.content);
   }
 
   /** Returns the bitwise AND with a mask, which must not be shorter. */
@@ -97,7 +129,14 @@ public final class Bytes {
 
   @Override
   public int hashCode() {
-    return Arrays.hashCode(content);
+    if (hash == 0) {
+      int computed = 0x811c9dc5; // FNV-1a; Arrays.hashCode has one value for every eight ports
+      for (byte value : content) {
+        computed = (computed ^ Byte.toUnsignedInt(value)) * 0x01000193;
+      }
+      hash = computed ^ computed >>> 15;
+    }
+    return hash;
   }
 
   /** Returns the bytes in hexadecimal: {@code 0x0a01}. */

@@ -6,6 +6,7 @@ import static cni.netlink.ffm.nftables.NftablesConstants.NFTA_DATA_VERDICT;
 
 import cni.netlink.ffm.NetlinkRequest;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * An expression of nf_tables, one step of a rule. Registers are numbered as in
@@ -21,11 +22,14 @@ public sealed interface Expression {
 
   /** Loads a property of the packet that is not in its bytes; key is NFT_META_*. */
   record Meta(int key, int register) implements Expression {
+    public static final int PROTOCOL = 1;
     public static final int MARK = 3;
     public static final int INPUT_NAME = 6;
     public static final int OUTPUT_NAME = 7;
     public static final int NETWORK_PROTOCOL = 15;
     public static final int TRANSPORT_PROTOCOL = 16;
+    public static final int INPUT_KIND = 26;
+    public static final int OUTPUT_KIND = 27;
 
     @Override
     public String kind() {
@@ -132,7 +136,7 @@ public sealed interface Expression {
       request.nest(NFTA_IMMEDIATE_DATA, value -> value.nest(NFTA_DATA_VERDICT, this::writeVerdict));
     }
 
-    private void writeVerdict(NetlinkRequest request) {
+    void writeVerdict(NetlinkRequest request) {
       request.be32(NftablesConstants.NFTA_VERDICT_CODE, code);
       if (!chain.isEmpty()) {
         request.string(NftablesConstants.NFTA_VERDICT_CHAIN, chain);
@@ -173,6 +177,7 @@ public sealed interface Expression {
   /** Loads a property of the packet's connection; key is NFT_CT_*. */
   record Connection(int key, int register) implements Expression {
     public static final int STATE = 0;
+    public static final int DIRECTION = 1;
 
     // bits of a state, NF_CT_STATE_BIT of linux/netfilter/nf_conntrack_common.h
     public static final int ESTABLISHED = 2;
@@ -191,14 +196,27 @@ public sealed interface Expression {
   }
 
   /**
-   * Ends the rule if a register is not in a set or, if inverted, if it is. The content of the set
-   * is present in a rule to be added; in a rule that was listed only the name is known.
+   * Ends the rule if a register is not in a set or, if inverted, if it is. The content of an
+   * anonymous set is present in a rule to be added; in a rule that was listed only the name is
+   * known. A named set has no content here.
    */
   record Lookup(String set, Optional<AnonymousSet> content, int register, boolean inverted)
       implements Expression {
     /** Returns a lookup in a set that belongs to the rule. */
     static Lookup ofSet(AnonymousSet content, int register, boolean inverted) {
       return new Lookup(AnonymousSet.NAME_TEMPLATE, Optional.of(content), register, inverted);
+    }
+
+    /**
+     * Returns a lookup in a set of the same type; its elements keep the order that this one has.
+     */
+    Lookup withElements(Set<AnonymousSet.Element> elements) {
+      return ofSet(content.orElseThrow().withElements(elements), register, inverted);
+    }
+
+    /** Returns whether the set belongs to the rule, rather than to the table. */
+    boolean isAnonymous() {
+      return content.isPresent() || set.startsWith(AnonymousSet.NAME_PREFIX);
     }
 
     @Override
@@ -210,6 +228,35 @@ public sealed interface Expression {
     public void write(NetlinkRequest request) {
       request.string(NFTA_LOOKUP_SET, set).be32(NFTA_LOOKUP_SREG, register);
       request.be32(NFTA_LOOKUP_FLAGS, inverted ? 1 : 0);
+    }
+  }
+
+  /** Looks up a register in a named map and continues with the verdict of the element, if any. */
+  record VerdictLookup(String map, int register) implements Expression {
+    @Override
+    public String kind() {
+      return "lookup";
+    }
+
+    @Override
+    public void write(NetlinkRequest request) {
+      request.string(NFTA_LOOKUP_SET, map).be32(NFTA_LOOKUP_SREG, register);
+      request.be32(NFTA_LOOKUP_DREG, NftablesConstants.NFT_REG_VERDICT);
+    }
+  }
+
+  /** Evaluates a named object of the table, which rules share; type is NFT_OBJECT_*. */
+  record ObjectReference(int type, String name) implements Expression {
+    public static final int LIMIT = 4;
+
+    @Override
+    public String kind() {
+      return "objref";
+    }
+
+    @Override
+    public void write(NetlinkRequest request) {
+      request.be32(NFTA_OBJREF_IMM_TYPE, type).string(NFTA_OBJREF_IMM_NAME, name);
     }
   }
 

@@ -41,6 +41,9 @@ final class ExpressionAttributes {
   static final int NFTA_LOOKUP_SET_ID = 4;
   static final int NFTA_LOOKUP_FLAGS = 5;
 
+  static final int NFTA_OBJREF_IMM_TYPE = 1;
+  static final int NFTA_OBJREF_IMM_NAME = 2;
+
   static final int NFTA_MASQ_FLAGS = 1;
   static final int NFTA_MASQ_REG_PROTO_MIN = 2;
 

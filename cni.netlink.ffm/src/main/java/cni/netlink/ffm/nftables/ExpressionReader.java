@@ -47,6 +47,7 @@ final class ExpressionReader {
               number(data, NFTA_FIB_DREG));
       case "ct" -> connection(data);
       case "lookup" -> lookup(data);
+      case "objref" -> object(data);
       case "match" ->
           new Expression.XtMatch(
               text(data, NFTA_MATCH_NAME),
@@ -123,15 +124,25 @@ final class ExpressionReader {
         : new Expression.Unparsed("ct");
   }
 
-  /** With a destination register, the set is a map. */
+  /** With a destination register, the set is a map; it may be one of other values than verdicts. */
   private static Expression lookup(Attributes data) throws MalformedMessageException {
-    return data.has(NFTA_LOOKUP_DREG)
-        ? new Expression.Unparsed("lookup")
-        : new Expression.Lookup(
-            text(data, NFTA_LOOKUP_SET),
-            Optional.empty(),
-            number(data, NFTA_LOOKUP_SREG),
-            number(data, NFTA_LOOKUP_FLAGS) != 0);
+    String set = text(data, NFTA_LOOKUP_SET);
+    int register = number(data, NFTA_LOOKUP_SREG);
+    boolean inverted = number(data, NFTA_LOOKUP_FLAGS) != 0;
+    if (!data.has(NFTA_LOOKUP_DREG)) {
+      return new Expression.Lookup(set, Optional.empty(), register, inverted);
+    }
+    return number(data, NFTA_LOOKUP_DREG) == NftablesConstants.NFT_REG_VERDICT && !inverted
+        ? new Expression.VerdictLookup(set, register)
+        : new Expression.Unparsed("lookup");
+  }
+
+  /** Without a name, the expression looks up the object in a map. */
+  private static Expression object(Attributes data) throws MalformedMessageException {
+    return data.has(NFTA_OBJREF_IMM_NAME)
+        ? new Expression.ObjectReference(
+            number(data, NFTA_OBJREF_IMM_TYPE), text(data, NFTA_OBJREF_IMM_NAME))
+        : new Expression.Unparsed("objref");
   }
 
   /** Types other than 0, NFT_LIMIT_PKTS, limit bytes. */

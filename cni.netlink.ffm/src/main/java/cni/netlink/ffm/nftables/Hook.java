@@ -1,5 +1,7 @@
 package cni.netlink.ffm.nftables;
 
+import java.util.Optional;
+
 /**
  * A hook that a base chain is attached to.
  *
@@ -27,4 +29,15 @@ public record Hook(String type, int point, int priority) {
 
   /** Filtering of packets that the host forwards ({@code filter}). */
   public static final Hook FILTER_FORWARD = new Hook("filter", FORWARD, 0);
+
+  /** Returns the hook that the nf_tables variant of iptables(8) gives a built-in chain of it. */
+  static Optional<Hook> ofBuiltIn(Chain chain) {
+    return switch (chain.table().name() + " " + chain.name()) {
+      case "filter FORWARD" -> Optional.of(FILTER_FORWARD);
+      case "nat PREROUTING" -> Optional.of(DESTINATION_NAT);
+      case "nat OUTPUT" -> Optional.of(OUTPUT_NAT);
+      case "nat POSTROUTING" -> Optional.of(SOURCE_NAT);
+      default -> Optional.empty();
+    };
+  }
 }

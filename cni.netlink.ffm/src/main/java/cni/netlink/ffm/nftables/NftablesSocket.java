@@ -12,9 +12,12 @@ import cni.netlink.ffm.netns.NetNs;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -61,16 +64,36 @@ public final class NftablesSocket extends NetlinkClient {
    */
   public List<InstalledChain> chains() throws IOException {
     List<InstalledChain> chains = new ArrayList<>();
+    for (ByteBuffer message : listChains()) {
+      chains.add(InstalledChain.read(message));
+    }
+    return chains;
+  }
+
+  /**
+   * Returns the base chains of all tables. The others, of which iptables has several for each
+   * container, are passed over.
+   *
+   * @throws IOException if the kernel refuses, or the socket fails
+   */
+  public List<InstalledChain> baseChains() throws IOException {
+    List<InstalledChain> chains = new ArrayList<>();
+    for (ByteBuffer message : listChains()) {
+      if (NetfilterMessages.attributes(message).has(NftablesConstants.NFTA_CHAIN_HOOK)) {
+        chains.add(InstalledChain.read(message));
+      }
+    }
+    return chains;
+  }
+
+  private List<ByteBuffer> listChains() throws IOException {
     NetlinkRequest request =
         NetfilterMessages.nftRequest(
             "list chains",
             NftablesConstants.NFT_MSG_GETCHAIN,
             NetlinkConstants.NLM_F_DUMP,
             NetfilterMessages.NFPROTO_UNSPEC);
-    for (ByteBuffer message : socket.execute(request)) {
-      chains.add(InstalledChain.read(message));
-    }
-    return chains;
+    return socket.execute(request);
   }
 
   /**
@@ -99,23 +122,65 @@ public final class NftablesSocket extends NetlinkClient {
   }
 
   /**
+   * Returns whether a table exists.
+   *
+   * @throws IOException if the kernel refuses, or the socket fails
+   */
+  public boolean exists(Table table) throws IOException {
+    try {
+      var _ = socket.exchange(List.of(tableRequest(table))).getFirst().single();
+      return true;
+    } catch (NetlinkException e) {
+      if (e.is(Errno.ENOENT)) {
+        return false;
+      }
+      throw e;
+    }
+  }
+
+  private static NetlinkRequest tableRequest(Table table) {
+    return NetfilterMessages.nftRequest(
+            "get table \"" + table + "\"",
+            NftablesConstants.NFT_MSG_GETTABLE,
+            0,
+            table.family().number())
+        .string(NftablesConstants.NFTA_TABLE_NAME, table.name());
+  }
+
+  /**
+   * Returns the tables of all families.
+   *
+   * @throws IOException if the kernel refuses, or the socket fails
+   */
+  public List<Table> tables() throws IOException {
+    List<Table> tables = new ArrayList<>();
+    NetlinkRequest request =
+        NetfilterMessages.nftRequest(
+            "list tables",
+            NftablesConstants.NFT_MSG_GETTABLE,
+            NetlinkConstants.NLM_F_DUMP,
+            NetfilterMessages.NFPROTO_UNSPEC);
+    for (ByteBuffer message : socket.execute(request)) {
+      TableFamily family = TableFamily.ofNumber(NetfilterMessages.family(message));
+      Attributes attributes = NetfilterMessages.attributes(message);
+      String name = attributes.string(NftablesConstants.NFTA_TABLE_NAME).orElse("");
+      tables.add(new Table(family, name));
+    }
+    return tables;
+  }
+
+  /**
    * Returns whether a table exists, is in force and may be changed by any process: whether it is
    * neither dormant nor owned by a process (NFT_TABLE_F_DORMANT, NFT_TABLE_F_OWNER).
    *
    * @throws IOException if the kernel refuses, or the socket fails
    */
   public boolean isUsable(Table table) throws IOException {
-    NetlinkRequest request =
-        NetfilterMessages.nftRequest(
-                "get table \"" + table + "\"",
-                NftablesConstants.NFT_MSG_GETTABLE,
-                0,
-                table.family().number())
-            .string(NftablesConstants.NFTA_TABLE_NAME, table.name());
     int unusable = NftablesConstants.NFT_TABLE_F_DORMANT | NftablesConstants.NFT_TABLE_F_OWNER;
     try {
       Attributes attributes =
-          NetfilterMessages.attributes(socket.exchange(List.of(request)).getFirst().single());
+          NetfilterMessages.attributes(
+              socket.exchange(List.of(tableRequest(table))).getFirst().single());
       return (attributes.be32(NftablesConstants.NFTA_TABLE_FLAGS).orElse(0) & unusable) == 0;
     } catch (NetlinkException e) {
       if (e.is(Errno.ENOENT)) {
@@ -173,6 +238,90 @@ public final class NftablesSocket extends NetlinkClient {
   }
 
   /**
+   * Returns the elements of a set, such as the anonymous one that a listed rule looks up.
+   *
+   * @throws IOException if the kernel refuses, or the socket fails
+   */
+  Set<AnonymousSet.Element> elements(Table table, String set) throws IOException {
+    Set<AnonymousSet.Element> elements = new HashSet<>();
+    NetlinkRequest request =
+        NetfilterMessages.nftRequest(
+                "list set \"" + table + " " + set + "\"",
+                NftablesConstants.NFT_MSG_GETSETELEM,
+                NetlinkConstants.NLM_F_DUMP,
+                table.family().number())
+            .string(NftablesConstants.NFTA_SET_ELEM_LIST_TABLE, table.name())
+            .string(NftablesConstants.NFTA_SET_ELEM_LIST_SET, set);
+    for (ByteBuffer message : socket.execute(request)) {
+      elements.addAll(AnonymousSet.readElements(NetfilterMessages.attributes(message)));
+    }
+    return elements;
+  }
+
+  /**
+   * Returns the content of a table: its chains, rules, sets with their elements, and limits; empty
+   * if there is no such table. A set with timeouts is listed without its elements.
+   *
+   * @throws IOException if the kernel refuses, or the socket fails
+   */
+  public TableContent content(Table table) throws IOException {
+    return counters(table).content();
+  }
+
+  /**
+   * Returns the content of a table and what its rules and elements have counted.
+   *
+   * @throws KernelException EAGAIN if the ruleset changes during each of many attempts
+   * @throws IOException if the kernel refuses, or the socket fails
+   */
+  public TableCounters counters(Table table) throws IOException {
+    for (int attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      int generation = generation();
+      TableCounters listed = new TableReader(socket, table).read();
+      if (generation() == generation) {
+        return listed;
+      }
+    }
+    throw new KernelException(
+        Errno.EAGAIN, "list table \"" + table + "\": it changed during each attempt");
+  }
+
+  /**
+   * Returns the elements of a named set, including those that expire, with what they have counted;
+   * empty if there is no such set.
+   *
+   * @throws IOException if the kernel refuses, or the socket fails
+   */
+  public Map<SetElement, PacketCount> elements(Table table, NamedSet set) throws IOException {
+    return new TableReader(socket, table).read(set.name());
+  }
+
+  /**
+   * Returns what an element of a named set has counted; empty if the set is not there or does not
+   * have the element, with the same verdict. Without counters in the set the count is zero.
+   *
+   * @throws IOException if the kernel refuses, or the socket fails
+   */
+  public Optional<PacketCount> element(Table table, NamedSet set, SetElement element)
+      throws IOException {
+    if (set.isInterval() && !set.isConcatenation()) {
+      return Optional.ofNullable(elements(table, set).get(element)); // a range is two elements
+    }
+    try {
+      var reader = new NamedSetReader(set);
+      NetlinkRequest request = new NamedSetMessages(table, set).get(element);
+      reader.accept(
+          NetfilterMessages.attributes(socket.exchange(List.of(request)).getFirst().single()));
+      return Optional.ofNullable(reader.counts().get(element));
+    } catch (NetlinkException e) {
+      if (e.is(Errno.ENOENT)) {
+        return Optional.empty();
+      }
+      throw e;
+    }
+  }
+
+  /**
    * Commits a transaction.
    *
    * @throws NetlinkException if the kernel refuses a change; none has been made
@@ -182,7 +331,13 @@ public final class NftablesSocket extends NetlinkClient {
     commit(transaction, OptionalInt.empty());
   }
 
-  private void commit(Transaction transaction, OptionalInt generation) throws IOException {
+  /**
+   * Commits a transaction.
+   *
+   * @param generation the generation that the transaction was planned for; if given, the commit
+   *     fails with ERESTART if the ruleset has changed since
+   */
+  void commit(Transaction transaction, OptionalInt generation) throws IOException {
     for (int attempt = 1; !transaction.isEmpty(); attempt++) {
       try {
         socket.transact(transaction.batch(generation));
@@ -240,7 +395,7 @@ public final class NftablesSocket extends NetlinkClient {
   }
 
   /** Returns the number that changes with every change of the ruleset. */
-  private int generation() throws IOException {
+  int generation() throws IOException {
     NetlinkRequest request =
         NetfilterMessages.nftRequest(
             "get the generation",

@@ -79,8 +79,8 @@ public final class Rule {
   }
 
   /**
-   * Returns whether both rules have the same expressions, whatever their user data. Of a set that a
-   * rule looks up, only the presence is compared, since listing a rule does not list its elements.
+   * Returns whether both rules have the same expressions, whatever their user data. Of an anonymous
+   * set only the presence is compared, since listing a rule does not list its elements.
    */
   public boolean isEquivalentTo(Rule other) {
     return mightBeEquivalentTo(other)
@@ -214,7 +214,7 @@ public final class Rule {
   }
 
   private static Expression withoutSet(Expression expression) {
-    return expression instanceof Expression.Lookup lookup
+    return expression instanceof Expression.Lookup lookup && lookup.isAnonymous()
         ? new Expression.Lookup("", Optional.empty(), lookup.register(), lookup.inverted())
         : expression;
   }
@@ -231,7 +231,8 @@ public final class Rule {
 
   /** Returns whether the rule jumps or goes to a chain of its table. */
   public boolean jumpsTo(String chain) {
-    return verdict().filter(verdict -> verdict.chain().equals(chain)).isPresent();
+    return mightMatch(Bytes.of(chain.getBytes(StandardCharsets.UTF_8)))
+        && verdict().filter(verdict -> verdict.chain().equals(chain)).isPresent();
   }
 
   /**

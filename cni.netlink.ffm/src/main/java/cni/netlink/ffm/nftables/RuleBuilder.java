@@ -8,12 +8,17 @@ import cni.netlink.ffm.nftables.Expression.Compare;
 import cni.netlink.ffm.nftables.Expression.Meta;
 import cni.netlink.ffm.nftables.Expression.Payload;
 import cni.netlink.ffm.route.IpFamily;
+import java.net.Inet4Address;
 import java.net.InetAddress;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * Builds rules of the same expressions that nft(8) generates from its syntax, so that nft lists
@@ -25,6 +30,12 @@ public final class RuleBuilder {
   public static final int TCP = 6;
   public static final int UDP = 17;
   public static final int SCTP = 132;
+  private static final int ICMPV6 = 58;
+
+  // types of frames, ETH_P_* of linux/if_ether.h
+  public static final int ETHER_IPV4 = 0x0800;
+  public static final int ETHER_ARP = 0x0806;
+  public static final int ETHER_IPV6 = 0x86dd;
 
   /** IFNAMSIZ of linux/if.h. */
   private static final int IFNAMSIZ = 16;
@@ -34,7 +45,7 @@ public final class RuleBuilder {
 
   private final TableFamily family;
   private final List<Expression> expressions = new ArrayList<>();
-  private int networkProtocol;
+  private PacketField.Requirement networkProtocol = PacketField.Requirement.NONE;
   private int transportProtocol;
 
   private RuleBuilder(TableFamily family) {
@@ -109,18 +120,94 @@ public final class RuleBuilder {
    * @param source whether to load the source address, rather than the destination address
    */
   RuleBuilder loadAddress(IpFamily version, int length, boolean source) {
-    requireNetworkProtocol(TableFamily.of(version));
+    networkProtocol(version);
     int offset = version == IpFamily.IPV4 ? (source ? 12 : 16) : source ? 8 : 24;
     return append(new Payload(Payload.NETWORK_HEADER, offset, length, NFT_REG_1));
   }
 
-  /** Appends a match of the IP version in a table of both, unless there is one already. */
-  private void requireNetworkProtocol(TableFamily wanted) {
-    if (family == TableFamily.INET && networkProtocol != wanted.number()) {
-      networkProtocol = wanted.number();
-      append(new Meta(Meta.NETWORK_PROTOCOL, NFT_REG_1));
-      compare(Compare.EQUAL, Bytes.of((byte) wanted.number()));
+  /**
+   * {@code meta nfproto}, in a table of bridged frames {@code meta protocol}: matches packets of an
+   * IP version, unless the rule already does or the table has no other.
+   */
+  public RuleBuilder networkProtocol(IpFamily version) {
+    return require(
+        version == IpFamily.IPV4 ? PacketField.Requirement.IPV4 : PacketField.Requirement.IPV6);
+  }
+
+  private RuleBuilder require(PacketField.Requirement wanted) {
+    if (wanted == PacketField.Requirement.NONE || wanted == networkProtocol) {
+      return this;
     }
+    boolean isIpv4 = wanted == PacketField.Requirement.IPV4;
+    if (wanted == PacketField.Requirement.ARP) {
+      etherType(Compare.EQUAL, ETHER_ARP);
+    } else if (family == TableFamily.INET) {
+      append(new Meta(Meta.NETWORK_PROTOCOL, NFT_REG_1));
+      compare(Compare.EQUAL, Bytes.of((byte) TableFamily.of(version(isIpv4)).number()));
+    } else if (family == TableFamily.BRIDGE) {
+      append(new Meta(Meta.PROTOCOL, NFT_REG_1));
+      compare(Compare.EQUAL, Bytes.be16(isIpv4 ? ETHER_IPV4 : ETHER_IPV6));
+    }
+    networkProtocol = wanted;
+    return this;
+  }
+
+  private static IpFamily version(boolean isIpv4) {
+    return isIpv4 ? IpFamily.IPV4 : IpFamily.IPV6;
+  }
+
+  /**
+   * {@code ether type}: matches frames by the type in their header, ETH_P_* of linux/if_ether.h.
+   * That of a frame with a VLAN tag is 0x8100, whatever it contains.
+   *
+   * @param operator {@link Compare#EQUAL}, or {@link Compare#NOT_EQUAL} for frames of none of the
+   *     types
+   */
+  public RuleBuilder etherType(int operator, int... types) {
+    append(new Payload(Payload.LINK_HEADER, 12, 2, NFT_REG_1));
+    return in(operator, AnonymousSet.Type.ETHER_TYPE, IntStream.of(types).mapToObj(Bytes::be16));
+  }
+
+  /** Compares register 1 with a single value or a set. */
+  private RuleBuilder in(int operator, AnonymousSet.Type type, Stream<Bytes> values) {
+    List<Bytes> all = values.toList();
+    if (all.size() == 1) {
+      return compare(operator, all.getFirst());
+    }
+    AnonymousSet set = AnonymousSet.ofValues(type, all);
+    return append(Expression.Lookup.ofSet(set, NFT_REG_1, operator == Compare.NOT_EQUAL));
+  }
+
+  /** {@code ip saddr . th dport @set}: matches packets whose fields are an element of a set. */
+  public RuleBuilder in(NamedSet set, PacketField... fields) {
+    load(set, fields);
+    return append(new Expression.Lookup(set.name(), Optional.empty(), NFT_REG_1, false));
+  }
+
+  /** {@code iifname . ip saddr != @set}: matches packets whose fields are no element of a set. */
+  public RuleBuilder notIn(NamedSet set, PacketField... fields) {
+    load(set, fields);
+    return append(new Expression.Lookup(set.name(), Optional.empty(), NFT_REG_1, true));
+  }
+
+  /**
+   * {@code iifname . ip saddr vmap @map}: continues with the verdict of the element of a map that
+   * the fields are; with the next rule if there is none.
+   */
+  public RuleBuilder verdictOf(NamedSet map, PacketField... fields) {
+    load(map, fields);
+    return append(new Expression.VerdictLookup(map.name(), NFT_REG_1));
+  }
+
+  private void load(NamedSet set, PacketField... fields) {
+    if (!Stream.of(fields).map(PacketField::type).toList().equals(set.key())) {
+      throw new IllegalArgumentException(
+          "set " + set.name() + " has keys " + set.key() + ", not " + Arrays.toString(fields));
+    }
+    for (PacketField field : fields) {
+      require(field.requirement());
+    }
+    PacketField.loadAll(fields).forEach(this::append);
   }
 
   /** {@code meta l4proto}: matches packets of a transport protocol. */
@@ -136,6 +223,45 @@ public final class RuleBuilder {
   /** {@code tcp dport}: matches packets to a port. */
   public RuleBuilder destinationPort(int protocol, int port) {
     return protocol(protocol).loadPort(false).compare(Compare.EQUAL, Bytes.be16(port));
+  }
+
+  /** {@code udp sport 67 udp dport 68}: matches packets between two ports. */
+  public RuleBuilder ports(int protocol, int source, int destination) {
+    protocol(protocol).append(new Payload(Payload.TRANSPORT_HEADER, 0, 4, NFT_REG_1));
+    return compare(Compare.EQUAL, Bytes.be32(source << 16 | destination));
+  }
+
+  /** {@code icmpv6 type}: matches messages of one of several types. */
+  public RuleBuilder icmpv6Type(int... types) {
+    if (family == TableFamily.BRIDGE && networkProtocol != PacketField.Requirement.IPV6) {
+      etherType(Compare.EQUAL, ETHER_IPV6); // as nft does
+      networkProtocol = PacketField.Requirement.IPV6;
+    }
+    networkProtocol(IpFamily.IPV6).protocol(ICMPV6);
+    append(new Payload(Payload.TRANSPORT_HEADER, 0, 1, NFT_REG_1));
+    return in(
+        Compare.EQUAL,
+        AnonymousSet.Type.ICMPV6_TYPE,
+        IntStream.of(types).mapToObj(type -> Bytes.of((byte) type)));
+  }
+
+  /** {@code arp saddr ip}: matches ARP packets that state an address of their sender. */
+  public RuleBuilder arpSender(int operator, Inet4Address address) {
+    require(PacketField.Requirement.ARP).append(PacketField.ARP_SENDER.load(NFT_REG_1));
+    return compare(operator, Bytes.of(address.getAddress()));
+  }
+
+  /**
+   * Matches messages of neighbour discovery about an address of a network.
+   *
+   * @param prefix the length of the network's prefix, in bits, of which there are not more than 16
+   */
+  public RuleBuilder neighborTarget(InetAddress network, int prefix) {
+    networkProtocol(IpFamily.IPV6);
+    append(new Payload(Payload.TRANSPORT_HEADER, 8, 2, NFT_REG_1));
+    Bytes mask = mask(2, prefix);
+    append(new Expression.Bitwise(NFT_REG_1, NFT_REG_1, mask, Bytes.repeated(2, 0)));
+    return compare(Compare.EQUAL, Bytes.of(network.getAddress()).first(2));
   }
 
   /** Loads the source port, or else the destination port. */
@@ -163,13 +289,25 @@ public final class RuleBuilder {
     return compare(operator, interfaceName(name));
   }
 
+  /** {@code meta iifkind}: matches packets that came in by an interface of a kind. */
+  public RuleBuilder inputKind(int operator, String kind) {
+    append(new Meta(Meta.INPUT_KIND, NFT_REG_1));
+    return compare(operator, Bytes.padded(kind, IFNAMSIZ));
+  }
+
+  /** {@code meta oifkind}: matches packets that leave by an interface of a kind. */
+  public RuleBuilder outputKind(int operator, String kind) {
+    append(new Meta(Meta.OUTPUT_KIND, NFT_REG_1));
+    return compare(operator, Bytes.padded(kind, IFNAMSIZ));
+  }
+
   /**
    * Returns an interface name as registers hold it, padded with zeros.
    *
    * @throws IllegalArgumentException if it has no or too many bytes; the message continues a
    *     sentence: "have interface …"
    */
-  static Bytes interfaceName(String name) {
+  public static Bytes interfaceName(String name) {
     if (name.isEmpty() || name.getBytes(UTF_8).length >= IFNAMSIZ) {
       throw new IllegalArgumentException(
           "have interface \"" + name + "\"; a name has 1 to " + (IFNAMSIZ - 1) + " bytes");
@@ -193,6 +331,22 @@ public final class RuleBuilder {
     Bytes mask = hostOrder(states);
     append(new Expression.Bitwise(NFT_REG_1, NFT_REG_1, mask, hostOrder(0)));
     return compare(Compare.NOT_EQUAL, hostOrder(0));
+  }
+
+  /** {@code ct direction reply}: matches packets to the side that began the connection. */
+  public RuleBuilder isReply() {
+    append(new Expression.Connection(Expression.Connection.DIRECTION, NFT_REG_1));
+    return compare(Compare.EQUAL, Bytes.of((byte) 1));
+  }
+
+  /** {@code counter}: counts the packets that match what precedes it. */
+  public RuleBuilder counter() {
+    return append(new Expression.Counter());
+  }
+
+  /** {@code limit name}: matches packets above a named limit. */
+  public RuleBuilder above(String limit) {
+    return append(new Expression.ObjectReference(Expression.ObjectReference.LIMIT, limit));
   }
 
   /**

@@ -33,11 +33,11 @@ public final class RuleIndex {
     return find(wanted).isPresent();
   }
 
-  /** Removes a rule that is equivalent to another from the index. Returns whether there is one. */
-  public boolean take(InstalledRule wanted) {
+  /** Removes a rule that is equivalent to another from the index and returns it. */
+  public Optional<InstalledRule> take(InstalledRule wanted) {
     Optional<InstalledRule> found = find(wanted);
     found.ifPresent(rule -> taken.add(rule.handle()));
-    return found.isPresent();
+    return found;
   }
 
   /** Returns the rules that have not been taken. */

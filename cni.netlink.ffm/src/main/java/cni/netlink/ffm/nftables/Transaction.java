@@ -5,10 +5,14 @@ import static cni.netlink.ffm.nftables.NftablesConstants.*;
 
 import cni.netlink.ffm.NetlinkConstants;
 import cni.netlink.ffm.NetlinkRequest;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 
 /**
  * A list of changes of nf_tables that the kernel applies atomically. {@link NftablesSocket#commit}
@@ -77,6 +81,13 @@ public final class Transaction {
         .string(NFTA_CHAIN_NAME, chain.name());
   }
 
+  /** Deletes a table with everything in it. */
+  public Transaction delete(Table table) {
+    request("delete table \"" + table + "\"", NFT_MSG_DELTABLE, 0, table.family())
+        .string(NFTA_TABLE_NAME, table.name());
+    return this;
+  }
+
   /** Deletes every rule of a chain. */
   public Transaction flush(Chain chain) {
     deleteRules("flush chain \"" + chain + "\"", chain);
@@ -91,17 +102,94 @@ public final class Transaction {
     return this;
   }
 
+  /** Adds a set or map without elements. One that exists must be of the same kind. */
+  public Transaction add(Table table, NamedSet set) {
+    requests.add(new NamedSetMessages(table, set).add(++lastSetId));
+    return this;
+  }
+
+  /** Deletes a set. The commit fails with EBUSY if a rule looks it up. */
+  public Transaction delete(Table table, NamedSet set) {
+    requests.add(new NamedSetMessages(table, set).delete());
+    return this;
+  }
+
+  /** Deletes all elements of a set. */
+  public Transaction flush(Table table, NamedSet set) {
+    requests.add(new NamedSetMessages(table, set).flush());
+    return this;
+  }
+
+  /**
+   * Adds elements to a set. One that exists already changes nothing; with another verdict, or a
+   * range that overlaps another one, the commit fails with EEXIST or EBUSY.
+   */
+  public Transaction add(Table table, NamedSet set, Collection<SetElement> elements) {
+    requests.addAll(new NamedSetMessages(table, set).addElements(elements, Optional.empty()));
+    return this;
+  }
+
+  /** Adds elements that expire to a set with timeouts. One that exists keeps its timeout. */
+  public Transaction add(
+      Table table, NamedSet set, Collection<SetElement> elements, Duration timeout) {
+    requests.addAll(new NamedSetMessages(table, set).addElements(elements, Optional.of(timeout)));
+    return this;
+  }
+
+  /** Deletes elements of a set. The commit fails with ENOENT if one is not in it. */
+  public Transaction delete(Table table, NamedSet set, Collection<SetElement> elements) {
+    requests.addAll(new NamedSetMessages(table, set).deleteElements(elements));
+    return this;
+  }
+
+  /** Deletes elements of a set that may have expired; those are added first. */
+  public Transaction deletePresent(Table table, NamedSet set, Collection<SetElement> elements) {
+    return add(table, set, elements).delete(table, set, elements);
+  }
+
+  /** Adds a limit that rules refer to by name. */
+  public Transaction add(Table table, String name, TableContent.NamedLimit limit) {
+    limitRequest("add limit", table, name, NFT_MSG_NEWOBJ, NetlinkConstants.NLM_F_CREATE)
+        .nest(NFTA_OBJ_DATA, limit::write);
+    return this;
+  }
+
+  /** Deletes a limit. The commit fails with EBUSY if a rule refers to it. */
+  public Transaction deleteLimit(Table table, String name) {
+    limitRequest("delete limit", table, name, NFT_MSG_DELOBJ, 0);
+    return this;
+  }
+
+  private NetlinkRequest limitRequest(
+      String action, Table table, String name, int type, int flags) {
+    return request(action + " \"" + table + " " + name + "\"", type, flags, table.family())
+        .string(NFTA_OBJ_TABLE, table.name())
+        .string(NFTA_OBJ_NAME, name)
+        .be32(NFTA_OBJ_TYPE, Expression.ObjectReference.LIMIT);
+  }
+
   /** Adds a rule at the end of a chain. */
   public Transaction append(Chain chain, Rule rule) {
-    return add(chain, rule, NetlinkConstants.NLM_F_APPEND);
+    return add(chain, rule, NetlinkConstants.NLM_F_APPEND, OptionalLong.empty());
   }
 
   /** Adds a rule at the beginning of a chain. */
   public Transaction insert(Chain chain, Rule rule) {
-    return add(chain, rule, 0);
+    return add(chain, rule, 0, OptionalLong.empty());
   }
 
-  private Transaction add(Chain chain, Rule rule, int placeFlag) {
+  /** Adds a rule directly before a listed one, in the same chain. */
+  public Transaction insertBefore(InstalledRule next, Rule rule) {
+    return add(next.chain(), rule, 0, OptionalLong.of(next.handle()));
+  }
+
+  /** Adds a rule directly after a listed one, in the same chain. */
+  public Transaction insertAfter(InstalledRule previous, Rule rule) {
+    OptionalLong position = OptionalLong.of(previous.handle());
+    return add(previous.chain(), rule, NetlinkConstants.NLM_F_APPEND, position);
+  }
+
+  private Transaction add(Chain chain, Rule rule, int placeFlag, OptionalLong position) {
     List<Integer> setIds = new ArrayList<>();
     for (Expression expression : rule.expressions()) {
       if (expression instanceof Expression.Lookup lookup && lookup.content().isPresent()) {
@@ -118,6 +206,7 @@ public final class Transaction {
             .string(NFTA_RULE_TABLE, chain.table().name())
             .string(NFTA_RULE_CHAIN, chain.name())
             .nest(NFTA_RULE_EXPRESSIONS, list -> writeExpressions(list, rule, setIds));
+    position.ifPresent(handle -> message.be64(NFTA_RULE_POSITION, handle));
     // A match of iptables checks that the rule is for its protocol.
     OptionalInt protocol = RuleBuilder.protocol(rule);
     if (protocol.isPresent() && rule.expressions().stream().anyMatch(Transaction::isXtables)) {

@@ -18,6 +18,13 @@ import java.util.Map;
 public final class ChildEnvironment {
   private static final int MAX_VARIABLE_LENGTH = 1 << 20;
 
+  /**
+   * Precedes the names of the variables that the launcher of an image (cni.cli,
+   * src/main/image/cni-jvm) has removed or set for the JVM. The values are {@code =VALUE}, or empty
+   * if the launcher's caller has not set the variable.
+   */
+  private static final String CALLER_PREFIX = "CNI_CALLER_";
+
   private final List<byte[]> variables;
   private final String directory;
 
@@ -31,9 +38,16 @@ public final class ChildEnvironment {
     return new ChildEnvironment(List.of(), "");
   }
 
-  /** Returns the environment and the working directory of this process. */
-  @SuppressWarnings("restricted") // the size of the C library's array is not known
+  /**
+   * Returns the environment and the working directory of this process. In an image the environment
+   * is that of the launcher's caller, without the changes that the launcher makes for the JVM.
+   */
   public static ChildEnvironment inherited() {
+    return new ChildEnvironment(ofCaller(environ()), "");
+  }
+
+  @SuppressWarnings("restricted") // the size of the C library's array is not known
+  private static List<byte[]> environ() {
     MemorySegment environ =
         Linker.nativeLinker()
             .defaultLookup()
@@ -45,7 +59,7 @@ public final class ChildEnvironment {
     for (long i = 0; ; i++) {
       MemorySegment text = environ.getAtIndex(ADDRESS, i);
       if (text.equals(MemorySegment.NULL)) {
-        return new ChildEnvironment(variables, "");
+        return variables;
       }
       variables.add(bytes(text.reinterpret(MAX_VARIABLE_LENGTH)));
     }
@@ -59,12 +73,44 @@ public final class ChildEnvironment {
     return text.asSlice(0, length).toArray(JAVA_BYTE);
   }
 
+  /** Returns the variables of this process as the launcher's caller has them. */
+  static List<byte[]> ofCaller(List<byte[]> own) {
+    List<String> saved = new ArrayList<>(); // NAME= or NAME==VALUE
+    for (byte[] variable : own) {
+      String text = text(variable);
+      if (text.startsWith(CALLER_PREFIX)) {
+        saved.add(text.substring(CALLER_PREFIX.length()));
+      }
+    }
+    if (saved.isEmpty()) {
+      return own;
+    }
+    List<byte[]> all = new ArrayList<>(own);
+    all.removeIf(variable -> isReplaced(text(variable), saved));
+    for (String variable : saved) {
+      int name = variable.indexOf('=') + 1;
+      if (name < variable.length()) {
+        String restored = variable.substring(0, name) + variable.substring(name + 1);
+        all.add(restored.getBytes(StandardCharsets.ISO_8859_1));
+      }
+    }
+    return all;
+  }
+
+  private static boolean isReplaced(String variable, List<String> saved) {
+    return variable.startsWith(CALLER_PREFIX)
+        || saved.stream().anyMatch(it -> variable.startsWith(it.substring(0, it.indexOf('=') + 1)));
+  }
+
+  /** Decodes bytes to characters one by one, so that encoding restores them. */
+  private static String text(byte[] variable) {
+    return new String(variable, StandardCharsets.ISO_8859_1);
+  }
+
   /** Returns a copy without the variables whose names start with a prefix. */
   public ChildEnvironment withoutPrefix(String prefix) {
     return new ChildEnvironment(
-        variables.stream()
-            .filter(bytes -> !new String(bytes, StandardCharsets.ISO_8859_1).startsWith(prefix))
-            .toList(),
+        variables.stream().filter(variable -> !text(variable).startsWith(prefix)).toList(),
         directory);
   }
 

@@ -14,6 +14,8 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 
 /**
  * A child process in the namespaces of the thread that started it.
@@ -38,6 +40,12 @@ public final class ChildProcess implements AutoCloseable {
 
   private static final int CLOSED = -1;
   private static final int RUNNING = -1;
+
+  /**
+   * Held for reading while a process is started: until its execve(2) it has a copy of every
+   * descriptor, also of those that others were given.
+   */
+  private static final ReadWriteLock STARTS = new ReentrantReadWriteLock();
 
   private final int pid;
   private final int signalTarget;
@@ -112,14 +120,7 @@ public final class ChildProcess implements AutoCloseable {
           lock.isPresent()
               ? new int[] {deathSignal.childEnd(), lock.get().inheritableFd()}
               : new int[] {deathSignal.childEnd()};
-      int pid =
-          LibcProcess.spawn(
-              command,
-              environment.variables(),
-              environment.directory(),
-              childEnds,
-              inherited,
-              true);
+      int pid = spawn(command, environment, childEnds, inherited, true);
       deathSignal.arm(-pid);
       started = true;
       return new ChildProcess(pid, -pid, copy, parentEnds, limit, deathSignal);
@@ -145,14 +146,7 @@ public final class ChildProcess implements AutoCloseable {
     boolean started = false;
     try {
       int[] inherited = {deathSignal.childEnd()};
-      int pid =
-          LibcProcess.spawn(
-              command,
-              environment.variables(),
-              environment.directory(),
-              new int[0],
-              inherited,
-              false);
+      int pid = spawn(command, environment, new int[0], inherited, false);
       deathSignal.arm(pid);
       started = true;
       return new ChildProcess(pid, pid, new byte[0], noPipes, 0, deathSignal);
@@ -160,6 +154,22 @@ public final class ChildProcess implements AutoCloseable {
       if (!started) {
         deathSignal.close();
       }
+    }
+  }
+
+  private static int spawn(
+      List<String> command,
+      ChildEnvironment environment,
+      int[] stdio,
+      int[] inherited,
+      boolean ownGroup)
+      throws KernelException {
+    STARTS.readLock().lock();
+    try {
+      return LibcProcess.spawn(
+          command, environment.variables(), environment.directory(), stdio, inherited, ownGroup);
+    } finally {
+      STARTS.readLock().unlock();
     }
   }
 
@@ -192,13 +202,28 @@ public final class ChildProcess implements AutoCloseable {
         return false;
       }
     }
-    // The process has ended: its pipes contain all that it wrote.
+    deathSignal.disarm();
+    leftProcesses = isHeld() && isHeldAfterStarts();
+    return true;
+  }
+
+  /** Reads what the ended process wrote, and returns whether others have its descriptors. */
+  private boolean isHeld() throws KernelException {
     boolean more = true;
     while (more) {
       more = pollOnce(0);
     }
-    leftProcesses = deathSignal.disarm() || output.fd != CLOSED || errorOutput.fd != CLOSED;
-    return true;
+    return deathSignal.isHeld() || output.fd != CLOSED || errorOutput.fd != CLOSED;
+  }
+
+  /** Returns whether others have its descriptors that are not just being started. */
+  private boolean isHeldAfterStarts() throws KernelException {
+    STARTS.writeLock().lock();
+    try {
+      return isHeld();
+    } finally {
+      STARTS.writeLock().unlock();
+    }
   }
 
   /**

@@ -54,13 +54,17 @@ final class ParentDeathSignal implements AutoCloseable {
     }
   }
 
-  /** Stops watching, and returns whether other processes have the descriptor, which are kept. */
-  boolean disarm() throws KernelException {
+  /** Stops watching; other processes that have the descriptor are kept. */
+  void disarm() throws KernelException {
     if (readEnd != CLOSED) {
       LibcProcess.disableAsync(readEnd);
       Libc.close(readEnd);
       readEnd = CLOSED;
     }
+  }
+
+  /** Returns whether other processes have the descriptor, once it is disarmed. */
+  boolean isHeld() throws KernelException {
     short[] events = LibcProcess.poll(new int[] {writeEnd}, new int[] {0}, 0);
     return (events[0] & LibcProcess.POLLERR) == 0; // POLLERR: the pipe has no reader
   }

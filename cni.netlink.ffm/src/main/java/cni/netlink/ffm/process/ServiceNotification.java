@@ -69,15 +69,9 @@ public final class ServiceNotification {
     return watchdogTimeout;
   }
 
-  /** Notifies that this process serves requests, READY=1; also after {@link #reloading}. */
+  /** Notifies that this process serves requests, READY=1. */
   public void ready() {
     send("READY=1");
-  }
-
-  /** Notifies that this process reads its configuration again, RELOADING=1. */
-  public void reloading() {
-    // On Linux System.nanoTime is CLOCK_MONOTONIC, which Type=notify-reload compares.
-    send("RELOADING=1\nMONOTONIC_USEC=" + System.nanoTime() / 1000);
   }
 
   /** Notifies that this process is about to end, STOPPING=1. */

@@ -71,9 +71,13 @@ public record InterfaceAddress(int link, InetAddress address, int prefix, int fl
             verb + " address " + address.getHostAddress() + "/" + prefix + " of link " + link,
             type,
             requestFlags);
-    message.u8(IpFamily.of(address).number()).u8(prefix).u8(0).u8(RT_SCOPE_UNIVERSE).u32(link);
+    // As the kernel's own address of the loopback interface, which has no broadcast address either.
+    boolean loopback = address.isLoopbackAddress();
+    int scope = loopback ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE;
+    message.u8(IpFamily.of(address).number()).u8(prefix).u8(0).u8(scope).u32(link);
     message.bytes(IFA_LOCAL, bytes).bytes(IFA_ADDRESS, bytes);
-    if (IpFamily.of(address) == IpFamily.IPV4 && prefix <= MAX_BROADCAST_PREFIX) {
+    boolean v4 = IpFamily.of(address) == IpFamily.IPV4;
+    if (v4 && prefix <= MAX_BROADCAST_PREFIX && !loopback) {
       int hostMask = -1 >>> prefix;
       int broadcast = ByteBuffer.wrap(bytes).getInt() | hostMask;
       message.bytes(IFA_BROADCAST, ByteBuffer.allocate(4).putInt(broadcast).array());

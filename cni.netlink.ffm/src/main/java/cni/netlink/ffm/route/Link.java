@@ -34,6 +34,7 @@ import java.util.Optional;
  *     are ignored; -1 if the link has no IPv6
  * @param alias the alias; usually empty
  * @param kindData the settings that only links of this kind have
+ * @param portModes the modes of a bridge port; all false for other links
  */
 public record Link(
     int index,
@@ -52,7 +53,8 @@ public record Link(
     int group,
     int acceptRa,
     String alias,
-    KindData kindData) {
+    KindData kindData,
+    PortModes portModes) {
   /** Settings specific to a kind of link (IFLA_INFO_DATA). */
   public sealed interface KindData {}
 
@@ -67,6 +69,31 @@ public record Link(
 
   /** The VLAN id of a VLAN interface. */
   public record Vlan(int id) implements KindData {}
+
+  /**
+   * How a bridge filters packets.
+   *
+   * @param vlanFiltering whether by the VLANs of its ports
+   * @param callsIptables whether bridged IPv4 packets pass the hooks of IP (nf_call_iptables)
+   * @param callsIp6tables whether bridged IPv6 packets do (nf_call_ip6tables)
+   */
+  public record Bridge(boolean vlanFiltering, boolean callsIptables, boolean callsIp6tables)
+      implements KindData {
+    /** Returns whether bridged packets pass the hooks of IP by the settings of the bridge. */
+    public boolean isFiltered() {
+      return callsIptables && callsIp6tables;
+    }
+  }
+
+  /**
+   * The modes of a bridge port.
+   *
+   * @param hairpin whether packets may leave by the port that they came in by
+   * @param isolated whether the port exchanges no packets with other isolated ports
+   */
+  public record PortModes(boolean hairpin, boolean isolated) {
+    private static final PortModes NONE = new PortModes(false, false);
+  }
 
   /** The operational state of RFC 2863, in the order of IF_OPER_* in linux/if.h. */
   public enum OperState {
@@ -110,7 +137,8 @@ public record Link(
         attributes.u32(IFLA_GROUP).orElse(0),
         readAcceptRa(attributes),
         attributes.string(IFLA_IFALIAS).orElse(""),
-        info.isEmpty() ? new NoKindData() : readKindData(info.get()));
+        info.isEmpty() ? new NoKindData() : readKindData(info.get()),
+        info.isEmpty() ? PortModes.NONE : readPortModes(info.get()));
   }
 
   /** Reads {@code accept_ra} from IFLA_INET6_CONF, an array of s32. */
@@ -140,8 +168,25 @@ public record Link(
       case "macvlan" -> new Mode(data.u32(IFLA_MACVLAN_MODE).orElse(0));
       case "ipvlan" -> new Mode(data.u16(IFLA_IPVLAN_MODE).orElse(0));
       case "vlan" -> new Vlan(data.u16(IFLA_VLAN_ID).orElse(0));
+      case "bridge" ->
+          new Bridge(
+              data.u8(IFLA_BR_VLAN_FILTERING).orElse(0) != 0,
+              data.u8(IFLA_BR_NF_CALL_IPTABLES).orElse(0) != 0,
+              data.u8(IFLA_BR_NF_CALL_IP6TABLES).orElse(0) != 0);
       default -> new NoKindData();
     };
+  }
+
+  private static PortModes readPortModes(Attributes info) throws MalformedMessageException {
+    Optional<Attributes> data =
+        info.string(IFLA_INFO_SLAVE_KIND).filter("bridge"::equals).isPresent()
+            ? info.nested(IFLA_INFO_SLAVE_DATA)
+            : Optional.empty();
+    return data.isEmpty()
+        ? PortModes.NONE
+        : new PortModes(
+            data.get().u8(IFLA_BRPORT_MODE).orElse(0) != 0,
+            data.get().u8(IFLA_BRPORT_ISOLATED).orElse(0) != 0);
   }
 
   /** Returns whether the link is administratively up (IFF_UP), whatever its operational state. */

@@ -29,6 +29,7 @@ public final class LinkConstants {
   static final int IFLA_INET6_CONF = 2;
 
   // attributes in IFLA_INET_CONF (linux/ip.h), and indexes in IFLA_INET6_CONF (linux/ipv6.h)
+  static final int IPV4_DEVCONF_PROMOTE_SECONDARIES = 20;
   static final int IPV4_DEVCONF_ARP_NOTIFY = 22;
   static final int IPV4_DEVCONF_ROUTE_LOCALNET = 26;
   static final int DEVCONF_ACCEPT_RA = 3;
@@ -76,6 +77,8 @@ public final class LinkConstants {
   public static final int VETH_INFO_PEER = 1;
   public static final int IFLA_VRF_TABLE = 1;
   public static final int IFLA_BR_VLAN_FILTERING = 7;
+  public static final int IFLA_BR_NF_CALL_IPTABLES = 36;
+  public static final int IFLA_BR_NF_CALL_IP6TABLES = 37;
 
   // attributes in IFLA_INFO_SLAVE_DATA of a bridge port
   public static final int IFLA_BRPORT_MODE = 4;

@@ -70,25 +70,33 @@ public final class LinkRequests {
    * addresses with gratuitous ARP when the link goes up.
    */
   public static NetlinkRequest enableArpNotify(int index) {
-    return enableIpv4Setting("arp_notify", IPV4_DEVCONF_ARP_NOTIFY, index);
+    return ipv4Setting("arp_notify", IPV4_DEVCONF_ARP_NOTIFY, index, 1);
   }
 
   /**
-   * Returns a request that enables {@code route_localnet}: the kernel does not treat 127.0.0.0/8 as
-   * martian on the link.
+   * Returns a request that sets {@code route_localnet}: whether the kernel does not treat
+   * 127.0.0.0/8 as martian on the link.
    */
-  public static NetlinkRequest enableRouteLocalnet(int index) {
-    return enableIpv4Setting("route_localnet", IPV4_DEVCONF_ROUTE_LOCALNET, index);
+  public static NetlinkRequest setRouteLocalnet(int index, boolean on) {
+    return ipv4Setting("route_localnet", IPV4_DEVCONF_ROUTE_LOCALNET, index, on ? 1 : 0);
+  }
+
+  /**
+   * Returns a request that sets {@code promote_secondaries}: whether the secondary addresses of an
+   * IPv4 network stay when the primary one is deleted.
+   */
+  public static NetlinkRequest setPromoteSecondaries(int index, boolean on) {
+    return ipv4Setting("promote_secondaries", IPV4_DEVCONF_PROMOTE_SECONDARIES, index, on ? 1 : 0);
   }
 
   /** Needs no /proc/sys, which may be read-only. */
-  private static NetlinkRequest enableIpv4Setting(String name, int setting, int index) {
+  private static NetlinkRequest ipv4Setting(String name, int setting, int index, int value) {
     return change("set " + name + " of link " + index, index, 0, 0)
         .nest(
             IFLA_AF_SPEC,
             families ->
                 families.nest(
-                    AF_INET, inet -> inet.nest(IFLA_INET_CONF, conf -> conf.u32(setting, 1))));
+                    AF_INET, inet -> inet.nest(IFLA_INET_CONF, conf -> conf.u32(setting, value))));
   }
 
   /** Returns a request that sets a link down. */
@@ -153,12 +161,12 @@ public final class LinkRequests {
   }
 
   /**
-   * Returns a request that enables hairpin mode of a bridge port: packets may leave by the port
-   * that they came in by.
+   * Returns a request that sets the hairpin mode of a bridge port: whether packets may leave by the
+   * port that they came in by.
    */
-  public static NetlinkRequest setHairpin(int index) {
+  public static NetlinkRequest setHairpin(int index, boolean on) {
     String description = "set hairpin mode of bridge port " + index;
-    return port(description, index, port -> port.u8(IFLA_BRPORT_MODE, 1));
+    return port(description, index, port -> port.u8(IFLA_BRPORT_MODE, on ? 1 : 0));
   }
 
   private static NetlinkRequest port(
@@ -171,27 +179,56 @@ public final class LinkRequests {
                     .nest(IFLA_INFO_SLAVE_DATA, settings));
   }
 
-  /** Returns a request that enables VLAN filtering of a bridge. */
-  public static NetlinkRequest enableVlanFiltering(int index) {
-    return change("set vlan_filtering of bridge " + index, index, 0, 0)
-        .nest(
-            IFLA_LINKINFO,
-            info ->
-                info.unterminatedString(IFLA_INFO_KIND, "bridge")
-                    .nest(IFLA_INFO_DATA, data -> data.u8(IFLA_BR_VLAN_FILTERING, 1)));
+  /** Returns a request that sets whether a bridge filters packets by the VLANs of its ports. */
+  public static NetlinkRequest setVlanFiltering(int index, boolean on) {
+    return bridge(
+        "set vlan_filtering of bridge " + index,
+        index,
+        data -> data.u8(IFLA_BR_VLAN_FILTERING, on ? 1 : 0));
   }
 
   /**
-   * Returns a request that adds a VLAN to a bridge port.
-   *
-   * @param untagged whether it becomes the port's PVID: untagged packets that come in belong to the
-   *     VLAN, and its packets leave untagged
+   * Returns a request that sets whether packets that a bridge forwards pass the hooks of IP. It has
+   * no effect before br_netfilter is loaded; a kernel that is built without it ignores it.
    */
-  public static NetlinkRequest addVlan(int index, int vlan, boolean untagged) {
-    int flags = untagged ? BRIDGE_VLAN_INFO_PVID | BRIDGE_VLAN_INFO_UNTAGGED : 0;
+  public static NetlinkRequest setBridgeFiltering(int index, boolean on) {
+    int value = on ? 1 : 0;
+    return bridge(
+        "set nf_call_iptables and nf_call_ip6tables of bridge " + index,
+        index,
+        data -> data.u8(IFLA_BR_NF_CALL_IPTABLES, value).u8(IFLA_BR_NF_CALL_IP6TABLES, value));
+  }
+
+  private static NetlinkRequest bridge(
+      String description, int index, Consumer<NetlinkRequest> settings) {
+    return change(description, index, 0, 0)
+        .nest(
+            IFLA_LINKINFO,
+            info ->
+                info.unterminatedString(IFLA_INFO_KIND, "bridge").nest(IFLA_INFO_DATA, settings));
+  }
+
+  /**
+   * Returns a request that sets the mode of a macvlan. It fails with EINVAL from and to {@code
+   * MACVLAN_MODE_PASSTHRU}, which is only possible at creation (macvlan_changelink in
+   * drivers/net/macvlan.c).
+   *
+   * @param mode MACVLAN_MODE_*
+   */
+  public static NetlinkRequest setMacvlanMode(int index, int mode) {
+    return change("set mode " + mode + " of macvlan " + index, index, 0, 0)
+        .nest(
+            IFLA_LINKINFO,
+            info ->
+                info.unterminatedString(IFLA_INFO_KIND, "macvlan")
+                    .nest(IFLA_INFO_DATA, data -> data.u32(IFLA_MACVLAN_MODE, mode)));
+  }
+
+  /** Returns a request that adds a VLAN to a bridge port, or changes its flags. */
+  public static NetlinkRequest addVlan(int index, BridgeVlan vlan) {
     var message =
-        new NetlinkRequest("add VLAN " + vlan + " to bridge port " + index, RTM_SETLINK, 0);
-    return vlan(message, index, vlan, flags);
+        new NetlinkRequest("add VLAN " + vlan.id() + " to bridge port " + index, RTM_SETLINK, 0);
+    return vlan(message, index, vlan.id(), vlan.flags());
   }
 
   /** Returns a request that removes a VLAN from a bridge port. */
@@ -225,7 +262,7 @@ public final class LinkRequests {
   }
 
   /**
-   * Returns a request that deletes every link of a group. All of them share one RCU grace period,
+   * Returns a request that deletes every link of a group. The kernel waits for all of them at once,
    * so it takes hardly longer than deleting one link. It fails with EOPNOTSUPP if the group has a
    * link that cannot be deleted, with ENODEV if it has none.
    */

@@ -1,9 +1,10 @@
 package cni.netlink.ffm.route;
 
 import java.util.HexFormat;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.regex.Pattern;
 
-/** Parses and formats hardware addresses such as {@code c2:11:22:33:44:55}. */
+/** Parses, formats and makes hardware addresses such as {@code c2:11:22:33:44:55}. */
 public final class Mac {
   private static final Pattern SYNTAX =
       Pattern.compile("\\p{XDigit}{2}([:-]\\p{XDigit}{2}){5}|\\p{XDigit}{4}(\\.\\p{XDigit}{4}){2}");
@@ -29,6 +30,14 @@ public final class Mac {
       throw new IllegalArgumentException("is the hardware address of a group, not of an interface");
     }
     return bytes;
+  }
+
+  /** Returns a random unicast, locally administered address. */
+  public static byte[] random() {
+    byte[] mac = new byte[6];
+    ThreadLocalRandom.current().nextBytes(mac);
+    mac[0] = (byte) ((mac[0] & 0xfc) | 0x02);
+    return mac;
   }
 
   /** Formats an address in lower case, with colons. */

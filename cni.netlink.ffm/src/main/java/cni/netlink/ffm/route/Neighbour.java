@@ -39,7 +39,7 @@ public record Neighbour(int link, InetAddress address, String mac, int state) {
     String description = "resolve neighbour " + address.getHostAddress() + " of link " + link;
     return ndmsg(
             new NetlinkRequest(description, RTM_NEWNEIGH, NLM_F_CREATE),
-            IpFamily.of(address),
+            IpFamily.of(address).number(),
             link,
             0,
             NTF_USE)
@@ -61,20 +61,33 @@ public record Neighbour(int link, InetAddress address, String mac, int state) {
     return request("delete", RTM_DELNEIGH, 0);
   }
 
+  /**
+   * Returns a request that deletes a hardware address, in all VLANs, from the forwarding database
+   * of the bridge that a link is a port of. It fails with ENOENT if the bridge does not know the
+   * address at that port.
+   */
+  public static NetlinkRequest deleteForwardingRequest(int port, String mac) {
+    String description = "delete " + mac + " at bridge port " + port;
+    var message = new NetlinkRequest(description, RTM_DELNEIGH, 0);
+    return ndmsg(message, AF_BRIDGE, port, 0, NTF_MASTER).bytes(NDA_LLADDR, Mac.parse(mac));
+  }
+
   private NetlinkRequest request(String verb, int type, int flags) {
     String description = verb + " neighbour " + address.getHostAddress() + " of link " + link;
-    return ndmsg(new NetlinkRequest(description, type, flags), IpFamily.of(address), link, state, 0)
+    var message = new NetlinkRequest(description, type, flags);
+    return ndmsg(message, IpFamily.of(address).number(), link, state, 0)
         .bytes(NDA_DST, address.getAddress());
   }
 
   /** Returns a request for the entries of a family on all links. */
   static NetlinkRequest listRequest(IpFamily family) {
-    return ndmsg(new NetlinkRequest("list neighbours", RTM_GETNEIGH, NLM_F_DUMP), family, 0, 0, 0);
+    var message = new NetlinkRequest("list neighbours", RTM_GETNEIGH, NLM_F_DUMP);
+    return ndmsg(message, family.number(), 0, 0, 0);
   }
 
   private static NetlinkRequest ndmsg(
-      NetlinkRequest request, IpFamily family, int link, int state, int flags) {
-    return request.u8(family.number()).u8(0).u16(0).u32(link).u16(state).u8(flags).u8(0);
+      NetlinkRequest request, int family, int link, int state, int flags) {
+    return request.u8(family).u8(0).u16(0).u32(link).u16(state).u8(flags).u8(0);
   }
 
   static Neighbour read(ByteBuffer message) throws MalformedMessageException {

@@ -130,6 +130,23 @@ public record Route(
     return copy(hops, table, flags, Optional.of(newSource));
   }
 
+  /** Returns this route with the protocol of routes that the kernel adds (RTPROT_KERNEL). */
+  public Route ofKernel() {
+    return new Route(
+        destination,
+        prefix,
+        hops,
+        priority,
+        table,
+        scope,
+        type,
+        flags,
+        mtu,
+        advertisedMss,
+        RTPROT_KERNEL,
+        source);
+  }
+
   private Route copy(
       List<Hop> newHops, int newTable, int newFlags, Optional<InetAddress> newSource) {
     return new Route(

@@ -150,6 +150,16 @@ public final class RouteSocket extends NetlinkClient {
     return link(LinkRequests.get(index));
   }
 
+  /**
+   * Returns the settings of the link with an index.
+   *
+   * @throws NetlinkException ENODEV if there is none
+   * @throws IOException if the socket fails
+   */
+  public LinkSettings linkSettings(int index) throws IOException {
+    return LinkSettings.read(get(LinkRequests.get(index)));
+  }
+
   private Optional<Link> link(NetlinkRequest request) throws IOException {
     try {
       return Optional.of(Link.read(get(request)));
@@ -277,6 +287,16 @@ public final class RouteSocket extends NetlinkClient {
   }
 
   /**
+   * Returns the IPv4 and IPv6 addresses of all links.
+   *
+   * @throws IOException if the kernel refuses, or the socket fails
+   */
+  public List<InterfaceAddress> addresses() throws IOException {
+    return RouteMessages.readAll(
+        socket.execute(InterfaceAddress.listRequest(0)), InterfaceAddress::read);
+  }
+
+  /**
    * Returns the routes of a family in all tables, without those that the kernel caches.
    *
    * @throws IOException if the kernel refuses, or the socket fails
@@ -330,13 +350,13 @@ public final class RouteSocket extends NetlinkClient {
   }
 
   /**
-   * Returns the VLAN ids of a bridge port.
+   * Returns the VLANs of a bridge port, in ascending order.
    *
    * @param port the index of the port
    * @throws IOException if the kernel refuses, or the socket fails
    */
-  public List<Integer> bridgeVlans(int port) throws IOException {
-    List<Integer> vlans = new ArrayList<>();
+  public List<BridgeVlan> bridgeVlans(int port) throws IOException {
+    List<BridgeVlan> vlans = new ArrayList<>();
     for (ByteBuffer message : socket.execute(LinkRequests.listBridgeVlans())) {
       if (message.limit() >= Link.IFINFOMSG && message.getInt(4) == port) {
         readVlans(message, vlans);
@@ -346,7 +366,8 @@ public final class RouteSocket extends NetlinkClient {
   }
 
   /** Reads the VLANs of the bridge port that a message is about. */
-  static void readVlans(ByteBuffer message, List<Integer> vlans) throws MalformedMessageException {
+  static void readVlans(ByteBuffer message, List<BridgeVlan> vlans)
+      throws MalformedMessageException {
     Attributes attributes = RouteMessages.attributes(message, Link.IFINFOMSG);
     Optional<Attributes> spec = attributes.nested(LinkConstants.IFLA_AF_SPEC);
     if (spec.isPresent()) {
@@ -355,7 +376,7 @@ public final class RouteSocket extends NetlinkClient {
   }
 
   /** Reads struct bridge_vlan_info: flags u16, vid u16; a range consists of two, its ends. */
-  private static void readVlans(List<ByteBuffer> infos, List<Integer> vlans)
+  private static void readVlans(List<ByteBuffer> infos, List<BridgeVlan> vlans)
       throws MalformedMessageException {
     int begin = 0;
     for (ByteBuffer info : infos) {
@@ -373,7 +394,7 @@ public final class RouteSocket extends NetlinkClient {
       }
       boolean rangeEnd = (flags & LinkConstants.BRIDGE_VLAN_INFO_RANGE_END) != 0;
       for (int id = rangeEnd ? begin : vlan; id <= vlan; id++) {
-        vlans.add(id);
+        vlans.add(BridgeVlan.of(id, flags));
       }
     }
   }

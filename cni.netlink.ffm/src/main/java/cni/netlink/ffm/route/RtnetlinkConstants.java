@@ -32,8 +32,13 @@ public final class RtnetlinkConstants {
 
   // multicast groups, enum rtnetlink_groups
   public static final int RTNLGRP_LINK = 1;
+  public static final int RTNLGRP_TC = 4;
   public static final int RTNLGRP_IPV4_IFADDR = 5;
+  public static final int RTNLGRP_IPV4_ROUTE = 7;
+  public static final int RTNLGRP_IPV4_RULE = 8;
   public static final int RTNLGRP_IPV6_IFADDR = 9;
+  public static final int RTNLGRP_IPV6_ROUTE = 11;
+  public static final int RTNLGRP_IPV6_RULE = 19;
   public static final int RTNLGRP_NSID = 28;
 
   // struct ifaddrmsg, attributes
@@ -81,6 +86,7 @@ public final class RtnetlinkConstants {
   public static final int NUD_PROBE = 0x10;
   public static final int NUD_PERMANENT = 0x80;
   public static final int NTF_USE = 0x01;
+  public static final int NTF_MASTER = 0x04;
 
   private RtnetlinkConstants() {}
 }

@@ -21,8 +21,18 @@ import java.util.Optional;
  * @param parent the handle of the parent class, or {@link TcConstants#ROOT} or {@link
  *     TcConstants#INGRESS}
  * @param bucket the parameters of a tbf; empty for other kinds
+ * @param defaultClass of an htb, the minor number of the class for packets that no filter
+ *     classifies; 0 for other kinds
+ * @param queueLength the number of packets that wait in the queue
  */
-public record Qdisc(int link, String kind, int handle, int parent, Optional<TokenBucket> bucket) {
+public record Qdisc(
+    int link,
+    String kind,
+    int handle,
+    int parent,
+    Optional<TokenBucket> bucket,
+    int defaultClass,
+    int queueLength) {
   // tbf
   private static final int TCA_TBF_PARMS = 1;
   private static final int TCA_TBF_RATE64 = 4;
@@ -34,6 +44,12 @@ public record Qdisc(int link, String kind, int handle, int parent, Optional<Toke
   private static final int TCA_HTB_INIT = 2;
   private static final int HTB_VERSION = 3;
   private static final int HTB_RATE_TO_QUANTUM = 10;
+
+  /** sizeof(struct tc_htb_glob): version, rate2quantum, defcls, debug, direct_pkts, all u32. */
+  private static final int TC_HTB_GLOB = 20;
+
+  /** In TCA_STATS2: struct gnet_stats_queue, whose first field is the length in packets, u32. */
+  private static final int TCA_STATS_QUEUE = 3;
 
   /**
    * Returns a request that adds a qdisc without options, such as {@code ingress}, {@code clsact} or
@@ -54,19 +70,33 @@ public record Qdisc(int link, String kind, int handle, int parent, Optional<Toke
    * parent has a qdisc.
    */
   public static NetlinkRequest addTbf(int link, int handle, int parent, TokenBucket bucket) {
+    return tbfOptions(create(link, "tbf", handle, parent), bucket);
+  }
+
+  /**
+   * Returns a request that changes the parameters of a token bucket filter. The packets in its
+   * queue stay (tbf_change in net/sched/sch_tbf.c). It fails with ENOENT if there is none.
+   */
+  public static NetlinkRequest changeTbf(int link, int handle, int parent, TokenBucket bucket) {
+    String description = "change qdisc tbf of link " + link;
+    var message =
+        TcMessages.changeRequest(description, TcConstants.RTM_NEWQDISC, link, handle, parent);
+    return tbfOptions(message.string(TcConstants.TCA_KIND, "tbf"), bucket);
+  }
+
+  private static NetlinkRequest tbfOptions(NetlinkRequest message, TokenBucket bucket) {
     ByteBuffer options = ByteBuffer.allocate(TC_TBF_QOPT).order(ByteOrder.nativeOrder());
     TcMessages.writeRate(options, 0, bucket.rate());
     TcMessages.writeRate(options, 0, 0);
     options.putInt(bucket.limit()).putInt(bucket.buffer()).putInt(0);
-    return create(link, "tbf", handle, parent)
-        .nest(
-            TcConstants.TCA_OPTIONS,
-            nested -> {
-              nested.bytes(TCA_TBF_PARMS, options.array());
-              if (TcMessages.exceeds32Bits(bucket.rate())) {
-                nested.u64(TCA_TBF_RATE64, bucket.rate());
-              }
-            });
+    return message.nest(
+        TcConstants.TCA_OPTIONS,
+        nested -> {
+          nested.bytes(TCA_TBF_PARMS, options.array());
+          if (TcMessages.exceeds32Bits(bucket.rate())) {
+            nested.u64(TCA_TBF_RATE64, bucket.rate());
+          }
+        });
   }
 
   /**
@@ -76,7 +106,7 @@ public record Qdisc(int link, String kind, int handle, int parent, Optional<Toke
    * @param defaultClass the minor number of the class for packets that no filter classifies
    */
   public static NetlinkRequest addHtb(int link, int handle, int parent, int defaultClass) {
-    ByteBuffer global = ByteBuffer.allocate(20).order(ByteOrder.nativeOrder()); // tc_htb_glob
+    ByteBuffer global = ByteBuffer.allocate(TC_HTB_GLOB).order(ByteOrder.nativeOrder());
     global.putInt(HTB_VERSION).putInt(HTB_RATE_TO_QUANTUM).putInt(defaultClass);
     return create(link, "htb", handle, parent)
         .nest(TcConstants.TCA_OPTIONS, nested -> nested.bytes(TCA_HTB_INIT, global.array()));
@@ -111,28 +141,47 @@ public record Qdisc(int link, String kind, int handle, int parent, Optional<Toke
   static Qdisc read(ByteBuffer message) throws MalformedMessageException {
     Attributes attributes = TcMessages.attributes(message);
     String kind = attributes.string(TcConstants.TCA_KIND).orElse("");
-    Optional<Attributes> options =
-        kind.equals("tbf") ? attributes.nested(TcConstants.TCA_OPTIONS) : Optional.empty();
+    boolean isTbf = kind.equals("tbf") && attributes.has(TcConstants.TCA_OPTIONS);
+    boolean isHtb = kind.equals("htb");
+    Attributes options = // those of other kinds may be a structure
+        isTbf || isHtb
+            ? attributes.nested(TcConstants.TCA_OPTIONS).orElse(Attributes.NONE)
+            : Attributes.NONE;
     return new Qdisc(
         message.getInt(4),
         kind,
         message.getInt(8),
         message.getInt(12),
-        options.isEmpty() ? Optional.empty() : readBucket(options.get()));
+        isTbf ? Optional.of(readBucket(options)) : Optional.empty(),
+        isHtb ? readDefaultClass(options) : 0,
+        readQueueLength(attributes));
   }
 
-  private static Optional<TokenBucket> readBucket(Attributes options)
-      throws MalformedMessageException {
+  private static TokenBucket readBucket(Attributes options) throws MalformedMessageException {
     byte[] bytes = options.bytes(TCA_TBF_PARMS).orElse(new byte[0]);
     if (bytes.length < TC_TBF_QOPT) {
       throw new MalformedMessageException("options of a tbf of " + bytes.length + " bytes");
     }
     ByteBuffer parameters = ByteBuffer.wrap(bytes).order(ByteOrder.nativeOrder());
-    Optional<byte[]> rate64 = options.bytes(TCA_TBF_RATE64);
-    long rate =
-        rate64.filter(value -> value.length >= 8).isPresent()
-            ? ByteBuffer.wrap(rate64.get()).order(ByteOrder.nativeOrder()).getLong()
-            : Integer.toUnsignedLong(parameters.getInt(8));
-    return Optional.of(new TokenBucket(rate, parameters.getInt(24), parameters.getInt(28)));
+    long rate = TcMessages.readRate(parameters, 0, options, TCA_TBF_RATE64);
+    return new TokenBucket(rate, parameters.getInt(24), parameters.getInt(28));
+  }
+
+  private static int readDefaultClass(Attributes options) {
+    return options
+        .bytes(TCA_HTB_INIT)
+        .filter(it -> it.length >= TC_HTB_GLOB)
+        .map(it -> ByteBuffer.wrap(it).order(ByteOrder.nativeOrder()).getInt(8))
+        .orElse(0);
+  }
+
+  private static int readQueueLength(Attributes attributes) throws MalformedMessageException {
+    return attributes
+        .nested(TcConstants.TCA_STATS2)
+        .orElse(Attributes.NONE)
+        .bytes(TCA_STATS_QUEUE)
+        .filter(it -> it.length >= Integer.BYTES)
+        .map(it -> ByteBuffer.wrap(it).order(ByteOrder.nativeOrder()).getInt())
+        .orElse(0);
   }
 }

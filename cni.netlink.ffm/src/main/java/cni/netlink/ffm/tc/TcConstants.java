@@ -6,11 +6,15 @@ public final class TcConstants {
   static final int RTM_DELQDISC = 37;
   static final int RTM_GETQDISC = 38;
   static final int RTM_NEWTCLASS = 40;
+  static final int RTM_DELTCLASS = 41;
+  static final int RTM_GETTCLASS = 42;
   static final int RTM_NEWTFILTER = 44;
+  static final int RTM_DELTFILTER = 45;
   static final int RTM_GETTFILTER = 46;
 
   static final int TCA_KIND = 1;
   static final int TCA_OPTIONS = 2;
+  static final int TCA_STATS2 = 7;
 
   /** The parent of a link's root qdisc, TC_H_ROOT. */
   public static final int ROOT = 0xffff_ffff;

@@ -11,8 +11,11 @@ import java.net.InetAddress;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.function.Predicate;
 
 /**
  * A filter of a link: it classifies packets or redirects them to another link.
@@ -20,9 +23,43 @@ import java.util.Optional;
  * @param kind the kind, such as {@code u32}
  * @param priority the priority; filters with lower priorities are evaluated first
  * @param protocol the protocol of the packets, ETH_P_*
+ * @param handle the number of the filter among those of its qdisc and priority; 0 if the kernel
+ *     chooses it
  * @param redirect the index of the link that packets are redirected to, 0 for none
+ * @param flow the handle of the class that packets are put into, 0 for none; of u32 only
+ * @param keys what packets have to match, of u32 only
  */
-public record TcFilter(String kind, int priority, int protocol, int redirect) {
+public record TcFilter(
+    String kind,
+    int priority,
+    int protocol,
+    int handle,
+    int redirect,
+    int flow,
+    List<U32Key> keys) {
+  /**
+   * A comparison of 32 bits of the packet (struct tc_u32_key).
+   *
+   * @param mask the bits that are compared
+   * @param value their value
+   * @param offset the offset of the bits in the packet, in bytes
+   */
+  public record U32Key(int mask, int value, int offset) {}
+
+  /** The flow of the filters of {@link #redirectIngress}, 1:1, which has no effect there. */
+  public static final int REDIRECT_FLOW = TcConstants.handle(1, 1);
+
+  /**
+   * sizeof(struct tc_u32_sel) without keys: flags u8, offshift u8, nkeys u8 and six more fields.
+   */
+  private static final int TC_U32_SEL = 16;
+
+  /** sizeof(struct tc_u32_key): mask be32, val be32, off s32, offmask s32. */
+  private static final int TC_U32_KEY = 16;
+
+  /** The bits of a handle of u32 that number the filter; a hash table has none (TC_U32_NODE). */
+  private static final int U32_NODE = 0xfff;
+
   // u32
   private static final int TCA_U32_CLASSID = 1;
   private static final int TCA_U32_SEL = 5;
@@ -69,7 +106,7 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
             TcConstants.TCA_OPTIONS,
             u32 ->
                 u32.bytes(TCA_U32_SEL, selector(List.of(new U32Key(0, 0, 0))))
-                    .u32(TCA_U32_CLASSID, TcConstants.handle(1, 1))
+                    .u32(TCA_U32_CLASSID, REDIRECT_FLOW)
                     .nest(
                         TCA_U32_ACT,
                         actions ->
@@ -121,22 +158,14 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
   }
 
   /**
-   * Returns a request that adds a filter that puts packets from or to a network into a class,
-   * tc-u32(8).
+   * Returns a filter that puts packets from or to a network into a class, tc-u32(8).
    *
-   * @param parent the handle of the qdisc
    * @param prefix the length of the network's prefix, in bits
    * @param source whether to compare the source address, rather than the destination address
    * @param flow the handle of the class
    */
-  public static NetlinkRequest classify(
-      int link,
-      int parent,
-      int priority,
-      InetAddress network,
-      int prefix,
-      boolean source,
-      int flow) {
+  public static TcFilter classifier(
+      int priority, InetAddress network, int prefix, boolean source, int flow) {
     IpFamily family = IpFamily.of(network);
     int addressOffset =
         switch (family) {
@@ -153,23 +182,80 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
     if (keys.isEmpty()) {
       keys.add(new U32Key(0, 0, 0));
     }
-    return add("u32", link, parent, priority, protocol(family))
+    return new TcFilter("u32", priority, protocol(family), 0, 0, flow, keys);
+  }
+
+  /**
+   * Returns a request that adds a filter of {@link #classifier}; the kernel chooses its handle.
+   *
+   * @param parent the handle of the qdisc
+   */
+  public NetlinkRequest addRequest(int link, int parent) {
+    return add(kind, link, parent, priority, protocol)
         .nest(
             TcConstants.TCA_OPTIONS,
             u32 -> u32.bytes(TCA_U32_SEL, selector(keys)).u32(TCA_U32_CLASSID, flow));
+  }
+
+  /**
+   * Deletes filters of a link. With the last filter of a priority the priority itself is deleted,
+   * of which the hash table of u32 would remain.
+   *
+   * @param parent the handle of the qdisc
+   * @param test selects the filters, whose handles depend on the order in which they were added
+   * @throws IOException if the kernel refuses, or the socket fails
+   */
+  public static void delete(RouteSocket routing, int link, int parent, Predicate<TcFilter> test)
+      throws IOException {
+    List<TcFilter> all = list(routing, link, parent);
+    Set<Integer> kept = new HashSet<>();
+    all.stream().filter(test.negate()).forEach(it -> kept.add(it.priority()));
+    Set<Integer> deleted = new HashSet<>();
+    for (TcFilter it : all) {
+      if (test.test(it) && (kept.contains(it.priority()) || deleted.add(it.priority()))) {
+        int handle = kept.contains(it.priority()) ? it.handle() : 0; // 0: all of the priority
+        routing.execute(it.deleteRequest(link, parent, handle));
+      }
+    }
+  }
+
+  /**
+   * Returns a request that deletes the filter with this handle. It fails with ENOENT if there is
+   * none.
+   *
+   * @param parent the handle of the qdisc
+   */
+  public NetlinkRequest deleteRequest(int link, int parent) {
+    return deleteRequest(link, parent, handle);
+  }
+
+  private NetlinkRequest deleteRequest(int link, int parent, int deletedHandle) {
+    var message =
+        new NetlinkRequest("delete filter of link " + link, TcConstants.RTM_DELTFILTER, 0);
+    return TcMessages.tcmsg(message, link, deletedHandle, parent, info(priority, protocol))
+        .string(TcConstants.TCA_KIND, kind);
+  }
+
+  /** Returns whether this filter and another do the same to the same packets. */
+  public boolean isEquivalentTo(TcFilter other) {
+    return hasSameMatch(other) && redirect == other.redirect && flow == other.flow;
+  }
+
+  /** Returns whether this filter and another match the same packets, at the same priority. */
+  public boolean hasSameMatch(TcFilter other) {
+    return kind.equals(other.kind)
+        && priority == other.priority
+        && protocol == other.protocol
+        && keys.equals(other.keys);
   }
 
   private static int protocol(IpFamily family) {
     return family == IpFamily.IPV4 ? TcConstants.IPV4 : TcConstants.IPV6;
   }
 
-  /** A comparison of 32 bits of the packet at an offset in bytes (struct tc_u32_key). */
-  private record U32Key(int mask, int value, int offset) {}
-
   private static byte[] selector(List<U32Key> keys) {
-    // struct tc_u32_sel: flags, offshift, nkeys u8, offmask be16, off u16, offoff, hoff s16, hmask
-    ByteBuffer selector = ByteBuffer.allocate(16 + 16 * keys.size());
-    selector.put(0, TC_U32_TERMINAL).put(2, (byte) keys.size()).position(16);
+    ByteBuffer selector = ByteBuffer.allocate(TC_U32_SEL + TC_U32_KEY * keys.size());
+    selector.put(0, TC_U32_TERMINAL).put(2, (byte) keys.size()).position(TC_U32_SEL);
     for (U32Key key : keys) {
       selector.putInt(key.mask()).putInt(key.value());
       selector.order(ByteOrder.nativeOrder()).putInt(key.offset()).putInt(0);
@@ -187,10 +273,14 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
   }
 
   private static NetlinkRequest add(String kind, int link, int parent, int priority, int protocol) {
-    int info = priority << 16 | Short.toUnsignedInt(networkOrder(protocol));
     String description = "add filter " + kind + " to link " + link;
-    return TcMessages.createRequest(description, TcConstants.RTM_NEWTFILTER, link, 0, parent, info)
+    return TcMessages.createRequest(
+            description, TcConstants.RTM_NEWTFILTER, link, 0, parent, info(priority, protocol))
         .string(TcConstants.TCA_KIND, kind);
+  }
+
+  private static int info(int priority, int protocol) {
+    return priority << 16 | Short.toUnsignedInt(networkOrder(protocol));
   }
 
   private static short networkOrder(int number) {
@@ -200,7 +290,7 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
   }
 
   /**
-   * Returns the filters of a qdisc or class.
+   * Returns the filters of a qdisc or class, without the hash tables of u32.
    *
    * @param link the link's index
    * @param parent the handle of the qdisc or class
@@ -214,7 +304,10 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
             NetlinkConstants.NLM_F_DUMP);
     List<TcFilter> filters = new ArrayList<>();
     for (ByteBuffer message : routing.query(TcMessages.tcmsg(request, link, 0, parent, 0))) {
-      filters.add(read(message));
+      TcFilter filter = read(message);
+      if (!filter.kind().equals("u32") || (filter.handle() & U32_NODE) != 0) {
+        filters.add(filter);
+      }
     }
     return filters;
   }
@@ -223,7 +316,7 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
     Attributes attributes = TcMessages.attributes(message);
     int info = message.getInt(16);
     String kind = attributes.string(TcConstants.TCA_KIND).orElse("");
-    Optional<Attributes> options = attributes.nested(TcConstants.TCA_OPTIONS);
+    Attributes options = attributes.nested(TcConstants.TCA_OPTIONS).orElse(Attributes.NONE);
     int attribute =
         switch (kind) {
           case "u32" -> TCA_U32_ACT;
@@ -231,9 +324,30 @@ public record TcFilter(String kind, int priority, int protocol, int redirect) {
           case "flower" -> TCA_FLOWER_ACT;
           default -> 0;
         };
-    int redirect = options.isEmpty() ? 0 : readRedirect(options.get(), attribute);
+    boolean isU32 = kind.equals("u32");
     return new TcFilter(
-        kind, info >>> 16, Short.toUnsignedInt(networkOrder((short) info)), redirect);
+        kind,
+        info >>> 16,
+        Short.toUnsignedInt(networkOrder((short) info)),
+        message.getInt(8),
+        readRedirect(options, attribute),
+        isU32 ? options.u32(TCA_U32_CLASSID).orElse(0) : 0,
+        isU32 ? readKeys(options.bytes(TCA_U32_SEL).orElse(new byte[TC_U32_SEL])) : List.of());
+  }
+
+  private static List<U32Key> readKeys(byte[] selector) throws MalformedMessageException {
+    int count = selector.length < TC_U32_SEL ? -1 : Byte.toUnsignedInt(selector[2]);
+    if (count < 0 || selector.length < TC_U32_SEL + TC_U32_KEY * count) {
+      throw new MalformedMessageException("a u32 selector of " + selector.length + " bytes");
+    }
+    List<U32Key> keys = new ArrayList<>(count);
+    for (int at = TC_U32_SEL; keys.size() < count; at += TC_U32_KEY) {
+      ByteBuffer key = ByteBuffer.wrap(selector, at, TC_U32_KEY);
+      int mask = key.getInt();
+      int value = key.getInt();
+      keys.add(new U32Key(mask, value, key.order(ByteOrder.nativeOrder()).getInt()));
+    }
+    return keys;
   }
 
   private static int readRedirect(Attributes options, int attribute)

@@ -5,6 +5,7 @@ import cni.netlink.ffm.MalformedMessageException;
 import cni.netlink.ffm.NetlinkConstants;
 import cni.netlink.ffm.NetlinkRequest;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 
 /** Writes and reads the structures that all traffic control messages have in common. */
 final class TcMessages {
@@ -20,6 +21,12 @@ final class TcMessages {
       String description, int type, int link, int handle, int parent, int info) {
     int flags = NetlinkConstants.NLM_F_CREATE | NetlinkConstants.NLM_F_EXCL;
     return tcmsg(new NetlinkRequest(description, type, flags), link, handle, parent, info);
+  }
+
+  /** Begins a request that changes an object in place. It fails with ENOENT if there is none. */
+  static NetlinkRequest changeRequest(
+      String description, int type, int link, int handle, int parent) {
+    return tcmsg(new NetlinkRequest(description, type, 0), link, handle, parent, 0);
   }
 
   /** Appends struct tcmsg. */
@@ -42,6 +49,20 @@ final class TcMessages {
   static void writeRate(ByteBuffer buffer, int linkLayer, long bytesPerSecond) {
     buffer.put((byte) 0).put((byte) linkLayer).putShort((short) 0).putShort((short) 0);
     buffer.putShort((short) 0).putInt((int) Math.min(bytesPerSecond, MAX_U32));
+  }
+
+  /**
+   * Reads the rate of struct tc_ratespec in the options of a qdisc or class.
+   *
+   * @param offset the offset of the structure
+   * @param rate64 the attribute that has the rate if it does not fit into the structure
+   */
+  static long readRate(ByteBuffer parameters, int offset, Attributes options, int rate64) {
+    return options
+        .bytes(rate64)
+        .filter(value -> value.length >= Long.BYTES)
+        .map(value -> ByteBuffer.wrap(value).order(ByteOrder.nativeOrder()).getLong())
+        .orElseGet(() -> Integer.toUnsignedLong(parameters.getInt(offset + 8)));
   }
 
   /** Returns whether a rate does not fit into struct tc_ratespec. */

@@ -3,6 +3,7 @@ package cni.netlink.ffm.unix;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.file.InotifyWatch;
 import cni.netlink.ffm.libc.Descriptor;
 import cni.netlink.ffm.libc.Libc;
 import cni.netlink.ffm.libc.LibcProcess;
@@ -54,6 +55,15 @@ public final class SocketPoller implements AutoCloseable {
    */
   public void add(UnixListener listener, long number) throws KernelException {
     LibcSocket.epollAdd(epoll.fd(), listener.fd(), LibcSocket.EPOLLIN, number);
+  }
+
+  /**
+   * Adds a watch, which is ready while there are changes; for ever once changes are unknown.
+   *
+   * @param number zero or positive
+   */
+  public void add(InotifyWatch watch, long number) throws KernelException {
+    LibcSocket.epollAdd(epoll.fd(), watch.fd(), LibcSocket.EPOLLIN, number);
   }
 
   /**

@@ -1,7 +1,10 @@
 package cni.netlink.ffm.nftables;
 
+import static cni.netlink.ffm.nftables.NftablesConstants.*;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 
+import cni.netlink.ffm.Attributes;
+import cni.netlink.ffm.MalformedMessageException;
 import cni.netlink.ffm.Mutations;
 import cni.netlink.ffm.NetlinkRequest;
 import java.io.IOException;
@@ -9,7 +12,6 @@ import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
-import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 /** Mutated messages about chains, rules with their expressions, and tracked connections. */
@@ -43,6 +45,14 @@ class NftablesMutationTest {
             NAT,
             RuleBuilder.forFamily(TableFamily.IP6).source(EQUAL, V6, 64).masquerade().build(),
             new Rule(List.of(new Expression.Counter(), Expression.Verdict.ACCEPT), Userdata.NONE),
+            NamedSetTest.inet()
+                .verdictOf(
+                    NamedSetTest.EGRESS, PacketField.INPUT_INTERFACE, PacketField.IPV4_SOURCE)
+                .build(),
+            NamedSetTest.inet()
+                .notIn(NamedSetTest.KNOWN, PacketField.INPUT_INTERFACE)
+                .above("l")
+                .build(),
             iptables.destinationPorts(List.of(80, 81)).comment("text").destinationNat(V4, 80),
             IptablesRuleBuilder.forFamily(TableFamily.IP)
                 .protocol(TCP)
@@ -70,6 +80,7 @@ class NftablesMutationTest {
           rule.isEquivalentTo(NAT);
           NAT.isEquivalentTo(rule);
           rule.jumpsTo("c");
+          assertNotNull(TableReader.count(NetfilterMessages.attributes(message)));
           DnatMatch.mightMatch(rule, 8080);
           DnatMatch.of(rule);
           IptablesRuleBuilder.commentOf(rule);
@@ -94,14 +105,59 @@ class NftablesMutationTest {
     Mutations.test(messages, InstalledChain::read);
   }
 
+  /** The content of the requests that add sets and limits is that of listed ones. */
+  private static List<byte[]> messages(int type) {
+    return Mutations.payloads(
+        NamedSetTest.sets().batch(OptionalInt.empty()).stream()
+            .filter(request -> request.type() == (NFNL_SUBSYS_NFTABLES << 8 | type))
+            .toList());
+  }
+
+  @Test
+  void setsAndLimitsAreReadOrMalformed() throws IOException {
+    Mutations.test(
+        messages(NFT_MSG_NEWSET),
+        message -> {
+          var set = new NamedSetReader(NetfilterMessages.attributes(message));
+          assertNotNull(set.content().set().toString());
+          assertNotNull(set.anonymous());
+        });
+    Mutations.test(
+        messages(NFT_MSG_NEWOBJ),
+        message -> assertNotNull(TableReader.limit(NetfilterMessages.attributes(message))));
+  }
+
+  @Test
+  void elementsAreReadOrMalformed() throws IOException {
+    List<NamedSet> sets =
+        List.of(NamedSetTest.EGRESS, NamedSetTest.RANGES, NamedSetTest.GUARDED, NamedSetTest.KNOWN);
+    Mutations.test(
+        messages(NFT_MSG_NEWSETELEM),
+        message -> {
+          for (NamedSet set : sets) {
+            readElements(new NamedSetReader(set), NetfilterMessages.attributes(message));
+          }
+        });
+  }
+
+  /** Elements of a set of other keys are malformed. */
+  private static void readElements(NamedSetReader reader, Attributes message) {
+    try {
+      reader.accept(message);
+    } catch (MalformedMessageException e) {
+      assertNotNull(e.getMessage());
+    }
+    assertNotNull(reader.counts().toString());
+    assertNotNull(reader.content().toString());
+    assertNotNull(reader.anonymous());
+  }
+
   @Test
   void connectionsAreReadOrMalformed() throws IOException {
     NetlinkRequest connection =
         NetfilterMessages.nfgenmsg(new NetlinkRequest("", 0, 0), TableFamily.IP.number(), 0)
             .nest(1, tuple -> tuple.nest(2, proto -> proto.u8(1, TCP).be16(3, 8080)))
             .be16(18, 7);
-    Mutations.test(
-        Mutations.payloads(List.of(connection)),
-        message -> ConntrackSocket.deletion(message, TableFamily.IP, TCP, Set.of(8080, 53)));
+    Mutations.test(Mutations.payloads(List.of(connection)), TrackedConnection::read);
   }
 }

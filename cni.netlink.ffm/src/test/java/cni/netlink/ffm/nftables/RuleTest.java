@@ -85,6 +85,19 @@ class RuleTest {
     assertFalse(tcp.isEquivalentTo(rule(Expression.Lookup.ofSet(ports(1), 2, false))));
   }
 
+  @Test
+  void namesOfNamedSetsMatterForEquivalence() {
+    Rule named = rule(new Expression.Lookup("one", Optional.empty(), 1, false));
+    Rule other = rule(new Expression.Lookup("two", Optional.empty(), 1, false));
+    assertTrue(
+        named.isEquivalentTo(rule(new Expression.Lookup("one", Optional.empty(), 1, false))));
+    assertFalse(named.isEquivalentTo(other));
+    assertFalse(named.isEquivalentTo(rule(Expression.Lookup.ofSet(ports(1), 1, false))));
+    Rule map = rule(new Expression.VerdictLookup("one", 1));
+    assertFalse(map.isEquivalentTo(named));
+    assertFalse(map.isEquivalentTo(rule(new Expression.VerdictLookup("two", 1))));
+  }
+
   private static AnonymousSet ports(int port) {
     return new AnonymousSet(
         AnonymousSet.Type.PORT, false, List.of(new AnonymousSet.Element(Bytes.be16(port), false)));
@@ -117,6 +130,9 @@ class RuleTest {
             new Expression.Fib(3, 2, 1),
             new Expression.Connection(3, 2),
             new Expression.Lookup("__set1", Optional.empty(), 2, true),
+            new Expression.Lookup("named", Optional.empty(), 1, false),
+            new Expression.VerdictLookup("map", 9),
+            new Expression.ObjectReference(Expression.ObjectReference.LIMIT, "limit"),
             new Expression.Masq(4),
             new Expression.Nat(1, 2, 3, 4, 8),
             new Expression.Nat(0, 10, 1, 0, 0),

@@ -13,11 +13,16 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.concurrent.Callable;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -92,14 +97,17 @@ class ChildProcessTest {
     }
   }
 
-  /** The kernel kills the process group with its parent, whether that is killed or terminated. */
+  /**
+   * The kernel kills the process group with its parent, whether that is killed or terminated. The
+   * child waits for the end of its input, which comes once {@link ParentDeathSignal#arm} is done.
+   */
   @ParameterizedTest
   @ValueSource(booleans = {true, false})
   void childAndItsChildrenEndWithTheParent(boolean forcibly, @TempDir Path directory)
       throws Exception {
     Path pids = directory.resolve("pids");
     Process parent =
-        ParentProcess.start("sleep 97 & printf '%s\\n' $! $$ > " + pids + "; sleep 97");
+        ParentProcess.start("cat; sleep 97 & printf '%s\\n' $! $$ > " + pids + "; sleep 97");
     while (!Files.exists(pids) || Files.readAllLines(pids).size() < 2) {
       assertTrue(parent.isAlive());
       Thread.sleep(10);
@@ -118,7 +126,7 @@ class ChildProcessTest {
 
   private static void awaitEnd(long pid) throws Exception {
     for (int i = 0; isRunning(pid); i++) {
-      assertTrue(i < 100, pid + " still runs");
+      assertTrue(i < 3_000, pid + " still runs");
       Thread.sleep(10);
     }
   }
@@ -148,6 +156,27 @@ class ChildProcessTest {
       assertTrue(process.communicate(TIMEOUT));
       assertFalse(process.leftProcesses());
     }
+  }
+
+  @Test
+  void processesThatOtherThreadsStartAreNotTakenForLeftOnes() throws Exception {
+    var left = new AtomicInteger();
+    Callable<Void> starts =
+        () -> {
+          for (int i = 0; i < 100; i++) {
+            try (ChildProcess process = shell(":", "")) {
+              assertTrue(process.communicate(TIMEOUT));
+              left.addAndGet(process.leftProcesses() ? 1 : 0);
+            }
+          }
+          return null;
+        };
+    try (var threads = Executors.newFixedThreadPool(8)) {
+      for (Future<Void> done : threads.invokeAll(Collections.nCopies(8, starts))) {
+        done.get();
+      }
+    }
+    assertEquals(0, left.get());
   }
 
   @Test

@@ -23,7 +23,6 @@ final class NotifyingProcess {
     ServiceNotification notification = ServiceNotification.fromEnvironment();
     notification.ready();
     notification.status("2 calls\nREADY=0");
-    notification.reloading();
     notification.watchdog();
     notification.stopping();
     System.out.println(notification.watchdogTimeout());

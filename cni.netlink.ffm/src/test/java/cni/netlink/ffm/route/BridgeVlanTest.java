@@ -31,16 +31,16 @@ class BridgeVlanTest {
       assertArrayEquals(
           NetlinkTrace.lastMessage(
               host, words("bridge vlan add dev v0 vid 5 pvid untagged master")),
-          LinkRequests.addVlan(port, 5, true).payload());
+          LinkRequests.addVlan(port, new BridgeVlan(5, true, true)).payload());
       assertArrayEquals(
           NetlinkTrace.lastMessage(host, words("bridge vlan add dev v0 vid 6 master")),
-          LinkRequests.addVlan(port, 6, false).payload());
+          LinkRequests.addVlan(port, new BridgeVlan(6, false, false)).payload());
       assertArrayEquals(
           NetlinkTrace.lastMessage(host, words("bridge vlan del dev v0 vid 6 master")),
           LinkRequests.deleteVlan(port, 6).payload());
       assertArrayEquals(
           NetlinkTrace.lastMessage(host, words("ip link set br0 type bridge vlan_filtering 1")),
-          LinkRequests.enableVlanFiltering(bridge).payload());
+          LinkRequests.setVlanFiltering(bridge, true).payload());
       assertArrayEquals(
           NetlinkTrace.lastMessage(host, words("ip link add br1 type bridge vlan_filtering 1")),
           LinkSpec.bridge("br1").vlanFiltering().request().payload());
@@ -56,13 +56,17 @@ class BridgeVlanTest {
       int bridge = routing.link("br0").orElseThrow().index();
       routing.execute(LinkSpec.veth("v0", LinkSpec.peer("v1")).master(bridge).request());
       int port = routing.link("v0").orElseThrow().index();
-      assertEquals(List.of(1), routing.bridgeVlans(port));
+      assertEquals(List.of(new BridgeVlan(1, true, true)), routing.bridgeVlans(port));
+      assertEquals(
+          new Link.Bridge(true, false, false), routing.link(bridge).orElseThrow().kindData());
       routing.execute(
           List.of(
               LinkRequests.deleteVlan(port, 1),
-              LinkRequests.addVlan(port, 5, true),
-              LinkRequests.addVlan(port, 6, false)));
-      assertEquals(List.of(5, 6), routing.bridgeVlans(port));
+              LinkRequests.addVlan(port, new BridgeVlan(5, true, true)),
+              LinkRequests.addVlan(port, new BridgeVlan(6, false, false))));
+      assertEquals(
+          List.of(new BridgeVlan(5, true, true), new BridgeVlan(6, false, false)),
+          routing.bridgeVlans(port));
     }
   }
 

@@ -27,6 +27,7 @@ class RouteMutationTest {
                 LinkSpec.ipvlan("eth0", 7, LinkConstants.IPVLAN_MODE_L3).request(),
                 LinkSpec.vlan("eth0", 7, 12).request(),
                 LinkSpec.vrf("vrf0", 10).request(),
+                LinkRequests.setBridgeFiltering(3, true),
                 new LinkUpdate(3)
                     .name("eth0")
                     .alias("cni:n/c/eth0")
@@ -96,7 +97,7 @@ class RouteMutationTest {
     Mutations.test(
         Mutations.payloads(
             List.of(
-                LinkRequests.addVlan(4, 7, true),
+                LinkRequests.addVlan(4, new BridgeVlan(7, true, true)),
                 new LinkUpdate(4)
                     .request()
                     .nest(
@@ -105,7 +106,7 @@ class RouteMutationTest {
                             spec.bytes(LinkConstants.IFLA_BRIDGE_VLAN_INFO, vlan(8, 2))
                                 .bytes(LinkConstants.IFLA_BRIDGE_VLAN_INFO, vlan(16, 40))))),
         message -> {
-          List<Integer> vlans = new ArrayList<>();
+          List<BridgeVlan> vlans = new ArrayList<>();
           RouteSocket.readVlans(message, vlans);
         });
     Mutations.test(

@@ -201,10 +201,31 @@ class RouteSocketTest {
     routing.execute(LinkRequests.setBridgePort(port, true, true));
     String shown = TestBed.run(bed.netns(), "ip", "-d", "link", "show", "v0");
     assertTrue(shown.contains("hairpin on") && shown.contains("isolated on"), shown);
+    assertEquals(new Link.PortModes(true, true), routing.link(port).orElseThrow().portModes());
+    routing.execute(LinkRequests.setBridgePort(port, false, true));
+    assertEquals(new Link.PortModes(false, true), routing.link(port).orElseThrow().portModes());
     routing.execute(LinkRequests.setPromiscuous(bridge));
     routing.execute(LinkRequests.setMaster(port, 0));
     assertEquals(0, routing.link(port).orElseThrow().master());
     assertTrue(TestBed.run(bed.netns(), "ip", "link", "show", "br0").contains("PROMISC"));
     assertFalse(TestBed.run(bed.netns(), "ip", "link", "show", "v0").contains("master"));
+  }
+
+  @Test
+  void bridgeFilteringIsSetAndRead() throws IOException {
+    routing.execute(LinkSpec.bridge("br0").request());
+    int bridge = routing.link("br0").orElseThrow().index();
+    assertEquals(
+        new Link.Bridge(false, false, false), routing.link(bridge).orElseThrow().kindData());
+    for (boolean on : new boolean[] {true, false}) {
+      routing.execute(LinkRequests.setBridgeFiltering(bridge, on));
+      Link.KindData data = routing.link(bridge).orElseThrow().kindData();
+      assertEquals(new Link.Bridge(false, on, on), data);
+      assertEquals(on, data instanceof Link.Bridge read && read.isFiltered());
+      String shown = TestBed.run(bed.netns(), "ip", "-d", "link", "show", "br0");
+      String number = on ? "1" : "0";
+      assertTrue(shown.contains("nf_call_iptables " + number), shown);
+      assertTrue(shown.contains("nf_call_ip6tables " + number), shown);
+    }
   }
 }

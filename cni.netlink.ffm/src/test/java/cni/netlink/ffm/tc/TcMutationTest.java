@@ -22,12 +22,23 @@ class TcMutationTest {
   }
 
   @Test
+  void classesAreReadOrMalformed() throws IOException {
+    Mutations.test(
+        Mutations.payloads(
+            List.of(
+                HtbClass.of(0x10001, 1_000_000, 80_000).addRequest(2, 0x10000),
+                HtbClass.of(0x10001, 1L << 40, 80_000).addRequest(2, 0x10000))),
+        HtbClass::read);
+  }
+
+  @Test
   void filtersAreReadOrMalformed() throws IOException {
     InetAddress v4 = InetAddress.ofLiteral("10.1.2.3");
     Mutations.test(
         Mutations.payloads(
             List.of(
                 TcFilter.redirectIngress(2, 1, 3),
+                TcFilter.classifier(16, v4, 24, true, 0x10001).addRequest(2, 0x10000),
                 TcFilter.redirectAll(2, TcConstants.INGRESS_HANDLE, 1, 3),
                 TcFilter.redirectDestination(2, TcConstants.INGRESS_HANDLE, 1, v4, 3))),
         TcFilter::read);

@@ -62,13 +62,13 @@ class TrafficControlTest {
     int qdisc = TcConstants.handle(1, 0);
     routing.execute(Qdisc.addHtb(link, qdisc, TcConstants.ROOT, 0x30));
     routing.execute(
-        new HtbClass(TcConstants.handle(1, 0x30), 1_250_000, 12_500).addRequest(link, qdisc));
+        HtbClass.of(TcConstants.handle(1, 0x30), 1_250_000, 12_500).addRequest(link, qdisc));
     InetAddress v4 = InetAddress.ofLiteral("10.1.0.0");
     InetAddress v6 = InetAddress.ofLiteral("fd00:1:2::");
     int flow = TcConstants.handle(1, 0x30);
-    routing.execute(TcFilter.classify(link, qdisc, 16, v4, 20, false, flow));
-    routing.execute(TcFilter.classify(link, qdisc, 15, v6, 48, true, flow));
-    routing.execute(TcFilter.classify(link, qdisc, 14, v4, 0, true, flow));
+    routing.execute(TcFilter.classifier(16, v4, 20, false, flow).addRequest(link, qdisc));
+    routing.execute(TcFilter.classifier(15, v6, 48, true, flow).addRequest(link, qdisc));
+    routing.execute(TcFilter.classifier(14, v4, 0, true, flow).addRequest(link, qdisc));
     String shown = tc("class show dev ifb7");
     assertTrue(shown.contains("class htb 1:30 root prio 0 rate 10Mbit ceil 10Mbit"), shown);
     shown = tc("filter show dev ifb7");
@@ -76,9 +76,39 @@ class TrafficControlTest {
     assertTrue(shown.contains("match fd000001/ffffffff at 8"), shown);
     assertTrue(shown.contains("match 00020000/ffff0000 at 12"), shown);
     assertTrue(shown.contains("match 00000000/00000000 at 0"), shown);
-    long u32 =
-        TcFilter.list(routing, link, qdisc).stream().filter(it -> it.kind().equals("u32")).count();
-    assertTrue(u32 >= 3, () -> "filters: " + u32);
+    assertEquals(3, TcFilter.list(routing, link, qdisc).size());
+  }
+
+  @Test
+  void qdiscClassAndFilterAreChangedInPlaceAndDeleted() throws IOException {
+    int qdisc = TcConstants.handle(1, 0);
+    routing.execute(Qdisc.addHtb(link, qdisc, TcConstants.ROOT, 0x30));
+    assertEquals(0x30, Qdisc.list(routing, link).getFirst().defaultClass());
+    HtbClass slow = HtbClass.of(TcConstants.handle(1, 0x30), 1_250_000, 12_500);
+    HtbClass fast = HtbClass.of(TcConstants.handle(1, 0x30), 100_000_000_000L, 0);
+    routing.execute(slow.addRequest(link, qdisc));
+    assertEquals(List.of(slow), HtbClass.list(routing, link));
+    routing.execute(fast.changeRequest(link, qdisc));
+    assertEquals(List.of(fast), HtbClass.list(routing, link));
+    InetAddress v6 = InetAddress.ofLiteral("fd00:1:2::");
+    TcFilter filter = TcFilter.classifier(15, v6, 49, true, slow.handle());
+    TcFilter wider = TcFilter.classifier(15, v6, 47, true, slow.handle());
+    routing.execute(filter.addRequest(link, qdisc));
+    routing.execute(wider.addRequest(link, qdisc));
+    List<TcFilter> listed = TcFilter.list(routing, link, qdisc);
+    assertTrue(filter.isEquivalentTo(listed.getFirst()), listed::toString);
+    assertTrue(wider.isEquivalentTo(listed.getLast()), listed::toString);
+    routing.execute(listed.getFirst().deleteRequest(link, qdisc));
+    assertEquals(listed.subList(1, 2), TcFilter.list(routing, link, qdisc));
+    routing.execute(listed.getLast().deleteRequest(link, qdisc));
+    routing.execute(fast.deleteRequest(link, qdisc));
+    assertEquals(List.of(), HtbClass.list(routing, link));
+
+    int tbf = TcConstants.handle(2, 0);
+    TokenBucket bucket = TokenBucket.of(80_000_000_000L, 1_000_000);
+    routing.execute(Qdisc.addTbf(other, tbf, TcConstants.ROOT, TokenBucket.of(8_000, 80_000)));
+    routing.execute(Qdisc.changeTbf(other, tbf, TcConstants.ROOT, bucket));
+    assertEquals(bucket, Qdisc.list(routing, other).getFirst().bucket().orElseThrow());
   }
 
   @Test

@@ -177,6 +177,12 @@ final class ContainerLink implements AutoCloseable {
     }
   }
 
+  /** Returns whether the interface has one of the addresses. */
+  boolean hasAny(List<InetAddress> addresses) throws IOException {
+    return routing.addresses(link.index()).stream()
+        .anyMatch(it -> addresses.contains(it.address()));
+  }
+
   /** Removes those of the addresses that the interface has; the kernel removes their routes. */
   void removeAddresses(List<InetAddress> addresses) throws IOException {
     for (InterfaceAddress it : routing.addresses(link.index())) {

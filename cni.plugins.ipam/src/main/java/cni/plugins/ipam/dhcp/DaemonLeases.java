@@ -8,6 +8,8 @@ import cni.api.ErrorCode;
 import cni.api.GcRequest;
 import cni.api.Json;
 import cni.api.Result;
+import cni.api.ResultJson;
+import cni.api.SpecVersion;
 import cni.api.internal.LazyLogger;
 import java.io.IOException;
 import java.io.InputStream;
@@ -21,6 +23,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -37,8 +40,18 @@ record DaemonLeases(Path socket) implements Leases {
   static final String ALLOCATE = "DHCP.Allocate";
   static final String RELEASE = "DHCP.Release";
 
-  /** Supported by this project's daemon only. */
+  /** Supported by this project's daemon only, as the following. */
   static final String COLLECT = "DHCP.Collect";
+
+  static final String FIND = "DHCP.Find";
+
+  /** The configuration has the previous result. */
+  static final String REACQUIRE = "DHCP.Reacquire";
+
+  /** The configuration has only the families to drop. */
+  static final String DROP = "DHCP.Drop";
+
+  static final String PREV_RESULT = "prevResult";
 
   static final String CONNECT_REQUEST = "CONNECT /_goRPC_ HTTP/1.0";
   static final String CONNECT_RESPONSE = "HTTP/1.0 200 Connected to Go RPC";
@@ -64,26 +77,65 @@ record DaemonLeases(Path socket) implements Leases {
   }
 
   /**
-   * Allocates again, like the reference plugin, which returns the lease if the daemon has it, and
-   * compares the addresses with {@code prevResult}.
+   * {@inheritDoc}
+   *
+   * <p>The reference's daemon can only allocate: it returns the lease if it has it, otherwise it
+   * acquires one, as for the reference plugin's CHECK.
    */
   @Override
-  public void check(AttachmentRequest request) throws CniException {
-    Result current = allocate(request);
-    Result expected = request.prevResult().orElse(Result.EMPTY);
-    boolean matches =
-        expected.ips().isEmpty()
-            || expected.ips().stream()
-                .allMatch(
-                    ip -> current.ips().stream().anyMatch(it -> it.address().equals(ip.address())));
-    if (!matches) {
-      throw new CniException(
-          ErrorCode.INTERNAL,
-          "the lease of container %s is lost; the daemon now has %s for it"
-              .formatted(
-                  request.attachment().containerId(),
-                  current.ips().stream().map(Result.IpConfig::address).toList()));
+  public Result find(AttachmentRequest request, List<String> missing) throws CniException {
+    Result found;
+    try {
+      found =
+          GobResult.read(
+              call(
+                  FIND,
+                  cmdArgs(request.attachment(), request.config().json()),
+                  request.context().deadline()));
+    } catch (IOException e) {
+      throw unreachable(e);
+    } catch (CniException e) {
+      if (!isUnknownMethod(e)) {
+        throw e;
+      }
+      return allocate(request);
     }
+    for (DhcpFamily family : DhcpConfig.parse(request.config()).families()) {
+      if (found.ips().stream().noneMatch(ip -> family.hasAddress(ip.address().address()))) {
+        missing.add(family.describeMissing(request.attachment().id()));
+      }
+    }
+    return found;
+  }
+
+  @Override
+  public void reacquire(AttachmentRequest request) throws CniException {
+    request.requireNamespace();
+    ObjectNode config = Json.object();
+    config.setAll(request.config().json());
+    config.set(PREV_RESULT, ResultJson.write(request.requirePrevResult(), SpecVersion.CURRENT));
+    try {
+      call(REACQUIRE, cmdArgs(request.attachment(), config), request.context().deadline());
+    } catch (IOException e) {
+      throw unreachable(e);
+    }
+  }
+
+  @Override
+  public void drop(AttachmentRequest request, List<DhcpFamily> families) throws CniException {
+    ObjectNode config = request.config().json().deepCopy();
+    ArrayNode names = config.withObject("ipam").putArray("families");
+    families.forEach(it -> names.add(it.text()));
+    try {
+      call(DROP, cmdArgs(request.attachment(), config), Deadline.after(RELEASE_TIMEOUT));
+    } catch (IOException e) {
+      throw unreachable(e);
+    }
+  }
+
+  /** Returns whether the daemon is the reference's, and does not support a method. */
+  private static boolean isUnknownMethod(CniException e) {
+    return e.getMessage().contains("can't find method");
   }
 
   /** Succeeds without a daemon, because then nothing renews the lease and it expires. */
@@ -123,8 +175,7 @@ record DaemonLeases(Path socket) implements Leases {
     } catch (IOException e) {
       LOG.get().log(System.Logger.Level.DEBUG, "no dhcp daemon answers at " + socket, e);
     } catch (CniException e) {
-      boolean isReferenceDaemon = e.getMessage().contains("can't find method");
-      if (!isReferenceDaemon) {
+      if (!isUnknownMethod(e)) {
         throw e;
       }
     }

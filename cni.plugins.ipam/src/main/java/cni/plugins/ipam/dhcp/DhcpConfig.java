@@ -4,9 +4,11 @@ import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.PluginConfig;
+import cni.api.Result;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 
 /**
  * The {@code ipam} section of a configuration for dhcp.
@@ -50,5 +52,22 @@ record DhcpConfig(Optional<Path> socket, List<DhcpFamily> families, long priorit
   static DhcpClientOptions options(AttachmentRequest request) throws CniException {
     return DhcpClientOptions.parse(
         request.config().requireIpam("dhcp"), request.attachment().args());
+  }
+
+  /** Returns a result of leases, whose routes have the default metric, with {@link #priority}. */
+  Result withPriority(Result result) {
+    return result.withRoutes(
+        result.routes().stream()
+            .map(
+                it ->
+                    new Result.Route(
+                        it.destination(),
+                        it.gateway(),
+                        it.mtu(),
+                        it.advertisedMss(),
+                        priority,
+                        OptionalLong.empty(),
+                        it.scope()))
+            .toList());
   }
 }

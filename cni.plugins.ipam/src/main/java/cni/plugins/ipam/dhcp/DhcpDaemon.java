@@ -59,6 +59,11 @@ public final class DhcpDaemon implements PluginDaemon {
     return DhcpDaemonOptions.USAGE;
   }
 
+  @Override
+  public void requireValid(List<String> arguments) throws CniException {
+    DhcpDaemonOptions.parse(arguments);
+  }
+
   /**
    * Runs until the thread is interrupted. Closes then what it has opened, ends its threads and
    * removes its socket, so that a process that does more can call it.

@@ -2,10 +2,10 @@ package cni.plugins.ipam.dhcp;
 
 import cni.api.CniException;
 import cni.api.ErrorCode;
+import cni.api.internal.DaemonArguments;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.format.DateTimeParseException;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -59,22 +59,7 @@ record DhcpDaemonOptions(
    * @throws CniException code 4 if an option is unknown or its value is missing or invalid
    */
   static DhcpDaemonOptions parse(List<String> arguments) throws CniException {
-    Map<String, String> values = new HashMap<>();
-    for (int i = 0; i < arguments.size(); i++) {
-      String word = arguments.get(i).replaceFirst("^--?", "");
-      int equals = word.indexOf('=');
-      String name = equals < 0 ? word : word.substring(0, equals);
-      boolean option = arguments.get(i).startsWith("-");
-      if (option && FLAGS.contains(name)) {
-        values.put(name, "true");
-      } else if (option && WITH_VALUE.contains(name) && (equals >= 0 || i + 1 < arguments.size())) {
-        values.put(name, equals >= 0 ? word.substring(equals + 1) : arguments.get(++i));
-      } else {
-        throw new CniException(
-            ErrorCode.INVALID_PARAMETER,
-            "dhcp daemon: " + arguments.get(i) + " is not a known option with a value\n" + USAGE);
-      }
-    }
+    Map<String, String> values = DaemonArguments.parse("dhcp", arguments, WITH_VALUE, FLAGS, USAGE);
     String prefix = values.getOrDefault("hostprefix", "");
     Optional<Path> pidFile = Optional.ofNullable(values.get("pidfile")).map(Path::of);
     if (pidFile.isPresent() && !pidFile.get().isAbsolute()) {

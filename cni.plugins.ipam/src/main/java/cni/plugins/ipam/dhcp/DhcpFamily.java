@@ -1,8 +1,11 @@
 package cni.plugins.ipam.dhcp;
 
+import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.Deadline;
+import cni.api.InetAddresses;
 import java.io.IOException;
+import java.net.InetAddress;
 
 /** The two protocols: DHCP for IPv4 and DHCPv6. */
 enum DhcpFamily {
@@ -40,6 +43,17 @@ enum DhcpFamily {
   /** Returns the name in configurations. */
   String text() {
     return text;
+  }
+
+  /** Returns whether an address is of the family. */
+  boolean hasAddress(InetAddress address) {
+    return InetAddresses.isV4(address) == (this == IPV4);
+  }
+
+  /** Describes that an attachment has no lease of the family. */
+  String describeMissing(AttachmentId id) {
+    return "container %s, interface %s has no %s lease"
+        .formatted(id.containerId(), id.interfaceName(), text);
   }
 
   static DhcpFamily parse(String text) {

@@ -2,16 +2,25 @@ package cni.plugins.ipam.dhcp;
 
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
+import cni.api.Differences;
 import cni.api.ErrorCode;
 import cni.api.GcRequest;
+import cni.api.InetAddresses;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.PluginHost;
 import cni.api.ResidentPlugin;
 import cni.api.Result;
+import cni.api.UpdatablePlugin;
+import cni.api.UpdateRequest;
+import cni.plugins.ipam.AssignedResult;
+import java.net.InetAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,7 +30,7 @@ import org.jspecify.annotations.Nullable;
  * A resident process that runs this daemon too ({@link PluginHost#runsDaemons}) leaves all leases
  * to it, so that executables and the process itself find the same ones.
  */
-public final class DhcpPlugin implements ResidentPlugin {
+public final class DhcpPlugin implements ResidentPlugin, UpdatablePlugin {
   private static final String DIRECTORY = "dhcp";
 
   private volatile @Nullable LeaseManager leaseManager;
@@ -74,8 +83,63 @@ public final class DhcpPlugin implements ResidentPlugin {
   }
 
   @Override
-  public void check(AttachmentRequest request) throws CniException {
-    leasesOfExisting(request).check(request);
+  public Set<String> changeableKeys() {
+    return Set.of("ipam.priority");
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>A lost lease is acquired again if a server grants its addresses. Undoing that drops the
+   * lease. The server is only notified if the addresses are not in use: it could give them to
+   * another client.
+   */
+  @Override
+  public Result compare(UpdateRequest request, Differences differences) throws CniException {
+    AttachmentRequest desired = request.desired();
+    DhcpConfig.parse(desired.config());
+    DhcpConfig.options(desired);
+    Leases leases = leasesOfExisting(desired);
+    List<String> missing = new ArrayList<>();
+    Result found = leases.find(desired, missing);
+    requireSame(desired, found, differences);
+    if (!missing.isEmpty()) {
+      List<DhcpFamily> lost =
+          DhcpConfig.parse(desired.config()).families().stream()
+              .filter(
+                  it -> found.ips().stream().noneMatch(ip -> it.hasAddress(ip.address().address())))
+              .toList();
+      differences.add(
+          String.join("; ", missing),
+          "acquire the leases of container %s, interface %s again"
+              .formatted(desired.attachment().containerId(), desired.attachment().interfaceName()),
+          () -> leases.reacquire(desired),
+          () -> leases.drop(desired, lost));
+    }
+    Result before = DhcpConfig.parse(request.current().config()).withPriority(found);
+    return new AssignedResult(
+            address -> found.ips().stream().anyMatch(ip -> ip.address().address().equals(address)),
+            before.routes(),
+            false)
+        .replacedBy(found, request);
+  }
+
+  /** Requires that the leases have the addresses of the previous result. */
+  private static void requireSame(
+      AttachmentRequest request, Result found, Differences differences) {
+    List<InetAddress> leased = found.ips().stream().map(ip -> ip.address().address()).toList();
+    for (Result.IpConfig ip : request.prevResult().orElse(Result.EMPTY).ips()) {
+      InetAddress address = ip.address().address();
+      if (!leased.contains(address)
+          && leased.stream().anyMatch(it -> InetAddresses.isV4(it) == ip.address().isV4())) {
+        differences.addUnchangeable(
+            "the lease of container %s is lost; the daemon now has %s for it"
+                .formatted(
+                    request.attachment().containerId(),
+                    found.ips().stream().map(Result.IpConfig::address).toList()));
+        return;
+      }
+    }
   }
 
   /** Returns the default daemon if an executable made the attachment, otherwise {@link #leases}. */

@@ -16,6 +16,8 @@ import cni.api.ErrorCode;
 import cni.api.GcRequest;
 import cni.api.Json;
 import cni.api.PluginConfig;
+import cni.api.ResultJson;
+import cni.api.SpecVersion;
 import cni.api.internal.LazyLogger;
 import java.io.EOFException;
 import java.io.IOException;
@@ -31,6 +33,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.Optional;
@@ -181,6 +184,12 @@ final class DhcpRpcServer {
           reply = GobResult.write(leases.allocate(allocateRequest(arguments)));
           type = GobSchema.RESULT;
         }
+        case DaemonLeases.FIND -> {
+          reply = GobResult.write(leases.find(allocateRequest(arguments), new ArrayList<>()));
+          type = GobSchema.RESULT;
+        }
+        case DaemonLeases.REACQUIRE -> leases.reacquire(reacquireRequest(arguments));
+        case DaemonLeases.DROP -> drop(releaseRequest(arguments));
         case DaemonLeases.RELEASE -> leases.release(releaseRequest(arguments));
         case DaemonLeases.COLLECT -> leases.gc(gcRequest(arguments));
         default -> error = "rpc: can't find method " + method;
@@ -196,6 +205,10 @@ final class DhcpRpcServer {
     writer.write(type, reply);
   }
 
+  private void drop(AttachmentRequest request) throws CniException {
+    leases.drop(request, DhcpConfig.parse(request.config()).families());
+  }
+
   /** Ignores CNI_ARGS, which a release does not need: invalid ones must not prevent it. */
   private static AttachmentRequest releaseRequest(Map<String, Object> arguments)
       throws CniException {
@@ -205,6 +218,16 @@ final class DhcpRpcServer {
   private static AttachmentRequest allocateRequest(Map<String, Object> arguments)
       throws CniException {
     return request(arguments, CniArgs.ofText(text(arguments, "Args")));
+  }
+
+  private static AttachmentRequest reacquireRequest(Map<String, Object> arguments)
+      throws CniException {
+    AttachmentRequest request = allocateRequest(arguments);
+    return new AttachmentRequest(
+        request.config(),
+        request.attachment(),
+        ResultJson.readFrom(request.config().view(), DaemonLeases.PREV_RESULT, SpecVersion.CURRENT),
+        request.context());
   }
 
   private static AttachmentRequest request(Map<String, Object> arguments, CniArgs args)

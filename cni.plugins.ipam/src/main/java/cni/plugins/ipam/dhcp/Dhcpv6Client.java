@@ -1,12 +1,8 @@
 package cni.plugins.ipam.dhcp;
 
-import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.Deadline;
-import cni.api.Dns;
 import cni.api.ErrorCode;
-import cni.api.InetAddresses;
-import cni.api.Result;
 import java.io.IOException;
 import java.net.DatagramPacket;
 import java.net.DatagramSocket;
@@ -22,7 +18,6 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalInt;
 import java.util.UUID;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Predicate;
@@ -41,12 +36,6 @@ final class Dhcpv6Client implements DhcpClient {
   private static final int RELEASE_ATTEMPTS = 2;
   private static final int REQUEST_ATTEMPTS = 4;
   private static final Duration RELEASE_TIMEOUT = Duration.ofSeconds(1);
-
-  /** The size of IAID, T1 and T2. */
-  private static final int IA_NA_HEADER = 12;
-
-  /** The size of address, preferred and valid lifetime. */
-  private static final int IA_ADDRESS_HEADER = 24;
 
   /** Every attachment has its own DUID and one identity association, so one id is enough. */
   private static final int IAID = 1;
@@ -124,13 +113,13 @@ final class Dhcpv6Client implements DhcpClient {
       throws CniException, IOException {
     int xid = ThreadLocalRandom.current().nextInt();
     try {
-      List<InetAddress> offered = binding(offer).addresses();
+      List<InetAddress> offered = new Dhcpv6Reply(offer).binding().addresses();
       for (int i = 0; i < REQUEST_ATTEMPTS; i++) {
         Dhcpv6Message request = message(Dhcpv6Message.REQUEST, xid, offer.serverDuid(), offered);
         Optional<Dhcpv6Message> reply =
             exchange(request, Dhcpv6Message.REPLY, timer.nextDelay(what), it -> true);
         if (reply.isPresent()) {
-          return Optional.of(binding(reply.get()));
+          return Optional.of(new Dhcpv6Reply(reply.get()).binding());
         }
       }
     } catch (LeaseRefusedException e) {
@@ -149,7 +138,7 @@ final class Dhcpv6Client implements DhcpClient {
 
     boolean accepts(Dhcpv6Message offer) {
       try {
-        binding(offer);
+        new Dhcpv6Reply(offer).binding();
         return true;
       } catch (LeaseRefusedException e) {
         remember(e);
@@ -188,9 +177,11 @@ final class Dhcpv6Client implements DhcpClient {
                 it ->
                     new Dhcpv6Message.Option(
                         Dhcpv6Message.IA_ADDRESS,
-                        ByteBuffer.allocate(IA_ADDRESS_HEADER).put(it.getAddress()).array()))
+                        ByteBuffer.allocate(Dhcpv6Reply.IA_ADDRESS_HEADER)
+                            .put(it.getAddress())
+                            .array()))
             .toList();
-    byte[] head = ByteBuffer.allocate(IA_NA_HEADER).putInt(IAID).array();
+    byte[] head = ByteBuffer.allocate(Dhcpv6Reply.IA_NA_HEADER).putInt(IAID).array();
     options.add(Dhcpv6Message.Option.of(Dhcpv6Message.IA_NA, head, inner));
     if (type != Dhcpv6Message.RELEASE) {
       options.add(
@@ -249,95 +240,6 @@ final class Dhcpv6Client implements DhcpClient {
             .isPresent();
   }
 
-  static Binding binding(Dhcpv6Message message) throws LeaseRefusedException {
-    requireSuccess(message.options());
-    Dhcpv6Message.Option association =
-        message
-            .find(Dhcpv6Message.IA_NA)
-            .filter(option -> option.value().length >= IA_NA_HEADER)
-            .orElseThrow(
-                () -> new LeaseRefusedException("the server's reply has no addresses (IA_NA)"));
-    List<Dhcpv6Message.Option> inner = association.inner(IA_NA_HEADER);
-    requireSuccess(inner);
-    List<Result.IpConfig> ips = new ArrayList<>();
-    long preferred = Binding.FOREVER;
-    long valid = Binding.FOREVER;
-    for (Dhcpv6Message.Option option : inner) {
-      if (option.code() != Dhcpv6Message.IA_ADDRESS || option.value().length < IA_ADDRESS_HEADER) {
-        continue;
-      }
-      ByteBuffer value = ByteBuffer.wrap(option.value());
-      byte[] address = new byte[16];
-      value.get(address);
-      long preferredLifetime = Integer.toUnsignedLong(value.getInt());
-      long validLifetime = Integer.toUnsignedLong(value.getInt());
-      if (validLifetime > 0) { // 0 withdraws the address
-        preferred = Math.min(preferred, preferredLifetime);
-        valid = Math.min(valid, validLifetime);
-        var cidr = Cidr.ofHost(InetAddresses.of(address));
-        ips.add(new Result.IpConfig(cidr, Optional.empty(), OptionalInt.empty()));
-      }
-    }
-    if (ips.isEmpty()) {
-      throw new LeaseRefusedException("the server granted no address");
-    }
-    ByteBuffer head = ByteBuffer.wrap(association.value());
-    long t1 = Integer.toUnsignedLong(head.getInt(4));
-    long t2 = Integer.toUnsignedLong(head.getInt(8));
-    // T1 and T2 of 0 leave the choice to the client (RFC 8415, section 14.2).
-    return Binding.of(
-        new Result(List.of(), ips, List.of(), dns(message)),
-        message.serverDuid(),
-        t1 == 0 ? preferred / 2 : t1,
-        t2 == 0 ? preferred * 4 / 5 : t2,
-        valid);
-  }
-
-  private static void requireSuccess(List<Dhcpv6Message.Option> options)
-      throws LeaseRefusedException {
-    int status = Dhcpv6Message.status(options);
-    if (status != 0) {
-      throw new LeaseRefusedException(
-          switch (status) {
-            case Dhcpv6Message.NO_ADDRS_AVAIL -> "the server has no addresses left (NoAddrsAvail)";
-            case Dhcpv6Message.NO_BINDING -> "the server has no record of the lease (NoBinding)";
-            default -> "the server refused with status " + status;
-          });
-    }
-  }
-
-  private static Dns dns(Dhcpv6Message message) {
-    List<String> servers = new ArrayList<>();
-    byte[] value =
-        message.find(Dhcpv6Message.DNS_SERVERS).map(it -> it.value()).orElse(new byte[0]);
-    for (int at = 0; at + 16 <= value.length; at += 16) {
-      servers.add(InetAddresses.format(InetAddresses.of(Arrays.copyOfRange(value, at, at + 16))));
-    }
-    return new Dns(servers, "", domains(message), List.of());
-  }
-
-  /** Decodes domain names in uncompressed DNS encoding (RFC 8415, section 10). */
-  private static List<String> domains(Dhcpv6Message message) {
-    byte[] value =
-        message.find(Dhcpv6Message.DOMAIN_LIST).map(it -> it.value()).orElse(new byte[0]);
-    List<String> names = new ArrayList<>();
-    List<String> labels = new ArrayList<>();
-    int at = 0;
-    while (at < value.length) {
-      int length = Byte.toUnsignedInt(value[at++]);
-      if (length == 0) {
-        names.add(String.join(".", labels));
-        labels.clear();
-      } else if (at + length > value.length) {
-        break;
-      } else {
-        labels.add(new String(value, at, length, StandardCharsets.US_ASCII));
-        at += length;
-      }
-    }
-    return names;
-  }
-
   @Override
   public Optional<Binding> renew(Binding binding, boolean anyServer, Duration timeout)
       throws IOException {
@@ -348,32 +250,11 @@ final class Dhcpv6Client implements DhcpClient {
             : message(Dhcpv6Message.RENEW, xid, binding.server(), binding.addresses());
     try {
       Optional<Dhcpv6Message> reply = exchange(request, Dhcpv6Message.REPLY, timeout, it -> true);
-      return reply.isEmpty() ? Optional.empty() : renewedBinding(reply.get(), binding);
+      return reply.isEmpty()
+          ? Optional.empty()
+          : new Dhcpv6Reply(reply.get()).renewedBinding(binding);
     } catch (CniException e) {
       throw new IOException(e);
-    }
-  }
-
-  /**
-   * Evaluates the reply to a renewal. Only NoBinding or a withdrawn address ends the lease; after
-   * any other refusal the addresses remain valid until they expire (RFC 8415, section 18.2.10.1).
-   */
-  private static Optional<Binding> renewedBinding(Dhcpv6Message reply, Binding binding)
-      throws LeaseRefusedException {
-    List<Dhcpv6Message.Option> inner =
-        reply.find(Dhcpv6Message.IA_NA).map(it -> it.inner(IA_NA_HEADER)).orElse(List.of());
-    boolean noBinding = Dhcpv6Message.status(inner) == Dhcpv6Message.NO_BINDING;
-    try {
-      Binding renewed = binding(reply);
-      return renewed.addresses().containsAll(binding.addresses())
-          ? Optional.of(renewed)
-          : Optional.empty();
-    } catch (LeaseRefusedException e) {
-      boolean withdrawn = inner.stream().anyMatch(it -> it.code() == Dhcpv6Message.IA_ADDRESS);
-      if (noBinding || withdrawn) {
-        throw e;
-      }
-      return Optional.empty();
     }
   }
 

@@ -24,6 +24,7 @@ import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -137,10 +138,11 @@ final class LeaseManager implements AutoCloseable {
    * Returns the attachment's lease; acquires one if it has none or it has expired.
    *
    * @param wanted the lease without a binding
+   * @param required as for {@link #acquire}
    * @throws CniException code 11 if no server grants one by the deadline, code 8 if the interface
-   *     does not exist
+   *     does not exist, code 5 if servers grant only other addresses
    */
-  Lease allocate(Lease wanted, Deadline deadline) throws CniException {
+  Lease allocate(Lease wanted, List<InetAddress> required, Deadline deadline) throws CniException {
     Path file = file(wanted);
     try (KeyedLocks.Held _ = locks.acquire(file);
         ContainerLink link = ContainerLink.open(wanted.namespace(), wanted.id().interfaceName())) {
@@ -154,7 +156,7 @@ final class LeaseManager implements AutoCloseable {
         lease = wanted.with(before.get().binding(), ownerId(), link.identity());
         directory.write(lease);
       } else {
-        lease = acquire(wanted, link, List.of(), deadline);
+        lease = acquire(wanted, link, required, directory::write, deadline);
       }
       schedule(file, lease.binding().untilRenewal());
       LOG.get().log(INFO, "{0}: {1}", lease.clientId(), describe(lease));
@@ -168,12 +170,17 @@ final class LeaseManager implements AutoCloseable {
    * Acquires a lease from a server.
    *
    * @param required addresses of a lost lease that must be granted again; empty for a new lease
-   * @throws LeaseRefusedException if servers grant only others, or the lease has been released
-   *     meanwhile
+   * @param store stores the lease; if that fails, the lease is released
+   * @throws LeaseRefusedException if servers grant only others
    * @throws CniException code 11 if no server grants one by the deadline
    * @throws IOException if the interface cannot be used
    */
-  Lease acquire(Lease wanted, ContainerLink link, List<InetAddress> required, Deadline deadline)
+  Lease acquire(
+      Lease wanted,
+      ContainerLink link,
+      List<InetAddress> required,
+      LeaseStore store,
+      Deadline deadline)
       throws CniException, IOException {
     try (DhcpClient client = wanted.family().open(link, wanted, deadline)) {
       Binding binding = client.acquire(required, deadline);
@@ -182,17 +189,24 @@ final class LeaseManager implements AutoCloseable {
           throw new LeaseRefusedException("servers grant only other addresses now");
         }
         Lease lease = wanted.with(binding, ownerId(), link.identity());
-        if (required.isEmpty()) {
-          directory.write(lease);
-        } else if (!directory.replace(wanted, lease)) {
-          throw new LeaseRefusedException("the lease has been released");
-        }
+        store.write(lease);
         return lease;
       } catch (CniException | IOException e) {
         client.release(binding);
         throw e;
       }
     }
+  }
+
+  /** Stores an acquired lease. */
+  @FunctionalInterface
+  interface LeaseStore {
+    /**
+     * Stores the lease.
+     *
+     * @throws LeaseRefusedException if it is no longer wanted
+     */
+    void write(Lease lease) throws CniException, LeaseRefusedException;
   }
 
   /** Returns the lease of an attachment; absent if it has none. */
@@ -211,13 +225,43 @@ final class LeaseManager implements AutoCloseable {
    * @throws CniException code 5 if its file cannot be removed
    */
   void release(Lease lease) throws CniException {
+    delete(lease, it -> true);
+  }
+
+  /**
+   * As {@link #release}, but the server is only notified if the interface has none of the
+   * addresses. Otherwise the lease expires there.
+   *
+   * @throws CniException code 5 if its file cannot be removed
+   */
+  void drop(Lease lease) throws CniException {
+    delete(lease, it -> !isUsed(it));
+  }
+
+  private void delete(Lease lease, Predicate<Lease> notifies) throws CniException {
     Path file = file(lease);
     try (KeyedLocks.Held _ = locks.acquire(file)) {
       cancel(file);
       Optional<Lease> deleted = directory.delete(file);
-      if (deleted.isPresent() && !deleted.get().isExpired()) {
+      if (deleted.isPresent() && !deleted.get().isExpired() && notifies.test(deleted.get())) {
         notifyServer(deleted.get());
       }
+    }
+  }
+
+  /** Returns whether the interface has an address of a lease, or may have one. */
+  private static boolean isUsed(Lease lease) {
+    try {
+      Optional<ContainerLink> open = ContainerLink.ofLease(lease);
+      if (open.isEmpty()) {
+        return false;
+      }
+      try (ContainerLink link = open.get()) {
+        return link.hasAny(lease.binding().addresses());
+      }
+    } catch (IOException e) {
+      LOG.get().log(WARNING, lease.clientId() + ": the server is not notified", e);
+      return true;
     }
   }
 

@@ -105,7 +105,11 @@ final class LeaseRenewal {
     try {
       Lease acquired =
           manager.acquire(
-              lease, link, lease.binding().addresses(), Deadline.after(REACQUIRE_TIMEOUT));
+              lease,
+              link,
+              lease.binding().addresses(),
+              it -> replace(lease, it),
+              Deadline.after(REACQUIRE_TIMEOUT));
       LOG.get()
           .log(INFO, "{0}: granted again, {1}", lease.clientId(), LeaseManager.describe(acquired));
       manager.schedule(file, acquired.binding().untilRenewal());
@@ -116,6 +120,12 @@ final class LeaseRenewal {
         throw e;
       }
       expire(lease, link, e.getMessage());
+    }
+  }
+
+  private void replace(Lease lease, Lease acquired) throws CniException, LeaseRefusedException {
+    if (!directory.replace(lease, acquired)) {
+      throw new LeaseRefusedException("the lease has been released");
     }
   }
 

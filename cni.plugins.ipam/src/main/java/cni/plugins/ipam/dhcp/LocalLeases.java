@@ -4,15 +4,15 @@ import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.Deadline;
-import cni.api.ErrorCode;
 import cni.api.GcRequest;
 import cni.api.Result;
+import java.net.InetAddress;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalLong;
+import java.util.function.Function;
 
 /**
  * The leases that this process keeps.
@@ -34,31 +34,40 @@ record LocalLeases(
 
   @Override
   public Result allocate(AttachmentRequest request) throws CniException {
+    return allocate(request, family -> List.of());
+  }
+
+  @Override
+  public void reacquire(AttachmentRequest request) throws CniException {
+    Result previous = request.requirePrevResult();
+    Result _ =
+        allocate(
+            request,
+            family ->
+                previous.ips().stream()
+                    .map(ip -> ip.address().address())
+                    .filter(family::hasAddress)
+                    .toList());
+  }
+
+  /** Allocates the leases; those that do not exist yet with the required addresses, if any. */
+  private Result allocate(
+      AttachmentRequest request, Function<DhcpFamily, List<InetAddress>> required)
+      throws CniException {
     DhcpConfig config = DhcpConfig.parse(request.config());
-    Path namespace = Path.of(hostPrefix + request.requireNamespace().toAbsolutePath());
     Duration left = request.context().deadline().remaining();
     Deadline deadline = Deadline.after(left.compareTo(timeout) < 0 ? left : timeout);
     Result result = Result.EMPTY;
     List<Lease> acquired = new ArrayList<>();
     try {
       for (DhcpFamily family : config.families()) {
-        var wanted =
-            new Lease(
-                request.config().network(),
-                request.attachment().id(),
-                family,
-                namespace,
-                "",
-                DhcpConfig.options(request),
-                maxRetransmitDelay,
-                "",
-                Binding.none());
+        Lease wanted = wanted(request, family);
         boolean exists =
             manager
                 .find(wanted.network(), wanted.id(), family)
                 .filter(it -> !it.isExpired())
                 .isPresent();
-        Lease lease = manager.allocate(wanted, deadline);
+        Lease lease = manager.allocate(wanted, required.apply(family), deadline);
         if (!exists) {
           acquired.add(lease);
         }
@@ -70,42 +79,50 @@ record LocalLeases(
       }
       throw e;
     }
-    return config.priority() == 0 ? result : withPriority(result, config.priority());
-  }
-
-  private static Result withPriority(Result result, long priority) {
-    return result.withRoutes(
-        result.routes().stream()
-            .map(
-                it ->
-                    new Result.Route(
-                        it.destination(),
-                        it.gateway(),
-                        it.mtu(),
-                        it.advertisedMss(),
-                        priority,
-                        OptionalLong.empty(),
-                        it.scope()))
-            .toList());
+    return config.withPriority(result);
   }
 
   @Override
-  public void check(AttachmentRequest request) throws CniException {
-    String network = request.config().network();
-    AttachmentId id = request.attachment().id();
-    for (DhcpFamily family : DhcpConfig.parse(request.config()).families()) {
-      Optional<Lease> lease = manager.find(network, id, family);
-      if (lease.isEmpty() || lease.get().isExpired()) {
-        throw new CniException(
-            ErrorCode.INTERNAL,
-            "container %s, interface %s has no %s lease%s"
-                .formatted(
-                    id.containerId(),
-                    id.interfaceName(),
-                    family.text(),
-                    lease.isEmpty() ? "" : ": it expired and was not renewed"));
+  public void drop(AttachmentRequest request, List<DhcpFamily> families) throws CniException {
+    for (DhcpFamily family : families) {
+      Optional<Lease> lease =
+          manager.find(request.config().network(), request.attachment().id(), family);
+      if (lease.isPresent()) {
+        manager.drop(lease.get());
       }
     }
+  }
+
+  private Lease wanted(AttachmentRequest request, DhcpFamily family) throws CniException {
+    return new Lease(
+        request.config().network(),
+        request.attachment().id(),
+        family,
+        Path.of(hostPrefix + request.requireNamespace().toAbsolutePath()),
+        "",
+        DhcpConfig.options(request),
+        maxRetransmitDelay,
+        "",
+        Binding.none());
+  }
+
+  @Override
+  public Result find(AttachmentRequest request, List<String> missing) throws CniException {
+    String network = request.config().network();
+    AttachmentId id = request.attachment().id();
+    DhcpConfig config = DhcpConfig.parse(request.config());
+    Result result = Result.EMPTY;
+    for (DhcpFamily family : config.families()) {
+      Optional<Lease> lease = manager.find(network, id, family);
+      if (lease.isPresent() && !lease.get().isExpired()) {
+        result = result.merge(lease.get().binding().result());
+      } else {
+        missing.add(
+            family.describeMissing(id)
+                + (lease.isEmpty() ? "" : ": it expired and was not renewed"));
+      }
+    }
+    return config.withPriority(result);
   }
 
   @Override

@@ -7,11 +7,13 @@ import cni.api.InetAddresses;
 import cni.api.Result;
 import java.net.InetAddress;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.function.Consumer;
 
@@ -53,17 +55,11 @@ record AddressAllocator(
         requireNoExisting(Optional.ofNullable(existingBySet.get(set)));
         InetAddress wanted = wantedBySet.get(set);
         InetAddress address = wanted == null ? nextAddress(set, i) : requireFree(wanted, set);
-        reservations.reserve(address, holder, i);
+        reservations.reserve(address, holder, OptionalInt.of(i));
         allocated.add(set.toIpConfig(address));
         unassigned.remove(address);
       }
-      if (!unassigned.isEmpty()) {
-        throw new CniException(
-            ErrorCode.INVALID_CONFIG,
-            "more addresses are requested than there are range sets; left over: "
-                + RangeSet.abbreviate(
-                    unassigned.stream().map(InetAddresses::format).toList(), ", "));
-      }
+      requireNoneLeft(unassigned);
       return allocated;
     } catch (CniException e) {
       rollback(allocated, e);
@@ -71,8 +67,22 @@ record AddressAllocator(
     }
   }
 
+  /**
+   * Requires that each requested address is assigned.
+   *
+   * @param unassigned the requested addresses that are not
+   */
+  static void requireNoneLeft(Collection<InetAddress> unassigned) throws CniException {
+    if (!unassigned.isEmpty()) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "more addresses are requested than there are range sets; left over: "
+              + RangeSet.abbreviate(unassigned.stream().map(InetAddresses::format).toList(), ", "));
+    }
+  }
+
   /** Returns the first of the addresses that is in each range set. */
-  private static Map<RangeSet, InetAddress> firstBySet(
+  static Map<RangeSet, InetAddress> firstBySet(
       List<InetAddress> addresses, HostLocalConfig config) {
     Map<RangeSet, InetAddress> first = new HashMap<>();
     for (InetAddress address : addresses) {
@@ -104,19 +114,28 @@ record AddressAllocator(
   }
 
   private InetAddress requireFree(InetAddress address, RangeSet set) throws CniException {
+    requireNotGateway(address, set);
+    if (reservations.isReserved(AddressKey.of(address))) {
+      throw unavailable(describeTaken(address, reservations));
+    }
+    return address;
+  }
+
+  /** Requires that a requested address is not the gateway of its range. */
+  static void requireNotGateway(InetAddress address, RangeSet set) throws CniException {
     if (address.equals(set.rangeOf(address).orElseThrow().gateway())) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
           "the requested address " + InetAddresses.format(address) + " is the subnet's gateway");
     }
-    if (reservations.isReserved(AddressKey.of(address))) {
-      throw unavailable(
-          "the requested address "
-              + InetAddresses.format(address)
-              + " is held by "
-              + reservations.describeHolder(address));
-    }
-    return address;
+  }
+
+  /** Returns why a requested address that is reserved cannot be assigned. */
+  static String describeTaken(InetAddress address, ReservationStore reservations) {
+    return "the requested address "
+        + InetAddresses.format(address)
+        + " is held by "
+        + reservations.describeHolder(address);
   }
 
   private CniException unavailable(String reason) {

@@ -3,6 +3,7 @@ package cni.plugins.ipam.hostlocal;
 import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
+import cni.api.Differences;
 import cni.api.Dns;
 import cni.api.ErrorCode;
 import cni.api.GcRequest;
@@ -15,7 +16,10 @@ import cni.api.PluginHost;
 import cni.api.PluginRequest;
 import cni.api.ResidentPlugin;
 import cni.api.Result;
+import cni.api.UpdatablePlugin;
+import cni.api.UpdateRequest;
 import cni.api.internal.LazyLogger;
+import cni.plugins.ipam.AssignedResult;
 import java.math.BigInteger;
 import java.net.InetAddress;
 import java.nio.file.FileSystem;
@@ -34,7 +38,7 @@ import java.util.Set;
  * The {@code host-local} plugin: allocates addresses from ranges and stores the reservations on
  * this host, in the format of the reference plugin, which may use the same directory concurrently.
  */
-public final class HostLocalPlugin implements ResidentPlugin {
+public final class HostLocalPlugin implements ResidentPlugin, UpdatablePlugin {
   /** Enough for as many containers as are usually created and deleted at the same time. */
   private static final int MAX_RECYCLED_FILES = 64;
 
@@ -84,14 +88,10 @@ public final class HostLocalPlugin implements ResidentPlugin {
     HostLocalConfig config = HostLocalConfig.parse(request.config());
     List<InetAddress> requested =
         HostLocalConfig.requestedAddresses(request.config(), request.attachment().args().toMap());
-    Dns dns =
-        config.resolvConf().isPresent()
-            ? ResolvConf.read(path("ipam.resolvConf", config.resolvConf().get()))
-            : Dns.NONE;
+    Dns dns = readDns(config);
     requireInRanges(requested, config);
     try (ReservationStore reservations =
-        ReservationStore.open(
-            directory(request.config()), lock, cachePool, request.context().deadline())) {
+        directory(request.config()).open(request.context().deadline())) {
       String network = request.config().network();
       AttachmentId id = request.attachment().id();
       var allocator =
@@ -103,6 +103,12 @@ public final class HostLocalPlugin implements ResidentPlugin {
               reason -> publishExhausted(network, id, reason));
       return new Result(List.of(), allocator.allocate(config), config.routes(), dns);
     }
+  }
+
+  private Dns readDns(HostLocalConfig config) throws CniException {
+    return config.resolvConf().isPresent()
+        ? ResolvConf.read(path("ipam.resolvConf", config.resolvConf().get()))
+        : Dns.NONE;
   }
 
   private void publishExhausted(String network, AttachmentId id, String reason) {
@@ -131,23 +137,58 @@ public final class HostLocalPlugin implements ResidentPlugin {
     }
   }
 
+  /**
+   * {@inheritDoc}
+   *
+   * <p>{@code ipam.ranges} and its kin can change as long as the ranges contain the attachment's
+   * addresses, or addresses are requested in place of those that they do not contain.
+   */
+  @Override
+  public Set<String> changeableKeys() {
+    return Set.of(
+        "ipam.routes",
+        "ipam.resolvConf",
+        "ipam.ranges",
+        "ipam.subnet",
+        "ipam.rangeStart",
+        "ipam.rangeEnd",
+        "ipam.gateway",
+        "args.cni.ips",
+        "runtimeConfig.ips",
+        "runtimeConfig.ipRanges");
+  }
+
+  @Override
+  public Result compare(UpdateRequest request, Differences differences) throws CniException {
+    AttachmentRequest desired = request.desired();
+    HostLocalConfig config = HostLocalConfig.parse(desired.config());
+    Optional<HostLocalConfig> current =
+        request.isUnchanged()
+            ? Optional.empty()
+            : Optional.of(HostLocalConfig.parse(request.current().config()));
+    List<InetAddress> requested =
+        HostLocalConfig.requestedAddresses(desired.config(), desired.attachment().args().toMap());
+    requireInRanges(requested, config);
+    // For CHECK and repair the file need not exist any more.
+    Dns dns = current.isEmpty() ? Dns.NONE : readDns(config);
+    var comparison =
+        new ReservationComparison(
+            desired, config, current, requested, directory(desired.config()), differences);
+    HostLocalConfig before = current.orElse(config);
+    return new AssignedResult(
+            address -> before.setIndex().find(address).isPresent(),
+            before.routes(),
+            before.resolvConf().isPresent())
+        .replacedBy(new Result(List.of(), comparison.compare(), config.routes(), dns), request);
+  }
+
+  /** Calls CHECK, for which this plugin, like the reference, needs no {@code prevResult}. */
   @Override
   public void check(AttachmentRequest request) throws CniException {
-    Optional<ReservationStore> open = openIfPresent(request);
-    if (open.isPresent()) {
-      try (ReservationStore reservations = open.get()) {
-        if (!reservedAddresses(request.attachment().id(), reservations).isEmpty()) {
-          return;
-        }
-      }
+    try (var differences = new Differences()) {
+      compare(UpdateRequest.unchanged(request), differences);
+      differences.requireNone();
     }
-    throw new CniException(
-        ErrorCode.INTERNAL,
-        "no address is reserved for container %s, interface %s in %s"
-            .formatted(
-                request.attachment().containerId(),
-                request.attachment().interfaceName(),
-                directory(request.config())));
   }
 
   @Override
@@ -238,7 +279,7 @@ public final class HostLocalPlugin implements ResidentPlugin {
   @Override
   public void status(NetworkRequest request) throws CniException {
     HostLocalConfig config = HostLocalConfig.parse(request.config());
-    Path directory = directory(request.config());
+    Path directory = directory(request.config()).path();
     new ReservationFiles(directory).requireWritable();
     Optional<ReservationStore> open = openIfPresent(request);
     if (open.isPresent()) {
@@ -267,8 +308,9 @@ public final class HostLocalPlugin implements ResidentPlugin {
   /**
    * Reads only the keys it needs, so DEL and GC work if the rest of the configuration is invalid.
    */
-  private Path directory(PluginConfig config) throws CniException {
-    return path("ipam.dataDir", HostLocalConfig.dataDir(config)).resolve(config.network());
+  private ReservationDirectory directory(PluginConfig config) throws CniException {
+    Path path = path("ipam.dataDir", HostLocalConfig.dataDir(config)).resolve(config.network());
+    return new ReservationDirectory(path, lock, cachePool);
   }
 
   private Path path(String key, String text) throws CniException {
@@ -281,7 +323,6 @@ public final class HostLocalPlugin implements ResidentPlugin {
   }
 
   private Optional<ReservationStore> openIfPresent(PluginRequest request) throws CniException {
-    return ReservationStore.openIfPresent(
-        directory(request.config()), lock, cachePool, request.context().deadline());
+    return directory(request.config()).openIfPresent(request.context().deadline());
   }
 }

@@ -96,7 +96,7 @@ final class ReservationCache implements AutoCloseable {
       }
       return Optional.of(
           new ReservationCache(
-              directoryKey, InotifyWatch.open(directory), directory, maxRecycledFiles));
+              directoryKey, InotifyWatch.openShared(directory), directory, maxRecycledFiles));
     } catch (IOException e) {
       LOG.get()
           .log(

@@ -10,8 +10,8 @@ import java.util.SequencedMap;
  * acquires its cache and releases it before it unlocks the directory, so a cache is never shared.
  */
 final class ReservationCachePool implements AutoCloseable {
-  /** Each cache uses an inotify instance; fs.inotify.max_user_instances is 128 by default. */
-  private static final int MAX_CACHES = 32;
+  /** Bounds the memory, and the watches: fs.inotify.max_user_watches is at least 8,192. */
+  private static final int MAX_CACHES = 512;
 
   /** In order of last use, the longest unused first. */
   private final SequencedMap<Path, ReservationCache> idle = new LinkedHashMap<>();

@@ -14,6 +14,7 @@ import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -199,16 +200,18 @@ final class ReservationStore implements AutoCloseable {
    * Reserves a free address; an incomplete file of the address is replaced.
    *
    * @param rangeSetIndex the index of the range set whose {@code last_reserved_ip} becomes this
-   *     address
+   *     address; absent if it is not an allocation that the next one has to follow
    * @throws CniException code 5 if the file cannot be written; the address is then free
    */
-  void reserve(InetAddress address, ReservationHolder holder, int rangeSetIndex)
+  void reserve(InetAddress address, ReservationHolder holder, OptionalInt rangeSetIndex)
       throws CniException {
     Path file = files.fileOf(address);
     beforeChange(file);
     try {
       write(file, holder.format());
-      writeLastReserved(rangeSetIndex, address);
+      if (rangeSetIndex.isPresent()) {
+        writeLastReserved(rangeSetIndex.getAsInt(), address);
+      }
       index.put(AddressKey.of(address), holder.hash());
       afterChange(String.valueOf(file.getFileName()));
     } catch (IOException e) {

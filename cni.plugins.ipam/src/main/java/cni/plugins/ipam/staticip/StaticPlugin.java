@@ -4,28 +4,32 @@ import cni.api.AttachmentRequest;
 import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.ConfigObject;
+import cni.api.Differences;
 import cni.api.Dns;
 import cni.api.ErrorCode;
 import cni.api.InetAddresses;
 import cni.api.Json;
-import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.Result;
 import cni.api.SpecVersion;
+import cni.api.UpdatablePlugin;
+import cni.api.UpdateRequest;
+import cni.plugins.ipam.AssignedResult;
 import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.function.Function;
 
 /**
  * The {@code static} plugin: returns the addresses that the configuration lists or the caller
  * requests. It keeps no state.
  */
-public final class StaticPlugin implements NetworkPlugin {
+public final class StaticPlugin implements UpdatablePlugin {
   /** Creates the plugin, for {@link java.util.ServiceLoader}. */
   public StaticPlugin() {}
 
@@ -122,30 +126,49 @@ public final class StaticPlugin implements NetworkPlugin {
     return ips;
   }
 
-  /** Checks that {@code prevResult} has the addresses and gateways that ADD would return now. */
   @Override
-  public void check(AttachmentRequest request) throws CniException {
-    List<Result.IpConfig> expected =
-        addresses(request.config(), request.attachment().args().toMap());
-    Result result = request.requirePrevResult();
-    for (Result.IpConfig ip : expected) {
-      boolean found =
-          result.ips().stream()
-              .anyMatch(
-                  it ->
-                      it.address().equals(ip.address())
-                          && (ip.gateway().isEmpty() || ip.gateway().equals(it.gateway())));
-      if (!found) {
-        throw new CniException(
-            ErrorCode.INTERNAL,
-            "address %s%s of the configuration is not in prevResult"
-                .formatted(
-                    ip.address(),
-                    ip.gateway()
-                        .map(it -> " with gateway " + InetAddresses.format(it))
-                        .orElse("")));
+  public Set<String> changeableKeys() {
+    return Set.of("ipam.addresses", "ipam.routes", "ipam.dns", "args.cni.ips", "runtimeConfig.ips");
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>Nothing needs to be changed here, as this plugin keeps no state. Without a change of
+   * configuration and arguments, the previous result must have the addresses and gateways that ADD
+   * would return now.
+   */
+  @Override
+  public Result compare(UpdateRequest request, Differences differences) throws CniException {
+    Result assigned = add(request.desired());
+    if (request.isUnchanged()) {
+      requireIn(request.desired().prevResult().orElse(Result.EMPTY), assigned, differences);
+    }
+    Result before = add(request.current());
+    return new AssignedResult(
+            address -> before.ips().stream().anyMatch(ip -> ip.address().address().equals(address)),
+            before.routes(),
+            !before.dns().isEmpty())
+        .replacedBy(assigned, request);
+  }
+
+  private static void requireIn(Result previous, Result assigned, Differences differences) {
+    for (Result.IpConfig ip : assigned.ips()) {
+      if (previous.ips().stream().noneMatch(it -> isSame(ip, it))) {
+        differences.addUnchangeable(
+            "address %s of the configuration is not in prevResult".formatted(describe(ip)));
       }
     }
+  }
+
+  private static boolean isSame(Result.IpConfig configured, Result.IpConfig previous) {
+    return configured.address().equals(previous.address())
+        && (configured.gateway().isEmpty() || configured.gateway().equals(previous.gateway()));
+  }
+
+  private static String describe(Result.IpConfig ip) {
+    return ip.address()
+        + ip.gateway().map(it -> " with gateway " + InetAddresses.format(it)).orElse("");
   }
 
   @Override

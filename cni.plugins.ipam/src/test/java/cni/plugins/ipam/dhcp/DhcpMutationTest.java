@@ -191,7 +191,7 @@ class DhcpMutationTest {
         bytes -> {
           Optional<Dhcpv6Message> read = Dhcpv6Message.decode(ByteBuffer.wrap(bytes));
           if (read.isPresent()) {
-            Dhcpv6Client.binding(read.get()).toJson();
+            new Dhcpv6Reply(read.get()).binding().toJson();
           }
         },
         CniException.class,

@@ -2,28 +2,33 @@ package cni.plugins.ipam.dhcp;
 
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
+import cni.api.Differences;
 import cni.api.GcRequest;
-import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.Result;
 import cni.api.Rollback;
+import cni.api.UpdatablePlugin;
+import cni.api.UpdateRequest;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkConstants;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.LinkSpec;
-import cni.plugins.support.AttachmentCheck;
+import cni.plugins.support.AddressComparison;
 import cni.plugins.support.InterfaceConfigurator;
 import cni.plugins.support.Ipam;
+import cni.plugins.support.LinkComparison;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.util.List;
+import java.util.Optional;
+import java.util.Set;
 
 /**
  * A minimal interface plugin for the tests of dhcp, whose module cannot depend on the real ones: a
  * macvlan device on the link that {@code master} names, configured with the result of IPAM.
  */
-public final class TestMacvlanPlugin implements NetworkPlugin {
+public final class TestMacvlanPlugin implements UpdatablePlugin {
   static final String TYPE = "test-macvlan";
 
   /** Creates the plugin, for {@link java.util.ServiceLoader}. */
@@ -74,16 +79,24 @@ public final class TestMacvlanPlugin implements NetworkPlugin {
   }
 
   @Override
-  public void check(AttachmentRequest request) throws CniException {
-    Ipam.check(request);
-    try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession container = NetNsSession.openContainer(request, host)) {
-      Link link = AttachmentCheck.requireInterface(request, container);
-      AttachmentCheck.requireKind(link, "macvlan", "the container");
-      AttachmentCheck.requireAddresses(container, link, request.requirePrevResult().ipsOf(0));
-    } catch (IOException e) {
-      throw NetNsSession.failure("checking by " + TYPE, e);
+  public Set<String> changeableKeys() {
+    return Set.of();
+  }
+
+  @Override
+  public Result compare(UpdateRequest request, Differences differences) throws CniException {
+    AttachmentRequest desired = request.desired();
+    Result result = Ipam.compare(request, differences).orElseThrow();
+    NetNsSession host = differences.keep(NetNsSession.openHost(desired.context()));
+    NetNsSession container = differences.keep(NetNsSession.openContainer(desired, host));
+    Optional<Link> link =
+        LinkComparison.inContainer(container, desired, differences)
+            .find(result.interfaces().getFirst(), "macvlan");
+    if (link.isPresent()) {
+      new AddressComparison(container, link.get(), desired.context().deadline(), differences)
+          .compare(request.current().requirePrevResult(), result, 0);
     }
+    return result;
   }
 
   @Override

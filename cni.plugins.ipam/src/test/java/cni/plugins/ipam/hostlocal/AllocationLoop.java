@@ -9,6 +9,7 @@ import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.PluginConfig;
+import cni.plugins.ipam.NoOpPluginHost;
 import java.nio.file.Path;
 import java.util.Optional;
 

@@ -6,6 +6,7 @@ import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.Json;
 import cni.api.PluginConfig;
+import cni.plugins.ipam.NoOpPluginHost;
 import cni.testing.KernelTest;
 import cni.testing.ReferencePlugins;
 import java.io.IOException;

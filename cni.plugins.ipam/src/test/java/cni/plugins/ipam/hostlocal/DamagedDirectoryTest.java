@@ -13,6 +13,7 @@ import cni.api.GcRequest;
 import cni.api.InetAddresses;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
+import cni.plugins.ipam.NoOpPluginHost;
 import cni.plugins.ipam.SpecialFile;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;

@@ -4,6 +4,7 @@ import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
+import cni.plugins.ipam.NoOpPluginHost;
 import cni.testing.JavaProcess;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;

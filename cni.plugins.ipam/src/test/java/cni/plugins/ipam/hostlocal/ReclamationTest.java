@@ -15,6 +15,7 @@ import cni.api.Json;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.internal.BootId;
+import cni.plugins.ipam.NoOpPluginHost;
 import cni.testing.KernelTest;
 import cni.testing.TestBed;
 import cni.testing.TestHost;

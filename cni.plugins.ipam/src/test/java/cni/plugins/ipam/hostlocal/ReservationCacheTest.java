@@ -9,9 +9,12 @@ import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.InetAddresses;
 import cni.api.PluginConfig;
+import cni.plugins.ipam.NoOpPluginHost;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -43,8 +46,12 @@ class ReservationCacheTest {
   }
 
   private String add(String container) throws CniException {
-    return InetAddresses.format(
-        plugin.add(request(container)).ips().getFirst().address().address());
+    return add(config, container);
+  }
+
+  private String add(PluginConfig network, String container) throws CniException {
+    AttachmentRequest request = AllocationLoop.request(network, container);
+    return InetAddresses.format(plugin.add(request).ips().getFirst().address().address());
   }
 
   @Test
@@ -124,6 +131,36 @@ class ReservationCacheTest {
     deleteAll(away.resolve("n"));
     deleteAll(away.resolve("before"));
     Files.delete(away);
+  }
+
+  @Test
+  void manyDirectoriesUseOneInotifyInstance() throws Exception {
+    List<PluginConfig> configs = new ArrayList<>();
+    for (int i = 0; i < 300; i++) {
+      configs.add(AllocationLoop.config(data.resolve("many" + i).toString()));
+      assertEquals("10.7.0.2", add(configs.get(i), "first"));
+    }
+    assertEquals(1, inotifyInstances());
+    for (int i = 0; i < configs.size(); i += 50) {
+      Path foreign = data.resolve("many" + i + "/n/10.7.0.3");
+      Files.writeString(foreign, "another\r\neth0");
+    }
+    for (int i = 0; i < configs.size(); i++) {
+      assertEquals(i % 50 == 0 ? "10.7.0.4" : "10.7.0.3", add(configs.get(i), "second"));
+    }
+  }
+
+  private static int inotifyInstances() throws IOException {
+    int count = 0;
+    try (var descriptors = Files.list(Path.of("/proc/self/fd"))) {
+      for (Path descriptor : descriptors.toList()) {
+        if (Files.isSymbolicLink(descriptor)
+            && Files.readSymbolicLink(descriptor).toString().equals("anon_inode:inotify")) {
+          count++;
+        }
+      }
+    }
+    return count;
   }
 
   @Test

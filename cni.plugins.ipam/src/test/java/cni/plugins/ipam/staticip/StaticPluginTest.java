@@ -1,6 +1,7 @@
 package cni.plugins.ipam.staticip;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -18,6 +19,9 @@ import cni.api.Json;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.Result;
+import cni.api.UpdateRequest;
+import cni.testing.HostSnapshot;
+import cni.testing.UpdateTester;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -113,6 +117,66 @@ class StaticPluginTest {
     assertTrue(e.getMessage().contains("10.10.0.1/24 with gateway 10.10.0.253"), e::getMessage);
     e = assertThrows(CniException.class, () -> plugin.check(request(ADDRESSES, "", "")));
     assertTrue(e.is(ErrorCode.INVALID_CONFIG));
+  }
+
+  @Test
+  void addressesThatPrevResultLacksCannotBeRepaired() throws Exception {
+    Result result = plugin.add(request(ADDRESSES, "", ""));
+    Result damaged = result.withIps(result.ips().subList(1, 2));
+    AttachmentRequest request = request("1.1.0", ADDRESSES, "", "", Optional.of(damaged));
+    UpdateTester repair = tester(UpdateRequest.unchanged(request));
+    String finding =
+        "address 10.10.0.1/24 with gateway 10.10.0.254 of the configuration is not in prevResult";
+    assertEquals(Optional.of(finding), repair.check());
+    assertEquals(List.of(finding), repair.compare());
+    var error = assertThrows(AssertionError.class, repair::apply);
+    assertEquals("no change removes: " + finding, error.getMessage());
+  }
+
+  private UpdateTester tester(UpdateRequest request) {
+    return new UpdateTester(plugin, request, () -> new HostSnapshot(List.of()));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "\"addresses\":[{\"address\":\"10.10.0.7/24\",\"gateway\":\"10.10.0.9\"}]||",
+        "\"addresses\":[],\"routes\":[{\"dst\":\"10.9.0.0/16\"}]||",
+        "\"dns\":{\"nameservers\":[\"9.9.9.9\"]}||",
+        "|,\"args\":{\"cni\":{\"ips\":[\"10.12.0.9/16\"]}}|",
+        "|,\"runtimeConfig\":{\"ips\":[\"10.13.0.9/16\"]}|",
+        "||IP=10.11.0.9/16;GATEWAY=10.11.0.1"
+      })
+  void updateReturnsWhatAddWouldReturn(
+      @Nullable String ipam, @Nullable String more, @Nullable String args) throws Exception {
+    AttachmentRequest current =
+        request("1.1.0", ADDRESSES, "", "", Optional.of(plugin.add(request(ADDRESSES, "", ""))));
+    AttachmentRequest desired =
+        request(
+            "1.1.0",
+            ipam == null ? ADDRESSES : ipam,
+            more == null ? "" : more,
+            args == null ? "" : args,
+            current.prevResult());
+    UpdateTester update = tester(new UpdateRequest(current, desired));
+    assertEquals(List.of(), update.compare());
+    Result result = update.apply();
+    assertEquals(plugin.add(desired), result);
+    assertNotEquals(current.prevResult(), Optional.of(result));
+  }
+
+  @Test
+  void updateRefusesInvalidValuesAsAddDoes() throws Exception {
+    AttachmentRequest current = request(ADDRESSES, "", "");
+    UpdateTester update =
+        tester(
+            new UpdateRequest(
+                current, request("\"addresses\":[{\"address\":\"10.10.0.1\"}]", "", "")));
+    CniException e = assertThrows(CniException.class, update::compare);
+    assertEquals(ErrorCode.INVALID_CONFIG.value(), e.code());
+    assertTrue(e.getMessage().contains("ipam.addresses[0].address"), e::getMessage);
   }
 
   @ParameterizedTest

@@ -10,6 +10,7 @@ import cni.plugins.main.InterfacePlugin;
 import cni.plugins.support.DuplicateInterfaceName;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
+import java.util.Set;
 
 /** The dummy plugin: gives a container an interface that drops every packet, to carry addresses. */
 public final class DummyPlugin extends InterfacePlugin {
@@ -41,5 +42,10 @@ public final class DummyPlugin extends InterfacePlugin {
       }
       throw e;
     }
+  }
+
+  @Override
+  public Set<String> changeableKeys() {
+    return Set.of("dns");
   }
 }

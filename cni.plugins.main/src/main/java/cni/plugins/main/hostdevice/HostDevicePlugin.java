@@ -3,16 +3,19 @@ package cni.plugins.main.hostdevice;
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
 import cni.api.CniException;
+import cni.api.Differences;
 import cni.api.GcRequest;
-import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.Result;
 import cni.api.Rollback;
+import cni.api.UpdatablePlugin;
+import cni.api.UpdateRequest;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.LinkRequests;
 import cni.plugins.main.ContainerInterface;
-import cni.plugins.support.AttachmentCheck;
+import cni.plugins.main.InterfaceComparison;
 import cni.plugins.support.HostReadiness;
 import cni.plugins.support.InterfaceConfigurator;
 import cni.plugins.support.Ipam;
@@ -22,10 +25,11 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /** The host-device plugin: ADD moves a device of the host into the container, DEL moves it back. */
-public final class HostDevicePlugin implements NetworkPlugin {
+public final class HostDevicePlugin implements UpdatablePlugin {
   private static final Path SYSFS = Path.of("/sys");
 
   /** Creates the plugin, for the service loader. */
@@ -107,24 +111,49 @@ public final class HostDevicePlugin implements NetworkPlugin {
     return created;
   }
 
+  /** Returns only keys of the result: any other would move the device. */
   @Override
-  public void check(AttachmentRequest request) throws CniException {
-    DeviceSelector device = DeviceSelector.parse(request.config());
-    Ipam.check(request);
-    try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession container = NetNsSession.openContainer(request, host)) {
-      if (lookUp(device, host).usesUserspaceDriver()) {
-        AttachmentCheck.requireIndex(request, request.requirePrevResult());
-        return;
-      }
-      Link link = ContainerInterface.check(request, container, "");
-      if (link.alias().isEmpty()) {
-        throw AttachmentCheck.mismatch(
-            "interface %s in the container has no alias with the name of a device of the host"
-                .formatted(link.name()));
+  public Set<String> changeableKeys() {
+    return Set.of("dns");
+  }
+
+  @Override
+  public Result compare(UpdateRequest request, Differences differences) throws CniException {
+    DeviceSelector device = DeviceSelector.parse(request.desired().config());
+    var comparison = InterfaceComparison.start(request, differences);
+    try {
+      if (!lookUp(device, comparison.host()).usesUserspaceDriver()) {
+        Optional<Link> link = comparison.find("");
+        if (link.isPresent()) {
+          comparison.compareUpAndAddresses(link.get());
+          compareAlias(comparison, link.get(), device);
+        }
       }
     } catch (IOException e) {
-      throw NetNsSession.failure("checking " + request.attachment().interfaceName(), e);
+      throw NetNsSession.failure("comparing " + request.desired().attachment().interfaceName(), e);
+    }
+    return comparison.result();
+  }
+
+  /** The alias holds the device's name on the host; it can only be restored from the key device. */
+  private static void compareAlias(
+      InterfaceComparison comparison, Link link, DeviceSelector device) {
+    if (!link.alias().isEmpty()) {
+      return;
+    }
+    String finding =
+        "interface %s in the container has no alias with the name of a device of the host"
+            .formatted(link.name());
+    if (device instanceof DeviceSelector.ByName(String name)) {
+      comparison
+          .links()
+          .change(
+              finding,
+              "set the alias of %s to %s".formatted(link.name(), name),
+              LinkRequests.setAlias(link.index(), name),
+              LinkRequests.setAlias(link.index(), ""));
+    } else {
+      comparison.differences().addUnchangeable(finding);
     }
   }
 

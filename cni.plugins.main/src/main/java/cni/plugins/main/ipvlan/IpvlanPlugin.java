@@ -10,6 +10,7 @@ import cni.api.Rollback;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkConstants;
 import cni.netlink.ffm.route.LinkSpec;
+import cni.plugins.main.InterfaceComparison;
 import cni.plugins.main.InterfacePlugin;
 import cni.plugins.main.LinkModes;
 import cni.plugins.main.ParentLink;
@@ -20,6 +21,7 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * The ipvlan plugin: gives a container an interface that shares the hardware address of its parent
@@ -90,12 +92,27 @@ public final class IpvlanPlugin extends InterfacePlugin {
   }
 
   @Override
-  protected void checkLink(
-      AttachmentRequest request, Link link, NetNsSession host, NetNsSession container)
+  protected boolean hasOwnMac() {
+    return false;
+  }
+
+  @Override
+  public Set<String> changeableKeys() {
+    return Set.of("mtu", "dns");
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>The mode cannot be changed: it is that of all ipvlan interfaces of the parent, whichever
+   * container they are in (ipvlan_set_port_mode in drivers/net/ipvlan/ipvlan_main.c).
+   */
+  @Override
+  protected void compareLink(InterfaceComparison comparison, Link link)
       throws CniException, IOException {
-    ConfigObject view = request.config().view();
-    LinkModes.requireMode(link, MODES, mode(view));
-    ParentLink.requireParent(link, view, host, container);
+    int expected = mode(comparison.request().desired().config().view());
+    LinkModes.mismatch(link, MODES, expected).ifPresent(comparison.differences()::addUnchangeable);
+    ParentLink.compare(comparison, link);
   }
 
   /** Checks a configured parent only: otherwise it may be an interface of an earlier plugin. */

@@ -3,13 +3,15 @@ package cni.plugins.main.loopback;
 import cni.api.AttachmentRequest;
 import cni.api.Cidr;
 import cni.api.CniException;
+import cni.api.Differences;
 import cni.api.ErrorCode;
-import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.Result;
+import cni.api.UpdatablePlugin;
+import cni.api.UpdateRequest;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
-import cni.plugins.support.AttachmentCheck;
+import cni.plugins.main.InterfaceComparison;
 import cni.plugins.support.HostReadiness;
 import cni.plugins.support.InterfaceCidrs;
 import cni.plugins.support.NetNsSession;
@@ -18,12 +20,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 
 /**
  * The loopback plugin: sets the container's loopback interface up; the kernel then adds its
  * addresses. The interface name of the request is ignored: the interface is always {@code lo}.
  */
-public final class LoopbackPlugin implements NetworkPlugin {
+public final class LoopbackPlugin implements UpdatablePlugin {
   private static final String LO = "lo";
 
   /** Creates the plugin, for the service loader. */
@@ -77,23 +80,26 @@ public final class LoopbackPlugin implements NetworkPlugin {
     return ips;
   }
 
+  /** Returns none: the plugin has no keys. */
   @Override
-  public void check(AttachmentRequest request) throws CniException {
-    try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession container = NetNsSession.openContainer(request, host)) {
-      Link lo = loopback(container);
-      if (!lo.isUp()) {
-        throw AttachmentCheck.mismatch("interface lo is down, expected up");
-      }
-      // The result only lists lo if no earlier plugin of the chain returned one.
-      Result result = request.prevResult().orElse(Result.EMPTY);
-      OptionalInt index = result.indexOf(LO, request.attachment().sandbox());
+  public Set<String> changeableKeys() {
+    return Set.of();
+  }
+
+  @Override
+  public Result compare(UpdateRequest request, Differences differences) throws CniException {
+    // The result only lists lo if no earlier plugin of the chain returned one.
+    Result result = request.desired().prevResult().orElse(Result.EMPTY);
+    var comparison = InterfaceComparison.open(request, result, differences);
+    Optional<Link> lo = comparison.links().find(LO);
+    if (lo.isPresent()) {
+      comparison.links().compareUp(lo.get());
+      OptionalInt index = result.indexOf(LO, request.desired().attachment().sandbox());
       if (index.isPresent()) {
-        AttachmentCheck.requireAddresses(container, lo, result.ipsOf(index.getAsInt()));
+        comparison.addresses(lo.get()).compareAddresses(result.ipsOf(index.getAsInt()));
       }
-    } catch (IOException e) {
-      throw NetNsSession.failure("checking interface lo", e);
     }
+    return result;
   }
 
   @Override

@@ -6,8 +6,10 @@ import cni.api.ConfigObject;
 import cni.api.PluginConfig;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkConstants;
+import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.LinkSpec;
 import cni.netlink.ffm.route.Mac;
+import cni.plugins.main.InterfaceComparison;
 import cni.plugins.main.InterfacePlugin;
 import cni.plugins.main.LinkModes;
 import cni.plugins.main.ParentLink;
@@ -16,6 +18,7 @@ import cni.plugins.support.RequestedMac;
 import java.io.IOException;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * The macvlan plugin: gives a container an interface with its own hardware address on a parent
@@ -65,12 +68,35 @@ public final class MacvlanPlugin extends InterfacePlugin {
   }
 
   @Override
-  protected void checkLink(
-      AttachmentRequest request, Link link, NetNsSession host, NetNsSession container)
+  public Set<String> changeableKeys() {
+    return Set.of("mtu", "mode", "dns");
+  }
+
+  @Override
+  protected void compareLink(InterfaceComparison comparison, Link link)
       throws CniException, IOException {
-    ConfigObject view = request.config().view();
-    LinkModes.requireMode(link, MODES, mode(view));
-    ParentLink.requireParent(link, view, host, container);
+    int expected = mode(comparison.request().desired().config().view());
+    Optional<String> mismatch = LinkModes.mismatch(link, MODES, expected);
+    if (mismatch.isPresent()) {
+      int actual = LinkModes.number(link).orElseThrow();
+      if (isPassthru(actual) == isPassthru(expected)) {
+        comparison
+            .links()
+            .change(
+                mismatch.get(),
+                "set the mode of %s to %s".formatted(link.name(), LinkModes.name(MODES, expected)),
+                LinkRequests.setMacvlanMode(link.index(), expected),
+                LinkRequests.setMacvlanMode(link.index(), actual));
+      } else {
+        comparison.differences().addUnchangeable(mismatch.get());
+      }
+    }
+    ParentLink.compare(comparison, link);
+  }
+
+  /** The kernel sets this mode, and changes it to another, only by creating the interface. */
+  private static boolean isPassthru(int mode) {
+    return mode == LinkConstants.MACVLAN_MODE_PASSTHRU;
   }
 
   @Override

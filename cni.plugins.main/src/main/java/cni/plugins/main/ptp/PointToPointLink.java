@@ -10,16 +10,13 @@ import cni.api.Rollback;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.route.InterfaceAddress;
-import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.Route;
 import cni.netlink.ffm.route.RtnetlinkConstants;
 import cni.plugins.main.ContainerInterface;
 import cni.plugins.support.AttachmentAlias;
-import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.Forwarding;
-import cni.plugins.support.InterfaceCidrs;
 import cni.plugins.support.InterfaceConfigurator;
 import cni.plugins.support.Ipam;
 import cni.plugins.support.NetNsSession;
@@ -73,7 +70,7 @@ final class PointToPointLink {
                     new Result.Interface(
                         name, containerEnd.mac(), 0, request.attachment().sandbox()))),
             Ipam.add(request, rollback, delete).orElseThrow());
-    requireGateways(created);
+    requireGateways(created.ips());
     Forwarding.enable(host, created.ips());
     Forwarding.disableAcceptRa(host, hostEnd);
     if (created.ips().stream().anyMatch(ip -> !ip.address().isV4())) {
@@ -86,13 +83,13 @@ final class PointToPointLink {
         containerEnd.index(),
         created,
         1,
-        containerRoutes(containerEnd, created.ips()),
+        containerRequests(containerEnd, created.ips()),
         request.context().deadline());
     return created;
   }
 
-  private static void requireGateways(Result result) throws CniException {
-    for (Result.IpConfig ip : result.ips()) {
+  static void requireGateways(List<Result.IpConfig> ips) throws CniException {
+    for (Result.IpConfig ip : ips) {
       if (ip.gateway().isEmpty()) {
         throw new CniException(
             ErrorCode.INVALID_CONFIG,
@@ -111,18 +108,22 @@ final class PointToPointLink {
   private static List<NetlinkRequest> hostRequests(Link hostEnd, List<Result.IpConfig> ips) {
     List<NetlinkRequest> requests = new ArrayList<>();
     for (Cidr gateway : gateways(ips)) {
-      int flags = gateway.isV4() ? 0 : RtnetlinkConstants.IFA_F_NODAD;
-      requests.add(
-          new InterfaceAddress(hostEnd.index(), gateway.address(), gateway.prefix(), flags)
-              .addRequest());
+      requests.add(gatewayAddress(hostEnd, gateway).addRequest());
     }
     for (Result.IpConfig ip : ips) {
-      requests.add(containerRoute(hostEnd, ip).addRequest());
+      requests.add(routeToContainer(hostEnd, ip).addRequest());
     }
     return requests;
   }
 
-  private static Route containerRoute(Link hostEnd, Result.IpConfig ip) {
+  /** Returns a gateway's address of the host's end. */
+  static InterfaceAddress gatewayAddress(Link hostEnd, Cidr gateway) {
+    int flags = gateway.isV4() ? 0 : RtnetlinkConstants.IFA_F_NODAD;
+    return new InterfaceAddress(hostEnd.index(), gateway.address(), gateway.prefix(), flags);
+  }
+
+  /** Returns the host's route to an address of the container. */
+  static Route routeToContainer(Link hostEnd, Result.IpConfig ip) {
     Cidr address = Cidr.ofHost(ip.address().address());
     return Route.unicast(
             address.address(), address.prefix(), new Route.Hop(hostEnd.index(), Optional.empty()))
@@ -134,80 +135,55 @@ final class PointToPointLink {
    * Returns the requests that replace the kernel's on-link route to the network by an on-link route
    * to the gateway and a route to the network through the gateway.
    */
-  private static List<NetlinkRequest> containerRoutes(
+  private static List<NetlinkRequest> containerRequests(
       Link containerEnd, List<Result.IpConfig> ips) {
     List<NetlinkRequest> requests = new ArrayList<>();
     for (Result.IpConfig ip : ips) {
-      Cidr network = ip.address().network();
-      InetAddress source = ip.address().address();
-      Cidr gateway = Cidr.ofHost(ip.gateway().orElseThrow());
-      var onLink = new Route.Hop(containerEnd.index(), Optional.empty());
-      var byGateway = new Route.Hop(containerEnd.index(), ip.gateway());
-      boolean hasNetwork = network.prefix() < InetAddresses.bits(source);
-      if (hasNetwork) {
-        requests.add(
-            Route.unicast(network.address(), network.prefix(), onLink).deleteKernelRouteRequest());
-      }
-      requests.add(
-          Route.unicast(gateway.address(), gateway.prefix(), onLink)
-              .withSource(source)
-              .addRequest());
-      if (hasNetwork) {
-        requests.add(
-            Route.unicast(network.address(), network.prefix(), byGateway)
-                .withSource(source)
-                .addRequest());
-      }
+      directRoute(containerEnd, ip)
+          .ifPresent(direct -> requests.add(direct.deleteKernelRouteRequest()));
+      routesOfContainer(containerEnd, ip).forEach(route -> requests.add(route.addRequest()));
     }
     return requests;
   }
 
   /**
-   * Compares the host's end, its addresses and the routes to the container, for CHECK.
-   *
-   * @param containerEnd the container's end
-   * @param ips the addresses of the container's end
-   * @throws CniException code 999 for the first mismatch
+   * Returns the route to an address's network that the kernel adds and ptp replaces; empty if the
+   * network has no other address.
    */
-  void check(Link containerEnd, Result result, List<Result.IpConfig> ips)
-      throws CniException, IOException {
-    Link hostEnd =
-        host.rtnetlink()
-            .link(containerEnd.linkedIndex())
-            .filter(link -> link.isKind("veth") && link.linkedIndex() == containerEnd.index())
-            .orElseThrow(
-                () ->
-                    AttachmentCheck.mismatch(
-                        "the peer of " + name + " in the container is not on the host"));
-    Optional<Result.Interface> expected = result.find(hostEnd.name(), "");
-    if (expected.isEmpty()) {
-      throw AttachmentCheck.mismatch(
-          "the peer of %s is %s, which prevResult does not name".formatted(name, hostEnd.name()));
-    }
-    AttachmentCheck.requireLink(host, expected.get(), "the host");
-    List<Cidr> present = InterfaceCidrs.list(host, hostEnd.index());
-    for (Result.IpConfig ip : ips) {
-      if (ip.gateway().isPresent() && !present.contains(Cidr.ofHost(ip.gateway().get()))) {
-        throw AttachmentCheck.mismatch(
-            "interface %s on the host does not have the gateway's address %s; it has %s"
-                .formatted(hostEnd.name(), InetAddresses.format(ip.gateway().get()), present));
-      }
-      requireRoute(hostEnd, ip);
-    }
+  static Optional<Route> directRoute(Link containerEnd, Result.IpConfig ip) {
+    Cidr network = ip.address().network();
+    return network.prefix() == InetAddresses.bits(network.address())
+        ? Optional.empty()
+        : Optional.of(
+            Route.unicast(
+                network.address(),
+                network.prefix(),
+                new Route.Hop(containerEnd.index(), Optional.empty())));
   }
 
-  private void requireRoute(Link hostEnd, Result.IpConfig ip) throws CniException, IOException {
-    Cidr address = Cidr.ofHost(ip.address().address());
-    IpFamily family = IpFamily.of(address.address());
-    boolean present =
-        host.rtnetlink().routes(family).stream()
-            .filter(route -> route.table() == RtnetlinkConstants.RT_TABLE_MAIN)
-            .filter(route -> route.hasDestination(address.address(), address.prefix()))
-            .anyMatch(
-                route -> route.hops().stream().anyMatch(hop -> hop.link() == hostEnd.index()));
-    if (!present) {
-      throw AttachmentCheck.mismatch(
-          "the host has no route to %s by interface %s".formatted(address, hostEnd.name()));
+  /**
+   * Returns the container's routes for an address: to its gateway, and through that to its network,
+   * if the network has other addresses.
+   */
+  static List<Route> routesOfContainer(Link containerEnd, Result.IpConfig ip) {
+    Cidr network = ip.address().network();
+    InetAddress source = ip.address().address();
+    Cidr gateway = Cidr.ofHost(ip.gateway().orElseThrow());
+    List<Route> routes = new ArrayList<>();
+    routes.add(
+        Route.unicast(
+                gateway.address(),
+                gateway.prefix(),
+                new Route.Hop(containerEnd.index(), Optional.empty()))
+            .withSource(source));
+    if (directRoute(containerEnd, ip).isPresent()) {
+      routes.add(
+          Route.unicast(
+                  network.address(),
+                  network.prefix(),
+                  new Route.Hop(containerEnd.index(), ip.gateway()))
+              .withSource(source));
     }
+    return routes;
   }
 }

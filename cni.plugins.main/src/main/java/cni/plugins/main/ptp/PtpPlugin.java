@@ -2,15 +2,16 @@ package cni.plugins.main.ptp;
 
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
+import cni.api.Differences;
 import cni.api.GcRequest;
-import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.Result;
 import cni.api.Rollback;
-import cni.netlink.ffm.route.Link;
+import cni.api.UpdatablePlugin;
+import cni.api.UpdateRequest;
 import cni.plugins.main.ContainerInterface;
-import cni.plugins.support.AttachmentCheck;
+import cni.plugins.main.InterfaceComparison;
 import cni.plugins.support.HostReadiness;
 import cni.plugins.support.Ipam;
 import cni.plugins.support.LoopbackFilter;
@@ -19,14 +20,14 @@ import cni.plugins.support.NetNsSession;
 import cni.plugins.support.RuleBackend;
 import cni.plugins.support.VethPair;
 import java.io.IOException;
-import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * The ptp plugin: connects a container to the host by a veth whose host end has the gateway's
  * address. The host routes everything that the container sends.
  */
-public final class PtpPlugin implements NetworkPlugin {
+public final class PtpPlugin implements UpdatablePlugin {
   private static final String VETH = "veth";
   private static final int MAX_MTU = 65535;
 
@@ -79,22 +80,31 @@ public final class PtpPlugin implements NetworkPlugin {
   }
 
   @Override
-  public void check(AttachmentRequest request) throws CniException {
-    Ipam.check(request);
-    Optional<RuleBackend> masquerade = Masquerade.requestedBackend(request.config().view());
-    try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession container = NetNsSession.openContainer(request, host)) {
-      Link link = ContainerInterface.check(request, container, VETH);
-      Result result = request.requirePrevResult();
-      List<Result.IpConfig> ips = result.ipsOf(AttachmentCheck.requireIndex(request, result));
-      new PointToPointLink(request, host, container).check(link, result, ips);
-      if (masquerade.isPresent()) {
-        masqueradeOf(request, host)
-            .check(masquerade.get(), ips.stream().map(Result.IpConfig::address).toList());
-      }
-    } catch (IOException e) {
-      throw NetNsSession.failure("checking " + request.attachment().interfaceName(), e);
+  public Set<String> changeableKeys() {
+    return Set.of("mtu", "ipMasq", "ipMasqBackend", "dns");
+  }
+
+  @Override
+  public Result compare(UpdateRequest request, Differences differences) throws CniException {
+    PluginConfig current = request.current().config();
+    PluginConfig desired = request.desired().config();
+    if (!request.isUnchanged()) {
+      requireIpam(desired);
     }
+    Optional<RuleBackend> masqueradedBefore = Masquerade.requestedBackend(current.view());
+    Optional<RuleBackend> masquerade = Masquerade.requestedBackend(desired.view());
+    var comparison = InterfaceComparison.start(request, differences);
+    try {
+      new PointToPointComparison(comparison).run(mtu(current), mtu(desired));
+    } catch (IOException e) {
+      throw NetNsSession.failure("comparing " + request.desired().attachment().interfaceName(), e);
+    }
+    masqueradeOf(request.desired(), comparison.host())
+        .compare(
+            Masquerade.Setting.of(masqueradedBefore, comparison.currentIps()),
+            Masquerade.Setting.of(masquerade, comparison.ips()),
+            differences);
+    return comparison.result();
   }
 
   @Override

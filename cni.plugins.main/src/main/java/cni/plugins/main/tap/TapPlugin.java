@@ -12,8 +12,8 @@ import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.LinkUpdate;
 import cni.netlink.ffm.route.Mac;
 import cni.netlink.ffm.route.TapSpec;
+import cni.plugins.main.InterfaceComparison;
 import cni.plugins.main.InterfacePlugin;
-import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.DuplicateInterfaceName;
 import cni.plugins.support.NetNsSession;
 import cni.plugins.support.RequestedMac;
@@ -21,6 +21,7 @@ import java.io.IOException;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.Set;
 
 /**
  * The tap plugin: gives a container a tap device, whose frames a program such as a virtual machine
@@ -131,27 +132,76 @@ public final class TapPlugin extends InterfacePlugin {
     Optional<String> bridge = bridge(view);
     if (bridge.isPresent()) {
       Optional<Link> bridgeLink = container.rtnetlink().link(bridge.get());
-      if (bridgeLink.filter(it -> it.isKind("bridge")).isEmpty()) {
-        throw view.invalid("bridge", "is not a bridge in the container's namespace");
-      }
-      change.master(bridgeLink.get().index());
+      change.master(requireBridge(view, bridgeLink).index());
     }
     if (!change.isEmpty()) {
       container.rtnetlink().execute(change.request());
     }
   }
 
+  private static Link requireBridge(ConfigObject view, Optional<Link> found) throws CniException {
+    return found
+        .filter(it -> it.isKind("bridge"))
+        .orElseThrow(() -> view.invalid("bridge", "is not a bridge in the container's namespace"));
+  }
+
   @Override
-  protected void checkLink(
-      AttachmentRequest request, Link link, NetNsSession host, NetNsSession container)
+  public Set<String> changeableKeys() {
+    return Set.of("mtu", "bridge", "dns");
+  }
+
+  @Override
+  protected void compareLink(InterfaceComparison comparison, Link link)
       throws CniException, IOException {
-    Optional<String> bridge = bridge(request.config().view());
-    if (bridge.isPresent()) {
-      Optional<Link> bridgeLink = container.rtnetlink().link(bridge.get());
-      if (bridgeLink.isEmpty() || link.master() != bridgeLink.get().index()) {
-        throw AttachmentCheck.mismatch(
-            "interface " + link.name() + " is not a port of bridge " + bridge.get());
-      }
+    ConfigObject current = comparison.request().current().config().view();
+    ConfigObject desired = comparison.request().desired().config().view();
+    if (mtu(current) != mtu(desired)) {
+      comparison.requireMtuForIpv6();
+      comparison.links().compareMtu(link, mtu(current), mtu(desired));
     }
+    Optional<String> wanted = bridge(desired);
+    Optional<String> before = bridge(current);
+    if (wanted.isPresent()) {
+      comparePort(comparison, link, wanted.get(), !wanted.equals(before));
+    } else if (before.isPresent()) {
+      compareNoPort(comparison, link, before.get());
+    }
+  }
+
+  private static void comparePort(
+      InterfaceComparison comparison, Link link, String bridge, boolean isNew)
+      throws CniException, IOException {
+    Optional<Link> found = comparison.container().rtnetlink().link(bridge);
+    String finding = "interface " + link.name() + " is not a port of bridge " + bridge;
+    if (isNew) {
+      requireBridge(comparison.request().desired().config().view(), found);
+    }
+    if (found.isEmpty()) {
+      comparison.differences().addUnchangeable(finding);
+    } else if (link.master() != found.get().index()) {
+      String description = "add %s to bridge %s".formatted(link.name(), bridge);
+      changeMaster(comparison, link, found.get().index(), finding, description);
+    }
+  }
+
+  private static void compareNoPort(InterfaceComparison comparison, Link link, String bridge)
+      throws CniException, IOException {
+    Optional<Link> found = comparison.container().rtnetlink().link(bridge);
+    if (found.isPresent() && link.master() == found.get().index()) {
+      String finding = "interface " + link.name() + " is a port of bridge " + bridge;
+      String description = "remove %s from bridge %s".formatted(link.name(), bridge);
+      changeMaster(comparison, link, 0, finding, description);
+    }
+  }
+
+  private static void changeMaster(
+      InterfaceComparison comparison, Link link, int master, String finding, String description) {
+    comparison
+        .links()
+        .change(
+            finding,
+            description,
+            LinkRequests.setMaster(link.index(), master),
+            LinkRequests.setMaster(link.index(), link.master()));
   }
 }

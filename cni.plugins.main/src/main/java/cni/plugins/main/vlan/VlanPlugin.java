@@ -6,11 +6,13 @@ import cni.api.ConfigObject;
 import cni.api.PluginConfig;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkSpec;
+import cni.plugins.main.InterfaceComparison;
 import cni.plugins.main.InterfacePlugin;
 import cni.plugins.main.ParentLink;
-import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
+import java.util.Optional;
+import java.util.Set;
 
 /** The vlan plugin: gives a container an interface in an 802.1Q VLAN of a parent link. */
 public final class VlanPlugin extends InterfacePlugin {
@@ -47,20 +49,41 @@ public final class VlanPlugin extends InterfacePlugin {
   }
 
   @Override
-  protected void checkLink(
-      AttachmentRequest request, Link link, NetNsSession host, NetNsSession container)
+  public Set<String> changeableKeys() {
+    return Set.of("mtu", "dns");
+  }
+
+  @Override
+  protected void compareLink(InterfaceComparison comparison, Link link)
       throws CniException, IOException {
-    ConfigObject view = request.config().view();
+    ConfigObject view = comparison.request().desired().config().view();
     if (link.kindData() instanceof Link.Vlan(int id) && id != vlanId(view)) {
-      throw AttachmentCheck.mismatch(
-          "interface %s has VLAN id %d, expected %d".formatted(link.name(), id, vlanId(view)));
+      comparison
+          .differences()
+          .addUnchangeable(
+              "interface %s has VLAN id %d, expected %d".formatted(link.name(), id, vlanId(view)));
     }
+    Optional<ParentLink> parent = ParentLink.compare(comparison, link);
+    if (parent.isPresent() && comparison.request().isUnchanged()) {
+      compareConfiguredMtu(comparison, link, parent.get());
+    }
+  }
+
+  /** The kernel lowers the MTU with the parent's, but does not raise it again. */
+  private static void compareConfiguredMtu(
+      InterfaceComparison comparison, Link link, ParentLink parent) throws CniException {
+    ConfigObject view = comparison.request().desired().config().view();
     int mtu = view.integer("mtu", 0, Integer.MAX_VALUE).orElse(0);
-    if (mtu != 0 && mtu != link.mtu()) {
-      throw AttachmentCheck.mismatch(
-          "interface %s has MTU %d, expected %d".formatted(link.name(), link.mtu(), mtu));
+    if (mtu > parent.link().mtu()) {
+      comparison
+          .differences()
+          .addUnchangeable(
+              "interface %s has MTU %d, expected %d; its parent %s has MTU %d"
+                  .formatted(
+                      link.name(), link.mtu(), mtu, parent.link().name(), parent.link().mtu()));
+    } else {
+      comparison.links().compareMtu(link, mtu);
     }
-    ParentLink.requireParent(link, view, host, container);
   }
 
   @Override

@@ -2,13 +2,15 @@ package cni.plugins.meta.bandwidth;
 
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
+import cni.api.Differences;
 import cni.api.ErrorCode;
 import cni.api.GcRequest;
-import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.SpecVersion;
+import cni.api.UpdatablePlugin;
+import cni.api.UpdateRequest;
 import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkRequest;
@@ -31,10 +33,10 @@ import java.util.Set;
  * veth, and what it sends by a qdisc on an IFB device that the veth's ingress is redirected to.
  * Names and layout are those of the reference plugin.
  */
-public final class BandwidthPlugin implements NetworkPlugin {
+public final class BandwidthPlugin implements UpdatablePlugin {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
 
-  private static final int FILTER_PRIORITY = 1;
+  static final int FILTER_PRIORITY = 1;
 
   /** Creates the plugin; called by the ServiceLoader. */
   public BandwidthPlugin() {}
@@ -65,24 +67,27 @@ public final class BandwidthPlugin implements NetworkPlugin {
       return rollback.guard(
           "limiting the bandwidth of " + request.attachment().interfaceName(),
           () -> {
-            Link veth = requireHostVeth(request, previous, host, container);
+            Link veth =
+                requireHostVeth(
+                    AttachmentCheck.requireInterface(request, container), previous, host);
             int index = veth.index();
             if (config.ingress().isPresent()) {
-              shape(host, index, ingress(config), rollback);
+              shape(host, index, TrafficShaper.ingress(config).orElseThrow(), rollback);
             }
             if (config.egress().isEmpty()) {
               return previous;
             }
+            TrafficShaper egress = TrafficShaper.egress(config).orElseThrow();
             host.rtnetlink()
                 .execute(
                     Qdisc.add(index, "ingress", TcConstants.INGRESS_HANDLE, TcConstants.INGRESS));
             rollback.add(
                 () -> removeQdisc(host, index, TcConstants.INGRESS_HANDLE, TcConstants.INGRESS));
             // Not earlier: if this fails with EEXIST, the ifb belongs to an earlier ADD and stays.
-            Link ifb = ifb(request).create(host, veth.mtu(), egress(config).queueLength());
+            Link ifb = ifb(request).create(host, veth.mtu(), egress.queueLength());
             rollback.add(() -> ifb(request).delete(host));
             host.rtnetlink().execute(TcFilter.redirectIngress(index, FILTER_PRIORITY, ifb.index()));
-            host.rtnetlink().execute(egress(config).requests(ifb.index()));
+            host.rtnetlink().execute(egress.requests(ifb.index()));
             List<Result.Interface> interfaces = new ArrayList<>(previous.interfaces());
             interfaces.add(new Result.Interface(ifb.name(), ifb.mac(), 0, ""));
             return previous.withInterfaces(interfaces);
@@ -99,25 +104,13 @@ public final class BandwidthPlugin implements NetworkPlugin {
     }
   }
 
-  private static TrafficShaper ingress(BandwidthConfig config) {
-    return new TrafficShaper(
-        config.ingress().orElseThrow(), config.subnets(), config.onlySubnetsShaped(), true);
-  }
-
-  private static TrafficShaper egress(BandwidthConfig config) {
-    return new TrafficShaper(
-        config.egress().orElseThrow(), config.subnets(), config.onlySubnetsShaped(), false);
-  }
-
   private static ShapingIfb ifb(AttachmentRequest request) throws CniException {
     return ShapingIfb.of(request.config().network(), request.attachment().id());
   }
 
   /** Returns the host's end of the container's veth, which the previous result must name. */
-  private static Link requireHostVeth(
-      AttachmentRequest request, Result previous, NetNsSession host, NetNsSession container)
+  static Link requireHostVeth(Link containerLink, Result previous, NetNsSession host)
       throws CniException, IOException {
-    Link containerLink = AttachmentCheck.requireInterface(request, container);
     Optional<Link> peer =
         containerLink.isKind("veth")
             ? host.rtnetlink().link(containerLink.linkedIndex())
@@ -143,45 +136,28 @@ public final class BandwidthPlugin implements NetworkPlugin {
             Qdisc.delete(link, handle, parent), Errno.ENODEV, Errno.ENOENT, Errno.EINVAL);
   }
 
+  /**
+   * {@inheritDoc} All of them. Rates, bursts and the lists of subnets are changed in place, without
+   * the loss of a packet. Where a qdisc has to be added, removed or replaced, as for a limit that
+   * is switched on or off, the kernel drops what is sent meanwhile: it deactivates the link until
+   * concurrent transmissions have ended (qdisc_graft in net/sched/sch_api.c), which takes less than
+   * 0.1 ms, and some milliseconds on a machine whose processors are overloaded.
+   */
   @Override
-  public void check(AttachmentRequest request) throws CniException {
-    BandwidthConfig config = BandwidthConfig.parse(request.config());
-    Result previous = request.requirePrevResult();
-    try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession container = NetNsSession.openContainer(request, host)) {
-      if (config.isUnlimited()) {
-        return;
-      }
-      Link veth = requireHostVeth(request, previous, host, container);
-      if (config.ingress().isPresent()) {
-        ingress(config).check(host.rtnetlink(), veth);
-      }
-      if (config.egress().isPresent()) {
-        checkEgress(host, veth, ifb(request), egress(config));
-      }
-    } catch (IOException e) {
-      throw NetNsSession.failure(
-          "checking the bandwidth limits of " + request.attachment().interfaceName(), e);
-    }
+  public Set<String> changeableKeys() {
+    return Set.of(
+        "ingressRate",
+        "ingressBurst",
+        "egressRate",
+        "egressBurst",
+        "shapedSubnets",
+        "unshapedSubnets",
+        "runtimeConfig.bandwidth");
   }
 
-  private static void checkEgress(
-      NetNsSession host, Link veth, ShapingIfb shapingIfb, TrafficShaper shaper)
-      throws CniException, IOException {
-    Optional<Link> ifb = shapingIfb.find(host);
-    if (ifb.isEmpty() || !ifb.get().isUp()) {
-      throw AttachmentCheck.mismatch(
-          "interface %s, which limits the container's egress, is %s"
-              .formatted(shapingIfb.name(), ifb.isEmpty() ? "missing" : "down"));
-    }
-    boolean redirected =
-        TcFilter.list(host.rtnetlink(), veth.index(), TcConstants.INGRESS_HANDLE).stream()
-            .anyMatch(filter -> filter.redirect() == ifb.get().index());
-    if (!redirected) {
-      throw AttachmentCheck.mismatch(
-          "no filter redirects the ingress of %s to %s".formatted(veth.name(), ifb.get().name()));
-    }
-    shaper.check(host.rtnetlink(), ifb.get());
+  @Override
+  public Result compare(UpdateRequest request, Differences differences) throws CniException {
+    return BandwidthComparison.compare(request, differences);
   }
 
   /** {@inheritDoc} The veth's qdiscs are removed as well, in case the veth itself is kept. */

@@ -3,10 +3,12 @@ package cni.plugins.meta.bandwidth;
 import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.ErrorCode;
+import cni.api.Result;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.LinkSpec;
+import cni.netlink.ffm.route.Mac;
 import cni.plugins.support.NetNsSession;
 import cni.plugins.support.RuleOwner;
 import java.io.IOException;
@@ -50,15 +52,56 @@ record ShapingIfb(String name, String fallbackName, String owner) {
     for (String candidate : List.of(name, fallbackName)) {
       LinkSpec link = LinkSpec.of("ifb", candidate).mtu(mtu).txQueueLength(queueLength).up();
       if (host.rtnetlink().executeIgnoring(link.request(), Errno.EEXIST)) {
-        Link ifb = host.rtnetlink().links(candidate).getFirst();
-        host.rtnetlink().execute(LinkRequests.setAlias(ifb.index(), owner));
-        return ifb;
+        return withAlias(host, candidate);
       }
     }
-    throw new CniException(
+    throw namesTaken();
+  }
+
+  private Link withAlias(NetNsSession host, String candidate) throws IOException {
+    Link ifb = host.rtnetlink().links(candidate).getFirst();
+    host.rtnetlink().execute(LinkRequests.setAlias(ifb.index(), owner));
+    return ifb;
+  }
+
+  private CniException namesTaken() {
+    return new CniException(
         ErrorCode.INTERNAL,
         "interfaces %s and %s exist already on the host; delete them if they are not used"
             .formatted(name, fallbackName));
+  }
+
+  /**
+   * Returns the name that a new device gets.
+   *
+   * @throws CniException code 999 if other devices have both names
+   */
+  String freeName(NetNsSession host) throws CniException, IOException {
+    for (String candidate : List.of(name, fallbackName)) {
+      if (host.rtnetlink().link(candidate).isEmpty()) {
+        return candidate;
+      }
+    }
+    throw namesTaken();
+  }
+
+  /**
+   * Creates the device again, or the one that the result names, and sets it up.
+   *
+   * @param ifb its name and hardware address
+   * @param mtu in bytes
+   * @param queueLength in packets
+   */
+  Link create(NetNsSession host, Result.Interface ifb, int mtu, int queueLength)
+      throws IOException {
+    LinkSpec spec = LinkSpec.of("ifb", ifb.name()).mtu(mtu).txQueueLength(queueLength).up();
+    host.rtnetlink().execute(spec.mac(Mac.parse(ifb.mac())).request());
+    return withAlias(host, ifb.name());
+  }
+
+  /** Returns whether an interface of a result is the device. */
+  boolean isIn(Result.Interface it) {
+    return it.isOnHost() && (it.name().equals(name) || it.name().equals(fallbackName));
   }
 
   /** Finds the device. One without an alias was created by the reference plugin. */
@@ -76,12 +119,8 @@ record ShapingIfb(String name, String fallbackName, String owner) {
   void delete(NetNsSession host) throws IOException {
     Optional<Link> link = find(host);
     if (link.isPresent()) {
-      delete(host, link.get());
+      host.deleteLink(link.get().index());
     }
-  }
-
-  private static void delete(NetNsSession host, Link link) throws IOException {
-    host.rtnetlink().executeIgnoring(LinkRequests.delete(link.index()), Errno.ENODEV);
   }
 
   /** Deletes the devices of the network's attachments that are not valid. */
@@ -90,7 +129,7 @@ record ShapingIfb(String name, String fallbackName, String owner) {
     Predicate<String> isStale = RuleOwner.stale(network, valid);
     for (Link link : host.rtnetlink().links()) {
       if (link.isKind("ifb") && link.name().startsWith(PREFIX) && isStale.test(link.alias())) {
-        delete(host, link);
+        host.deleteLink(link.index());
       }
     }
   }

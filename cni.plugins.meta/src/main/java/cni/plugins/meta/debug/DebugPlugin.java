@@ -6,14 +6,16 @@ import static java.nio.file.StandardOpenOption.CREATE;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.ConfigObject;
+import cni.api.Differences;
 import cni.api.ErrorCode;
 import cni.api.GcRequest;
 import cni.api.Json;
-import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.PluginRequest;
 import cni.api.Result;
 import cni.api.ResultJson;
+import cni.api.UpdatablePlugin;
+import cni.api.UpdateRequest;
 import cni.api.internal.IoErrors;
 import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.KernelException;
@@ -45,7 +47,7 @@ import tools.jackson.databind.node.ObjectNode;
  * delHooks} and {@code checkHooks} in the container's namespace. It returns the previous result
  * unchanged. For tests of chains and runtimes.
  */
-public final class DebugPlugin implements NetworkPlugin {
+public final class DebugPlugin implements UpdatablePlugin {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
 
   private static final int MAX_OUTPUT_BYTES = 64 * 1024;
@@ -68,10 +70,29 @@ public final class DebugPlugin implements NetworkPlugin {
     return request.prevResult().orElse(Result.EMPTY);
   }
 
+  /** {@inheritDoc} Records the call and runs the hooks. */
   @Override
   public void check(AttachmentRequest request) throws CniException {
     recordCall("CmdCheck", request);
     runHooks("checkHooks", request);
+  }
+
+  /** {@inheritDoc} Those that later calls use. */
+  @Override
+  public Set<String> changeableKeys() {
+    return Set.of("cniOutput", "checkHooks", "delHooks");
+  }
+
+  /** {@inheritDoc} There is nothing that could differ. */
+  @Override
+  public Result compare(UpdateRequest request, Differences differences) throws CniException {
+    ConfigObject config = request.desired().config().view();
+    for (String key : List.of("checkHooks", "delHooks")) {
+      if (config.has(key)) {
+        parseCommands(config, key);
+      }
+    }
+    return request.desired().requirePrevResult();
   }
 
   @Override

@@ -4,27 +4,25 @@ import cni.api.AttachmentRequest;
 import cni.api.CallContext;
 import cni.api.Cidr;
 import cni.api.CniException;
+import cni.api.Differences;
 import cni.api.ErrorCode;
 import cni.api.GcRequest;
-import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.SpecVersion;
+import cni.api.UpdatablePlugin;
+import cni.api.UpdateRequest;
 import cni.netlink.ffm.NetlinkException;
-import cni.netlink.ffm.nftables.InstalledRule;
 import cni.netlink.ffm.nftables.RulesetReconciler;
 import cni.netlink.ffm.nftables.TableFamily;
-import cni.netlink.ffm.nftables.Transaction;
 import cni.plugins.meta.PreviousResult;
 import cni.plugins.meta.firewall.FirewallConfig.Backend;
-import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.NetNsSession;
 import cni.plugins.support.RuleBackend;
 import cni.plugins.support.RuleOwner;
 import java.io.IOException;
 import java.net.InetAddress;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -34,7 +32,7 @@ import java.util.function.Predicate;
  * The firewall plugin: accepts the container's forwarded packets on hosts whose rules would drop
  * them, and isolates containers of different bridges if {@code ingressPolicy} says so.
  */
-public final class FirewallPlugin implements NetworkPlugin {
+public final class FirewallPlugin implements UpdatablePlugin {
   private final FirewalldClient firewalld;
 
   /** Creates the plugin; called by the ServiceLoader. */
@@ -44,6 +42,10 @@ public final class FirewallPlugin implements NetworkPlugin {
 
   FirewallPlugin(FirewalldClient firewalld) {
     this.firewalld = firewalld;
+  }
+
+  FirewalldClient firewalld() {
+    return firewalld;
   }
 
   @Override
@@ -60,7 +62,7 @@ public final class FirewallPlugin implements NetworkPlugin {
   /**
    * Whether firewalld manages the host's firewall, so that the container becomes a source there.
    */
-  private boolean usesFirewalld(Backend backend, CallContext context) throws CniException {
+  boolean usesFirewalld(Backend backend, CallContext context) throws CniException {
     return backend == Backend.FIREWALLD
         || (mayUseFirewalld(backend, context) && firewalld.isRunning());
   }
@@ -69,7 +71,7 @@ public final class FirewallPlugin implements NetworkPlugin {
    * Whether to use firewalld if it is running. It manages only the network namespace that it runs
    * in; if this process can reach it, that is this process's own.
    */
-  private static boolean mayUseFirewalld(Backend backend, CallContext context) {
+  static boolean mayUseFirewalld(Backend backend, CallContext context) {
     return backend == Backend.FIREWALLD
         || (backend == Backend.AUTO && context.hostNamespace().isEmpty());
   }
@@ -95,7 +97,7 @@ public final class FirewallPlugin implements NetworkPlugin {
     }
   }
 
-  private static Optional<IngressPolicyRules> isolation(FirewallConfig config, Result previous)
+  static Optional<IngressPolicyRules> isolation(FirewallConfig config, Result previous)
       throws CniException {
     if (config.ingress() == FirewallConfig.IngressPolicy.OPEN) {
       return Optional.empty();
@@ -136,14 +138,13 @@ public final class FirewallPlugin implements NetworkPlugin {
       Optional<IngressPolicyRules> isolation,
       Backend backend,
       boolean viaFirewalld)
-      throws CniException, IOException {
-    host.nftables()
-        .update(
-            nftables ->
-                planAdd(new RulesetReconciler(nftables), rules, isolation, backend, viaFirewalld));
+      throws IOException {
+    RulesetReconciler.<IOException>update(
+        host.nftables(),
+        reconciler -> planAdd(reconciler, rules, isolation, backend, viaFirewalld));
   }
 
-  private static Transaction planAdd(
+  private static void planAdd(
       RulesetReconciler reconciler,
       ForwardAcceptRules rules,
       Optional<IngressPolicyRules> isolation,
@@ -160,14 +161,13 @@ public final class FirewallPlugin implements NetworkPlugin {
         isolation.get().add(reconciler, IngressPolicyRules.baseChain(family));
       }
     }
-    return reconciler.transaction();
   }
 
   /**
    * Returns the families of the tables that hold the isolation rules. firewalld cannot express
    * them: with it they are in the tables of iptables, as the reference plugin does.
    */
-  private static List<TableFamily> isolationFamilies(ForwardAcceptRules rules, Backend backend) {
+  static List<TableFamily> isolationFamilies(ForwardAcceptRules rules, Backend backend) {
     if (backend == Backend.NFTABLES) {
       return List.of(TableFamily.INET);
     }
@@ -177,7 +177,7 @@ public final class FirewallPlugin implements NetworkPlugin {
         .toList();
   }
 
-  private static ForwardAcceptRules rules(AttachmentRequest request, FirewallConfig config)
+  static ForwardAcceptRules rules(AttachmentRequest request, FirewallConfig config)
       throws CniException {
     List<InetAddress> addresses =
         PreviousResult.ips(request.prevResult().orElse(Result.EMPTY)).stream()
@@ -189,7 +189,7 @@ public final class FirewallPlugin implements NetworkPlugin {
   }
 
   /** Returns the container's addresses as the sources of a firewalld zone: {@code 10.1.0.2/32}. */
-  private static List<String> sources(Result previous) {
+  static List<String> sources(Result previous) {
     return PreviousResult.ips(previous).stream()
         .map(ip -> ip.address().address())
         .map(address -> Cidr.ofHost(address).toString())
@@ -197,31 +197,13 @@ public final class FirewallPlugin implements NetworkPlugin {
   }
 
   @Override
-  public void check(AttachmentRequest request) throws CniException {
-    FirewallConfig config = FirewallConfig.parse(request.config());
-    Result previous = request.requirePrevResult();
-    Optional<IngressPolicyRules> isolation = isolation(config, previous);
-    ForwardAcceptRules rules = rules(request, config);
-    try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      var reconciler = new RulesetReconciler(host.nftables());
-      List<InstalledRule> expected = new ArrayList<>();
-      if (usesFirewalld(config.backend(), request.context())) {
-        firewalld.requireSources(config.zone(), sources(previous));
-      } else {
-        for (ForwardChain chain : rules.chains(reconciler, config.backend())) {
-          expected.addAll(rules.expectedRules(chain));
-        }
-      }
-      if (isolation.isPresent()) {
-        for (TableFamily family : isolationFamilies(rules, config.backend())) {
-          expected.addAll(isolation.get().expectedRules(IngressPolicyRules.baseChain(family)));
-        }
-      }
-      AttachmentCheck.requireNoneMissing(
-          reconciler.findMissing(expected), "packets of " + sources(previous) + " may be dropped");
-    } catch (IOException e) {
-      throw NetNsSession.failure("checking the firewall rules", e);
-    }
+  public Set<String> changeableKeys() {
+    return FirewallComparison.CHANGEABLE_KEYS;
+  }
+
+  @Override
+  public Result compare(UpdateRequest request, Differences differences) throws CniException {
+    return new FirewallComparison(this, request, differences).run();
   }
 
   /** {@inheritDoc} An invalid configuration is replaced by the defaults. */
@@ -249,13 +231,7 @@ public final class FirewallPlugin implements NetworkPlugin {
         && firewalld.isRunning()) {
       firewalld.removeSources(config.zone(), sources);
     }
-    host.nftables()
-        .update(
-            nftables -> {
-              var reconciler = new RulesetReconciler(nftables);
-              rules.delete(reconciler);
-              return reconciler.transaction();
-            });
+    RulesetReconciler.<IOException>update(host.nftables(), rules::delete);
     rules.deleteLegacy(host);
   }
 
@@ -263,13 +239,8 @@ public final class FirewallPlugin implements NetworkPlugin {
   public void gc(GcRequest request) throws CniException {
     Predicate<String> isStale = RuleOwner.stale(request.config().network(), request.valid());
     try (NetNsSession host = NetNsSession.openHost(request.context())) {
-      host.nftables()
-          .update(
-              nftables -> {
-                var reconciler = new RulesetReconciler(nftables);
-                ForwardAcceptRules.deleteStale(reconciler, isStale);
-                return reconciler.transaction();
-              });
+      RulesetReconciler.<IOException>update(
+          host.nftables(), reconciler -> ForwardAcceptRules.deleteStale(reconciler, isStale));
     } catch (IOException e) {
       throw NetNsSession.failure("removing stale rules", e);
     }

@@ -3,12 +3,12 @@ package cni.plugins.meta.firewall;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.internal.LazyLogger;
-import cni.plugins.support.AttachmentCheck;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -71,25 +71,48 @@ record FirewalldClient(Path socket) {
     }
   }
 
-  /** Adds sources to a zone, each a network in CIDR notation. Existing sources are no error. */
+  /**
+   * Adds sources to a zone, each a network in CIDR notation. Existing sources are no error. If one
+   * cannot be added, those before are removed again.
+   */
   void addSources(String zone, List<String> sources) throws CniException {
+    List<String> added = new ArrayList<>();
     try (DbusConnection bus = DbusConnection.connect(socket)) {
       for (String source : sources) {
-        try {
-          bus.invoke(BUS_NAME, OBJECT_PATH, ZONE_INTERFACE, "addSource", zone, source);
-        } catch (DbusConnection.ErrorReplyException e) {
-          if (!String.valueOf(e.getMessage()).contains(ALREADY_SET_ERROR)) {
-            throw e;
-          }
+        if (addSource(bus, zone, source)) {
+          added.add(source);
         }
       }
     } catch (IOException e) {
-      throw failure("adding " + sources + " to zone " + zone, e);
+      CniException failure = failure("adding " + sources + " to zone " + zone, e);
+      try {
+        removeSources(zone, added);
+      } catch (CniException again) {
+        failure.addSuppressed(again);
+      }
+      throw failure;
+    }
+  }
+
+  /** Adds a source, and returns whether the zone did not have it. */
+  private static boolean addSource(DbusConnection bus, String zone, String source)
+      throws IOException {
+    try {
+      bus.invoke(BUS_NAME, OBJECT_PATH, ZONE_INTERFACE, "addSource", zone, source);
+      return true;
+    } catch (DbusConnection.ErrorReplyException e) {
+      if (String.valueOf(e.getMessage()).contains(ALREADY_SET_ERROR)) {
+        return false;
+      }
+      throw e;
     }
   }
 
   /** Removes sources from a zone. Missing sources are no error. */
   void removeSources(String zone, List<String> sources) throws CniException {
+    if (sources.isEmpty()) {
+      return;
+    }
     try (DbusConnection bus = DbusConnection.connect(socket)) {
       for (String source : sources) {
         try {
@@ -104,19 +127,16 @@ record FirewalldClient(Path socket) {
     }
   }
 
-  /**
-   * Requires that a zone has sources.
-   *
-   * @throws CniException naming the first that is missing
-   */
-  void requireSources(String zone, List<String> sources) throws CniException {
+  /** Returns those of the sources that a zone has. */
+  List<String> presentSources(String zone, List<String> sources) throws CniException {
+    List<String> present = new ArrayList<>();
     try (DbusConnection bus = DbusConnection.connect(socket)) {
       for (String source : sources) {
-        if (!bus.invoke(BUS_NAME, OBJECT_PATH, ZONE_INTERFACE, "querySource", zone, source)) {
-          throw AttachmentCheck.mismatch(
-              "source %2$s is missing from zone %1$s of firewalld".formatted(zone, source));
+        if (bus.invoke(BUS_NAME, OBJECT_PATH, ZONE_INTERFACE, "querySource", zone, source)) {
+          present.add(source);
         }
       }
+      return present;
     } catch (IOException e) {
       throw failure("querying " + sources + " in zone " + zone, e);
     }

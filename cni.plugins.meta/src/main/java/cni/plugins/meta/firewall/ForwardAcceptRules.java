@@ -3,7 +3,6 @@ package cni.plugins.meta.firewall;
 import cni.api.Cidr;
 import cni.netlink.ffm.nftables.Chain;
 import cni.netlink.ffm.nftables.Expression.Verdict;
-import cni.netlink.ffm.nftables.InstalledChain;
 import cni.netlink.ffm.nftables.InstalledRule;
 import cni.netlink.ffm.nftables.Rule;
 import cni.netlink.ffm.nftables.RulesetReconciler;
@@ -54,16 +53,125 @@ record ForwardAcceptRules(List<InetAddress> addresses, String owner, String admi
     return chains;
   }
 
-  /** Adds the chains, jumps and rules that are missing. */
+  /** Adds the chains, jumps and rules that are missing, for ADD. */
   void add(RulesetReconciler reconciler, ForwardChain forward) throws IOException {
+    addChains(reconciler, forward);
+    for (Rule rule : acceptRules(forward)) {
+      replaceAccept(reconciler, forward.sibling(FORWARD_CHAIN), rule.withOwner(owner));
+    }
+  }
+
+  /** The isolation rules have to stay before the jump: the container's rules would accept first. */
+  private void addChains(RulesetReconciler reconciler, ForwardChain forward) throws IOException {
     Chain forwardChain = forward.sibling(FORWARD_CHAIN);
     Chain admin = forward.sibling(adminChain);
     reconciler.ensure(forwardChain).ensure(admin).ensure(forward.chain());
-    reconciler.insert(forward.chain(), jumpToForward(forward));
+    Optional<InstalledRule> isolation =
+        reconciler.rules(forward.chain()).stream()
+            .filter(rule -> IngressPolicyRules.isJump(rule.rule()))
+            .reduce((first, second) -> second);
+    reconciler.insertAfter(isolation, forward.chain(), jumpToForward(forward));
     reconciler.insert(forwardChain, jumpToAdmin(forward));
-    for (Rule rule : acceptRules(forward)) {
-      replaceAccept(reconciler, forwardChain, rule.withOwner(owner));
+  }
+
+  /**
+   * Makes the rules the desired ones, except that {@link #deleteObsolete} deletes those that are
+   * not needed elsewhere. Rules of the reference plugin, which have no owner, stay.
+   *
+   * @param current the rules of the current state; this for CHECK and repair
+   */
+  void update(RulesetReconciler reconciler, ForwardChain forward, ForwardAcceptRules current)
+      throws IOException {
+    addChains(reconciler, forward);
+    Chain forwardChain = forward.sibling(FORWARD_CHAIN);
+    List<Rule> wanted = acceptRules(forward);
+    for (Rule rule : wanted) {
+      List<InstalledRule> equivalent =
+          reconciler.rules(forwardChain).stream()
+              .filter(installed -> installed.rule().isEquivalentTo(rule))
+              .toList();
+      List<InstalledRule> ofOthers = equivalent.stream().filter(this::isOfOther).toList();
+      boolean isPresent = equals(current) ? !equivalent.isEmpty() : hasOwn(equivalent);
+      if (!isPresent) { // those of others are of a former holder of the address
+        ofOthers.forEach(reconciler::delete);
+        reconciler.add(forwardChain, rule.withOwner(owner));
+      }
     }
+    deleteSurplus(reconciler, forward, current, wanted);
+    boolean isAlone = reconciler.rules(forwardChain).stream().noneMatch(this::isOfOther);
+    if (!current.adminChain.equals(adminChain) && isAlone) {
+      reconciler.rules(forwardChain).stream()
+          .filter(rule -> rule.rule().isEquivalentTo(current.jumpToAdmin(forward)))
+          .forEach(reconciler::delete);
+    }
+  }
+
+  /** Returns whether a rule is another attachment's. */
+  private boolean isOfOther(InstalledRule rule) {
+    return rule.rule().userdata().owner().filter(it -> !it.equals(owner)).isPresent();
+  }
+
+  private boolean hasOwn(List<InstalledRule> rules) {
+    return rules.stream().anyMatch(rule -> !isOfOther(rule));
+  }
+
+  private boolean isOwned(Rule rule) {
+    return rule.userdata().owner().filter(owner::equals).isPresent();
+  }
+
+  /**
+   * Deletes the attachment's rules that are not wanted: its own, and current ones without owner.
+   */
+  private void deleteSurplus(
+      RulesetReconciler reconciler,
+      ForwardChain forward,
+      ForwardAcceptRules current,
+      List<Rule> wanted)
+      throws IOException {
+    List<Rule> unowned = equals(current) ? List.of() : current.acceptRules(forward);
+    for (InstalledRule installed : reconciler.rules(forward.sibling(FORWARD_CHAIN))) {
+      Rule rule = installed.rule();
+      boolean isOurs =
+          isOwned(rule)
+              || (rule.userdata().owner().isEmpty()
+                  && unowned.stream().anyMatch(rule::isEquivalentTo));
+      if (isOurs && wanted.stream().noneMatch(rule::isEquivalentTo)) {
+        reconciler.delete(installed);
+      }
+    }
+  }
+
+  /** Deletes the attachment's rules from all tables but those of the given chains. */
+  void deleteObsolete(
+      RulesetReconciler reconciler, List<ForwardChain> used, ForwardAcceptRules current)
+      throws IOException {
+    for (ForwardChain forward : forwardChains(reconciler)) {
+      if (used.stream().noneMatch(it -> it.chain().table().equals(forward.chain().table()))) {
+        deleteSurplus(reconciler, forward, current, List.of());
+      }
+    }
+  }
+
+  /**
+   * Returns whether rules of other networks accept packets of one of the container's networks: of
+   * containers that most likely are on the same bridge.
+   */
+  boolean areNetworksShared(RulesetReconciler reconciler, List<Cidr> networks) throws IOException {
+    String network = owner.substring(0, owner.indexOf('-') + 1);
+    for (ForwardChain forward : forwardChains(reconciler)) {
+      for (InstalledRule rule : reconciler.rules(forward.sibling(FORWARD_CHAIN))) {
+        boolean isOfOtherNetwork =
+            rule.rule().userdata().owner().filter(it -> !it.startsWith(network)).isPresent();
+        if (isOfOtherNetwork && networks.stream().anyMatch(it -> accepts(rule.rule(), it))) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  private static boolean accepts(Rule rule, Cidr network) {
+    return ForwardChain.addressOf(rule).filter(network::contains).isPresent();
   }
 
   /**
@@ -103,16 +211,6 @@ record ForwardAcceptRules(List<InetAddress> addresses, String owner, String admi
       }
     }
     return rules;
-  }
-
-  /** Returns the rules that CHECK requires in a base chain and its chain CNI-FORWARD. */
-  List<InstalledRule> expectedRules(ForwardChain forward) {
-    Chain forwardChain = forward.sibling(FORWARD_CHAIN);
-    List<InstalledRule> expected = new ArrayList<>();
-    expected.add(new InstalledRule(forward.chain(), 0, jumpToForward(forward)));
-    expected.add(new InstalledRule(forwardChain, 0, jumpToAdmin(forward)));
-    acceptRules(forward).forEach(rule -> expected.add(new InstalledRule(forwardChain, 0, rule)));
-    return expected;
   }
 
   /**
@@ -156,19 +254,27 @@ record ForwardAcceptRules(List<InetAddress> addresses, String owner, String admi
 
   private static void deleteIf(RulesetReconciler reconciler, BiPredicate<ForwardChain, Rule> filter)
       throws IOException {
-    for (InstalledChain installed : reconciler.chains()) {
-      Chain chain = installed.chain();
-      if (!chain.name().equals(FORWARD_CHAIN)) {
-        continue;
-      }
-      boolean isIptables =
-          chain.table().equals(ForwardChain.ofIptables(chain.family()).chain().table());
-      var forward = new ForwardChain(chain, isIptables);
-      for (InstalledRule rule : reconciler.rules(chain)) {
+    for (ForwardChain forward : forwardChains(reconciler)) {
+      for (InstalledRule rule : reconciler.rules(forward.chain())) {
         if (filter.test(forward, rule.rule())) {
           reconciler.delete(rule);
         }
       }
     }
+  }
+
+  /**
+   * Returns the chains CNI-FORWARD of all tables, which may not exist. The chains are not listed: a
+   * table of iptables has several for each container.
+   */
+  private static List<ForwardChain> forwardChains(RulesetReconciler reconciler) throws IOException {
+    return reconciler.tables().stream()
+        .filter(table -> ForwardChain.FAMILIES.contains(table.family()))
+        .map(
+            table ->
+                new ForwardChain(
+                    table.chain(FORWARD_CHAIN),
+                    table.equals(ForwardChain.ofIptables(table.family()).chain().table())))
+        .toList();
   }
 }

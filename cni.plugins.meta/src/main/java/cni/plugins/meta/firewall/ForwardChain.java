@@ -18,8 +18,10 @@ import cni.netlink.ffm.nftables.Table;
 import cni.netlink.ffm.nftables.TableFamily;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.net.UnknownHostException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -30,6 +32,10 @@ import java.util.Set;
  * @param isIptables whether it belongs to iptables
  */
 record ForwardChain(Chain chain, boolean isIptables) {
+  /** The families of tables that filter forwarded packets. */
+  static final Set<TableFamily> FAMILIES =
+      Set.of(TableFamily.INET, TableFamily.IP, TableFamily.IP6);
+
   private static final int ESTABLISHED = Connection.ESTABLISHED | Connection.RELATED;
 
   /** Returns the FORWARD chain of iptables for a family; it need not exist yet. */
@@ -43,7 +49,7 @@ record ForwardChain(Chain chain, boolean isIptables) {
    */
   static List<ForwardChain> findDropping(RulesetReconciler reconciler) throws IOException {
     List<ForwardChain> chains = new ArrayList<>();
-    for (InstalledChain installed : reconciler.chains()) {
+    for (InstalledChain installed : reconciler.baseChains()) {
       Chain chain = installed.chain();
       boolean forwards =
           installed
@@ -51,7 +57,7 @@ record ForwardChain(Chain chain, boolean isIptables) {
               .filter(hook -> hook.point() == Hook.FORWARD && hook.type().equals("filter"))
               .isPresent();
       if (forwards
-          && Set.of(TableFamily.INET, TableFamily.IP, TableFamily.IP6).contains(chain.family())
+          && FAMILIES.contains(chain.family())
           && !chain.equals(ofIptables(chain.family()).chain())
           && !chain.table().name().equals("firewalld")
           && !chain.table().equals(IngressPolicyRules.NFTABLES_TABLE)
@@ -125,5 +131,23 @@ record ForwardChain(Chain chain, boolean isIptables) {
             .source(EQUAL, address, bits)
             .append(Verdict.ACCEPT)
             .build();
+  }
+
+  /** Returns the address that an accept rule is for; empty for another rule. */
+  static Optional<InetAddress> addressOf(Rule rule) {
+    return rule.expressions().stream()
+        .filter(Expression.Compare.class::isInstance)
+        .map(it -> ((Expression.Compare) it).data().toArray())
+        .filter(data -> data.length == 4 || data.length == 16)
+        .findFirst()
+        .flatMap(ForwardChain::toAddress);
+  }
+
+  private static Optional<InetAddress> toAddress(byte[] bytes) {
+    try {
+      return Optional.of(InetAddress.getByAddress(bytes));
+    } catch (UnknownHostException e) {
+      return Optional.empty();
+    }
   }
 }

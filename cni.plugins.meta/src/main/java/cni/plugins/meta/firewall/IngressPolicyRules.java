@@ -13,9 +13,13 @@ import cni.netlink.ffm.nftables.RuleBuilder;
 import cni.netlink.ffm.nftables.RulesetReconciler;
 import cni.netlink.ffm.nftables.Table;
 import cni.netlink.ffm.nftables.TableFamily;
+import cni.netlink.ffm.nftables.Userdata;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
+import java.util.Set;
 
 /**
  * The rules that isolate the containers of a bridge from those of other bridges, and with {@code
@@ -36,8 +40,13 @@ record IngressPolicyRules(String bridge, FirewallConfig.IngressPolicy policy) {
   private static final String SHARED_COMMENT =
       "CNI firewall plugin rules (ingressPolicy: same-bridge|isolated)";
 
-  /** A rule, and whether it is inserted at the start of its chain or appended. */
-  private record PlacedRule(Chain chain, Rule rule, boolean atStart) {}
+  /**
+   * A rule.
+   *
+   * @param atStart whether it is inserted at the start of its chain, rather than appended
+   * @param isShared whether it is not for this bridge alone
+   */
+  private record PlacedRule(Chain chain, Rule rule, boolean atStart, boolean isShared) {}
 
   /** Returns the base chain: that of iptables for IP and IP6, that of the own table for INET. */
   static ForwardChain baseChain(TableFamily family) {
@@ -48,11 +57,7 @@ record IngressPolicyRules(String bridge, FirewallConfig.IngressPolicy policy) {
 
   /** Adds the chains and rules that are missing. */
   void add(RulesetReconciler reconciler, ForwardChain forward) throws IOException {
-    if (!forward.isIptables() && !reconciler.has(forward.chain())) {
-      reconciler.transaction().add(NFTABLES_TABLE).add(forward.chain(), Hook.FILTER_FORWARD);
-    }
-    reconciler.ensure(forward.sibling(STAGE_1)).ensure(forward.sibling(STAGE_2));
-    reconciler.ensure(forward.chain());
+    ensureChains(reconciler, forward);
     for (PlacedRule placed : rules(forward)) {
       if (placed.atStart()) {
         reconciler.insert(placed.chain(), placed.rule());
@@ -62,24 +67,83 @@ record IngressPolicyRules(String bridge, FirewallConfig.IngressPolicy policy) {
     }
   }
 
+  private static void ensureChains(RulesetReconciler reconciler, ForwardChain forward)
+      throws IOException {
+    if (!forward.isIptables()) {
+      reconciler.ensure(forward.chain(), Optional.of(Hook.FILTER_FORWARD), Userdata.NONE);
+    }
+    reconciler.ensure(forward.sibling(STAGE_1)).ensure(forward.sibling(STAGE_2));
+    reconciler.ensure(forward.chain());
+  }
+
+  /** Replaces the rules of another policy of the bridge. */
+  void replace(RulesetReconciler reconciler, ForwardChain forward, IngressPolicyRules former)
+      throws IOException {
+    List<PlacedRule> wanted = rules(forward);
+    Set<Long> surplus = former.deleteUnless(wanted, reconciler, forward);
+    ensureChains(reconciler, forward);
+    for (PlacedRule placed : wanted) {
+      boolean isInstalled =
+          reconciler.rules(placed.chain()).stream()
+              .anyMatch(
+                  it -> !surplus.contains(it.handle()) && it.rule().isEquivalentTo(placed.rule()));
+      if (!isInstalled && placed.atStart()) {
+        reconciler.addFirst(placed.chain(), placed.rule());
+      } else if (!isInstalled) {
+        reconciler.add(placed.chain(), placed.rule());
+      }
+    }
+  }
+
+  /** Deletes the rules of the bridge; the chains and the rules of all bridges stay. */
+  void delete(RulesetReconciler reconciler, ForwardChain forward) throws IOException {
+    deleteUnless(List.of(), reconciler, forward);
+  }
+
+  /** Deletes the rules of the bridge that are not wanted. Returns their handles. */
+  private Set<Long> deleteUnless(
+      List<PlacedRule> wanted, RulesetReconciler reconciler, ForwardChain forward)
+      throws IOException {
+    Set<Long> deleted = new HashSet<>();
+    for (PlacedRule placed : rules(forward)) {
+      boolean isKept =
+          placed.isShared()
+              || wanted.stream()
+                  .anyMatch(
+                      it -> it.chain().equals(placed.chain()) && it.rule().equals(placed.rule()));
+      for (InstalledRule installed : reconciler.rules(placed.chain())) {
+        if (!isKept && installed.rule().equals(placed.rule())) {
+          reconciler.delete(installed);
+          deleted.add(installed.handle());
+        }
+      }
+    }
+    return deleted;
+  }
+
+  /** Returns whether a rule jumps to the isolation rules. */
+  static boolean isJump(Rule rule) {
+    return rule.jumpsTo(STAGE_1);
+  }
+
   private List<PlacedRule> rules(ForwardChain forward) {
     Chain stage1 = forward.sibling(STAGE_1);
     Chain stage2 = forward.sibling(STAGE_2);
     String comment = "CNI firewall plugin rules (ingressPolicy: " + policy.configValue() + ")";
     List<PlacedRule> rules = new ArrayList<>();
     Rule jumpToStage1 = forward.unconditionalRule(SHARED_COMMENT, Verdict.jump(STAGE_1));
-    rules.add(new PlacedRule(forward.chain(), jumpToStage1, true));
+    rules.add(new PlacedRule(forward.chain(), jumpToStage1, true, true));
     Rule leavesBridge = bridgeRule(forward, true, NOT_EQUAL, comment, Verdict.jump(STAGE_2));
-    rules.add(new PlacedRule(stage1, leavesBridge, true));
+    rules.add(new PlacedRule(stage1, leavesBridge, true, false));
     if (policy == FirewallConfig.IngressPolicy.ISOLATED) {
       Rule staysInBridge = bridgeRule(forward, true, EQUAL, comment, Verdict.DROP);
-      rules.add(new PlacedRule(stage1, staysInBridge, true));
+      rules.add(new PlacedRule(stage1, staysInBridge, true, false));
     }
     Rule returnToCaller = forward.unconditionalRule(SHARED_COMMENT, Verdict.RETURN);
-    rules.add(new PlacedRule(stage1, returnToCaller, false));
+    rules.add(new PlacedRule(stage1, returnToCaller, false, true));
     Rule entersBridge = bridgeRule(forward, false, EQUAL, SHARED_COMMENT, Verdict.DROP);
-    rules.add(new PlacedRule(stage2, entersBridge, true));
-    rules.add(new PlacedRule(stage2, returnToCaller, false));
+    rules.add(new PlacedRule(stage2, entersBridge, true, false));
+    rules.add(new PlacedRule(stage2, returnToCaller, false, true));
     return rules;
   }
 
@@ -102,12 +166,5 @@ record IngressPolicyRules(String bridge, FirewallConfig.IngressPolicy policy) {
       rule.inputInterface(EQUAL, bridge);
     }
     return rule.outputInterface(operator, bridge).append(verdict).build().withComment(comment);
-  }
-
-  /** Returns the rules that CHECK requires. */
-  List<InstalledRule> expectedRules(ForwardChain forward) {
-    return rules(forward).stream()
-        .map(placed -> new InstalledRule(placed.chain(), 0, placed.rule()))
-        .toList();
   }
 }

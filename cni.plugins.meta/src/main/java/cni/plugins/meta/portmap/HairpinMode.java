@@ -1,5 +1,6 @@
 package cni.plugins.meta.portmap;
 
+import cni.api.Differences;
 import cni.api.Result;
 import cni.netlink.ffm.file.Sysctl;
 import cni.netlink.ffm.route.Link;
@@ -8,6 +9,8 @@ import cni.netlink.ffm.route.LinkRequests;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.nio.file.NoSuchFileException;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -19,10 +22,37 @@ import java.util.Optional;
 final class HairpinMode {
   private HairpinMode() {}
 
-  /** Enables hairpin mode on the container's bridge port, if br_netfilter is active. */
+  /** Enables hairpin mode on the container's bridge ports that need it. */
   static void enable(NetNsSession host, Result previous) throws IOException {
+    for (Link port : ports(host, previous)) {
+      host.rtnetlink().execute(LinkRequests.setHairpin(port.index(), true));
+    }
+  }
+
+  /** Adds a difference for each of the container's bridge ports that needs hairpin mode. */
+  static void compare(NetNsSession host, Result previous, Differences differences)
+      throws IOException {
+    for (Link port : ports(host, previous)) {
+      if (!host.rtnetlink().linkSettings(port.index()).hairpin()) {
+        differences.add(
+            "bridge port "
+                + port.name()
+                + " is not in hairpin mode: the container cannot reach"
+                + " itself by a mapped port",
+            "enable hairpin mode of bridge port " + port.name(),
+            () -> host.rtnetlink().execute(LinkRequests.setHairpin(port.index(), true)),
+            () -> host.rtnetlink().execute(LinkRequests.setHairpin(port.index(), false)));
+      }
+    }
+  }
+
+  /**
+   * Returns the container's bridge ports that need hairpin mode: none unless br_netfilter is on.
+   */
+  private static List<Link> ports(NetNsSession host, Result previous) throws IOException {
+    List<Link> ports = new ArrayList<>();
     if (!isBridgeNetfilterOn(host)) {
-      return;
+      return ports;
     }
     for (Result.Interface it : previous.interfaces()) {
       Optional<Link> port =
@@ -33,9 +63,10 @@ final class HairpinMode {
       Optional<Link> bridge = host.rtnetlink().link(port.get().master());
       // A promiscuous bridge receives such packets itself; with both they would be delivered twice.
       if (bridge.filter(HairpinMode::isNonPromiscuousBridge).isPresent()) {
-        host.rtnetlink().execute(LinkRequests.setHairpin(port.get().index()));
+        ports.add(port.get());
       }
     }
+    return ports;
   }
 
   private static boolean isNonPromiscuousBridge(Link link) {

@@ -11,8 +11,8 @@ import cni.netlink.ffm.nftables.Expression.Verdict;
 import cni.netlink.ffm.nftables.InstalledRule;
 import cni.netlink.ffm.nftables.IptablesRuleBuilder;
 import cni.netlink.ffm.nftables.Rule;
-import cni.netlink.ffm.nftables.RuleIndex;
 import cni.netlink.ffm.nftables.RulesetReconciler;
+import cni.netlink.ffm.nftables.RulesetReconciler.WantedRule;
 import cni.netlink.ffm.nftables.Table;
 import cni.netlink.ffm.nftables.TableFamily;
 import cni.plugins.support.LegacyIptables;
@@ -20,7 +20,9 @@ import cni.plugins.support.NetNsSession;
 import cni.plugins.support.RuleOwner;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -100,16 +102,54 @@ final class IptablesDnatRules {
       reconciler.append(nat.chain(hook), dispatchJump());
     }
     reconciler.ensure(containerChain);
-    List<Rule> rules = containerRules(config, container);
-    var leftovers = new RuleIndex(reconciler.rules(containerChain)); // of an earlier ADD
-    rules.forEach(rule -> leftovers.take(new InstalledRule(containerChain, 0, rule)));
-    leftovers.remaining().forEach(reconciler::delete);
-    for (Rule rule : rules) {
-      reconciler.append(containerChain, rule);
+    reconciler.arrange(
+        containerChain,
+        containerRules(config, container),
+        reconciler.rules(containerChain),
+        rule -> true);
+    List<WantedRule> jumps =
+        dispatchRules(config).stream().map(rule -> new WantedRule(comment, rule)).toList();
+    reconciler.arrange(
+        dnat, jumps, reconciler.rules(dnat).stream().filter(this::isOwn).toList(), rule -> true);
+  }
+
+  /** Makes the rules the desired ones. */
+  void update(RulesetReconciler reconciler, PortMapState current, PortMapState desired)
+      throws IOException {
+    Optional<Cidr> container = desired.address(family);
+    if (container.isEmpty()) {
+      delete(reconciler);
+      return;
     }
-    for (Rule rule : dispatchRules(config)) {
-      reconciler.append(dnat, rule);
+    add(reconciler, desired.config(), container.get());
+    int oldBit = current.config().markBit();
+    if (oldBit != desired.config().markBit()
+        && reconciler.rules(nat.chain(DNAT)).stream().allMatch(this::isOwn)) {
+      deleteMark(reconciler, 1 << oldBit);
     }
+  }
+
+  /** Deletes the rules of a mark that no container requests any more. */
+  private void deleteMark(RulesetReconciler reconciler, int bit) throws IOException {
+    Map<String, Rule> rules = Map.of(SET_MARK, setMarkRule(bit), MASQUERADE, markedRule(bit));
+    for (Map.Entry<String, Rule> entry : rules.entrySet()) {
+      for (InstalledRule installed : reconciler.rules(nat.chain(entry.getKey()))) {
+        if (installed.rule().isEquivalentTo(entry.getValue())) {
+          reconciler.delete(installed);
+        }
+      }
+    }
+  }
+
+  /** Returns whether a rule is in the container's chain, or jumps to it. */
+  boolean isOwn(InstalledRule rule) {
+    return rule.chain().equals(containerChain)
+        || (rule.chain().table().equals(nat) && rule.rule().jumpsTo(containerChain.name()));
+  }
+
+  /** Returns whether rules of the container are installed. */
+  boolean isInstalled(RulesetReconciler reconciler) throws IOException {
+    return reconciler.has(containerChain);
   }
 
   private Rule dispatchJump() {
@@ -121,12 +161,19 @@ final class IptablesDnatRules {
     Chain masquerade = nat.chain(MASQUERADE);
     Chain postrouting = nat.chain("POSTROUTING");
     reconciler.ensure(setMark).ensure(masquerade).ensure(postrouting);
-    reconciler.append(setMark, rule().comment("CNI portfwd masquerade mark").setMark(bit));
-    reconciler.append(masquerade, rule().mark(bit, bit).masquerade());
+    reconciler.append(setMark, setMarkRule(bit)).append(masquerade, markedRule(bit));
     // First in the chain: the masquerading rules of bridge and ptp would otherwise match before it.
     Rule jump =
         rule().comment("CNI portfwd requiring masquerade").verdict(Verdict.jump(MASQUERADE));
     reconciler.insert(postrouting, jump);
+  }
+
+  private Rule setMarkRule(int bit) {
+    return rule().comment("CNI portfwd masquerade mark").setMark(bit);
+  }
+
+  private Rule markedRule(int bit) {
+    return rule().mark(bit, bit).masquerade();
   }
 
   /**
@@ -162,24 +209,34 @@ final class IptablesDnatRules {
   /**
    * Returns the rules of the container's chain: DNAT, after the marks that request masquerading.
    */
-  private List<Rule> containerRules(PortMapConfig config, Cidr container) {
+  private List<WantedRule> containerRules(PortMapConfig config, Cidr container) {
     String setMark = config.setMarkChain().orElse(SET_MARK);
     Cidr anywhere = Cidr.defaultRoute(container.address());
-    List<Rule> rules = new ArrayList<>();
-    for (PortMapping mapping : config.mappings(family)) {
+    List<WantedRule> rules = new ArrayList<>();
+    for (PortMapping mapping : distinct(config.mappings(family))) {
+      String group = mapping.group();
       if (config.snat()) {
         Cidr source = config.masqueradeAll() ? anywhere : container.network();
-        rules.add(matchMapping(mapping, Optional.of(source)).verdict(Verdict.jump(setMark)));
+        Verdict mark = Verdict.jump(setMark);
+        rules.add(new WantedRule(group, matchMapping(mapping, Optional.of(source)).verdict(mark)));
         if (family == TableFamily.IP && !config.masqueradeAll()) {
           Optional<Cidr> localhost = Optional.of(Cidr.parse("127.0.0.1/32"));
-          rules.add(matchMapping(mapping, localhost).verdict(Verdict.jump(setMark)));
+          rules.add(new WantedRule(group, matchMapping(mapping, localhost).verdict(mark)));
         }
       }
-      rules.add(
+      Rule dnat =
           matchMapping(mapping, Optional.empty())
-              .destinationNat(container.address(), mapping.containerPort()));
+              .destinationNat(container.address(), mapping.containerPort());
+      rules.add(new WantedRule(group, dnat));
     }
     return rules;
+  }
+
+  /** Leaves out mappings that are given twice. */
+  private static Collection<PortMapping> distinct(List<PortMapping> mappings) {
+    Map<String, PortMapping> distinct = new LinkedHashMap<>();
+    mappings.forEach(it -> distinct.put(it + " to " + it.containerPort(), it));
+    return distinct.values();
   }
 
   private IptablesRuleBuilder matchMapping(PortMapping mapping, Optional<Cidr> source) {
@@ -191,23 +248,11 @@ final class IptablesDnatRules {
     return rule.destinationPort(mapping.protocol(), mapping.hostPort());
   }
 
-  /** Returns the rules that CHECK requires. */
-  List<InstalledRule> expectedRules(PortMapConfig config, Cidr container) {
-    List<InstalledRule> expected = new ArrayList<>();
-    containerRules(config, container)
-        .forEach(rule -> expected.add(new InstalledRule(containerChain, 0, rule)));
-    for (Rule rule : dispatchRules(config)) {
-      expected.add(new InstalledRule(nat.chain(DNAT), 0, rule));
-    }
-    for (String hook : HOOKS) {
-      expected.add(new InstalledRule(nat.chain(hook), 0, dispatchJump()));
-    }
-    return expected;
-  }
-
   /** Removes the container's chain and the jumps to it. */
   void delete(RulesetReconciler reconciler) throws IOException {
-    reconciler.remove(containerChain).remove(oldSnatChain);
+    reconciler
+        .removeCalledFrom(List.of(nat.chain(DNAT)), containerChain)
+        .removeCalledFrom(List.of(nat.chain("POSTROUTING")), oldSnatChain);
   }
 
   /** Removes the container's chains of both families from the tables of iptables-legacy. */

@@ -63,6 +63,11 @@ record PortMapping(
     return onlyFamily.isEmpty() || onlyFamily.get() == family;
   }
 
+  /** Returns a key that mappings share if a packet can match several of them. */
+  String group() {
+    return hostPort + "/" + protocol;
+  }
+
   /** Whether a packet could match both this mapping and one with the given protocol and port. */
   boolean overlaps(int otherProtocol, int otherPort, Optional<InetAddress> otherAddress) {
     return protocol == otherProtocol

@@ -1,16 +1,15 @@
 package cni.plugins.meta.sbr;
 
-import static java.util.Comparator.comparing;
-
 import cni.api.AttachmentRequest;
 import cni.api.Cidr;
 import cni.api.CniException;
+import cni.api.Differences;
 import cni.api.ErrorCode;
-import cni.api.InetAddresses;
-import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.Result;
 import cni.api.Rollback;
+import cni.api.UpdatablePlugin;
+import cni.api.UpdateRequest;
 import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
@@ -21,6 +20,7 @@ import cni.netlink.ffm.route.PolicyRule;
 import cni.netlink.ffm.route.Route;
 import cni.netlink.ffm.route.RouteSocket;
 import cni.netlink.ffm.route.RtnetlinkConstants;
+import cni.plugins.meta.InterfaceRoutes;
 import cni.plugins.meta.PreviousResult;
 import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.NetNsSession;
@@ -38,7 +38,7 @@ import java.util.Set;
  * interface, whatever other networks the container is attached to. Each address gets a policy rule
  * for a table with the interface's routes.
  */
-public final class SbrPlugin implements NetworkPlugin {
+public final class SbrPlugin implements UpdatablePlugin {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
 
   private static final int FIRST_TABLE = 100;
@@ -76,7 +76,7 @@ public final class SbrPlugin implements NetworkPlugin {
     }
   }
 
-  private static List<Result.IpConfig> addresses(AttachmentRequest request, Result previous)
+  static List<Result.IpConfig> addresses(AttachmentRequest request, Result previous)
       throws CniException {
     List<Result.IpConfig> ips = PreviousResult.containerIps(request, previous);
     if (ips.isEmpty()) {
@@ -127,7 +127,7 @@ public final class SbrPlugin implements NetworkPlugin {
       fillTable(routing, link, ip, config, moved, table, rollback);
     }
     if (config.addSourceHints()) {
-      addSourceHints(routing, link, ips);
+      addSourceHints(routing, link, ips, config);
     }
     for (Route route : moved) {
       boolean stays = config.addSourceHints() && route.scope() == RtnetlinkConstants.RT_SCOPE_LINK;
@@ -139,18 +139,24 @@ public final class SbrPlugin implements NetworkPlugin {
   }
 
   /** Failures are logged only: packets are routed without hints as well. */
-  private static void addSourceHints(RouteSocket routing, Link link, List<Result.IpConfig> ips)
+  private static void addSourceHints(
+      RouteSocket routing, Link link, List<Result.IpConfig> ips, SbrConfig config)
       throws IOException {
     for (Result.IpConfig ip : ips) {
+      Route hint = new SourceRoutes(link, config).sourceHint(ip.address());
       try {
-        routing.execute(sourceHintRoute(link, ip.address()).replaceRequest());
+        routing.execute(hint.replaceRequest());
       } catch (NetlinkException e) {
-        LOG.get()
-            .log(
-                System.Logger.Level.WARNING,
-                "no source hint for %s: %s".formatted(ip.address(), e.getMessage()));
+        logNoHint(hint, e);
       }
     }
+  }
+
+  static void logNoHint(Route hint, NetlinkException e) {
+    LOG.get()
+        .log(
+            System.Logger.Level.WARNING,
+            "no source hint for %s: %s".formatted(InterfaceRoutes.describe(hint), e.getMessage()));
   }
 
   /**
@@ -165,84 +171,22 @@ public final class SbrPlugin implements NetworkPlugin {
       int table,
       Rollback rollback)
       throws IOException {
-    Cidr address = ip.address();
-    Optional<InetAddress> gateway = config.gateway(address.isV4()).or(ip::gateway);
-    List<Route> added = new ArrayList<>();
-    if (gateway.isPresent()) {
-      Cidr anywhere = Cidr.defaultRoute(gateway.get());
-      var hop = new Route.Hop(link.index(), gateway);
-      added.add(Route.unicast(anywhere.address(), 0, hop).inTable(table));
-    }
-    for (Route route : routes) {
-      Optional<InetAddress> via = route.hops().getFirst().gateway();
-      boolean isLinkRoute = via.isEmpty() && route.source().isEmpty();
-      if (isLinkRoute
-          || via.filter(address::contains).isPresent()
-          || route.source().filter(address::contains).isPresent()) {
-        added.add(route.inTable(table));
-      }
-    }
-    for (Route route : added) {
+    for (Route selected : new SourceRoutes(link, config).select(ip, routes)) {
+      Route route = selected.inTable(table);
       routing.execute(route.replaceRequest());
       rollback.add(() -> routing.executeIgnoring(route.deleteRequest(), Errno.ESRCH));
     }
   }
 
-  /** Returns the link route to the address's network with the address as the preferred source. */
-  private static Route sourceHintRoute(Link link, Cidr address) {
-    Cidr net = address.network();
-    return Route.unicast(net.address(), net.prefix(), new Route.Hop(link.index(), Optional.empty()))
-        .withSource(address.address());
+  @Override
+  public Set<String> changeableKeys() {
+    return Set.of("table", "gateways", "addSourceHints");
   }
 
   /** {@inheritDoc} The reference plugin's CHECK does nothing. */
   @Override
-  public void check(AttachmentRequest request) throws CniException {
-    SbrConfig config = SbrConfig.parse(request.config());
-    List<Result.IpConfig> ips = addresses(request, request.requirePrevResult());
-    try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession container = NetNsSession.openContainer(request, host)) {
-      Link link = AttachmentCheck.requireInterface(request, container);
-      for (Result.IpConfig ip : ips) {
-        Optional<InetAddress> gateway = config.gateway(ip.address().isV4()).or(ip::gateway);
-        check(container.rtnetlink(), link, ip.address(), gateway, config);
-      }
-    } catch (IOException e) {
-      throw NetNsSession.failure("checking routes", e);
-    }
-  }
-
-  private static void check(
-      RouteSocket routing, Link link, Cidr address, Optional<InetAddress> gateway, SbrConfig config)
-      throws CniException, IOException {
-    IpFamily family = IpFamily.of(address.address());
-    Optional<PolicyRule> rule =
-        routing.policyRules(family).stream()
-            .filter(it -> it.source().filter(address.address()::equals).isPresent())
-            .filter(it -> it.sourcePrefix() == InetAddresses.bits(address.address()))
-            .findFirst();
-    if (rule.isEmpty()
-        || (config.table().isPresent() && rule.get().table() != config.table().getAsInt())) {
-      throw AttachmentCheck.mismatch(
-          "no rule routes packets from %s by %s"
-              .formatted(
-                  InetAddresses.format(address.address()),
-                  config.table().isPresent()
-                      ? "table " + config.table().getAsInt()
-                      : "a separate table"));
-    }
-    boolean routed =
-        routing.routes(family).stream()
-            .anyMatch(
-                route ->
-                    route.table() == rule.get().table()
-                        && route.hops().getFirst().link() == link.index());
-    boolean needsRoute = config.table().isEmpty() && gateway.isPresent();
-    if (needsRoute && !routed) {
-      throw AttachmentCheck.mismatch(
-          "table %d, which routes packets from %s, has no route by %s"
-              .formatted(rule.get().table(), InetAddresses.format(address.address()), link.name()));
-    }
+  public Result compare(UpdateRequest request, Differences differences) throws CniException {
+    return SbrComparison.compare(request, differences);
   }
 
   /** {@inheritDoc} Removes the rules and moves the interface's routes back to the main table. */
@@ -294,7 +238,7 @@ public final class SbrPlugin implements NetworkPlugin {
           routing.routes(family).stream()
               .filter(route -> tables.contains(route.table()))
               .flatMap(route -> route.partsThrough(link.index()).stream())
-              .sorted(comparing(route -> route.hops().getFirst().gateway().isPresent()))
+              .sorted(SourceRoutes.GATEWAYS_LAST)
               .toList();
       for (Route route : moved) {
         if (route.prefix() > 0 || isInResult(route, previous)) {
@@ -307,7 +251,7 @@ public final class SbrPlugin implements NetworkPlugin {
   }
 
   /** Whether a default route is an earlier plugin's, and not one that was added to the table. */
-  private static boolean isInResult(Route route, Result previous) {
+  static boolean isInResult(Route route, Result previous) {
     return previous.routes().stream()
         .anyMatch(
             it -> route.hasDestination(it.destination().address(), it.destination().prefix()));

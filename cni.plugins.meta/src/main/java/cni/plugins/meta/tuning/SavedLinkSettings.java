@@ -25,11 +25,14 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import tools.jackson.databind.node.ObjectNode;
+import tools.jackson.databind.node.StringNode;
 
 /**
  * The settings that interfaces had before they were tuned, in the reference plugin's format: a file
  * {@code <dataDir>/<containerID>_<ifname>.json} with those of the keys mac, promisc, mtu, allmulti
- * and txQLen that were changed. This plugin adds the network and the attachment, for GC.
+ * and txQLen that were changed. This plugin adds the network and the attachment, for GC, and an
+ * object {@code sysctl} with the values of sysctls by their paths, for updates; the reference
+ * plugin ignores these keys.
  *
  * @param directory the dataDir
  */
@@ -37,6 +40,11 @@ record SavedLinkSettings(Path directory) {
   private static final String NETWORK_KEY = "network";
   private static final String CONTAINER_KEY = "containerId";
   private static final String INTERFACE_KEY = "ifName";
+
+  /** The values of sysctls before they were set. */
+  static final String SYSCTL_KEY = "sysctl";
+
+  private static final Set<String> OWN_KEYS = Set.of(NETWORK_KEY, CONTAINER_KEY, INTERFACE_KEY);
 
   /** The names of files that have not been renamed to their final names yet. */
   private static final Pattern TEMP_NAME = Pattern.compile("\\.[0-9a-f]{16}");
@@ -61,6 +69,30 @@ record SavedLinkSettings(Path directory) {
     } catch (IOException e) {
       throw failure(
           "the settings of " + id.interfaceName() + " cannot be saved in " + directory, e);
+    }
+  }
+
+  /** Returns whether there is nothing to restore. */
+  static boolean isEmpty(ObjectNode settings) {
+    return OWN_KEYS.containsAll(settings.propertyNames());
+  }
+
+  /** Adds the value that a sysctl had, unless there is one already. */
+  static void addSysctl(ObjectNode settings, String path, String value) {
+    ObjectNode values =
+        settings.get(SYSCTL_KEY) instanceof ObjectNode present
+            ? present
+            : settings.putObject(SYSCTL_KEY);
+    values.putIfAbsent(path, StringNode.valueOf(value));
+  }
+
+  /** Removes the value of a sysctl. */
+  static void removeSysctl(ObjectNode settings, String path) {
+    if (settings.get(SYSCTL_KEY) instanceof ObjectNode values) {
+      values.remove(path);
+      if (values.isEmpty()) {
+        settings.remove(SYSCTL_KEY);
+      }
     }
   }
 

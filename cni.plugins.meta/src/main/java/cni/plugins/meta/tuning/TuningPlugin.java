@@ -3,20 +3,20 @@ package cni.plugins.meta.tuning;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.ConfigObject;
+import cni.api.Differences;
 import cni.api.ErrorCode;
 import cni.api.GcRequest;
 import cni.api.Json;
-import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.Result;
 import cni.api.Rollback;
+import cni.api.UpdatablePlugin;
+import cni.api.UpdateRequest;
 import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.file.Sysctl;
 import cni.netlink.ffm.route.Link;
-import cni.netlink.ffm.route.LinkConstants;
 import cni.netlink.ffm.route.LinkUpdate;
-import cni.netlink.ffm.route.Mac;
 import cni.plugins.meta.PreviousResult;
 import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.NetNsSession;
@@ -27,14 +27,16 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Predicate;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The tuning plugin: sets sysctls of the container's namespace and settings of the interface that
  * an earlier plugin of the chain made. DEL restores the interface's previous settings.
  */
-public final class TuningPlugin implements NetworkPlugin {
+public final class TuningPlugin implements UpdatablePlugin {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.meta");
 
   private final SysctlAllowList allowList;
@@ -64,17 +66,27 @@ public final class TuningPlugin implements NetworkPlugin {
       return rollback.guard(
           "tuning " + request.attachment().interfaceName(),
           () -> {
-            setSysctls(request, config, container, rollback);
+            ObjectNode before = Json.object();
+            setSysctls(request, config, container, before, rollback);
             if (config.changesLink()) {
-              changeLink(request, config, container, rollback);
+              changeLink(request, config, container, before, rollback);
             }
             return updateResult(request, config, previous);
           });
     }
   }
 
+  /**
+   * Sets the sysctls.
+   *
+   * @param saved receives the values before
+   */
   private static void setSysctls(
-      AttachmentRequest request, TuningConfig config, NetNsSession container, Rollback rollback)
+      AttachmentRequest request,
+      TuningConfig config,
+      NetNsSession container,
+      ObjectNode saved,
+      Rollback rollback)
       throws CniException, IOException {
     for (Map.Entry<String, String> entry : config.sysctl().entrySet()) {
       String key = sysctlKey(entry.getKey(), request);
@@ -83,12 +95,15 @@ public final class TuningPlugin implements NetworkPlugin {
             Optional<String> before = readIfPossible(sysctl, key);
             set(sysctl, key, entry.getValue());
             before.ifPresent(
-                value -> rollback.add(() -> container.runSysctl(it -> it.set(key, value))));
+                value -> {
+                  SavedLinkSettings.addSysctl(saved, key, value);
+                  rollback.add(() -> container.runSysctl(it -> it.set(key, value)));
+                });
           });
     }
   }
 
-  private static void set(Sysctl sysctl, String key, String value) throws IOException {
+  static void set(Sysctl sysctl, String key, String value) throws IOException {
     try {
       sysctl.set(key, value);
     } catch (NoSuchFileException e) {
@@ -100,7 +115,7 @@ public final class TuningPlugin implements NetworkPlugin {
   }
 
   /** Reads a sysctl; some are write-only, or readable only after they have been set. */
-  private static Optional<String> readIfPossible(Sysctl sysctl, String key) {
+  static Optional<String> readIfPossible(Sysctl sysctl, String key) {
     try {
       return Optional.of(sysctl.get(key));
     } catch (IOException e) {
@@ -114,7 +129,7 @@ public final class TuningPlugin implements NetworkPlugin {
    *
    * @throws CniException code 7 if the key names another
    */
-  private static String sysctlKey(String key, AttachmentRequest request) throws CniException {
+  static String sysctlKey(String key, AttachmentRequest request) throws CniException {
     String path =
         key.replace('.', '/')
             .replaceFirst("IFNAME", request.attachment().interfaceName().replace("$", "\\$"));
@@ -130,77 +145,28 @@ public final class TuningPlugin implements NetworkPlugin {
     return path;
   }
 
+  /** Changes the interface, after the settings before have been saved. */
   private static void changeLink(
-      AttachmentRequest request, TuningConfig config, NetNsSession container, Rollback rollback)
+      AttachmentRequest request,
+      TuningConfig config,
+      NetNsSession container,
+      ObjectNode before,
+      Rollback rollback)
       throws CniException, IOException {
     Link link = AttachmentCheck.requireInterface(request, container);
-    ObjectNode before = currentSettings(link, config);
+    var update = new LinkUpdate(link.index());
+    for (LinkProperty property : LinkProperty.values()) {
+      Optional<JsonNode> configured = property.configured(config);
+      if (configured.isPresent()) {
+        before.set(property.key(), property.actual(link));
+        property.set(update, configured.get());
+      }
+    }
     SavedLinkSettings saved = savedSettings(request.config());
     saved.save(request.config().network(), request.attachment().id(), before);
     rollback.add(() -> saved.delete(request.attachment().id()));
-    rollback.add(
-        () -> {
-          LinkUpdate restoring = restoringUpdate(link, new ConfigObject(before, ""));
-          container.rtnetlink().execute(restoring.request());
-        });
-    container.rtnetlink().execute(configuredUpdate(link, config).request());
-  }
-
-  /** Returns the current values of the settings that will be changed, for the saved file. */
-  private static ObjectNode currentSettings(Link link, TuningConfig config) {
-    ObjectNode json = Json.object();
-    if (config.mac().isPresent()) {
-      json.put("mac", link.mac());
-    }
-    if (config.promiscuous()) {
-      json.put("promisc", link.promiscuity() != 0);
-    }
-    if (config.mtu() != 0) {
-      json.put("mtu", link.mtu());
-    }
-    if (config.allMulticast().isPresent()) {
-      json.put("allmulti", isAllMulticast(link));
-    }
-    if (config.txQueueLength().isPresent()) {
-      json.put("txQLen", link.txQueueLength());
-    }
-    return json;
-  }
-
-  private static LinkUpdate configuredUpdate(Link link, TuningConfig config) {
-    var update = new LinkUpdate(link.index());
-    config.mac().ifPresent(mac -> update.mac(Mac.parse(mac)));
-    if (config.mtu() != 0) {
-      update.mtu(config.mtu());
-    }
-    if (config.promiscuous()) {
-      update.promiscuous(true);
-    }
-    config.allMulticast().ifPresent(update::allMulticast);
-    config.txQueueLength().ifPresent(update::txQueueLength);
-    return update;
-  }
-
-  /** Returns the update that restores saved settings. */
-  private static LinkUpdate restoringUpdate(Link link, ConfigObject saved) throws CniException {
-    var update = new LinkUpdate(link.index());
-    saved.parsed("mac", Mac::parse).ifPresent(update::mac);
-    int mtu = saved.integer("mtu", 0, Integer.MAX_VALUE).orElse(0);
-    if (mtu != 0) {
-      update.mtu(mtu);
-    }
-    if (saved.has("promisc")) {
-      update.promiscuous(saved.bool("promisc"));
-    }
-    if (saved.has("allmulti")) {
-      update.allMulticast(saved.bool("allmulti"));
-    }
-    saved.integer("txQLen", 0, Integer.MAX_VALUE).ifPresent(update::txQueueLength);
-    return update;
-  }
-
-  private static boolean isAllMulticast(Link link) {
-    return (link.flags() & LinkConstants.IFF_ALLMULTI) != 0;
+    rollback.add(() -> restore(request, container, new ConfigObject(before, "saved settings")));
+    container.rtnetlink().execute(update.request());
   }
 
   /** Returns the previous result with the interface's new hardware address and MTU. */
@@ -224,49 +190,16 @@ public final class TuningPlugin implements NetworkPlugin {
         it.pciId());
   }
 
+  /** {@inheritDoc} All but {@code dataDir}, where the settings before have been saved. */
   @Override
-  public void check(AttachmentRequest request) throws CniException {
-    TuningConfig config = TuningConfig.parse(request.config(), request.attachment().args().toMap());
-    PreviousResult.require(request);
-    try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession container = NetNsSession.openContainer(request, host)) {
-      Link link = AttachmentCheck.requireInterface(request, container);
-      for (Map.Entry<String, String> entry : config.sysctl().entrySet()) {
-        requireSysctl(container, sysctlKey(entry.getKey(), request), entry.getValue());
-      }
-      require(link, "hardware address", config.mac().orElse(link.mac()), link.mac());
-      require(link, "MTU", config.mtu() == 0 ? link.mtu() : config.mtu(), link.mtu());
-      require(link, "promiscuous mode", config.promiscuous(), link.promiscuity() != 0);
-      boolean allMulticast = isAllMulticast(link);
-      require(link, "all-multicast mode", config.allMulticast().orElse(allMulticast), allMulticast);
-      int length = link.txQueueLength();
-      require(link, "transmit queue length", config.txQueueLength().orElse(length), length);
-    } catch (IOException e) {
-      throw NetNsSession.failure("checking " + request.attachment().interfaceName(), e);
-    }
+  public Set<String> changeableKeys() {
+    return Set.of(
+        "sysctl", "mac", "mtu", "promisc", "allmulti", "txQLen", "args", "runtimeConfig.mac");
   }
 
-  private static void requireSysctl(NetNsSession container, String key, String expected)
-      throws CniException, IOException {
-    String actual = container.<String, IOException>callInside(() -> Sysctl.KERNEL.get(key));
-    // The kernel separates multiple numbers by tabs, configurations usually by spaces.
-    if (!words(actual).equals(words(expected))) {
-      throw AttachmentCheck.mismatch(
-          "sysctl %s is %s, expected %s".formatted(key, Json.quote(actual), Json.quote(expected)));
-    }
-  }
-
-  private static List<String> words(String text) {
-    return List.of(text.strip().split("\\s+", -1));
-  }
-
-  private static void require(Link link, String property, Object expected, Object actual)
-      throws CniException {
-    if (!expected.equals(actual)) {
-      throw AttachmentCheck.mismatch(
-          "%s of interface %s is %s, expected %s"
-              .formatted(property, link.name(), actual, expected));
-    }
+  @Override
+  public Result compare(UpdateRequest request, Differences differences) throws CniException {
+    return TuningComparison.compare(request, allowList, differences);
   }
 
   /**
@@ -299,13 +232,12 @@ public final class TuningPlugin implements NetworkPlugin {
   private static void restore(AttachmentRequest request, NetNsSession container, ConfigObject saved)
       throws IOException {
     Optional<Link> link = container.rtnetlink().link(request.attachment().interfaceName());
-    for (String property : link.isPresent() ? saved.keys() : List.<String>of()) {
-      ObjectNode single = Json.object();
-      single.set(property, saved.json().get(property));
+    for (LinkProperty property : link.isPresent() ? LinkProperty.values() : new LinkProperty[0]) {
       try {
-        LinkUpdate update =
-            restoringUpdate(link.orElseThrow(), new ConfigObject(single, "saved settings"));
-        if (!update.isEmpty()) {
+        Optional<JsonNode> value = property.saved(saved);
+        if (value.isPresent()) {
+          var update = new LinkUpdate(link.get().index());
+          property.set(update, value.get());
           container.rtnetlink().execute(update.request());
         }
       } catch (CniException | IOException e) {
@@ -342,7 +274,7 @@ public final class TuningPlugin implements NetworkPlugin {
     }
   }
 
-  private static SavedLinkSettings savedSettings(PluginConfig config) throws CniException {
+  static SavedLinkSettings savedSettings(PluginConfig config) throws CniException {
     String directory = TuningConfig.dataDir(config);
     try {
       return new SavedLinkSettings(Path.of(directory));

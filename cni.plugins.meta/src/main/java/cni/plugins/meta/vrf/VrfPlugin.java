@@ -3,14 +3,16 @@ package cni.plugins.meta.vrf;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.ConfigObject;
+import cni.api.Differences;
 import cni.api.ErrorCode;
 import cni.api.Names;
-import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.SpecVersion;
+import cni.api.UpdatablePlugin;
+import cni.api.UpdateRequest;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.NetlinkRequest;
@@ -23,6 +25,7 @@ import cni.netlink.ffm.route.Route;
 import cni.netlink.ffm.route.RouteSocket;
 import cni.netlink.ffm.route.RtnetlinkConstants;
 import cni.plugins.meta.PreviousResult;
+import cni.plugins.meta.vrf.VrfComparison.Addressed;
 import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
@@ -37,8 +40,8 @@ import java.util.stream.Collectors;
  * table. The VRF is created in the container if it does not exist, and deleted with the last of its
  * interfaces.
  */
-public final class VrfPlugin implements NetworkPlugin {
-  private static final String KIND = "vrf";
+public final class VrfPlugin implements UpdatablePlugin {
+  static final String KIND = "vrf";
 
   /** Creates the plugin; called by the ServiceLoader. */
   public VrfPlugin() {}
@@ -49,7 +52,7 @@ public final class VrfPlugin implements NetworkPlugin {
    * @param name the name of the VRF ({@code vrfname})
    * @param table its routing table; 0 for the lowest that no other VRF has
    */
-  private record Config(String name, int table) {
+  record Config(String name, int table) {
     static Config parse(PluginConfig config) throws CniException {
       ConfigObject view = config.view();
       String name = view.text("vrfname").orElse("");
@@ -116,9 +119,18 @@ public final class VrfPlugin implements NetworkPlugin {
 
   private static void createVrf(RouteSocket routing, Config config, Rollback rollback)
       throws CniException, IOException {
-    int table = config.table() == 0 ? freeTable(routing) : config.table();
+    create(routing, config.name(), config.table() == 0 ? freeTable(routing) : config.table());
+    rollback.add(() -> routing.execute(LinkRequests.delete(config.name())));
+  }
+
+  /**
+   * Creates a VRF and sets it up.
+   *
+   * @throws CniException code 50 if the kernel lacks them
+   */
+  static void create(RouteSocket routing, String name, int table) throws CniException, IOException {
     try {
-      routing.execute(LinkSpec.vrf(config.name(), table).up().request());
+      routing.execute(LinkSpec.vrf(name, table).up().request());
     } catch (NetlinkException e) {
       if (e.is(Errno.EOPNOTSUPP)) {
         throw new CniException(
@@ -128,10 +140,9 @@ public final class VrfPlugin implements NetworkPlugin {
       }
       throw e;
     }
-    rollback.add(() -> routing.execute(LinkRequests.delete(config.name())));
   }
 
-  private static int freeTable(RouteSocket routing) throws IOException {
+  static int freeTable(RouteSocket routing) throws IOException {
     Set<Integer> taken =
         routing.links().stream()
             .filter(link -> link.isKind(KIND))
@@ -159,17 +170,26 @@ public final class VrfPlugin implements NetworkPlugin {
     if (link.master() == vrf.index()) {
       return;
     }
+    rollback.add(() -> routing.execute(LinkRequests.setMaster(link.index(), 0)));
+    join(routing, link, vrf.index(), tableOf(vrf));
+  }
+
+  /**
+   * Sets the interface's master and restores its addresses, and in a table its routes.
+   *
+   * @param master the index of the VRF; 0 to leave it
+   */
+  static void join(RouteSocket routing, Link link, int master, int table) throws IOException {
     List<InterfaceAddress> before = routing.addresses(link.index());
     List<Route> routes = new ArrayList<>();
     for (IpFamily family : IpFamily.values()) {
       routing.routes(family).stream()
-          .filter(route -> route.table() == RtnetlinkConstants.RT_TABLE_MAIN)
+          .filter(route -> isMoved(route, master, table))
           .flatMap(route -> route.partsThrough(link.index()).stream())
           .filter(route -> route.protocol() != RtnetlinkConstants.RTPROT_KERNEL)
           .forEach(routes::add);
     }
-    rollback.add(() -> routing.execute(LinkRequests.setMaster(link.index(), 0)));
-    routing.execute(LinkRequests.setMaster(link.index(), vrf.index()));
+    routing.execute(LinkRequests.setMaster(link.index(), master));
     List<InterfaceAddress> after = routing.addresses(link.index());
     List<NetlinkRequest> requests = new ArrayList<>();
     for (InterfaceAddress address : before) {
@@ -184,26 +204,34 @@ public final class VrfPlugin implements NetworkPlugin {
                 .addRequest());
       }
     }
-    routes.forEach(route -> requests.add(route.inTable(tableOf(vrf)).replaceRequest()));
+    routes.forEach(route -> requests.add(route.inTable(table).replaceRequest()));
     routing.execute(requests);
   }
 
+  private static boolean isMoved(Route route, int master, int table) {
+    return master == 0 ? route.table() != table : route.table() == RtnetlinkConstants.RT_TABLE_MAIN;
+  }
+
+  /** {@inheritDoc} None: joining another VRF sets the interface down and up. */
   @Override
-  public void check(AttachmentRequest request) throws CniException {
-    Config config = Config.parse(request.config());
-    request.requirePrevResult();
-    try (NetNsSession host = NetNsSession.openHost(request.context());
-        NetNsSession container = NetNsSession.openContainer(request, host)) {
-      Optional<Link> vrf = container.rtnetlink().link(config.name());
-      if (vrf.isEmpty()) {
-        throw AttachmentCheck.mismatch("VRF " + config.name() + " is missing from the container");
+  public Set<String> changeableKeys() {
+    return Set.of();
+  }
+
+  @Override
+  public Result compare(UpdateRequest request, Differences differences) throws CniException {
+    Config config = Config.parse(request.desired().config());
+    Result previous = request.desired().requirePrevResult();
+    NetNsSession host = differences.keep(NetNsSession.openHost(request.desired().context()));
+    NetNsSession container = differences.keep(NetNsSession.openContainer(request.desired(), host));
+    try {
+      Optional<Link> link =
+          AttachmentCheck.findInterface(request.desired(), container, differences);
+      if (link.isPresent()) {
+        new VrfComparison(container.rtnetlink(), config, link.get(), differences)
+            .compare(Addressed.of(request.current()), Addressed.of(request.desired()));
       }
-      AttachmentCheck.requireKind(vrf.get(), KIND, "the container");
-      Link link = AttachmentCheck.requireInterface(request, container);
-      if (link.master() != vrf.get().index()) {
-        throw AttachmentCheck.mismatch(
-            "interface " + link.name() + " does not belong to VRF " + config.name());
-      }
+      return previous;
     } catch (IOException e) {
       throw NetNsSession.failure("checking VRF " + config.name(), e);
     }
@@ -220,16 +248,16 @@ public final class VrfPlugin implements NetworkPlugin {
       NetNsSession.runIfPresent(
           request,
           host,
-          container ->
-              leaveVrf(container.rtnetlink(), request.attachment().interfaceName(), name.get()));
+          container -> leaveVrf(container, request.attachment().interfaceName(), name.get()));
     } catch (IOException e) {
       throw NetNsSession.failure("leaving VRF " + name.get(), e);
     }
   }
 
   /** Removes the interface from the VRF, and deletes the VRF if it has no other. */
-  private static void leaveVrf(RouteSocket routing, String name, String vrfName)
+  private static void leaveVrf(NetNsSession container, String name, String vrfName)
       throws IOException {
+    RouteSocket routing = container.rtnetlink();
     Optional<Link> vrf = routing.link(vrfName).filter(link -> link.isKind(KIND));
     if (vrf.isEmpty()) {
       return;
@@ -239,7 +267,7 @@ public final class VrfPlugin implements NetworkPlugin {
       routing.execute(LinkRequests.setMaster(link.get().index(), 0));
     }
     if (routing.links().stream().noneMatch(it -> it.master() == vrf.get().index())) {
-      routing.execute(LinkRequests.delete(vrf.get().index()));
+      container.deleteLink(vrf.get().index());
     }
   }
 
@@ -248,7 +276,7 @@ public final class VrfPlugin implements NetworkPlugin {
     Config.parse(request.config());
   }
 
-  private static int tableOf(Link link) {
+  static int tableOf(Link link) {
     return link.kindData() instanceof Link.Vrf(int table) ? table : 0;
   }
 }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import cni.api.AttachmentId;
 import cni.api.CallContext;
 import cni.api.CniException;
 import cni.api.ConfigObject;
@@ -15,11 +16,13 @@ import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.Result;
 import cni.netlink.ffm.netns.NetNs;
+import cni.runtime.AttachmentUpdate;
 import cni.runtime.Cni;
 import cni.runtime.Network;
 import cni.testing.KernelTest;
 import cni.testing.TestBed;
 import cni.testing.TestHost;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -31,6 +34,7 @@ import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.node.StringNode;
 
 /** The debug plugin after another plugin of a chain. */
 @KernelTest
@@ -66,6 +70,45 @@ class DebugTest {
           lines.stream().anyMatch(it -> it.startsWith("StdinData: ") && it.contains("prevResult")));
       host.assertNothingLeft("n", a);
     }
+  }
+
+  @Test
+  void keysOfLaterCallsAreChanged(@TempDir Path directory) throws Exception {
+    try (var host = new TestHost()) {
+      NetNs a = host.container("a");
+      String debug =
+          "{ \"type\": \"debug\", \"cniOutput\": \"" + directory.resolve("first") + "\" }";
+      host.network("n", "1.1.0", TestHost.DUAL_STACK.formatted(""), debug);
+      try (Cni cni = host.openCni()) {
+        Network network = cni.network("n");
+        network.add(attachment(a));
+        AttachmentUpdate update =
+            AttachmentUpdate.NONE
+                .withKey(
+                    "debug",
+                    "cniOutput",
+                    StringNode.valueOf(directory.resolve("second").toString()))
+                .withKey(
+                    "debug", "checkHooks", Json.parse("{\"of\":[[\"true\"]]}", "test").get("of"));
+        assertEquals(List.of(), network.update(attachment(a).id(), update).steps());
+        network.check(attachment(a));
+        assertEquals(1, calls(directory.resolve("first")).size());
+        assertEquals(List.of("CmdCheck"), calls(directory.resolve("second")));
+        AttachmentId id = attachment(a).id();
+        for (String key : List.of("addHooks", "delHooks")) { // without effect, and no list
+          AttachmentUpdate refused =
+              AttachmentUpdate.NONE.withKey("debug", key, StringNode.valueOf("x"));
+          CniException e = assertThrows(CniException.class, () -> network.update(id, refused));
+          assertTrue(String.valueOf(e.getMessage()).contains(key), e::getMessage);
+        }
+        network.delete(attachment(a));
+      }
+      host.assertNothingLeft("n", a);
+    }
+  }
+
+  private static List<String> calls(Path file) throws IOException {
+    return Files.readAllLines(file).stream().filter(line -> line.startsWith("Cmd")).toList();
   }
 
   @Test

@@ -1,4 +1,4 @@
-package cni.plugins.ipam.hostlocal;
+package cni.plugins.ipam;
 
 import cni.api.PluginEvent;
 import cni.api.PluginHost;
@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Optional;
 
 /** A host that ignores events and has no attachments. */
-record NoOpPluginHost(Path stateDirectory) implements PluginHost {
+public record NoOpPluginHost(Path stateDirectory) implements PluginHost {
   @Override
   public Optional<Path> hostNamespace() {
     return Optional.empty();

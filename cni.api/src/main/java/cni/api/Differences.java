@@ -1,0 +1,159 @@
+package cni.api;
+
+import java.io.IOException;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.Collectors;
+
+/**
+ * The differences that a comparison has found between an attachment and its desired state, with the
+ * changes that remove them, in the order in which they have to be made. Closing it closes what the
+ * changes use. Not safe for use by several threads at once.
+ */
+public final class Differences implements AutoCloseable {
+  private final List<Difference> list = new ArrayList<>();
+  private final List<Change> completions = new ArrayList<>();
+  private final Deque<Resource> resources = new ArrayDeque<>();
+
+  /** Creates an empty collection. */
+  public Differences() {}
+
+  /**
+   * One difference.
+   *
+   * @param finding what differs, for CHECK: {@code address 10.1.0.2/24 is missing from interface
+   *     eth0}
+   * @param change the change that removes it; absent if that is impossible without interrupting the
+   *     attachment
+   */
+  public record Difference(String finding, Optional<Change> change) {}
+
+  /**
+   * One change, usually one request to the kernel.
+   *
+   * @param description what it does, in the imperative: {@code add address 10.1.0.2/24 to eth0}
+   * @param apply makes the change; if it throws, it has changed nothing
+   * @param undo restores the state before; called only after {@code apply} has succeeded
+   */
+  public record Change(String description, Action apply, Action undo) {}
+
+  /** Makes or undoes a change. */
+  @FunctionalInterface
+  public interface Action {
+    /** An action that does nothing. */
+    Action NONE = () -> {};
+
+    /**
+     * Performs the action.
+     *
+     * @throws CniException if it fails
+     * @throws IOException if the kernel refuses
+     */
+    void run() throws CniException, IOException;
+  }
+
+  /** Makes a change that may have been made meanwhile. */
+  @FunctionalInterface
+  public interface Attempt {
+    /**
+     * Makes the change, unless it has been made.
+     *
+     * @return whether this call has made it
+     * @throws CniException if it fails
+     * @throws IOException if the kernel refuses
+     */
+    boolean run() throws CniException, IOException;
+  }
+
+  /** Something that changes use, such as a socket. */
+  @FunctionalInterface
+  public interface Resource extends AutoCloseable {
+    @Override
+    void close();
+  }
+
+  /** Adds a difference that a change removes. */
+  public void add(String finding, String description, Action apply, Action undo) {
+    list.add(new Difference(finding, Optional.of(new Change(description, apply, undo))));
+  }
+
+  /**
+   * Adds a difference that something else may remove before its change is made: another plugin of
+   * the chain, or the repair of another attachment. The change is only undone if it had an effect.
+   */
+  public void addTentative(String finding, String description, Attempt apply, Action undo) {
+    var made = new AtomicBoolean();
+    add(
+        finding,
+        description,
+        () -> made.set(apply.run()),
+        () -> {
+          if (made.getAndSet(false)) {
+            undo.run();
+          }
+        });
+  }
+
+  /** Adds a difference that cannot be removed without interrupting the attachment. */
+  public void addUnchangeable(String finding) {
+    list.add(new Difference(finding, Optional.empty()));
+  }
+
+  /**
+   * Adds an action that must not be undone, such as the release of an address that is no longer
+   * used. It runs after all changes have succeeded and the new state has been stored; a failure is
+   * reported but does not undo the update.
+   *
+   * <p>If it fails, or the process dies before, the next update or repair compares again what the
+   * update changed, and runs what that comparison adds. A comparison therefore adds it whether or
+   * not the changes have been made, and the action tolerates that it has been run.
+   */
+  public void addCompletion(String description, Action action) {
+    completions.add(new Change(description, action, Action.NONE));
+  }
+
+  /** Registers a resource that is closed with this collection, in reverse order. */
+  public <T extends Resource> T keep(T resource) {
+    resources.push(resource);
+    return resource;
+  }
+
+  /** Returns the differences in the order of their changes. */
+  public List<Difference> list() {
+    return List.copyOf(list);
+  }
+
+  /** Returns the actions that {@link #addCompletion} added. */
+  public List<Change> completions() {
+    return List.copyOf(completions);
+  }
+
+  /** Returns whether the attachment is as desired. */
+  public boolean isEmpty() {
+    return list.isEmpty();
+  }
+
+  /**
+   * Requires that the attachment is as desired, for CHECK.
+   *
+   * @throws CniException code 999 with all findings if it is not
+   */
+  public void requireNone() throws CniException {
+    if (!list.isEmpty()) {
+      throw new CniException(
+          ErrorCode.INTERNAL,
+          list.stream().map(Difference::finding).distinct().collect(Collectors.joining("; ")));
+    }
+  }
+
+  @Override
+  public void close() {
+    while (!resources.isEmpty()) {
+      resources.pop().close();
+    }
+  }
+}

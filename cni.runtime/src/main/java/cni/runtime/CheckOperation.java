@@ -1,0 +1,76 @@
+package cni.runtime;
+
+import cni.api.Attachment;
+import cni.api.AttachmentRequest;
+import cni.api.CallContext;
+import cni.api.CniException;
+import cni.api.NetworkConfig;
+import cni.api.PluginConfig;
+import cni.api.Result;
+import cni.api.SpecVersion;
+import cni.api.Verb;
+import cni.api.internal.LazyLogger;
+import java.util.Optional;
+
+/** One CHECK through the chain of a network. The caller holds the lock of the container. */
+final class CheckOperation {
+  private static final LazyLogger LOG = new LazyLogger("cni.runtime");
+
+  private final CniState cni;
+  private final NetworkConfig config;
+  private final Attachment attachment;
+  private final CallContext context;
+
+  CheckOperation(CniState cni, NetworkConfig config, Attachment attachment, CallContext context) {
+    this.cni = cni;
+    this.config = config;
+    this.attachment = attachment;
+    this.context = context;
+  }
+
+  /**
+   * Calls the plugins with what is stored of the attachment.
+   *
+   * @throws CniException the error of the first plugin that finds something missing or different
+   */
+  void run() throws CniException {
+    Optional<ResultCache.Content> content = cni.cache().read(config.name(), attachment.id());
+    AttachmentState state = expectedState(content.flatMap(ResultCache.Content::entry));
+    SpecVersion version = new VersionNegotiation(state.config(), cni.plugins()).negotiate();
+    Verb.CHECK.requireDefinedIn(version);
+    Optional<Result> previous =
+        content.isEmpty() ? Optional.empty() : content.get().result(version);
+    for (PluginConfig plugin : state.config().plugins()) {
+      context.deadline().check("CHECK by " + plugin.type());
+      var target = state.attachment();
+      var derived = plugin.forRequest(config.name(), version, target.capabilityArgs());
+      var request = new AttachmentRequest(derived, target, previous, context);
+      new PluginCall(config.name(), Verb.CHECK, plugin.type())
+          .run(() -> cni.plugins().find(plugin.type()).check(request));
+    }
+  }
+
+  /**
+   * Returns what the attachment should be: what is stored of it, and the arguments that the caller
+   * gives. A configuration that was not stored, or is invalid, is that of the network.
+   */
+  private AttachmentState expectedState(Optional<CachedAttachment> stored) {
+    if (stored.isEmpty()) {
+      return new AttachmentState(config, attachment);
+    }
+    Attachment known = stored.get().attachment();
+    boolean given = !attachment.capabilityArgs().isEmpty();
+    return new AttachmentState(
+        storedConfig(stored.get()),
+        given ? attachment : attachment.withCapabilityArgs(known.capabilityArgs()));
+  }
+
+  private NetworkConfig storedConfig(CachedAttachment stored) {
+    try {
+      return stored.config();
+    } catch (CniException e) {
+      LOG.get().log(System.Logger.Level.DEBUG, "CHECK uses the present configuration", e);
+      return config;
+    }
+  }
+}
