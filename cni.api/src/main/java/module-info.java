@@ -15,5 +15,6 @@ module cni.api {
       cni.plugins.main,
       cni.plugins.meta,
       cni.plugins.support,
+      cni.policy,
       cni.runtime;
 }

@@ -1,0 +1,17 @@
+package cni.policy;
+
+import java.util.List;
+
+/**
+ * Allows connections with any of its peers to any of its ports.
+ *
+ * @param peers the other sides; empty for any
+ * @param ports the destination ports; empty for any packet of any protocol
+ */
+public record PolicyRule(List<Peer> peers, List<PortMatch> ports) {
+  /** Copies the lists. */
+  public PolicyRule {
+    peers = List.copyOf(peers);
+    ports = List.copyOf(ports);
+  }
+}

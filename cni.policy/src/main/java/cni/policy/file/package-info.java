@@ -1,0 +1,5 @@
+/** The files that people write policies in. {@link PolicyReader} is the entry. */
+@NullMarked
+package cni.policy.file;
+
+import org.jspecify.annotations.NullMarked;

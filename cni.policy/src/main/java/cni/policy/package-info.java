@@ -1,0 +1,5 @@
+/** Policies for the containers of a host. {@link cni.policy.Policy} is the model's root. */
+@NullMarked
+package cni.policy;
+
+import org.jspecify.annotations.NullMarked;
