@@ -3,6 +3,7 @@ module cni.cli {
   requires cni.conformance;
   requires cni.daemon;
   requires cni.netlink.ffm;
+  requires cni.policy;
   requires cni.runtime;
   requires info.picocli;
 

@@ -2,13 +2,17 @@
 module cni.plugins.meta {
   requires cni.api;
   requires cni.plugins.support;
+  requires cni.policy;
 
   provides cni.api.NetworkPlugin with
       cni.plugins.meta.bandwidth.BandwidthPlugin,
       cni.plugins.meta.debug.DebugPlugin,
       cni.plugins.meta.firewall.FirewallPlugin,
+      cni.plugins.meta.policy.PolicyPlugin,
       cni.plugins.meta.portmap.PortMapPlugin,
       cni.plugins.meta.sbr.SbrPlugin,
       cni.plugins.meta.tuning.TuningPlugin,
       cni.plugins.meta.vrf.VrfPlugin;
+  provides cni.api.PluginDaemon with
+      cni.plugins.meta.policy.PolicyDaemon;
 }

@@ -45,6 +45,8 @@ public final class Comparison {
     LIBRARY,
     /** Updates and repairs of attachments. */
     UPDATE,
+    /** Policies, their changes and traffic under them. */
+    POLICY,
     /** Addresses over the number of reservations. */
     RESERVATIONS,
     /** Processes that do one ADD. */
@@ -95,8 +97,8 @@ public final class Comparison {
    *
    * @param arguments the directory of the executables of bench/floor.c and bench/callers.c, the
    *     directory of the reference plugins, the directory of the image, the directory for the
-   *     charts, and the sections to run: library, update, reservations, processes, memory, exec,
-   *     host, soak; all but soak if there are none
+   *     charts, and the sections to run: library, update, policy, reservations, processes, memory,
+   *     exec, host, soak; all but soak if there are none
    */
   public static void main(String... arguments) throws Exception {
     if (System.getenv("CNI_BENCH_ISOLATED") == null) {
@@ -111,6 +113,9 @@ public final class Comparison {
         Section.LIBRARY, Section.UPDATE, Section.RESERVATIONS, Section.PROCESSES, Section.MEMORY)) {
       compareLibrary();
       System.out.println(table);
+    }
+    if (has(Section.POLICY)) {
+      comparePolicies();
     }
     if (has(Section.EXEC, Section.HOST, Section.SOAK)) {
       try {
@@ -146,6 +151,17 @@ public final class Comparison {
       if (has(Section.MEMORY)) {
         new MemoryComparison(networks, image, table).run();
       }
+    }
+  }
+
+  private static void comparePolicies() throws Exception {
+    var policyTable = new ComparisonTable("modules", "of the plugin without policies");
+    try {
+      new PolicyComparison(policyTable).run();
+      new PolicyTraffic(policyTable).run();
+    } finally {
+      System.out.println("Policies:\n");
+      System.out.println(policyTable);
     }
   }
 

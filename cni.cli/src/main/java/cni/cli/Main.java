@@ -110,6 +110,7 @@ public final class Main implements Runnable {
     commands.put("repair", RepairCommand::new);
     commands.put("gc", GcCommand::new);
     commands.put("status", StatusCommand::new);
+    commands.put("policy", PolicyCommand::new);
     commands.put("run", RunCommand::new);
     commands.put("events", EventsCommand::new);
     commands.put("list", ListCommand::new);

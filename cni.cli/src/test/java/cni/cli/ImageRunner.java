@@ -62,7 +62,8 @@ record ImageRunner(TestHost host) {
 
   CommandOutput cni(Map<String, String> variables, String... arguments) throws Exception {
     List<String> all = new ArrayList<>(List.of(arguments));
-    if (!List.of("--help", "--version", "demo", "completion", "install", "new-plugin", "serve")
+    if (!List.of(
+            "--help", "--version", "demo", "completion", "install", "new-plugin", "policy", "serve")
         .contains(arguments[0])) {
       all.addAll(1, List.of("--cache", host.cache().toString()));
     }

@@ -59,6 +59,7 @@ class ConformanceTest {
           "bandwidth",
           "tuning",
           "sbr",
+          "policy",
           "debug");
 
   /**

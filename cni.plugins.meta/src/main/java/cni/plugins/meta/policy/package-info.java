@@ -1,0 +1,5 @@
+/** The policy plugin. Module {@code cni.policy} has what policies are and how they become rules. */
+@NullMarked
+package cni.plugins.meta.policy;
+
+import org.jspecify.annotations.NullMarked;
