@@ -53,32 +53,27 @@ final class EchoStream implements AutoCloseable {
   }
 
   /**
-   * Connects and waits until the first number has come back.
+   * Connects to a server and waits until the first number has come back.
    *
-   * @param target port 0 stands for the server's port
-   * @param serverPort 0 for a free one
+   * @param target port 0 stands for the listener's port
+   * @param listener stays open
    * @throws AssertionError if there is no connection
    */
-  static EchoStream start(
-      NetNs clientNetns, NetNs serverNetns, InetSocketAddress target, int serverPort)
+  static EchoStream start(NetNs clientNetns, InetSocketAddress target, ServerSocket listener)
       throws IOException {
-    try (ServerSocket listener =
-        serverNetns.<ServerSocket, IOException>call(() -> new ServerSocket(serverPort))) {
-      int port = target.getPort() == 0 ? listener.getLocalPort() : target.getPort();
-      var connected = new InetSocketAddress(target.getAddress(), port);
-      SocketChannel client =
-          clientNetns.<SocketChannel, IOException>call(() -> SocketChannel.open());
-      try {
-        client.socket().connect(connected, (int) TIMEOUT.toMillis());
-        client.setOption(StandardSocketOptions.TCP_NODELAY, true);
-        listener.setSoTimeout((int) TIMEOUT.toMillis());
-        var stream = new EchoStream(connected, client, listener.accept());
-        stream.run();
-        return stream;
-      } catch (IOException | AssertionError e) {
-        client.close();
-        throw new AssertionError("no connection to " + connected + " from " + clientNetns, e);
-      }
+    int port = target.getPort() == 0 ? listener.getLocalPort() : target.getPort();
+    var connected = new InetSocketAddress(target.getAddress(), port);
+    SocketChannel client = clientNetns.<SocketChannel, IOException>call(() -> SocketChannel.open());
+    try {
+      client.socket().connect(connected, (int) TIMEOUT.toMillis());
+      client.setOption(StandardSocketOptions.TCP_NODELAY, true);
+      listener.setSoTimeout((int) TIMEOUT.toMillis());
+      var stream = new EchoStream(connected, client, listener.accept());
+      stream.run();
+      return stream;
+    } catch (IOException | AssertionError e) {
+      client.close();
+      throw new AssertionError("no connection to " + connected + " from " + clientNetns, e);
     }
   }
 

@@ -4,6 +4,7 @@ import cni.netlink.ffm.netns.NetNs;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.ServerSocket;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -53,10 +54,13 @@ public final class TrafficProbe implements AutoCloseable {
       NetNs client, NetNs server, int port, int serverPort, String... addresses)
       throws IOException {
     var probe = new TrafficProbe();
-    try {
+    // One listener for all addresses: a process that another thread starts at this moment keeps a
+    // closed one alive until it executes its program, and the port cannot be bound until then.
+    try (ServerSocket listener =
+        server.<ServerSocket, IOException>call(() -> new ServerSocket(serverPort))) {
       for (String address : addresses) {
         var target = new InetSocketAddress(InetAddress.ofLiteral(address), port);
-        probe.streams.add(EchoStream.start(client, server, target, serverPort));
+        probe.streams.add(EchoStream.start(client, target, listener));
         probe.pings.add(PingSeries.start(client, address));
       }
       for (PingSeries ping : probe.pings) {
