@@ -25,7 +25,6 @@ import cni.testing.TestBed;
 import cni.testing.TestHost;
 import cni.testing.UpdateTester;
 import java.io.IOException;
-import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -113,9 +112,7 @@ public final class UpdatedAttachment {
     PluginConfig parsed = PluginConfig.of(new ConfigObject(Json.parse(json, "test"), ""));
     var context =
         new CallContext(
-            Optional.of(host.netns().path()),
-            Deadline.after(Duration.ofMinutes(1)),
-            type -> new StaticPlugin());
+            Optional.of(host.netns().path()), Deadline.none(), type -> new StaticPlugin());
     return new AttachmentRequest(
         parsed.forRequest("n", SpecVersion.V1_1_0, Map.of()),
         TestHost.attachment(container),

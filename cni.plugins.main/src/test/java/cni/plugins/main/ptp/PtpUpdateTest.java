@@ -134,8 +134,23 @@ class PtpUpdateTest {
     attachment.requireUnchangeable("interface eth0 is missing");
   }
 
+  /**
+   * Makes the host track connections, as one with a stateful rule does. Without it the first packet
+   * after masquerading is enabled may be one from the container, which is then translated as if it
+   * began a connection.
+   */
+  private void trackConnections() throws IOException {
+    TestBed.run(
+        host.netns(),
+        "nft",
+        "add table inet tracking; "
+            + "add chain inet tracking seen { type filter hook forward priority 0; }; "
+            + "add rule inet tracking seen ct state established accept");
+  }
+
   @Test
   void keysAreChangedWithoutInterruption() throws Exception {
+    trackConnections();
     HostSnapshot left = leftByDelete();
     String before = "";
     for (String change :
