@@ -72,11 +72,11 @@ class UserProjectsIT {
       assertTrue(plugins.out().contains(modules.resolve("label-it").toString()), plugins::out);
       ImageRunner.CommandOutput conformance =
           image.cni(
-              Map.of(),
+              Map.of("CNI_MODULE_PATH", modules.toString()),
               "conformance",
               "--config",
               plugin.resolve("src/test/resources/conformance.json").toString(),
-              plugin.resolve("target/image/bin/label-it").toString());
+              "label-it");
       assertEquals(0, conformance.status(), () -> conformance.out() + conformance.err());
     }
   }

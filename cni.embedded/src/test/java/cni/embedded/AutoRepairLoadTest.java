@@ -21,9 +21,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Isolated;
 
 /** What repairing by itself costs: little processor time, no delay of ADD, nothing when idle. */
 @KernelTest
+@Isolated("the threads of repairs of the whole process are measured")
 class AutoRepairLoadTest {
   private static final int ATTACHMENTS = 300;
 
