@@ -70,7 +70,7 @@ class HostedCommandsTest {
 
   @Test
   void failureIsPrintedAsTextAndJson() throws Exception {
-    assertEquals(1, run("status", "--networks", "no", "n"));
+    assertEquals(1, run("status", "--cache=cache", "--networks", "no", "n"));
     assertTrue(err.toString(UTF_8).startsWith("cni: "), err::toString);
     assertTrue(err.toString(UTF_8).contains(directory.resolve("no").toString()), err::toString);
     assertEquals(7, Json.parse(out.toString(UTF_8), "output").path("code").asInt());
@@ -80,10 +80,11 @@ class HostedCommandsTest {
   void relativePathsAreThoseOfTheCaller() throws Exception {
     Files.createDirectory(directory.resolve("net.d"));
     Files.writeString(directory.resolve("net.d/n.conflist"), LOOPBACK);
-    assertEquals(0, run("status", "--networks", "net.d", "n"), err::toString);
+    assertEquals(0, run("status", "--cache=cache", "--networks", "net.d", "n"), err::toString);
     environment.put("NETCONFPATH", "./net.d");
-    assertEquals(0, run("status", "n"), err::toString);
-    assertEquals(1, HostedCommands.run(List.of("status", "n"), invocation(Path.of("/"))));
+    assertEquals(0, run("status", "--cache=cache", "n"), err::toString);
+    String cache = "--cache=" + directory.resolve("cache");
+    assertEquals(1, HostedCommands.run(List.of("status", cache, "n"), invocation(Path.of("/"))));
   }
 
   @Test
@@ -93,7 +94,7 @@ class HostedCommandsTest {
     environment.put("CNI_PATH", "bin:/other/bin");
     environment.put("CNI_MODULE_PATH", "modules");
     environment.put("CNI_PLUGIN_ORDER", "executable,directory");
-    assertEquals(1, run("status", "n"));
+    assertEquals(1, run("status", "--cache=cache", "n"));
     String searched =
         "no executable of that name in %1$s/bin:/other/bin; there is no module for it in %1$s/modules"
             .formatted(directory);
@@ -103,7 +104,7 @@ class HostedCommandsTest {
   @Test
   void invalidVariablesAreReported() {
     environment.put("NETCONFPATH", "\0");
-    assertEquals(1, run("status", "n"));
+    assertEquals(1, run("status", "--cache=cache", "n"));
     assertTrue(err.toString(UTF_8).contains("InvalidPathException"), err::toString);
   }
 
