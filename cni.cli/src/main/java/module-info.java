@@ -2,6 +2,7 @@
 module cni.cli {
   requires cni.conformance;
   requires cni.daemon;
+  requires cni.doctor;
   requires cni.netlink.ffm;
   requires cni.policy;
   requires cni.runtime;

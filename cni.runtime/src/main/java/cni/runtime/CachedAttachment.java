@@ -39,4 +39,9 @@ public record CachedAttachment(
   public Result result() throws CniException {
     return ResultJson.read(resultJson, ResultCache.assumedVersion(resultJson, SpecVersion.V0_1_0));
   }
+
+  /** Returns whether the attachment's namespace and interface exist now. */
+  public AttachmentPresence presence() {
+    return AttachmentPresence.of(attachment);
+  }
 }

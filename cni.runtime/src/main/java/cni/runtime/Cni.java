@@ -12,6 +12,7 @@ import cni.exec.CallerContext;
 import cni.exec.StderrHandler;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -161,6 +162,15 @@ public final class Cni implements AutoCloseable {
    */
   public List<CachedAttachment> attachments(String containerId) throws CniException {
     return state.cache().list(Optional.of(Names.requireContainerId(containerId)));
+  }
+
+  /**
+   * Returns when an attachment was stored in the cache: at its ADD or its last update.
+   *
+   * @return absent if it is no longer in the cache
+   */
+  public Optional<Instant> storedAt(CachedAttachment cached) {
+    return state.cache().storedAt(cached.network(), cached.attachment().id());
   }
 
   /**

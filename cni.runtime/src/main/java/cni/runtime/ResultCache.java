@@ -14,6 +14,7 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -284,6 +285,18 @@ final class ResultCache {
    */
   Optional<CachedAttachment> get(String network, AttachmentId id) throws CniException {
     return directory.get(network, id);
+  }
+
+  /** Returns when the entry of an attachment was written; absent if there is none. */
+  Optional<Instant> storedAt(String network, AttachmentId id) {
+    try {
+      Optional<Path> file = directory.file(network, id);
+      return file.isPresent()
+          ? Optional.of(Files.getLastModifiedTime(file.get()).toInstant())
+          : Optional.empty();
+    } catch (IOException e) {
+      return Optional.empty();
+    }
   }
 
   /**

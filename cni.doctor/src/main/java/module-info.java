@@ -1,0 +1,9 @@
+/**
+ * Diagnosis of a host: what is wrong and how to mend it, why a packet does not arrive, and what
+ * attachments send and receive.
+ */
+module cni.doctor {
+  requires transitive cni.api;
+  requires transitive cni.runtime;
+  requires cni.netlink.ffm;
+}
