@@ -8,6 +8,7 @@ import cni.api.Json;
 import cni.api.Result;
 import cni.netlink.ffm.netns.NetNs;
 import cni.runtime.Cni;
+import cni.runtime.CniBuilder;
 import cni.runtime.Network;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -99,7 +100,7 @@ public class AttachmentBenchmark {
                   made.resolve("data"),
                   chain.equals("bridge") ? "" : CHAINED_PLUGINS));
       String reference = System.getenv("CNI_REFERENCE_PLUGINS");
-      Cni.Builder builder =
+      CniBuilder builder =
           Cni.builder()
               .networks(made)
               .cache(made)

@@ -7,6 +7,7 @@ import cni.api.CniException;
 import cni.api.Json;
 import cni.netlink.ffm.netns.NetNs;
 import cni.runtime.Cni;
+import cni.runtime.CniBuilder;
 import cni.runtime.Network;
 import cni.testing.TestBed;
 import cni.testing.TestHost;
@@ -160,7 +161,7 @@ final class BenchNetworks implements AutoCloseable {
       throws IOException, CniException {
     Path networkDirectory = Files.createDirectories(directory().resolve(name));
     Files.writeString(networkDirectory.resolve(name + ".conflist"), configuration);
-    Cni.Builder builder =
+    CniBuilder builder =
         Cni.builder().networks(networkDirectory).cache(networkDirectory).executables(executables);
     if (implementation == Implementation.EXECUTABLES) {
       builder.forceExecutables(TYPES);

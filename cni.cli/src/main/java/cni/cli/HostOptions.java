@@ -4,6 +4,7 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.exec.StderrHandler;
 import cni.runtime.Cni;
+import cni.runtime.CniBuilder;
 import cni.runtime.PluginSource;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -142,10 +143,10 @@ final class HostOptions {
     return PluginLocations.directories(path.getValue());
   }
 
-  private Cni.Builder builder() throws CniException {
+  private CniBuilder builder() throws CniException {
     List<String> nativePlugins = nativeAccess.getValue();
     List<String> executableTypes = forcedExecutables.getValue();
-    Cni.Builder builder =
+    CniBuilder builder =
         Cni.builder()
             .networks(networks.getValue())
             .executables(executables())

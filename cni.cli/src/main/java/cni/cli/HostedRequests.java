@@ -6,6 +6,7 @@ import cni.daemon.RequestHandler;
 import cni.exec.CallerContext;
 import cni.exec.StderrHandler;
 import cni.runtime.Cni;
+import cni.runtime.CniBuilder;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -71,7 +72,7 @@ final class HostedRequests implements RequestHandler, AutoCloseable {
   }
 
   private int servePlugin(CallerRequest request, Invocation invocation) {
-    Cni.Builder builder =
+    CniBuilder builder =
         PluginLocations.configure(Cni.builder())
             .executables(PluginLocations.directories(request.variable("CNI_PATH")))
             .caller(new CallerContext(invocation.environment(), invocation.directory()))
@@ -82,7 +83,7 @@ final class HostedRequests implements RequestHandler, AutoCloseable {
   }
 
   /** Opens an instance for one request, with the plugins that all share. */
-  private Cni open(Cni.Builder builder) {
+  private Cni open(CniBuilder builder) {
     Optional<Cni> others = shared();
     builder.oneShot();
     return (others.isPresent() ? builder.sharePlugins(others.get()) : builder).build();
@@ -104,7 +105,7 @@ final class HostedRequests implements RequestHandler, AutoCloseable {
 
   /** Opens an instance that repairs the attachments of a cache by itself until it is closed. */
   Cni openRepairing(Path cache) {
-    Cni.Builder builder = PluginLocations.configure(Cni.builder()).cache(cache).repair();
+    CniBuilder builder = PluginLocations.configure(Cni.builder()).cache(cache).repair();
     return shared().map(builder::sharePlugins).orElse(builder).build();
   }
 

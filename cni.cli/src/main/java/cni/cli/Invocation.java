@@ -2,6 +2,7 @@ package cni.cli;
 
 import cni.exec.CallerContext;
 import cni.runtime.Cni;
+import cni.runtime.CniBuilder;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.Map;
@@ -21,7 +22,7 @@ import java.util.function.Function;
  * @param namespace the path of the caller's network namespace; absent if it is that of this process
  * @param opener opens the networks and plugins that the command's options describe; the command
  *     closes them. An instance prints to the caller's standard error and must not serve another
- *     call; {@link Cni.Builder#sharePlugins} shares what is expensive.
+ *     call; {@link CniBuilder#sharePlugins} shares what is expensive.
  */
 record Invocation(
     Map<String, String> environment,
@@ -29,7 +30,7 @@ record Invocation(
     PrintStream out,
     PrintStream err,
     Optional<Path> namespace,
-    Function<Cni.Builder, Cni> opener) {
+    Function<CniBuilder, Cni> opener) {
   private static final ScopedValue<Invocation> CURRENT = ScopedValue.newInstance();
 
   /** Runs a command whose code gets this from the static methods. */
@@ -63,7 +64,7 @@ record Invocation(
    *
    * @param builder has the values of the options
    */
-  static Cni open(Cni.Builder builder) {
+  static Cni open(CniBuilder builder) {
     if (!CURRENT.isBound()) {
       return builder.oneShot().build();
     }

@@ -4,6 +4,7 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.exec.PluginPath;
 import cni.runtime.Cni;
+import cni.runtime.CniBuilder;
 import cni.runtime.PluginSource;
 import java.nio.file.Path;
 import java.util.List;
@@ -36,7 +37,7 @@ final class PluginLocations {
   }
 
   /** Sets the module directories and native access from the environment. */
-  static Cni.Builder configure(Cni.Builder builder) {
+  static CniBuilder configure(CniBuilder builder) {
     return builder
         .pluginDirectories(directories(modulePath()).toArray(Path[]::new))
         .nativeAccess(nativeAccess().toArray(String[]::new));

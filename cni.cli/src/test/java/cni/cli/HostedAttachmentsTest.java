@@ -9,6 +9,7 @@ import cni.api.CniException;
 import cni.api.Json;
 import cni.netlink.ffm.netns.NetNs;
 import cni.runtime.Cni;
+import cni.runtime.CniBuilder;
 import cni.testing.KernelTest;
 import cni.testing.TestBed;
 import cni.testing.TestHost;
@@ -38,7 +39,7 @@ class HostedAttachmentsTest {
     private final ByteArrayOutputStream out = new ByteArrayOutputStream();
     private final ByteArrayOutputStream err = new ByteArrayOutputStream();
     private final Map<String, String> environment = new HashMap<>();
-    private Function<Cni.Builder, Cni> opener = builder -> builder.oneShot().build();
+    private Function<CniBuilder, Cni> opener = builder -> builder.oneShot().build();
 
     Caller(TestHost host) {
       this.host = host;

@@ -32,7 +32,7 @@ final class CniState {
   private final boolean allowHostNamespace;
   private final Duration timeout;
 
-  CniState(Cni.Builder builder) {
+  CniState(CniBuilder builder) {
     this.networks = new NetworkConfigDirectory(builder.networks);
     this.plugins =
         new PluginRegistry(

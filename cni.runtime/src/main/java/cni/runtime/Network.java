@@ -25,7 +25,7 @@ import java.util.TreeSet;
  * A network that containers are attached to: a configuration with its chain of plugins (SPEC
  * section 3, "Execution of Network Configurations"). Obtained from {@link Cni}.
  *
- * <p>ADD, CHECK, DEL, GC and STATUS are operations with a deadline, {@link Cni.Builder#timeout}
+ * <p>ADD, CHECK, DEL, GC and STATUS are operations with a deadline, {@link CniBuilder#timeout}
  * after their start. An operation ends with code 11 when its deadline passes or its thread is
  * interrupted. {@link #version} and {@link #validate} have no such deadline: they only ask
  * executables for their versions, which takes at most 10 seconds for each.

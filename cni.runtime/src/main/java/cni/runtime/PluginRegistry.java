@@ -32,7 +32,7 @@ import java.util.stream.Stream;
 /**
  * The available plugins by type, from three sources: modules of the program itself, plugin
  * directories, and executables on the plugin path. The first source in the search order that has a
- * type provides it, unless {@link Cni.Builder#forceSource} names the only one to use.
+ * type provides it, unless {@link CniBuilder#forceSource} names the only one to use.
  */
 public final class PluginRegistry implements Delegates {
   private static final LazyLogger LOG = new LazyLogger("cni.runtime");

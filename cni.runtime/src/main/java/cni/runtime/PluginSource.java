@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
 
-/** The kinds of places that plugins come from; see {@link Cni.Builder#searchOrder}. */
+/** The kinds of places that plugins come from; see {@link CniBuilder#searchOrder}. */
 public enum PluginSource {
   /** Modules, or jars on the class path, that the program itself was started with. */
   BUILT_IN,

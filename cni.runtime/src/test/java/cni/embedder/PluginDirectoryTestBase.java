@@ -1,6 +1,7 @@
 package cni.embedder;
 
 import cni.runtime.Cni;
+import cni.runtime.CniBuilder;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -31,7 +32,7 @@ abstract class PluginDirectoryTestBase {
     cni.close();
   }
 
-  final Cni.Builder builder() {
+  final CniBuilder builder() {
     return Cni.builder()
         .networks(workshop.resolve("net.d"))
         .pluginDirectories(root)

@@ -64,7 +64,7 @@ class NetworkTest {
             .formatted(first, second));
   }
 
-  private Cni.Builder builder() {
+  private CniBuilder builder() {
     return Cni.builder()
         .networks(directory)
         .executables(executables)

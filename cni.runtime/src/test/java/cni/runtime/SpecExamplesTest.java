@@ -76,7 +76,7 @@ class SpecExamplesTest {
     return NetworkConfig.parse(Json.bytes(network), "example");
   }
 
-  private static void run(Cni.Builder builder) throws CniException {
+  private static void run(CniBuilder builder) throws CniException {
     ObjectNode capabilities =
         Json.parse(
             """

@@ -6,6 +6,7 @@ import cni.api.Json;
 import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.RouteSocket;
 import cni.runtime.Cni;
+import cni.runtime.CniBuilder;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -249,7 +250,7 @@ public final class TestHost extends TestBed {
   }
 
   /** Returns a builder with the directories and the namespace of this host. */
-  public Cni.Builder builder() {
+  public CniBuilder builder() {
     return Cni.builder()
         .networks(networks())
         .executables(executables())

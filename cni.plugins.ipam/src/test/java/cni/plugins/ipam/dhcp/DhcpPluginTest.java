@@ -10,6 +10,7 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Result;
 import cni.runtime.Cni;
+import cni.runtime.CniBuilder;
 import cni.testing.DhcpServer;
 import cni.testing.KernelTest;
 import cni.testing.Probe;
@@ -64,7 +65,7 @@ class DhcpPluginTest extends DhcpTestNetwork {
   void addFailsWithTryAgainLaterWithoutServerOrFreeAddress(boolean v6) throws Exception {
     network(v6);
     String one = v6 ? "2001:db8::50-2001:db8::50" : "192.0.2.50 - 192.0.2.50";
-    Cni.Builder builder = host.builder().timeout(Duration.ofSeconds(5));
+    CniBuilder builder = host.builder().timeout(Duration.ofSeconds(5));
     try (Cni cni = builder.build()) {
       CniException e = assertThrows(CniException.class, () -> cni.network("n").add(attachment(b)));
       assertEquals(ErrorCode.TRY_AGAIN_LATER.value(), e.code(), e.getMessage());
