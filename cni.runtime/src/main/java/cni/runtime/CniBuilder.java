@@ -30,6 +30,7 @@ public final class CniBuilder {
   boolean repairs;
   Duration timeout = Duration.ofMinutes(2);
   TraceContext trace = TraceContext.NONE;
+  List<NetworkPlugin> plugins = List.of();
   Optional<ServiceLoader<NetworkPlugin>> pluginLoader = Optional.empty();
   List<Path> pluginDirectories = List.of(Cni.DEFAULT_PLUGIN_DIRECTORY);
   Set<String> nativeAccess = Set.of();
@@ -143,6 +144,17 @@ public final class CniBuilder {
   }
 
   /**
+   * Sets plugins that are objects of this program, such as fakes in a unit test. They are used for
+   * their types instead of any other plugin, unless {@link #forceSource} says otherwise. Their
+   * source is {@link PluginSource#BUILT_IN}. A resident one is started and stopped with the
+   * instance that is built.
+   */
+  public CniBuilder plugins(NetworkPlugin... instances) {
+    plugins = List.of(instances);
+    return this;
+  }
+
+  /**
    * Sets the loader of built-in plugins; by default one that finds the modules or jars that the
    * program was started with. A plugin from another class loader than this library's is called in
    * isolation, as one from a plugin directory.
@@ -246,6 +258,8 @@ public final class CniBuilder {
    * Creates the instance. Network configurations are not read yet. Unless this is {@link #oneShot},
    * resident plugins resume the work that an earlier process left.
    *
+   * @throws IllegalArgumentException if a plugin of {@link #plugins} cannot report its type or
+   *     versions, its type is malformed, or two have the same type
    * @throws IllegalStateException if this is to {@link #repair} and the kernel's notifications
    *     cannot be subscribed to, for lack of privileges
    */

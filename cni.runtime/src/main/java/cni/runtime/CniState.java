@@ -36,6 +36,7 @@ final class CniState {
     this.networks = new NetworkConfigDirectory(builder.networks);
     this.plugins =
         new PluginRegistry(
+            PluginInstances.of(builder.plugins),
             builder.pluginLoader.orElseGet(BuiltInPlugins::defaultLoader),
             new PluginDirectories(
                 builder.pluginDirectories, builder.nativeAccess, builder.allowUntrustedPlugins),

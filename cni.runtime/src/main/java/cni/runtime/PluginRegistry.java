@@ -22,6 +22,7 @@ import cni.exec.StderrHandler;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -37,6 +38,7 @@ import java.util.stream.Stream;
 public final class PluginRegistry implements Delegates {
   private static final LazyLogger LOG = new LazyLogger("cni.runtime");
 
+  private final PluginInstances instances;
   private final ServiceLoader<NetworkPlugin> loader;
   private final PluginDirectories directories;
   private final PluginPath path;
@@ -51,6 +53,7 @@ public final class PluginRegistry implements Delegates {
   private volatile Optional<BuiltInPlugins> builtIn = Optional.empty();
 
   PluginRegistry(
+      PluginInstances instances,
       ServiceLoader<NetworkPlugin> loader,
       PluginDirectories directories,
       PluginPath path,
@@ -59,6 +62,7 @@ public final class PluginRegistry implements Delegates {
       StderrHandler stderrHandler,
       Optional<CallerContext> caller,
       Optional<PluginRegistry> shared) {
+    this.instances = instances;
     this.loader = loader;
     this.caller = caller;
     this.shared = shared;
@@ -95,15 +99,36 @@ public final class PluginRegistry implements Delegates {
 
   private List<PluginSource> sourcesOf(String type) {
     PluginSource only = forced.get(type);
+    if (only == null && hasInstance(type)) {
+      only = PluginSource.BUILT_IN;
+    }
     return only == null ? searchOrder : List.of(only);
   }
 
   private Optional<AvailablePlugin> find(PluginSource source, String type) throws CniException {
     return switch (source) {
-      case BUILT_IN -> builtIn().find(type);
+      case BUILT_IN -> findBuiltIn(type);
       case DIRECTORY -> directories.find(type);
       case EXECUTABLE -> path.find(type).map(file -> executable(type, file));
     };
+  }
+
+  private boolean hasInstance(String type) {
+    return instances.has(type) || (shared.isPresent() && shared.get().hasInstance(type));
+  }
+
+  private Optional<AvailablePlugin> findBuiltIn(String type) {
+    Optional<AvailablePlugin> instance = instances.find(type);
+    if (instance.isPresent()) {
+      return instance;
+    }
+    return shared.isPresent() ? shared.get().findBuiltIn(type) : builtIn().find(type);
+  }
+
+  /** Returns the instances that the program passed, and what its modules provide beside them. */
+  private Collection<AvailablePlugin> allBuiltIn() {
+    return instances.before(
+        shared.isPresent() ? shared.get().allBuiltIn() : builtIn().all().values());
   }
 
   /**
@@ -124,7 +149,7 @@ public final class PluginRegistry implements Delegates {
    * regardless of executables and of the search order; absent if there is none.
    */
   public Optional<NetworkPlugin> findInProcess(String type) {
-    return builtIn().find(type).or(() -> directories.find(type)).map(AvailablePlugin::plugin);
+    return findBuiltIn(type).or(() -> directories.find(type)).map(AvailablePlugin::plugin);
   }
 
   /**
@@ -222,7 +247,7 @@ public final class PluginRegistry implements Delegates {
 
   /** Starts the work of resident plugins between operations. */
   void start(PluginHost host) {
-    for (AvailablePlugin it : builtIn().all().values()) {
+    for (AvailablePlugin it : allBuiltIn()) {
       if (it.plugin() instanceof ResidentPlugin resident) {
         start(resident, host);
       }
@@ -245,11 +270,11 @@ public final class PluginRegistry implements Delegates {
 
   /** Stops the work of resident plugins, except for shared ones. */
   void stop() {
-    if (builtIn.isPresent()) {
-      for (AvailablePlugin it : builtIn.get().all().values()) {
-        if (it.plugin() instanceof ResidentPlugin resident) {
-          resident.stop();
-        }
+    Collection<AvailablePlugin> loaded =
+        builtIn.isPresent() ? builtIn.get().all().values() : List.of();
+    for (AvailablePlugin it : instances.before(loaded)) {
+      if (it.plugin() instanceof ResidentPlugin resident) {
+        resident.stop();
       }
     }
     if (shared.isEmpty() || !shared.get().directories.equals(directories)) {
@@ -279,7 +304,7 @@ public final class PluginRegistry implements Delegates {
   private Stream<AvailablePlugin> all(PluginSource source) throws CniException {
     try {
       return switch (source) {
-        case BUILT_IN -> builtIn().all().values().stream();
+        case BUILT_IN -> allBuiltIn().stream();
         case DIRECTORY -> directories.list().stream();
         case EXECUTABLE ->
             path.list().entrySet().stream().map(it -> executable(it.getKey(), it.getValue()));
