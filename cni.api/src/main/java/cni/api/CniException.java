@@ -75,7 +75,16 @@ public final class CniException extends Exception {
 
   /** Returns this error with the message {@code context: message}; all else is kept. */
   public CniException withContext(String context) {
-    var outer = new CniException(code, context + ": " + getMessage(), details, getCause());
+    return copy(context + ": " + getMessage(), details);
+  }
+
+  /** Returns this error with other details; all else is kept. */
+  public CniException withDetails(String newDetails) {
+    return copy(getMessage(), newDetails);
+  }
+
+  private CniException copy(String newMessage, String newDetails) {
+    var outer = new CniException(code, newMessage, newDetails, getCause());
     outer.setStackTrace(getStackTrace());
     for (Throwable suppressed : getSuppressed()) {
       outer.addSuppressed(suppressed);

@@ -17,6 +17,7 @@ import cni.api.ResultJson;
 import cni.api.SpecVersion;
 import cni.api.Verb;
 import cni.api.internal.CniCallable;
+import cni.api.internal.StackTraces;
 import java.io.InputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -121,7 +122,7 @@ public final class ServedPlugin {
       result.ifPresent(json -> Json.print(json, out));
       return SUCCESS;
     } catch (CniException e) {
-      Json.print(e.toJson(version), out);
+      Json.print(withTraceOfBug(e).toJson(version), out);
       return FAILURE;
     } catch (RuntimeException | Error e) { // a bug in the plugin, or no memory
       printUnexpected(e, version, out, err);
@@ -131,13 +132,25 @@ public final class ServedPlugin {
     }
   }
 
+  /**
+   * Adds the stack trace of the cause to an error without details, if the cause is a bug: the
+   * messages of other causes say enough to those who run the plugin.
+   */
+  private static CniException withTraceOfBug(CniException e) {
+    Throwable cause = e.getCause();
+    boolean isBug = cause instanceof RuntimeException || cause instanceof Error;
+    return isBug && e.details().isEmpty() ? e.withDetails(StackTraces.of(cause)) : e;
+  }
+
   private void printUnexpected(
       Throwable failure, SpecVersion version, PrintStream out, PrintStream err) {
     try {
       String message = plugin.type() + ": unexpected " + failure;
-      var error = new CniException(ErrorCode.INTERNAL, message, failure);
+      String trace = StackTraces.of(failure);
+      var error = new CniException(ErrorCode.INTERNAL.value(), message, trace, failure);
       Json.print(error.toJson(version), out);
       err.println(error.getMessage());
+      err.println(error.details());
     } catch (OutOfMemoryError e) {
       out.write(OUT_OF_MEMORY, 0, OUT_OF_MEMORY.length);
     }

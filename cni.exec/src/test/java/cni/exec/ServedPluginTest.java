@@ -351,4 +351,14 @@ class ServedPluginTest {
     assertEquals("in detail", json().get("details").asString());
     assertEquals("0.4.0", json().get("cniVersion").asString());
   }
+
+  @Test
+  void stackTraceOfABugIsInTheDetailsAndOnStandardError() throws Exception {
+    assertEquals(1, serve("{ \"cniVersion\": \"0.4.0\", \"name\": \"n\", \"do\": \"throw\" }"));
+    assertEquals(
+        "recording: unexpected java.lang.IllegalStateException: oops", json().get("msg").asString());
+    String frame = "at " + RecordingPlugin.class.getName() + ".record(RecordingPlugin.java:";
+    assertTrue(json().get("details").asString().contains(frame), out);
+    assertTrue(err.contains(frame), err);
+  }
 }

@@ -6,6 +6,8 @@ import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.internal.CniCallable;
+import cni.api.internal.LazyLogger;
+import cni.api.internal.StackTraces;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -21,6 +23,8 @@ import java.util.concurrent.TimeoutException;
  * loop or namespace change of that code reaches the caller's thread.
  */
 final class IsolatedCall {
+  private static final LazyLogger LOG = new LazyLogger("cni.runtime");
+
   /** For calls that have no deadline: construction, type, versions, start and stop. */
   static final Duration SETUP_TIMEOUT = Duration.ofSeconds(10);
 
@@ -47,7 +51,12 @@ final class IsolatedCall {
 
   /** Creates the error for code that violates the contract of its interface. */
   static CniException violation(ErrorCode code, String message, Throwable cause) {
-    return new CniException(code, message, new ContractViolation(cause));
+    return violation(code, message, "", cause);
+  }
+
+  private static CniException violation(
+      ErrorCode code, String message, String details, Throwable cause) {
+    return new CniException(code.value(), message, details, new ContractViolation(cause));
   }
 
   /** Returns whether an error was made by {@link #violation}. */
@@ -62,7 +71,8 @@ final class IsolatedCall {
    * @param loader the thread's context class loader, where the plugin's libraries look for classes
    * @throws CniException the call's own; code 999 for anything else that it throws, and if it
    *     leaves its thread in another namespace; code 11 if it does not end by the deadline or the
-   *     caller is interrupted
+   *     caller is interrupted. The stack traces of an exception that it throws and of the causes of
+   *     its own error, or of the thread that did not end, are logged and in the details.
    */
   static <T> T call(String name, ClassLoader loader, Deadline deadline, CniCallable<T> call)
       throws CniException {
@@ -78,19 +88,33 @@ final class IsolatedCall {
     try {
       return task.get(deadline.remaining().toNanos(), TimeUnit.NANOSECONDS);
     } catch (ExecutionException e) {
-      throw e.getCause() instanceof CniException own
-          ? own
-          : violation(
-              ErrorCode.INTERNAL, "unexpected " + e.getCause(), requireNonNull(e.getCause()));
+      throw failure(name, requireNonNull(e.getCause()));
     } catch (TimeoutException e) {
+      String trace = StackTraces.of(thread); // before the interrupt changes what the thread does
       abandon(thread);
-      throw violation(
-          ErrorCode.TRY_AGAIN_LATER, name + " did not end by the deadline and was abandoned", e);
+      String message = name + " did not end by the deadline and was abandoned";
+      LOG.get().log(System.Logger.Level.WARNING, message + "; " + trace);
+      throw violation(ErrorCode.TRY_AGAIN_LATER, message, trace, e);
     } catch (InterruptedException e) {
       abandon(thread);
       CniException interrupted = CniException.interrupted("waiting for " + name);
       throw violation(ErrorCode.TRY_AGAIN_LATER, interrupted.getMessage(), e);
     }
+  }
+
+  /** Returns the error for what a call has thrown, and logs what its author needs to find it. */
+  private static CniException failure(String name, Throwable thrown) {
+    if (!(thrown instanceof CniException own)) {
+      LOG.get().log(System.Logger.Level.WARNING, name + " failed unexpectedly", thrown);
+      String trace = StackTraces.of(thrown);
+      return violation(ErrorCode.INTERNAL, "unexpected " + thrown, trace, thrown);
+    }
+    Throwable cause = own.getCause();
+    if (cause == null || !own.details().isEmpty()) {
+      return own;
+    }
+    LOG.get().log(System.Logger.Level.WARNING, name + " failed: " + own.getMessage(), cause);
+    return own.withDetails(StackTraces.of(cause));
   }
 
   /**

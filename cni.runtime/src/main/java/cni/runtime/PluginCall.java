@@ -4,6 +4,8 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Verb;
 import cni.api.internal.CniRunnable;
+import cni.api.internal.LazyLogger;
+import cni.api.internal.StackTraces;
 
 /**
  * The call of one plugin within an operation on a network; adds to its errors where they occurred.
@@ -13,6 +15,8 @@ import cni.api.internal.CniRunnable;
  * @param type the plugin's type
  */
 record PluginCall(String network, String operation, String type) {
+  private static final LazyLogger LOG = new LazyLogger("cni.runtime");
+
   /** Creates the call of a verb of the specification. */
   PluginCall(String network, Verb verb, String type) {
     this(network, verb.name(), type);
@@ -41,9 +45,12 @@ record PluginCall(String network, String operation, String type) {
 
   /**
    * Returns the error for an exception that plugins must not throw: code 999. Errors of the JVM
-   * that concern only this call, of its classes or its stack, are among them.
+   * that concern only this call, of its classes or its stack, are among them. The stack trace is
+   * logged and in the details.
    */
   CniException unexpected(Throwable e) {
-    return failure(new CniException(ErrorCode.INTERNAL, "unexpected " + e, e));
+    LOG.get().log(System.Logger.Level.WARNING, type + " " + operation + " failed unexpectedly", e);
+    return failure(
+        new CniException(ErrorCode.INTERNAL.value(), "unexpected " + e, StackTraces.of(e), e));
   }
 }

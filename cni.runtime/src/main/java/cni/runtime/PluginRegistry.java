@@ -180,6 +180,9 @@ public final class PluginRegistry implements Delegates {
 
   private CniException unknownType(String type) {
     List<PluginSource> sources = sourcesOf(type);
+    if (isDisabled(type) && !sources.equals(List.of(PluginSource.EXECUTABLE))) {
+      return new CniException(ErrorCode.INVALID_CONFIG, describeDisabled(type));
+    }
     String only =
         sources.size() == 1
             ? "only " + sources.getFirst() + " plugins are allowed for it, and "
@@ -188,7 +191,15 @@ public final class PluginRegistry implements Delegates {
     return new CniException(
         ErrorCode.INVALID_CONFIG,
         "plugin type \"%s\" is not known: %s%s%s"
-            .formatted(type, only, searched, describeDisabled(type)));
+            .formatted(type, only, searched, describeUnnamedDisabled()));
+  }
+
+  /** Returns why the plugins that are known to provide a type are disabled. */
+  private String describeDisabled(String type) {
+    return disabled().stream()
+        .filter(it -> it.name().equals(type))
+        .map(it -> "plugin %s in %s is disabled: %s".formatted(type, it.location(), it.reason()))
+        .collect(joining("; "));
   }
 
   /** Describes where a source was searched without success, as a clause of a message. */
@@ -210,12 +221,13 @@ public final class PluginRegistry implements Delegates {
   }
 
   /**
-   * Returns the disabled plugins that may have provided a type, as further clauses of a message.
+   * Returns the disabled plugins that may have provided any type, because they could not report it,
+   * as further clauses of a message.
    */
-  private String describeDisabled(String type) {
+  private String describeUnnamedDisabled() {
     StringBuilder text = new StringBuilder();
     for (DisabledPlugin it : disabled()) {
-      if (it.name().equals(type) || it.name().isEmpty()) {
+      if (it.name().isEmpty()) {
         text.append("; ").append(it);
       }
     }

@@ -43,6 +43,10 @@ class BrokenPluginsTest extends PluginDirectoryTestBase {
     CniException e = failure(cni, "sound", name);
     assertEquals(7, e.code());
     assertTrue(e.getMessage().contains(why), e::getMessage);
+    // The reason comes first; where else the type was searched for is of no interest.
+    Path directory = root.resolve(name);
+    String start = "plugin " + name + " in " + directory + " is disabled: ";
+    assertTrue(e.getMessage().startsWith(start), e::getMessage);
     CniException status = assertThrows(CniException.class, () -> cni.network("n").status());
     assertEquals(50, status.code());
     assertTrue(status.getMessage().contains(why), status::getMessage);
@@ -210,6 +214,46 @@ class BrokenPluginsTest extends PluginDirectoryTestBase {
     // A CniException means that the plugin has rolled back its changes; otherwise it gets a DEL.
     assertEquals(
         code == 107 ? "sound" : "broken sound", System.getProperty("cni.test.deleted", ""));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "throw new IllegalStateException(\"oops\");           | oops",
+        "throw new IllegalStateException(new Error(\"deep\")); | Caused by: java.lang.Error: deep",
+        "throw new CniException(107, \"own\", \"\", new IllegalStateException(\"why\")); | why",
+        "while (true) { Thread.onSpinWait(); }                | RUNNABLE",
+      })
+  void stackTraceIsInTheDetailsAndLogged(String add, String words) throws Exception {
+    deploy("broken", sourceOf("broken", add, ""));
+    try (var log = new CapturedLog("cni.runtime")) {
+      CniException e = failure(cni, "broken");
+      assertTrue(e.details().contains("demo.Demo.answer(Demo.java:"), e::details);
+      assertTrue(e.details().contains(words), e::details);
+      assertTrue(e.details().length() <= 16_100, e::details);
+      assertTrue(log.text().contains("broken ADD"), log::text);
+      assertTrue(log.text().contains("demo.Demo.answer(Demo.java:"), log::text);
+    }
+  }
+
+  @Test
+  void detailsOfAnEndlessRecursionAreBounded() throws Exception {
+    deploy("broken", sourceOf("broken", "return type() + answer(request);", ""));
+    CniException e = failure(cni, "broken");
+    assertTrue(e.details().contains("StackOverflowError"), e::details);
+    assertTrue(e.details().lines().count() < 60, e::details);
+  }
+
+  @Test
+  void ownDetailsAreKept() throws Exception {
+    deploy(
+        "broken",
+        sourceOf(
+            "broken",
+            "throw new CniException(107, \"own\", \"mine\", new IllegalStateException());",
+            ""));
+    assertEquals("mine", failure(cni, "broken").details());
   }
 
   @ParameterizedTest

@@ -31,6 +31,7 @@ class PluginCallTest {
       assertEquals(999, e.code());
       assertEquals("network n, DEL by t: unexpected " + failure, e.getMessage());
       assertSame(failure, e.getCause());
+      assertTrue(e.details().startsWith(failure + "\n\tat " + getClass().getName()), e::details);
       var failures = new FailureCollector("GC");
       failures.collect(() -> raise(failure));
       CniException collected = assertThrows(CniException.class, failures::throwIfAny);
