@@ -1,7 +1,12 @@
 package cni.api;
 
 import cni.api.internal.Excerpt;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.Objects;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
@@ -15,6 +20,7 @@ public final class CniException extends Exception {
 
   private final int code;
   private final String details;
+  private final List<Finding> findings;
 
   /**
    * Creates an error.
@@ -27,9 +33,54 @@ public final class CniException extends Exception {
    * @param cause the cause, if any
    */
   public CniException(int code, String message, String details, @Nullable Throwable cause) {
+    this(code, message, details, List.of(), cause);
+  }
+
+  private CniException(
+      int code, String message, String details, List<Finding> findings, @Nullable Throwable cause) {
     super(Excerpt.ofMessage(message), cause);
     this.code = code;
     this.details = Excerpt.ofDetails(details);
+    this.findings = findings;
+  }
+
+  /**
+   * Returns the error of a CHECK (code 999). Its message has the text of every finding, its details
+   * have a line for each. Findings with equal texts are one.
+   *
+   * @param found at least one finding
+   */
+  public static CniException ofFindings(List<Finding> found) {
+    return ofFindings(ErrorCode.INTERNAL.value(), found);
+  }
+
+  /**
+   * Returns the error of a CHECK by several plugins.
+   *
+   * @param code the code of the first error
+   * @param found at least one finding
+   */
+  public static CniException ofFindings(int code, List<Finding> found) {
+    List<Finding> sorted = sorted(found);
+    boolean several = sorted.stream().map(Finding::plugin).distinct().count() > 1;
+    String message =
+        sorted.stream()
+            .map(it -> several ? it.plugin() + ": " + it.text() : it.text())
+            .collect(Collectors.joining("; "));
+    String details =
+        sorted.size() == 1
+            ? ""
+            : sorted.stream().map(Finding::describe).collect(Collectors.joining("\n"));
+    return new CniException(code, message, details, sorted, null);
+  }
+
+  /** Sorts by kind, so that causes come before their consequences, and removes duplicates. */
+  private static List<Finding> sorted(List<Finding> found) {
+    Map<String, Finding> byText = new LinkedHashMap<>();
+    found.forEach(it -> byText.putIfAbsent(it.text(), it));
+    List<Finding> sorted = new ArrayList<>(byText.values());
+    sorted.sort((one, other) -> one.kind().compareTo(other.kind()));
+    return List.copyOf(sorted);
   }
 
   /** Creates an error with a reserved code. */
@@ -73,23 +124,36 @@ public final class CniException extends Exception {
     return details;
   }
 
+  /**
+   * Returns what CHECK has found, causes before their consequences; empty for any other error, and
+   * for that of an executable.
+   */
+  public List<Finding> findings() {
+    return findings;
+  }
+
+  /** Returns this error with findings; code, message and details are kept. */
+  public CniException withFindings(List<Finding> found) {
+    return copy(getMessage(), details, sorted(found));
+  }
+
+  private CniException copy(String newMessage, String newDetails, List<Finding> found) {
+    var copy = new CniException(code, newMessage, newDetails, found, getCause());
+    copy.setStackTrace(getStackTrace());
+    for (Throwable suppressed : getSuppressed()) {
+      copy.addSuppressed(suppressed);
+    }
+    return copy;
+  }
+
   /** Returns this error with the message {@code context: message}; all else is kept. */
   public CniException withContext(String context) {
-    return copy(context + ": " + getMessage(), details);
+    return copy(context + ": " + getMessage(), details, findings);
   }
 
   /** Returns this error with other details; all else is kept. */
   public CniException withDetails(String newDetails) {
-    return copy(getMessage(), newDetails);
-  }
-
-  private CniException copy(String newMessage, String newDetails) {
-    var outer = new CniException(code, newMessage, newDetails, getCause());
-    outer.setStackTrace(getStackTrace());
-    for (Throwable suppressed : getSuppressed()) {
-      outer.addSuppressed(suppressed);
-    }
-    return outer;
+    return copy(getMessage(), newDetails, findings);
   }
 
   /** Returns the error object of the specification. */

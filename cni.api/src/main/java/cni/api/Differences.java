@@ -7,7 +7,6 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.stream.Collectors;
 
 /**
  * The differences that a comparison has found between an attachment and its desired state, with the
@@ -15,22 +14,103 @@ import java.util.stream.Collectors;
  * changes use. Not safe for use by several threads at once.
  */
 public final class Differences implements AutoCloseable {
-  private final List<Difference> list = new ArrayList<>();
-  private final List<Change> completions = new ArrayList<>();
-  private final Deque<Resource> resources = new ArrayDeque<>();
+  private final List<Difference> list;
+  private final List<Change> completions;
+  private final Deque<Resource> resources;
+
+  /** What is added concerns this. */
+  private final Kind kind;
+
+  /** What is added follows from this finding. */
+  private final Optional<String> cause;
 
   /** Creates an empty collection. */
-  public Differences() {}
+  public Differences() {
+    this(new ArrayList<>(), new ArrayList<>(), new ArrayDeque<>(), Kind.OTHER, Optional.empty());
+  }
+
+  private Differences(
+      List<Difference> list,
+      List<Change> completions,
+      Deque<Resource> resources,
+      Kind kind,
+      Optional<String> cause) {
+    this.list = list;
+    this.completions = completions;
+    this.resources = resources;
+    this.kind = kind;
+    this.cause = cause;
+  }
+
+  /**
+   * What a difference concerns. In the order in which CHECK reports them: a difference often has
+   * others of later kinds as its consequences.
+   */
+  public enum Kind {
+    /** An interface is missing, or of another kind. */
+    INTERFACE,
+    /** An interface is down. */
+    LINK_STATE,
+    /** An interface belongs to another bridge or VRF, or to none. */
+    MASTER,
+    /** MTU, hardware address, modes and VLANs of an interface. */
+    LINK_SETTING,
+    /** An address of an interface. */
+    ADDRESS,
+    /** An entry of a neighbour or forwarding table. */
+    NEIGHBOUR,
+    /** A route or a policy rule. */
+    ROUTE,
+    /** A kernel parameter. */
+    SYSCTL,
+    /** A rule, chain or set of nf_tables or iptables, or a source of firewalld. */
+    RULE,
+    /** A qdisc, class or filter that limits the bandwidth. */
+    SHAPING,
+    /** The reservation or lease of an address. */
+    RESERVATION,
+    /** Anything else; every finding of an executable. */
+    OTHER
+  }
 
   /**
    * One difference.
    *
+   * @param kind what it concerns
    * @param finding what differs, for CHECK: {@code address 10.1.0.2/24 is missing from interface
    *     eth0}
+   * @param cause the finding that it follows from; absent if it follows from no other
    * @param change the change that removes it; absent if that is impossible without interrupting the
    *     attachment
    */
-  public record Difference(String finding, Optional<Change> change) {}
+  public record Difference(
+      Kind kind, String finding, Optional<String> cause, Optional<Change> change) {
+    /** Creates a difference of no particular kind. */
+    public Difference(String finding, Optional<Change> change) {
+      this(Kind.OTHER, finding, Optional.empty(), change);
+    }
+  }
+
+  /**
+   * Returns a view of this collection: what is added to it is added to this collection, as
+   * differences of a kind.
+   */
+  public Differences of(Kind other) {
+    return new Differences(list, completions, resources, other, cause);
+  }
+
+  /**
+   * Returns a view of this collection: what is added to it is added to this collection, as the
+   * consequence of a finding that has been added before.
+   */
+  public Differences following(String finding) {
+    return new Differences(list, completions, resources, kind, Optional.of(finding));
+  }
+
+  /** Adds a difference that another collection has. */
+  public void add(Difference difference) {
+    list.add(difference);
+  }
 
   /**
    * One change, usually one request to the kernel.
@@ -78,7 +158,8 @@ public final class Differences implements AutoCloseable {
 
   /** Adds a difference that a change removes. */
   public void add(String finding, String description, Action apply, Action undo) {
-    list.add(new Difference(finding, Optional.of(new Change(description, apply, undo))));
+    list.add(
+        new Difference(kind, finding, cause, Optional.of(new Change(description, apply, undo))));
   }
 
   /**
@@ -100,7 +181,7 @@ public final class Differences implements AutoCloseable {
 
   /** Adds a difference that cannot be removed without interrupting the attachment. */
   public void addUnchangeable(String finding) {
-    list.add(new Difference(finding, Optional.empty()));
+    list.add(new Difference(kind, finding, cause, Optional.empty()));
   }
 
   /**
@@ -140,13 +221,12 @@ public final class Differences implements AutoCloseable {
   /**
    * Requires that the attachment is as desired, for CHECK.
    *
-   * @throws CniException code 999 with all findings if it is not
+   * @param plugin the type of the plugin that has compared
+   * @throws CniException code 999 with all findings, causes first, if it is not
    */
-  public void requireNone() throws CniException {
+  public void requireNone(String plugin) throws CniException {
     if (!list.isEmpty()) {
-      throw new CniException(
-          ErrorCode.INTERNAL,
-          list.stream().map(Difference::finding).distinct().collect(Collectors.joining("; ")));
+      throw CniException.ofFindings(list.stream().map(it -> Finding.of(plugin, it)).toList());
     }
   }
 

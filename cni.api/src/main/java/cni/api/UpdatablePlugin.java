@@ -34,14 +34,15 @@ public interface UpdatablePlugin extends NetworkPlugin {
   /**
    * {@inheritDoc}
    *
-   * @throws CniException code 999 with every difference in its message
+   * @throws CniException code 999 with every difference in its message and its {@linkplain
+   *     CniException#findings findings}
    */
   @Override
   default void check(AttachmentRequest request) throws CniException {
     request.requirePrevResult();
     try (var differences = new Differences()) {
       compare(UpdateRequest.unchanged(request), differences);
-      differences.requireNone();
+      differences.requireNone(type());
     }
   }
 

@@ -22,6 +22,7 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
+import picocli.CommandLine.ParameterException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -34,7 +35,7 @@ final class AttachmentOptions {
   private final PositionalParamSpec network =
       Subcommand.requiredParameter(0, "NETWORK").description("Network name.").build();
 
-  private final PositionalParamSpec namespace = namespaceParameter().build();
+  private final PositionalParamSpec namespace;
 
   private final OptionSpec interfaceName =
       OptionSpec.builder("-i", "--ifname")
@@ -77,9 +78,20 @@ final class AttachmentOptions {
             "Network namespace of the container: a path, or a name known to \"ip netns\".");
   }
 
-  /** Adds the options to a command. */
+  /** Adds the options to a command that makes an attachment. */
   AttachmentOptions(CommandSpec command) {
+    this(command, namespaceParameter().build());
+  }
+
+  /** Adds the options to a command for attachments in the cache, {@link #applyToStored}. */
+  static AttachmentOptions ofStored(CommandSpec command) {
+    return new AttachmentOptions(
+        command, namespaceParameter().arity("0..1").required(false).build());
+  }
+
+  private AttachmentOptions(CommandSpec command, PositionalParamSpec namespace) {
     this.command = command;
+    this.namespace = namespace;
     hostOptions = new HostOptions(command);
     List.of(network, namespace).forEach(command::addPositional);
     List.of(interfaceName, containerId, args, capabilityArgs).forEach(command::addOption);
@@ -95,23 +107,59 @@ final class AttachmentOptions {
    * the process ends. Returns the exit status.
    */
   int apply(Action action) {
+    return run((cni, found) -> action.apply(found, attachment()));
+  }
+
+  /**
+   * Opens the host and runs the action as {@link #apply}, on an attachment that was made before:
+   * what is not given is taken from the cache. NETNS may be missing if the container id is given.
+   */
+  int applyToStored(Action action) {
+    if (namespaceArgument().isEmpty() && given(containerId).isEmpty()) {
+      throw new ParameterException(
+          command.commandLine(), "Missing required parameter: 'NETNS', or --container-id");
+    }
+    return run(
+        (cni, found) -> {
+          Optional<String> name =
+              given(interfaceName).or(() -> EnvironmentVariables.get("CNI_IFNAME"));
+          var stored = new StoredAttachment(cni, found, given(containerId), name);
+          action.apply(found, stored.complete(attachment()));
+        });
+  }
+
+  private interface HostAction {
+    void apply(Cni cni, Network network) throws CniException;
+  }
+
+  private int run(HostAction action) {
     return InterruptOnShutdown.run(
         "cni-cleanup",
         () -> {
           try (Cni cni = hostOptions.open()) {
-            action.apply(cni.network(network.<String>getValue()), attachment());
+            action.apply(cni, cni.network(network.<String>getValue()));
             return 0;
           }
         });
   }
 
+  /** Returns NETNS as it was given. */
+  Optional<String> namespaceArgument() {
+    @Nullable String given = namespace.getValue();
+    return Optional.ofNullable(given);
+  }
+
+  private Optional<String> given(OptionSpec option) {
+    boolean isGiven = command.commandLine().getParseResult().hasMatchedOption(option);
+    return isGiven ? Optional.of(option.<String>getValue()) : Optional.empty();
+  }
+
   private Attachment attachment() throws CniException {
-    Path path = NamespacePaths.resolve(namespace.getValue());
-    @Nullable String given = containerId.getValue();
-    String id = given == null ? cnitoolContainerId(path) : given;
+    Optional<Path> path = namespaceArgument().map(NamespacePaths::resolve);
+    String id = given(containerId).orElseGet(() -> cnitoolContainerId(path.orElseThrow()));
     var attachmentId = new AttachmentId(id, interfaceName.getValue());
     return new Attachment(
-        attachmentId, Optional.of(path), CniArgs.ofText(args.getValue()), parseCapabilityArgs());
+        attachmentId, path, CniArgs.ofText(args.getValue()), parseCapabilityArgs());
   }
 
   private Map<String, JsonNode> parseCapabilityArgs() throws CniException {

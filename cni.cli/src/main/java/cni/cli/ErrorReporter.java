@@ -49,10 +49,15 @@ final class ErrorReporter {
     for (Throwable suppressed : error.getSuppressed()) {
       err.println("cni: while cleaning up: " + suppressed.getMessage());
     }
+    printJson(error);
+    return EXIT_FAILURE;
+  }
+
+  /** Prints an error as the specification's JSON unless standard output is a terminal. */
+  static void printJson(CniException error) {
     if (!isTerminal()) {
       Json.print(error.toJson(SpecVersion.CURRENT), Invocation.standardOutput());
     }
-    return EXIT_FAILURE;
   }
 
   /** Returns whether standard output is a terminal; false for that of another process. */

@@ -102,7 +102,7 @@ final class StoredAttachmentOptions {
   }
 
   /** Compares paths as the same file: container engines write /var/run, a link to /run. */
-  private static boolean isSamePath(Path path, Attachment attachment) {
+  static boolean isSamePath(Path path, Attachment attachment) {
     return attachment
         .namespace()
         .filter(it -> it.equals(path) || realPath(it).equals(realPath(path)))

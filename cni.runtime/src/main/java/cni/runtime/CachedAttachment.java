@@ -7,6 +7,9 @@ import cni.api.Result;
 import cni.api.ResultJson;
 import cni.api.SpecVersion;
 import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -38,6 +41,22 @@ public record CachedAttachment(
    */
   public Result result() throws CniException {
     return ResultJson.read(resultJson, ResultCache.assumedVersion(resultJson, SpecVersion.V0_1_0));
+  }
+
+  /**
+   * Returns an attachment with what is stored where the given one has nothing: the path of the
+   * namespace, CNI_ARGS, and each capability argument. What is given wins.
+   *
+   * @param given an attachment with the same id
+   */
+  public Attachment completing(Attachment given) {
+    Map<String, JsonNode> capabilityArgs = new LinkedHashMap<>(attachment.capabilityArgs());
+    capabilityArgs.putAll(given.capabilityArgs());
+    return new Attachment(
+        given.id(),
+        given.namespace().or(attachment::namespace),
+        given.args().isEmpty() ? attachment.args() : given.args(),
+        capabilityArgs);
   }
 
   /** Returns whether the attachment's namespace and interface exist now. */

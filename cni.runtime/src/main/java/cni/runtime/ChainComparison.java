@@ -270,9 +270,12 @@ final class ChainComparison implements AutoCloseable {
     steps.replaceAll(
         step ->
             done.contains(step.toReport())
-                ? new Step(
-                    step.plugin(), new Difference(step.difference().finding(), Optional.empty()))
+                ? new Step(step.plugin(), withoutChange(step.difference()))
                 : step);
+  }
+
+  private static Difference withoutChange(Difference it) {
+    return new Difference(it.kind(), it.finding(), it.cause(), Optional.empty());
   }
 
   /** Returns the differences, in the order in which their changes have to be made. */

@@ -10,6 +10,7 @@ import cni.api.Result;
 import cni.api.SpecVersion;
 import cni.api.Verb;
 import cni.api.internal.LazyLogger;
+import java.util.List;
 import java.util.Optional;
 
 /** One CHECK through the chain of a network. The caller holds the lock of the container. */
@@ -29,9 +30,11 @@ final class CheckOperation {
   }
 
   /**
-   * Calls the plugins with what is stored of the attachment.
+   * Calls the plugins with what is stored of the attachment. Continues after a plugin that finds a
+   * difference.
    *
-   * @throws CniException the error of the first plugin that finds something missing or different
+   * @throws CniException what the plugins found, as {@link CheckReport#throwIfAny}; code 11 at the
+   *     deadline
    */
   void run() throws CniException {
     Optional<ResultCache.Content> content = cni.cache().read(config.name(), attachment.id());
@@ -40,14 +43,16 @@ final class CheckOperation {
     Verb.CHECK.requireDefinedIn(version);
     Optional<Result> previous =
         content.isEmpty() ? Optional.empty() : content.get().result(version);
-    for (PluginConfig plugin : state.config().plugins()) {
-      context.deadline().check("CHECK by " + plugin.type());
+    var report = new CheckReport(config.name());
+    List<PluginConfig> plugins = state.config().plugins();
+    for (PluginConfig plugin : plugins) {
+      report.requireTime(context.deadline(), plugin.type());
       var target = state.attachment();
       var derived = plugin.forRequest(config.name(), version, target.capabilityArgs());
       var request = new AttachmentRequest(derived, target, previous, context);
-      new PluginCall(config.name(), Verb.CHECK, plugin.type())
-          .run(() -> cni.plugins().find(plugin.type()).check(request));
+      report.collect(cni.plugins(), request, plugin == plugins.getFirst());
     }
+    report.throwIfAny();
   }
 
   /**
@@ -55,14 +60,9 @@ final class CheckOperation {
    * gives. A configuration that was not stored, or is invalid, is that of the network.
    */
   private AttachmentState expectedState(Optional<CachedAttachment> stored) {
-    if (stored.isEmpty()) {
-      return new AttachmentState(config, attachment);
-    }
-    Attachment known = stored.get().attachment();
-    boolean given = !attachment.capabilityArgs().isEmpty();
-    return new AttachmentState(
-        storedConfig(stored.get()),
-        given ? attachment : attachment.withCapabilityArgs(known.capabilityArgs()));
+    return stored.isEmpty()
+        ? new AttachmentState(config, attachment)
+        : new AttachmentState(storedConfig(stored.get()), stored.get().completing(attachment));
   }
 
   private NetworkConfig storedConfig(CachedAttachment stored) {

@@ -60,8 +60,9 @@ final class DeleteOperation {
         }
       }
     }
+    Attachment target = withStoredArguments(content);
     for (PluginConfig plugin : config.plugins().reversed()) {
-      delete(plugin, attachment, version, previous);
+      delete(plugin, target, version, previous);
     }
     removeStored(journaled);
   }
@@ -73,6 +74,17 @@ final class DeleteOperation {
     } catch (CniException e) {
       return withoutStoredResult(e);
     }
+  }
+
+  /** Returns the attachment with the stored arguments where the caller gives none. */
+  private Attachment withStoredArguments(Optional<ResultCache.Content> content) {
+    Optional<CachedAttachment> stored = content.flatMap(ResultCache.Content::entry);
+    if (stored.isEmpty()) {
+      return attachment;
+    }
+    Attachment completed = stored.get().completing(attachment);
+    // Without a path the namespace no longer exists; another one may be there by now.
+    return attachment.namespace().isEmpty() ? completed.withoutNamespace() : completed;
   }
 
   private static <T> Optional<T> withoutStoredResult(CniException e) {

@@ -62,22 +62,25 @@ record IsolatedUpdatablePlugin(IsolatedPlugin isolated, UpdatablePlugin plugin)
     var result = new AtomicReference<Result>();
     isolated.runUpdate("comparison", deadline, () -> result.set(plugin.compare(request, found)));
     for (Differences.Difference difference : found.list()) {
-      difference
-          .change()
-          .ifPresentOrElse(
-              change ->
-                  differences.add(
-                      difference.finding(),
-                      change.description(),
-                      isolate(change, change.apply(), request.desired()),
-                      isolate(change, change.undo(), request.desired().forCleanup())),
-              () -> differences.addUnchangeable(difference.finding()));
+      differences.add(
+          new Differences.Difference(
+              difference.kind(),
+              difference.finding(),
+              difference.cause(),
+              difference.change().map(it -> isolate(it, request.desired()))));
     }
     for (Change completion : found.completions()) {
       differences.addCompletion(
           completion.description(), isolate(completion, completion.apply(), request.desired()));
     }
     return isolated.requireValid(result.get(), request.desired().config().version());
+  }
+
+  private Change isolate(Change change, AttachmentRequest request) {
+    return new Change(
+        change.description(),
+        isolate(change, change.apply(), request),
+        isolate(change, change.undo(), request.forCleanup()));
   }
 
   private Action isolate(Change change, Action action, AttachmentRequest request) {

@@ -134,7 +134,7 @@ final class BridgeComparison {
     if (desired.containerInterfaceUp() && (ownsLink || desired.ipam().isPresent())) {
       containerLinks().compareUp(link);
     }
-    new AddressComparison(container, link, request.desired().context().deadline(), differences)
+    new AddressComparison(container, link, request.desired(), differences)
         .compare(before(), result, index);
   }
 

@@ -3,6 +3,7 @@ package cni.plugins.bridge;
 import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.Differences;
+import cni.api.Differences.Kind;
 import cni.api.Result;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkRequest;
@@ -41,7 +42,7 @@ final class DeviceComparison {
     this.host = host;
     this.current = current;
     this.desired = desired;
-    this.differences = differences;
+    this.differences = differences.of(Kind.LINK_SETTING);
     this.links = LinkComparison.onHost(host, differences);
     this.bridge = new Bridge(host, desired);
   }
@@ -76,11 +77,13 @@ final class DeviceComparison {
   }
 
   private void addCreation(Result.Interface expected) {
-    differences.addTentative(
-        links.missing(expected.name()),
-        "create bridge " + expected.name(),
-        () -> bridge.recreate(expected.mac()),
-        bridge::deleteUnused);
+    differences
+        .of(Kind.INTERFACE)
+        .addTentative(
+            links.missing(expected.name()),
+            "create bridge " + expected.name(),
+            () -> bridge.recreate(expected.mac()),
+            bridge::deleteUnused);
   }
 
   /**
@@ -206,10 +209,15 @@ final class DeviceComparison {
             .formatted(name, gateway, present);
     if (!replaced || (changed && desired.forceAddress())) {
       var change = new GatewayChange(name, gateway, gateways);
-      differences.add(
-          finding, "add address %s to %s".formatted(gateway, name), change::apply, change::undo);
+      differences
+          .of(Kind.ADDRESS)
+          .add(
+              finding,
+              "add address %s to %s".formatted(gateway, name),
+              change::apply,
+              change::undo);
     } else if (!desired.forceAddress()) {
-      differences.addUnchangeable(finding + "; set forceAddress to replace it");
+      differences.of(Kind.ADDRESS).addUnchangeable(finding + "; set forceAddress to replace it");
     } // otherwise another network has legitimately replaced the address
   }
 
@@ -272,13 +280,15 @@ final class DeviceComparison {
   }
 
   private void addVlanInterface(String name, List<Cidr> gateways) {
-    differences.add(
-        links.missing(name),
-        "create interface " + name,
-        () -> {
-          Link link = host.rtnetlink().links(desired.bridge()).getFirst();
-          var _ = bridge.ensureGateways(link, gateways);
-        },
-        () -> host.rtnetlink().executeIgnoring(LinkRequests.delete(name), Errno.ENODEV));
+    differences
+        .of(Kind.INTERFACE)
+        .add(
+            links.missing(name),
+            "create interface " + name,
+            () -> {
+              Link link = host.rtnetlink().links(desired.bridge()).getFirst();
+              var _ = bridge.ensureGateways(link, gateways);
+            },
+            () -> host.rtnetlink().executeIgnoring(LinkRequests.delete(name), Errno.ENODEV));
   }
 }

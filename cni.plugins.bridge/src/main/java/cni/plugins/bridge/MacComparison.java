@@ -3,7 +3,6 @@ package cni.plugins.bridge;
 import cni.api.AttachmentRequest;
 import cni.api.Cidr;
 import cni.api.CniException;
-import cni.api.Deadline;
 import cni.api.Differences;
 import cni.api.InetAddresses;
 import cni.api.Result;
@@ -34,7 +33,7 @@ final class MacComparison {
   private final BridgeConfig desired;
   private final NetNsSession host;
   private final NetNsSession container;
-  private final Deadline deadline;
+  private final AttachmentRequest request;
   private final Differences differences;
   private final LinkComparison links;
   private final MacSpoofCheck spoofCheck;
@@ -66,8 +65,8 @@ final class MacComparison {
     this.desired = desired;
     this.host = host;
     this.container = container;
-    this.deadline = attachment.context().deadline();
-    this.differences = differences;
+    this.request = attachment;
+    this.differences = differences.of(Differences.Kind.LINK_SETTING);
     this.links = LinkComparison.inContainer(container, attachment, differences);
     this.spoofCheck =
         new MacSpoofCheck(host, attachment.config().network(), attachment.attachment().id());
@@ -135,7 +134,7 @@ final class MacComparison {
             .filter(it -> present.contains(it.address().address()))
             .toList();
     if (!obsolete.isEmpty()) {
-      var addresses = new AddressComparison(container, link, deadline, differences);
+      var addresses = new AddressComparison(container, link, request, differences);
       addresses.compareAddresses(List.of(linkLocal(mac)));
       addresses.compareObsolete(obsolete, List.of());
     }

@@ -2,6 +2,7 @@ package cni.plugins.bridge;
 
 import cni.api.CniException;
 import cni.api.Differences;
+import cni.api.Differences.Kind;
 import cni.api.Result;
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.route.BridgeVlan;
@@ -35,7 +36,7 @@ final class PortComparison {
     this.host = host;
     this.current = current;
     this.desired = desired;
-    this.differences = differences;
+    this.differences = differences.of(Kind.LINK_SETTING);
     this.links = LinkComparison.onHost(host, differences);
   }
 
@@ -57,9 +58,11 @@ final class PortComparison {
         return requirePeer(end.get(), containerEnd);
       }
     }
-    differences.addUnchangeable(
-        "the peer of %s in the container is interface %d of the host, which prevResult does not name"
-            .formatted(containerEnd.name(), containerEnd.linkedIndex()));
+    differences
+        .of(Kind.INTERFACE)
+        .addUnchangeable(
+            "the peer of %s in the container is interface %d of the host, which prevResult does not name"
+                .formatted(containerEnd.name(), containerEnd.linkedIndex()));
     return Optional.empty();
   }
 
@@ -67,9 +70,12 @@ final class PortComparison {
     if (end.linkedIndex() == containerEnd.index()) {
       return Optional.of(end);
     }
-    differences.addUnchangeable(
-        "the peer of %s is interface %d, expected %d, which is %s in the container"
-            .formatted(end.name(), end.linkedIndex(), containerEnd.index(), containerEnd.name()));
+    differences
+        .of(Kind.INTERFACE)
+        .addUnchangeable(
+            "the peer of %s is interface %d, expected %d, which is %s in the container"
+                .formatted(
+                    end.name(), end.linkedIndex(), containerEnd.index(), containerEnd.name()));
     return Optional.empty();
   }
 
@@ -95,14 +101,16 @@ final class PortComparison {
 
   /** Adds the change that makes a link a port of the bridge again, with all settings. */
   void addConnection(Link port, BridgeConfig config) {
-    differences.add(
-        port.master() == 0
-            ? "interface %s is not a port of bridge %s".formatted(port.name(), config.bridge())
-            : "interface %s is a port of interface %d, expected bridge %s"
-                .formatted(port.name(), port.master(), config.bridge()),
-        "make " + port.name() + " a port of bridge " + config.bridge(),
-        () -> connect(port, config),
-        () -> host.rtnetlink().execute(LinkRequests.setMaster(port.index(), port.master())));
+    differences
+        .of(Kind.MASTER)
+        .add(
+            port.master() == 0
+                ? "interface %s is not a port of bridge %s".formatted(port.name(), config.bridge())
+                : "interface %s is a port of interface %d, expected bridge %s"
+                    .formatted(port.name(), port.master(), config.bridge()),
+            "make " + port.name() + " a port of bridge " + config.bridge(),
+            () -> connect(port, config),
+            () -> host.rtnetlink().execute(LinkRequests.setMaster(port.index(), port.master())));
   }
 
   private void connect(Link port, BridgeConfig config) throws IOException {

@@ -84,6 +84,11 @@ public record InterfaceComparison(
     return removed || !now.isEmpty() ? now : assigned;
   }
 
+  /** Returns a comparison whose differences are of a kind. */
+  InterfaceComparison of(Differences.Kind kind) {
+    return new InterfaceComparison(request, result, host, container, differences.of(kind));
+  }
+
   /**
    * Requires that the interface can have the desired MTU and its addresses.
    *
@@ -123,9 +128,11 @@ public record InterfaceComparison(
       return Optional.empty();
     }
     if (!expected.mac().isEmpty() && !expected.mac().equalsIgnoreCase(link.get().mac())) {
-      differences.addUnchangeable(
-          "interface %s has its parent's hardware address %s, expected %s"
-              .formatted(expected.name(), link.get().mac(), expected.mac()));
+      differences
+          .of(Differences.Kind.LINK_SETTING)
+          .addUnchangeable(
+              "interface %s has its parent's hardware address %s, expected %s"
+                  .formatted(expected.name(), link.get().mac(), expected.mac()));
     }
     return link;
   }
@@ -152,8 +159,7 @@ public record InterfaceComparison(
 
   /** Returns the comparison of the addresses and routes of an interface of the container. */
   public AddressComparison addresses(Link link) {
-    return new AddressComparison(
-        container, link, request.desired().context().deadline(), differences);
+    return new AddressComparison(container, link, request.desired(), differences);
   }
 
   /** Compares the routes of the results. */

@@ -172,7 +172,7 @@ public abstract class InterfacePlugin implements UpdatablePlugin {
       Optional<Link> link =
           hasOwnMac() ? comparison.find(kind) : comparison.findWithParentMac(kind);
       if (link.isPresent()) {
-        compareLink(comparison, link.get());
+        compareLink(comparison.of(Differences.Kind.LINK_SETTING), link.get());
         comparison.compareUpAndAddresses(link.get());
       }
     } catch (IOException e) {

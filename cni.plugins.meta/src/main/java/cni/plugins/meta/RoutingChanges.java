@@ -25,6 +25,11 @@ import java.util.Optional;
 public record RoutingChanges(RouteSocket routing, String interfaceName, Differences differences) {
   private static final int MAIN = RtnetlinkConstants.RT_TABLE_MAIN;
 
+  /** Adds differences as those of routes. */
+  public RoutingChanges {
+    differences = differences.of(Differences.Kind.ROUTE);
+  }
+
   /**
    * Adds the addition of a rule.
    *

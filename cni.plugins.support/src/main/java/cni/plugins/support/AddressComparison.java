@@ -1,9 +1,11 @@
 package cni.plugins.support;
 
+import cni.api.AttachmentRequest;
 import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.Differences;
+import cni.api.Differences.Kind;
 import cni.api.InetAddresses;
 import cni.api.Result;
 import cni.netlink.ffm.Errno;
@@ -34,16 +36,22 @@ public final class AddressComparison {
    *
    * @param container the container's namespace; stays open while changes may run
    * @param link the interface
-   * @param deadline of the request, for duplicate address detection
+   * @param request the request
    * @param differences receives the differences
    */
   public AddressComparison(
-      NetNsSession container, Link link, Deadline deadline, Differences differences) {
+      NetNsSession container, Link link, AttachmentRequest request, Differences differences) {
     this.container = container;
     this.link = link;
-    this.deadline = deadline;
-    this.differences = differences;
-    this.routes = new RouteComparison(container, link, differences);
+    this.deadline = request.context().deadline();
+    // The kernel removes the routes and the IPv6 addresses of an interface that is set down.
+    Differences found =
+        link.isUp()
+            ? differences
+            : differences.following(
+                LinkComparison.isDown(link, LinkComparison.describeContainer(request)));
+    this.differences = found.of(Kind.ADDRESS);
+    this.routes = new RouteComparison(container, link, found.of(Kind.ROUTE));
   }
 
   /**

@@ -3,6 +3,7 @@ package cni.plugins.support;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.Differences;
+import cni.api.Differences.Kind;
 import cni.api.ErrorCode;
 import cni.api.Result;
 import cni.netlink.ffm.route.Link;
@@ -54,13 +55,7 @@ public final class AttachmentCheck {
   public static Link requireInterface(AttachmentRequest request, NetNsSession container)
       throws CniException, IOException {
     String name = request.attachment().interfaceName();
-    return container
-        .rtnetlink()
-        .link(name)
-        .orElseThrow(
-            () ->
-                mismatch(
-                    "interface " + name + " is missing from " + request.attachment().sandbox()));
+    return container.rtnetlink().link(name).orElseThrow(() -> mismatch(missing(request)));
   }
 
   /**
@@ -75,10 +70,14 @@ public final class AttachmentCheck {
     String name = request.attachment().interfaceName();
     Optional<Link> link = container.rtnetlink().link(name);
     if (link.isEmpty()) {
-      differences.addUnchangeable(
-          "interface " + name + " is missing from " + request.attachment().sandbox());
+      differences.of(Kind.INTERFACE).addUnchangeable(missing(request));
     }
     return link;
+  }
+
+  private static String missing(AttachmentRequest request) {
+    return LinkComparison.missing(
+        request.attachment().interfaceName(), LinkComparison.describeContainer(request));
   }
 
   /**

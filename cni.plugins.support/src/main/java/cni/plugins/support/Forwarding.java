@@ -43,11 +43,13 @@ public final class Forwarding {
     for (IpFamily family : IpFamily.values()) {
       if (has(ips, family) && !host.rtnetlink().isForwarding(family)) {
         String name = Sysctl.name(key(family));
-        differences.addTentative(
-            name + " is 0 on the host, expected 1",
-            "set " + name + " to 1",
-            () -> enable(host, family),
-            () -> host.runSysctl(sysctl -> sysctl.set(key(family), "0")));
+        differences
+            .of(Differences.Kind.SYSCTL)
+            .addTentative(
+                name + " is 0 on the host, expected 1",
+                "set " + name + " to 1",
+                () -> enable(host, family),
+                () -> host.runSysctl(sysctl -> sysctl.set(key(family), "0")));
       }
     }
   }

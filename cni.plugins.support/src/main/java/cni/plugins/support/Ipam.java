@@ -92,10 +92,18 @@ public final class Ipam {
       return Optional.empty();
     }
     Optional<UpdatablePlugin> updatable = plugin.get().updatable();
+    Differences reservations = differences.of(Differences.Kind.RESERVATION);
     if (updatable.isPresent()) {
-      return Optional.of(updatable.get().compare(request, differences));
+      return Optional.of(updatable.get().compare(request, reservations));
     }
-    plugin.get().check(request.current());
+    try {
+      plugin.get().check(request.current());
+    } catch (CniException e) {
+      if (!request.isUnchanged() || e.is(ErrorCode.TRY_AGAIN_LATER)) {
+        throw e;
+      }
+      reservations.addUnchangeable(e.getMessage());
+    }
     return Optional.of(request.desired().requirePrevResult());
   }
 

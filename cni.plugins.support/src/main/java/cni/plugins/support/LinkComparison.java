@@ -4,6 +4,7 @@ import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.Differences;
+import cni.api.Differences.Kind;
 import cni.api.Result;
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.route.Link;
@@ -36,6 +37,10 @@ public final class LinkComparison {
     this.where = where;
     this.macSetter = macSetter;
     this.differences = differences;
+  }
+
+  static String describeContainer(AttachmentRequest request) {
+    return "the container (" + request.attachment().sandbox() + ")";
   }
 
   /** Sets the hardware address of a link. */
@@ -75,9 +80,11 @@ public final class LinkComparison {
    */
   public static LinkComparison inContainer(
       NetNsSession container, AttachmentRequest request, Differences differences) {
-    String where = "the container (" + request.attachment().sandbox() + ")";
     return new LinkComparison(
-        container, where, (link, mac) -> MacChange.announce(container, link, mac), differences);
+        container,
+        describeContainer(request),
+        (link, mac) -> MacChange.announce(container, link, mac),
+        differences);
   }
 
   /**
@@ -120,7 +127,7 @@ public final class LinkComparison {
   public Optional<Link> find(String name) throws CniException {
     Optional<Link> link = lookUp(name);
     if (link.isEmpty()) {
-      differences.addUnchangeable(missing(name));
+      differences.of(Kind.INTERFACE).addUnchangeable(missing(name));
     }
     return link;
   }
@@ -140,19 +147,25 @@ public final class LinkComparison {
 
   /** Returns the finding for a missing link. */
   public String missing(String name) {
+    return missing(name, where);
+  }
+
+  static String missing(String name, String where) {
     return "interface " + name + " is missing from " + where;
   }
 
   /** Returns whether a link is of a kind; if not, that has been added as a difference. */
   public boolean isKind(Link link, String kind) {
     if (!link.isKind(kind)) {
-      differences.addUnchangeable(
-          "interface %s in %s is %s, expected a %s"
-              .formatted(
-                  link.name(),
-                  where,
-                  link.kind().isEmpty() ? "not a virtual device" : "a " + link.kind(),
-                  kind));
+      differences
+          .of(Kind.INTERFACE)
+          .addUnchangeable(
+              "interface %s in %s is %s, expected a %s"
+                  .formatted(
+                      link.name(),
+                      where,
+                      link.kind().isEmpty() ? "not a virtual device" : "a " + link.kind(),
+                      kind));
     }
     return link.isKind(kind);
   }
@@ -164,12 +177,14 @@ public final class LinkComparison {
    */
   public void compareMac(Link link, String mac) {
     if (!mac.isEmpty() && !mac.equalsIgnoreCase(link.mac())) {
-      differences.add(
-          "interface %s in %s has hardware address %s, expected %s"
-              .formatted(link.name(), where, link.mac(), mac),
-          "set the hardware address of %s to %s".formatted(link.name(), mac),
-          () -> macSetter.set(link, mac),
-          () -> macSetter.set(link, link.mac()));
+      differences
+          .of(Kind.LINK_SETTING)
+          .add(
+              "interface %s in %s has hardware address %s, expected %s"
+                  .formatted(link.name(), where, link.mac(), mac),
+              "set the hardware address of %s to %s".formatted(link.name(), mac),
+              () -> macSetter.set(link, mac),
+              () -> macSetter.set(link, link.mac()));
     }
   }
 
@@ -177,11 +192,21 @@ public final class LinkComparison {
   public void compareUp(Link link) {
     if (!link.isUp()) {
       change(
-          "interface %s in %s is down, expected up".formatted(link.name(), where),
+          Kind.LINK_STATE,
+          isDown(link),
           "set " + link.name() + " up",
           LinkRequests.setUp(link.index()),
           LinkRequests.setDown(link.index()));
     }
+  }
+
+  /** Returns the finding of {@link #compareUp} for a link that is down. */
+  public String isDown(Link link) {
+    return isDown(link, where);
+  }
+
+  static String isDown(Link link, String where) {
+    return "interface %s in %s is down, expected up".formatted(link.name(), where);
   }
 
   /**
@@ -219,13 +244,21 @@ public final class LinkComparison {
     return configured == 0 ? DEFAULT_MTU : configured;
   }
 
-  /** Adds a difference that a request removes and another restores. */
+  /** Adds a difference of a setting that a request removes and another restores. */
   public void change(
       String finding, String description, NetlinkRequest apply, NetlinkRequest undo) {
-    differences.add(
-        finding,
-        description,
-        () -> namespace.rtnetlink().execute(apply),
-        () -> namespace.rtnetlink().execute(undo));
+    change(Kind.LINK_SETTING, finding, description, apply, undo);
+  }
+
+  /** Adds a difference that a request removes and another restores. */
+  public void change(
+      Kind kind, String finding, String description, NetlinkRequest apply, NetlinkRequest undo) {
+    differences
+        .of(kind)
+        .add(
+            finding,
+            description,
+            () -> namespace.rtnetlink().execute(apply),
+            () -> namespace.rtnetlink().execute(undo));
   }
 }

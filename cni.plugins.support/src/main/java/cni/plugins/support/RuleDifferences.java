@@ -27,12 +27,14 @@ public final class RuleDifferences {
       Differences.Action apply,
       Differences.Action undo) {
     if (!plan.transaction().isEmpty()) {
-      differences.add(
-          finding(plan, consequence),
-          "%s (rules: %d added, %d deleted)"
-              .formatted(description, plan.added().size(), plan.deleted().size()),
-          apply,
-          undo);
+      differences
+          .of(Differences.Kind.RULE)
+          .add(
+              finding(plan, consequence),
+              "%s (rules: %d added, %d deleted)"
+                  .formatted(description, plan.added().size(), plan.deleted().size()),
+              apply,
+              undo);
     }
   }
 

@@ -187,7 +187,7 @@ public final class HostLocalPlugin implements ResidentPlugin, UpdatablePlugin {
   public void check(AttachmentRequest request) throws CniException {
     try (var differences = new Differences()) {
       compare(UpdateRequest.unchanged(request), differences);
-      differences.requireNone();
+      differences.requireNone(type());
     }
   }
 

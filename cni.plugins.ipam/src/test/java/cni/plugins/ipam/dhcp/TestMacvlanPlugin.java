@@ -93,7 +93,7 @@ public final class TestMacvlanPlugin implements UpdatablePlugin {
         LinkComparison.inContainer(container, desired, differences)
             .find(result.interfaces().getFirst(), "macvlan");
     if (link.isPresent()) {
-      new AddressComparison(container, link.get(), desired.context().deadline(), differences)
+      new AddressComparison(container, link.get(), desired, differences)
           .compare(request.current().requirePrevResult(), result, 0);
     }
     return result;

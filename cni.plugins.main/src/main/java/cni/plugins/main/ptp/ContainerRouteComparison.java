@@ -31,6 +31,7 @@ final class ContainerRouteComparison {
   private final InterfaceComparison comparison;
   private final Link link;
   private final AddressComparison listed;
+  private final Differences differences;
 
   /**
    * Creates the comparison.
@@ -42,6 +43,8 @@ final class ContainerRouteComparison {
     this.comparison = comparison;
     this.link = link;
     this.listed = listed;
+    Differences ofRoutes = comparison.differences().of(Differences.Kind.ROUTE);
+    this.differences = link.isUp() ? ofRoutes : ofRoutes.following(comparison.links().isDown(link));
   }
 
   private RouteSocket rtnetlink() throws IOException {
@@ -142,13 +145,11 @@ final class ContainerRouteComparison {
             .findFirst();
     var change = new RouteChange(route, replaced, ip);
     String verb = replaced.isPresent() ? "replace" : "add";
-    comparison
-        .differences()
-        .add(
-            finding,
-            verb + " the route to " + destination + describeHop(route),
-            change::apply,
-            change::undo);
+    differences.add(
+        finding,
+        verb + " the route to " + destination + describeHop(route),
+        change::apply,
+        change::undo);
   }
 
   /** Whether a route has lost its source with the address; the kernel keeps it (IPv6). */
@@ -255,14 +256,12 @@ final class ContainerRouteComparison {
 
   private void deleteDirect(Result.IpConfig ip, Cidr network) {
     var direct = new DirectRoute(ip);
-    comparison
-        .differences()
-        .add(
-            "interface %s has a direct route to %s besides that through the gateway"
-                .formatted(link.name(), network),
-            "delete the direct route to %s on %s".formatted(network, link.name()),
-            direct::delete,
-            direct::restore);
+    differences.add(
+        "interface %s has a direct route to %s besides that through the gateway"
+            .formatted(link.name(), network),
+        "delete the direct route to %s on %s".formatted(network, link.name()),
+        direct::delete,
+        direct::restore);
   }
 
   /** Adds the deletion of the routes of addresses that are no longer desired. */
@@ -283,17 +282,14 @@ final class ContainerRouteComparison {
 
   private void delete(Cidr destination, Route route) {
     Route restored = route.inTable(route.table());
-    comparison
-        .differences()
-        .addTentative(
-            "the route to %s is still in the container, but no longer needed"
-                .formatted(destination),
-            "delete the route to " + destination,
-            () -> rtnetlink().executeIgnoring(route.deleteRequest(), Errno.ESRCH),
-            () -> {
-              awaitSource(restored);
-              rtnetlink().executeIgnoring(restored.addRequest(), Errno.EEXIST);
-            });
+    differences.addTentative(
+        "the route to %s is still in the container, but no longer needed".formatted(destination),
+        "delete the route to " + destination,
+        () -> rtnetlink().executeIgnoring(route.deleteRequest(), Errno.ESRCH),
+        () -> {
+          awaitSource(restored);
+          rtnetlink().executeIgnoring(restored.addRequest(), Errno.EEXIST);
+        });
   }
 
   /**
@@ -341,12 +337,10 @@ final class ContainerRouteComparison {
   private void addDirectRoute(
       Result.IpConfig ip, Differences.Action apply, Differences.Action undo) {
     Cidr network = ip.address().network();
-    comparison
-        .differences()
-        .add(
-            "the addresses of %s on interface %s differ".formatted(network, link.name()),
-            "keep the direct route to %s away from %s".formatted(network, link.name()),
-            apply,
-            undo);
+    differences.add(
+        "the addresses of %s on interface %s differ".formatted(network, link.name()),
+        "keep the direct route to %s away from %s".formatted(network, link.name()),
+        apply,
+        undo);
   }
 }

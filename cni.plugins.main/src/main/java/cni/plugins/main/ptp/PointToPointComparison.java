@@ -2,6 +2,7 @@ package cni.plugins.main.ptp;
 
 import cni.api.Cidr;
 import cni.api.CniException;
+import cni.api.Differences.Kind;
 import cni.api.InetAddresses;
 import cni.api.Result;
 import cni.netlink.ffm.Errno;
@@ -94,7 +95,7 @@ final class PointToPointComparison {
   }
 
   private void unchangeable(String finding) {
-    comparison.differences().addUnchangeable(finding);
+    comparison.differences().of(Kind.INTERFACE).addUnchangeable(finding);
   }
 
   private LinkComparison hostLinks() {
@@ -115,6 +116,7 @@ final class PointToPointComparison {
     for (Cidr gateway : gateways(desired)) {
       if (!present.contains(gateway)) {
         change(
+            Kind.ADDRESS,
             "interface %s on the host does not have the gateway's address %s; it has %s"
                 .formatted(hostEnd.name(), InetAddresses.format(gateway.address()), present),
             "add address %s to %s".formatted(gateway, hostEnd.name()),
@@ -127,6 +129,7 @@ final class PointToPointComparison {
       if (!hasRoute(hostEnd, route)) {
         Cidr address = Cidr.ofHost(ip.address().address());
         change(
+            Kind.ROUTE,
             "the host has no route to %s by interface %s".formatted(address, hostEnd.name()),
             "add the route to %s by %s".formatted(address, hostEnd.name()),
             route.addRequest(),
@@ -172,6 +175,7 @@ final class PointToPointComparison {
       if (!isKept && hasRoute(hostEnd, route)) {
         String address = Cidr.ofHost(ip.address().address()).toString();
         change(
+            Kind.ROUTE,
             "the host has a route to %s, which is no longer assigned".formatted(address),
             "delete the route to %s by %s".formatted(address, hostEnd.name()),
             route.deleteRequest(),
@@ -182,6 +186,7 @@ final class PointToPointComparison {
     for (Cidr gateway : gateways(obsolete)) {
       if (!gateways(desired).contains(gateway) && present.contains(gateway)) {
         change(
+            Kind.ADDRESS,
             "interface %s on the host has address %s, which is no longer a gateway"
                 .formatted(hostEnd.name(), gateway),
             "delete address %s from %s".formatted(gateway, hostEnd.name()),
@@ -193,10 +198,11 @@ final class PointToPointComparison {
 
   /** Adds a change of the host, unless it has been made meanwhile. */
   private void change(
-      String finding, String description, NetlinkRequest apply, NetlinkRequest undo) {
+      Kind kind, String finding, String description, NetlinkRequest apply, NetlinkRequest undo) {
     int[] ignored = {Errno.EEXIST, Errno.ESRCH, Errno.EADDRNOTAVAIL};
     comparison
         .differences()
+        .of(kind)
         .addTentative(
             finding,
             description,

@@ -26,7 +26,7 @@ final class BandwidthComparison {
     this.current = current;
     this.desired = desired;
     this.ifb = ifb;
-    this.differences = differences;
+    this.differences = differences.of(Differences.Kind.SHAPING);
   }
 
   /**

@@ -70,12 +70,15 @@ record EgressComparison(NetNsSession host, Link veth, ShapingIfb ifb, Difference
   }
 
   private void create(Result.Interface device, TrafficShaper desired, int mtu) {
-    differences.add(
-        "interface %s, which limits the container's egress, is missing".formatted(device.name()),
-        "create interface %s, which limits what %s receives to %s"
-            .formatted(device.name(), veth.name(), desired.describe()),
-        () -> create(device, desired.tree(), mtu, desired.queueLength()),
-        () -> ifb.delete(host));
+    differences
+        .of(Differences.Kind.INTERFACE)
+        .add(
+            "interface %s, which limits the container's egress, is missing"
+                .formatted(device.name()),
+            "create interface %s, which limits what %s receives to %s"
+                .formatted(device.name(), veth.name(), desired.describe()),
+            () -> create(device, desired.tree(), mtu, desired.queueLength()),
+            () -> ifb.delete(host));
   }
 
   private void create(Result.Interface device, QdiscTree shaping, int mtu, int queueLength)
@@ -94,6 +97,7 @@ record EgressComparison(NetNsSession host, Link veth, ShapingIfb ifb, Difference
     int index = found.index();
     if (!found.isUp()) {
       links.change(
+          Differences.Kind.LINK_STATE,
           "interface %s, which limits the container's egress, is down".formatted(found.name()),
           "set interface %s up".formatted(found.name()),
           LinkRequests.setUp(index),

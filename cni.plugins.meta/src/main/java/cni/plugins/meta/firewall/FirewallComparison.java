@@ -47,7 +47,7 @@ final class FirewallComparison {
       throws CniException {
     this.plugin = plugin;
     this.request = request;
-    this.differences = differences;
+    this.differences = differences.of(Differences.Kind.RULE);
     isUnchanged = PreviousResult.isUnchanged(request);
     desired = FirewallConfig.parse(request.desired().config());
     current = isUnchanged ? desired : FirewallConfig.parse(request.current().config());

@@ -122,13 +122,15 @@ public final class PolicyPlugin implements ResidentPlugin, UpdatablePlugin {
     Optional<Endpoint> before =
         Optional.ofNullable(policies.state().endpoints().get(endpoint.id()));
     boolean isDamaged = before.filter(endpoint::equals).isPresent();
-    differences.add(
-        String.join("; ", findings),
-        isDamaged
-            ? "restore the rules of the policies"
-            : "bring policies into force for labels " + endpoint.labels(),
-        () -> bringIntoForce(policies, reader),
-        isDamaged ? Differences.Action.NONE : () -> undo(policies, endpoint.id(), before));
+    differences
+        .of(Differences.Kind.RULE)
+        .add(
+            String.join("; ", findings),
+            isDamaged
+                ? "restore the rules of the policies"
+                : "bring policies into force for labels " + endpoint.labels(),
+            () -> bringIntoForce(policies, reader),
+            isDamaged ? Differences.Action.NONE : () -> undo(policies, endpoint.id(), before));
   }
 
   /**

@@ -34,14 +34,16 @@ final class HairpinMode {
       throws IOException {
     for (Link port : ports(host, previous)) {
       if (!host.rtnetlink().linkSettings(port.index()).hairpin()) {
-        differences.add(
-            "bridge port "
-                + port.name()
-                + " is not in hairpin mode: the container cannot reach"
-                + " itself by a mapped port",
-            "enable hairpin mode of bridge port " + port.name(),
-            () -> host.rtnetlink().execute(LinkRequests.setHairpin(port.index(), true)),
-            () -> host.rtnetlink().execute(LinkRequests.setHairpin(port.index(), false)));
+        differences
+            .of(Differences.Kind.LINK_SETTING)
+            .add(
+                "bridge port "
+                    + port.name()
+                    + " is not in hairpin mode: the container cannot reach"
+                    + " itself by a mapped port",
+                "enable hairpin mode of bridge port " + port.name(),
+                () -> host.rtnetlink().execute(LinkRequests.setHairpin(port.index(), true)),
+                () -> host.rtnetlink().execute(LinkRequests.setHairpin(port.index(), false)));
       }
     }
   }

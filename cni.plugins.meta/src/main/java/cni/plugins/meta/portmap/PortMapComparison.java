@@ -58,7 +58,7 @@ final class PortMapComparison {
       Differences differences)
       throws CniException {
     this.host = host;
-    this.differences = differences;
+    this.differences = differences.of(Differences.Kind.RULE);
     this.current = current;
     this.desired = desired;
     isUnchanged = PreviousResult.isUnchanged(request);

@@ -51,22 +51,26 @@ final class RouteLocalnet {
     OptionalInt link = linkToContainer(host, container);
     if (link.isEmpty() && isNew) {
       var setting = new RouteLocalnet(host, container);
-      differences.add(
-          "the container does not have its new address " + describe(container),
-          "set route_localnet of the interface to " + describe(container) + " to 1",
-          setting::enable,
-          setting::disable);
+      differences
+          .of(Differences.Kind.SYSCTL)
+          .add(
+              "the container does not have its new address " + describe(container),
+              "set route_localnet of the interface to " + describe(container) + " to 1",
+              setting::enable,
+              setting::disable);
     } else if (link.isPresent()
         && !host.rtnetlink().linkSettings(link.getAsInt()).routeLocalnet()
         && !isOnEverywhere(host)) {
       int index = link.getAsInt();
       String name = host.rtnetlink().link(index).map(Link::name).orElse("");
-      differences.add(
-          "route_localnet of interface %s is 0: mapped ports cannot be reached by 127.0.0.1"
-              .formatted(name),
-          "set route_localnet of interface " + name + " to 1",
-          () -> host.rtnetlink().execute(LinkRequests.setRouteLocalnet(index, true)),
-          () -> host.rtnetlink().execute(LinkRequests.setRouteLocalnet(index, false)));
+      differences
+          .of(Differences.Kind.SYSCTL)
+          .add(
+              "route_localnet of interface %s is 0: mapped ports cannot be reached by 127.0.0.1"
+                  .formatted(name),
+              "set route_localnet of interface " + name + " to 1",
+              () -> host.rtnetlink().execute(LinkRequests.setRouteLocalnet(index, true)),
+              () -> host.rtnetlink().execute(LinkRequests.setRouteLocalnet(index, false)));
     }
   }
 

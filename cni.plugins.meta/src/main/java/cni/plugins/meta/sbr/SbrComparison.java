@@ -60,7 +60,7 @@ final class SbrComparison {
     this.desired = desired;
     this.link = link;
     this.routing = routing;
-    this.differences = differences;
+    this.differences = differences.of(Differences.Kind.ROUTE);
     result = request.desired().requirePrevResult();
     before = request.current().prevResult().orElse(result);
     ips = SbrPlugin.addresses(request.desired(), result);

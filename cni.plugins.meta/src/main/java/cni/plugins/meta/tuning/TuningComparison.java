@@ -46,7 +46,7 @@ final class TuningComparison {
     this.current = current;
     this.desired = desired;
     this.allowList = allowList;
-    this.differences = differences;
+    this.differences = differences.of(Differences.Kind.SYSCTL);
     savedSettings = TuningPlugin.savedSettings(request.desired().config());
     saved =
         current.equals(desired)
@@ -97,7 +97,8 @@ final class TuningComparison {
     compareSysctls(container, sysctls, actual);
     restoreSysctls(container, removed, actual);
     for (LinkSetting setting : settings) {
-      setting.compare(container, link, hasIpv6(previous), differences);
+      setting.compare(
+          container, link, hasIpv6(previous), differences.of(Differences.Kind.LINK_SETTING));
     }
     return updateResult(previous, settings);
   }
@@ -251,11 +252,13 @@ final class TuningComparison {
     AttachmentRequest wanted = request.desired();
     String name = wanted.attachment().interfaceName();
     if (!more.equals(before)) {
-      differences.add(
-          "the settings that %s has without the tuning are not saved".formatted(name),
-          "save the settings that %s has without the tuning".formatted(name),
-          () -> store(more),
-          () -> store(before));
+      differences
+          .of(Differences.Kind.OTHER)
+          .add(
+              "the settings that %s has without the tuning are not saved".formatted(name),
+              "save the settings that %s has without the tuning".formatted(name),
+              () -> store(more),
+              () -> store(before));
     }
     if (!kept.equals(more)) {
       differences.addCompletion(

@@ -3,6 +3,7 @@ package cni.plugins.meta.vrf;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.Differences;
+import cni.api.Differences.Kind;
 import cni.api.Result;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.route.IpFamily;
@@ -66,34 +67,40 @@ record VrfComparison(
 
   private void compareState(Link vrf) {
     if (!vrf.isUp()) {
-      differences.add(
-          "VRF " + vrf.name() + " is down",
-          "set VRF " + vrf.name() + " up",
-          () -> routing.execute(LinkRequests.setUp(vrf.index())),
-          () -> routing.execute(LinkRequests.setDown(vrf.index())));
+      differences
+          .of(Kind.LINK_STATE)
+          .add(
+              "VRF " + vrf.name() + " is down",
+              "set VRF " + vrf.name() + " up",
+              () -> routing.execute(LinkRequests.setUp(vrf.index())),
+              () -> routing.execute(LinkRequests.setDown(vrf.index())));
     }
   }
 
   private void create(int table) {
-    differences.add(
-        "VRF " + config.name() + " is missing from the container",
-        "create VRF %s with table %s".formatted(config.name(), Integer.toUnsignedString(table)),
-        () -> VrfPlugin.create(routing, config.name(), table),
-        () -> routing.executeIgnoring(LinkRequests.delete(config.name()), Errno.ENODEV));
+    differences
+        .of(Kind.INTERFACE)
+        .add(
+            "VRF " + config.name() + " is missing from the container",
+            "create VRF %s with table %s".formatted(config.name(), Integer.toUnsignedString(table)),
+            () -> VrfPlugin.create(routing, config.name(), table),
+            () -> routing.executeIgnoring(LinkRequests.delete(config.name()), Errno.ENODEV));
   }
 
   private void join(int table) throws IOException {
     String finding = "interface " + link.name() + " does not belong to VRF " + config.name();
     if (link.master() != 0 && routing.link(link.master()).isPresent()) {
-      differences.addUnchangeable(finding + " but to another master interface");
+      differences.of(Kind.MASTER).addUnchangeable(finding + " but to another master interface");
       return;
     }
     List<Route> before = routesOfInterface();
-    differences.add(
-        finding,
-        "add interface %s to VRF %s".formatted(link.name(), config.name()),
-        () -> VrfPlugin.join(routing, link, index(), table),
-        () -> leave(before));
+    differences
+        .of(Kind.MASTER)
+        .add(
+            finding,
+            "add interface %s to VRF %s".formatted(link.name(), config.name()),
+            () -> VrfPlugin.join(routing, link, index(), table),
+            () -> leave(before));
   }
 
   private int index() throws IOException {
@@ -157,7 +164,7 @@ record VrfComparison(
                 InterfaceRoutes.describe(missing), Integer.toUnsignedString(table), config.name());
     if (missing.stream().anyMatch(VrfComparison::isKernels)) {
       // With them the local routes of the table are gone, as after a flush of the table.
-      differences.addUnchangeable(finding);
+      differences.of(Kind.ROUTE).addUnchangeable(finding);
     } else if (!missing.isEmpty()) {
       changes.moveRoutes(finding, missing, table, present, missing);
     }

@@ -1,0 +1,92 @@
+package cni.cli;
+
+import cni.api.Attachment;
+import cni.api.CniException;
+import cni.api.Finding;
+import cni.api.Json;
+import java.io.PrintStream;
+import java.util.List;
+import java.util.Optional;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Prints what CHECK has found: a line for each finding, and how to restore the attachment.
+ *
+ * @param network the network's name
+ * @param attachment the attachment
+ * @param namespace the container's namespace as the command line names it, if it does
+ */
+record FindingsPrinter(String network, Attachment attachment, Optional<String> namespace) {
+  /**
+   * Prints text on standard error, and the error as the specification's JSON on standard output
+   * unless that is a terminal.
+   */
+  void print(CniException error) {
+    List<Finding> findings = error.findings();
+    PrintStream err = Invocation.standardError();
+    err.println(
+        "cni: network %s, container %s, interface %s: %s (code %d)"
+            .formatted(
+                network,
+                attachment.containerId(),
+                attachment.interfaceName(),
+                findings.size() == 1 ? "1 difference" : findings.size() + " differences",
+                error.code()));
+    for (int i = 0; i < findings.size(); i++) {
+      err.println("  %d. %s".formatted(i + 1, describe(findings, i)));
+    }
+    if (findings.stream().anyMatch(Finding::isRepairable)) {
+      err.println("Restore the attachment: " + remedy());
+    }
+    if (!findings.stream().allMatch(Finding::isRepairable)) {
+      err.println(
+          "What cannot be restored is as it should be again after \"cni del\" and \"cni add\".");
+    }
+    ErrorReporter.printJson(error);
+  }
+
+  private static String describe(List<Finding> findings, int index) {
+    Finding finding = findings.get(index);
+    int cause = cause(findings, finding);
+    String text = finding.plugin() + ": " + finding.text();
+    if (cause >= 0) {
+      text += " (follows from " + (cause + 1) + ")";
+    }
+    return finding.isRepairable() ? text : text + " (cannot be restored)";
+  }
+
+  /** Returns the index of the finding that another one follows from; -1 for none. */
+  private static int cause(List<Finding> findings, Finding finding) {
+    return finding
+        .followsFrom()
+        .map(cause -> findings.stream().map(Finding::text).toList().indexOf(cause))
+        .orElse(-1);
+  }
+
+  private String remedy() {
+    String id = attachment.containerId();
+    String container = namespace.orElse("--container-id " + id);
+    return "cni repair %s %s".formatted(network, container);
+  }
+
+  /** Prints JSON on standard output: the attachment, and its findings. */
+  void printJson(List<Finding> findings) {
+    ObjectNode object = JsonNodeFactory.instance.objectNode();
+    object.put("network", network);
+    object.put("containerId", attachment.containerId());
+    object.put("ifName", attachment.interfaceName());
+    ArrayNode array = object.putArray("findings");
+    for (Finding it : findings) {
+      ObjectNode node = array.addObject();
+      node.put("plugin", it.plugin()).put("kind", it.kind().name());
+      node.put("text", it.text()).put("repairable", it.isRepairable());
+      it.followsFrom().ifPresent(cause -> node.put("followsFrom", cause));
+    }
+    if (findings.stream().anyMatch(Finding::isRepairable)) {
+      object.put("remedy", remedy());
+    }
+    Json.print(object, Invocation.standardOutput());
+  }
+}

@@ -1,0 +1,90 @@
+package cni.cli;
+
+import cni.api.Attachment;
+import cni.api.AttachmentId;
+import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.runtime.CachedAttachment;
+import cni.runtime.Cni;
+import cni.runtime.Network;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Collectors;
+
+/**
+ * Finds the attachment that CHECK and DEL are for in the cache, so that the command line need not
+ * repeat what the ADD was given.
+ */
+final class StoredAttachment {
+  private final Cni cni;
+  private final Network network;
+
+  /** The container id that was given; empty if it is to be found. */
+  private final Optional<String> containerId;
+
+  /** The interface name that was given; empty if it is to be found. */
+  private final Optional<String> interfaceName;
+
+  StoredAttachment(
+      Cni cni, Network network, Optional<String> containerId, Optional<String> interfaceName) {
+    this.cni = cni;
+    this.network = network;
+    this.containerId = containerId;
+    this.interfaceName = interfaceName;
+  }
+
+  /**
+   * Returns an attachment with what is stored where nothing was given. If none is stored with its
+   * id, and the container id or the interface name is a default, that is the only one stored that
+   * fits what was given.
+   *
+   * @throws CniException code 4 if several fit
+   */
+  Attachment complete(Attachment attachment) throws CniException {
+    Optional<CachedAttachment> stored = network.cachedAttachment(attachment.id());
+    if (stored.isEmpty() && !(containerId.isPresent() && interfaceName.isPresent())) {
+      stored = findOnly(attachment.namespace());
+    }
+    if (stored.isEmpty()) {
+      return attachment;
+    }
+    return stored
+        .get()
+        .completing(
+            new Attachment(
+                stored.get().attachment().id(),
+                attachment.namespace(),
+                attachment.args(),
+                attachment.capabilityArgs()));
+  }
+
+  private Optional<CachedAttachment> findOnly(Optional<Path> namespace) throws CniException {
+    List<CachedAttachment> found =
+        cni.attachments().stream()
+            .filter(it -> it.network().equals(network.name()))
+            .filter(it -> isGiven(it.attachment().id()))
+            .filter(
+                it ->
+                    namespace.isEmpty()
+                        || StoredAttachmentOptions.isSamePath(namespace.get(), it.attachment()))
+            .toList();
+    if (found.size() > 1) {
+      throw new CniException(
+          ErrorCode.INVALID_PARAMETER,
+          "network %s has several such attachments: %s; name one with --container-id and --ifname"
+              .formatted(
+                  network.name(),
+                  found.stream()
+                      .map(it -> it.attachment().id())
+                      .map(it -> it.containerId() + "/" + it.interfaceName())
+                      .collect(Collectors.joining(", "))));
+    }
+    return found.stream().findFirst();
+  }
+
+  private boolean isGiven(AttachmentId id) {
+    return containerId.map(id.containerId()::equals).orElse(true)
+        && interfaceName.map(id.interfaceName()::equals).orElse(true);
+  }
+}
