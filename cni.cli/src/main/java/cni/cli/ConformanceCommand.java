@@ -35,8 +35,7 @@ final class ConformanceCommand extends Subcommand {
                   + " and the reference plugins. See docs/conformance.md.")
           .build();
   private final OptionSpec format =
-      OptionSpec.builder("--format")
-          .type(String.class)
+      choiceOption(List.of("text", "json", "junit"), "--format")
           .defaultValue("text")
           .paramLabel("FORMAT")
           .description(
@@ -62,13 +61,9 @@ final class ConformanceCommand extends Subcommand {
   }
 
   @Override
-  public Integer call() throws CniException {
-    String form = format.getValue();
-    if (!List.of("text", "json", "junit").contains(form)) {
-      throw new CniException(
-          ErrorCode.INVALID_PARAMETER, "--format " + form + " is none of text, json, junit");
-    }
-    return InterruptOnShutdown.run("cni-conformance-cleanup", () -> checkAll(form));
+  public Integer call() {
+    return InterruptOnShutdown.run(
+        "cni-conformance-cleanup", () -> checkAll(format.getValue()));
   }
 
   private int checkAll(String form) throws CniException, IOException {

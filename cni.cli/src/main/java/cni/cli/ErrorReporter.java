@@ -7,8 +7,6 @@ import cni.api.SpecVersion;
 import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.io.PrintStream;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.concurrent.Callable;
 
 /**
@@ -55,23 +53,8 @@ final class ErrorReporter {
 
   /** Prints an error as the specification's JSON unless standard output is a terminal. */
   static void printJson(CniException error) {
-    if (!isTerminal()) {
+    if (!Terminal.isTerminal(Terminal.Stream.OUTPUT)) {
       Json.print(error.toJson(SpecVersion.CURRENT), Invocation.standardOutput());
-    }
-  }
-
-  /** Returns whether standard output is a terminal; false for that of another process. */
-  private static boolean isTerminal() {
-    if (Invocation.current().isPresent()) {
-      return false;
-    }
-    try {
-      String target = Files.readSymbolicLink(Path.of("/proc/self/fd/1")).toString();
-      return target.startsWith("/dev/pts/")
-          || target.startsWith("/dev/tty")
-          || target.equals("/dev/console");
-    } catch (IOException e) {
-      return false;
     }
   }
 }

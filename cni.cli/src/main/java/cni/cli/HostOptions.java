@@ -1,14 +1,11 @@
 package cni.cli;
 
 import cni.api.CniException;
-import cni.api.ErrorCode;
 import cni.exec.StderrHandler;
 import cni.runtime.Cni;
 import cni.runtime.CniBuilder;
 import cni.runtime.PluginSource;
 import java.nio.file.Path;
-import java.time.Duration;
-import java.time.format.DateTimeParseException;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -70,6 +67,7 @@ final class HostOptions {
           .auxiliaryTypes(PluginSource.class)
           .converters(PluginLocations::parseSource)
           .splitRegex(",")
+          .completionCandidates(PluginLocations.SOURCES)
           .paramLabel("SOURCE")
           .description(
               "Order in which sources are searched for a plugin; default: CNI_PLUGIN_ORDER, or"
@@ -104,10 +102,8 @@ final class HostOptions {
 
   /** Creates the option for the time that an operation may take. */
   static OptionSpec timeoutOption() {
-    return OptionSpec.builder("--timeout")
-        .type(String.class)
+    return Subcommand.timeOption("--timeout")
         .defaultValue("2m")
-        .paramLabel("TIME")
         .description("Deadline of an operation, such as 30s or 2m; default: ${DEFAULT-VALUE}.")
         .build();
   }
@@ -154,7 +150,7 @@ final class HostOptions {
             .nativeAccess(nativePlugins.stream().distinct().toArray(String[]::new))
             .searchOrder(PluginLocations.order(searchOrder.getValue()))
             .cache(cache.getValue())
-            .timeout(parseTime("--timeout", timeout.getValue()))
+            .timeout(timeout.getValue())
             .forceExecutables(executableTypes.toArray(String[]::new))
             .stderrHandler(StderrHandler.to(Invocation.standardError()));
     if (EnvironmentVariables.get("CNI_NETNS_OVERRIDE")
@@ -178,23 +174,5 @@ final class HostOptions {
     return given == null
         ? Invocation.current().flatMap(Invocation::namespace)
         : Optional.of(NamespacePaths.resolve(given));
-  }
-
-  /**
-   * Parses the value of an option such as {@code --timeout}.
-   *
-   * @throws CniException code 4 if it is not a time
-   */
-  static Duration parseTime(String option, String text) throws CniException {
-    try {
-      Duration time = Duration.parse("PT" + text);
-      if (!time.isNegative()) {
-        return time;
-      }
-    } catch (DateTimeParseException e) {
-      // reported below
-    }
-    throw new CniException(
-        ErrorCode.INVALID_PARAMETER, option + " " + text + " is not a time like 30s or 2m");
   }
 }

@@ -3,18 +3,20 @@ package cni.cli;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.PrintWriter;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.Callable;
 import java.util.function.IntSupplier;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.ParameterException;
 
 /** The {@code cni} command, which dispatches to the subcommands. */
-public final class Main implements Runnable {
+public final class Main implements Callable<Integer> {
   /** The subcommand whose output depends on all others. */
   private static final String COMPLETION = "completion";
 
@@ -31,18 +33,23 @@ public final class Main implements Runnable {
     Subcommand.describe(spec, "Attach network namespaces to networks with CNI plugins.");
     spec.name("cni");
     spec.usageMessage()
-        .footerHeading("%nExit status:%n")
+        .synopsisSubcommandLabel("COMMAND")
+        .footerHeading("%n\"cni help COMMAND\" describes a command.%n%nExit status:%n")
         .footer(
             "  0  success",
             "  1  failure: printed as text on standard error, and as the specification's",
             "     JSON on standard output unless that is a terminal",
             "  2  invalid command line",
+            "  run, policy explain and policy diff have more: see their help",
             "",
             "Environment:",
-            "  CNI_HOST_SOCKET  socket of the resident host (cni serve) that executes requests; none",
-            "                   for none; default: /run/cni/cni.sock",
+            "  CNI_HOST_SOCKET  socket of the resident host (cni serve) that executes",
+            "                   requests; none for none; default: /run/cni/cni.sock",
+            "  NO_COLOR         no colours, if set; pipes and files never have any",
+            "  COLUMNS          width of help and tables; default: that of the terminal",
             "",
             "Examples:",
+            "  cni init mynet                       write a first network configuration",
             "  cni demo                             try it in temporary namespaces",
             "  ip netns add blue && cni add mynet blue",
             "  cni run --network mynet -- ping -c1 10.1.0.1");
@@ -69,7 +76,8 @@ public final class Main implements Runnable {
     return StandardOutput.check(status);
   }
 
-  static int execute(String... args) {
+  static int execute(String... given) {
+    String[] args = withoutHelpCommand(given);
     Optional<Invocation> invocation = Invocation.current();
     if (invocation.isEmpty() && args.length > 0 && KERNEL_COMMANDS.contains(args[0])) {
       Warmup.kernel();
@@ -88,9 +96,42 @@ public final class Main implements Runnable {
         });
     CommandLine commandLine =
         new CommandLine(spec)
-            .setExecutionExceptionHandler((e, command, parsed) -> ErrorReporter.report(e));
+            .setExecutionExceptionHandler((e, command, parsed) -> ErrorReporter.report(e))
+            .setParameterExceptionHandler((e, parsed) -> UsageErrors.report(e));
     invocation.ifPresent(it -> redirect(commandLine, it));
-    return commandLine.execute(args);
+    return execute(commandLine, args);
+  }
+
+  /** Executes the command that the first arguments name; an unknown name is an error. */
+  private static int execute(CommandLine root, String... args) {
+    CommandLine command = root;
+    for (String word : args) {
+      boolean isName = !word.startsWith("-") && !word.startsWith("@");
+      if (command.getSubcommands().isEmpty() || !isName) {
+        break;
+      }
+      @Nullable CommandLine next = command.getSubcommands().get(word);
+      if (next == null) {
+        return UsageErrors.unknownCommand(command, word);
+      }
+      command = next;
+    }
+    for (String argument : args) {
+      if (argument.equals("--help") || argument.equals("-h")) {
+        CommandHelp.prepare(root);
+      }
+    }
+    return root.execute(args);
+  }
+
+  /** Converts "help COMMAND" to "COMMAND --help". */
+  private static String[] withoutHelpCommand(String... args) {
+    if (args.length == 0 || !args[0].equals("help")) {
+      return args;
+    }
+    String[] converted = Arrays.copyOfRange(args, 1, args.length + 1);
+    converted[args.length - 1] = "--help";
+    return converted;
   }
 
   /** Makes picocli print to the caller, without the colours of this process's terminal. */
@@ -129,8 +170,7 @@ public final class Main implements Runnable {
   }
 
   @Override
-  public void run() {
-    throw new ParameterException(
-        spec.commandLine(), "Missing command; use one of the commands below.");
+  public Integer call() {
+    return UsageErrors.missingCommand(spec.commandLine());
   }
 }

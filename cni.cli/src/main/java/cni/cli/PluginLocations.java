@@ -16,6 +16,9 @@ import picocli.CommandLine;
  * plugins that run as executables have only the environment.
  */
 final class PluginLocations {
+  /** The words for sources of plugins. */
+  static final List<String> SOURCES = List.of("built-in", "directory", "executable");
+
   private PluginLocations() {}
 
   /** Returns the module directories (CNI_MODULE_PATH, or the default), separated by colons. */

@@ -1,6 +1,5 @@
 package cni.cli;
 
-import picocli.CommandLine.ParameterException;
 
 /** {@code cni policy}: the commands for policies. */
 final class PolicyCommand extends Subcommand {
@@ -28,7 +27,6 @@ final class PolicyCommand extends Subcommand {
 
   @Override
   public Integer call() {
-    throw new ParameterException(
-        spec().commandLine(), "Missing command; use one of the commands below.");
+    return UsageErrors.missingCommand(spec().commandLine());
   }
 }

@@ -16,7 +16,6 @@ import cni.policy.Protocol;
 import cni.policy.file.PolicyFiles;
 import cni.policy.file.Problem;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -33,8 +32,7 @@ final class PolicyExplainCommand extends Subcommand {
   private final PolicyOptions options = new PolicyOptions(spec());
 
   private final OptionSpec protocol =
-      OptionSpec.builder("-p", "--protocol")
-          .type(String.class)
+      choiceOption(List.of("tcp", "udp", "sctp", "icmp"), "-p", "--protocol")
           .defaultValue("tcp")
           .paramLabel("PROTOCOL")
           .description("tcp, udp, sctp or icmp; default: ${DEFAULT-VALUE}.")
@@ -125,16 +123,8 @@ final class PolicyExplainCommand extends Subcommand {
     return explained.stream().allMatch(it -> it.decision().isAllowed()) ? 0 : DENIED;
   }
 
-  private Protocol protocol() throws CniException {
-    String text = protocol.getValue();
-    return Arrays.stream(Protocol.values())
-        .filter(it -> it.name().equalsIgnoreCase(text))
-        .findFirst()
-        .orElseThrow(
-            () ->
-                new CniException(
-                    ErrorCode.INVALID_PARAMETER,
-                    "-p " + text + " is none of tcp, udp, sctp, icmp"));
+  private Protocol protocol() {
+    return Protocol.valueOf(protocol.<String>getValue().toUpperCase(Locale.ROOT));
   }
 
   private PolicyState state(HostPolicies policies) throws CniException {

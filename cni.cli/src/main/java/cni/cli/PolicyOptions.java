@@ -52,7 +52,7 @@ final class PolicyOptions {
   /** Opens the host and returns what the action returns, which is an exit status. */
   int run(Action action) throws CniException {
     requireReadable();
-    Deadline deadline = Deadline.after(HostOptions.parseTime("--timeout", timeout.getValue()));
+    Deadline deadline = Deadline.after(timeout.getValue());
     var directories = new PolicyDirectories(policies(), data.getValue());
     try (NetNsSession host =
         HostPolicies.openHost(HostOptions.hostNamespace(hostNamespace), deadline)) {

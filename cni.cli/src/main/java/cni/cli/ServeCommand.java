@@ -46,10 +46,8 @@ final class ServeCommand extends Subcommand {
           .build();
 
   private final OptionSpec drain =
-      OptionSpec.builder("--drain")
-          .type(String.class)
+      timeOption("--drain")
           .defaultValue("10s")
-          .paramLabel("TIME")
           .description(
               "How long requests in flight may go on after SIGTERM, before they are rolled back;"
                   + " default: ${DEFAULT-VALUE}.")
@@ -82,8 +80,7 @@ final class ServeCommand extends Subcommand {
       flag("--status", "Print what the host at --socket is doing, and exit.");
 
   private final OptionSpec format =
-      OptionSpec.builder("--format")
-          .type(String.class)
+      choiceOption(List.of("text", "json"), "--format")
           .defaultValue("text")
           .paramLabel("FORMAT")
           .description("Format of --status: text or json; default: ${DEFAULT-VALUE}.")
@@ -115,13 +112,8 @@ final class ServeCommand extends Subcommand {
 
   @Override
   public Integer call() throws CniException {
-    String form = format.getValue();
-    if (!List.of("text", "json").contains(form)) {
-      throw new CniException(
-          ErrorCode.INVALID_PARAMETER, "--format " + form + " is none of text, json");
-    }
     boolean statusOnly = status.getValue();
-    return statusOnly ? askForStatus(form) : serve();
+    return statusOnly ? askForStatus(format.getValue()) : serve();
   }
 
   private int askForStatus(String form) throws CniException {
@@ -233,7 +225,7 @@ final class ServeCommand extends Subcommand {
         Image.directory(),
         Image.version(),
         running,
-        HostOptions.parseTime("--drain", drain.getValue()));
+        drain.getValue());
   }
 
   private static OptionalInt passedSocket(Path path) throws CniException {

@@ -2,11 +2,14 @@ package cni.cli;
 
 import cni.api.SpecVersion;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.time.format.DateTimeParseException;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
+import picocli.CommandLine.TypeConversionException;
 
 /**
  * A command of {@code cni}. Options and parameters are declared with picocli's programmatic model
@@ -67,6 +70,45 @@ abstract class Subcommand implements Callable<Integer> {
         .type(List.class)
         .auxiliaryTypes(String.class)
         .initialValue(List.of());
+  }
+
+  /**
+   * Starts an option whose value is one of a few words; any other value is an invalid command line.
+   */
+  static OptionSpec.Builder choiceOption(List<String> words, String... names) {
+    return OptionSpec.builder(names)
+        .type(String.class)
+        .completionCandidates(words)
+        .converters(text -> requireOneOf(words, text));
+  }
+
+  private static String requireOneOf(List<String> words, String text) {
+    for (String word : words) {
+      if (word.equalsIgnoreCase(text)) {
+        return word;
+      }
+    }
+    throw new TypeConversionException(text + " is none of " + String.join(", ", words));
+  }
+
+  /** Starts an option whose value is a time such as 30s or 2m, a {@link Duration}. */
+  static OptionSpec.Builder timeOption(String name) {
+    return OptionSpec.builder(name)
+        .type(Duration.class)
+        .converters(Subcommand::parseTime)
+        .paramLabel("TIME");
+  }
+
+  private static Duration parseTime(String text) {
+    try {
+      Duration time = Duration.parse("PT" + text);
+      if (!time.isNegative()) {
+        return time;
+      }
+    } catch (DateTimeParseException e) {
+      // reported below
+    }
+    throw new TypeConversionException(text + " is not a time like 30s or 2m");
   }
 
   /** Starts a required positional parameter at an index. */

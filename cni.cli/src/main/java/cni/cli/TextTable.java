@@ -3,10 +3,18 @@ package cni.cli;
 import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalInt;
 
-/** Rows of text, printed in aligned columns. */
+/**
+ * Rows of text, printed in aligned columns. On a terminal that is too narrow, the widest columns
+ * are shortened; in pipes and files nothing is.
+ */
 final class TextTable {
   private static final String GAP = "  ";
+  private static final String ELLIPSIS = "…";
+
+  /** No column is shortened further. */
+  private static final int MIN_COLUMN_WIDTH = 12;
 
   private final List<String[]> rows = new ArrayList<>();
 
@@ -15,19 +23,60 @@ final class TextTable {
     rows.add(cells.clone());
   }
 
+  /** Prints to standard output, at the width of its terminal. */
   void print(PrintStream out) {
+    print(out, Terminal.width(Terminal.Stream.OUTPUT));
+  }
+
+  /**
+   * Prints at a width.
+   *
+   * @param limit in columns; absent for lines of any length
+   */
+  void print(PrintStream out, OptionalInt limit) {
+    int[] widths = widths();
+    limit.ifPresent(it -> shorten(widths, it));
+    for (String[] row : rows) {
+      var line = new StringBuilder();
+      for (int i = 0; i < row.length; i++) {
+        String cell = shorten(row[i], widths[i]);
+        line.append(cell).append(" ".repeat(widths[i] - cell.length())).append(GAP);
+      }
+      out.println(line.toString().stripTrailing());
+    }
+  }
+
+  private int[] widths() {
     int[] widths = new int[rows.stream().mapToInt(row -> row.length).max().orElse(0)];
     for (String[] row : rows) {
       for (int i = 0; i < row.length; i++) {
         widths[i] = Math.max(widths[i], row[i].length());
       }
     }
-    for (String[] row : rows) {
-      var line = new StringBuilder();
-      for (int i = 0; i < row.length; i++) {
-        line.append(row[i]).append(" ".repeat(widths[i] - row[i].length())).append(GAP);
-      }
-      out.println(line.toString().stripTrailing());
+    return widths;
+  }
+
+  /** Takes from the widest column what exceeds the limit, then from the next one. */
+  private static void shorten(int[] widths, int limit) {
+    int excess = -limit - GAP.length();
+    for (int width : widths) {
+      excess += width + GAP.length();
     }
+    while (excess > 0) {
+      int widest = 0;
+      for (int i = 1; i < widths.length; i++) {
+        widest = widths[i] > widths[widest] ? i : widest;
+      }
+      int taken = Math.min(excess, widths[widest] - MIN_COLUMN_WIDTH);
+      if (taken <= 0) {
+        return;
+      }
+      widths[widest] -= taken;
+      excess -= taken;
+    }
+  }
+
+  private static String shorten(String cell, int width) {
+    return cell.length() <= width ? cell : cell.substring(0, width - 1) + ELLIPSIS;
   }
 }

@@ -11,6 +11,7 @@ import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -64,7 +65,8 @@ class MainTest {
         "dhcp",
         "serve",
         "completion",
-        "demo"
+        "demo",
+        "init"
       })
   void everyCommandPrintsUsageAndVersion(String command) {
     assertEquals(0, Main.execute(command, "--help"));
@@ -80,40 +82,60 @@ class MainTest {
       delimiter = ';',
       quoteCharacter = '`',
       value = {
-        "add; Missing required parameters: 'NETWORK', 'NETNS'",
-        "check n; Missing required parameter: 'NETNS'",
-        "del n; Missing required parameter: 'NETNS'",
-        "update; Missing required parameter: 'NETWORK'",
+        "add; missing NETWORK and NETNS, as in \"cni add mynet blue\"",
+        "check n; missing NETNS, as in \"cni check mynet blue\"",
+        "update; missing NETWORK, as in",
         "update n; name the container by NETNS or --container-id, or give --all",
         "update n a --all; --all updates every container",
         "update n a; nothing to change: give --capability-args",
-        "gc; Missing required parameter: 'NETWORK'",
-        "status; Missing required parameter: 'NETWORK'",
-        "show; Missing required parameter: 'NETWORK'",
-        "run; Missing required parameter: 'COMMAND'",
-        "run --network n --; Missing required parameter: 'COMMAND'",
-        "validate; Missing required parameter: 'FILE'",
-        "version; Missing required parameter: 'TYPE'",
-        "new-plugin; Missing required parameter: 'NAME'",
-        "conformance; Missing required parameter: 'TYPE|PATH'",
-        "conformance bridge --patience soon; 'soon' is not an int",
-        "install bridge; Missing required option: '--dir=DIR'",
+        "run --network n --; missing COMMAND, as in \"cni run -- ip address\"",
+        "validate; missing FILE, as in \"cni validate /etc/cni/net.d/10-mynet.conflist\"",
+        "conformance; missing TYPE|PATH, as in \"cni conformance bridge\"",
+        "conformance bridge --patience soon; --patience: 'soon' is not a whole number",
+        "conformance bridge --format xml; --format: xml is none of text, json, junit",
+        "install bridge; missing --dir DIR, as in \"cni install --dir /opt/cni/bin\"",
         "serve --daemon bogus; --daemon \"bogus\": there is no such daemon; allowed: dhcp, policy, none",
-        "policy; Missing command; use one of the commands below",
-        "policy show; Missing required parameter: 'NAME'",
-        "policy explain a; Missing required parameter: 'DESTINATION[:PORT]'",
-        "policy list x; Unmatched argument at index 2: 'x'",
-        "dhcp; Missing word \"daemon\"",
-        "list n; Unmatched argument at index 1: 'n'",
-        "list --timeout; Missing required parameter for option '--timeout' (TIME)",
-        "list --order nowhere; nowhere is none of built-in, directory, executable",
-        "add n a --bogus; Unknown option: '--bogus'",
-        "frobnicate; Unmatched argument at index 0: 'frobnicate'"
+        "serve --status --format xml; --format: xml is none of text, json",
+        "policy show; missing NAME, as in",
+        "policy explain a; missing DESTINATION[:PORT], as in \"cni policy explain blue web:8080\"",
+        "policy list x; unexpected argument \"x\"; cni policy list takes no arguments, only options",
+        "policy shwo; there is no command \"shwo\"; did you mean \"show\"?",
+        "policy shwo --help; there is no command \"shwo\"; did you mean \"show\"?",
+        "dhcp; missing word \"daemon\"",
+        "list n; unexpected argument \"n\"; cni list takes no arguments, only options",
+        "add n a b; unexpected argument \"b\"; cni add takes NETWORK NETNS",
+        "list --timeout; option --timeout needs a value, TIME, such as --timeout 30s",
+        "list --timeout 3x; --timeout: 3x is not a time like 30s or 2m",
+        "list --order; option --order needs a value, SOURCE, such as --order built-in",
+        "list --order nowhere; --order: nowhere is none of built-in, directory, executable",
+        "add n a --bogus; cni add has no option --bogus",
+        "add n a --if-name=x; cni add has no option --if-name; did you mean --ifname?",
+        "frobnicate; there is no command \"frobnicate\"\n",
+        "frobnicate --help; there is no command \"frobnicate\"\n",
+        "foo; there is no command \"foo\"\n",
+        "statsu n; there is no command \"statsu\"; did you mean \"status\"?"
       })
   void invalidCommandLineIsWrongUsage(String line, String why) {
     assertEquals(2, Main.execute(line.split(" ", -1)));
-    assertTrue(err.toString(UTF_8).contains(why), err::toString);
+    List<String> lines = err.toString(UTF_8).lines().toList();
+    assertTrue((lines.getFirst() + "\n").startsWith("cni: " + why), err::toString);
+    assertTrue(lines.getLast().matches("See \"cni( \\w+)* --help\"\\."), err::toString);
+    assertEquals(2, lines.size(), err::toString);
     assertEquals("", out.toString(UTF_8));
+  }
+
+  @Test
+  void helpIsACommandToo() {
+    assertEquals(0, Main.execute("help", "policy", "show"));
+    String help = out.toString(UTF_8);
+    assertTrue(help.startsWith("Usage: cni policy show "), help);
+    out.reset();
+    assertEquals(0, Main.execute("policy", "show", "--help"));
+    assertEquals(help, out.toString(UTF_8));
+    out.reset();
+    assertEquals(0, Main.execute("help"));
+    assertTrue(out.toString(UTF_8).contains("\nObserve:\n  list "), out::toString);
+    assertEquals(2, Main.execute("help", "frobnicate"));
   }
 
   @Test
@@ -121,21 +143,21 @@ class MainTest {
     assertEquals(2, Main.execute("serve", "--daemon", "dhcp -leases /x -bogus"));
     String message =
         "--daemon \"dhcp -leases /x -bogus\": dhcp daemon: -bogus is not a known option";
-    assertTrue(err.toString(UTF_8).startsWith(message), err::toString);
+    assertTrue(err.toString(UTF_8).startsWith("cni: " + message), err::toString);
     assertTrue(err.toString(UTF_8).contains("-socketpath PATH"), err::toString);
   }
 
   @Test
   void missingCommandPrintsUsage() {
     assertEquals(2, Main.execute());
-    assertTrue(err.toString(UTF_8).contains("Missing command"), err::toString);
+    assertTrue(err.toString(UTF_8).contains("missing command"), err::toString);
     assertTrue(err.toString(UTF_8).contains("Examples:"), err::toString);
   }
 
   @Test
   void listOptionsAcceptCommasAndRepetition() {
-    assertEquals(1, Main.execute("list", "--order", "built-in,directory", "--timeout", "3x"));
-    assertTrue(err.toString(UTF_8).contains("--timeout 3x is not a time"), err::toString);
+    assertEquals(2, Main.execute("list", "--order", "built-in,directory", "--timeout", "3x"));
+    assertTrue(err.toString(UTF_8).contains("--timeout: 3x is not a time"), err::toString);
     err.reset();
     assertEquals(2, Main.execute("list", "--order", "built-in", "--order", "executable,elsewhere"));
     assertTrue(err.toString(UTF_8).contains("elsewhere is none of"), err::toString);

@@ -1,0 +1,96 @@
+package cni.cli;
+
+import cni.netlink.ffm.process.WindowSize;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.OptionalInt;
+
+/**
+ * The terminal that a standard stream of this process is connected to: whether there is one, how
+ * wide it is, and whether it shows colours. A command that runs for another process has none.
+ */
+final class Terminal {
+  private static final int MIN_WIDTH = 40;
+  private static final String ESCAPE = "\u001b[";
+  private static final String RESET = ESCAPE + "0m";
+
+  private Terminal() {}
+
+  /** The standard streams, by the order of their descriptors. */
+  enum Stream {
+    INPUT,
+    OUTPUT,
+    ERROR
+  }
+
+  /** Colours of text, by what they mean to the reader. */
+  enum Style {
+    GOOD("32"),
+    WARNING("33"),
+    BAD("31"),
+    HEADING("1");
+
+    private final String code;
+
+    Style(String code) {
+      this.code = code;
+    }
+  }
+
+  /** Returns whether a stream is a terminal. */
+  static boolean isTerminal(Stream stream) {
+    if (Invocation.current().isPresent()) {
+      return false;
+    }
+    try {
+      String target =
+          Files.readSymbolicLink(Path.of("/proc/self/fd", String.valueOf(stream.ordinal())))
+              .toString();
+      return target.startsWith("/dev/pts/")
+          || target.startsWith("/dev/tty")
+          || target.equals("/dev/console");
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  /**
+   * Returns whether a stream shows colours: it is a terminal, and neither NO_COLOR
+   * (https://no-color.org) nor TERM=dumb says otherwise.
+   */
+  static boolean hasColours(Stream stream) {
+    return EnvironmentVariables.get("NO_COLOR").isEmpty()
+        && !EnvironmentVariables.get("TERM").orElse("dumb").equals("dumb")
+        && isTerminal(stream);
+  }
+
+  /**
+   * Returns the width of a stream in columns, at least 40: COLUMNS, or that of the terminal's
+   * window.
+   *
+   * @return absent if the stream is not a terminal or has no size; its lines are then not limited
+   */
+  static OptionalInt width(Stream stream) {
+    if (!isTerminal(stream)) {
+      return OptionalInt.empty();
+    }
+    OptionalInt given = parseColumns(EnvironmentVariables.get("COLUMNS").orElse(""));
+    OptionalInt width = given.isPresent() ? given : WindowSize.columns(stream.ordinal());
+    return width.isEmpty() ? width : OptionalInt.of(Math.max(MIN_WIDTH, width.getAsInt()));
+  }
+
+  private static OptionalInt parseColumns(String text) {
+    try {
+      int columns = Integer.parseInt(text);
+      return columns > 0 ? OptionalInt.of(columns) : OptionalInt.empty();
+    } catch (NumberFormatException e) {
+      return OptionalInt.empty();
+    }
+  }
+
+  /** Returns text in a colour, with the escape sequences of ECMA-48. */
+  static String coloured(String text, Style style) {
+    return ESCAPE + style.code + "m" + text + RESET;
+  }
+}
