@@ -137,7 +137,7 @@ final class AttachmentOptions {
         "cni-cleanup",
         () -> {
           try (Cni cni = hostOptions.open()) {
-            action.apply(cni, cni.network(network.<String>getValue()));
+            action.apply(cni, hostOptions.network(cni, network.getValue()));
             return 0;
           }
         });

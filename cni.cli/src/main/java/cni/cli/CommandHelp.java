@@ -39,8 +39,7 @@ final class CommandHelp {
    * colours if the terminal shows them.
    */
   static void prepare(CommandLine root) {
-    Map<String, IHelpSectionRenderer> sections =
-        root.getCommandSpec().usageMessage().sectionMap();
+    Map<String, IHelpSectionRenderer> sections = root.getCommandSpec().usageMessage().sectionMap();
     sections.put(UsageMessageSpec.SECTION_KEY_COMMAND_LIST_HEADING, _ -> "");
     sections.put(UsageMessageSpec.SECTION_KEY_COMMAND_LIST, CommandHelp::groupedCommands);
     Terminal.width(Terminal.Stream.OUTPUT)

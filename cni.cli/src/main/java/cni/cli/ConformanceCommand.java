@@ -62,8 +62,7 @@ final class ConformanceCommand extends Subcommand {
 
   @Override
   public Integer call() {
-    return InterruptOnShutdown.run(
-        "cni-conformance-cleanup", () -> checkAll(format.getValue()));
+    return InterruptOnShutdown.run("cni-conformance-cleanup", () -> checkAll(format.getValue()));
   }
 
   private int checkAll(String form) throws CniException, IOException {

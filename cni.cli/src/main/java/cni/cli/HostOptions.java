@@ -1,10 +1,14 @@
 package cni.cli;
 
 import cni.api.CniException;
+import cni.api.ErrorCode;
+import cni.api.Names;
 import cni.exec.StderrHandler;
 import cni.runtime.Cni;
 import cni.runtime.CniBuilder;
+import cni.runtime.Network;
 import cni.runtime.PluginSource;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -91,6 +95,8 @@ final class HostOptions {
 
   private final OptionSpec timeout = timeoutOption();
 
+  private static final String INIT_HINT = "; write one by \"cni init ";
+
   /** Creates the option for the host's network namespace. */
   static OptionSpec hostNamespaceOption() {
     return OptionSpec.builder("--host-netns")
@@ -132,6 +138,67 @@ final class HostOptions {
   /** As {@link #open}, for a command that stays while its attachments exist. */
   Cni openResident() throws CniException {
     return builder().build();
+  }
+
+  /**
+   * Returns the network with a name.
+   *
+   * @throws CniException as {@link Cni#network(String)}; if no file defines the network, the
+   *     message also says how to write one
+   */
+  Network network(Cni cni, String name) throws CniException {
+    try {
+      return cni.network(name);
+    } catch (CniException e) {
+      throw withHint(e, name);
+    }
+  }
+
+  /**
+   * Returns all networks.
+   *
+   * @throws CniException as {@link Cni#networks}; if there is no file of a network, the message
+   *     also says how to write one
+   */
+  List<Network> networks(Cni cni) throws CniException {
+    List<Network> all;
+    try {
+      all = cni.networks();
+    } catch (CniException e) {
+      throw withHint(e, "");
+    }
+    if (all.isEmpty()) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "there are no networks in " + networks() + INIT_HINT + "mynet\"");
+    }
+    return all;
+  }
+
+  /** Says how to write a configuration if none is there. */
+  private CniException withHint(CniException error, String name) {
+    try {
+      ConfiguredNetworks configured = ConfiguredNetworks.read(networks());
+      boolean isMissing = name.isEmpty() ? configured.isEmpty() : configured.file(name).isEmpty();
+      if (!isMissing || !error.is(ErrorCode.INVALID_CONFIG)) {
+        return error;
+      }
+    } catch (IOException e) {
+      return error; // names the reason
+    }
+    String network = Names.isIdentifier(name) ? name : "mynet";
+    return new CniException(
+        error.code(), error.getMessage() + INIT_HINT + network + "\"", error.details(), error);
+  }
+
+  /** Returns the directory of network configurations. */
+  Path networks() {
+    return networks.getValue();
+  }
+
+  /** Returns the path of the host's namespace; absent for that of this process. */
+  Optional<Path> hostNamespace() {
+    return hostNamespace(hostNamespace);
   }
 
   /** Returns the directories of {@code --path}. */

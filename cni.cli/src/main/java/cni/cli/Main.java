@@ -152,6 +152,7 @@ public final class Main implements Callable<Integer> {
     commands.put("gc", GcCommand::new);
     commands.put("status", StatusCommand::new);
     commands.put("policy", PolicyCommand::new);
+    commands.put("init", InitCommand::new);
     commands.put("run", RunCommand::new);
     commands.put("events", EventsCommand::new);
     commands.put("list", ListCommand::new);

@@ -36,7 +36,7 @@ final class NetworkOptions {
   /** Opens the host and runs the action on the selected network. */
   void apply(Action action) throws CniException {
     try (Cni cni = hostOptions.open()) {
-      action.apply(cni.network(network.<String>getValue()), cni);
+      action.apply(hostOptions.network(cni, network.getValue()), cni);
     }
   }
 }

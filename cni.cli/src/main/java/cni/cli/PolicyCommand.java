@@ -1,6 +1,5 @@
 package cni.cli;
 
-
 /** {@code cni policy}: the commands for policies. */
 final class PolicyCommand extends Subcommand {
   PolicyCommand() {

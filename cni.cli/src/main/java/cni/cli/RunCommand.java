@@ -134,11 +134,11 @@ final class RunCommand extends Subcommand {
   private List<Network> networks(Cni cni) throws CniException {
     List<String> chosen = networkNames.getValue();
     if (chosen.isEmpty()) {
-      return cni.networks();
+      return host.networks(cni);
     }
     List<Network> networks = new ArrayList<>();
     for (String name : chosen) {
-      networks.add(cni.network(name));
+      networks.add(host.network(cni, name));
     }
     return networks;
   }

@@ -220,12 +220,7 @@ final class ServeCommand extends Subcommand {
           ErrorCode.INVALID_PARAMETER, "--max-running " + running + " must be at least 1");
     }
     return new HostSettings(
-        path,
-        passed,
-        Image.directory(),
-        Image.version(),
-        running,
-        drain.getValue());
+        path, passed, Image.directory(), Image.version(), running, drain.getValue());
   }
 
   private static OptionalInt passedSocket(Path path) throws CniException {

@@ -46,7 +46,8 @@ final class UsageErrors {
           Map.entry("ID", "container-1"));
 
   private static final Pattern INVALID_VALUE =
-      Pattern.compile("Invalid value for option '(?<option>[^']*)'[^:]*: (?<why>.*)", Pattern.DOTALL);
+      Pattern.compile(
+          "Invalid value for option '(?<option>[^']*)'[^:]*: (?<why>.*)", Pattern.DOTALL);
 
   private UsageErrors() {}
 
@@ -99,8 +100,7 @@ final class UsageErrors {
   private static String unmatched(String argument, CommandSpec command) {
     if (argument.startsWith("-") && argument.length() > 1) {
       String option = argument.split("=", 2)[0];
-      List<String> known =
-          command.options().stream().flatMap(it -> Stream.of(it.names())).toList();
+      List<String> known = command.options().stream().flatMap(it -> Stream.of(it.names())).toList();
       return "%s has no option %s%s"
           .formatted(
               name(command),
@@ -186,6 +186,8 @@ final class UsageErrors {
   /** Makes the first letter of picocli's messages small, as in this command's own messages. */
   private static String lowerFirst(String message) {
     boolean isWord = message.length() > 1 && Character.isLowerCase(message.charAt(1));
-    return isWord ? message.substring(0, 1).toLowerCase(Locale.ROOT) + message.substring(1) : message;
+    return isWord
+        ? message.substring(0, 1).toLowerCase(Locale.ROOT) + message.substring(1)
+        : message;
   }
 }

@@ -1,0 +1,191 @@
+package cni.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.api.Cidr;
+import cni.api.Json;
+import java.io.BufferedReader;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.io.StringReader;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
+import java.util.OptionalInt;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Isolated;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import tools.jackson.databind.JsonNode;
+
+/** The files that {@code cni init} writes, and what it refuses. */
+@Isolated("captures the standard streams of the process")
+class InitCommandTest {
+  private final CapturedCommand cni = new CapturedCommand();
+
+  @TempDir private Path directory;
+
+  @AfterEach
+  void restoreStreams() {
+    cni.close();
+  }
+
+  private int init(String... arguments) {
+    String[] all = new String[arguments.length + 2];
+    all[0] = "init";
+    all[1] = "--networks=" + directory.resolve("net.d");
+    System.arraycopy(arguments, 0, all, 2, arguments.length);
+    return cni.run(all);
+  }
+
+  private JsonNode plugins(String file) throws Exception {
+    Path path = directory.resolve("net.d").resolve(file);
+    return Json.parse(Files.readAllBytes(path), file).path("plugins");
+  }
+
+  @Test
+  void writesADualStackNetworkThatIsValid() throws Exception {
+    assertEquals(0, init("mynet"), cni::err);
+    Path file = directory.resolve("net.d/10-mynet.conflist");
+    assertTrue(cni.out().startsWith("Wrote " + file + ": bridge cni-mynet, 10."), cni::out);
+    assertTrue(cni.out().contains("cni run --networks " + file.getParent() + " -n mynet -- sh"));
+    assertEquals("rw-r--r--", PosixFilePermissions.toString(Files.getPosixFilePermissions(file)));
+    JsonNode ranges = plugins("10-mynet.conflist").path(0).path("ipam").path("ranges");
+    assertTrue(ranges.path(0).path(0).path("subnet").asString().endsWith(".0/24"));
+    assertTrue(ranges.path(1).path(0).path("subnet").asString().matches("fd.*::/64"));
+    assertEquals(0, cni.run("validate", file.toString()), cni::err);
+    assertTrue(cni.out().contains("bandwidth, mac, portMappings"), cni::out);
+  }
+
+  @Test
+  void networksDoNotShareSubnetsAndBridges() throws Exception {
+    assertEquals(0, init("a-network-with-a-long-name"));
+    assertEquals(0, init("a-network-with-another-name", "--no-ipv6", "--plugins=none"));
+    JsonNode first = plugins("10-a-network-with-a-long-name.conflist");
+    JsonNode second = plugins("20-a-network-with-another-name.conflist");
+    assertEquals("cni-a-network-w", first.path(0).path("bridge").asString());
+    assertEquals("cni-a-network-2", second.path(0).path("bridge").asString());
+    assertEquals(5, first.size());
+    assertEquals(1, second.size());
+    assertEquals(1, second.path(0).path("ipam").path("ranges").size());
+    assertFalse(Cidr.parse(subnet(first)).contains(Cidr.parse(subnet(second)).address()), cni::out);
+  }
+
+  private static String subnet(JsonNode plugins) {
+    return plugins.path(0).path("ipam").path("ranges").path(0).path(0).path("subnet").asString();
+  }
+
+  @Test
+  void optionsDecide() throws Exception {
+    assertEquals(
+        0,
+        init(
+            "--subnet=198.51.100.77/25",
+            "--subnet=2001:db8:5::/64",
+            "--bridge=br5",
+            "--mtu=1400",
+            "--plugins=policy,portmap",
+            "--dry-run",
+            "n"),
+        cni::err);
+    JsonNode plugins = Json.parse(cni.out(), "output").path("plugins");
+    assertEquals("198.51.100.0/25", subnet(plugins));
+    assertEquals("br5", plugins.path(0).path("bridge").asString());
+    assertEquals(1400, plugins.path(0).path("mtu").asInt());
+    assertEquals("portmap", plugins.path(1).path("type").asString());
+    assertEquals("policy", plugins.path(2).path("type").asString());
+    assertFalse(Files.exists(directory.resolve("net.d")));
+  }
+
+  @Test
+  void replacesANetworkOnlyByForce() throws Exception {
+    assertEquals(0, init("n"));
+    Path file = directory.resolve("net.d/10-n.conflist");
+    String before = Files.readString(file);
+    assertEquals(1, init("n", "--mtu=1400"));
+    assertTrue(cni.err().contains("network n exists in " + file), cni::err);
+    assertEquals(before, Files.readString(file));
+    assertEquals(0, init("n", "--mtu=1400", "--force"), cni::err);
+    assertEquals(1400, plugins("10-n.conflist").path(0).path("mtu").asInt());
+    assertEquals(1, directory.resolve("net.d").toFile().list().length);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      value = {
+        "--subnet=10.1.0.0/33; has a prefix outside 0 to 32",
+        "--subnet=127.0.0.0/30; overlaps 127.0.0.",
+        "--plugins=foo; --plugins foo is none of portmap, firewall",
+        "--mtu=100; --mtu 100 is not from 1280 to 65535",
+        "--bridge=a/b; --bridge \"a/b\" must have 1 to 15 bytes"
+      })
+  void wrongOptionsWriteNothing(String option, String message) {
+    assertEquals(2, init("n", option));
+    assertTrue(cni.err().contains(message), cni::err);
+    assertFalse(Files.exists(directory.resolve("net.d")));
+  }
+
+  @Test
+  void errorsOfNewcomersPointToInit() {
+    String networks = "--networks=" + directory.resolve("net.d");
+    String cache = "--cache=" + directory.resolve("cache");
+    assertEquals(1, cni.run("status", networks, cache, "mynet"));
+    assertTrue(cni.err().contains("does not exist; write one by \"cni init mynet\""), cni::err);
+    assertEquals(1, cni.run("run", networks, cache, "--", "true"));
+    assertTrue(cni.err().contains("does not exist; write one by \"cni init mynet\""), cni::err);
+    assertEquals(0, init("other"));
+    assertEquals(1, cni.run("status", networks, cache, "mine"));
+    assertTrue(cni.err().contains("no network named \"mine\""), cni::err);
+    assertTrue(cni.err().contains("; write one by \"cni init mine\""), cni::err);
+  }
+
+  @Test
+  void answersOnATerminalDecide() throws Exception {
+    var proposal =
+        new NetworkTemplate(
+            "n",
+            "cni-n",
+            List.of(Cidr.parse("10.1.0.0/24"), Cidr.parse("fd00::/64")),
+            OptionalInt.empty(),
+            List.of("portmap"));
+    var output = new ByteArrayOutputStream();
+    var questions =
+        new InitQuestions(
+            new BufferedReader(new StringReader("fd01::/64\n10.2.0.7/24\nnone\nbr2\nn\n")),
+            new PrintStream(output, true, StandardCharsets.UTF_8));
+    assertEquals(
+        new NetworkTemplate(
+            "n",
+            "br2",
+            List.of(Cidr.parse("10.2.0.0/24")),
+            OptionalInt.empty(),
+            List.of("portmap")),
+        questions.ask(proposal));
+    assertFalse(questions.confirm("Write?"));
+    String text = output.toString(StandardCharsets.UTF_8);
+    assertTrue(text.contains("IPv4 subnet [10.1.0.0/24]:   fd01::/64 is not an IPv4 subnet"), text);
+    assertTrue(text.endsWith("Write? [Y/n] "), text);
+  }
+
+  @Test
+  void freeSubnetsAvoidWhatIsRouted() {
+    assertEquals("10.3.0.0/24", v4("10.1.0.0/16", "10.2.0.128/25", "0.0.0.0/0", "::/0"));
+    assertEquals("172.16.0.0/24", v4("10.0.0.0/8"));
+    assertEquals("192.168.1.0/24", v4("10.0.0.0/8", "172.16.0.0/12"));
+    assertEquals("", v4("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"));
+  }
+
+  private static String v4(String... used) {
+    return new FreeSubnets(List.of(used).stream().map(Cidr::parse).toList())
+        .v4()
+        .map(Cidr::toString)
+        .orElse("");
+  }
+}
