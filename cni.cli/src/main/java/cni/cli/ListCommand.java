@@ -1,21 +1,21 @@
 package cni.cli;
 
-import cni.api.Attachment;
 import cni.api.CniException;
 import cni.api.Json;
 import cni.runtime.CachedAttachment;
 import cni.runtime.Cni;
-import java.nio.file.Path;
+import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Collectors;
 import picocli.CommandLine.Model.OptionSpec;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.JsonNodeFactory;
-import tools.jackson.databind.node.ObjectNode;
 
 /** {@code cni list}. */
 final class ListCommand extends Subcommand {
+  private static final int STATE_COLUMN = 5;
+  private static final int DIFFERENT = 1;
+
   private final HostOptions host = new HostOptions(spec());
   private final OptionSpec containerId =
       OptionSpec.builder("--container-id")
@@ -31,71 +31,61 @@ final class ListCommand extends Subcommand {
           .paramLabel("NAME")
           .description("List only attachments of this network.")
           .build();
+  private final OptionSpec check =
+      flag(
+          "--check",
+          "Run CHECK for each attachment; exits with 1 if one is not as ADD made it.");
   private final OptionSpec json = flag("--json", "Print JSON.");
 
   ListCommand() {
     super(
-        "List cached attachments.", "Includes attachments made by other programs that use libcni.");
-    spec().addOption(containerId).addOption(network).addOption(json);
+        "List attachments: addresses, published ports, state, age.",
+        "Lists what is in the cache, including attachments made by other programs that use libcni."
+            + " The state is ok, or says that the namespace or the interface is gone; with --check"
+            + " also whether something differs. The age is the time since ADD or the last update.");
+    spec().addOption(containerId).addOption(network).addOption(check).addOption(json);
   }
 
   @Override
   public Integer call() throws CniException {
-    String container = containerId.getValue();
-    String only = network.getValue();
-    List<CachedAttachment> found = new ArrayList<>();
+    boolean checks = check.getValue();
+    List<ListedAttachment> listed = new ArrayList<>();
     try (Cni cni = host.open()) {
-      found.addAll(container.isEmpty() ? cni.attachments() : cni.attachments(container));
+      for (CachedAttachment cached : select(cni)) {
+        listed.add(ListedAttachment.of(cached, cni, checks));
+      }
     }
-    found.removeIf(it -> !only.isEmpty() && !it.network().equals(only));
     boolean asJson = json.getValue();
     if (asJson) {
       ArrayNode array = JsonNodeFactory.instance.arrayNode();
-      for (CachedAttachment cached : found) {
-        array.add(json(cached));
+      for (ListedAttachment it : listed) {
+        array.add(it.json());
       }
       Json.print(array, System.out);
     } else {
-      var table = new TextTable();
-      table.row("NETWORK", "CONTAINER", "INTERFACE", "ADDRESSES", "NETNS");
-      found.forEach(it -> table.row(cells(it)));
-      table.print(System.out);
+      print(listed);
     }
-    return 0;
+    return listed.stream().allMatch(it -> it.difference().isEmpty()) ? 0 : DIFFERENT;
   }
 
-  private static String[] cells(CachedAttachment cached) {
-    Attachment attachment = cached.attachment();
-    return new String[] {
-      cached.network(),
-      attachment.containerId(),
-      attachment.interfaceName(),
-      addresses(cached),
-      attachment.namespace().map(Path::toString).orElse("-")
-    };
+  private List<CachedAttachment> select(Cni cni) throws CniException {
+    String container = containerId.getValue();
+    String only = network.getValue();
+    List<CachedAttachment> found =
+        new ArrayList<>(container.isEmpty() ? cni.attachments() : cni.attachments(container));
+    found.removeIf(it -> !only.isEmpty() && !it.network().equals(only));
+    return found;
   }
 
-  private static String addresses(CachedAttachment cached) {
-    try {
-      return cached.result().ips().stream()
-          .map(ip -> ip.address().toString())
-          .collect(Collectors.joining(" "));
-    } catch (CniException e) {
-      return "?"; // another program's result, unreadable; the attachment is still listed
+  private static void print(List<ListedAttachment> listed) {
+    var table = new TextTable();
+    table.row(
+        "NETWORK", "CONTAINER", "INTERFACE", "ADDRESSES", "PORTS", "STATE", "AGE", "NETNS");
+    listed.forEach(it -> table.row(it.cells(Clock.systemUTC().instant())));
+    table.colours(STATE_COLUMN, ListedAttachment::style);
+    table.print(System.out);
+    for (ListedAttachment it : listed) {
+      it.difference().ifPresent(what -> System.err.println("cni: " + it.name() + ": " + what));
     }
-  }
-
-  private static ObjectNode json(CachedAttachment cached) throws CniException {
-    Attachment attachment = cached.attachment();
-    ObjectNode object = JsonNodeFactory.instance.objectNode();
-    object.put("network", cached.network());
-    object.put("containerId", attachment.containerId());
-    object.put("ifName", attachment.interfaceName());
-    object.put("netns", attachment.sandbox());
-    ObjectNode args = object.putObject("cniArgs");
-    attachment.args().toMap().forEach(args::put);
-    object.putObject("capabilityArgs").setAll(attachment.capabilityArgs());
-    object.set("result", cached.resultJson());
-    return object;
   }
 }

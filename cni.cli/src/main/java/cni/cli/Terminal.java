@@ -28,8 +28,7 @@ final class Terminal {
   enum Style {
     GOOD("32"),
     WARNING("33"),
-    BAD("31"),
-    HEADING("1");
+    BAD("31");
 
     private final String code;
 

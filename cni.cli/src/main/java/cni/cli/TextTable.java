@@ -2,12 +2,16 @@ package cni.cli;
 
 import java.io.PrintStream;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.function.Function;
 
 /**
  * Rows of text, printed in aligned columns. On a terminal that is too narrow, the widest columns
- * are shortened; in pipes and files nothing is.
+ * are shortened, and cells may have colours; in pipes and files neither happens.
  */
 final class TextTable {
   private static final String GAP = "  ";
@@ -17,33 +21,50 @@ final class TextTable {
   private static final int MIN_COLUMN_WIDTH = 12;
 
   private final List<String[]> rows = new ArrayList<>();
+  private final Map<Integer, Function<String, Optional<Terminal.Style>>> styles = new HashMap<>();
 
   /** Adds a row. Rows may differ in their number of cells. */
   void row(String... cells) {
     rows.add(cells.clone());
   }
 
-  /** Prints to standard output, at the width of its terminal. */
+  /** Sets the colours of a column, counted from 0, by the text of its cells. */
+  void colours(int column, Function<String, Optional<Terminal.Style>> style) {
+    styles.put(column, style);
+  }
+
+  /** Prints to standard output, at the width and with the colours of its terminal. */
   void print(PrintStream out) {
-    print(out, Terminal.width(Terminal.Stream.OUTPUT));
+    boolean coloured = !styles.isEmpty() && Terminal.hasColours(Terminal.Stream.OUTPUT);
+    print(out, Terminal.width(Terminal.Stream.OUTPUT), coloured);
   }
 
   /**
    * Prints at a width.
    *
    * @param limit in columns; absent for lines of any length
+   * @param coloured whether cells have the colours of their columns
    */
-  void print(PrintStream out, OptionalInt limit) {
+  void print(PrintStream out, OptionalInt limit, boolean coloured) {
     int[] widths = widths();
     limit.ifPresent(it -> shorten(widths, it));
     for (String[] row : rows) {
       var line = new StringBuilder();
       for (int i = 0; i < row.length; i++) {
         String cell = shorten(row[i], widths[i]);
-        line.append(cell).append(" ".repeat(widths[i] - cell.length())).append(GAP);
+        String padding = " ".repeat(widths[i] - cell.length()) + GAP;
+        line.append(coloured ? coloured(i, row[i], cell) : cell).append(padding);
       }
       out.println(line.toString().stripTrailing());
     }
+  }
+
+  private String coloured(int column, String text, String shown) {
+    return styles
+        .getOrDefault(column, _ -> Optional.empty())
+        .apply(text)
+        .map(style -> Terminal.coloured(shown, style))
+        .orElse(shown);
   }
 
   private int[] widths() {

@@ -1,0 +1,179 @@
+package cni.cli;
+
+import cni.api.Attachment;
+import cni.api.CniException;
+import cni.api.Json;
+import cni.runtime.AttachmentPresence;
+import cni.runtime.CachedAttachment;
+import cni.runtime.Cni;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * An attachment as {@code cni list} shows it.
+ *
+ * @param cached what is stored of it
+ * @param state whether it exists, in a few words
+ * @param difference what CHECK has found; absent if it succeeded or was not run
+ * @param storedAt when it was added or updated last; absent if it has just been deleted
+ */
+record ListedAttachment(
+    CachedAttachment cached,
+    String state,
+    Optional<String> difference,
+    Optional<Instant> storedAt) {
+  private static final String OK = "ok";
+  private static final String UNKNOWN = "unknown";
+  private static final String DIFFERS = "differs";
+  private static final String NONE = "-";
+  /**
+   * Examines an attachment.
+   *
+   * @param checks whether to run CHECK if its interface exists
+   */
+  static ListedAttachment of(CachedAttachment cached, Cni cni, boolean checks) {
+    AttachmentPresence presence = cached.presence();
+    Optional<String> difference =
+        checks && presence == AttachmentPresence.PRESENT
+            ? check(cached, cni)
+            : Optional.empty();
+    String state = difference.isPresent() ? DIFFERS : describe(presence);
+    return new ListedAttachment(cached, state, difference, cni.storedAt(cached));
+  }
+
+  private static Optional<String> check(CachedAttachment cached, Cni cni) {
+    try {
+      cni.network(cached.config()).check(cached.attachment());
+      return Optional.empty();
+    } catch (CniException e) {
+      return Optional.of(String.valueOf(e.getMessage()));
+    }
+  }
+
+  private static String describe(AttachmentPresence presence) {
+    return switch (presence) {
+      case PRESENT -> OK;
+      case NAMESPACE_GONE -> "namespace gone";
+      case INTERFACE_GONE -> "interface gone";
+      case UNKNOWN -> UNKNOWN;
+    };
+  }
+
+  /** Returns the colour of a state. */
+  static Optional<Terminal.Style> style(String state) {
+    return switch (state) {
+      case OK -> Optional.of(Terminal.Style.GOOD);
+      case UNKNOWN, DIFFERS -> Optional.of(Terminal.Style.WARNING);
+      default ->
+          state.endsWith(" gone") ? Optional.of(Terminal.Style.BAD) : Optional.empty(); // heading
+    };
+  }
+
+  /** Returns network, container and interface for messages. */
+  String name() {
+    Attachment attachment = cached.attachment();
+    return "%s/%s/%s"
+        .formatted(cached.network(), attachment.containerId(), attachment.interfaceName());
+  }
+
+  /** Returns the row of the table. */
+  String[] cells(Instant now) {
+    Attachment attachment = cached.attachment();
+    return new String[] {
+      cached.network(),
+      attachment.containerId(),
+      attachment.interfaceName(),
+      addresses().map(it -> String.join(" ", it)).orElse("?"),
+      orNone(String.join(" ", ports())),
+      state,
+      storedAt.map(it -> age(Duration.between(it, now))).orElse(NONE),
+      attachment.namespace().map(Path::toString).orElse(NONE)
+    };
+  }
+
+  private static String orNone(String text) {
+    return text.isEmpty() ? NONE : text;
+  }
+
+  /** Returns the addresses; absent if another program has stored a result that is unreadable. */
+  private Optional<List<String>> addresses() {
+    try {
+      return Optional.of(
+          cached.result().ips().stream().map(ip -> ip.address().toString()).toList());
+    } catch (CniException e) {
+      return Optional.empty();
+    }
+  }
+
+  private Optional<JsonNode> portMappings() {
+    return Optional.ofNullable(cached.attachment().capabilityArgs().get("portMappings"));
+  }
+
+  /** Returns the published ports: {@code [HOSTIP:]HOSTPORT:CONTAINERPORT/PROTOCOL}. */
+  private List<String> ports() {
+    List<String> ports = new ArrayList<>();
+    for (JsonNode it : portMappings().orElseGet(Json::object)) {
+      ports.add(
+          "%s%s:%s/%s"
+              .formatted(
+                  hostAddress(it.path("hostIP").asString("")),
+                  it.path("hostPort").asString("?"),
+                  it.path("containerPort").asString("?"),
+                  it.path("protocol").asString("tcp")));
+    }
+    return ports;
+  }
+
+  private static String hostAddress(String address) {
+    if (address.isEmpty()) {
+      return "";
+    }
+    return address.indexOf(':') >= 0 ? "[" + address + "]:" : address + ":";
+  }
+
+  /** Returns a time in the largest unit that it has at least two of, as {@code 90m} or {@code 3d}. */
+  static String age(Duration time) {
+    if (time.toDays() >= 2) {
+      return time.toDays() + "d";
+    }
+    if (time.toHours() >= 2) {
+      return time.toHours() + "h";
+    }
+    return time.toMinutes() >= 2
+        ? time.toMinutes() + "m"
+        : Math.max(0, time.toSeconds()) + "s";
+  }
+
+  /**
+   * Returns the attachment as JSON, with all that is stored.
+   *
+   * @throws CniException code 4 if another program has stored arguments that are malformed
+   */
+  ObjectNode json() throws CniException {
+    Attachment attachment = cached.attachment();
+    ObjectNode object = Json.object();
+    object.put("network", cached.network());
+    object.put("containerId", attachment.containerId());
+    object.put("ifName", attachment.interfaceName());
+    ArrayNode addresses = object.putArray("addresses");
+    addresses().orElse(List.of()).forEach(addresses::add);
+    ArrayNode ports = object.putArray("ports");
+    portMappings().ifPresent(it -> it.forEach(ports::add));
+    object.put("state", state);
+    difference.ifPresent(it -> object.put("difference", it));
+    storedAt.ifPresent(it -> object.put("storedAt", it.toString()));
+    object.put("netns", attachment.sandbox());
+    ObjectNode args = object.putObject("cniArgs");
+    attachment.args().toMap().forEach(args::put);
+    object.putObject("capabilityArgs").setAll(attachment.capabilityArgs());
+    object.set("result", cached.resultJson());
+    return object;
+  }
+}
