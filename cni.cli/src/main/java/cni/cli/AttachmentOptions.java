@@ -139,6 +139,8 @@ final class AttachmentOptions {
           try (Cni cni = hostOptions.open()) {
             action.apply(cni, hostOptions.network(cni, network.getValue()));
             return 0;
+          } catch (CniException e) {
+            throw hostOptions.withFile(e, network.getValue());
           }
         });
   }

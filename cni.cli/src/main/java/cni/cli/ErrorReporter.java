@@ -39,6 +39,21 @@ final class ErrorReporter {
                 failure instanceof IOException ? ErrorCode.IO_FAILURE : ErrorCode.INTERNAL,
                 failure instanceof IOException e ? IoErrors.describe(e) : failure.toString(),
                 failure);
+    return print(
+        Privileges.missing(failure)
+            .map(it -> withMessage(error, error.getMessage() + "; " + it + ": run it with sudo"))
+            .orElse(error));
+  }
+
+  private static CniException withMessage(CniException error, String message) {
+    var changed = new CniException(error.code(), message, error.details(), error.getCause());
+    for (Throwable suppressed : error.getSuppressed()) {
+      changed.addSuppressed(suppressed);
+    }
+    return changed;
+  }
+
+  private static int print(CniException error) {
     PrintStream err = Invocation.standardError();
     err.println("cni: " + error.getMessage() + " (code " + error.code() + ")");
     if (!error.details().isEmpty()) {

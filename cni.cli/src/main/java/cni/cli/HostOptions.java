@@ -191,6 +191,25 @@ final class HostOptions {
         error.code(), error.getMessage() + INIT_HINT + network + "\"", error.details(), error);
   }
 
+  /**
+   * Returns the error of an operation on a network; if its configuration is invalid, the message
+   * also names the file.
+   */
+  CniException withFile(CniException error, String name) {
+    if (!error.is(ErrorCode.INVALID_CONFIG)) {
+      return error;
+    }
+    try {
+      return ConfiguredNetworks.read(networks())
+          .file(name)
+          .filter(file -> !String.valueOf(error.getMessage()).contains(file.toString()))
+          .map(file -> error.withContext(file.toString()))
+          .orElse(error);
+    } catch (IOException e) {
+      return error;
+    }
+  }
+
   /** Returns the directory of network configurations. */
   Path networks() {
     return networks.getValue();

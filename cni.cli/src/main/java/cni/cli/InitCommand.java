@@ -185,9 +185,7 @@ final class InitCommand extends Subcommand {
   }
 
   private void addUsedByHost(List<Cidr> used, Set<String> links) throws IOException {
-    Optional<Path> path = host.hostNamespace();
-    try (NetNs netns = path.isPresent() ? NetNs.open(path.get()) : NetNs.current();
-        RouteSocket socket = RouteSocket.open(netns)) {
+    try (RouteSocket socket = openHost()) {
       for (InterfaceAddress it : socket.addresses()) {
         used.add(new Cidr(it.address(), it.prefix()));
       }
@@ -199,6 +197,17 @@ final class InitCommand extends Subcommand {
       for (Link it : socket.links()) {
         links.add(it.name());
       }
+    }
+  }
+
+  /** Opens the host's namespace; that of this process needs no privileges. */
+  private RouteSocket openHost() throws IOException {
+    Optional<Path> path = host.hostNamespace();
+    if (path.isEmpty()) {
+      return RouteSocket.open();
+    }
+    try (NetNs netns = NetNs.open(path.get())) {
+      return RouteSocket.open(netns);
     }
   }
 

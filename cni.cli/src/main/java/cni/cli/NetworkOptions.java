@@ -37,6 +37,8 @@ final class NetworkOptions {
   void apply(Action action) throws CniException {
     try (Cni cni = hostOptions.open()) {
       action.apply(hostOptions.network(cni, network.getValue()), cni);
+    } catch (CniException e) {
+      throw hostOptions.withFile(e, network.getValue());
     }
   }
 }

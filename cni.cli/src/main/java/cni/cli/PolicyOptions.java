@@ -3,12 +3,9 @@ package cni.cli;
 import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
-import cni.netlink.ffm.Errno;
-import cni.netlink.ffm.KernelException;
 import cni.plugins.support.NetNsSession;
 import cni.policy.HostPolicies;
 import cni.policy.PolicyDirectories;
-import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -57,8 +54,6 @@ final class PolicyOptions {
     try (NetNsSession host =
         HostPolicies.openHost(HostOptions.hostNamespace(hostNamespace), deadline)) {
       return action.apply(new HostPolicies(directories, host, deadline));
-    } catch (CniException e) {
-      throw isForbidden(e) ? needsRoot(e.getMessage()) : e;
     }
   }
 
@@ -79,16 +74,6 @@ final class PolicyOptions {
     if (isUnknown || (isThere && !Files.isReadable(directory))) {
       throw needsRoot("the state of policies in " + directory + " cannot be read");
     }
-  }
-
-  private static boolean isForbidden(Throwable failure) {
-    for (Throwable it = failure; it != null; it = it.getCause()) {
-      if (it instanceof AccessDeniedException
-          || (it instanceof KernelException e && (e.is(Errno.EPERM) || e.is(Errno.EACCES)))) {
-        return true;
-      }
-    }
-    return false;
   }
 
   private static CniException needsRoot(String why) {

@@ -145,7 +145,11 @@ final class RunCommand extends Subcommand {
 
   private void join(Network network, Attachment attachment) throws CniException {
     cleanup.push(() -> network.delete(attachment)); // also after an ADD that was interrupted
-    network.add(attachment);
+    try {
+      network.add(attachment);
+    } catch (CniException e) {
+      throw host.withFile(e, network.name());
+    }
   }
 
   private @Nullable ChildProcess start(NetNs netns) throws IOException {

@@ -42,7 +42,7 @@ final class ServeCommand extends Subcommand {
           .type(Integer.class)
           .defaultValue(String.valueOf(HostSettings.DEFAULT_MAX_RUNNING))
           .paramLabel("N")
-          .description("How many requests run at once; others wait. Default: ${DEFAULT-VALUE}.")
+          .description("How many requests run at once; others wait; default: ${DEFAULT-VALUE}.")
           .build();
 
   private final OptionSpec drain =
@@ -57,8 +57,8 @@ final class ServeCommand extends Subcommand {
       listOption("--daemon")
           .paramLabel("\"TYPE ARG...\"")
           .description(
-              "Run this plugin's daemon, with these arguments; may be repeated, \"none\" runs none."
-                  + " Default: every daemon of the image, without arguments.")
+              "Run this plugin's daemon, with these arguments; may be repeated, \"none\" runs none;"
+                  + " default: every daemon of the image, without arguments.")
           .build();
 
   private final OptionSpec repair =

@@ -290,7 +290,7 @@ class ImageIT {
     String table = cni("list").out();
     assertEquals(3, table.lines().count(), table);
     assertTrue(
-        table.contains("n        first      eth0       10.50.0.2/24 fd50::2/64  " + a.path()),
+        table.contains("n        first      eth0       10.50.0.2/24 fd50::2/64  -      ok     "),
         table);
     String one = cni("list", "--container-id", "second", "--json").out();
     assertTrue(one.contains("second") && !one.contains("first"), one);

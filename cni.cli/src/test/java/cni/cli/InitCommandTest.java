@@ -147,6 +147,38 @@ class InitCommandTest {
   }
 
   @Test
+  void unknownPluginsAreNamedWithTheFileAndTheNearestType() throws Exception {
+    assertEquals(0, init("n"));
+    Path file = directory.resolve("net.d/10-n.conflist");
+    Files.writeString(file, Files.readString(file).replace("portmap", "prtmap"));
+    String networks = "--networks=" + file.getParent();
+    assertEquals(1, cni.run("status", networks, "--cache=" + directory.resolve("cache"), "n"));
+    assertTrue(cni.err().startsWith("cni: " + file + ": "), cni::err);
+    assertTrue(
+        cni.err().contains("plugin type \"prtmap\" is not known (did you mean \"portmap\"?): "),
+        cni::err);
+  }
+
+  @Test
+  void checkOfWhatWasNeverAddedSaysSo() {
+    assertEquals(0, init("n", "--plugins=none"));
+    Path cache = directory.resolve("cache");
+    int status =
+        cni.run(
+            "check",
+            "--networks=" + directory.resolve("net.d"),
+            "--cache=" + cache,
+            "--container-id=c",
+            "n",
+            "/proc/self/ns/net");
+    assertEquals(1, status);
+    assertTrue(
+        cni.err().contains("no attachment of container c, interface eth0, to network n is kept in "),
+        cni::err);
+    assertTrue(cni.err().contains(cache.resolve("results").toString()), cni::err);
+  }
+
+  @Test
   void answersOnATerminalDecide() throws Exception {
     var proposal =
         new NetworkTemplate(

@@ -52,7 +52,19 @@ final class CheckOperation {
       var request = new AttachmentRequest(derived, target, previous, context);
       report.collect(cni.plugins(), request, plugin == plugins.getFirst());
     }
-    report.throwIfAny();
+    try {
+      report.throwIfAny();
+    } catch (CniException e) {
+      throw previous.isPresent() ? e : withoutResult(e);
+    }
+  }
+
+  /**
+   * Returns the error of plugins that were called without the result of the ADD, which most need.
+   */
+  private CniException withoutResult(CniException e) {
+    String reason = cni.cache().notStored(config.name(), attachment.id()).getMessage();
+    return new CniException(e.code(), reason, e.getMessage(), e);
   }
 
   /**

@@ -6,6 +6,7 @@ import static java.util.stream.Collectors.joining;
 import cni.api.CniException;
 import cni.api.Delegates;
 import cni.api.ErrorCode;
+import cni.api.internal.NearestName;
 import cni.api.NetworkConfig;
 import cni.api.NetworkPlugin;
 import cni.api.PluginConfig;
@@ -190,8 +191,8 @@ public final class PluginRegistry implements Delegates {
     String searched = sources.stream().map(this::describeSearch).collect(joining("; "));
     return new CniException(
         ErrorCode.INVALID_CONFIG,
-        "plugin type \"%s\" is not known: %s%s%s"
-            .formatted(type, only, searched, describeUnnamedDisabled()));
+        "plugin type \"%s\" is not known%s: %s%s%s"
+            .formatted(type, suggestion(type), only, searched, describeUnnamedDisabled()));
   }
 
   /** Returns why the plugins that are known to provide a type are disabled. */
@@ -200,6 +201,15 @@ public final class PluginRegistry implements Delegates {
         .filter(it -> it.name().equals(type))
         .map(it -> "plugin %s in %s is disabled: %s".formatted(type, it.location(), it.reason()))
         .collect(joining("; "));
+  }
+
+  private String suggestion(String type) {
+    try {
+      List<String> known = list().stream().map(AvailablePlugin::type).distinct().toList();
+      return NearestName.of(type, known).map(it -> " (did you mean \"" + it + "\"?)").orElse("");
+    } catch (CniException e) {
+      return ""; // a directory that cannot be read
+    }
   }
 
   /** Describes where a source was searched without success, as a clause of a message. */

@@ -287,6 +287,16 @@ final class ResultCache {
     return directory.get(network, id);
   }
 
+  /** Returns the error for an operation that needs what is stored of an attachment. */
+  CniException notStored(String network, AttachmentId id) {
+    return new CniException(
+        ErrorCode.INVALID_PARAMETER,
+        ("no attachment of container %s, interface %s, to network %s is kept in %s: it was never"
+                + " added, has been deleted, or is kept in another directory (--cache); \"cni list\""
+                + " shows those that are")
+            .formatted(id.containerId(), id.interfaceName(), network, directory.path()));
+  }
+
   /** Returns when the entry of an attachment was written; absent if there is none. */
   Optional<Instant> storedAt(String network, AttachmentId id) {
     try {

@@ -125,13 +125,7 @@ final class UpdateOperation {
   private CachedAttachment stored() throws CniException {
     return cni.cache()
         .live(network.name(), id)
-        .orElseThrow(
-            () ->
-                new CniException(
-                    ErrorCode.INVALID_PARAMETER,
-                    ("no attachment of container %s, interface %s, to network %s is kept in the"
-                            + " cache; \"cni list\" shows those that are")
-                        .formatted(id.containerId(), id.interfaceName(), network.name())));
+        .orElseThrow(() -> cni.cache().notStored(network.name(), id));
   }
 
   /**
