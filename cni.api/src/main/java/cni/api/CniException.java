@@ -6,6 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.node.JsonNodeFactory;
@@ -21,6 +22,7 @@ public final class CniException extends Exception {
   private final int code;
   private final String details;
   private final List<Finding> findings;
+  private @Nullable ConfigFault fault;
 
   /**
    * Creates an error.
@@ -139,11 +141,24 @@ public final class CniException extends Exception {
 
   private CniException copy(String newMessage, String newDetails, List<Finding> found) {
     var copy = new CniException(code, newMessage, newDetails, found, getCause());
+    copy.fault = fault;
+    copy.fault = fault;
     copy.setStackTrace(getStackTrace());
     for (Throwable suppressed : getSuppressed()) {
       copy.addSuppressed(suppressed);
     }
     return copy;
+  }
+
+  /** Returns the key of a configuration that this error is about; absent if it is about none. */
+  public Optional<ConfigFault> fault() {
+    return Optional.ofNullable(fault);
+  }
+
+  /** Sets the key that this new error is about, and returns it. */
+  CniException withFault(ConfigFault key) {
+    fault = key;
+    return this;
   }
 
   /** Returns this error with the message {@code context: message}; all else is kept. */

@@ -17,34 +17,39 @@ final class ConfigErrors {
 
   /** Returns the error for a missing or invalid value; {@code why} continues the sentence. */
   static CniException invalid(String path, @Nullable JsonNode value, String why) {
-    return new CniException(ErrorCode.INVALID_CONFIG, describe(path, value) + " " + why);
+    return new CniException(ErrorCode.INVALID_CONFIG, describe(path, value) + " " + why)
+        .withFault(ConfigFault.of(path, value, why));
   }
 
   /** Returns the error for an unsupported key or value; {@code why} continues the sentence. */
   static CniException unsupported(String path, @Nullable JsonNode value, String why) {
-    return new CniException(ErrorCode.UNSUPPORTED_FIELD, describe(path, value) + " " + why);
+    return new CniException(ErrorCode.UNSUPPORTED_FIELD, describe(path, value) + " " + why)
+        .withFault(ConfigFault.of(path, value, why));
   }
 
   /** Returns the error for a string that a parser rejected with a message that continues it. */
   static CniException unparsable(String path, String text, IllegalArgumentException cause) {
+    String why = String.valueOf(cause.getMessage());
     return new CniException(
-        ErrorCode.INVALID_CONFIG,
-        Excerpt.of(path) + " " + Json.quote(text) + " " + cause.getMessage(),
-        cause);
+            ErrorCode.INVALID_CONFIG, Excerpt.of(path) + " " + Json.quote(text) + " " + why, cause)
+        .withFault(new ConfigFault(path, Json.quote(text), why));
   }
 
   /** Returns the error for a key that the text of an object has more than once. */
   static CniException repeated(String path) {
-    return new CniException(
-        ErrorCode.INVALID_CONFIG,
-        Excerpt.of(path) + " appears more than once in the same object: keep one of them");
+    String why = "appears more than once in the same object: keep one of them";
+    return new CniException(ErrorCode.INVALID_CONFIG, Excerpt.of(path) + " " + why)
+        .withFault(new ConfigFault(path, "", why));
   }
 
   /** Returns the error for a value of the wrong JSON type. */
   static CniException wrongType(String path, JsonNode value, String expected) {
     String actual = value.isNull() ? "null" : "the " + type(value) + " " + Json.excerpt(value);
     return new CniException(
-        ErrorCode.INVALID_CONFIG, Excerpt.of(path) + " must be " + expected + ", not " + actual);
+            ErrorCode.INVALID_CONFIG, Excerpt.of(path) + " must be " + expected + ", not " + actual)
+        .withFault(
+            ConfigFault.of(
+                path, value, "must be " + expected + ", not " + typeWithArticle(value)));
   }
 
   /** Returns the JSON type of a value, such as "a list". */

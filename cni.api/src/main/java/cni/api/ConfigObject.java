@@ -27,8 +27,11 @@ import tools.jackson.databind.node.ObjectNode;
  *
  * <p>Every accessor throws {@link CniException} with code 7 if the value has another type than the
  * accessor returns, or the key is repeated.
+ *
+ * <p>Validation passes views to plugins that record which keys are read; see {@link
+ * ConfigRecorder}.
  */
-public final class ConfigObject {
+public sealed class ConfigObject permits RecordingConfigObject {
   private static final long MAX_UNSIGNED = 0xffff_ffffL;
 
   private final ObjectNode json;
@@ -49,6 +52,16 @@ public final class ConfigObject {
   /** Returns the tree itself, not a copy; it must not be changed. */
   public ObjectNode json() {
     return json;
+  }
+
+  /** Returns the tree as {@link #json} does, for readers that are not to be recorded. */
+  final ObjectNode content() {
+    return json;
+  }
+
+  /** Returns the path of this object; the empty string for the whole configuration. */
+  final String path() {
+    return path;
   }
 
   /** Returns the full path of a key, from the top of the configuration. */
@@ -190,14 +203,7 @@ public final class ConfigObject {
    * @throws CniException code 7 if the value is not a list of strings
    */
   public List<String> texts(String key) throws CniException {
-    return list(
-        key,
-        (node, path) -> {
-          if (!node.isString()) {
-            throw ConfigErrors.wrongType(path, node, "a string");
-          }
-          return node.stringValue();
-        });
+    return list(key, ConfigObject::asText);
   }
 
   /**
@@ -206,11 +212,8 @@ public final class ConfigObject {
    * @throws CniException code 7 if the value is not a list of strings or the parser rejects one
    */
   public <T> List<T> parsedList(String key, Function<String, T> parser) throws CniException {
-    List<T> values = new ArrayList<>();
-    for (String text : texts(key)) {
-      values.add(parse(path(key) + "[" + values.size() + "]", text, parser));
-    }
-    return values;
+    return list(
+        key, (node, elementPath) -> parse(elementPath, asText(node, elementPath), parser));
   }
 
   /**
@@ -219,7 +222,7 @@ public final class ConfigObject {
    * @throws CniException code 7 if the value is not a list of objects
    */
   public List<ConfigObject> objects(String key) throws CniException {
-    return list(key, ConfigObject::asObject);
+    return list(key, this::asObject);
   }
 
   /**
@@ -228,7 +231,9 @@ public final class ConfigObject {
    * @throws CniException code 7 if the value is not a list of lists of objects
    */
   public List<List<ConfigObject>> objectLists(String key) throws CniException {
-    return list(key, (node, path) -> elements(asArray(node, path), path, ConfigObject::asObject));
+    return list(
+        key,
+        (node, elementPath) -> elements(asArray(node, elementPath), elementPath, this::asObject));
   }
 
   /**
@@ -274,7 +279,22 @@ public final class ConfigObject {
     return ConfigErrors.unsupported(path(key), node(key), why);
   }
 
-  private @Nullable JsonNode value(String key) throws CniException {
+  /**
+   * Reports a value that is accepted but probably wrong. Only validation shows it; at any other
+   * time this method does nothing.
+   *
+   * @param why continues the sentence that begins with the key and the value
+   */
+  public void warn(String key, String why) {}
+
+  /**
+   * Declares keys that other programs write and this reader ignores on purpose: validation does not
+   * report them as unknown. At any other time this method does nothing.
+   */
+  public void ignore(String... keys) {}
+
+  /** Returns the value of a key that must not be repeated; null if it is absent. */
+  @Nullable JsonNode value(String key) throws CniException {
     if (RepeatedKeysNode.repeats(json, key)) {
       throw ConfigErrors.repeated(path(key));
     }
@@ -299,13 +319,26 @@ public final class ConfigObject {
     return node == null ? List.of() : elements(asArray(node, path(key)), path(key), reader);
   }
 
-  private static <T> List<T> elements(ArrayNode array, String path, ElementReader<T> reader)
+  private <T> List<T> elements(ArrayNode array, String arrayPath, ElementReader<T> reader)
       throws CniException {
     List<T> values = new ArrayList<>(array.size());
-    for (JsonNode element : array) {
-      values.add(reader.read(element, path + "[" + values.size() + "]"));
+    for (int i = 0; i < array.size(); i++) {
+      String elementPath = arrayPath + "[" + i + "]";
+      if (!isHidden(elementPath)) {
+        values.add(reader.read(array.get(i), elementPath));
+      }
     }
     return values;
+  }
+
+  /** Whether an element is to be skipped. */
+  boolean isHidden(String elementPath) {
+    return false;
+  }
+
+  /** Returns a view of an object inside this one. */
+  ConfigObject nested(ObjectNode object, String objectPath) {
+    return new ConfigObject(object, objectPath);
   }
 
   private static ArrayNode asArray(JsonNode node, String path) throws CniException {
@@ -315,11 +348,18 @@ public final class ConfigObject {
     throw ConfigErrors.wrongType(path, node, "a list");
   }
 
-  private static ConfigObject asObject(JsonNode node, String path) throws CniException {
+  private ConfigObject asObject(JsonNode node, String objectPath) throws CniException {
     if (node instanceof ObjectNode object) {
-      return new ConfigObject(object, path);
+      return nested(object, objectPath);
     }
-    throw ConfigErrors.wrongType(path, node, "an object");
+    throw ConfigErrors.wrongType(objectPath, node, "an object");
+  }
+
+  private static String asText(JsonNode node, String path) throws CniException {
+    if (!node.isString()) {
+      throw ConfigErrors.wrongType(path, node, "a string");
+    }
+    return node.stringValue();
   }
 
   private static <T> T parse(String path, String text, Function<String, T> parser)

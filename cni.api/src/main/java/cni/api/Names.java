@@ -85,7 +85,8 @@ public final class Names {
       " must have 1 to 15 bytes, none of them a space, a slash, a colon, a percent or control"
           + " character, and not be . or ..";
 
-  private static final String IDENTIFIER_RULES =
+  /** The rules for network names and container ids; continues a sentence. */
+  static final String IDENTIFIER_RULES =
       " must start with a letter or digit, go on with letters, digits, '_', '.' or '-', and have at"
           + " most 255 of them";
 

@@ -72,10 +72,9 @@ public record NetworkConfig(
       throws CniException {
     ObjectNode json = Json.parse(text, source);
     try {
-      var view = new ConfigObject(json, "");
-      return view.has("plugins") || !view.has("type")
-          ? ofList(json, morePlugins)
-          : ofList(asList(json), PluginSource.NONE);
+      return isSingle(json)
+          ? ofList(asList(json), PluginSource.NONE)
+          : ofList(json, morePlugins);
     } catch (CniException e) {
       throw e.withContext(source);
     }
@@ -102,14 +101,49 @@ public record NetworkConfig(
   private static NetworkConfig ofList(ObjectNode json, PluginSource morePlugins)
       throws CniException {
     var view = new ConfigObject(json, "");
+    String name = requireName(view);
+    return of(name, new ConfigObject(complete(name, view, morePlugins), ""));
+  }
+
+  /**
+   * Reads a complete configuration in list form.
+   *
+   * @throws CniException code 7 if it is invalid, 1 if this library supports none of its versions
+   */
+  public static NetworkConfig of(ConfigObject view) throws CniException {
+    return of(requireName(view), view);
+  }
+
+  /**
+   * Reads the network's name.
+   *
+   * @throws CniException code 7 if it is missing or malformed
+   */
+  public static String requireName(ConfigObject view) throws CniException {
     String name =
-        Names.requireNetworkName(
-            view.text("name")
-                .orElseThrow(() -> view.invalid("name", "is missing: name the network")));
-    ObjectNode complete =
-        view.bool(ONLY_INLINED, true) ? json : append(json, morePlugins.pluginsOf(name));
+        view.text("name").orElseThrow(() -> view.invalid("name", "is missing: name the network"));
+    try {
+      return Names.requireNetworkName(name);
+    } catch (CniException e) {
+      throw e.withFault(new ConfigFault("name", Json.quote(name), Names.IDENTIFIER_RULES.strip()));
+    }
+  }
+
+  /**
+   * Returns a configuration in list form with the plugins of another source, unless it says {@code
+   * loadOnlyInlinedPlugins}.
+   *
+   * @throws CniException code 7 if that key is invalid, and what the other source throws
+   */
+  public static ObjectNode complete(String name, ConfigObject view, PluginSource morePlugins)
+      throws CniException {
+    ObjectNode json = view.content();
+    return view.bool(ONLY_INLINED, true) ? json : append(json, morePlugins.pluginsOf(name));
+  }
+
+  private static NetworkConfig of(String name, ConfigObject view) throws CniException {
     List<PluginConfig> plugins = new ArrayList<>();
-    for (ConfigObject plugin : new ConfigObject(complete, "").objects("plugins")) {
+    for (ConfigObject plugin : view.objects("plugins")) {
       plugins.add(PluginConfig.of(plugin));
     }
     if (plugins.isEmpty()) {
@@ -118,7 +152,7 @@ public record NetworkConfig(
     boolean disableCheck = view.bool("disableCheck", true);
     boolean disableGc = view.bool("disableGC", true);
     return new NetworkConfig(
-        name, supportedVersions(view), disableCheck, disableGc, plugins, complete);
+        name, supportedVersions(view), disableCheck, disableGc, plugins, view.content());
   }
 
   /** Appends plugins to the list, and marks it as complete for readers of the result cache. */
@@ -132,8 +166,14 @@ public record NetworkConfig(
     return complete.put(ONLY_INLINED, true);
   }
 
+  /** Returns whether a configuration is a single plugin rather than a list. */
+  public static boolean isSingle(ObjectNode json) {
+    var view = new ConfigObject(json, "");
+    return view.has("type") && !view.has("plugins");
+  }
+
   /** Converts a single plugin to a list of one, as libcni's ConfListFromConf does. */
-  private static ObjectNode asList(ObjectNode plugin) {
+  public static ObjectNode asList(ObjectNode plugin) {
     ObjectNode list = Json.object();
     for (Map.Entry<String, JsonNode> entry : plugin.properties()) {
       String key = entry.getKey();
@@ -156,12 +196,12 @@ public record NetworkConfig(
     List<SpecVersion> supported =
         offered.descendingSet().stream().filter(SpecVersion::isKnown).toList();
     if (supported.isEmpty()) {
+      String supports = "this library supports " + SpecVersion.join(SpecVersion.ALL);
+      String key = single.isPresent() ? "cniVersion" : "cniVersions";
       throw new CniException(
-          ErrorCode.INCOMPATIBLE_VERSION,
-          "the configuration has version "
-              + SpecVersion.join(offered)
-              + "; this library supports "
-              + SpecVersion.join(SpecVersion.ALL));
+              ErrorCode.INCOMPATIBLE_VERSION,
+              "the configuration has version " + SpecVersion.join(offered) + "; " + supports)
+          .withFault(ConfigFault.of(key, view.node(key), "is not supported: " + supports));
     }
     return supported;
   }

@@ -65,6 +65,22 @@ public interface NetworkPlugin {
    */
   default void status(NetworkRequest request) throws CniException {}
 
+  /**
+   * Validates the plugin's configuration: reads every key that the plugin's other methods read, by
+   * the same code, and calls this method of its delegates. Does not examine the host: whether that
+   * is ready is for {@link #status} to say.
+   *
+   * <p>The configuration records which keys are read: validation reports all others as unknown. It
+   * also removes the key of an error and calls this method again, so that it finds every error and
+   * an implementation may throw at the first. A plugin that reads no key, as by default, does not
+   * take part: its keys are not judged. Values that are accepted but probably wrong are reported by
+   * {@link ConfigObject#warn}. {@code runtimeConfig} is empty; the keys that are read from it are
+   * the capabilities that the plugin has.
+   *
+   * @throws CniException code 7 or 2 if the configuration is invalid
+   */
+  default void validate(NetworkRequest request) throws CniException {}
+
   /** Returns this plugin as one that can update attachments; absent if it cannot. */
   default Optional<UpdatablePlugin> updatable() {
     return Optional.empty();

@@ -1,7 +1,7 @@
 package cni.api;
 
 /**
- * A request about a network as a whole: STATUS.
+ * A request about a network as a whole: STATUS, and validation.
  *
  * @param config the plugin's configuration, derived for this request
  * @param context the context of the call

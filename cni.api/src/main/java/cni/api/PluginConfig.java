@@ -39,7 +39,11 @@ public final class PluginConfig {
             .text("type")
             .orElseThrow(
                 () -> config.invalid("type", "is missing: name the plugin, as \"bridge\""));
-    return new PluginConfig(config, Names.requirePluginType(type));
+    try {
+      return new PluginConfig(config, Names.requirePluginType(type));
+    } catch (CniException e) {
+      throw e.withFault(pluginTypeFault(config, type));
+    }
   }
 
   /** Returns the plugin's type. */
@@ -108,7 +112,16 @@ public final class PluginConfig {
 
   private static Optional<String> ipamType(ConfigObject ipam) throws CniException {
     Optional<String> type = ipam.nonEmpty("type");
-    return type.isPresent() ? Optional.of(Names.requirePluginType(type.get())) : type;
+    try {
+      return type.isPresent() ? Optional.of(Names.requirePluginType(type.get())) : type;
+    } catch (CniException e) {
+      throw e.withFault(pluginTypeFault(ipam, type.orElseThrow()));
+    }
+  }
+
+  private static ConfigFault pluginTypeFault(ConfigObject section, String type) {
+    return new ConfigFault(
+        section.path("type"), Json.quote(type), "must be a plain file name, such as \"bridge\"");
   }
 
   /**
@@ -171,7 +184,7 @@ public final class PluginConfig {
     ObjectNode request = Json.object();
     request.put("cniVersion", version.toString());
     request.put("name", network);
-    for (Map.Entry<String, JsonNode> entry : json().properties()) {
+    for (Map.Entry<String, JsonNode> entry : view.content().properties()) {
       if (!isRuntimeOnly(entry.getKey())) {
         request.set(entry.getKey(), entry.getValue());
       }
@@ -186,7 +199,7 @@ public final class PluginConfig {
     if (!runtimeConfig.isEmpty()) {
       request.set(RUNTIME_CONFIG, runtimeConfig);
     }
-    return new PluginConfig(new ConfigObject(RepeatedKeysNode.mark(request, json()), ""), type);
+    return new PluginConfig(new ConfigObject(RepeatedKeysNode.mark(request, view.content()), ""), type);
   }
 
   /** Ignores case, as Go's encoding/json does for keys. */
