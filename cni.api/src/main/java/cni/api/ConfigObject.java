@@ -60,7 +60,7 @@ public sealed class ConfigObject permits RecordingConfigObject {
   }
 
   /** Returns the path of this object; the empty string for the whole configuration. */
-  final String path() {
+  public String path() {
     return path;
   }
 

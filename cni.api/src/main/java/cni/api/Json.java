@@ -16,6 +16,7 @@ import tools.jackson.core.ObjectWriteContext;
 import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.StreamWriteConstraints;
 import tools.jackson.core.TokenStreamLocation;
+import tools.jackson.core.exc.StreamReadException;
 import tools.jackson.core.json.JsonFactory;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.JsonNodeFactory;
@@ -88,7 +89,8 @@ public final class Json {
     try (JsonParser parser = FACTORY.createParser(ObjectReadContext.empty(), characters)) {
       JsonNode node = JsonTreeCodec.read(parser);
       if (parser.nextToken() != null) {
-        throw invalid(source, parser.currentTokenLocation(), "there is text after its end", null);
+        throw new StreamReadException(
+            parser, "there is text after its end", parser.currentTokenLocation());
       }
       return node;
     } catch (JacksonException e) {

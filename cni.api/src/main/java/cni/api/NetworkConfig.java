@@ -106,15 +106,6 @@ public record NetworkConfig(
   }
 
   /**
-   * Reads a complete configuration in list form.
-   *
-   * @throws CniException code 7 if it is invalid, 1 if this library supports none of its versions
-   */
-  public static NetworkConfig of(ConfigObject view) throws CniException {
-    return of(requireName(view), view);
-  }
-
-  /**
    * Reads the network's name.
    *
    * @throws CniException code 7 if it is missing or malformed
@@ -141,7 +132,13 @@ public record NetworkConfig(
     return view.bool(ONLY_INLINED, true) ? json : append(json, morePlugins.pluginsOf(name));
   }
 
-  private static NetworkConfig of(String name, ConfigObject view) throws CniException {
+  /**
+   * Reads a complete configuration in list form.
+   *
+   * @param name the network's name
+   * @throws CniException code 7 if it is invalid, 1 if this library supports none of its versions
+   */
+  public static NetworkConfig of(String name, ConfigObject view) throws CniException {
     List<PluginConfig> plugins = new ArrayList<>();
     for (ConfigObject plugin : view.objects("plugins")) {
       plugins.add(PluginConfig.of(plugin));

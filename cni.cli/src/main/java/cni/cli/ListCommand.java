@@ -51,6 +51,7 @@ final class ListCommand extends Subcommand {
     boolean checks = check.getValue();
     List<ListedAttachment> listed = new ArrayList<>();
     try (Cni cni = host.open()) {
+      ConfigWarnings.printShadowed(cni);
       for (CachedAttachment cached : select(cni)) {
         listed.add(ListedAttachment.of(cached, cni, checks));
       }

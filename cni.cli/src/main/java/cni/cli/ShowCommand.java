@@ -29,6 +29,7 @@ final class ShowCommand extends Subcommand {
   }
 
   private static void show(Network network, Cni cni) throws CniException {
+    ConfigWarnings.printShadowed(cni);
     NetworkConfig config = network.config();
     System.out.println("network " + config.name() + ", " + version(network));
     if (config.disableCheck() || config.disableGc()) {

@@ -1,42 +1,125 @@
 package cni.cli;
 
 import cni.api.CniException;
+import cni.api.Json;
 import cni.runtime.Cni;
-import cni.runtime.Network;
+import cni.runtime.ConfigProblem;
+import cni.runtime.ValidationReport;
+import cni.runtime.ValidationReport.FileReport;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code cni validate}. */
 final class ValidateCommand extends Subcommand {
   private final HostOptions host = new HostOptions(spec());
-  private final PositionalParamSpec configuration =
-      requiredParameter(0, "FILE")
-          .type(Path.class)
-          .description("Configuration file: .conflist, .conf or .json.")
+  private final OptionSpec json = flag("--json", "Print JSON.");
+  private final OptionSpec strict = flag("--strict", "Exit with status 1 for warnings, too.");
+  private final PositionalParamSpec configurations =
+      parameters(0, "FILE|NETWORK")
+          .description(
+              "Configuration files (.conflist, .conf or .json) or names of networks; default: all"
+                  + " files of the directory of network configurations.")
           .build();
 
   ValidateCommand() {
     super(
-        "Validate a network configuration file.",
-        "Checks the syntax, that the plugins exist, and that they support the version. Prints the"
-            + " negotiated version and the capabilities that the configuration declares.");
-    spec().addPositional(configuration);
+        "Validate network configurations.",
+        "Checks the syntax, every key and value of the network and of its plugins, that the plugins"
+            + " exist, and that they support the version. Changes nothing and does not examine the"
+            + " host. Prints all problems with their lines: errors, with which ADD fails, and"
+            + " warnings, such as a key that no plugin reads.",
+        "Exit status: 0 if there are no errors, 1 if there are.");
+    spec().addOption(json).addOption(strict).addPositional(configurations);
   }
 
   @Override
   public Integer call() throws CniException {
-    Path file = configuration.getValue();
+    ValidationReport report;
     try (Cni cni = host.open()) {
-      Network network = cni.network(file);
-      List<String> capabilities = network.validate();
-      System.out.printf(
-          "%s: network %s is valid: version %s, capabilities %s%n",
-          file,
-          network.name(),
-          network.version(),
-          capabilities.isEmpty() ? "none" : String.join(", ", capabilities));
+      report = validate(cni);
     }
-    return 0;
+    boolean asJson = json.getValue();
+    if (asJson) {
+      Json.print(report.toJson(), System.out);
+    } else {
+      report.files().forEach(ValidateCommand::print);
+      if (report.files().isEmpty()) {
+        System.out.println("no network configurations");
+      }
+    }
+    boolean isStrict = strict.getValue();
+    return report.hasErrors() || (isStrict && !report.problems().isEmpty()) ? 1 : 0;
+  }
+
+  private ValidationReport validate(Cni cni) throws CniException {
+    List<String> selected = configurations.getValue();
+    if (selected.isEmpty()) {
+      return cni.validate();
+    }
+    List<FileReport> files = new ArrayList<>();
+    for (String it : selected) {
+      files.addAll(validate(it, cni).files());
+    }
+    return new ValidationReport(files);
+  }
+
+  /** A network's name has no slash and, in contrast to a file's, no extension that is read. */
+  private static ValidationReport validate(String fileOrNetwork, Cni cni) throws CniException {
+    Path file = Invocation.resolve(fileOrNetwork);
+    boolean isFile =
+        fileOrNetwork.indexOf('/') >= 0
+            || fileOrNetwork.endsWith(".conflist")
+            || fileOrNetwork.endsWith(".conf")
+            || fileOrNetwork.endsWith(".json")
+            || Files.isRegularFile(file);
+    if (isFile) {
+      return cni.validate(file);
+    }
+    ValidationReport all = cni.validate();
+    List<FileReport> named =
+        all.files().stream().filter(it -> it.network().equals(fileOrNetwork)).toList();
+    return named.isEmpty()
+        ? cni.network(fileOrNetwork).validate() // fails with the names that exist
+        : new ValidationReport(named);
+  }
+
+  private static void print(FileReport report) {
+    System.out.println(summary(report));
+    for (ConfigProblem problem : report.problems()) {
+      System.out.println("  " + problem);
+    }
+  }
+
+  private static String summary(FileReport report) {
+    String subject =
+        report.file().map(it -> it + ": ").orElse("")
+            + (report.network().isEmpty() ? "" : "network " + report.network() + " ");
+    String counts =
+        join(count(report.errorCount(), "error"), count(report.warningCount(), "warning"));
+    if (report.errorCount() > 0 || report.version().isEmpty()) {
+      return subject + (report.network().isEmpty() ? "" : "has ") + counts;
+    }
+    return subject
+        + "is valid: version "
+        + report.version().get()
+        + ", capabilities "
+        + (report.capabilities().isEmpty() ? "none" : String.join(", ", report.capabilities()))
+        + (counts.isEmpty() ? "" : "; " + counts);
+  }
+
+  private static String join(String errors, String warnings) {
+    return errors + (errors.isEmpty() || warnings.isEmpty() ? "" : ", ") + warnings;
+  }
+
+  private static String count(int number, String noun) {
+    return switch (number) {
+      case 0 -> "";
+      case 1 -> "1 " + noun;
+      default -> number + " " + noun + "s";
+    };
   }
 }

@@ -1,5 +1,6 @@
 package cni.policy;
 
+import cni.api.PluginConfig;
 import cni.api.AttachmentRequest;
 import cni.api.CniArgs;
 import cni.api.CniException;
@@ -45,15 +46,30 @@ public final class AttachmentLabels {
     Map<String, String> labels = new TreeMap<>();
     addPod(request.attachment().args(), labels);
     addArgs(request.attachment().args(), labels);
-    Optional<ConfigObject> conventional = request.config().args();
+    addConfigured(request.config(), labels);
+    return labels;
+  }
+
+  /**
+   * Validates the labels and ports of a configuration.
+   *
+   * @throws CniException code 7 if one is invalid
+   */
+  public static void validate(PluginConfig config) throws CniException {
+    addConfigured(config, new TreeMap<>());
+    ports(config);
+  }
+
+  private static void addConfigured(PluginConfig config, Map<String, String> labels)
+      throws CniException {
+    Optional<ConfigObject> conventional = config.args();
     if (conventional.isPresent()) {
       addList(conventional.get(), labels);
     }
-    Optional<ConfigObject> runtime = request.config().runtimeConfig();
+    Optional<ConfigObject> runtime = config.runtimeConfig();
     if (runtime.isPresent()) {
       addObject(runtime.get(), labels);
     }
-    return labels;
   }
 
   /**
@@ -62,8 +78,12 @@ public final class AttachmentLabels {
    * @throws CniException code 7 if one is invalid
    */
   public static Map<String, NamedPort> ports(AttachmentRequest request) throws CniException {
+    return ports(request.config());
+  }
+
+  private static Map<String, NamedPort> ports(PluginConfig config) throws CniException {
     Map<String, NamedPort> ports = new TreeMap<>();
-    Optional<ConfigObject> runtime = request.config().runtimeConfig();
+    Optional<ConfigObject> runtime = config.runtimeConfig();
     if (runtime.isPresent()) {
       addPorts(runtime.get(), ports);
     }

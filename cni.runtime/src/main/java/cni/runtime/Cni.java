@@ -6,6 +6,7 @@ import cni.api.Names;
 import cni.api.NetworkConfig;
 import cni.api.PluginEvent;
 import cni.api.TraceContext;
+import cni.runtime.NetworkConfigDirectory.LoadedConfig;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -111,7 +112,11 @@ public final class Cni implements AutoCloseable {
    *     configuration
    */
   public Network network(Path file) throws CniException {
-    return network(NetworkConfigDirectory.read(file));
+    return network(new LoadedConfig(NetworkConfigDirectory.read(file), file));
+  }
+
+  private Network network(LoadedConfig loaded) {
+    return new Network(loaded.config(), state, trace, Optional.of(loaded.file()));
   }
 
   /**
@@ -123,10 +128,40 @@ public final class Cni implements AutoCloseable {
    */
   public List<Network> networks() throws CniException {
     List<Network> all = new ArrayList<>();
-    for (NetworkConfig config : state.networks().loadAll()) {
-      all.add(network(config));
+    for (LoadedConfig loaded : state.networks().loadAll()) {
+      all.add(network(loaded));
     }
     return all;
+  }
+
+  /**
+   * Returns the files of the configuration directory that are not used, because another file
+   * defines a network of the same name.
+   *
+   * @throws CniException code 5 if the directory cannot be read
+   */
+  public List<ShadowedFile> shadowedFiles() throws CniException {
+    return state.networks().shadowed();
+  }
+
+  /**
+   * Validates all files of the configuration directory, as {@link Network#validate} does, whether
+   * they can be read or not. Files that define a network that an earlier file defines, and files
+   * that look like configurations but have another extension than those that are read, get a
+   * warning.
+   *
+   * @throws CniException code 7 if the directory does not exist, code 5 if it cannot be read
+   */
+  public ValidationReport validate() throws CniException {
+    return new ConfigValidator(state).directory();
+  }
+
+  /**
+   * Validates a file, as {@link Network#validate} does, whether it can be read or not and whatever
+   * its extension is.
+   */
+  public ValidationReport validate(Path file) {
+    return new ValidationReport(List.of(new ConfigValidator(state).file(file)));
   }
 
   /** Returns the plugins that are available to networks. */

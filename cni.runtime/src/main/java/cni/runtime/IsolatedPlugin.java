@@ -108,6 +108,12 @@ final class IsolatedPlugin implements ResidentPlugin {
   }
 
   @Override
+  public void validate(NetworkRequest request) throws CniException {
+    CniRunnable call = () -> plugin.validate(request);
+    callCounted(type + " validation", request.context().deadline(), call.asCallable());
+  }
+
+  @Override
   public void status(NetworkRequest request) throws CniException {
     run(Verb.STATUS, request.context().deadline(), () -> plugin.status(request));
   }

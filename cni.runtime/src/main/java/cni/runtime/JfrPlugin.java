@@ -59,6 +59,11 @@ record JfrPlugin(NetworkPlugin plugin, PluginOrigin origin) implements NetworkPl
   }
 
   @Override
+  public void validate(NetworkRequest request) throws CniException {
+    plugin.validate(request); // not recorded: it is not a call of the specification
+  }
+
+  @Override
   public void status(NetworkRequest request) throws CniException {
     run(Verb.STATUS, request, NO_ATTACHMENT, () -> plugin.status(request));
   }

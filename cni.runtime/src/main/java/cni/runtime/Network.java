@@ -7,19 +7,17 @@ import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.NetworkConfig;
-import cni.api.PluginConfig;
 import cni.api.Result;
 import cni.api.SpecVersion;
 import cni.api.TraceContext;
 import cni.api.Verb;
 import cni.api.internal.LazyLogger;
 import cni.runtime.UpdateOperation.Mode;
+import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeSet;
 
 /**
  * A network that containers are attached to: a configuration with its chain of plugins (SPEC
@@ -46,11 +44,17 @@ public final class Network {
   private final NetworkConfig config;
   private final CniState cni;
   private final TraceContext trace;
+  private final Optional<Path> file;
 
   Network(NetworkConfig config, CniState cni, TraceContext trace) {
+    this(config, cni, trace, Optional.empty());
+  }
+
+  Network(NetworkConfig config, CniState cni, TraceContext trace, Optional<Path> file) {
     this.config = config;
     this.cni = cni;
     this.trace = trace;
+    this.file = file;
   }
 
   /** Returns the network's name. */
@@ -63,12 +67,17 @@ public final class Network {
     return config;
   }
 
+  /** Returns the file of the configuration; absent if the caller has parsed it. */
+  public Optional<Path> file() {
+    return file;
+  }
+
   /**
    * Returns the same network with a trace that its operations belong to; executables find it in
    * their environment (TRACEPARENT, TRACESTATE, BAGGAGE).
    */
   public Network withTrace(TraceContext context) {
-    return new Network(config, cni, context);
+    return new Network(config, cni, context, file);
   }
 
   /**
@@ -326,33 +335,19 @@ public final class Network {
   }
 
   /**
-   * Checks that every plugin of the chain exists and supports a version that the configuration
-   * offers, without attaching anything. Runs executables to ask for their versions.
+   * Validates the configuration without attaching anything: its keys and values, that every plugin
+   * exists and supports a version that the configuration offers, and each plugin's own keys. Runs
+   * executables to ask for their versions; what they read is not known, and not judged. The present
+   * content of the file is validated, if the configuration is from one.
    *
-   * @return the capabilities that the plugins declare, in alphabetical order
-   * @throws CniException code 7 for a plugin that does not exist, code 1 for one that supports none
-   *     of the versions; several failures are combined as by {@link #gc}
+   * @return all problems, with their lines if the configuration is from a file; none if it is valid
    */
-  public List<String> validate() throws CniException {
-    var failures = new FailureCollector("network " + name());
-    var capabilities = new TreeSet<String>();
-    for (PluginConfig plugin : config.plugins()) {
-      failures.collect(() -> requireCommonVersion(plugin.type()));
-      failures.collect(() -> capabilities.addAll(plugin.capabilities()));
-    }
-    failures.throwIfAny();
-    version();
-    return new ArrayList<>(capabilities);
-  }
-
-  private void requireCommonVersion(String type) throws CniException {
-    List<SpecVersion> supported = cni.plugins().versions(type);
-    if (config.versions().stream().noneMatch(supported::contains)) {
-      throw new CniException(
-          ErrorCode.INCOMPATIBLE_VERSION,
-          "plugin %s supports %s, the configuration offers %s"
-              .formatted(type, supported, config.versions()));
-    }
+  public ValidationReport validate() {
+    return new ValidationReport(
+        List.of(
+            file.isPresent()
+                ? new ConfigValidator(cni).file(file.get())
+                : new ConfigFileCheck(cni, file).run(config.json(), Optional.empty())));
   }
 
   /**

@@ -16,8 +16,10 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Predicate;
@@ -37,10 +39,17 @@ final class NetworkConfigDirectory {
   private static final String LIST = ".conflist";
   private static final List<String> SINGLE = List.of(".conf", ".json");
 
+  /** The extensions of files that are read, for messages. */
+  static final String EXTENSIONS =
+      "*.conflist for a list of plugins, *.conf or *.json for a single plugin";
+
   private final Path directory;
 
   /** The messages of the errors that have been logged. */
   private final Set<String> logged = ConcurrentHashMap.newKeySet();
+
+  /** A configuration and the file of its network. */
+  record LoadedConfig(NetworkConfig config, Path file) {}
 
   NetworkConfigDirectory(Path directory) {
     this.directory = directory;
@@ -53,7 +62,7 @@ final class NetworkConfigDirectory {
    *     none and a file cannot be read or is not JSON, the error in the first such file, which may
    *     define it.
    */
-  NetworkConfig load(String name) throws CniException {
+  LoadedConfig load(String name) throws CniException {
     List<String> names = new ArrayList<>();
     CniException unreadable = null;
     for (Path file : files()) {
@@ -68,7 +77,7 @@ final class NetworkConfigDirectory {
         continue;
       }
       if (found.equals(name)) {
-        return parse(text, file);
+        return new LoadedConfig(parse(text, file), file);
       }
       if (!found.isEmpty()) {
         names.add(found);
@@ -89,8 +98,8 @@ final class NetworkConfigDirectory {
    *
    * @throws CniException if there is none, the error in the first file that has one
    */
-  List<NetworkConfig> loadAll() throws CniException {
-    List<NetworkConfig> networks = new ArrayList<>();
+  List<LoadedConfig> loadAll() throws CniException {
+    List<LoadedConfig> networks = new ArrayList<>();
     Set<String> names = new HashSet<>();
     CniException first = null;
     for (Path file : files()) {
@@ -99,7 +108,7 @@ final class NetworkConfigDirectory {
         String name = NetworkConfig.nameOf(text, file.toString());
         // A file without a name is parsed for the error; later files of a name are not used.
         if (name.isEmpty() || names.add(name)) {
-          networks.add(parse(text, file));
+          networks.add(new LoadedConfig(parse(text, file), file));
         }
       } catch (CniException e) {
         first = first == null ? e : first;
@@ -133,6 +142,32 @@ final class NetworkConfigDirectory {
     return names;
   }
 
+  /**
+   * Returns the files that are not used because another one defines their network. Files that
+   * cannot be read are left out; so are all if there is no directory.
+   *
+   * @throws CniException code 5 if the directory cannot be read
+   */
+  List<ShadowedFile> shadowed() throws CniException {
+    List<ShadowedFile> shadowed = new ArrayList<>();
+    if (!Files.isDirectory(directory)) {
+      return shadowed;
+    }
+    Map<String, Path> used = new HashMap<>();
+    for (Path file : files()) {
+      try {
+        String name = NetworkConfig.nameOf(bytes(file), file.toString());
+        Path other = name.isEmpty() ? null : used.putIfAbsent(name, file);
+        if (other != null) {
+          shadowed.add(new ShadowedFile(name, file, other));
+        }
+      } catch (CniException e) {
+        logSkipped(e);
+      }
+    }
+    return shadowed;
+  }
+
   private void logSkipped(CniException e) {
     if (logged.add(e.getMessage())) {
       LOG.get()
@@ -162,7 +197,7 @@ final class NetworkConfigDirectory {
       return List.of();
     }
     List<ObjectNode> plugins = new ArrayList<>();
-    for (Path file : filesOf(directory, name -> name.endsWith(".conf"))) {
+    for (Path file : additionalFiles(directory)) {
       ObjectNode json = Json.parse(bytes(file), file.toString());
       if (new ConfigObject(json, "").text("type").isEmpty()) {
         throw new CniException(
@@ -173,7 +208,17 @@ final class NetworkConfigDirectory {
     return plugins;
   }
 
-  private static byte[] bytes(Path file) throws CniException {
+  /** Returns the files of a network's directory, in the order of ADD. */
+  static List<Path> additionalFiles(Path directory) throws CniException {
+    return filesOf(directory, name -> name.endsWith(".conf"));
+  }
+
+  /** Returns the files that are not read for networks, in the order of their names. */
+  List<Path> unreadFiles() throws CniException {
+    return filesOf(directory, name -> !isList(name) && !isSingle(name));
+  }
+
+  static byte[] bytes(Path file) throws CniException {
     try {
       return RegularFiles.read(file);
     } catch (IOException e) {
@@ -183,7 +228,7 @@ final class NetworkConfigDirectory {
   }
 
   /** Returns the files that may define networks, in the order in which they are searched. */
-  private List<Path> files() throws CniException {
+  List<Path> files() throws CniException {
     List<Path> files = new ArrayList<>();
     List<Path> single = new ArrayList<>();
     for (Path file : filesOf(directory, name -> isList(name) || isSingle(name))) {
@@ -193,11 +238,11 @@ final class NetworkConfigDirectory {
     return files;
   }
 
-  private static boolean isList(String name) {
+  static boolean isList(String name) {
     return name.endsWith(LIST);
   }
 
-  private static boolean isSingle(String name) {
+  static boolean isSingle(String name) {
     return SINGLE.stream().anyMatch(name::endsWith);
   }
 

@@ -130,6 +130,18 @@ record BridgeConfig(
         config.dns());
   }
 
+  /**
+   * Validates a configuration, without CNI_ARGS.
+   *
+   * @throws CniException code 7 if a value is invalid or keys contradict each other
+   */
+  static void validate(PluginConfig config) throws CniException {
+    ConfigObject view = config.view();
+    view.ignore("addIf"); // written by kubenet and minikube, read by no version of the plugin
+    Masquerade.validate(view);
+    parse(config, Map.of()).requireConsistent(view);
+  }
+
   /** Returns the configuration of the port of the host's own interface in the VLAN. */
   BridgeConfig ofVlanInterface() {
     return new BridgeConfig(

@@ -178,6 +178,11 @@ public final class BridgePlugin implements UpdatablePlugin {
   }
 
   @Override
+  public void validate(NetworkRequest request) throws CniException {
+    Ipam.validate(request, () -> BridgeConfig.validate(request.config()));
+  }
+
+  @Override
   public void status(NetworkRequest request) throws CniException {
     BridgeConfig config = BridgeConfig.parse(request.config(), Map.of());
     config.requireConsistent(request.config().view());

@@ -57,7 +57,7 @@ public abstract class InterfacePlugin implements UpdatablePlugin {
       throws CniException, IOException;
 
   /**
-   * Validates the plugin's own keys, for ADD and STATUS.
+   * Validates the plugin's own keys, for ADD, STATUS and validation. Reads all of them.
    *
    * @throws CniException code 7 if a value is missing or invalid
    */
@@ -199,6 +199,16 @@ public abstract class InterfacePlugin implements UpdatablePlugin {
   @Override
   public final void gc(GcRequest request) throws CniException {
     Ipam.gc(request);
+  }
+
+  @Override
+  public final void validate(NetworkRequest request) throws CniException {
+    Ipam.validate(
+        request,
+        () -> {
+          request.config().dns();
+          validate(request.config());
+        });
   }
 
   @Override

@@ -33,6 +33,18 @@ public record ParentLink(Link link, boolean inContainer) {
   private static final int MAX_INDEX_ATTEMPTS = 3;
 
   /**
+   * Validates the keys that select the parent, and {@code mtu}, as far as the parent need not be
+   * known.
+   *
+   * @throws CniException code 7 if a value is invalid
+   */
+  public static void validate(ConfigObject view) throws CniException {
+    configuredName(view);
+    view.bool("linkInContainer");
+    view.integer("mtu", 0, Integer.MAX_VALUE);
+  }
+
+  /**
    * Finds the link that the configuration names, or else that of the default route.
    *
    * @throws CniException code 7 if there is no such link

@@ -1,5 +1,6 @@
 package cni.plugins.support;
 
+import cni.api.internal.CniRunnable;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.Differences;
@@ -155,6 +156,36 @@ public final class Ipam {
     Optional<NetworkPlugin> plugin = findPlugin(request);
     if (plugin.isPresent()) {
       plugin.get().gc(request);
+    }
+  }
+
+  /**
+   * Validates a plugin's own keys, and delegates the validation of those of the ipam plugin. The
+   * one does not depend on the other.
+   *
+   * @param own reads the plugin's own keys
+   * @throws CniException the error of the first, with that of the second as a suppressed exception
+   */
+  public static void validate(NetworkRequest request, CniRunnable own) throws CniException {
+    CniException error = null;
+    try {
+      own.run();
+    } catch (CniException e) {
+      error = e;
+    }
+    try {
+      Optional<NetworkPlugin> plugin = findPlugin(request);
+      if (plugin.isPresent()) {
+        plugin.get().validate(request);
+      }
+    } catch (CniException e) {
+      if (error == null) {
+        throw e;
+      }
+      error.addSuppressed(e);
+    }
+    if (error != null) {
+      throw error;
     }
   }
 

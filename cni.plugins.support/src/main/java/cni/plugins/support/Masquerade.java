@@ -257,6 +257,17 @@ public final class Masquerade {
   }
 
   /**
+   * Validates {@code ipMasq} and {@code ipMasqBackend}.
+   *
+   * @throws CniException as {@link #requestedBackend}
+   */
+  public static void validate(ConfigObject view) throws CniException {
+    if (requestedBackend(view).isEmpty() && view.has("ipMasqBackend")) {
+      view.warn("ipMasqBackend", "has no effect: set ipMasq to true, or leave it out");
+    }
+  }
+
+  /**
    * Deletes the rules of both backends.
    *
    * @throws CniException code 999 with the kernel's message if it refuses

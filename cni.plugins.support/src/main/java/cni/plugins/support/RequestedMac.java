@@ -33,6 +33,20 @@ public final class RequestedMac {
   }
 
   /**
+   * Validates {@code mac} wherever a configuration may have it.
+   *
+   * @throws CniException code 7 if a value is not a unicast hardware address
+   */
+  public static void validate(PluginConfig config) throws CniException {
+    for (Optional<ConfigObject> section : List.of(config.runtimeConfig(), config.args())) {
+      if (section.isPresent()) {
+        parse(section.get());
+      }
+    }
+    parse(config.view());
+  }
+
+  /**
    * Returns the first that is present of the key {@code mac} of each section and MAC in CNI_ARGS.
    *
    * @param sections such as {@code runtimeConfig} and {@code args.cni}, in order of precedence

@@ -1,5 +1,6 @@
 package cni.plugins.ipam.dhcp;
 
+import cni.api.CniArgs;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.ConfigObject;
@@ -42,6 +43,16 @@ record DhcpConfig(Optional<Path> socket, List<DhcpFamily> families, long priorit
    */
   static Optional<Path> socket(PluginConfig config) throws CniException {
     return config.requireIpam("dhcp").parsed("daemonSocketPath", Path::of);
+  }
+
+  /**
+   * Validates a configuration, without CNI_ARGS.
+   *
+   * @throws CniException code 7 if it is invalid
+   */
+  static void validate(PluginConfig config) throws CniException {
+    parse(config);
+    DhcpClientOptions.parse(config.requireIpam("dhcp"), CniArgs.NONE);
   }
 
   /**

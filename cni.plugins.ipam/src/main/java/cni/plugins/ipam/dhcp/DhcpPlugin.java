@@ -165,6 +165,11 @@ public final class DhcpPlugin implements ResidentPlugin, UpdatablePlugin {
   }
 
   @Override
+  public void validate(NetworkRequest request) throws CniException {
+    DhcpConfig.validate(request.config());
+  }
+
+  @Override
   public void status(NetworkRequest request) throws CniException {
     DhcpConfig.parse(request.config());
     if (leases(request.config()) instanceof DaemonLeases daemon && !daemon.isReachable()) {

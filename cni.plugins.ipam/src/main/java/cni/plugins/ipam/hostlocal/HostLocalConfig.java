@@ -48,15 +48,19 @@ record HostLocalConfig(
       addRangeSets(runtime.get(), "ipRanges", sets);
     }
     if (ipam.has("subnet")) {
-      sets.add(RangeSet.parse(List.of(ipam), ipam.path("subnet")));
+      sets.add(RangeSet.parse(List.of(ipam), ipam, "subnet"));
     }
     addRangeSets(ipam, "ranges", sets);
-    RangeIndex<RangeSet> index = validate(sets, ipam, config.version());
+    RangeIndex<RangeSet> index = requireConsistent(sets, ipam, config.version());
+    return new HostLocalConfig(sets, index, routes(ipam), ipam.nonEmpty("resolvConf"));
+  }
+
+  private static List<Result.Route> routes(ConfigObject ipam) throws CniException {
     List<Result.Route> routes = new ArrayList<>();
     for (ConfigObject route : ipam.objects("routes")) {
       routes.add(Result.Route.parse(route));
     }
-    return new HostLocalConfig(sets, index, routes, ipam.nonEmpty("resolvConf"));
+    return routes;
   }
 
   /**
@@ -68,25 +72,62 @@ record HostLocalConfig(
     return config.requireIpam("host-local").nonEmpty("dataDir").orElse(DEFAULT_DATA_DIR);
   }
 
+  /**
+   * Validates a configuration, without CNI_ARGS.
+   *
+   * @throws CniException code 7 if it is invalid
+   */
+  static void validate(PluginConfig config) throws CniException {
+    ConfigObject ipam = config.requireIpam("host-local");
+    dataDir(config);
+    ipam.nonEmpty("resolvConf");
+    routes(ipam);
+    requestedAddresses(config, Map.of());
+    if (!ipam.has("subnet")) {
+      for (String key : List.of("rangeStart", "rangeEnd", "gateway")) {
+        if (ipam.has(key)) {
+          ipam.warn(key, "has no effect without subnet: set subnet beside it");
+        }
+      }
+    }
+    parse(config);
+    warnOfGateways(ipam);
+  }
+
+  /** A gateway outside its subnet is legal: a route may lead to it. */
+  private static void warnOfGateways(ConfigObject ipam) throws CniException {
+    List<ConfigObject> ranges = new ArrayList<>(List.of(ipam));
+    ipam.objectLists("ranges").forEach(ranges::addAll);
+    for (ConfigObject range : ranges) {
+      Optional<Cidr> subnet = range.parsed("subnet", Cidr::parse);
+      Optional<InetAddress> gateway = range.parsed("gateway", InetAddresses::parse);
+      if (subnet.isPresent() && gateway.isPresent() && !subnet.get().contains(gateway.get())) {
+        range.warn(
+            "gateway",
+            "is not in the subnet " + subnet.get() + ": give one of its addresses, or leave it out");
+      }
+    }
+  }
+
   private static void addRangeSets(ConfigObject config, String key, List<RangeSet> sets)
       throws CniException {
     int index = 0;
     for (List<ConfigObject> ranges : config.objectLists(key)) {
-      sets.add(RangeSet.parse(ranges, config.path(key) + "[" + index++ + "]"));
+      sets.add(RangeSet.parse(ranges, config, key + "[" + index++ + "]"));
     }
   }
 
-  private static RangeIndex<RangeSet> validate(
+  private static RangeIndex<RangeSet> requireConsistent(
       List<RangeSet> sets, ConfigObject ipam, SpecVersion version) throws CniException {
     if (sets.isEmpty()) {
       throw ipam.invalid("ranges", "must list a range to allocate addresses from (or set subnet)");
     }
     var index = new RangeIndex<RangeSet>();
     for (RangeSet set : sets) {
-      for (SubnetRange range : set.ranges()) {
-        Optional<SubnetRange> other = index.add(range, set);
+      for (int i = 0; i < set.ranges().size(); i++) {
+        Optional<SubnetRange> other = index.add(set.ranges().get(i), set);
         if (other.isPresent()) {
-          throw ipam.invalid("ranges", "overlap: " + other.get() + " with " + range);
+          throw set.overlap(i, other.get());
         }
       }
     }

@@ -277,6 +277,11 @@ public final class HostLocalPlugin implements ResidentPlugin, UpdatablePlugin {
   }
 
   @Override
+  public void validate(NetworkRequest request) throws CniException {
+    HostLocalConfig.validate(request.config());
+  }
+
+  @Override
   public void status(NetworkRequest request) throws CniException {
     HostLocalConfig config = HostLocalConfig.parse(request.config());
     Path directory = directory(request.config()).path();

@@ -3,7 +3,6 @@ package cni.plugins.ipam.hostlocal;
 import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.ConfigObject;
-import cni.api.ErrorCode;
 import cni.api.Result;
 import java.math.BigInteger;
 import java.net.InetAddress;
@@ -23,7 +22,12 @@ final class RangeSet {
   /** The position of each range in the list. */
   private final RangeIndex<Integer> positions;
 
-  private RangeSet(List<SubnetRange> ranges, RangeIndex<Integer> positions) {
+  /** The configuration of each range, for messages. */
+  private final List<ConfigObject> sources;
+
+  private RangeSet(
+      List<SubnetRange> ranges, RangeIndex<Integer> positions, List<ConfigObject> sources) {
+    this.sources = sources;
     this.ranges = ranges;
     this.positions = positions;
   }
@@ -31,31 +35,40 @@ final class RangeSet {
   /**
    * Parses a list of ranges.
    *
-   * @param path the list's place in the configuration, such as {@code ipam.ranges[0]}, for messages
+   * @param owner the object that the list is in, for messages
+   * @param key the list's place in it, such as {@code ranges[0]}
    * @throws CniException code 7 if the list is empty, mixes families, or has ranges that overlap
    */
-  static RangeSet parse(List<ConfigObject> configs, String path) throws CniException {
+  static RangeSet parse(List<ConfigObject> configs, ConfigObject owner, String key)
+      throws CniException {
     if (configs.isEmpty()) {
-      throw invalid(path + " is empty; it must have at least one range");
+      throw owner.invalid(key, "is empty; it must have at least one range");
     }
     List<SubnetRange> ranges = new ArrayList<>(configs.size());
     var positions = new RangeIndex<Integer>();
     for (ConfigObject config : configs) {
       SubnetRange range = SubnetRange.parse(config);
       if (!ranges.isEmpty() && range.isV4() != ranges.getFirst().isV4()) {
-        throw invalid(path + " mixes IPv4 and IPv6; a set holds one family, use a set for each");
+        throw config.invalid(
+            "subnet", "mixes families with the range before it: use a set for each family");
       }
       Optional<SubnetRange> other = positions.add(range, ranges.size());
       if (other.isPresent()) {
-        throw invalid(path + ": ranges " + other.get() + " and " + range + " overlap");
+        throw overlap(config, range, other.get());
       }
       ranges.add(range);
     }
-    return new RangeSet(List.copyOf(ranges), positions);
+    return new RangeSet(List.copyOf(ranges), positions, List.copyOf(configs));
   }
 
-  private static CniException invalid(String message) {
-    return new CniException(ErrorCode.INVALID_CONFIG, message);
+  /** Returns the error (code 7) for a range of this set that overlaps one of another set. */
+  CniException overlap(int index, SubnetRange other) {
+    return overlap(sources.get(index), ranges.get(index), other);
+  }
+
+  private static CniException overlap(ConfigObject source, SubnetRange range, SubnetRange other) {
+    return source.invalid(
+        "subnet", "has range " + range + ", which overlaps " + other + ": separate them");
   }
 
   /** Returns the ranges, in the order in which addresses are allocated from them. */

@@ -40,8 +40,17 @@ public final class StaticPlugin implements UpdatablePlugin {
 
   @Override
   public Result add(AttachmentRequest request) throws CniException {
-    ConfigObject ipam = request.config().requireIpam("static");
-    List<Result.IpConfig> ips = addresses(request.config(), request.attachment().args().toMap());
+    return assign(request.config(), request.attachment().args().toMap());
+  }
+
+  @Override
+  public void validate(NetworkRequest request) throws CniException {
+    assign(request.config(), Map.of());
+  }
+
+  private static Result assign(PluginConfig config, Map<String, String> args) throws CniException {
+    ConfigObject ipam = config.requireIpam("static");
+    List<Result.IpConfig> ips = addresses(config, args);
     List<Result.Route> routes = new ArrayList<>();
     for (ConfigObject route : ipam.objects("routes")) {
       routes.add(Result.Route.parse(route));

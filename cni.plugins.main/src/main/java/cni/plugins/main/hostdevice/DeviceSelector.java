@@ -75,14 +75,27 @@ sealed interface DeviceSelector {
     throw view.invalid("device", "is missing: give device, hwaddr, kernelpath or pciBusID");
   }
 
+  /**
+   * Validates a configuration, in which the runtime's choice may be still missing.
+   *
+   * @throws CniException code 7 if a value is invalid
+   */
+  static void validate(PluginConfig config) throws CniException {
+    boolean configured = isConfigured(config.view()); // reads all keys
+    Optional<ConfigObject> runtime = config.runtimeConfig();
+    boolean chosen = runtime.isPresent() && runtime.get().has("deviceID");
+    if (configured || chosen) {
+      parse(config);
+    }
+  }
+
   /** Whether the configuration selects a device itself, instead of leaving it to the runtime. */
   static boolean isConfigured(ConfigObject view) throws CniException {
+    boolean configured = false;
     for (String key : List.of("device", "hwaddr", "kernelpath", "pciBusID")) {
-      if (view.nonEmpty(key).isPresent()) {
-        return true;
-      }
+      configured |= view.nonEmpty(key).isPresent();
     }
-    return false;
+    return configured;
   }
 
   private static String busId(ConfigObject view, String key) throws CniException {

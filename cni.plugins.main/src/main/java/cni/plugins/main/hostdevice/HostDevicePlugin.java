@@ -1,5 +1,6 @@
 package cni.plugins.main.hostdevice;
 
+import cni.api.PluginConfig;
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
 import cni.api.CniException;
@@ -200,6 +201,17 @@ public final class HostDevicePlugin implements UpdatablePlugin {
   @Override
   public void gc(GcRequest request) throws CniException {
     Ipam.gc(request);
+  }
+
+  @Override
+  public void validate(NetworkRequest request) throws CniException {
+    PluginConfig config = request.config();
+    Ipam.validate(
+        request,
+        () -> {
+          config.dns();
+          DeviceSelector.validate(config);
+        });
   }
 
   @Override

@@ -43,6 +43,7 @@ public final class IpvlanPlugin extends InterfacePlugin {
   @Override
   protected void validate(PluginConfig config) throws CniException {
     mode(config.view());
+    ParentLink.validate(config.view());
   }
 
   private static int mode(ConfigObject view) throws CniException {

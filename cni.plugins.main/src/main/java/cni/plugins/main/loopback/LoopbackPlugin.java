@@ -116,6 +116,11 @@ public final class LoopbackPlugin implements UpdatablePlugin {
   }
 
   @Override
+  public void validate(NetworkRequest request) throws CniException {
+    request.config().dns(); // part of the previous result only, but every configuration may have it
+  }
+
+  @Override
   public void status(NetworkRequest request) throws CniException {
     HostReadiness.require(request, host -> {}); // that its namespace exists
   }

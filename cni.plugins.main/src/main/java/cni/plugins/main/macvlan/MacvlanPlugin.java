@@ -43,6 +43,8 @@ public final class MacvlanPlugin extends InterfacePlugin {
   protected void validate(PluginConfig config) throws CniException {
     mode(config.view());
     broadcastQueueLength(config.view());
+    ParentLink.validate(config.view());
+    RequestedMac.validate(config);
   }
 
   private static int mode(ConfigObject view) throws CniException {

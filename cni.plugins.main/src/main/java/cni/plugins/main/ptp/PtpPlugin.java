@@ -151,6 +151,19 @@ public final class PtpPlugin implements UpdatablePlugin {
   }
 
   @Override
+  public void validate(NetworkRequest request) throws CniException {
+    PluginConfig config = request.config();
+    Ipam.validate(
+        request,
+        () -> {
+          mtu(config);
+          Masquerade.validate(config.view());
+          config.dns();
+          requireIpam(config);
+        });
+  }
+
+  @Override
   public void status(NetworkRequest request) throws CniException {
     mtu(request.config());
     boolean rules = Masquerade.requestedBackend(request.config().view()).isPresent();

@@ -53,7 +53,7 @@ public final class TapPlugin extends InterfacePlugin {
     mtu(view);
     idOrEmpty(view, "owner");
     idOrEmpty(view, "group");
-    RequestedMac.parse(view);
+    RequestedMac.validate(config);
     bridge(view);
     selinuxContext(view);
   }

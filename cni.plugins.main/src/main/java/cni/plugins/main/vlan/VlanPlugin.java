@@ -26,10 +26,11 @@ public final class VlanPlugin extends InterfacePlugin {
   @Override
   protected void validate(PluginConfig config) throws CniException {
     ConfigObject view = config.view();
+    ParentLink.validate(view);
+    vlanId(view);
     if (ParentLink.configuredName(view).isEmpty()) {
       throw view.invalid("master", "is missing: name the interface that carries the VLAN");
     }
-    vlanId(view);
   }
 
   /** Reads {@code vlanId}; 0 by default, as in the reference plugin. */

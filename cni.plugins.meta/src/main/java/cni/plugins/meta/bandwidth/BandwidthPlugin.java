@@ -220,6 +220,11 @@ public final class BandwidthPlugin implements UpdatablePlugin {
   }
 
   @Override
+  public void validate(NetworkRequest request) throws CniException {
+    BandwidthConfig.parse(request.config());
+  }
+
+  @Override
   public void status(NetworkRequest request) throws CniException {
     BandwidthConfig.parse(request.config());
   }

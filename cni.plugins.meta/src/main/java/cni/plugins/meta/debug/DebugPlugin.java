@@ -107,6 +107,17 @@ public final class DebugPlugin implements UpdatablePlugin {
   }
 
   @Override
+  public void validate(NetworkRequest request) throws CniException {
+    ConfigObject config = request.config().view();
+    config.nonEmpty("cniOutput");
+    for (String key : List.of("addHooks", "checkHooks", "delHooks")) {
+      if (config.has(key)) {
+        parseCommands(config, key);
+      }
+    }
+  }
+
+  @Override
   public void status(NetworkRequest request) throws CniException {
     recordCall("CmdStatus", request, "", "", "", "", request.config().json());
   }

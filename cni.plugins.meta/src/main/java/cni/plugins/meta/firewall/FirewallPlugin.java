@@ -247,6 +247,11 @@ public final class FirewallPlugin implements UpdatablePlugin {
   }
 
   @Override
+  public void validate(NetworkRequest request) throws CniException {
+    FirewallConfig.parse(request.config());
+  }
+
+  @Override
   public void status(NetworkRequest request) throws CniException {
     FirewallConfig config = FirewallConfig.parse(request.config());
     if (config.backend() == Backend.FIREWALLD) {

@@ -1,5 +1,6 @@
 package cni.plugins.meta.policy;
 
+import cni.policy.AttachmentLabels;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.Deadline;
@@ -190,6 +191,12 @@ public final class PolicyPlugin implements ResidentPlugin, UpdatablePlugin {
       hostPolicies(request.config(), host, request.context().deadline())
           .collect(id -> id.network().equals(network) && !valid.contains(id));
     }
+  }
+
+  @Override
+  public void validate(NetworkRequest request) throws CniException {
+    PolicyConfig.directories(request.config());
+    AttachmentLabels.validate(request.config());
   }
 
   @Override

@@ -148,6 +148,11 @@ public final class PortMapPlugin implements UpdatablePlugin {
   }
 
   @Override
+  public void validate(NetworkRequest request) throws CniException {
+    PortMapConfig.parse(request.config());
+  }
+
+  @Override
   public void status(NetworkRequest request) throws CniException {
     PortMapConfig.parse(request.config());
     try (NetNsSession host = NetNsSession.openHost(request.context())) {

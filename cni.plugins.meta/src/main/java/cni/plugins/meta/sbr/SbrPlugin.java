@@ -258,6 +258,11 @@ public final class SbrPlugin implements UpdatablePlugin {
   }
 
   @Override
+  public void validate(NetworkRequest request) throws CniException {
+    SbrConfig.parse(request.config());
+  }
+
+  @Override
   public void status(NetworkRequest request) throws CniException {
     SbrConfig.parse(request.config());
   }

@@ -58,6 +58,36 @@ record TuningConfig(
   }
 
   /**
+   * Validates a configuration, without CNI_ARGS.
+   *
+   * @throws CniException code 7 if a value is invalid, or a sysctl does not belong to a network
+   *     namespace
+   */
+  static void validate(PluginConfig config) throws CniException {
+    ConfigObject view = config.view();
+    for (String key : List.of("mac", "mtu", "promisc", "allmulti", "txQLen")) {
+      view.has(key); // parse reads it only if args.cni does not have it
+    }
+    Optional<ConfigObject> sysctl = view.object("sysctl");
+    for (String key : sysctl.isPresent() ? sysctl.get().keys() : List.<String>of()) {
+      if (!isNamespaced(key.replace('.', '/'))) {
+        throw sysctl
+            .get()
+            .invalid(
+                key, "does not belong to a network namespace: its key must start with \"net.\"");
+      }
+    }
+    parse(config, Map.of());
+  }
+
+  /** Returns whether a sysctl, as a path below /proc/sys, belongs to a network namespace. */
+  static boolean isNamespaced(String path) {
+    boolean hasBadStep =
+        List.of(path.split("/", -1)).stream().anyMatch(it -> it.equals("..") || it.isEmpty());
+    return path.startsWith("net/") && !hasBadStep && path.indexOf('\0') < 0;
+  }
+
+  /**
    * Returns the directory for the settings that interfaces had before.
    *
    * @throws CniException code 7 if {@code dataDir} is not a string

@@ -133,9 +133,7 @@ public final class TuningPlugin implements UpdatablePlugin {
     String path =
         key.replace('.', '/')
             .replaceFirst("IFNAME", request.attachment().interfaceName().replace("$", "\\$"));
-    boolean hasBadStep =
-        List.of(path.split("/", -1)).stream().anyMatch(it -> it.equals("..") || it.isEmpty());
-    if (!path.startsWith("net/") || hasBadStep || path.indexOf('\0') >= 0) {
+    if (!TuningConfig.isNamespaced(path)) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
           "sysctl "
@@ -259,6 +257,12 @@ public final class TuningPlugin implements UpdatablePlugin {
   @Override
   public void gc(GcRequest request) throws CniException {
     savedSettings(request.config()).deleteStale(request.config().network(), request.valid());
+  }
+
+  @Override
+  public void validate(NetworkRequest request) throws CniException {
+    TuningConfig.validate(request.config());
+    savedSettings(request.config());
   }
 
   @Override

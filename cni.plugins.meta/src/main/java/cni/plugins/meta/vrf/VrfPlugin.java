@@ -55,13 +55,14 @@ public final class VrfPlugin implements UpdatablePlugin {
   record Config(String name, int table) {
     static Config parse(PluginConfig config) throws CniException {
       ConfigObject view = config.view();
+      int table = (int) view.uint32("table").orElse(0);
       String name = view.text("vrfname").orElse("");
       if (!Names.isInterfaceName(name)) {
         throw view.invalid(
             "vrfname",
             name.isEmpty() ? "is missing: name the VRF" : Names.INTERFACE_NAME_RULES.strip());
       }
-      return new Config(name, (int) view.uint32("table").orElse(0));
+      return new Config(name, table);
     }
   }
 
@@ -269,6 +270,11 @@ public final class VrfPlugin implements UpdatablePlugin {
     if (routing.links().stream().noneMatch(it -> it.master() == vrf.get().index())) {
       container.deleteLink(vrf.get().index());
     }
+  }
+
+  @Override
+  public void validate(NetworkRequest request) throws CniException {
+    Config.parse(request.config());
   }
 
   @Override
