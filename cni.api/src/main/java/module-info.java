@@ -9,6 +9,7 @@ module cni.api {
       cni.cli,
       cni.conformance,
       cni.daemon,
+      cni.doctor,
       cni.exec,
       cni.plugins.bridge,
       cni.plugins.ipam,

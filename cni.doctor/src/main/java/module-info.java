@@ -4,6 +4,9 @@
  */
 module cni.doctor {
   requires transitive cni.api;
+  requires transitive cni.netlink.ffm;
   requires transitive cni.runtime;
-  requires cni.netlink.ffm;
+
+  exports cni.doctor.metrics;
+  exports cni.doctor.traffic;
 }

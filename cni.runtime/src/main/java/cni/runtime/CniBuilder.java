@@ -40,6 +40,7 @@ public final class CniBuilder {
   StderrHandler stderrHandler = StderrHandler.TO_LOG;
   Optional<CallerContext> caller = Optional.empty();
   Optional<Cni> shared = Optional.empty();
+  Optional<PluginCallObserver> pluginCallObserver = Optional.empty();
 
   CniBuilder() {}
 
@@ -251,6 +252,15 @@ public final class CniBuilder {
    */
   public CniBuilder sharePlugins(Cni other) {
     shared = Optional.of(other);
+    return this;
+  }
+
+  /**
+   * Reports each call of a plugin to an observer, for example to count calls and their durations. By
+   * default none is reported, and nothing is measured.
+   */
+  public CniBuilder observePluginCalls(PluginCallObserver observer) {
+    pluginCallObserver = Optional.of(observer);
     return this;
   }
 

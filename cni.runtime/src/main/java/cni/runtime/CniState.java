@@ -45,7 +45,8 @@ final class CniState {
             builder.forced,
             builder.stderrHandler,
             builder.caller,
-            builder.shared.map(Cni::plugins));
+            builder.shared.map(Cni::plugins),
+            builder.pluginCallObserver);
     this.recycler =
         CacheDirectory.recycler(builder.cache, builder.oneShot ? 0 : MAX_RECYCLED_FILES);
     this.cache = new ResultCache(builder.cache, recycler);

@@ -51,6 +51,9 @@ public final class PluginRegistry implements Delegates {
   /** The registry whose plugin instances this one uses; absent if it creates its own. */
   private final Optional<PluginRegistry> shared;
 
+  /** Receives the calls of the plugins that this registry returns; absent if nothing does. */
+  private final Optional<PluginCallObserver> observer;
+
   private volatile Optional<BuiltInPlugins> builtIn = Optional.empty();
 
   PluginRegistry(
@@ -62,11 +65,13 @@ public final class PluginRegistry implements Delegates {
       Map<String, PluginSource> forced,
       StderrHandler stderrHandler,
       Optional<CallerContext> caller,
-      Optional<PluginRegistry> shared) {
+      Optional<PluginRegistry> shared,
+      Optional<PluginCallObserver> observer) {
     this.instances = instances;
     this.loader = loader;
     this.caller = caller;
     this.shared = shared;
+    this.observer = observer;
     this.directories =
         shared.map(it -> it.directories).filter(directories::isEquivalentTo).orElse(directories);
     this.path = path;
@@ -92,10 +97,14 @@ public final class PluginRegistry implements Delegates {
       Optional<AvailablePlugin> found = find(source, type);
       if (found.isPresent()) {
         AvailablePlugin it = found.get();
-        return new ResolvedPlugin(new JfrPlugin(it.plugin(), it.origin()), source);
+        return new ResolvedPlugin(observed(new JfrPlugin(it.plugin(), it.origin())), source);
       }
     }
     throw unknownType(type);
+  }
+
+  private NetworkPlugin observed(NetworkPlugin plugin) {
+    return observer.isPresent() ? new ObservedPlugin(plugin, observer.get()) : plugin;
   }
 
   private List<PluginSource> sourcesOf(String type) {
@@ -150,7 +159,7 @@ public final class PluginRegistry implements Delegates {
    * regardless of executables and of the search order; absent if there is none.
    */
   public Optional<NetworkPlugin> findInProcess(String type) {
-    return findBuiltIn(type).or(() -> directories.find(type)).map(AvailablePlugin::plugin);
+    return findBuiltIn(type).or(() -> directories.find(type)).map(it -> observed(it.plugin()));
   }
 
   /**
@@ -161,7 +170,7 @@ public final class PluginRegistry implements Delegates {
    */
   public Optional<NetworkPlugin> findExecutable(String type) throws CniException {
     Optional<AvailablePlugin> found = find(PluginSource.EXECUTABLE, type);
-    return found.map(AvailablePlugin::plugin);
+    return found.map(it -> observed(it.plugin()));
   }
 
   /**

@@ -31,10 +31,22 @@ public final class LinkRequests {
 
   /** Returns a request for the link with a name or alternative name. */
   public static NetlinkRequest get(String name) {
+    return named(withoutStatistics(unnamed(name)), name);
+  }
+
+  /** Returns the request of {@link #get(String)} for the link with its traffic counters. */
+  static NetlinkRequest getWithStatistics(String name) {
+    return named(unnamed(name), name);
+  }
+
+  private static NetlinkRequest unnamed(String name) {
     var message = new NetlinkRequest("get link \"" + name + "\"", RTM_GETLINK, 0);
+    return ifinfomsg(message, AF_UNSPEC, 0, 0, 0);
+  }
+
+  private static NetlinkRequest named(NetlinkRequest message, String name) {
     boolean alternative = name.length() > MAX_NAME_LENGTH;
-    return withoutStatistics(ifinfomsg(message, AF_UNSPEC, 0, 0, 0))
-        .string(alternative ? IFLA_ALT_IFNAME : IFLA_IFNAME, name);
+    return message.string(alternative ? IFLA_ALT_IFNAME : IFLA_IFNAME, name);
   }
 
   /** Returns a request for the link with an index. */
