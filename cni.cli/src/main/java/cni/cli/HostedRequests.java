@@ -7,6 +7,7 @@ import cni.exec.CallerContext;
 import cni.exec.StderrHandler;
 import cni.runtime.Cni;
 import cni.runtime.CniBuilder;
+import cni.runtime.PluginCallObserver;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -31,6 +32,9 @@ final class HostedRequests implements RequestHandler, AutoCloseable {
 
   /** What decides which plugins there are. */
   private record PluginKey(List<Path> directories, List<String> nativeAccess) {}
+
+  /** Receives the calls of plugins, apart from those of the warm-up; absent without metrics. */
+  private volatile Optional<PluginCallObserver> observer = Optional.empty();
 
   private static List<String> commandArguments(CallerRequest request) {
     return request.arguments().subList(1, request.arguments().size());
@@ -86,6 +90,7 @@ final class HostedRequests implements RequestHandler, AutoCloseable {
   private Cni open(CniBuilder builder) {
     Optional<Cni> others = shared();
     builder.oneShot();
+    observer.ifPresent(builder::observePluginCalls);
     return (others.isPresent() ? builder.sharePlugins(others.get()) : builder).build();
   }
 
@@ -106,6 +111,18 @@ final class HostedRequests implements RequestHandler, AutoCloseable {
   /** Opens an instance that repairs the attachments of a cache by itself until it is closed. */
   Cni openRepairing(Path cache) {
     CniBuilder builder = PluginLocations.configure(Cni.builder()).cache(cache).repair();
+    return shared().map(builder::sharePlugins).orElse(builder).build();
+  }
+
+  /** Reports the calls of plugins for all further requests. */
+  void observePluginCalls(PluginCallObserver newObserver) {
+    observer = Optional.of(newObserver);
+  }
+
+  /** Opens an instance that reads the attachments of a cache and the networks of a directory. */
+  Cni openReading(Path cache, Path networks) {
+    CniBuilder builder =
+        PluginLocations.configure(Cni.builder()).cache(cache).networks(networks).oneShot();
     return shared().map(builder::sharePlugins).orElse(builder).build();
   }
 

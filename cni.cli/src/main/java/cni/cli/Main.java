@@ -156,6 +156,7 @@ public final class Main implements Callable<Integer> {
     commands.put("run", RunCommand::new);
     commands.put("events", EventsCommand::new);
     commands.put("list", ListCommand::new);
+    commands.put("top", TopCommand::new);
     commands.put("show", ShowCommand::new);
     commands.put("validate", ValidateCommand::new);
     commands.put("version", VersionCommand::new);
@@ -165,6 +166,7 @@ public final class Main implements Callable<Integer> {
     commands.put("install", InstallCommand::new);
     commands.put("dhcp", DhcpCommand::new);
     commands.put("serve", ServeCommand::new);
+    commands.put("metrics", MetricsCommand::new);
     commands.put(COMPLETION, CompletionCommand::new);
     commands.put("demo", DemoCommand::new);
     return commands;

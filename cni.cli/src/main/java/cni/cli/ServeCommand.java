@@ -7,6 +7,7 @@ import cni.daemon.HostClient;
 import cni.daemon.HostProtocol;
 import cni.daemon.HostServer;
 import cni.daemon.HostSettings;
+import cni.doctor.metrics.MetricsAddress;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.process.ServiceNotification;
@@ -18,6 +19,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
@@ -70,7 +72,18 @@ final class ServeCommand extends Subcommand {
       pathOption("--cache")
           .defaultValue(Cni.DEFAULT_CACHE.toString())
           .paramLabel("DIR")
-          .description("Directory of cached results for --repair; default: ${DEFAULT-VALUE}.")
+          .description(
+              "Directory of cached results for --repair and --metrics; default: ${DEFAULT-VALUE}.")
+          .build();
+
+  private final OptionSpec metrics =
+      OptionSpec.builder("--metrics")
+          .type(String.class)
+          .initialValue("")
+          .paramLabel("ADDRESS")
+          .description(
+              "Serve metrics for Prometheus at a Unix socket, such as unix:/run/cni/metrics.sock, or"
+                  + " at a port of a loopback address, such as 127.0.0.1:9469. Default: off.")
           .build();
 
   private final OptionSpec noWarmUp =
@@ -92,7 +105,7 @@ final class ServeCommand extends Subcommand {
         "While it runs, the installed plugins (\"cni install\") and"
             + " \"cni add|check|del|update|repair|gc|status\" pass their requests to it instead of"
             + " starting a JVM each. Without it they work as ever. SIGTERM ends it after the requests in flight. Needs root.");
-    List.of(socket, maxRunning, drain, daemons, repair, cache, noWarmUp, status, format)
+    List.of(socket, maxRunning, drain, daemons, repair, cache, metrics, noWarmUp, status, format)
         .forEach(spec()::addOption);
     spec()
         .usageMessage()
@@ -100,6 +113,7 @@ final class ServeCommand extends Subcommand {
         .footer(
             "  cni install --dir /opt/cni/bin && cni serve &",
             "  cni serve --status",
+            "  cni serve --metrics unix:/run/cni/metrics.sock",
             "  systemctl enable --now cni.socket      (see docs/resident-host.md)");
   }
 
@@ -144,6 +158,7 @@ final class ServeCommand extends Subcommand {
 
   private int serve() throws CniException {
     List<PluginDaemons.Specification> specifications = daemonSpecifications();
+    Optional<MetricsAddress> metricsAddress = metricsAddress();
     requireRoot();
     Image.requireTrustedPlugins();
     Path path = socket.<Path>getValue().toAbsolutePath();
@@ -154,7 +169,7 @@ final class ServeCommand extends Subcommand {
       if (!isCold && !HostWarmup.run(requests)) {
         return 0; // a signal ends the process
       }
-      return serve(settings, requests, specifications, shutdown);
+      return serve(settings, requests, specifications, metricsAddress, shutdown);
     } catch (IOException e) {
       throw new CniException(ErrorCode.IO_FAILURE, "the host: " + IoErrors.describe(e), e);
     } catch (InterruptedException e) {
@@ -186,12 +201,14 @@ final class ServeCommand extends Subcommand {
       HostSettings settings,
       HostedRequests requests,
       List<PluginDaemons.Specification> specifications,
+      Optional<MetricsAddress> metricsAddress,
       HostShutdown shutdown)
       throws CniException, IOException, InterruptedException {
     ServiceNotification manager = ServiceNotification.fromEnvironment();
     try (HostServer server = HostServer.open(settings, requests);
         var plugins = PluginDaemons.start(specifications);
-        var _ = startRepair(requests)) {
+        var _ = startRepair(requests);
+        var _ = startMetrics(metricsAddress, requests, server)) {
       shutdown.stopAtSignal(server, manager);
       plugins.warnOfUnusedSockets();
       System.err.println("cni: serves " + settings.socket());
@@ -210,6 +227,20 @@ final class ServeCommand extends Subcommand {
     }
     Cni repairing = requests.openRepairing(cache.getValue());
     return repairing::close;
+  }
+
+  private Optional<MetricsAddress> metricsAddress() throws CniException {
+    String text = metrics.getValue();
+    return text.isEmpty() ? Optional.empty() : Optional.of(MetricsAddress.parse(text));
+  }
+
+  /** Returns what stops the metrics when it is closed. */
+  private Subscription startMetrics(
+      Optional<MetricsAddress> address, HostedRequests requests, HostServer server)
+      throws CniException {
+    return address.isEmpty()
+        ? () -> {}
+        : HostMetrics.serve(address.get(), cache.getValue(), requests, server);
   }
 
   private HostSettings settings(Path path) throws CniException {

@@ -2,6 +2,7 @@ package cni.cli;
 
 import java.io.PrintStream;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -22,10 +23,16 @@ final class TextTable {
 
   private final List<String[]> rows = new ArrayList<>();
   private final Map<Integer, Function<String, Optional<Terminal.Style>>> styles = new HashMap<>();
+  private final BitSet rightAligned = new BitSet();
 
   /** Adds a row. Rows may differ in their number of cells. */
   void row(String... cells) {
     rows.add(cells.clone());
+  }
+
+  /** Aligns a range of columns on the right, as numbers are; the last one is included. */
+  void alignRight(int first, int last) {
+    rightAligned.set(first, last + 1);
   }
 
   /** Sets the colours of a column, counted from 0, by the text of its cells. */
@@ -46,17 +53,29 @@ final class TextTable {
    * @param coloured whether cells have the colours of their columns
    */
   void print(PrintStream out, OptionalInt limit, boolean coloured) {
+    lines(limit, coloured).forEach(out::println);
+  }
+
+  /** Returns the rows as lines of any length, without colours. */
+  List<String> lines() {
+    return lines(OptionalInt.empty(), false);
+  }
+
+  private List<String> lines(OptionalInt limit, boolean coloured) {
     int[] widths = widths();
     limit.ifPresent(it -> shorten(widths, it));
+    List<String> lines = new ArrayList<>(rows.size());
     for (String[] row : rows) {
       var line = new StringBuilder();
       for (int i = 0; i < row.length; i++) {
         String cell = shorten(row[i], widths[i]);
-        String padding = " ".repeat(widths[i] - cell.length()) + GAP;
-        line.append(coloured ? coloured(i, row[i], cell) : cell).append(padding);
+        String padding = " ".repeat(widths[i] - cell.length());
+        String text = coloured ? coloured(i, row[i], cell) : cell;
+        line.append(rightAligned.get(i) ? padding + text : text + padding).append(GAP);
       }
-      out.println(line.toString().stripTrailing());
+      lines.add(line.toString().stripTrailing());
     }
+    return lines;
   }
 
   private String coloured(int column, String text, String shown) {

@@ -1,0 +1,40 @@
+package cni.cli;
+
+import java.time.Duration;
+import java.util.Locale;
+
+/** Short forms of numbers for tables. */
+final class Quantity {
+  private static final String PREFIXES = " kMGTPE";
+  private static final int STEP = 1000;
+  private static final int MINUTE = 60;
+  private static final int HOUR = 60 * MINUTE;
+  private static final int DAY = 24 * HOUR;
+
+  private Quantity() {}
+
+  /** Returns a number with a decimal prefix and at most three digits: 0, 999, 1.2k, 34M. */
+  static String decimal(double value) {
+    int prefix = 0;
+    double scaled = value;
+    while (scaled >= STEP - 0.5 && prefix < PREFIXES.length() - 1) {
+      scaled /= STEP;
+      prefix++;
+    }
+    boolean hasFraction = prefix > 0 && scaled < 9.95;
+    return String.format(Locale.ROOT, hasFraction ? "%.1f" : "%.0f", scaled)
+        + PREFIXES.substring(prefix, prefix + 1).strip();
+  }
+
+  /** Returns a duration in its largest unit: 12s, 3m, 5h, 2d. */
+  static String age(Duration duration) {
+    long seconds = Math.max(0, duration.toSeconds());
+    if (seconds < MINUTE) {
+      return seconds + "s";
+    }
+    if (seconds < HOUR) {
+      return seconds / MINUTE + "m";
+    }
+    return seconds < DAY ? seconds / HOUR + "h" : seconds / DAY + "d";
+  }
+}
