@@ -37,14 +37,17 @@ final class HostMetrics {
   /**
    * Serves the metrics until the returned subscription is closed.
    *
+   * @param networks the directory of configurations, whose address pools are reported
    * @param cache the directory whose attachments are reported
    * @throws CniException code 4 or 5 if the address cannot be listened on
    */
   static Subscription serve(
-      MetricsAddress address, Path cache, HostedRequests requests, HostServer server)
+      MetricsAddress address,
+      Path networks,
+      Path cache,
+      HostedRequests requests,
+      HostServer server)
       throws CniException {
-    Path networks =
-        EnvironmentVariables.get("NETCONFPATH").map(Path::of).orElse(Cni.DEFAULT_NETWORKS);
     Cni cni = requests.openReading(cache, networks);
     var calls = new PluginCallMetrics();
     var sampler = new TrafficSampler(cni, Optional.empty(), _ -> true);
@@ -89,7 +92,8 @@ final class HostMetrics {
             Runtime.version().toString());
   }
 
-  private static void writeHost(HostStatus status, MetricsText text) {
+  /** Writes what the host is doing and has done. */
+  static void writeHost(HostStatus status, MetricsText text) {
     text.metric("cni_host_start_time_seconds", GAUGE, "Unix time at which the host was ready.")
         .add(status.started().toEpochMilli() / MILLIS_PER_SECOND);
     text.metric("cni_host_resident_memory_bytes", GAUGE, "Resident memory of the host.")

@@ -229,18 +229,25 @@ final class ServeCommand extends Subcommand {
     return repairing::close;
   }
 
-  private Optional<MetricsAddress> metricsAddress() throws CniException {
+  private Optional<MetricsAddress> metricsAddress() {
     String text = metrics.getValue();
-    return text.isEmpty() ? Optional.empty() : Optional.of(MetricsAddress.parse(text));
+    try {
+      return text.isEmpty() ? Optional.empty() : Optional.of(MetricsAddress.parse(text));
+    } catch (CniException e) {
+      throw new ParameterException(spec().commandLine(), e.getMessage(), e);
+    }
   }
 
   /** Returns what stops the metrics when it is closed. */
   private Subscription startMetrics(
       Optional<MetricsAddress> address, HostedRequests requests, HostServer server)
       throws CniException {
-    return address.isEmpty()
-        ? () -> {}
-        : HostMetrics.serve(address.get(), cache.getValue(), requests, server);
+    if (address.isEmpty()) {
+      return () -> {};
+    }
+    Path networks =
+        EnvironmentVariables.get("NETCONFPATH").map(Path::of).orElse(Cni.DEFAULT_NETWORKS);
+    return HostMetrics.serve(address.get(), networks, cache.getValue(), requests, server);
   }
 
   private HostSettings settings(Path path) throws CniException {

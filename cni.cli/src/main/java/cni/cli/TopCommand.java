@@ -1,7 +1,6 @@
 package cni.cli;
 
 import cni.api.CniException;
-import cni.api.ErrorCode;
 import cni.doctor.traffic.AttachmentTraffic;
 import cni.doctor.traffic.TrafficRate;
 import cni.doctor.traffic.TrafficSample;
@@ -20,6 +19,7 @@ import java.util.Optional;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.ParameterException;
 
 /** {@code cni top}. */
 final class TopCommand extends Subcommand {
@@ -90,8 +90,7 @@ final class TopCommand extends Subcommand {
     boolean asJson = json.getValue();
     List<String> only = networks.getValue();
     if (count != null && count < 0) {
-      throw new CniException(
-          ErrorCode.INVALID_PARAMETER, "--iterations " + count + " must not be negative");
+      throw usage("--iterations " + count + " must not be negative");
     }
     try (Cni cni = host.open()) {
       var sampler =
@@ -112,15 +111,18 @@ final class TopCommand extends Subcommand {
     return 0;
   }
 
-  private TopTable.Order order() throws CniException {
+  private ParameterException usage(String message) {
+    return new ParameterException(spec().commandLine(), message);
+  }
+
+  private TopTable.Order order() {
     String text = sort.getValue();
     return Arrays.stream(TopTable.Order.values())
         .filter(it -> it.text().equals(text.toLowerCase(Locale.ROOT)))
         .findFirst()
         .orElseThrow(
             () ->
-                new CniException(
-                    ErrorCode.INVALID_PARAMETER,
+                usage(
                     "--sort "
                         + text
                         + " is none of "
@@ -129,11 +131,10 @@ final class TopCommand extends Subcommand {
                             .collect(Collectors.joining(", "))));
   }
 
-  private Duration interval() throws CniException {
+  private Duration interval() {
     double seconds = delay.getValue();
     if (!(seconds >= 0 && seconds <= Integer.MAX_VALUE)) {
-      throw new CniException(
-          ErrorCode.INVALID_PARAMETER, "--delay " + seconds + " is not a number of seconds");
+      throw usage("--delay " + seconds + " is not a number of seconds");
     }
     return Duration.ofNanos((long) (seconds * NANOS_PER_SECOND));
   }

@@ -1,0 +1,24 @@
+package cni.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.time.Duration;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class QuantityTest {
+  @ParameterizedTest
+  @CsvSource({
+    "0, 0", "0.4, 0", "999, 999", "999.6, 1.0k", "1000, 1.0k", "9949, 9.9k", "9951, 10k",
+    "999499, 999k", "999500, 1.0M", "1.5e9, 1.5G", "18446744073709551615, 18E", "1e22, 10000E"
+  })
+  void numbersHaveAtMostThreeDigits(double value, String expected) {
+    assertEquals(expected, Quantity.decimal(value));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"-5, 0s", "59, 59s", "60, 1m", "3599, 59m", "3600, 1h", "86399, 23h", "172800, 2d"})
+  void agesHaveOneUnit(long seconds, String expected) {
+    assertEquals(expected, Quantity.age(Duration.ofSeconds(seconds)));
+  }
+}
