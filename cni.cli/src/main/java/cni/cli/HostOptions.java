@@ -225,10 +225,6 @@ final class HostOptions {
     return PluginLocations.directories(path.getValue());
   }
 
-  /** Returns the path of the namespace of {@code --host-netns}; absent for that of this process. */
-  Optional<Path> hostNamespace() {
-    return hostNamespace(hostNamespace);
-  }
 
   private CniBuilder builder() throws CniException {
     List<String> nativePlugins = nativeAccess.getValue();

@@ -356,7 +356,8 @@ class ServedPluginTest {
   void stackTraceOfABugIsInTheDetailsAndOnStandardError() throws Exception {
     assertEquals(1, serve("{ \"cniVersion\": \"0.4.0\", \"name\": \"n\", \"do\": \"throw\" }"));
     assertEquals(
-        "recording: unexpected java.lang.IllegalStateException: oops", json().get("msg").asString());
+        "recording: unexpected java.lang.IllegalStateException: oops",
+        json().get("msg").asString());
     String frame = "at " + RecordingPlugin.class.getName() + ".record(RecordingPlugin.java:";
     assertTrue(json().get("details").asString().contains(frame), out);
     assertTrue(err.contains(frame), err);

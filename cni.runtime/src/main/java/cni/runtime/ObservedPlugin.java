@@ -33,6 +33,11 @@ record ObservedPlugin(NetworkPlugin plugin, PluginCallObserver observer) impleme
   }
 
   @Override
+  public void validate(NetworkRequest request) throws CniException {
+    plugin.validate(request); // not reported: it is no verb of the specification
+  }
+
+  @Override
   public Result add(AttachmentRequest request) throws CniException {
     return observe(Verb.ADD, () -> plugin.add(request));
   }

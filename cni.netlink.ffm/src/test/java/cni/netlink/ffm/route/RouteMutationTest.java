@@ -82,7 +82,21 @@ class RouteMutationTest {
         Mutations.payloads(
             List.of(
                 PolicyRule.fromSource(V4, 100).addRequest(),
-                PolicyRule.fromSource(V6, 1000).addRequest())),
+                PolicyRule.fromSource(V6, 1000).addRequest(),
+                PolicyRule.lookup(
+                        IpFamily.IPV4,
+                        RuleSelector.ANY
+                            .from(V4)
+                            .to(V4, 8)
+                            .withMark(1, 0xff)
+                            .arrivingOn("eth0")
+                            .boundTo("eth1")
+                            .withProtocol(6)
+                            .fromPorts(1, 2)
+                            .toPorts(3, 4),
+                        5)
+                    .withPriority(6)
+                    .addRequest())),
         PolicyRule::read);
     Mutations.test(
         Mutations.payloads(
