@@ -54,6 +54,11 @@ public record Attachment(
     return new Attachment(id, namespace, args, newCapabilityArgs);
   }
 
+  /** Returns a copy with the given capability arguments. */
+  public Attachment withCapabilityArgs(CapabilityArgs newCapabilityArgs) {
+    return withCapabilityArgs(newCapabilityArgs.toMap());
+  }
+
   /** Returns the container's id (CNI_CONTAINERID). */
   public String containerId() {
     return id.containerId();

@@ -1,10 +1,11 @@
 package cni.plugins.meta.bandwidth;
 
+import cni.api.BandwidthLimit;
+import cni.api.BandwidthLimit.Rate;
 import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.PluginConfig;
-import cni.netlink.ffm.tc.TokenBucket;
 import java.util.List;
 import java.util.Optional;
 
@@ -20,23 +21,8 @@ import java.util.Optional;
  */
 record BandwidthConfig(
     Optional<Rate> ingress, Optional<Rate> egress, List<Cidr> subnets, boolean onlySubnetsShaped) {
-  /** The largest burst whose number of bytes fits the kernel's 32 bits. */
-  private static final long MAX_BURST_BITS = 8 * 0xffff_ffffL - 1;
-
   private static final List<String> RATE_KEYS =
       List.of("ingressRate", "ingressBurst", "egressRate", "egressBurst");
-
-  /**
-   * The limit of a direction.
-   *
-   * @param bitsPerSecond the average rate, at least 8
-   * @param burstBits how many bits may be sent at once, at least 8
-   */
-  record Rate(long bitsPerSecond, long burstBits) {
-    TokenBucket bucket() {
-      return TokenBucket.of(bitsPerSecond, burstBits);
-    }
-  }
 
   /**
    * Reads a configuration. If the plugin's own keys have any rate or burst they are used, otherwise
@@ -66,34 +52,9 @@ record BandwidthConfig(
     if (!shaped.isEmpty() && !unshaped.isEmpty()) {
       throw subnets.invalid("shapedSubnets", "cannot be combined with unshapedSubnets; choose one");
     }
+    BandwidthLimit limit = BandwidthLimit.read(rates);
     return new BandwidthConfig(
-        rate(rates, "ingress"),
-        rate(rates, "egress"),
-        shaped.isEmpty() ? unshaped : shaped,
-        !shaped.isEmpty());
-  }
-
-  private static Optional<Rate> rate(ConfigObject view, String direction) throws CniException {
-    String rateKey = direction + "Rate";
-    String burstKey = direction + "Burst";
-    long rate = view.longInteger(rateKey, 0, Long.MAX_VALUE).orElse(0);
-    long burst = view.longInteger(burstKey, 0, MAX_BURST_BITS).orElse(0);
-    if (rate == 0 && burst == 0) {
-      return Optional.empty();
-    }
-    if (burst == 0) {
-      throw view.invalid(
-          rateKey, "needs " + burstKey + ", the number of bits that may be sent at once");
-    }
-    if (burst < 8) {
-      throw view.invalid(burstKey, "must be at least 8: its unit is bits");
-    }
-    if (rate < 8) {
-      throw rate == 0
-          ? view.invalid(burstKey, "needs " + rateKey + ", the number of bits per second")
-          : view.invalid(rateKey, "must be at least 8: its unit is bits per second");
-    }
-    return Optional.of(new Rate(rate, burst));
+        limit.ingress(), limit.egress(), shaped.isEmpty() ? unshaped : shaped, !shaped.isEmpty());
   }
 
   /** Whether neither direction is limited. */

@@ -144,7 +144,7 @@ record ShaperComparison(RouteSocket routing, Link link, Differences differences)
       QdiscTree found, Optional<QdiscTree> current, TrafficShaper desired) {
     QdiscTree expected = desired.tree();
     if (found.root().bucket().isPresent()) {
-      compareBuckets(found, found.root().bucket().get(), desired.rate().bucket());
+      compareBuckets(found, found.root().bucket().get(), desired.bucket());
       return;
     }
     if (found.root().defaultClass() != expected.root().defaultClass()) {

@@ -1,11 +1,13 @@
 package cni.plugins.meta.bandwidth;
 
+import cni.api.BandwidthLimit;
 import cni.api.Cidr;
 import cni.netlink.ffm.NetlinkRequest;
 import cni.netlink.ffm.tc.HtbClass;
 import cni.netlink.ffm.tc.Qdisc;
 import cni.netlink.ffm.tc.TcConstants;
 import cni.netlink.ffm.tc.TcFilter;
+import cni.netlink.ffm.tc.TokenBucket;
 import java.util.List;
 import java.util.Optional;
 
@@ -21,7 +23,7 @@ import java.util.Optional;
  *     with the source of packets, otherwise with their destination
  */
 record TrafficShaper(
-    BandwidthConfig.Rate rate,
+    BandwidthLimit.Rate rate,
     List<Cidr> subnets,
     boolean onlySubnetsShaped,
     boolean isTowardsContainer) {
@@ -47,7 +49,7 @@ record TrafficShaper(
   }
 
   private static TrafficShaper of(
-      BandwidthConfig.Rate rate, BandwidthConfig config, boolean isTowardsContainer) {
+      BandwidthLimit.Rate rate, BandwidthConfig config, boolean isTowardsContainer) {
     return new TrafficShaper(
         rate, config.subnets(), config.onlySubnetsShaped(), isTowardsContainer);
   }
@@ -65,8 +67,7 @@ record TrafficShaper(
   /** Returns the qdisc. */
   QdiscTree tree() {
     if (subnets.isEmpty()) {
-      var root =
-          new Qdisc(0, "tbf", ROOT_HANDLE, TcConstants.ROOT, Optional.of(rate.bucket()), 0, 0);
+      var root = new Qdisc(0, "tbf", ROOT_HANDLE, TcConstants.ROOT, Optional.of(bucket()), 0, 0);
       return new QdiscTree(root, List.of(), List.of());
     }
     int defaultClass = onlySubnetsShaped ? UNSHAPED_CLASS : SHAPED_CLASS;
@@ -76,6 +77,11 @@ record TrafficShaper(
             HtbClass.of(classHandle(true), rate.bitsPerSecond() / 8, rate.burstBits() / 8),
             HtbClass.of(classHandle(false), QdiscTree.UNLIMITED_BYTES_PER_SECOND, 0)),
         subnets.stream().map(this::filter).toList());
+  }
+
+  /** Returns the rate as the kernel has it. */
+  TokenBucket bucket() {
+    return TokenBucket.of(rate.bitsPerSecond(), rate.burstBits());
   }
 
   private static int classHandle(boolean shaped) {

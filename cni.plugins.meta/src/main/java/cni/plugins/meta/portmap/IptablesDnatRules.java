@@ -183,8 +183,8 @@ final class IptablesDnatRules {
   private List<Rule> dispatchRules(PortMapConfig config) {
     Map<String, List<Integer>> ports = new TreeMap<>();
     Map<String, Integer> protocols = new TreeMap<>();
-    for (PortMapping mapping : config.mappings()) {
-      String name = PortMapping.protocolName(mapping.protocol());
+    for (HostPort mapping : config.mappings()) {
+      String name = HostPort.protocolName(mapping.protocol());
       ports.computeIfAbsent(name, it -> new ArrayList<>()).add(mapping.hostPort());
       protocols.put(name, mapping.protocol());
     }
@@ -213,7 +213,7 @@ final class IptablesDnatRules {
     String setMark = config.setMarkChain().orElse(SET_MARK);
     Cidr anywhere = Cidr.defaultRoute(container.address());
     List<WantedRule> rules = new ArrayList<>();
-    for (PortMapping mapping : distinct(config.mappings(family))) {
+    for (HostPort mapping : distinct(config.mappings(family))) {
       String group = mapping.group();
       if (config.snat()) {
         Cidr source = config.masqueradeAll() ? anywhere : container.network();
@@ -233,13 +233,13 @@ final class IptablesDnatRules {
   }
 
   /** Leaves out mappings that are given twice. */
-  private static Collection<PortMapping> distinct(List<PortMapping> mappings) {
-    Map<String, PortMapping> distinct = new LinkedHashMap<>();
+  private static Collection<HostPort> distinct(List<HostPort> mappings) {
+    Map<String, HostPort> distinct = new LinkedHashMap<>();
     mappings.forEach(it -> distinct.put(it + " to " + it.containerPort(), it));
     return distinct.values();
   }
 
-  private IptablesRuleBuilder matchMapping(PortMapping mapping, Optional<Cidr> source) {
+  private IptablesRuleBuilder matchMapping(HostPort mapping, Optional<Cidr> source) {
     IptablesRuleBuilder rule = rule().protocol(mapping.protocol());
     source.ifPresent(net -> rule.source(EQUAL, net.address(), net.prefix()));
     mapping
@@ -298,8 +298,7 @@ final class IptablesDnatRules {
    *
    * @throws CniException code 11 for the first conflict
    */
-  void requireNoConflict(
-      RulesetReconciler reconciler, List<PortMapping> mappings, String containerId)
+  void requireNoConflict(RulesetReconciler reconciler, List<HostPort> mappings, String containerId)
       throws CniException, IOException {
     Set<String> checked = new HashSet<>(Set.of(containerChain.name()));
     for (InstalledRule jump : reconciler.rules(nat.chain(DNAT))) {
@@ -317,7 +316,7 @@ final class IptablesDnatRules {
   }
 
   /** Whether a jump to a container's chain may be for a port of one of the mappings. */
-  private static boolean mightMatch(Rule jump, List<PortMapping> mappings) {
+  private static boolean mightMatch(Rule jump, List<HostPort> mappings) {
     if (mappings.size() <= PortConflicts.MAX_SEARCHED_MAPPINGS
         && mappings.stream()
             .noneMatch(it -> IptablesRuleBuilder.mightMatchPort(jump, it.hostPort()))) {

@@ -33,7 +33,7 @@ final class MappedConnections {
    * Deletes the conntrack entries of UDP connections to the mapped ports. Failures are logged only.
    */
   static void deleteUdp(NetNsSession host, PortMapConfig config, Set<TableFamily> families) {
-    List<PortMapping> udp =
+    List<HostPort> udp =
         config.mappings().stream().filter(it -> it.protocol() == RuleBuilder.UDP).toList();
     List<ConnectionFilter> filters = new ArrayList<>();
     for (TableFamily family : families) {
@@ -60,7 +60,7 @@ final class MappedConnections {
   }
 
   /** A mapping to an address of a container. */
-  private record Target(PortMapping mapping, InetAddress container) {
+  private record Target(HostPort mapping, InetAddress container) {
     static List<Target> of(PortMapState state) {
       List<Target> targets = new ArrayList<>();
       for (TableFamily family : PortMapConfig.FAMILIES) {

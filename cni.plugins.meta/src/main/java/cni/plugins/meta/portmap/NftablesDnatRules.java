@@ -299,7 +299,7 @@ final class NftablesDnatRules {
   }
 
   /** Returns the rule that translates the host's address and port to the container's. */
-  private RuleBuilder dnatRule(PortMapping mapping, Cidr container) {
+  private RuleBuilder dnatRule(HostPort mapping, Cidr container) {
     RuleBuilder rule = RuleBuilder.forFamily(family);
     mapping
         .hostIp()

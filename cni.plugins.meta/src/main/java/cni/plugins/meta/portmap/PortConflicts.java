@@ -29,13 +29,13 @@ final class PortConflicts {
    * @throws CniException code 11 for the first conflict
    */
   static void requireNoConflict(
-      List<PortMapping> mappings,
+      List<HostPort> mappings,
       List<InstalledRule> rules,
       Function<InstalledRule, Optional<String>> containerOf)
       throws CniException {
     boolean few = mappings.size() <= MAX_SEARCHED_MAPPINGS;
-    Map<Integer, List<PortMapping>> byPort =
-        mappings.stream().collect(Collectors.groupingBy(PortMapping::hostPort));
+    Map<Integer, List<HostPort>> byPort =
+        mappings.stream().collect(Collectors.groupingBy(HostPort::hostPort));
     for (InstalledRule rule : rules) {
       if (few
           && mappings.stream().noneMatch(it -> DnatMatch.mightMatch(rule.rule(), it.hostPort()))) {
@@ -43,7 +43,7 @@ final class PortConflicts {
       }
       Optional<DnatMatch> mapped = DnatMatch.of(rule.rule());
       if (mapped.isPresent()) {
-        for (PortMapping mapping : byPort.getOrDefault(mapped.get().port(), List.of())) {
+        for (HostPort mapping : byPort.getOrDefault(mapped.get().port(), List.of())) {
           DnatMatch other = mapped.get();
           if (mapping.overlaps(other.protocol(), other.port(), other.address())) {
             throw conflict(mapping, other, containerOf.apply(rule));
@@ -54,7 +54,7 @@ final class PortConflicts {
   }
 
   private static CniException conflict(
-      PortMapping mapping, DnatMatch mapped, Optional<String> container) {
+      HostPort mapping, DnatMatch mapped, Optional<String> container) {
     return new CniException(
         ErrorCode.TRY_AGAIN_LATER,
         "host port %s is already mapped%s%s; choose another hostPort or hostIP, or delete that attachment first"

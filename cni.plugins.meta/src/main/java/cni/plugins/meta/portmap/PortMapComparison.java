@@ -163,11 +163,11 @@ final class PortMapComparison {
   /** Looks for conflicts of new mappings; all of them are new after their rules have been lost. */
   private void requireNoConflict(RulesetReconciler reconciler) throws CniException, IOException {
     for (TableFamily family : families) {
-      List<PortMapping> known =
+      List<HostPort> known =
           isUnchanged || current.address(family).isEmpty()
               ? List.of()
               : current.config().mappings(family);
-      List<PortMapping> added =
+      List<HostPort> added =
           desired.config().mappings(family).stream().filter(it -> !known.contains(it)).toList();
       if (desired.address(family).isPresent()) {
         rules.requireNoConflict(reconciler, added, family);
@@ -192,10 +192,10 @@ final class PortMapComparison {
   }
 
   private String description() {
-    List<PortMapping> before = current.config().mappings();
-    List<PortMapping> after = desired.config().mappings();
-    List<PortMapping> added = after.stream().filter(it -> !before.contains(it)).toList();
-    List<PortMapping> removed = before.stream().filter(it -> !after.contains(it)).toList();
+    List<HostPort> before = current.config().mappings();
+    List<HostPort> after = desired.config().mappings();
+    List<HostPort> added = after.stream().filter(it -> !before.contains(it)).toList();
+    List<HostPort> removed = before.stream().filter(it -> !after.contains(it)).toList();
     if (added.isEmpty() && removed.isEmpty()) {
       return "restore the rules of ports " + PortMapConfig.describe(after);
     }

@@ -3,6 +3,7 @@ package cni.plugins.meta.portmap;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.PluginConfig;
+import cni.api.PortMapping;
 import cni.netlink.ffm.nftables.IptablesRuleBuilder;
 import cni.netlink.ffm.nftables.NftConditionParser;
 import cni.netlink.ffm.nftables.RuleBuilder;
@@ -30,7 +31,7 @@ import java.util.Optional;
  * @param backend which tables hold the rules
  */
 record PortMapConfig(
-    List<PortMapping> mappings,
+    List<HostPort> mappings,
     boolean snat,
     boolean masqueradeAll,
     int markBit,
@@ -78,18 +79,18 @@ record PortMapConfig(
    *
    * @throws CniException code 7 if a value is invalid, or two different entries map the same port
    */
-  private static List<PortMapping> parseMappings(PluginConfig config) throws CniException {
+  private static List<HostPort> parseMappings(PluginConfig config) throws CniException {
     Optional<ConfigObject> runtime = config.runtimeConfig();
-    List<PortMapping> mappings = new ArrayList<>();
+    List<HostPort> mappings = new ArrayList<>();
     if (runtime.isEmpty()) {
       return mappings;
     }
-    Map<Integer, List<PortMapping>> byPort = new HashMap<>();
+    Map<Integer, List<HostPort>> byPort = new HashMap<>();
     for (ConfigObject entry : runtime.get().objects("portMappings")) {
-      PortMapping mapping = PortMapping.parse(entry);
-      List<PortMapping> samePort =
+      HostPort mapping = HostPort.of(PortMapping.read(entry));
+      List<HostPort> samePort =
           byPort.computeIfAbsent(mapping.hostPort(), port -> new ArrayList<>());
-      for (PortMapping other : samePort) {
+      for (HostPort other : samePort) {
         if (!other.equals(mapping) && matchSamePackets(other, mapping)) {
           throw entry.invalid(
               "hostPort",
@@ -104,7 +105,7 @@ record PortMapConfig(
   }
 
   /** Whether two mappings match the same packets: the kernel would only ever apply the first. */
-  private static boolean matchSamePackets(PortMapping a, PortMapping b) {
+  private static boolean matchSamePackets(HostPort a, HostPort b) {
     boolean sameFamily = FAMILIES.stream().anyMatch(it -> a.appliesTo(it) && b.appliesTo(it));
     return sameFamily
         && a.overlaps(b.protocol(), b.hostPort(), b.hostIp())
@@ -198,14 +199,14 @@ record PortMapConfig(
   }
 
   /** Returns mappings for a message, at most 20 of them: {@code [80/tcp, 81/tcp]}. */
-  static String describe(List<PortMapping> mappings) {
+  static String describe(List<HostPort> mappings) {
     int left = mappings.size() - MAX_DESCRIBED;
-    List<PortMapping> first = mappings.subList(0, Math.min(mappings.size(), MAX_DESCRIBED));
+    List<HostPort> first = mappings.subList(0, Math.min(mappings.size(), MAX_DESCRIBED));
     return left > 0 ? first + " and " + left + " more" : first.toString();
   }
 
   /** Returns the mappings that apply to container addresses of a family. */
-  List<PortMapping> mappings(TableFamily family) {
+  List<HostPort> mappings(TableFamily family) {
     return mappings.stream().filter(mapping -> mapping.appliesTo(family)).toList();
   }
 }

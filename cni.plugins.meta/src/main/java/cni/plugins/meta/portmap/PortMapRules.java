@@ -108,8 +108,7 @@ final class PortMapRules {
    *
    * @throws CniException code 11 for the first conflict
    */
-  void requireNoConflict(
-      RulesetReconciler reconciler, List<PortMapping> mappings, TableFamily family)
+  void requireNoConflict(RulesetReconciler reconciler, List<HostPort> mappings, TableFamily family)
       throws CniException, IOException {
     if (mappings.isEmpty()) {
       return;

@@ -1,17 +1,16 @@
 package cni.plugins.meta.portmap;
 
-import cni.api.CniException;
-import cni.api.ConfigObject;
 import cni.api.InetAddresses;
+import cni.api.PortMapping;
+import cni.api.TransportProtocol;
 import cni.netlink.ffm.nftables.RuleBuilder;
 import cni.netlink.ffm.nftables.TableFamily;
 import java.net.InetAddress;
-import java.util.Locale;
 import java.util.Optional;
 
 /**
- * A port of the host that is mapped to a port of the container: an entry of {@code portMappings}
- * (CONVENTIONS.md of the specification).
+ * A port of the host that is mapped to a port of the container, in the terms of nf_tables: an entry
+ * of {@code portMappings}, {@link PortMapping}.
  *
  * @param hostPort the port on the host, 1 to 65535
  * @param containerPort the port in the container, 1 to 65535
@@ -20,41 +19,27 @@ import java.util.Optional;
  * @param onlyFamily the only family to map, that of the key {@code "hostIP"} ("0.0.0.0" and "::"
  *     restrict the family alone); absent for both
  */
-record PortMapping(
+record HostPort(
     int hostPort,
     int containerPort,
     int protocol,
     Optional<InetAddress> hostIp,
     Optional<TableFamily> onlyFamily) {
-  private static final int MAX_PORT = 65535;
-
-  /**
-   * Reads an entry of {@code portMappings}.
-   *
-   * @throws CniException code 7 if a value is invalid
-   */
-  static PortMapping parse(ConfigObject entry) throws CniException {
-    Optional<InetAddress> address = entry.parsed("hostIP", InetAddresses::parse);
-    return new PortMapping(
-        parsePort(entry, "hostPort"),
-        parsePort(entry, "containerPort"),
-        entry.parsed("protocol", PortMapping::parseProtocol).orElse(RuleBuilder.TCP),
-        address.filter(it -> !it.isAnyLocalAddress()),
-        address.map(TableFamily::of));
+  /** Returns the port of an entry of {@code portMappings}. */
+  static HostPort of(PortMapping mapping) {
+    return new HostPort(
+        mapping.hostPort(),
+        mapping.containerPort(),
+        protocolNumber(mapping.protocol()),
+        mapping.hostIp().filter(it -> !it.isAnyLocalAddress()),
+        mapping.hostIp().map(TableFamily::of));
   }
 
-  private static int parsePort(ConfigObject entry, String key) throws CniException {
-    return entry
-        .integer(key, 1, MAX_PORT)
-        .orElseThrow(() -> entry.invalid(key, "is missing: give a port from 1 to " + MAX_PORT));
-  }
-
-  private static int parseProtocol(String name) {
-    return switch (name.toLowerCase(Locale.ROOT)) {
-      case "tcp" -> RuleBuilder.TCP;
-      case "udp" -> RuleBuilder.UDP;
-      case "sctp" -> RuleBuilder.SCTP;
-      default -> throw new IllegalArgumentException("must be tcp, udp or sctp");
+  private static int protocolNumber(TransportProtocol protocol) {
+    return switch (protocol) {
+      case TCP -> RuleBuilder.TCP;
+      case UDP -> RuleBuilder.UDP;
+      case SCTP -> RuleBuilder.SCTP;
     };
   }
 
