@@ -1,10 +1,9 @@
 package cni.bench;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
-
 import cni.api.Attachment;
+import cni.api.CapabilityArgs;
 import cni.api.CniException;
-import cni.api.Json;
+import cni.api.PortMapping;
 import cni.api.Result;
 import cni.netlink.ffm.netns.NetNs;
 import cni.runtime.Cni;
@@ -14,7 +13,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
-import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
@@ -46,8 +44,6 @@ import org.openjdk.jmh.annotations.Warmup;
 @Measurement(iterations = 3, time = 5)
 @Fork(value = 1, jvmArgsAppend = "--enable-native-access=ALL-UNNAMED")
 public class AttachmentBenchmark {
-  private static final String PORTS =
-      "{\"of\":[{\"hostPort\":8080,\"containerPort\":80,\"protocol\":\"tcp\"}]}";
   private static final String CHAINED_PLUGINS =
       ", { \"type\": \"portmap\", \"capabilities\": { \"portMappings\": true } },"
           + " { \"type\": \"firewall\" }";
@@ -86,7 +82,9 @@ public class AttachmentBenchmark {
         attachment =
             Attachment.of(name + "c", namespace.path(), "eth0")
                 .withCapabilityArgs(
-                    Map.of("portMappings", Json.parse(PORTS.getBytes(UTF_8), "ports").get("of")));
+                    chain.equals("bridge")
+                        ? CapabilityArgs.NONE
+                        : CapabilityArgs.builder().portMapping(PortMapping.tcp(8080, 80)).build());
       }
       Files.writeString(
           made.resolve("bench.conflist"),

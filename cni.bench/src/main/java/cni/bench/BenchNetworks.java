@@ -1,10 +1,9 @@
 package cni.bench;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
-
 import cni.api.Attachment;
+import cni.api.CapabilityArgs;
 import cni.api.CniException;
-import cni.api.Json;
+import cni.api.PortMapping;
 import cni.netlink.ffm.netns.NetNs;
 import cni.runtime.Cni;
 import cni.runtime.CniBuilder;
@@ -16,8 +15,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
-import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Network namespaces of containers, and networks to attach them to. The namespace of this process
@@ -116,23 +113,22 @@ final class BenchNetworks implements AutoCloseable {
     return containers.stream().map(NetNs::path).toList();
   }
 
-  Attachment attachment(int container) {
+  /** Returns the attachment of a container, with a published port if the network takes one. */
+  Attachment attachment(Network network, int container) throws CniException {
+    PortMapping port = PortMapping.tcp(FIRST_PORT + container, 80);
+    CapabilityArgs args = CapabilityArgs.builder().portMapping(port).build();
     return TestHost.attachment(containers.get(container))
-        .withCapabilityArgs(Map.of("portMappings", capabilities(container).get("portMappings")));
+        .withCapabilityArgs(args.only(network.capabilities().names()));
+  }
+
+  String containerId(int container) {
+    return TestHost.attachment(containers.get(container)).containerId();
   }
 
   /** Returns the capability arguments of a container as JSON. */
   String capabilityArgs(int container) {
     return "{ \"portMappings\": [{ \"hostPort\": %d, \"containerPort\": 80, \"protocol\": \"tcp\" }] }"
         .formatted(FIRST_PORT + container);
-  }
-
-  private ObjectNode capabilities(int container) {
-    try {
-      return Json.parse(capabilityArgs(container).getBytes(UTF_8), "capabilities");
-    } catch (CniException e) {
-      throw new IllegalStateException(e);
-    }
   }
 
   /** Creates a network with its own directory for configuration, results and reservations. */

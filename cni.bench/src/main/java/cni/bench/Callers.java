@@ -48,7 +48,7 @@ final class Callers implements AutoCloseable {
       throws IOException {
     List<String> settings = new ArrayList<>(lines);
     for (int i = 0; i < networks.containerCount(); i++) {
-      String id = networks.attachment(i).containerId();
+      String id = networks.containerId(i);
       settings.add("container " + id + " " + networks.namespaces().get(i));
     }
     Files.write(file, settings);
@@ -64,7 +64,7 @@ final class Callers implements AutoCloseable {
     for (PluginConfig plugin : network.config().plugins()) {
       PluginConfig request =
           plugin.forRequest(
-              network.name(), network.version(), networks.attachment(0).capabilityArgs());
+              network.name(), network.version(), networks.attachment(network, 0).capabilityArgs());
       lines.add("plugin " + plugin.type() + " " + withAnyPort(request.json().toString()));
     }
     return lines;

@@ -89,8 +89,10 @@ final class ConcurrencyComparison {
   }
 
   private Throughput measure(Network network, int threads, int containers) throws Exception {
-    long add = ParallelRun.run(threads, containers, i -> network.add(networks.attachment(i)));
-    long delete = ParallelRun.run(threads, containers, i -> network.delete(networks.attachment(i)));
+    long add =
+        ParallelRun.run(threads, containers, i -> network.add(networks.attachment(network, i)));
+    long delete =
+        ParallelRun.run(threads, containers, i -> network.delete(networks.attachment(network, i)));
     return new Throughput(containers * 1e9 / add, containers * 1e9 / delete);
   }
 }

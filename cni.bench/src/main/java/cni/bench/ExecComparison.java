@@ -94,8 +94,8 @@ final class ExecComparison {
 
   /** Attaches containers with the modules, one after the other, and detaches them. */
   private Timings addInProcess(Network network, int containers) throws Exception {
-    Timings add = Timings.measure(containers, i -> network.add(networks.attachment(i)));
-    ParallelRun.run(containers, containers, i -> network.delete(networks.attachment(i)));
+    Timings add = Timings.measure(containers, i -> network.add(networks.attachment(network, i)));
+    ParallelRun.run(containers, containers, i -> network.delete(networks.attachment(network, i)));
     return add;
   }
 

@@ -41,7 +41,8 @@ final class ProcessComparison {
     Timings chain = measureCommand(networks.network(Implementation.MODULES, Chain.RULES));
     Network reference = networks.network(Implementation.EXECUTABLES, Chain.RULES);
     Timings executed =
-        Timings.measure(EXECUTABLE_CHAIN_SAMPLES, i -> reference.add(networks.attachment(i)));
+        Timings.measure(
+            EXECUTABLE_CHAIN_SAMPLES, i -> reference.add(networks.attachment(reference, i)));
     detach(reference, EXECUTABLE_CHAIN_SAMPLES);
     table.addRow(
         "cni add, " + Chain.RULES.title,
@@ -61,7 +62,7 @@ final class ProcessComparison {
   }
 
   private void detach(Network network, int containers) throws Exception {
-    ParallelRun.run(containers, containers, i -> network.delete(networks.attachment(i)));
+    ParallelRun.run(containers, containers, i -> network.delete(networks.attachment(network, i)));
   }
 
   private void measureFirstAdd(Network network) throws Exception {
@@ -70,7 +71,7 @@ final class ProcessComparison {
         measure(
             network,
             i -> {
-              Attachment attachment = networks.attachment(i);
+              Attachment attachment = networks.attachment(network, i);
               String namespace = networks.namespaces().get(i).toString();
               ExternalCommand.javaProgram(FirstAddProgram.class, List.of())
                   .withArguments(directory, network.name(), attachment.containerId(), namespace)
@@ -92,7 +93,7 @@ final class ProcessComparison {
     return measure(
         network,
         i -> {
-          Attachment attachment = networks.attachment(i);
+          Attachment attachment = networks.attachment(network, i);
           ExternalCommand.of(
                   command.toString(), "add", "--networks", directory, "--cache", directory)
               .withArguments("--container-id", attachment.containerId())
@@ -128,7 +129,7 @@ final class ProcessComparison {
         i -> {
           Map<String, String> environment = new HashMap<>();
           environment.put("CNI_COMMAND", "ADD");
-          environment.put("CNI_CONTAINERID", networks.attachment(i).containerId());
+          environment.put("CNI_CONTAINERID", networks.containerId(i));
           environment.put("CNI_NETNS", networks.namespaces().get(i).toString());
           environment.put("CNI_IFNAME", "eth0");
           environment.put("CNI_PATH", directory.toString());

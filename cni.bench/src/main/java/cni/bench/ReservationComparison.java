@@ -78,7 +78,7 @@ final class ReservationComparison {
   private Timings addAndDelete(Network network, int count) throws Exception {
     long[] nanos = new long[count];
     for (int i = 0; i < count; i++) {
-      Attachment attachment = networks.attachment(i % networks.containerCount());
+      Attachment attachment = networks.attachment(network, i % networks.containerCount());
       long start = System.nanoTime();
       network.add(attachment);
       nanos[i] = System.nanoTime() - start;

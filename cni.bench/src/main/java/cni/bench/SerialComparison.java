@@ -71,22 +71,22 @@ final class SerialComparison {
   private void warmUp(Network network) throws Exception {
     for (int i = 0; i < WARM_UP_ROUNDS; i++) {
       for (int container = 0; container < networks.containerCount(); container++) {
-        network.add(networks.attachment(container));
-        network.check(networks.attachment(container));
+        network.add(networks.attachment(network, container));
+        network.check(networks.attachment(network, container));
       }
       ParallelRun.run(
           networks.containerCount(),
           networks.containerCount(),
-          it -> network.delete(networks.attachment(it)));
+          it -> network.delete(networks.attachment(network, it)));
     }
     measure(network, networks.containerCount() / 4);
   }
 
   private VerbTimings measure(Network network, int containers) throws Exception {
     return new VerbTimings(
-        Timings.measure(containers, i -> network.add(networks.attachment(i))),
+        Timings.measure(containers, i -> network.add(networks.attachment(network, i))),
         measureCheck(network, containers),
-        Timings.measure(containers, i -> network.delete(networks.attachment(i))));
+        Timings.measure(containers, i -> network.delete(networks.attachment(network, i))));
   }
 
   /**
@@ -95,7 +95,8 @@ final class SerialComparison {
    */
   private Optional<Timings> measureCheck(Network network, int containers) throws Exception {
     try {
-      return Optional.of(Timings.measure(containers, i -> network.check(networks.attachment(i))));
+      return Optional.of(
+          Timings.measure(containers, i -> network.check(networks.attachment(network, i))));
     } catch (CniException e) {
       System.err.println("CHECK is not compared: " + e.getMessage());
       return Optional.empty();

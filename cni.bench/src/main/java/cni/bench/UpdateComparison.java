@@ -45,7 +45,7 @@ final class UpdateComparison {
 
   void run() throws Exception {
     Network network = networks.network(Implementation.MODULES, Chain.POD);
-    Attachment attachment = networks.attachment(0);
+    Attachment attachment = networks.attachment(network, 0);
     network.add(attachment);
     double add =
         measure(
@@ -120,7 +120,7 @@ final class UpdateComparison {
     List<Attachment> attachments = new ArrayList<>();
     for (int i = 0; i < ATTACHMENTS; i++) {
       int container = i % networks.containerCount();
-      Attachment first = networks.attachment(container);
+      Attachment first = networks.attachment(network, container);
       attachments.add(
           Attachment.of(
               first.containerId(),

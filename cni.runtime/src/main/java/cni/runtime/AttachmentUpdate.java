@@ -1,6 +1,7 @@
 package cni.runtime;
 
 import cni.api.Attachment;
+import cni.api.CapabilityArgs;
 import cni.api.CniArgs;
 import cni.api.CniException;
 import cni.api.ErrorCode;
@@ -8,9 +9,11 @@ import cni.api.Json;
 import cni.api.NetworkConfig;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Collectors;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
@@ -73,15 +76,24 @@ public final class AttachmentUpdate {
 
   /** Sets a capability argument, such as {@code portMappings}. */
   public AttachmentUpdate withCapabilityArg(String capability, JsonNode value) {
-    return withCapabilityArgs(with(capabilityArgs, capability, Optional.of(value)));
+    return withChangedCapabilityArgs(with(capabilityArgs, capability, Optional.of(value)));
+  }
+
+  /** Sets capability arguments; others stay. */
+  public AttachmentUpdate withCapabilityArgs(CapabilityArgs args) {
+    AttachmentUpdate change = this;
+    for (Map.Entry<String, JsonNode> arg : args.toMap().entrySet()) {
+      change = change.withCapabilityArg(arg.getKey(), arg.getValue());
+    }
+    return change;
   }
 
   /** Removes a capability argument. */
   public AttachmentUpdate withoutCapabilityArg(String capability) {
-    return withCapabilityArgs(with(capabilityArgs, capability, Optional.empty()));
+    return withChangedCapabilityArgs(with(capabilityArgs, capability, Optional.empty()));
   }
 
-  private AttachmentUpdate withCapabilityArgs(Map<String, Optional<JsonNode>> changed) {
+  private AttachmentUpdate withChangedCapabilityArgs(Map<String, Optional<JsonNode>> changed) {
     return new AttachmentUpdate(usesNetworkConfig, allowsRecreation, changed, args, edits);
   }
 
@@ -128,6 +140,18 @@ public final class AttachmentUpdate {
     Map<String, V> copy = new LinkedHashMap<>(map);
     copy.put(key, value);
     return copy;
+  }
+
+  /** Returns the capabilities whose arguments are set, without those that are removed. */
+  Set<String> setCapabilities() {
+    Set<String> set = new LinkedHashSet<>();
+    capabilityArgs.forEach(
+        (capability, value) -> {
+          if (value.isPresent()) {
+            set.add(capability);
+          }
+        });
+    return set;
   }
 
   /** Returns whether the attachment may be deleted and added again. */

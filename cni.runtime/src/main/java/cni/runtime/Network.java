@@ -3,6 +3,7 @@ package cni.runtime;
 import cni.api.Attachment;
 import cni.api.AttachmentId;
 import cni.api.CallContext;
+import cni.api.CapabilityArgs;
 import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
@@ -92,6 +93,16 @@ public final class Network {
   }
 
   /**
+   * Returns the capabilities that the plugins of the chain declare: those whose arguments {@link
+   * #add} takes.
+   *
+   * @throws CniException code 7 if the {@code capabilities} of a plugin are malformed
+   */
+  public NetworkCapabilities capabilities() throws CniException {
+    return NetworkCapabilities.of(config);
+  }
+
+  /**
    * Attaches a container (ADD): calls the plugins in the order of the chain, each with the result
    * of the one before, and stores the last result in the cache.
    *
@@ -99,12 +110,18 @@ public final class Network {
    * attachment existed before. Failures of that rollback are suppressed exceptions of the one that
    * is thrown. If the process dies instead, {@link #gc} or {@link #delete} cleans up.
    *
+   * <p>A capability argument that no plugin of the chain declares is refused: a misspelt name, or a
+   * plugin without {@code capabilities}, would otherwise go unnoticed until a port is closed.
+   * libcni ignores such arguments. A runtime that has the same arguments for all networks selects
+   * those that this one takes, by {@link #capabilities} and {@link CapabilityArgs#only}.
+   *
    * @param attachment with the path of the container's namespace
    * @return the result of the chain, which {@link #check} and {@link #delete} will use
    * @throws CniException code 4 if the container id, the interface name or the namespace's path is
-   *     malformed or missing, or the cache file would have too long a name; code 1 or 7 as {@link
-   *     #version}; code 5 if the result cannot be stored; code 11 at the deadline or an interrupt;
-   *     otherwise the error of the plugin that failed
+   *     malformed or missing, no plugin declares a capability that has an argument, or the cache
+   *     file would have too long a name; code 1 or 7 as {@link #version}; code 5 if the result
+   *     cannot be stored; code 11 at the deadline or an interrupt; otherwise the error of the
+   *     plugin that failed
    */
   public Result add(Attachment attachment) throws CniException {
     attachment.requireValid();
@@ -112,6 +129,9 @@ public final class Network {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER,
           "the path of the container's namespace (CNI_NETNS) is missing");
+    }
+    if (!attachment.capabilityArgs().isEmpty()) {
+      capabilities().require(attachment.capabilityArgs().keySet());
     }
     CallContext context = cni.newContext(trace);
     try (var _ = cni.networkLock().shared(name(), context.deadline());

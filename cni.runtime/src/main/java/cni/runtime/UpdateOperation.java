@@ -86,6 +86,7 @@ final class UpdateOperation {
     var desired =
         new AttachmentState(
             change.applyTo(current.config(), network), change.applyTo(current.attachment()));
+    NetworkCapabilities.of(desired.config()).require(change.setCapabilities());
     try (ChainComparison comparison = compare(stored, current, desired)) {
       List<String> refusals = new ArrayList<>(comparison.refusals());
       comparison.steps().stream()

@@ -3,6 +3,7 @@ package cni.runtime;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import cni.api.Attachment;
+import cni.api.CapabilityArgs;
 import cni.api.CniException;
 import cni.api.Json;
 import cni.api.NetworkConfig;
@@ -84,15 +85,17 @@ class SpecExamplesTest {
               "portMappings": [{ "hostPort": 8080, "containerPort": 80, "protocol": "tcp" }] }
             """,
             "capabilities");
+    CapabilityArgs args =
+        CapabilityArgs.of(
+            Map.of(
+                "mac", capabilities.get("mac"),
+                "portMappings", capabilities.get("portMappings"),
+                "unwanted", capabilities.get("mac")));
+    Network network = builder.build().network(config());
     Attachment attachment =
         Attachment.of("blue", Path.of("/var/run/netns/blue"), "eth0")
             .withArgs(Map.of("argA", "foo"))
-            .withCapabilityArgs(
-                Map.of(
-                    "mac", capabilities.get("mac"),
-                    "portMappings", capabilities.get("portMappings"),
-                    "unwanted", capabilities.get("mac")));
-    Network network = builder.build().network(config());
+            .withCapabilityArgs(args.only(network.capabilities().names()));
     Result result = network.add(attachment);
     assertEquals(
         example("tuning result").put("cniVersion", "1.1.0"),
