@@ -4,8 +4,6 @@ import cni.api.Attachment;
 import cni.api.AttachmentId;
 import cni.api.CniArgs;
 import cni.api.CniException;
-import cni.api.ConfigObject;
-import cni.api.Json;
 import cni.runtime.Cni;
 import cni.runtime.Network;
 import java.nio.charset.StandardCharsets;
@@ -14,7 +12,6 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HexFormat;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -24,7 +21,6 @@ import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 import picocli.CommandLine.ParameterException;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.node.ObjectNode;
 
 /** The arguments and options that select a network and describe an attachment, as for cnitool. */
 final class AttachmentOptions {
@@ -164,17 +160,15 @@ final class AttachmentOptions {
         attachmentId, path, CniArgs.ofText(args.getValue()), parseCapabilityArgs());
   }
 
+  /** Returns whether the capability arguments are those of the option, not of CAP_ARGS. */
+  boolean isCapabilityArgsOption() {
+    return command.commandLine().getParseResult().hasMatchedOption(capabilityArgs);
+  }
+
   private Map<String, JsonNode> parseCapabilityArgs() throws CniException {
     String text = capabilityArgs.getValue();
-    Map<String, JsonNode> capabilities = new LinkedHashMap<>();
-    if (!text.isEmpty()) {
-      boolean isOption = command.commandLine().getParseResult().hasMatchedOption(capabilityArgs);
-      String source = isOption ? capabilityArgs.longestName() : "CAP_ARGS";
-      ObjectNode json = Json.parse(text, source);
-      new ConfigObject(json, source).requireDistinctKeys();
-      json.properties().forEach(entry -> capabilities.put(entry.getKey(), entry.getValue()));
-    }
-    return capabilities;
+    String source = isCapabilityArgsOption() ? capabilityArgs.longestName() : "CAP_ARGS";
+    return text.isEmpty() ? Map.of() : CapabilityOptions.parseJson(text, source).toMap();
   }
 
   /** Derives the id that cnitool uses, so that each tool can delete what the other added. */

@@ -1,6 +1,7 @@
 package cni.cli;
 
 import cni.api.Attachment;
+import cni.api.CapabilityArgs;
 import cni.api.CniException;
 import cni.api.Rollback;
 import cni.netlink.ffm.KernelException;
@@ -12,6 +13,7 @@ import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.RouteSocket;
 import cni.runtime.Cni;
 import cni.runtime.Network;
+import cni.runtime.NetworkCapabilities;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -45,6 +47,14 @@ final class RunCommand extends Subcommand {
               "Use the network namespace of this process, or an existing one by name or path, instead"
                   + " of a new one.")
           .build();
+  private final OptionSpec capabilityArgs =
+      OptionSpec.builder("--capability-args")
+          .type(String.class)
+          .initialValue("")
+          .paramLabel("JSON")
+          .description("Capability arguments, a JSON object keyed by capability.")
+          .build();
+  private final CapabilityOptions capabilities;
   private final PositionalParamSpec command =
       parameters(1, "COMMAND")
           .description("Command and its arguments, preferably after \"--\".")
@@ -60,8 +70,12 @@ final class RunCommand extends Subcommand {
     super(
         "Run a command in a network namespace attached to networks.",
         "The namespace is new, or given by --with. The first network becomes eth0, the next eth1, and so on. The attachments and the new namespace"
-            + " are removed when the command ends or is interrupted.");
+            + " are removed when the command ends or is interrupted.",
+        "Capability arguments, such as --publish, go to the networks whose plugins declare the"
+            + " capability; ports and addresses only to the first of them.");
     spec().addOption(networkNames).addOption(existingNamespace).addPositional(command);
+    spec().addOption(capabilityArgs);
+    capabilities = new CapabilityOptions(spec());
     // Everything after the command belongs to it, options included.
     spec().parser().stopAtPositional(true);
     spec()
@@ -69,39 +83,46 @@ final class RunCommand extends Subcommand {
         .footerHeading("%nExit status:%n")
         .footer(
             "  that of the command; 128 plus the signal number if a signal ended it;",
-            "  126 if the command could not be started; 1 if the namespace could not be set up");
+            "  126 if the command could not be started; 1 if the namespace could not be set up",
+            "",
+            "Examples:",
+            "  cni run -n mynet -- ip address",
+            "  cni run -n mynet -p 8080:80 --bandwidth 10M -- python3 -m http.server 80");
   }
 
   @Override
   public Integer call() {
+    CapabilityArgs given = capabilities.args();
     try (var shutdown = new InterruptOnShutdown("cni-run-cleanup", InterruptOnShutdown.UNLIMITED)) {
-      return ErrorReporter.run(() -> runAndCleanUp(shutdown));
+      return ErrorReporter.run(() -> runAndCleanUp(given, shutdown));
     }
   }
 
-  private int runAndCleanUp(InterruptOnShutdown shutdown)
+  private int runAndCleanUp(CapabilityArgs given, InterruptOnShutdown shutdown)
       throws CniException, IOException, InterruptedException {
     try {
-      return runInNamespace(shutdown);
+      return runInNamespace(given, shutdown);
     } finally {
       shutdown.stopInterrupting();
       cleanUp();
     }
   }
 
-  private int runInNamespace(InterruptOnShutdown shutdown)
+  private int runInNamespace(CapabilityArgs given, InterruptOnShutdown shutdown)
       throws CniException, IOException, InterruptedException {
     String id = (AbandonedRuns.PREFIX + "%08x").formatted(ThreadLocalRandom.current().nextInt());
     Cni cni = host.openResident();
     cleanup.push(cni::close);
     AbandonedRuns.remove(cni);
     requireNotInterrupted(shutdown);
+    List<Network> networks = networks(cni);
+    List<CapabilityArgs> args = distributed(given, networks);
     NetNs netns = openNamespace(id);
     setLoopbackUp(netns);
-    List<Network> networks = networks(cni);
     for (int i = 0; i < networks.size(); i++) {
       requireNotInterrupted(shutdown);
-      join(networks.get(i), Attachment.of(id, netns.path(), "eth" + i));
+      Attachment attachment = Attachment.of(id, netns.path(), "eth" + i);
+      join(networks.get(i), attachment.withCapabilityArgs(args.get(i)));
     }
     requireNotInterrupted(shutdown);
     ChildProcess process = start(netns);
@@ -141,6 +162,17 @@ final class RunCommand extends Subcommand {
       networks.add(host.network(cni, name));
     }
     return networks;
+  }
+
+  /** Returns the capability arguments of each network. */
+  private List<CapabilityArgs> distributed(CapabilityArgs given, List<Network> networks)
+      throws CniException {
+    String json = capabilityArgs.getValue();
+    CapabilityArgs args =
+        json.isEmpty()
+            ? given
+            : CapabilityOptions.parseJson(json, capabilityArgs.longestName()).with(given);
+    return NetworkCapabilities.distribute(args, networks);
   }
 
   private void join(Network network, Attachment attachment) throws CniException {

@@ -1,8 +1,8 @@
 package cni.cli;
 
+import cni.api.CapabilityArgs;
 import cni.api.CniArgs;
 import cni.api.CniException;
-import cni.api.ConfigObject;
 import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.runtime.AttachmentUpdate;
@@ -16,7 +16,6 @@ import java.util.Optional;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.node.ObjectNode;
 import tools.jackson.databind.node.StringNode;
 
 /** {@code cni update}. */
@@ -32,6 +31,8 @@ final class UpdateCommand extends Subcommand {
               "Capability arguments to set, a JSON object keyed by capability; null removes one."
                   + " Others stay.")
           .build();
+
+  private final CapabilityOptions capabilities = new CapabilityOptions(spec());
 
   private final OptionSpec args =
       OptionSpec.builder("--args")
@@ -86,7 +87,9 @@ final class UpdateCommand extends Subcommand {
         "Change an attachment while it is in use.",
         "Interface, addresses and established connections stay. A change that would interrupt them is"
             + " refused before anything is touched, unless --recreate is given. Changes what ADD or the"
-            + " last update stored; the network's file is only read with --reload or --all.");
+            + " last update stored; the network's file is only read with --reload or --all.",
+        "An option for a capability argument, such as --publish, replaces all that the attachment"
+            + " has of that capability.");
     List.of(capabilityArgs, args, set, unset, append, remove, reload, all, recreate)
         .forEach(spec()::addOption);
     reports = new UpdateReports(spec());
@@ -96,18 +99,19 @@ final class UpdateCommand extends Subcommand {
             "",
             "Examples:",
             "  cni update mynet blue --set bridge.mtu=1400 --dry-run",
-            "  cni update mynet blue --capability-args \\",
-            "    '{\"portMappings\": [{\"hostPort\": 8080, \"containerPort\": 80}]}'",
+            "  cni update mynet blue -p 8080:80 --bandwidth in=10M,out=5M",
+            "  cni update mynet blue --capability-args '{\"portMappings\": null}'",
             "  cni update mynet --all");
   }
 
   @Override
   public Integer call() {
-    requireComplete();
+    CapabilityArgs given = capabilities.args();
+    requireComplete(given);
     return InterruptOnShutdown.run(
         "cni-cleanup",
         () -> {
-          AttachmentUpdate change = change();
+          AttachmentUpdate change = change().withCapabilityArgs(given);
           try (Cni cni = options.open()) {
             Optional<Network> network =
                 isSet(all) || isSet(reload)
@@ -122,7 +126,7 @@ final class UpdateCommand extends Subcommand {
     return flag.<Boolean>getValue();
   }
 
-  private void requireComplete() {
+  private void requireComplete(CapabilityArgs given) {
     if (isSet(all) == options.nameContainer()) {
       throw wrong(
           isSet(all)
@@ -134,9 +138,9 @@ final class UpdateCommand extends Subcommand {
         List.of(set, unset, append, remove).stream()
             .anyMatch(it -> !it.<List<String>>getValue().isEmpty());
     String arguments = capabilityArgs.<String>getValue() + args.<String>getValue();
-    if (!reloads && !edits && arguments.isEmpty()) {
+    if (!reloads && !edits && arguments.isEmpty() && given.isEmpty()) {
       throw wrong(
-          "nothing to change: give --capability-args, --args, --set, --unset, --append, --remove or"
+          "nothing to change: give --capability-args, an option such as --publish, --args, --set, --unset, --append, --remove or"
               + " --reload");
     }
   }
@@ -158,11 +162,10 @@ final class UpdateCommand extends Subcommand {
     AttachmentUpdate change = AttachmentUpdate.NONE;
     change = isSet(all) || isSet(reload) ? change.withNetworkConfig() : change;
     change = isSet(recreate) ? change.allowRecreation() : change;
-    String capabilities = capabilityArgs.getValue();
-    if (!capabilities.isEmpty()) {
-      ObjectNode json = Json.parse(capabilities, capabilityArgs.longestName());
-      new ConfigObject(json, capabilityArgs.longestName()).requireDistinctKeys();
-      for (Map.Entry<String, JsonNode> it : json.properties()) {
+    String json = capabilityArgs.getValue();
+    if (!json.isEmpty()) {
+      CapabilityArgs parsed = CapabilityOptions.parseJson(json, capabilityArgs.longestName());
+      for (Map.Entry<String, JsonNode> it : parsed.toMap().entrySet()) {
         change =
             it.getValue().isNull()
                 ? change.withoutCapabilityArg(it.getKey())
