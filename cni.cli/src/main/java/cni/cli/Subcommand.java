@@ -82,7 +82,7 @@ abstract class Subcommand implements Callable<Integer> {
         .converters(text -> requireOneOf(words, text));
   }
 
-  private static String requireOneOf(List<String> words, String text) {
+  static String requireOneOf(List<String> words, String text) {
     for (String word : words) {
       if (word.equalsIgnoreCase(text)) {
         return word;
