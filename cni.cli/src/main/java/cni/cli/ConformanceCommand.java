@@ -19,6 +19,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
@@ -96,7 +97,22 @@ final class ConformanceCommand extends Subcommand {
     } else {
       subject = subject(type, cni, pluginPath);
     }
-    return new Conformance(subject, subjectConfig(type), pluginPath).run();
+    return check(new Conformance(subject, subjectConfig(type), pluginPath), type);
+  }
+
+  private static ConformanceReport check(Conformance conformance, String type)
+      throws CniException {
+    try (Progress progress = Progress.onStandardError()) {
+      int all = conformance.checkCount();
+      var done = new AtomicInteger();
+      progress.show(type + ": 0 of " + all + " checks");
+      return conformance.run(
+          finding ->
+              progress.show(
+                  "%s: %d of %d checks, %s %s"
+                      .formatted(
+                          type, done.incrementAndGet(), all, finding.id(), finding.title())));
+    }
   }
 
   private PluginUnderTest subject(String type, Cni cni, List<Path> pluginPath) throws CniException {

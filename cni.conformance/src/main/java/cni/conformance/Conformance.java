@@ -88,6 +88,16 @@ public final class Conformance {
         .toList();
   }
 
+  /** Returns the number of findings that {@link #run()} will report. */
+  public int checkCount() {
+    long checks = requirements().stream().filter(this::concernsSubject).count();
+    return Math.toIntExact(checks) + (subject.isInProcess() ? 3 : 2); // LEAK-1, -2 and -3
+  }
+
+  private boolean concernsSubject(Requirement requirement) {
+    return requirement.roles().contains(subjectConfig.role());
+  }
+
   /**
    * Runs all checks.
    *
@@ -119,7 +129,7 @@ public final class Conformance {
         if (Thread.currentThread().isInterrupted()) {
           throw CniException.interrupted("examining " + subject.describe());
         }
-        if (requirement.roles().contains(subjectConfig.role())) {
+        if (concernsSubject(requirement)) {
           sink.accept(examine(requirement, version, supported));
         }
       }

@@ -123,8 +123,9 @@ class ConformanceTest {
 
   @Test
   void bridgeLeaksNoDescriptors() throws CniException {
-    ConformanceReport report =
-        new Conformance(moduleUnderTest("bridge"), SubjectConfig.of("bridge")).run();
+    var conformance = new Conformance(moduleUnderTest("bridge"), SubjectConfig.of("bridge"));
+    ConformanceReport report = conformance.run();
+    assertEquals(conformance.checkCount(), report.findings().size());
     assertTrue(report.passed(), report::text);
     assertTrue(report.findings().getLast().id().equals("LEAK-3"), report::text);
   }
@@ -194,8 +195,10 @@ class ConformanceTest {
         esac
         """);
     Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwxr-xr-x"));
-    ConformanceReport report =
-        new Conformance(new ExecutableUnderTest(file, TIMEOUT), SubjectConfig.of("bridge")).run();
+    var conformance =
+        new Conformance(new ExecutableUnderTest(file, TIMEOUT), SubjectConfig.of("bridge"));
+    ConformanceReport report = conformance.run();
+    assertEquals(conformance.checkCount(), report.findings().size());
     List<String> failed =
         report.findings().stream()
             .filter(it -> it.outcome() == Outcome.FAILED)
