@@ -47,9 +47,12 @@ final class ConfigErrors {
     String actual = value.isNull() ? "null" : "the " + type(value) + " " + Json.excerpt(value);
     return new CniException(
             ErrorCode.INVALID_CONFIG, Excerpt.of(path) + " must be " + expected + ", not " + actual)
-        .withFault(
-            ConfigFault.of(
-                path, value, "must be " + expected + ", not " + typeWithArticle(value)));
+        .withFault(ConfigFault.of(path, value, "must be " + expected + contrast(value, expected)));
+  }
+
+  /** Returns the type that a value has, unless the expected one is a kind of it. */
+  private static String contrast(JsonNode value, String expected) {
+    return expected.endsWith(type(value)) ? "" : ", not " + typeWithArticle(value);
   }
 
   /** Returns the JSON type of a value, such as "a list". */

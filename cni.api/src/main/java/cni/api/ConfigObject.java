@@ -226,14 +226,22 @@ public sealed class ConfigObject permits RecordingConfigObject {
   }
 
   /**
-   * Returns a list of lists of objects, empty if absent.
+   * Returns a list of lists of objects, none of them empty; empty if absent.
    *
-   * @throws CniException code 7 if the value is not a list of lists of objects
+   * @throws CniException code 7 if the value is not a list of non-empty lists of objects
    */
   public List<List<ConfigObject>> objectLists(String key) throws CniException {
-    return list(
-        key,
-        (node, elementPath) -> elements(asArray(node, elementPath), elementPath, this::asObject));
+    List<List<ConfigObject>> lists = new ArrayList<>(list(key, this::asObjects));
+    lists.removeIf(List::isEmpty); // all elements are hidden
+    return lists;
+  }
+
+  private List<ConfigObject> asObjects(JsonNode node, String listPath) throws CniException {
+    ArrayNode array = asArray(node, listPath);
+    if (array.isEmpty()) {
+      throw ConfigErrors.invalid(listPath, node, "is empty: give it at least one element");
+    }
+    return elements(array, listPath, this::asObject);
   }
 
   /**

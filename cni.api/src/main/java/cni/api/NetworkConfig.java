@@ -139,6 +139,9 @@ public record NetworkConfig(
    * @throws CniException code 7 if it is invalid, 1 if this library supports none of its versions
    */
   public static NetworkConfig of(String name, ConfigObject view) throws CniException {
+    boolean disableCheck = view.bool("disableCheck", true);
+    boolean disableGc = view.bool("disableGC", true);
+    List<SpecVersion> versions = supportedVersions(view);
     List<PluginConfig> plugins = new ArrayList<>();
     for (ConfigObject plugin : view.objects("plugins")) {
       plugins.add(PluginConfig.of(plugin));
@@ -146,10 +149,8 @@ public record NetworkConfig(
     if (plugins.isEmpty()) {
       throw view.invalid("plugins", "must list at least one plugin");
     }
-    boolean disableCheck = view.bool("disableCheck", true);
-    boolean disableGc = view.bool("disableGC", true);
     return new NetworkConfig(
-        name, supportedVersions(view), disableCheck, disableGc, plugins, view.content());
+        name, versions, disableCheck, disableGc, plugins, view.content());
   }
 
   /** Appends plugins to the list, and marks it as complete for readers of the result cache. */

@@ -24,6 +24,20 @@ final class RecordingConfigObject extends ConfigObject {
     return super.json();
   }
 
+  /** {@inheritDoc} Uses the spelling of the configuration, which may differ in case. */
+  @Override
+  public String path(String key) {
+    String spelled = key;
+    if (!content().has(key)) {
+      for (String name : content().propertyNames()) {
+        if (name.equalsIgnoreCase(key)) {
+          spelled = name;
+        }
+      }
+    }
+    return super.path(spelled);
+  }
+
   /** {@inheritDoc} The reader accepts any key. */
   @Override
   public List<String> keys() {

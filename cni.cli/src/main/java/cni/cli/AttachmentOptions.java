@@ -113,7 +113,9 @@ final class AttachmentOptions {
   int applyToStored(Action action) {
     if (namespaceArgument().isEmpty() && given(containerId).isEmpty()) {
       throw new ParameterException(
-          command.commandLine(), "Missing required parameter: 'NETNS', or --container-id");
+          command.commandLine(),
+          "missing NETNS or --container-id ID, as in \"%s mynet blue\""
+              .formatted(command.qualifiedName()));
     }
     return run(
         (cni, found) -> {

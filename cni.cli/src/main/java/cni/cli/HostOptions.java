@@ -225,7 +225,6 @@ final class HostOptions {
     return PluginLocations.directories(path.getValue());
   }
 
-
   private CniBuilder builder() throws CniException {
     List<String> nativePlugins = nativeAccess.getValue();
     List<String> executableTypes = forcedExecutables.getValue();

@@ -40,11 +40,15 @@ final class ConfigFileCheck {
     this.file = file;
   }
 
+  private String source() {
+    return file.map(Path::toString).orElse("the configuration");
+  }
+
   /** Validates the text of the file. */
   FileReport run(byte[] text) {
     ObjectNode json;
     try {
-      json = Json.parse(text, file.map(Path::toString).orElse("the configuration"));
+      json = Json.parse(text, source());
     } catch (CniException e) {
       return unreadable(text, e);
     }
@@ -107,7 +111,7 @@ final class ConfigFileCheck {
       return Optional.empty();
     }
     NetworkConfig config = configs.getFirst();
-    if (!view.has("cniVersion") && !view.has("cniVersions")) {
+    if (isMissing("cniVersion", view, recorder) && isMissing("cniVersions", view, recorder)) {
       findings.warning(
           "cniVersion",
           "",
@@ -121,6 +125,10 @@ final class ConfigFileCheck {
       addCapabilities(plugin);
     }
     return findings.hasErrors() ? Optional.empty() : negotiate(config);
+  }
+
+  private static boolean isMissing(String key, ConfigObject view, ConfigRecorder recorder) {
+    return !view.has(key) && !recorder.isHidden(key);
   }
 
   private void addCapabilities(PluginConfig plugin) {
@@ -161,7 +169,7 @@ final class ConfigFileCheck {
 
   private FileReport unreadable(byte[] text, CniException error) {
     String characters = new String(text, StandardCharsets.UTF_8);
-    JsonSyntaxCheck syntax = JsonSyntaxCheck.of(characters, error);
+    JsonSyntaxCheck syntax = JsonSyntaxCheck.of(characters, source(), error);
     var problem =
         ProblemPlaces.problem(
             Severity.ERROR,

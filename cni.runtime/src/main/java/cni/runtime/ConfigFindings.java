@@ -51,8 +51,9 @@ final class ConfigFindings {
 
   /**
    * Runs a reader that throws at the first error until it finds no further one: the value that an
-   * error is about is hidden before the next run. An error of a value that is hidden, or that has a
-   * hidden value inside, is a consequence and not reported; the value around it is then hidden.
+   * error is about is hidden before the next run. An error of a value that is hidden, has a hidden
+   * value inside or needs a hidden value beside it is a consequence and not reported; the value
+   * around a hidden one is then hidden, too.
    *
    * @param root the path of the object that the reader reads, for errors that are about no key
    * @return whether the reader succeeded in the end, so that it has read all that it reads
@@ -94,10 +95,21 @@ final class ConfigFindings {
       String around = parent(key);
       return around.length() > root.length() && recorder.hide(around);
     }
-    if (!recorder.hidesInside(key)) {
+    if (!recorder.hidesInside(key) && !mentionsHidden(fault, recorder)) {
       add(Severity.ERROR, fault);
     }
     return recorder.hide(key);
+  }
+
+  /** Whether an error is about a key beside it that is only missing because it is hidden. */
+  private static boolean mentionsHidden(ConfigFault fault, ConfigRecorder recorder) {
+    String around = parent(fault.key());
+    for (String word : fault.reason().split("[^A-Za-z0-9]+", -1)) {
+      if (recorder.isHidden(around.isEmpty() ? word : around + "." + word)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** Returns the path of the object or list that a key or an element is in. */

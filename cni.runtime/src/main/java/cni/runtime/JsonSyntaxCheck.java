@@ -19,28 +19,29 @@ record JsonSyntaxCheck(OptionalInt line, String reason) {
    * Explains an error.
    *
    * @param text the text
+   * @param source the name with which the error's message begins
    * @param error the error of reading it
    */
-  static JsonSyntaxCheck of(String text, CniException error) {
+  static JsonSyntaxCheck of(String text, String source, CniException error) {
     if (!text.isEmpty() && text.charAt(0) == BYTE_ORDER_MARK) {
       return new JsonSyntaxCheck(
           OptionalInt.of(1), "begins with a byte order mark: save it as UTF-8 without one");
     }
     if (!(error.getCause() instanceof JacksonException cause) || cause.getLocation() == null) {
-      return new JsonSyntaxCheck(OptionalInt.empty(), "is no configuration: " + detail(error));
+      return new JsonSyntaxCheck(OptionalInt.empty(), detail(source, error));
     }
     TokenStreamLocation at = cause.getLocation();
     int offset = (int) Math.clamp(at.getCharOffset(), 0, text.length());
-    String why = explain(text, offset, detail(error));
+    String why = explain(text, offset, detail(source, error));
     return new JsonSyntaxCheck(
         OptionalInt.of(at.getLineNr()), "is not valid JSON at column " + at.getColumnNr() + why);
   }
 
-  /** Returns the parser's words without the name and the place in the file. */
-  private static String detail(CniException error) {
+  /** Returns the words of the parser, without the source and the place. */
+  private static String detail(String source, CniException error) {
     String message = error.getMessage();
     int end = message.indexOf("): ");
-    return end < 0 ? message : message.substring(end + "): ".length());
+    return end < 0 ? message.substring(source.length()).strip() : message.substring(end + 3);
   }
 
   private static String explain(String text, int offset, String detail) {
@@ -48,6 +49,9 @@ record JsonSyntaxCheck(OptionalInt line, String reason) {
     String after = text.substring(offset).stripLeading();
     if (after.isEmpty()) {
       return unclosed(before);
+    }
+    if (detail.equals("there is text after its end")) {
+      return ", where text follows the end of the object: remove it";
     }
     char found = after.charAt(0);
     char previous = before.isEmpty() ? ' ' : before.charAt(before.length() - 1);

@@ -161,8 +161,8 @@ final class NetworkConfigDirectory {
         if (other != null) {
           shadowed.add(new ShadowedFile(name, file, other));
         }
-      } catch (CniException e) {
-        logSkipped(e);
+      } catch (CniException _) {
+        // it defines no network that could be another's; validation reports it
       }
     }
     return shadowed;

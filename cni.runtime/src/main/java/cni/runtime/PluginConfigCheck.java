@@ -4,6 +4,7 @@ import cni.api.CallContext;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.ConfigRecorder;
+import cni.api.InetAddresses;
 import cni.api.Json;
 import cni.api.NetworkConfig;
 import cni.api.NetworkRequest;
@@ -12,10 +13,12 @@ import cni.api.SpecVersion;
 import cni.api.internal.NearestName;
 import cni.runtime.PluginRegistry.AvailablePlugin;
 import cni.runtime.PluginRegistry.ResolvedPlugin;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /** The validation of one plugin's configuration, by the plugin itself if it is a module. */
@@ -55,16 +58,13 @@ final class PluginConfigCheck {
   void run() {
     Optional<ResolvedPlugin> resolved = resolve(plugin.type(), path + TYPE);
     resolved.ifPresent(this::checkVersions);
-    ObjectNode request = Json.object();
-    boolean derived =
-        findings.collect(
-            path,
-            networkRecorder,
-            () ->
-                request.setAll(
-                    plugin.forRequest(network.name(), network.version(), Map.of()).json()));
-    if (derived) {
-      check(resolved, request);
+    List<PluginConfig> derived = new ArrayList<>(1);
+    findings.collect(
+        path,
+        networkRecorder,
+        () -> derived.add(plugin.forRequest(network.name(), network.version(), Map.of())));
+    if (!derived.isEmpty()) {
+      check(resolved, derived.getFirst().json());
     }
   }
 
@@ -86,7 +86,7 @@ final class PluginConfigCheck {
     try {
       return Optional.of(cni.plugins().resolve(type));
     } catch (CniException e) {
-      findings.error(key, Json.quote(type), "is not a plugin that exists: " + remedy(type, e));
+      findings.error(key, Json.quote(type), "names no plugin that exists: " + remedy(type, e));
       return Optional.empty();
     }
   }
@@ -130,6 +130,12 @@ final class PluginConfigCheck {
   private boolean isIpamMissing(ObjectNode request) {
     try {
       Optional<String> type = PluginConfig.of(new ConfigObject(request, path)).ipamType();
+      if (type.isEmpty() && !request.path("ipam").isEmpty()) {
+        findings.warning(
+            path + IPAM + TYPE,
+            "",
+            "is missing, so that the section is not used: name the plugin, as \"host-local\"");
+      }
       return type.isPresent() && resolve(type.get(), path + IPAM + TYPE).isEmpty();
     } catch (CniException _) {
       return false; // the plugin reports it
@@ -152,10 +158,25 @@ final class PluginConfigCheck {
                         new NetworkRequest(
                             PluginConfig.of(recorder.view(request, path)), context)));
     findings.addWarnings(recorder);
+    checkNameservers(request.path("dns"), path + ".dns");
+    checkNameservers(request.path("ipam").path("dns"), path + IPAM + ".dns");
     if (!recorder.reads(path).stream().allMatch("type"::equals)) { // it takes part
       boolean judged = complete && !ipamIsMissing && !ipamTakesNoPart(recorder);
       new UnknownKeys(recorder, path, judged, findings).report(request);
       checkCapabilities(recorder, judged);
+    }
+  }
+
+  /** Warns of name servers that no resolver can use. Their type is for the plugin to check. */
+  private void checkNameservers(JsonNode dns, String dnsPath) {
+    int index = 0;
+    for (JsonNode server : dns.path("nameservers")) {
+      String key = dnsPath + ".nameservers[" + index++ + "]";
+      try {
+        InetAddresses.parse(server.asString("::"));
+      } catch (IllegalArgumentException e) {
+        findings.warning(key, Json.excerpt(server), e.getMessage() + ": give its address");
+      }
     }
   }
 

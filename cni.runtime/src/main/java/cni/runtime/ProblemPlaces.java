@@ -86,13 +86,14 @@ record ProblemPlaces(
       List<Finding> findings,
       List<ConfigProblem> problems) {
     Set<String> keys = new HashSet<>();
+    keys.add(ConfigFindings.WHOLE);
     for (Finding finding : findings) {
       for (String key = finding.fault().key(); !key.isEmpty(); key = ConfigFindings.parent(key)) {
         keys.add(key);
       }
     }
     Map<String, Integer> lines =
-        text.isEmpty() || keys.isEmpty() ? Map.of() : Json.lines(text.get(), keys, MAX_DEPTH);
+        text.isEmpty() || findings.isEmpty() ? Map.of() : Json.lines(text.get(), keys, MAX_DEPTH);
     findings.stream()
         .map(it -> problem(it.severity(), file, line(it.fault().key(), lines), it.fault()))
         .sorted(Comparator.comparingInt(it -> it.line().orElse(0)))
@@ -101,6 +102,9 @@ record ProblemPlaces(
 
   /** Returns the line of a key or, if it is missing, of the nearest object around it. */
   private static OptionalInt line(String missingOrPresent, Map<String, Integer> lines) {
+    if (missingOrPresent.isEmpty()) {
+      return OptionalInt.empty(); // the file as a whole
+    }
     String key = missingOrPresent;
     while (!key.isEmpty() && !lines.containsKey(key)) {
       key = ConfigFindings.parent(key);
@@ -113,7 +117,8 @@ record ProblemPlaces(
   static ConfigProblem problem(
       Severity severity, Optional<Path> file, OptionalInt line, ConfigFault fault) {
     String reason = fault.reason();
-    int split = reason.indexOf(": ");
+    int colon = reason.indexOf(": ");
+    int split = colon < 0 ? reason.indexOf("; ") : colon;
     return new ConfigProblem(
         severity,
         file,

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeSet;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -62,8 +63,9 @@ final class UnknownKeys {
   /** Reports the unknown keys of a network's configuration, without those of its plugins. */
   void reportTop(ObjectNode json) {
     for (Map.Entry<String, JsonNode> entry : json.properties()) {
-      if (!containsIgnoringCase(recorder.reads(root), entry.getKey())) {
-        report(root, entry.getKey(), entry.getValue(), recorder.reads(root), isComplete);
+      String key = entry.getKey();
+      if (!containsIgnoringCase(recorder.reads(root), key) && !isCommon(root, key)) {
+        report(root, key, entry.getValue(), recorder.reads(root), isComplete);
       }
     }
   }
@@ -104,7 +106,7 @@ final class UnknownKeys {
     candidates.removeIf(it -> it.indexOf('[') >= 0);
     Optional<String> meant = NearestName.of(key, candidates);
     if (meant.isPresent() || complete) {
-      findings.warning(path.isEmpty() ? key : path + "." + key, Json.excerpt(value), describe(meant, candidates));
+      findings.warning(path.isEmpty() ? key : path + "." + key, Json.excerpt(value), describe(meant, read));
     }
   }
 
@@ -112,7 +114,7 @@ final class UnknownKeys {
     return "is not a known key: "
         + meant
             .map(it -> "did you mean " + it + "?")
-            .orElseGet(() -> "known are " + String.join(", ", known.stream().sorted().toList()));
+            .orElseGet(() -> "known are " + String.join(", ", new TreeSet<>(known)));
   }
 
   private boolean isCommon(String path, String key) {

@@ -293,7 +293,9 @@ class LibcniCompatibilityTest {
         "",
         ", \"capabilities\": { \"mac\": true, \"ips\": false }",
         ", \"capabilities\": { \"portMappings\": true, \"mac\": true }");
-    assertEquals(List.of("mac", "portMappings"), network().validate());
+    ValidationReport valid = network().validate();
+    assertEquals(List.of(), valid.problems());
+    assertEquals(List.of("mac", "portMappings"), valid.capabilities());
     executable("third", "echo '{\"cniVersion\":\"0.2.0\"}'");
     assertEquals(
         List.of(SpecVersion.V0_1_0, SpecVersion.V0_2_0), cni().plugins().versions("third"));
@@ -303,11 +305,13 @@ class LibcniCompatibilityTest {
         { "cniVersion": "1.1.0", "name": "n",
           "plugins": [ { "type": "third" }, { "type": "fourth" }, { "type": "first" } ] }
         """);
-    CniException e = assertThrows(CniException.class, () -> network().validate());
-    assertEquals(1, e.code());
+    ValidationReport report = network().validate();
+    CniException e = assertThrows(CniException.class, report::requireNoErrors);
+    assertEquals(7, e.code());
     assertTrue(
-        e.getMessage().contains("plugin third supports [0.1.0, 0.2.0]")
-            && e.getMessage().contains("\"fourth\" is not known"),
+        e.getMessage()
+                .contains("n.conflist:1: error: cniVersion \"1.1.0\" is not supported by plugin third")
+            && e.getMessage().contains("n.conflist:2: error: plugins[1].type \"fourth\" names no"),
         e::getMessage);
   }
 

@@ -48,7 +48,7 @@ record HostLocalConfig(
       addRangeSets(runtime.get(), "ipRanges", sets);
     }
     if (ipam.has("subnet")) {
-      sets.add(RangeSet.parse(List.of(ipam), ipam, "subnet"));
+      sets.add(RangeSet.parse(List.of(ipam)));
     }
     addRangeSets(ipam, "ranges", sets);
     RangeIndex<RangeSet> index = requireConsistent(sets, ipam, config.version());
@@ -91,14 +91,15 @@ record HostLocalConfig(
       }
     }
     parse(config);
-    warnOfGateways(ipam);
+    validateGateways(ipam);
   }
 
   /** A gateway outside its subnet is legal: a route may lead to it. */
-  private static void warnOfGateways(ConfigObject ipam) throws CniException {
+  private static void validateGateways(ConfigObject ipam) throws CniException {
     List<ConfigObject> ranges = new ArrayList<>(List.of(ipam));
     ipam.objectLists("ranges").forEach(ranges::addAll);
     for (ConfigObject range : ranges) {
+      range.ignore("ipRange"); // written by nerdctl, which derives rangeStart and rangeEnd from it
       Optional<Cidr> subnet = range.parsed("subnet", Cidr::parse);
       Optional<InetAddress> gateway = range.parsed("gateway", InetAddresses::parse);
       if (subnet.isPresent() && gateway.isPresent() && !subnet.get().contains(gateway.get())) {
@@ -111,9 +112,8 @@ record HostLocalConfig(
 
   private static void addRangeSets(ConfigObject config, String key, List<RangeSet> sets)
       throws CniException {
-    int index = 0;
     for (List<ConfigObject> ranges : config.objectLists(key)) {
-      sets.add(RangeSet.parse(ranges, config, key + "[" + index++ + "]"));
+      sets.add(RangeSet.parse(ranges));
     }
   }
 

@@ -35,15 +35,10 @@ final class RangeSet {
   /**
    * Parses a list of ranges.
    *
-   * @param owner the object that the list is in, for messages
-   * @param key the list's place in it, such as {@code ranges[0]}
-   * @throws CniException code 7 if the list is empty, mixes families, or has ranges that overlap
+   * @param configs the ranges, at least one
+   * @throws CniException code 7 if a range is invalid, or the list mixes families or has ranges that overlap
    */
-  static RangeSet parse(List<ConfigObject> configs, ConfigObject owner, String key)
-      throws CniException {
-    if (configs.isEmpty()) {
-      throw owner.invalid(key, "is empty; it must have at least one range");
-    }
+  static RangeSet parse(List<ConfigObject> configs) throws CniException {
     List<SubnetRange> ranges = new ArrayList<>(configs.size());
     var positions = new RangeIndex<Integer>();
     for (ConfigObject config : configs) {

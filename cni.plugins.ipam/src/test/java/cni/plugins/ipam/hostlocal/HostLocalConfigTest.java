@@ -24,7 +24,7 @@ class HostLocalConfigTest {
         "\"subnet\":\"10.1.0.0/24\",\"rangeEnd\":\"fd00::1\"|ipam.rangeEnd",
         "\"subnet\":\"10.1.0.0/24\",\"rangeStart\":\"10.1.0.9\",\"rangeEnd\":\"10.1.0.8\"|after the range's end",
         "\"subnet\":\"10.1.0.0/24\",\"gateway\":\"fd00::1\"|ipam.gateway",
-        "\"ranges\":[[]]|ipam.ranges[0] is empty",
+        "\"ranges\":[[]]|ipam.ranges[0] [] is empty",
         "\"ranges\":[{\"subnet\":\"10.1.0.0/24\"}]|ipam.ranges[0] must be a list",
         "\"ranges\":[[{}]]|ipam.ranges[0][0].subnet",
         "\"ranges\":[[{\"subnet\":\"10.1.0.0/24\"},{\"subnet\":\"fd00::/64\"}]]|mixes",
