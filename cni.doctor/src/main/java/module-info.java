@@ -7,6 +7,7 @@ module cni.doctor {
   requires transitive cni.netlink.ffm;
   requires transitive cni.runtime;
 
+  exports cni.doctor;
   exports cni.doctor.metrics;
   exports cni.doctor.traffic;
 }

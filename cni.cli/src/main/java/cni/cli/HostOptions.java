@@ -3,6 +3,7 @@ package cni.cli;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Names;
+import cni.doctor.HostLocations;
 import cni.exec.StderrHandler;
 import cni.runtime.Cni;
 import cni.runtime.CniBuilder;
@@ -223,6 +224,16 @@ final class HostOptions {
   /** Returns the directories of {@code --path}. */
   List<Path> executables() {
     return PluginLocations.directories(path.getValue());
+  }
+
+  /** Returns the places that the options name, for examining them. */
+  HostLocations locations() {
+    return new HostLocations(
+        networks.getValue(),
+        executables(),
+        PluginLocations.directories(modules.getValue()),
+        cache.getValue(),
+        hostNamespace(hostNamespace));
   }
 
   private CniBuilder builder() throws CniException {

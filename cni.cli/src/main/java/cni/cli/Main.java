@@ -158,6 +158,7 @@ public final class Main implements Callable<Integer> {
     commands.put("list", ListCommand::new);
     commands.put("top", TopCommand::new);
     commands.put("show", ShowCommand::new);
+    commands.put("doctor", DoctorCommand::new);
     commands.put("validate", ValidateCommand::new);
     commands.put("version", VersionCommand::new);
     commands.put("plugins", PluginsCommand::new);

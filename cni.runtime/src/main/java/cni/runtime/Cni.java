@@ -191,6 +191,28 @@ public final class Cni implements AutoCloseable {
   }
 
   /**
+   * Returns the attachments whose ADD has begun and neither stored its result nor been rolled back:
+   * it is under way, or the process that ran it has died.
+   *
+   * @throws CniException code 5 if the cache directory cannot be read
+   */
+  public List<CachedAttachment> pendingAdds() throws CniException {
+    return state.journal().list();
+  }
+
+  /**
+   * Returns the attachments whose ADD was interrupted: the process that ran it has died, and GC has
+   * not deleted them yet. Those of networks that an operation is using now are left out, since an
+   * ADD may be under way.
+   *
+   * @throws CniException code 5 if the cache directory cannot be read, or the lock of a network
+   *     cannot be opened
+   */
+  public List<CachedAttachment> interruptedAdds() throws CniException {
+    return state.interruptedAdds();
+  }
+
+  /**
    * Returns when an attachment was stored in the cache: at its ADD or its last update.
    *
    * @return absent if it is no longer in the cache

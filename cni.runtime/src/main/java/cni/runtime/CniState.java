@@ -3,13 +3,17 @@ package cni.runtime;
 import cni.api.CallContext;
 import cni.api.CniException;
 import cni.api.Deadline;
+import cni.api.ErrorCode;
 import cni.api.TraceContext;
 import cni.api.internal.FileRecycler;
 import cni.exec.PluginPath;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeSet;
 
 /** What the operations of one {@link Cni} share: its plugins, its files and its locks. */
 final class CniState {
@@ -83,6 +87,25 @@ final class CniState {
 
   AddJournal journal() {
     return journal;
+  }
+
+  /** Returns the journal's entries of the networks that no operation is using. */
+  List<CachedAttachment> interruptedAdds() throws CniException {
+    Set<String> networks = new TreeSet<>();
+    journal.list().forEach(it -> networks.add(it.network()));
+    List<CachedAttachment> interrupted = new ArrayList<>();
+    for (String network : networks) {
+      try (var _ = networkLock.exclusive(network, Deadline.after(Duration.ZERO))) {
+        journal.list().stream()
+            .filter(it -> it.network().equals(network))
+            .forEach(interrupted::add);
+      } catch (CniException e) {
+        if (!e.is(ErrorCode.TRY_AGAIN_LATER)) {
+          throw e;
+        }
+      }
+    }
+    return interrupted;
   }
 
   UpdateJournal updates() {

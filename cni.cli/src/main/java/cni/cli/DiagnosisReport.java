@@ -1,0 +1,130 @@
+package cni.cli;
+
+import cni.api.AttachmentId;
+import cni.api.Json;
+import cni.doctor.Diagnosis;
+import cni.doctor.Finding;
+import cni.doctor.FindingKind;
+import cni.doctor.Severity;
+import java.io.PrintStream;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/** The forms in which {@code cni doctor} prints a diagnosis. */
+final class DiagnosisReport {
+  /** Of more findings of one kind, such as attachments before a reboot, the text has a count. */
+  private static final int MAX_OF_KIND = 5;
+
+  private DiagnosisReport() {}
+
+  /** Prints the findings as text, the most serious first, and a summary in the last line. */
+  static void print(Diagnosis diagnosis, PrintStream out) {
+    Map<FindingKind, List<Finding>> byKind = new LinkedHashMap<>();
+    for (Finding finding : diagnosis.findings()) {
+      byKind.computeIfAbsent(finding.kind(), _ -> new ArrayList<>()).add(finding);
+    }
+    for (List<Finding> findings : byKind.values()) {
+      int shown = Math.min(findings.size(), MAX_OF_KIND);
+      findings.subList(0, shown).forEach(it -> print(it, out));
+      if (shown < findings.size()) {
+        out.println("  %d more of this kind; --json lists them".formatted(findings.size() - shown));
+        out.println();
+      }
+    }
+    printOmitted(diagnosis, out);
+    out.println(summary(diagnosis));
+  }
+
+  private static void print(Finding finding, PrintStream out) {
+    String subject = subject(finding);
+    out.println(
+        "%-7s  %s%s"
+            .formatted(
+                finding.kind().severity(),
+                finding.kind(),
+                subject.isEmpty() ? "" : "  " + subject));
+    out.println("  " + finding.description());
+    out.println("  seen:  " + finding.evidence());
+    out.println("  mend:  " + finding.remedy());
+    out.println();
+  }
+
+  private static String subject(Finding finding) {
+    String networks = String.join(", ", finding.networks());
+    return finding
+        .attachment()
+        .map(id -> networks + " " + id.containerId() + "/" + id.interfaceName())
+        .orElse(networks);
+  }
+
+  private static void printOmitted(Diagnosis diagnosis, PrintStream out) {
+    Map<String, List<String>> kinds = new LinkedHashMap<>();
+    for (Diagnosis.Omitted omitted : diagnosis.omitted()) {
+      kinds
+          .computeIfAbsent(omitted.reason(), _ -> new ArrayList<>())
+          .add(omitted.kind().toString());
+    }
+    kinds.forEach(
+        (reason, names) -> {
+          out.println("not examined: " + String.join(", ", names));
+          out.println("  " + reason);
+          out.println();
+        });
+  }
+
+  private static String summary(Diagnosis diagnosis) {
+    long errors = count(diagnosis, Severity.ERROR);
+    long warnings = count(diagnosis, Severity.WARNING);
+    String found =
+        errors + warnings == 0
+            ? "nothing found"
+            : plural(errors, "error") + ", " + plural(warnings, "warning");
+    String omitted =
+        diagnosis.omitted().isEmpty() ? "" : ", %d not made".formatted(diagnosis.omitted().size());
+    return diagnosis.examinations() + " examinations, " + found + omitted;
+  }
+
+  private static String plural(long count, String noun) {
+    return count + " " + noun + (count == 1 ? "" : "s");
+  }
+
+  private static long count(Diagnosis diagnosis, Severity severity) {
+    return diagnosis.findings().stream().filter(it -> it.kind().severity() == severity).count();
+  }
+
+  /** Returns the diagnosis in JSON. */
+  static ObjectNode json(Diagnosis diagnosis) {
+    ObjectNode object = Json.object();
+    object.put("examinations", diagnosis.examinations());
+    ArrayNode findings = object.putArray("findings");
+    for (Finding finding : diagnosis.findings()) {
+      findings.add(json(finding));
+    }
+    ArrayNode omitted = object.putArray("omitted");
+    for (Diagnosis.Omitted it : diagnosis.omitted()) {
+      omitted.addObject().put("kind", it.kind().toString()).put("reason", it.reason());
+    }
+    return object;
+  }
+
+  private static ObjectNode json(Finding finding) {
+    ObjectNode object = Json.object();
+    object.put("kind", finding.kind().toString());
+    object.put("severity", finding.kind().severity().toString());
+    ArrayNode networks = object.putArray("networks");
+    finding.networks().forEach(networks::add);
+    if (finding.attachment().isPresent()) {
+      AttachmentId id = finding.attachment().get();
+      object.put("containerId", id.containerId());
+      object.put("ifName", id.interfaceName());
+    }
+    object.put("description", finding.description());
+    object.put("evidence", finding.evidence());
+    object.put("remedy", finding.remedy());
+    return object;
+  }
+}

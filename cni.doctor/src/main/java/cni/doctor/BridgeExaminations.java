@@ -1,0 +1,209 @@
+package cni.doctor;
+
+import cni.api.CniException;
+import cni.api.InetAddresses;
+import cni.api.PluginConfig;
+import cni.api.Result;
+import cni.netlink.ffm.route.Link;
+import cni.runtime.Network;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/** Examines bridges and their ports. */
+final class BridgeExaminations {
+  static final List<Examination> ALL =
+      List.of(
+          new Examination(FindingKind.BRIDGE_DOWN, BridgeExaminations::down),
+          new Examination(FindingKind.BRIDGE_WITHOUT_ADDRESS, BridgeExaminations::withoutAddress),
+          new Examination(FindingKind.INTERFACE_DOWN, BridgeExaminations::interfaceDown),
+          new Examination(FindingKind.PORT_DETACHED, BridgeExaminations::portDetached),
+          new Examination(FindingKind.MAC_DUPLICATE, BridgeExaminations::duplicateMac),
+          new Examination(FindingKind.MTU_ABOVE_BRIDGE, BridgeExaminations::mtuAboveBridge),
+          new Examination(FindingKind.BRIDGE_MAC_BORROWED, BridgeExaminations::borrowedMac));
+
+  private static final String DEFAULT_BRIDGE = "cni0";
+
+  private BridgeExaminations() {}
+
+  /** Returns the name of the bridge that a plugin of type bridge uses. */
+  static String bridgeName(PluginConfig plugin) throws CniException {
+    return plugin.view().nonEmpty("bridge").orElse(DEFAULT_BRIDGE);
+  }
+
+  /** Returns whether the bridge has the addresses of the networks' gateways. */
+  static boolean isGateway(PluginConfig plugin) throws CniException {
+    return plugin.view().bool("isGateway") || plugin.view().bool("isDefaultGateway");
+  }
+
+  /** Returns the bridges of the networks that exist, each with the networks that use it. */
+  static Map<Link, Set<String>> bridges(HostView host) throws IOException, CniException {
+    Map<Link, Set<String>> bridges = new HashMap<>();
+    for (Network network : host.networks()) {
+      Optional<PluginConfig> plugin = HostView.plugin(network, "bridge");
+      if (plugin.isPresent()) {
+        host.kernel()
+            .link(bridgeName(plugin.get()))
+            .filter(it -> it.isKind("bridge"))
+            .ifPresent(
+                it -> bridges.computeIfAbsent(it, _ -> new LinkedHashSet<>()).add(network.name()));
+      }
+    }
+    return bridges;
+  }
+
+  private static void down(HostView host, Findings findings) throws IOException, CniException {
+    for (var it : bridges(host).entrySet()) {
+      if (!it.getKey().isUp()) {
+        findings.ofNetworks(
+            List.copyOf(it.getValue()),
+            "the bridge is down: its containers reach nobody",
+            "ip link show %s: state DOWN".formatted(it.getKey().name()),
+            "ip link set %s up, then \"cni repair\"".formatted(it.getKey().name()));
+      }
+    }
+  }
+
+  private static void withoutAddress(HostView host, Findings findings)
+      throws IOException, CniException {
+    Set<String> reported = new LinkedHashSet<>();
+    for (AttachmentView attachment : host.present()) {
+      Optional<PluginConfig> plugin = attachment.plugin("bridge");
+      Optional<Link> bridge = attachment.bridge();
+      if (plugin.isEmpty() || bridge.isEmpty() || !isGateway(plugin.get())) {
+        continue;
+      }
+      for (Result.IpConfig ip : attachment.ips()) {
+        Optional<InetAddress> gateway = ip.gateway();
+        if (gateway.isPresent()
+            && !hasAddress(host, bridge.get(), gateway.get())
+            && findings.includes(attachment)
+            && reported.add(bridge.get().name() + gateway.get())) {
+          String address = InetAddresses.format(gateway.get());
+          findings.ofNetwork(
+              attachment.network(),
+              "the bridge does not have the address that is its containers' gateway",
+              "ip address show %s: no %s".formatted(bridge.get().name(), address),
+              "cni repair " + attachment.network());
+        }
+      }
+    }
+  }
+
+  private static boolean hasAddress(HostView host, Link link, InetAddress address)
+      throws IOException, CniException {
+    return host.kernel().addresses().stream()
+        .anyMatch(it -> it.link() == link.index() && it.address().equals(address));
+  }
+
+  private static void interfaceDown(HostView host, Findings findings)
+      throws IOException, CniException {
+    for (AttachmentView attachment : host.present()) {
+      Optional<Link> inside = attachment.link().filter(it -> !it.isUp());
+      Optional<Link> outside = attachment.hostLink().filter(it -> !it.isUp());
+      if (inside.isPresent() || outside.isPresent()) {
+        String name = inside.or(() -> outside).orElseThrow().name();
+        findings.ofAttachment(
+            attachment,
+            "an interface of the attachment is down",
+            inside.isPresent()
+                ? "ip -n %s link show %s: state DOWN".formatted(attachment.namespaceName(), name)
+                : "ip link show %s: state DOWN".formatted(name),
+            "cni repair " + attachment.arguments());
+      }
+    }
+  }
+
+  private static void portDetached(HostView host, Findings findings)
+      throws IOException, CniException {
+    for (AttachmentView attachment : host.present()) {
+      Optional<PluginConfig> plugin = attachment.plugin("bridge");
+      Optional<Link> port = attachment.hostLink();
+      if (plugin.isEmpty() || port.isEmpty()) {
+        continue;
+      }
+      String expected = bridgeName(plugin.get());
+      String actual = host.kernel().link(port.get().master()).map(Link::name).orElse("none");
+      if (!actual.equals(expected)) {
+        findings.ofAttachment(
+            attachment,
+            "the container is not connected to the bridge",
+            "ip link show %s: master %s instead of %s"
+                .formatted(port.get().name(), actual, expected),
+            "ip link set %s master %s".formatted(port.get().name(), expected));
+      }
+    }
+  }
+
+  private static void duplicateMac(HostView host, Findings findings)
+      throws IOException, CniException {
+    Map<String, AttachmentView> owners = new HashMap<>();
+    for (AttachmentView attachment : host.present()) {
+      Optional<Link> bridge = attachment.bridge();
+      if (bridge.isEmpty()) {
+        continue;
+      }
+      String mac = attachment.link().orElseThrow().mac();
+      AttachmentView other = owners.putIfAbsent(bridge.get().name() + " " + mac, attachment);
+      boolean ofBridge = bridge.get().mac().equals(mac);
+      if (other != null || ofBridge) {
+        String owner = other == null ? "the bridge itself" : other.label();
+        findings.ofAttachment(
+            attachment,
+            "two stations of a bridge have the same hardware address: frames reach only one",
+            "%s is the address of %s and of %s on %s"
+                .formatted(mac, owner, attachment.label(), bridge.get().name()),
+            "detach and attach the container again, or set another address: cni update "
+                + attachment.arguments()
+                + " --args MAC=...");
+      }
+    }
+  }
+
+  private static void mtuAboveBridge(HostView host, Findings findings)
+      throws IOException, CniException {
+    for (AttachmentView attachment : host.present()) {
+      Link inside = attachment.link().orElseThrow();
+      Optional<Link> port = attachment.hostLink().filter(it -> it.mtu() < inside.mtu());
+      Optional<Link> bridge = attachment.bridge().filter(it -> it.mtu() < inside.mtu());
+      Optional<Link> smallest = port.or(() -> bridge);
+      if (smallest.isPresent()) {
+        findings.ofAttachment(
+            attachment,
+            "larger packets of the container are dropped without notice",
+            "mtu %d of %s in the container, mtu %d of %s on the host"
+                .formatted(
+                    inside.mtu(), inside.name(), smallest.get().mtu(), smallest.get().name()),
+            "ip link set %s mtu %d".formatted(smallest.get().name(), inside.mtu()));
+      }
+    }
+  }
+
+  /**
+   * A bridge whose address was never set takes the lowest one of its ports
+   * (br_stp_recalculate_bridge_id), and another one when that port goes.
+   */
+  private static void borrowedMac(HostView host, Findings findings)
+      throws IOException, CniException {
+    for (var it : bridges(host).entrySet()) {
+      Link bridge = it.getKey();
+      for (Link port : host.kernel().links()) {
+        if (port.master() == bridge.index()
+            && port.isKind("veth")
+            && port.mac().equals(bridge.mac())) {
+          findings.ofNetworks(
+              List.copyOf(it.getValue()),
+              "the bridge's hardware address is that of a port, and changes when that goes:"
+                  + " containers then do not reach their gateway until ARP expires",
+              "%s and its port %s have %s".formatted(bridge.name(), port.name(), bridge.mac()),
+              "ip link set %s address %s".formatted(bridge.name(), bridge.mac()));
+        }
+      }
+    }
+  }
+}

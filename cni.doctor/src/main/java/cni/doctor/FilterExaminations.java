@@ -1,0 +1,171 @@
+package cni.doctor;
+
+import cni.api.CniException;
+import cni.api.InetAddresses;
+import cni.api.PluginConfig;
+import cni.netlink.ffm.nftables.InstalledChain;
+import cni.netlink.ffm.nftables.Table;
+import cni.netlink.ffm.nftables.TableFamily;
+import cni.netlink.ffm.route.IpFamily;
+import cni.netlink.ffm.route.Link;
+import cni.runtime.Network;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/** Examines what filters packets of attachments: chains of others, br_netfilter, policies. */
+final class FilterExaminations {
+  static final List<Examination> ALL =
+      List.of(
+          new Examination(FindingKind.FORWARD_DROPPED, FilterExaminations::forwardDropped),
+          new Examination(FindingKind.BRIDGE_FILTERED, FilterExaminations::bridgeFiltered),
+          new Examination(FindingKind.POLICY_BYPASSED, FilterExaminations::policyBypassed),
+          new Examination(FindingKind.IPTABLES_MIXED, FilterExaminations::mixedIptables));
+
+  private static final String IPTABLES = "net/bridge/bridge-nf-call-iptables";
+  private static final String IP6TABLES = "net/bridge/bridge-nf-call-ip6tables";
+
+  private FilterExaminations() {}
+
+  /**
+   * A chain that drops an attachment's packets.
+   *
+   * @param attachment the first attachment of its network
+   * @param address the address
+   * @param verdict the chain
+   */
+  private record Drop(AttachmentView attachment, InetAddress address, ForwardVerdict verdict) {}
+
+  /** Returns the chains that drop packets, each once for a network. */
+  private static List<Drop> drops(HostView host, Findings findings)
+      throws IOException, CniException {
+    List<Drop> drops = new ArrayList<>();
+    Set<String> reported = new LinkedHashSet<>();
+    for (InstalledChain chain : host.kernel().baseChains()) {
+      if (!ForwardVerdict.filtersForwarded(chain)) {
+        continue;
+      }
+      ForwardVerdict verdict = ForwardVerdict.of(chain, host.kernel());
+      if (!verdict.dropsByDefault()) {
+        continue;
+      }
+      for (AttachmentView attachment : host.present()) {
+        Optional<InetAddress> dropped = dropped(host, attachment, verdict);
+        if (dropped.isPresent()
+            && findings.includes(attachment)
+            && reported.add(chain.chain() + " " + attachment.network())) {
+          drops.add(new Drop(attachment, dropped.get(), verdict));
+        }
+      }
+    }
+    return drops;
+  }
+
+  private static Optional<InetAddress> dropped(
+      HostView host, AttachmentView attachment, ForwardVerdict verdict)
+      throws IOException, CniException {
+    List<String> links = new ArrayList<>();
+    attachment.hostLink().map(Link::name).ifPresent(links::add);
+    attachment.bridge().map(Link::name).ifPresent(links::add);
+    for (IpFamily family : IpFamily.values()) {
+      if (verdict.covers(family)) {
+        for (InetAddress address : RoutingExaminations.routedAddresses(host, attachment, family)) {
+          if (!verdict.mayAccept(address, links)) {
+            return Optional.of(address);
+          }
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
+  private static void forwardDropped(HostView host, Findings findings)
+      throws IOException, CniException {
+    for (Drop drop : drops(host, findings)) {
+      findings.ofNetwork(
+          drop.attachment().network(),
+          "a firewall drops what the host forwards for containers",
+          "%s, and no rule accepts %s of %s"
+              .formatted(
+                  drop.verdict().evidence(),
+                  InetAddresses.format(drop.address()),
+                  drop.attachment().label()),
+          "add the plugin firewall to the network, or accept its bridge in that chain");
+    }
+  }
+
+  private static void bridgeFiltered(HostView host, Findings findings)
+      throws IOException, CniException {
+    for (Drop drop : drops(host, findings)) {
+      Optional<Link> bridge = drop.attachment().bridge();
+      if (bridge.isEmpty()) {
+        continue;
+      }
+      boolean v4 = InetAddresses.isV4(drop.address());
+      String key = v4 ? IPTABLES : IP6TABLES;
+      boolean byBridge =
+          bridge.get().kindData() instanceof Link.Bridge it
+              && (v4 ? it.callsIptables() : it.callsIp6tables());
+      if (byBridge || host.kernel().sysctl(key).filter("1"::equals).isPresent()) {
+        findings.ofNetwork(
+            drop.attachment().network(),
+            "a firewall also drops packets between containers of the same bridge (br_netfilter)",
+            byBridge
+                ? "bridge %s: nf_call_ip%stables 1".formatted(bridge.get().name(), v4 ? "" : "6")
+                : key.replace('/', '.') + " = 1",
+            "accept them in the chain, or sysctl -w " + key.replace('/', '.') + "=0");
+      }
+    }
+  }
+
+  private static void policyBypassed(HostView host, Findings findings)
+      throws IOException, CniException {
+    boolean everywhere =
+        host.kernel().sysctl(IPTABLES).filter("1"::equals).isPresent()
+            && host.kernel().sysctl(IP6TABLES).filter("1"::equals).isPresent();
+    for (Network network : host.networks()) {
+      Optional<PluginConfig> plugin = HostView.plugin(network, "bridge");
+      if (everywhere || plugin.isEmpty() || HostView.plugin(network, "policy").isEmpty()) {
+        continue;
+      }
+      Optional<Link> bridge = host.kernel().link(BridgeExaminations.bridgeName(plugin.get()));
+      if (bridge.isPresent()
+          && bridge.get().kindData() instanceof Link.Bridge it
+          && !it.isFiltered()) {
+        findings.ofNetwork(
+            network.name(),
+            "policies do not apply between containers of the same bridge",
+            "bridge " + bridge.get().name() + ": nf_call_iptables 0",
+            "modprobe br_netfilter; ip link set %s type bridge nf_call_iptables 1 nf_call_ip6tables 1"
+                .formatted(bridge.get().name()));
+      }
+    }
+  }
+
+  private static void mixedIptables(HostView host, Findings findings)
+      throws IOException, CniException {
+    List<String> legacy = new ArrayList<>();
+    for (String file : List.of("ip_tables_names", "ip6_tables_names")) {
+      host.kernel().procNet(file).stream().flatMap(String::lines).distinct().forEach(legacy::add);
+    }
+    List<Table> compatible =
+        host.kernel().tables().stream().filter(FilterExaminations::isOfIptables).toList();
+    if (!legacy.isEmpty() && !compatible.isEmpty()) {
+      findings.ofHost(
+          "both variants of iptables are in use: packets pass the rules of both, each lists only"
+              + " its own",
+          "iptables-legacy has the tables %s, iptables-nft has %s"
+              .formatted(String.join(", ", legacy.stream().distinct().toList()), compatible),
+          "move all programs to one variant (update-alternatives --config iptables) and reboot");
+    }
+  }
+
+  private static boolean isOfIptables(Table table) {
+    return (table.family() == TableFamily.IP || table.family() == TableFamily.IP6)
+        && Set.of("filter", "nat", "mangle", "raw", "security").contains(table.name());
+  }
+}

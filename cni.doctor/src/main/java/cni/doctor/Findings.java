@@ -1,0 +1,74 @@
+package cni.doctor;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/** The findings of one kind; those that are out of scope are dropped. */
+final class Findings {
+  private final FindingKind kind;
+  private final Scope scope;
+  private final List<Finding> earlier;
+  private final List<Finding> found = new ArrayList<>();
+
+  /**
+   * Starts without findings.
+   *
+   * @param earlier those of the kinds that have been examined before
+   */
+  Findings(FindingKind kind, Scope scope, List<Finding> earlier) {
+    this.kind = kind;
+    this.scope = scope;
+    this.earlier = earlier;
+  }
+
+  List<Finding> found() {
+    return found;
+  }
+
+  /** Adds what concerns the host, and so all networks. */
+  void ofHost(String description, String evidence, String remedy) {
+    ofNetworks(List.of(), description, evidence, remedy);
+  }
+
+  /** Adds what concerns a network. */
+  void ofNetwork(String network, String description, String evidence, String remedy) {
+    ofNetworks(List.of(network), description, evidence, remedy);
+  }
+
+  /** Adds what concerns several networks. */
+  void ofNetworks(List<String> networks, String description, String evidence, String remedy) {
+    if (scope.includes(networks)) {
+      found.add(new Finding(kind, networks, Optional.empty(), description, evidence, remedy));
+    }
+  }
+
+  /** Adds what concerns an attachment. */
+  void ofAttachment(AttachmentView attachment, String description, String evidence, String remedy) {
+    if (includes(attachment)) {
+      found.add(
+          new Finding(
+              kind,
+              List.of(attachment.network()),
+              Optional.of(attachment.attachment().id()),
+              description,
+              evidence,
+              remedy));
+    }
+  }
+
+  /** Returns whether an attachment is in the scope. */
+  boolean includes(AttachmentView attachment) {
+    return scope.includes(attachment.network(), attachment.attachment());
+  }
+
+  /** Returns whether another examination has found an error of the attachment. */
+  boolean hasError(AttachmentView attachment) {
+    return earlier.stream()
+        .anyMatch(
+            it ->
+                it.kind().severity() == Severity.ERROR
+                    && it.networks().contains(attachment.network())
+                    && it.attachment().filter(attachment.attachment().id()::equals).isPresent());
+  }
+}

@@ -1,0 +1,216 @@
+package cni.doctor;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import cni.api.CniException;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.NetlinkException;
+import cni.netlink.ffm.file.Sysctl;
+import cni.netlink.ffm.netns.NetNs;
+import cni.netlink.ffm.nftables.ConntrackSocket;
+import cni.netlink.ffm.nftables.InstalledChain;
+import cni.netlink.ffm.nftables.InstalledRule;
+import cni.netlink.ffm.nftables.NftablesSocket;
+import cni.netlink.ffm.nftables.Table;
+import cni.netlink.ffm.nftables.TrackedConnection;
+import cni.netlink.ffm.route.InterfaceAddress;
+import cni.netlink.ffm.route.IpFamily;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.Neighbour;
+import cni.netlink.ffm.route.Route;
+import cni.netlink.ffm.route.RouteSocket;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * The state of the kernel in the host's network namespace. Each part is listed once, when it is
+ * first needed.
+ */
+final class HostKernel implements AutoCloseable {
+  private final NetNs namespace;
+  private final Path proc;
+  private final RouteSocket routing;
+  private final Lazy<List<Link>> links;
+  private final Lazy<List<InterfaceAddress>> addresses;
+  private final Lazy<List<Route>> routes;
+  private final Lazy<List<Neighbour>> neighbours;
+  private final Lazy<List<InstalledChain>> baseChains;
+  private final Lazy<List<Table>> tables;
+  private final Lazy<List<TrackedConnection>> connections;
+  private final Map<Table, List<InstalledRule>> rules = new HashMap<>();
+
+  private HostKernel(NetNs namespace, Path proc) throws IOException {
+    this.namespace = namespace;
+    this.proc = proc;
+    this.routing = RouteSocket.open(namespace);
+    this.links = new Lazy<>(routing::links);
+    this.addresses = new Lazy<>(routing::addresses);
+    this.routes = new Lazy<>(() -> ofBothFamilies(routing::routes));
+    this.neighbours = new Lazy<>(() -> ofBothFamilies(routing::neighbours));
+    this.baseChains = new Lazy<>(() -> nftables(NftablesSocket::baseChains));
+    this.tables = new Lazy<>(() -> nftables(NftablesSocket::tables));
+    this.connections = new Lazy<>(this::listConnections);
+  }
+
+  /** Opens the namespace of the host side. */
+  static HostKernel open(HostLocations locations) throws IOException {
+    NetNs namespace =
+        locations.hostNamespace().isPresent()
+            ? NetNs.open(locations.hostNamespace().get())
+            : NetNs.current();
+    try {
+      return new HostKernel(namespace, locations.proc());
+    } catch (IOException e) {
+      namespace.close();
+      throw e;
+    }
+  }
+
+  /** Lists something for a family. */
+  private interface FamilyListing<T> {
+    List<T> list(IpFamily family) throws IOException;
+  }
+
+  private static <T> List<T> ofBothFamilies(FamilyListing<T> listing) throws IOException {
+    List<T> all = new ArrayList<>();
+    for (IpFamily family : IpFamily.values()) {
+      all.addAll(listing.list(family));
+    }
+    return all;
+  }
+
+  /** Asks nf_tables for something. */
+  private interface NftablesListing<T> {
+    T list(NftablesSocket socket) throws IOException;
+  }
+
+  private <T> T nftables(NftablesListing<T> listing) throws IOException {
+    try (NftablesSocket socket = NftablesSocket.open(namespace)) {
+      return listing.list(socket);
+    }
+  }
+
+  private List<TrackedConnection> listConnections() throws IOException {
+    try (ConntrackSocket socket =
+        namespace.<ConntrackSocket, IOException>call(ConntrackSocket::open)) {
+      return socket.connections();
+    }
+  }
+
+  List<Link> links() throws IOException, CniException {
+    return links.get();
+  }
+
+  /** Returns the link with an index; absent if there is none. */
+  Optional<Link> link(int index) throws IOException, CniException {
+    return links().stream().filter(it -> it.index() == index).findFirst();
+  }
+
+  /** Returns the link with a name; absent if there is none. */
+  Optional<Link> link(String name) throws IOException, CniException {
+    return links().stream().filter(it -> it.name().equals(name)).findFirst();
+  }
+
+  List<InterfaceAddress> addresses() throws IOException, CniException {
+    return addresses.get();
+  }
+
+  /** Returns the routes of both families, in all tables. */
+  List<Route> routes() throws IOException, CniException {
+    return routes.get();
+  }
+
+  List<Neighbour> neighbours() throws IOException, CniException {
+    return neighbours.get();
+  }
+
+  /** Returns the index of the link that packets to an address leave by; absent without route. */
+  Optional<Integer> linkTo(InetAddress destination) throws IOException {
+    try {
+      return Optional.of(routing.routeTo(destination).hops().getFirst().link());
+    } catch (NetlinkException e) {
+      if (e.is(Errno.ENETUNREACH) || e.is(Errno.EHOSTUNREACH) || e.is(Errno.EACCES)) {
+        return Optional.empty();
+      }
+      throw e;
+    }
+  }
+
+  boolean isForwarding(IpFamily family) throws IOException {
+    return routing.isForwarding(family);
+  }
+
+  boolean isRouteLocalnetOn(Link link) throws IOException {
+    return routing.linkSettings(link.index()).routeLocalnet()
+        || sysctl("net/ipv4/conf/all/route_localnet").filter("1"::equals).isPresent();
+  }
+
+  /** Returns why nf_tables cannot be used; absent if it can. */
+  Optional<String> nftablesObjection() throws IOException {
+    return nftables(NftablesSocket::unavailabilityReason);
+  }
+
+  List<InstalledChain> baseChains() throws IOException, CniException {
+    return baseChains.get();
+  }
+
+  List<Table> tables() throws IOException, CniException {
+    return tables.get();
+  }
+
+  List<InstalledRule> rules(Table table) throws IOException {
+    List<InstalledRule> known = rules.get(table);
+    if (known == null) {
+      known = nftables(socket -> socket.rules(table));
+      rules.put(table, known);
+    }
+    return known;
+  }
+
+  List<TrackedConnection> connections() throws IOException, CniException {
+    return connections.get();
+  }
+
+  /**
+   * Returns a kernel parameter; absent if there is none of this name.
+   *
+   * @param key the path below /proc/sys
+   */
+  Optional<String> sysctl(String key) throws IOException {
+    var parameters = new Sysctl(proc.resolve("sys"));
+    return ifPresent(() -> parameters.get(key));
+  }
+
+  /** Returns a kernel parameter that is a number; absent if there is none of this name. */
+  Optional<Long> number(String key) throws IOException {
+    return sysctl(key).map(Long::parseLong);
+  }
+
+  /** Returns the content of a file below /proc/net; absent if there is none of this name. */
+  Optional<String> procNet(String name) throws IOException {
+    Path file = proc.resolve("thread-self/net").resolve(name);
+    return ifPresent(() -> new String(Files.readAllBytes(file), UTF_8));
+  }
+
+  private Optional<String> ifPresent(NetNs.Task<String, IOException> reader) throws IOException {
+    try {
+      return Optional.of(namespace.<String, IOException>call(reader));
+    } catch (NoSuchFileException e) {
+      return Optional.empty();
+    }
+  }
+
+  @Override
+  public void close() {
+    routing.close();
+    namespace.close();
+  }
+}

@@ -1,0 +1,123 @@
+package cni.doctor;
+
+import cni.api.CniException;
+import cni.api.PluginConfig;
+import cni.runtime.CachedAttachment;
+import cni.runtime.Cni;
+import cni.runtime.Network;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/** A host as examinations see it. Each part is read once, when it is first needed. */
+final class HostView implements AutoCloseable {
+  private final Cni cni;
+  private final HostLocations locations;
+  private final HostKernel kernel;
+  private final Lazy<List<NetworkFile>> files;
+  private final Lazy<List<AttachmentView>> attachments;
+  private final Map<Path, Lazy<Optional<NamespaceView>>> namespaces = new HashMap<>();
+  private final Map<Path, List<Reservation>> reservations = new HashMap<>();
+
+  /**
+   * Opens the host's network namespace.
+   *
+   * @throws IOException if it cannot be entered
+   */
+  HostView(Cni cni, HostLocations locations) throws IOException {
+    this.cni = cni;
+    this.locations = locations;
+    this.kernel = HostKernel.open(locations);
+    this.files = new Lazy<>(() -> NetworkFile.readAll(locations.networks(), cni));
+    this.attachments = new Lazy<>(this::readAttachments);
+  }
+
+  Cni cni() {
+    return cni;
+  }
+
+  HostLocations locations() {
+    return locations;
+  }
+
+  HostKernel kernel() {
+    return kernel;
+  }
+
+  /** Returns the files of network configurations, in the order in which they are searched. */
+  List<NetworkFile> files() throws IOException, CniException {
+    return files.get();
+  }
+
+  /** Returns the valid networks; of several with one name the first, which is used. */
+  List<Network> networks() throws IOException, CniException {
+    List<Network> networks = new ArrayList<>();
+    Set<String> names = new HashSet<>();
+    for (NetworkFile file : files()) {
+      if (file.network().isPresent() && names.add(file.name())) {
+        networks.add(file.network().get());
+      }
+    }
+    return networks;
+  }
+
+  /** Returns the attachments in the cache. */
+  List<AttachmentView> attachments() throws IOException, CniException {
+    return attachments.get();
+  }
+
+  private List<AttachmentView> readAttachments() throws CniException {
+    List<AttachmentView> views = new ArrayList<>();
+    for (CachedAttachment cached : cni.attachments()) {
+      Lazy<Optional<NamespaceView>> namespace =
+          cached
+              .attachment()
+              .namespace()
+              .map(this::namespace)
+              .orElseGet(() -> new Lazy<>(Optional::empty));
+      views.add(new AttachmentView(cached, kernel, namespace));
+    }
+    return views;
+  }
+
+  private Lazy<Optional<NamespaceView>> namespace(Path path) {
+    return namespaces.computeIfAbsent(path, key -> new Lazy<>(() -> NamespaceView.read(key)));
+  }
+
+  /** Returns the reservations of a network. */
+  List<Reservation> reservations(HostLocalRanges ranges) throws IOException {
+    List<Reservation> known = reservations.get(ranges.directory());
+    if (known == null) {
+      known = Reservation.readAll(ranges.directory());
+      reservations.put(ranges.directory(), known);
+    }
+    return known;
+  }
+
+  /** Returns the attachments whose interface exists. */
+  List<AttachmentView> present() throws IOException, CniException {
+    List<AttachmentView> present = new ArrayList<>();
+    for (AttachmentView attachment : attachments()) {
+      if (attachment.link().isPresent()) {
+        present.add(attachment);
+      }
+    }
+    return present;
+  }
+
+  /** Returns whether the chain of a network has a plugin of a type. */
+  static Optional<PluginConfig> plugin(Network network, String type) {
+    return network.config().plugins().stream().filter(it -> it.type().equals(type)).findFirst();
+  }
+
+  @Override
+  public void close() {
+    kernel.close();
+  }
+}

@@ -1,0 +1,121 @@
+package cni.doctor;
+
+import cni.api.CniException;
+import cni.api.InetAddresses;
+import cni.netlink.ffm.nftables.InstalledRule;
+import cni.netlink.ffm.nftables.IptablesRuleBuilder;
+import cni.netlink.ffm.nftables.Table;
+import cni.runtime.CachedAttachment;
+import cni.runtime.Network;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** Examines what is left of attachments that are no longer in the cache. */
+final class LeakExaminations {
+  static final List<Examination> ALL =
+      List.of(
+          new Examination(FindingKind.ADDRESS_LEAKED, LeakExaminations::addressLeaked),
+          new Examination(FindingKind.RULES_LEAKED, LeakExaminations::rulesLeaked));
+
+  /** A younger reservation may be of an ADD of another runtime, which stores its result later. */
+  private static final Duration ADD_TIME = Duration.ofSeconds(10);
+
+  private LeakExaminations() {}
+
+  /** Returns the attachments in the cache and those of ADDs that have begun. */
+  private static List<CachedAttachment> known(HostView host) throws IOException, CniException {
+    List<CachedAttachment> known = new ArrayList<>(host.cni().pendingAdds());
+    host.attachments().forEach(it -> known.add(it.cached()));
+    return known;
+  }
+
+  private static void addressLeaked(HostView host, Findings findings)
+      throws IOException, CniException {
+    List<CachedAttachment> known = known(host);
+    for (Network network : host.networks()) {
+      Optional<HostLocalRanges> ranges = HostLocalRanges.of(network.config());
+      if (ranges.isEmpty()) {
+        continue;
+      }
+      List<Reservation> leaked = new ArrayList<>();
+      for (Reservation reservation : host.reservations(ranges.get())) {
+        boolean isHeld =
+            known.stream()
+                .filter(it -> it.network().equals(network.name()))
+                .anyMatch(it -> reservation.isOf(it.attachment().id()));
+        if (!isHeld && isOld(reservation)) {
+          leaked.add(reservation);
+        }
+      }
+      if (!leaked.isEmpty()) {
+        Reservation first = leaked.getFirst();
+        findings.ofNetwork(
+            network.name(),
+            leaked.size() == 1
+                ? "an address is reserved, but no attachment has it"
+                : leaked.size() + " addresses are reserved, but no attachment has them",
+            "%s of %s/%s, which is not in the cache%s"
+                .formatted(
+                    first.file(),
+                    first.containerId(),
+                    first.interfaceName(),
+                    leaked.size() == 1
+                        ? ""
+                        : "; the last is " + InetAddresses.format(leaked.getLast().address())),
+            "cni gc " + network.name() + "; below cniVersion 1.1.0 remove the files");
+      }
+    }
+  }
+
+  private static boolean isOld(Reservation reservation) throws IOException {
+    try {
+      return Files.getLastModifiedTime(reservation.file())
+          .toInstant()
+          .isBefore(Instant.now().minus(ADD_TIME));
+    } catch (NoSuchFileException e) {
+      return false; // it has just been released
+    }
+  }
+
+  private static void rulesLeaked(HostView host, Findings findings)
+      throws IOException, CniException {
+    List<CachedAttachment> known = known(host);
+    Map<RuleComment, List<InstalledRule>> leaked = new LinkedHashMap<>();
+    for (Table table : host.kernel().tables()) {
+      if (RuleComment.isIn(table)) {
+        for (InstalledRule rule : host.kernel().rules(table)) {
+          Optional<RuleComment> owner =
+              IptablesRuleBuilder.commentOf(rule.rule())
+                  .flatMap(it -> RuleComment.parse(table, it))
+                  .filter(it -> known.stream().noneMatch(it::names));
+          owner.ifPresent(it -> leaked.computeIfAbsent(it, _ -> new ArrayList<>()).add(rule));
+        }
+      }
+    }
+    for (var it : leaked.entrySet()) {
+      RuleComment owner = it.getKey();
+      InstalledRule first = it.getValue().getFirst();
+      findings.ofNetworks(
+          owner.network().map(List::of).orElse(List.of()),
+          "rules of a container that is not attached are installed: ports or packets go astray",
+          "nft -a list chain %s: handle %d is of %s%s"
+              .formatted(
+                  first.chain(),
+                  first.handle(),
+                  owner.containerId(),
+                  it.getValue().size() == 1
+                      ? ""
+                      : ", with %d more".formatted(it.getValue().size() - 1)),
+          owner.network().map(network -> "cni gc " + network).orElse("cni gc of its network")
+              + ", or nft delete rule %s handle %d".formatted(first.chain(), first.handle()));
+    }
+  }
+}

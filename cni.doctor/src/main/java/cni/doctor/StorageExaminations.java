@@ -1,0 +1,124 @@
+package cni.doctor;
+
+import cni.api.CniException;
+import cni.api.internal.FileOwnership;
+import cni.runtime.Network;
+import java.io.IOException;
+import java.nio.file.FileStore;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/** Examines the file systems and the permissions of the directories that ADD uses. */
+final class StorageExaminations {
+  static final List<Examination> ALL =
+      List.of(
+          new Examination(FindingKind.DISK_READ_ONLY, StorageExaminations::readOnly),
+          new Examination(FindingKind.DISK_FULL, StorageExaminations::full),
+          new Examination(FindingKind.WRITABLE_BY_OTHERS, StorageExaminations::writableByOthers),
+          new Examination(FindingKind.NAMESPACE_FILE_STALE, StorageExaminations::staleNamespaces));
+
+  /** Bytes; a result and a reservation take a few kilobytes. */
+  private static final long MIN_SPACE = 1 << 20;
+
+  private StorageExaminations() {}
+
+  /** Returns the directories that ADD writes to. */
+  private static Set<Path> written(HostView host) throws IOException, CniException {
+    Set<Path> directories = new LinkedHashSet<>();
+    directories.add(host.locations().cache());
+    for (Network network : host.networks()) {
+      HostLocalRanges.of(network.config()).ifPresent(it -> directories.add(it.directory()));
+    }
+    return directories;
+  }
+
+  /** Returns the file system that a directory is on, or will be when it is created. */
+  private static FileStore store(Path directory) throws IOException {
+    @Nullable Path existing = directory.toAbsolutePath();
+    while (existing != null && !Files.exists(existing)) {
+      existing = existing.getParent();
+    }
+    if (existing == null) {
+      throw new NoSuchFileException(directory.toString());
+    }
+    return Files.getFileStore(existing);
+  }
+
+  private static void readOnly(HostView host, Findings findings) throws IOException, CniException {
+    for (Path directory : written(host)) {
+      FileStore store = store(directory);
+      if (store.isReadOnly()) {
+        findings.ofHost(
+            "a directory that ADD writes to is on a read-only file system",
+            directory + " is on " + store + ", mounted read-only",
+            "mount -o remount,rw the file system; \"dmesg\" says whether the kernel made it so");
+      }
+    }
+  }
+
+  private static void full(HostView host, Findings findings) throws IOException, CniException {
+    for (Path directory : written(host)) {
+      FileStore store = store(directory);
+      if (!store.isReadOnly() && store.getUsableSpace() < MIN_SPACE) {
+        findings.ofHost(
+            "the file system that ADD writes to is full",
+            directory + " has " + store.getUsableSpace() + " bytes left",
+            "free space there: df -h " + directory);
+      }
+    }
+  }
+
+  private static void writableByOthers(HostView host, Findings findings)
+      throws IOException, CniException {
+    Set<Path> all = new LinkedHashSet<>();
+    all.add(host.locations().networks());
+    host.files().forEach(it -> all.add(it.file()));
+    all.addAll(host.locations().executables());
+    for (Path directory : host.locations().executables()) {
+      all.addAll(entries(directory));
+    }
+    all.addAll(host.locations().modules());
+    all.addAll(written(host));
+    Set<String> objections = new LinkedHashSet<>();
+    for (Path path : all) {
+      if (Files.exists(path)) {
+        FileOwnership.objectionToPath(path).ifPresent(objections::add);
+      }
+    }
+    for (String objection : objections) {
+      findings.ofHost(
+          "users other than root can change what plugins do, which run as root",
+          objection,
+          "chown root:root and chmod go-w it");
+    }
+  }
+
+  private static List<Path> entries(Path directory) throws IOException {
+    if (!Files.isDirectory(directory)) {
+      return List.of();
+    }
+    try (Stream<Path> entries = Files.list(directory)) {
+      return new ArrayList<>(entries.toList());
+    }
+  }
+
+  private static void staleNamespaces(HostView host, Findings findings) throws IOException {
+    for (Path file : entries(host.locations().namespaces())) {
+      Optional<NamespaceView> namespace = NamespaceView.read(file);
+      if (namespace.isEmpty() && Files.exists(file)) {
+        findings.ofHost(
+            "a named network namespace is a plain file: nothing is mounted there any more",
+            file + " is not a network namespace",
+            "rm " + file + ", after \"cni gc\" of the networks that it was attached to");
+      }
+    }
+  }
+}

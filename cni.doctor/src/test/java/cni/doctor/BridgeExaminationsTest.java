@@ -1,0 +1,96 @@
+package cni.doctor;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import cni.netlink.ffm.netns.NetNs;
+import cni.testing.KernelTest;
+import cni.testing.TestBed;
+import cni.testing.TestHost;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/** What is found when a bridge or a port of it is broken. */
+@KernelTest(commands = "ip")
+class BridgeExaminationsTest {
+  @Test
+  void bridgeIsDown(TestHost host) throws Exception {
+    try (var examined = ExaminedHost.withAttachment(host)) {
+      examined.run("ip link set br0 down");
+
+      Finding found =
+          examined.assertFirst(FindingKind.BRIDGE_DOWN, "br0: state DOWN", "ip link set br0 up");
+      assertEquals(List.of("n"), found.networks());
+    }
+  }
+
+  @Test
+  void bridgeHasLostItsAddress(TestHost host) throws Exception {
+    try (var examined = ExaminedHost.withAttachment(host)) {
+      examined.run("ip addr del 10.50.0.1/24 dev br0");
+
+      examined.assertFirst(FindingKind.BRIDGE_WITHOUT_ADDRESS, "no 10.50.0.1", "cni repair n");
+    }
+  }
+
+  @Test
+  void interfaceOfTheContainerIsDown(TestHost host) throws Exception {
+    try (var examined = ExaminedHost.withAttachment(host)) {
+      NetNs a = host.namespaces().getLast();
+      TestBed.run(a, "ip", "link", "set", "eth0", "down");
+
+      Finding found =
+          examined.assertFirst(FindingKind.INTERFACE_DOWN, "eth0: state DOWN", "cni repair n ");
+      assertEquals(TestHost.attachment(a).id(), found.attachment().orElseThrow());
+    }
+  }
+
+  @Test
+  void portHasNoBridge(TestHost host) throws Exception {
+    try (var examined = ExaminedHost.withAttachment(host)) {
+      String port = TestBed.linkNames(host.netns(), "veth").getFirst();
+      examined.run("ip link set " + port + " nomaster");
+
+      examined.assertFirst(
+          FindingKind.PORT_DETACHED, "master none instead of br0", "set " + port + " master br0");
+    }
+  }
+
+  @Test
+  void twoContainersHaveTheSameHardwareAddress(TestHost host) throws Exception {
+    try (var examined = ExaminedHost.withAttachment(host)) {
+      NetNs a = host.namespaces().getLast();
+      NetNs b = host.container("b");
+      examined.add("n", b);
+      TestBed.run(a, "ip", "link", "set", "eth0", "address", "02:00:00:00:00:07");
+      TestBed.run(b, "ip", "link", "set", "eth0", "address", "02:00:00:00:00:07");
+
+      examined.assertFirst(FindingKind.MAC_DUPLICATE, "02:00:00:00:00:07", "cni update n ");
+    }
+  }
+
+  @Test
+  void containerSendsLargerPacketsThanTheBridgeTakes(TestHost host) throws Exception {
+    try (var examined = ExaminedHost.withAttachment(host)) {
+      String port = TestBed.linkNames(host.netns(), "veth").getFirst();
+      examined.run("ip link set " + port + " mtu 1400");
+
+      examined.assertFirst(
+          FindingKind.MTU_ABOVE_BRIDGE,
+          "mtu 1500 of eth0 in the container, mtu 1400 of " + port,
+          "ip link set " + port + " mtu 1500");
+    }
+  }
+
+  @Test
+  void bridgeHasTheHardwareAddressOfAPort(TestHost host) throws Exception {
+    host.dualStack("n", "");
+    try (var examined = new ExaminedHost(host)) {
+      examined.run("ip link add br0 up type bridge");
+      examined.run("ip link add port0 type veth peer name port1");
+      examined.run("ip link set port0 master br0");
+
+      examined.assertOnly(
+          FindingKind.BRIDGE_MAC_BORROWED, "br0 and its port port0", "ip link set br0 address");
+    }
+  }
+}

@@ -1,0 +1,117 @@
+package cni.doctor;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import cni.api.CniException;
+import cni.netlink.ffm.netns.NetNs;
+import cni.runtime.Cni;
+import cni.testing.TestBed;
+import cni.testing.TestHost;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/** A test host in which nothing is wrong until a test breaks something. */
+final class ExaminedHost implements AutoCloseable {
+  private final TestHost host;
+  private final Cni cni;
+  private final Path proc;
+
+  ExaminedHost(TestHost host) throws IOException {
+    this.host = host;
+    this.cni = host.openCni();
+    this.proc = host.directory().resolve("proc");
+  }
+
+  /** Makes a host with a dual-stack network {@code n} of one bridge and an attached container. */
+  static ExaminedHost withAttachment(TestHost host) throws IOException, CniException {
+    host.dualStack("n", "");
+    var examined = new ExaminedHost(host);
+    examined.add("n", host.container("a"));
+    return examined;
+  }
+
+  Cni cni() {
+    return cni;
+  }
+
+  void add(String network, NetNs container) throws CniException {
+    cni.network(network).add(TestHost.attachment(container));
+  }
+
+  /** Publishes a port of a container. */
+  void publish(String network, NetNs container, int hostPort, int containerPort, String protocol)
+      throws CniException {
+    String mappings =
+        "[{\"hostPort\": %d, \"containerPort\": %d, \"protocol\": \"%s\"}]"
+            .formatted(hostPort, containerPort, protocol);
+    cni.network(network).add(TestHost.attachment(container, "portMappings", mappings));
+  }
+
+  /** Runs a command on the host. */
+  String run(String command) throws IOException {
+    return TestBed.run(host.netns(), command.split(" "));
+  }
+
+  /** Replaces a file below /proc, and hides all others. */
+  void fakeProc(String file, String content) throws IOException {
+    Path path = proc.resolve(file);
+    Files.createDirectories(path.getParent());
+    Files.writeString(path, content);
+  }
+
+  HostLocations locations() {
+    return new HostLocations(
+        host.networks(),
+        List.of(host.executables()),
+        List.of(),
+        host.cache(),
+        Optional.of(host.netns().path()),
+        host.directory().resolve("netns"),
+        Files.exists(proc) ? proc : Path.of("/proc"));
+  }
+
+  Diagnosis examine() throws CniException {
+    return examine(Scope.HOST);
+  }
+
+  Diagnosis examine(Scope scope) throws CniException {
+    return Doctor.examine(cni, locations(), scope);
+  }
+
+  /** Asserts that every examination was made and none found anything. */
+  void assertHealthy() throws CniException {
+    Diagnosis diagnosis = examine();
+    assertEquals(List.of(), diagnosis.findings());
+    assertEquals(List.of(), diagnosis.omitted());
+    assertEquals(FindingKind.values().length, diagnosis.examinations());
+  }
+
+  /** Asserts what is found first, and that its evidence and remedy contain some texts. */
+  Finding assertFirst(FindingKind kind, String evidence, String remedy) throws CniException {
+    Diagnosis diagnosis = examine();
+    assertEquals(List.of(), diagnosis.omitted());
+    assertFalse(diagnosis.findings().isEmpty(), "nothing found");
+    Finding first = diagnosis.findings().getFirst();
+    assertEquals(kind, first.kind(), diagnosis::toString);
+    assertTrue(first.evidence().contains(evidence), first::toString);
+    assertTrue(first.remedy().contains(remedy), first::toString);
+    return first;
+  }
+
+  /** As {@link #assertFirst}, and that nothing else is found. */
+  Finding assertOnly(FindingKind kind, String evidence, String remedy) throws CniException {
+    Finding first = assertFirst(kind, evidence, remedy);
+    assertEquals(List.of(first), examine().findings());
+    return first;
+  }
+
+  @Override
+  public void close() {
+    cni.close();
+  }
+}
