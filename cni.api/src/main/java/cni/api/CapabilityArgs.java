@@ -1,6 +1,7 @@
 package cni.api;
 
 import java.net.InetAddress;
+import java.nio.charset.StandardCharsets;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -93,7 +94,9 @@ public final class CapabilityArgs {
   /** Returns the arguments as JSON, for debugging. */
   @Override
   public String toString() {
-    return byCapability.toString();
+    ObjectNode json = Json.object(); // JsonNode.toString needs a mapper, and Jackson's annotations
+    json.setAll(byCapability);
+    return new String(Json.bytes(json), StandardCharsets.UTF_8);
   }
 
   /**

@@ -195,6 +195,7 @@ class CapabilityArgsTest {
     assertEquals(first, second.with(first));
     assertEquals(CapabilityArgs.NONE, first.only(Set.of()));
     assertEquals(Set.of("mac", "aliases"), first.names());
+    assertEquals("{\"mac\":\"b\"}", second.toString());
   }
 
   @Test

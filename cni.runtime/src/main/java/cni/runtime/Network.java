@@ -211,9 +211,10 @@ public final class Network {
    * repair or DEL finds either state and finishes it.
    *
    * @return what was changed
-   * @throws CniException code 4 if the attachment is not in the cache, or the change is impossible
-   *     without an interruption and does not allow one; nothing has been changed then. Code 7 if
-   *     the desired configuration is invalid; otherwise the error of the step that failed
+   * @throws CniException code 4 if the attachment is not in the cache, no plugin declares a
+   *     capability whose argument is set, or the change is impossible without an interruption and
+   *     does not allow one; nothing has been changed then. Code 7 if the desired configuration is
+   *     invalid; otherwise the error of the step that failed
    */
   public UpdateReport update(AttachmentId id, AttachmentUpdate change) throws CniException {
     return inForeground(id, true, context -> operation(id, context).update(change, Mode.APPLY));

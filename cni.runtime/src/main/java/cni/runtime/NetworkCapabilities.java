@@ -138,13 +138,14 @@ public final class NetworkCapabilities {
     if (known.isEmpty()) {
       return "";
     }
-    String meant =
-        known.get().key().equals(capability) ? "" : ". Did you mean " + known.get().key() + "?";
+    boolean isMisspelt = !known.get().key().equals(capability);
+    String meant = isMisspelt ? ". Did you mean " + known.get().key() + "?" : ".";
     Optional<String> able = pluginWith(known.get());
-    return able.isEmpty()
-        ? meant
-        : "%s. To enable it, add \"capabilities\": {%s: true} to %s"
-            .formatted(meant, Json.quote(known.get().key()), able.get());
+    if (able.isEmpty()) {
+      return isMisspelt ? meant : "";
+    }
+    return "%s To enable it, add \"capabilities\": {%s: true} to %s"
+        .formatted(meant, Json.quote(known.get().key()), able.get());
   }
 
   /** Returns the first plugin that would read the argument, by itself or by its IPAM plugin. */
