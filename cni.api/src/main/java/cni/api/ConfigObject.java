@@ -212,8 +212,7 @@ public sealed class ConfigObject permits RecordingConfigObject {
    * @throws CniException code 7 if the value is not a list of strings or the parser rejects one
    */
   public <T> List<T> parsedList(String key, Function<String, T> parser) throws CniException {
-    return list(
-        key, (node, elementPath) -> parse(elementPath, asText(node, elementPath), parser));
+    return list(key, (node, elementPath) -> parse(elementPath, asText(node, elementPath), parser));
   }
 
   /**

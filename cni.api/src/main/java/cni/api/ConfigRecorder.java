@@ -63,8 +63,7 @@ public final class ConfigRecorder {
 
   /** Returns whether a value inside the one with a path is hidden. */
   public boolean hidesInside(String path) {
-    return hidden.stream()
-        .anyMatch(it -> it.startsWith(path + ".") || it.startsWith(path + "["));
+    return hidden.stream().anyMatch(it -> it.startsWith(path + ".") || it.startsWith(path + "["));
   }
 
   void record(String path, String key) {

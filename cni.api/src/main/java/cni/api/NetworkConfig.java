@@ -72,9 +72,7 @@ public record NetworkConfig(
       throws CniException {
     ObjectNode json = Json.parse(text, source);
     try {
-      return isSingle(json)
-          ? ofList(asList(json), PluginSource.NONE)
-          : ofList(json, morePlugins);
+      return isSingle(json) ? ofList(asList(json), PluginSource.NONE) : ofList(json, morePlugins);
     } catch (CniException e) {
       throw e.withContext(source);
     }
@@ -149,8 +147,7 @@ public record NetworkConfig(
     if (plugins.isEmpty()) {
       throw view.invalid("plugins", "must list at least one plugin");
     }
-    return new NetworkConfig(
-        name, versions, disableCheck, disableGc, plugins, view.content());
+    return new NetworkConfig(name, versions, disableCheck, disableGc, plugins, view.content());
   }
 
   /** Appends plugins to the list, and marks it as complete for readers of the result cache. */

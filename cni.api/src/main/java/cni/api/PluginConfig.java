@@ -199,7 +199,8 @@ public final class PluginConfig {
     if (!runtimeConfig.isEmpty()) {
       request.set(RUNTIME_CONFIG, runtimeConfig);
     }
-    return new PluginConfig(new ConfigObject(RepeatedKeysNode.mark(request, view.content()), ""), type);
+    return new PluginConfig(
+        new ConfigObject(RepeatedKeysNode.mark(request, view.content()), ""), type);
   }
 
   /** Ignores case, as Go's encoding/json does for keys. */

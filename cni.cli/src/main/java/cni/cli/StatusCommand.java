@@ -10,7 +10,9 @@ final class StatusCommand extends Subcommand {
   private final NetworkOptions options = new NetworkOptions(spec());
 
   StatusCommand() {
-    super("Check that a network is ready for ADD.", "Prints nothing if it is. Problems of the configuration are printed on standard error, as by"
+    super(
+        "Check that a network is ready for ADD.",
+        "Prints nothing if it is. Problems of the configuration are printed on standard error, as by"
             + " cni validate; warnings do not fail the command.");
     NetworkOptions.addUnusedNamespace(spec());
   }

@@ -1,12 +1,12 @@
 package cni.policy;
 
-import cni.api.PluginConfig;
 import cni.api.AttachmentRequest;
 import cni.api.CniArgs;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.ErrorCode;
 import cni.api.Json;
+import cni.api.PluginConfig;
 import cni.policy.Endpoint.NamedPort;
 import java.util.Arrays;
 import java.util.LinkedHashMap;

@@ -41,7 +41,8 @@ record AdditionalPlugins(List<Path> files, List<byte[]> texts, List<ObjectNode> 
       files.add(file);
       texts.add(text);
     } catch (CniException e) {
-      findings.error(ConfigFindings.WHOLE, "", "has a plugin that cannot be read: " + e.getMessage());
+      findings.error(
+          ConfigFindings.WHOLE, "", "has a plugin that cannot be read: " + e.getMessage());
     }
   }
 }

@@ -161,9 +161,7 @@ final class ConfigFileCheck {
     }
     if (!single && !isListFile && json.has("plugins") && NetworkConfigDirectory.isSingle(name)) {
       findings.warning(
-          "plugins",
-          "",
-          "is a list, which libcni only reads from a .conflist: rename the file");
+          "plugins", "", "is a list, which libcni only reads from a .conflist: rename the file");
     }
   }
 
@@ -187,7 +185,6 @@ final class ConfigFileCheck {
         "",
         Optional.empty(),
         List.of(),
-        List.of(
-            ProblemPlaces.problem(severity, Optional.of(file), OptionalInt.empty(), fault)));
+        List.of(ProblemPlaces.problem(severity, Optional.of(file), OptionalInt.empty(), fault)));
   }
 }

@@ -79,8 +79,11 @@ final class ConfigValidator {
         new ConfigFault(
             "name",
             '"' + report.network() + '"',
-            "is the name of a network that " + used + " defines, which is used: rename one of"
-                + " the networks, or remove " + file);
+            "is the name of a network that "
+                + used
+                + " defines, which is used: rename one of"
+                + " the networks, or remove "
+                + file);
     return withWarning(report, fault);
   }
 

@@ -143,10 +143,7 @@ final class PluginConfigCheck {
   }
 
   private void check(
-      ResolvedPlugin resolved,
-      ConfigRecorder recorder,
-      ObjectNode request,
-      boolean ipamIsMissing) {
+      ResolvedPlugin resolved, ConfigRecorder recorder, ObjectNode request, boolean ipamIsMissing) {
     boolean complete =
         findings.collect(
             path,

@@ -113,7 +113,9 @@ record ProblemPlaces(
     return line == null ? OptionalInt.empty() : OptionalInt.of(line);
   }
 
-  /** Returns a problem; a reason of the form {@code what is wrong: what would be right} is split. */
+  /**
+   * Returns a problem; a reason of the form {@code what is wrong: what would be right} is split.
+   */
   static ConfigProblem problem(
       Severity severity, Optional<Path> file, OptionalInt line, ConfigFault fault) {
     String reason = fault.reason();

@@ -106,7 +106,8 @@ final class UnknownKeys {
     candidates.removeIf(it -> it.indexOf('[') >= 0);
     Optional<String> meant = NearestName.of(key, candidates);
     if (meant.isPresent() || complete) {
-      findings.warning(path.isEmpty() ? key : path + "." + key, Json.excerpt(value), describe(meant, read));
+      findings.warning(
+          path.isEmpty() ? key : path + "." + key, Json.excerpt(value), describe(meant, read));
     }
   }
 

@@ -79,11 +79,7 @@ public record ValidationReport(List<FileReport> files) {
 
   /** Returns the capabilities that the plugins of all files declare, in alphabetical order. */
   public List<String> capabilities() {
-    return files.stream()
-        .flatMap(it -> it.capabilities().stream())
-        .distinct()
-        .sorted()
-        .toList();
+    return files.stream().flatMap(it -> it.capabilities().stream()).distinct().sorted().toList();
   }
 
   /**
@@ -131,7 +127,9 @@ public record ValidationReport(List<FileReport> files) {
   /** Returns the problems, one on each line. */
   @Override
   public String toString() {
-    return Stream.of(problems()).flatMap(List::stream).map(ConfigProblem::toString).collect(
-        Collectors.joining("\n"));
+    return Stream.of(problems())
+        .flatMap(List::stream)
+        .map(ConfigProblem::toString)
+        .collect(Collectors.joining("\n"));
   }
 }

@@ -310,7 +310,8 @@ class LibcniCompatibilityTest {
     assertEquals(7, e.code());
     assertTrue(
         e.getMessage()
-                .contains("n.conflist:1: error: cniVersion \"1.1.0\" is not supported by plugin third")
+                .contains(
+                    "n.conflist:1: error: cniVersion \"1.1.0\" is not supported by plugin third")
             && e.getMessage().contains("n.conflist:2: error: plugins[1].type \"fourth\" names no"),
         e::getMessage);
   }

@@ -1,6 +1,5 @@
 package cni.plugins.support;
 
-import cni.api.internal.CniRunnable;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.Differences;
@@ -13,6 +12,7 @@ import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.UpdatablePlugin;
 import cni.api.UpdateRequest;
+import cni.api.internal.CniRunnable;
 import java.io.IOException;
 import java.util.Optional;
 

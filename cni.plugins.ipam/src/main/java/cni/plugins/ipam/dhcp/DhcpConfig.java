@@ -1,7 +1,7 @@
 package cni.plugins.ipam.dhcp;
 
-import cni.api.CniArgs;
 import cni.api.AttachmentRequest;
+import cni.api.CniArgs;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.PluginConfig;

@@ -105,7 +105,9 @@ record HostLocalConfig(
       if (subnet.isPresent() && gateway.isPresent() && !subnet.get().contains(gateway.get())) {
         range.warn(
             "gateway",
-            "is not in the subnet " + subnet.get() + ": give one of its addresses, or leave it out");
+            "is not in the subnet "
+                + subnet.get()
+                + ": give one of its addresses, or leave it out");
       }
     }
   }

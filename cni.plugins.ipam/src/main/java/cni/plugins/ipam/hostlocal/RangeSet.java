@@ -36,7 +36,8 @@ final class RangeSet {
    * Parses a list of ranges.
    *
    * @param configs the ranges, at least one
-   * @throws CniException code 7 if a range is invalid, or the list mixes families or has ranges that overlap
+   * @throws CniException code 7 if a range is invalid, or the list mixes families or has ranges
+   *     that overlap
    */
   static RangeSet parse(List<ConfigObject> configs) throws CniException {
     List<SubnetRange> ranges = new ArrayList<>(configs.size());

@@ -1,12 +1,12 @@
 package cni.plugins.main.hostdevice;
 
-import cni.api.PluginConfig;
 import cni.api.AttachmentRequest;
 import cni.api.CallContext;
 import cni.api.CniException;
 import cni.api.Differences;
 import cni.api.GcRequest;
 import cni.api.NetworkRequest;
+import cni.api.PluginConfig;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.UpdatablePlugin;

@@ -72,7 +72,8 @@ record FirewallConfig(Backend backend, String adminChain, String zone, IngressPo
   private static Backend backend(ConfigObject view) throws CniException {
     return switch (view.text("backend").orElse("")) {
       case "" -> Backend.AUTO;
-      case "iptables" -> Backend.IPTABLES;
+      // Nomad adds the plugin a second time with ip6tables; the reference plugin accepts any word.
+      case "iptables", "ip6tables" -> Backend.IPTABLES;
       case "nftables" -> Backend.NFTABLES;
       case "firewalld" -> Backend.FIREWALLD;
       default ->

@@ -1,6 +1,5 @@
 package cni.plugins.meta.policy;
 
-import cni.policy.AttachmentLabels;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.Deadline;
@@ -19,6 +18,7 @@ import cni.netlink.ffm.route.Link;
 import cni.plugins.meta.PreviousResult;
 import cni.plugins.support.AttachmentCheck;
 import cni.plugins.support.NetNsSession;
+import cni.policy.AttachmentLabels;
 import cni.policy.Endpoint;
 import cni.policy.HostPolicies;
 import cni.policy.PolicyDirectories;
