@@ -84,7 +84,9 @@ final class DiagnosisReport {
             ? "nothing found"
             : plural(errors, "error") + ", " + plural(warnings, "warning");
     String omitted =
-        diagnosis.omitted().isEmpty() ? "" : ", %d not made".formatted(diagnosis.omitted().size());
+        diagnosis.omitted().isEmpty()
+            ? ""
+            : ", %d not made (as root they can be)".formatted(diagnosis.omitted().size());
     return diagnosis.examinations() + " examinations, " + found + omitted;
   }
 

@@ -57,6 +57,7 @@ class MainTest {
         "list",
         "top",
         "show",
+        "doctor",
         "validate",
         "version",
         "plugins",

@@ -9,8 +9,6 @@ import cni.api.internal.RegularFiles;
 import cni.runtime.CachedAttachment;
 import cni.runtime.Network;
 import java.io.IOException;
-import java.nio.file.DirectoryStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
@@ -120,7 +118,7 @@ final class AttachmentExaminations {
   private static void checkFailed(HostView host, Findings findings)
       throws IOException, CniException {
     for (AttachmentView attachment : host.present()) {
-      if (!findings.includes(attachment) || findings.hasError(attachment)) {
+      if (!findings.includes(attachment) || findings.explainsFailedCheck(attachment)) {
         continue;
       }
       try {
@@ -145,8 +143,9 @@ final class AttachmentExaminations {
         : host.cni().network(cached.config());
   }
 
-  private static void addInterrupted(HostView host, Findings findings) throws CniException {
-    for (CachedAttachment cached : host.cni().interruptedAdds()) {
+  private static void addInterrupted(HostView host, Findings findings)
+      throws IOException, CniException {
+    for (CachedAttachment cached : host.interruptedAdds()) {
       findings.ofNetwork(
           cached.network(),
           "a process died in the middle of ADD: what it made stays",
@@ -162,9 +161,6 @@ final class AttachmentExaminations {
   private static void cacheUnreadable(HostView host, Findings findings)
       throws IOException, CniException {
     Path directory = host.locations().cache().resolve("results");
-    if (!Files.isDirectory(directory)) {
-      return;
-    }
     Set<String> known = new HashSet<>();
     for (AttachmentView it : host.attachments()) {
       known.add(
@@ -174,16 +170,14 @@ final class AttachmentExaminations {
               + "-"
               + it.attachment().interfaceName());
     }
-    try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
-      for (Path file : files) {
-        String name = String.valueOf(file.getFileName());
-        Optional<String> objection = known.contains(name) ? Optional.empty() : objection(file);
-        if (objection.isPresent()) {
-          findings.ofHost(
-              "a cached result cannot be read: DEL and CHECK of that attachment have no result",
-              objection.get(),
-              "\"cni gc\" of its network removes it with what belongs to it; otherwise rm " + file);
-        }
+    for (Path file : Directories.entries(directory)) {
+      String name = String.valueOf(file.getFileName());
+      Optional<String> objection = known.contains(name) ? Optional.empty() : objection(file);
+      if (objection.isPresent()) {
+        findings.ofHost(
+            "a cached result cannot be read: DEL and CHECK of that attachment have no result",
+            objection.get(),
+            "\"cni gc\" of its network removes it with what belongs to it; otherwise rm " + file);
       }
     }
   }

@@ -2,6 +2,8 @@ package cni.doctor;
 
 import cni.api.CniException;
 import cni.netlink.ffm.route.IpFamily;
+import cni.netlink.ffm.route.Neighbour;
+import cni.netlink.ffm.route.RtnetlinkConstants;
 import cni.runtime.Network;
 import java.io.IOException;
 import java.math.BigInteger;
@@ -99,7 +101,7 @@ final class CapacityExaminations {
       Optional<Long> max = host.kernel().number(key);
       long count =
           host.kernel().neighbours().stream()
-              .filter(it -> IpFamily.of(it.address()) == family)
+              .filter(it -> IpFamily.of(it.address()) == family && isCounted(it))
               .count();
       if (max.isPresent() && isNearlyFull(count, max.get())) {
         findings.ofHost(
@@ -108,6 +110,12 @@ final class CapacityExaminations {
             "sysctl -w " + key.replace('/', '.') + "=" + max.get() * 2);
       }
     }
+  }
+
+  /** The kernel does not count permanent entries, nor those of multicast addresses (NUD_NOARP). */
+  private static boolean isCounted(Neighbour neighbour) {
+    return (neighbour.isResolved() || neighbour.isIncomplete())
+        && (neighbour.state() & RtnetlinkConstants.NUD_PERMANENT) == 0;
   }
 
   private static boolean isNearlyFull(long count, long max) {

@@ -1,11 +1,18 @@
 package cni.doctor;
 
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /** The findings of one kind; those that are out of scope are dropped. */
 final class Findings {
+  /** What CHECK reports of every attachment of a network, although it is one error. */
+  private static final Set<FindingKind> SHARED_WITH_CHECK =
+      EnumSet.of(
+          FindingKind.BRIDGE_DOWN, FindingKind.BRIDGE_WITHOUT_ADDRESS, FindingKind.FORWARDING_OFF);
+
   private final FindingKind kind;
   private final Scope scope;
   private final List<Finding> earlier;
@@ -57,18 +64,28 @@ final class Findings {
     }
   }
 
+  /** Returns whether what concerns no network is of interest. */
+  boolean areOfWholeHost() {
+    return scope.network().isEmpty();
+  }
+
   /** Returns whether an attachment is in the scope. */
   boolean includes(AttachmentView attachment) {
     return scope.includes(attachment.network(), attachment.attachment());
   }
 
-  /** Returns whether another examination has found an error of the attachment. */
-  boolean hasError(AttachmentView attachment) {
+  /**
+   * Returns whether another examination has found an error that CHECK of an attachment reports as
+   * well: one of the attachment, or one of its bridge or of forwarding.
+   */
+  boolean explainsFailedCheck(AttachmentView attachment) {
     return earlier.stream()
+        .filter(it -> it.kind().severity() == Severity.ERROR)
+        .filter(it -> it.networks().contains(attachment.network()))
         .anyMatch(
             it ->
-                it.kind().severity() == Severity.ERROR
-                    && it.networks().contains(attachment.network())
-                    && it.attachment().filter(attachment.attachment().id()::equals).isPresent());
+                it.attachment().isEmpty()
+                    ? SHARED_WITH_CHECK.contains(it.kind())
+                    : it.attachment().get().equals(attachment.attachment().id()));
   }
 }

@@ -35,9 +35,11 @@ import java.util.Optional;
  * first needed.
  */
 final class HostKernel implements AutoCloseable {
-  private final NetNs namespace;
+  /** The host's namespace; absent for that of this process, which takes no privileges to use. */
+  private final Optional<NetNs> namespace;
+
   private final Path proc;
-  private final RouteSocket routing;
+  private Optional<RouteSocket> routing = Optional.empty();
   private final Lazy<List<Link>> links;
   private final Lazy<List<InterfaceAddress>> addresses;
   private final Lazy<List<Route>> routes;
@@ -47,31 +49,39 @@ final class HostKernel implements AutoCloseable {
   private final Lazy<List<TrackedConnection>> connections;
   private final Map<Table, List<InstalledRule>> rules = new HashMap<>();
 
-  private HostKernel(NetNs namespace, Path proc) throws IOException {
+  private HostKernel(Optional<NetNs> namespace, Path proc) {
     this.namespace = namespace;
     this.proc = proc;
-    this.routing = RouteSocket.open(namespace);
-    this.links = new Lazy<>(routing::links);
-    this.addresses = new Lazy<>(routing::addresses);
-    this.routes = new Lazy<>(() -> ofBothFamilies(routing::routes));
-    this.neighbours = new Lazy<>(() -> ofBothFamilies(routing::neighbours));
+    this.links = new Lazy<>(() -> routing().links());
+    this.addresses = new Lazy<>(() -> routing().addresses());
+    this.routes = new Lazy<>(() -> ofBothFamilies(it -> routing().routes(it)));
+    this.neighbours = new Lazy<>(() -> ofBothFamilies(it -> routing().neighbours(it)));
     this.baseChains = new Lazy<>(() -> nftables(NftablesSocket::baseChains));
     this.tables = new Lazy<>(() -> nftables(NftablesSocket::tables));
     this.connections = new Lazy<>(this::listConnections);
   }
 
-  /** Opens the namespace of the host side. */
+  /**
+   * Opens the namespace of the host side. Entering it may still fail, for lack of privileges.
+   *
+   * @throws IOException if there is no namespace at the path
+   */
   static HostKernel open(HostLocations locations) throws IOException {
-    NetNs namespace =
-        locations.hostNamespace().isPresent()
-            ? NetNs.open(locations.hostNamespace().get())
-            : NetNs.current();
-    try {
-      return new HostKernel(namespace, locations.proc());
-    } catch (IOException e) {
-      namespace.close();
-      throw e;
+    Optional<Path> path = locations.hostNamespace();
+    return new HostKernel(
+        path.isPresent() ? Optional.of(NetNs.open(path.get())) : Optional.empty(),
+        locations.proc());
+  }
+
+  private <T> T inside(NetNs.Task<T, IOException> task) throws IOException {
+    return namespace.isPresent() ? namespace.get().call(task) : task.run();
+  }
+
+  private RouteSocket routing() throws IOException {
+    if (routing.isEmpty()) {
+      routing = Optional.of(inside(RouteSocket::open));
     }
+    return routing.get();
   }
 
   /** Lists something for a family. */
@@ -93,14 +103,13 @@ final class HostKernel implements AutoCloseable {
   }
 
   private <T> T nftables(NftablesListing<T> listing) throws IOException {
-    try (NftablesSocket socket = NftablesSocket.open(namespace)) {
+    try (NftablesSocket socket = inside(NftablesSocket::open)) {
       return listing.list(socket);
     }
   }
 
   private List<TrackedConnection> listConnections() throws IOException {
-    try (ConntrackSocket socket =
-        namespace.<ConntrackSocket, IOException>call(ConntrackSocket::open)) {
+    try (ConntrackSocket socket = inside(ConntrackSocket::open)) {
       return socket.connections();
     }
   }
@@ -135,7 +144,7 @@ final class HostKernel implements AutoCloseable {
   /** Returns the index of the link that packets to an address leave by; absent without route. */
   Optional<Integer> linkTo(InetAddress destination) throws IOException {
     try {
-      return Optional.of(routing.routeTo(destination).hops().getFirst().link());
+      return Optional.of(routing().routeTo(destination).hops().getFirst().link());
     } catch (NetlinkException e) {
       if (e.is(Errno.ENETUNREACH) || e.is(Errno.EHOSTUNREACH) || e.is(Errno.EACCES)) {
         return Optional.empty();
@@ -145,17 +154,35 @@ final class HostKernel implements AutoCloseable {
   }
 
   boolean isForwarding(IpFamily family) throws IOException {
-    return routing.isForwarding(family);
+    return routing().isForwarding(family);
   }
 
   boolean isRouteLocalnetOn(Link link) throws IOException {
-    return routing.linkSettings(link.index()).routeLocalnet()
+    return routing().linkSettings(link.index()).routeLocalnet()
         || sysctl("net/ipv4/conf/all/route_localnet").filter("1"::equals).isPresent();
   }
 
-  /** Returns why nf_tables cannot be used; absent if it can. */
+  /**
+   * Returns why nf_tables cannot be used; absent if it can.
+   *
+   * @throws NetlinkException EPERM without the privilege to ask
+   */
   Optional<String> nftablesObjection() throws IOException {
-    return nftables(NftablesSocket::unavailabilityReason);
+    Optional<String> objection = nftables(NftablesSocket::unavailabilityReason);
+    if (objection.isPresent()) {
+      requirePermission();
+    }
+    return objection;
+  }
+
+  private void requirePermission() throws IOException {
+    try {
+      nftables(NftablesSocket::tables);
+    } catch (NetlinkException e) {
+      if (e.is(Errno.EPERM)) {
+        throw e;
+      }
+    }
   }
 
   List<InstalledChain> baseChains() throws IOException, CniException {
@@ -202,7 +229,7 @@ final class HostKernel implements AutoCloseable {
 
   private Optional<String> ifPresent(NetNs.Task<String, IOException> reader) throws IOException {
     try {
-      return Optional.of(namespace.<String, IOException>call(reader));
+      return Optional.of(inside(reader));
     } catch (NoSuchFileException e) {
       return Optional.empty();
     }
@@ -210,7 +237,7 @@ final class HostKernel implements AutoCloseable {
 
   @Override
   public void close() {
-    routing.close();
-    namespace.close();
+    routing.ifPresent(RouteSocket::close);
+    namespace.ifPresent(NetNs::close);
   }
 }

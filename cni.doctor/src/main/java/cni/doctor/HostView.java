@@ -72,7 +72,25 @@ final class HostView implements AutoCloseable {
     return attachments.get();
   }
 
-  private List<AttachmentView> readAttachments() throws CniException {
+  /** Returns the attachments whose ADD has begun, see {@link Cni#pendingAdds}. */
+  List<CachedAttachment> pendingAdds() throws IOException, CniException {
+    return Directories.exists(journal()) ? cni.pendingAdds() : List.of();
+  }
+
+  /** Returns the attachments whose ADD was interrupted, see {@link Cni#interruptedAdds}. */
+  List<CachedAttachment> interruptedAdds() throws IOException, CniException {
+    return Directories.exists(journal()) ? cni.interruptedAdds() : List.of();
+  }
+
+  /** The directory of {@link Cni#pendingAdds}, which takes one that may not be read for empty. */
+  private Path journal() {
+    return locations.cache().resolve("begun");
+  }
+
+  private List<AttachmentView> readAttachments() throws IOException, CniException {
+    if (!Directories.exists(locations.cache().resolve("results"))) {
+      return List.of();
+    }
     List<AttachmentView> views = new ArrayList<>();
     for (CachedAttachment cached : cni.attachments()) {
       Lazy<Optional<NamespaceView>> namespace =

@@ -14,9 +14,11 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /** Examines what is left of attachments that are no longer in the cache. */
 final class LeakExaminations {
@@ -32,7 +34,7 @@ final class LeakExaminations {
 
   /** Returns the attachments in the cache and those of ADDs that have begun. */
   private static List<CachedAttachment> known(HostView host) throws IOException, CniException {
-    List<CachedAttachment> known = new ArrayList<>(host.cni().pendingAdds());
+    List<CachedAttachment> known = new ArrayList<>(host.pendingAdds());
     host.attachments().forEach(it -> known.add(it.cached()));
     return known;
   }
@@ -85,37 +87,57 @@ final class LeakExaminations {
     }
   }
 
+  /** The rules of a container, and the networks that their comments name. */
+  private record LeakedRules(Set<String> networks, List<InstalledRule> rules) {
+    LeakedRules() {
+      this(new LinkedHashSet<>(), new ArrayList<>());
+    }
+
+    void add(RuleComment comment, InstalledRule rule) {
+      comment.network().ifPresent(networks::add);
+      rules.add(rule);
+    }
+  }
+
   private static void rulesLeaked(HostView host, Findings findings)
       throws IOException, CniException {
     List<CachedAttachment> known = known(host);
-    Map<RuleComment, List<InstalledRule>> leaked = new LinkedHashMap<>();
+    Map<String, LeakedRules> byContainer = new LinkedHashMap<>();
     for (Table table : host.kernel().tables()) {
       if (RuleComment.isIn(table)) {
         for (InstalledRule rule : host.kernel().rules(table)) {
-          Optional<RuleComment> owner =
+          Optional<RuleComment> comment =
               IptablesRuleBuilder.commentOf(rule.rule())
                   .flatMap(it -> RuleComment.parse(table, it))
                   .filter(it -> known.stream().noneMatch(it::names));
-          owner.ifPresent(it -> leaked.computeIfAbsent(it, _ -> new ArrayList<>()).add(rule));
+          if (comment.isPresent()) {
+            byContainer
+                .computeIfAbsent(comment.get().containerId(), _ -> new LeakedRules())
+                .add(comment.get(), rule);
+          }
         }
       }
     }
-    for (var it : leaked.entrySet()) {
-      RuleComment owner = it.getKey();
-      InstalledRule first = it.getValue().getFirst();
-      findings.ofNetworks(
-          owner.network().map(List::of).orElse(List.of()),
-          "rules of a container that is not attached are installed: ports or packets go astray",
-          "nft -a list chain %s: handle %d is of %s%s"
-              .formatted(
-                  first.chain(),
-                  first.handle(),
-                  owner.containerId(),
-                  it.getValue().size() == 1
-                      ? ""
-                      : ", with %d more".formatted(it.getValue().size() - 1)),
-          owner.network().map(network -> "cni gc " + network).orElse("cni gc of its network")
-              + ", or nft delete rule %s handle %d".formatted(first.chain(), first.handle()));
-    }
+    byContainer.forEach((container, leaked) -> report(container, leaked, findings));
+  }
+
+  private static void report(String container, LeakedRules leaked, Findings findings) {
+    List<String> networks = List.copyOf(leaked.networks());
+    InstalledRule first = leaked.rules().getFirst();
+    int more = leaked.rules().size() - 1;
+    findings.ofNetworks(
+        networks,
+        "rules of a container that is not attached are installed: ports or packets go astray",
+        "nft -a list chain %s: handle %d is of %s%s"
+            .formatted(
+                first.chain(),
+                first.handle(),
+                container,
+                more == 0 ? "" : ", and %d rules more".formatted(more)),
+        "cni gc %s; below cniVersion 1.1.0 nft delete rule %s handle %d"
+            .formatted(
+                networks.isEmpty() ? "of its network" : String.join(" ", networks),
+                first.chain(),
+                first.handle()));
   }
 }

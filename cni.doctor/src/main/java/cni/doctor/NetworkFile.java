@@ -5,7 +5,6 @@ import cni.api.NetworkConfig;
 import cni.runtime.Cni;
 import cni.runtime.Network;
 import java.io.IOException;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -43,18 +42,7 @@ record NetworkFile(Path file, Optional<Network> network, Optional<CniException> 
   }
 
   private static List<Path> files(Path directory) throws IOException {
-    List<Path> files = new ArrayList<>();
-    if (!Files.isDirectory(directory)) {
-      return files;
-    }
-    try (DirectoryStream<Path> stream = Files.newDirectoryStream(directory)) {
-      for (Path file : stream) {
-        if (!Files.isDirectory(file)) {
-          files.add(file);
-        }
-      }
-    }
-    return files.stream().sorted().toList();
+    return Directories.entries(directory).stream().filter(it -> !Files.isDirectory(it)).toList();
   }
 
   private static NetworkFile read(Path file, Cni cni) {

@@ -1,8 +1,8 @@
 package cni.doctor;
 
 import cni.api.CniException;
-import cni.api.ErrorCode;
 import cni.api.PluginConfig;
+import cni.api.SpecVersion;
 import cni.runtime.Network;
 import cni.runtime.PluginRegistry;
 import java.io.IOException;
@@ -155,18 +155,44 @@ final class PluginExaminations {
 
   private static void version(HostView host, Findings findings) throws IOException, CniException {
     for (Network network : host.networks()) {
-      try {
-        network.version();
-      } catch (CniException e) {
-        if (e.is(ErrorCode.INCOMPATIBLE_VERSION)) {
-          findings.ofNetwork(
-              network.name(),
-              "the plugins of the chain have no specification version in common: ADD fails",
-              e.getMessage(),
-              "set a cniVersion that \"cni version TYPE\" lists for each plugin");
+      List<SpecVersion> offered = network.config().versions();
+      for (String type : types(network)) {
+        if (isAvailable(host, type) && !isBroken(host, type)) {
+          versionObjection(host, type, offered)
+              .ifPresent(
+                  objection ->
+                      findings.ofNetwork(
+                          network.name(),
+                          "plugin " + type + " does not support the network's version: ADD fails",
+                          objection,
+                          "install a newer plugin, or set a cniVersion that \"cni version %s\" lists"
+                              .formatted(type)));
         }
       }
     }
+  }
+
+  private static Optional<String> versionObjection(
+      HostView host, String type, List<SpecVersion> offered) {
+    try {
+      List<SpecVersion> supported = host.cni().plugins().versions(type);
+      return offered.stream().anyMatch(supported::contains)
+          ? Optional.empty()
+          : Optional.of(
+              "%s supports %s, the network offers %s".formatted(type, supported, offered));
+    } catch (CniException e) {
+      return Optional.of(e.getMessage());
+    }
+  }
+
+  /** Returns whether another examination says why the plugin cannot report its versions. */
+  private static boolean isBroken(HostView host, String type) throws IOException {
+    Optional<Path> file = file(host, type);
+    if (file.isEmpty() || host.cni().plugins().findInProcess(type).isPresent()) {
+      return false;
+    }
+    ExecutableFile executable = ExecutableFile.read(file.get());
+    return executable.foreignArchitecture().or(executable::missingInterpreter).isPresent();
   }
 
   private static void disabled(HostView host, Findings findings) throws IOException, CniException {

@@ -5,7 +5,6 @@ import cni.api.InetAddresses;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -26,22 +25,17 @@ record Reservation(Path file, InetAddress address, String containerId, String in
   /** Reads the reservations of a network's directory; none if there is no such directory. */
   static List<Reservation> readAll(Path directory) throws IOException {
     List<Reservation> found = new ArrayList<>();
-    if (!Files.isDirectory(directory)) {
-      return found;
-    }
-    try (DirectoryStream<Path> stream = Files.newDirectoryStream(directory)) {
-      for (Path file : stream) {
-        InetAddress address;
-        try {
-          address = InetAddresses.parse(String.valueOf(file.getFileName()));
-        } catch (IllegalArgumentException e) {
-          continue; // lock, last_reserved_ip.N or a temporary file
-        }
-        try {
-          found.add(read(file, address));
-        } catch (NoSuchFileException e) {
-          continue; // it has just been released
-        }
+    for (Path file : Directories.entries(directory)) {
+      InetAddress address;
+      try {
+        address = InetAddresses.parse(String.valueOf(file.getFileName()));
+      } catch (IllegalArgumentException e) {
+        continue; // lock, last_reserved_ip.N or a temporary file
+      }
+      try {
+        found.add(read(file, address));
+      } catch (NoSuchFileException e) {
+        continue; // it has just been released
       }
     }
     found.sort(Comparator.comparing(it -> InetAddresses.toNumber(it.address)));

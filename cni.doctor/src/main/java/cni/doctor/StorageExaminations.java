@@ -4,16 +4,15 @@ import cni.api.CniException;
 import cni.api.internal.FileOwnership;
 import cni.runtime.Network;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.nio.file.FileStore;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.ArrayList;
+import java.time.Duration;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Examines the file systems and the permissions of the directories that ADD uses. */
@@ -27,6 +26,9 @@ final class StorageExaminations {
 
   /** Bytes; a result and a reservation take a few kilobytes. */
   private static final long MIN_SPACE = 1 << 20;
+
+  /** How long a namespace may take from its file to its mount, or back. */
+  private static final Duration MOUNT_TIME = Duration.ofMillis(100);
 
   private StorageExaminations() {}
 
@@ -83,7 +85,7 @@ final class StorageExaminations {
     host.files().forEach(it -> all.add(it.file()));
     all.addAll(host.locations().executables());
     for (Path directory : host.locations().executables()) {
-      all.addAll(entries(directory));
+      all.addAll(Directories.entries(directory));
     }
     all.addAll(host.locations().modules());
     all.addAll(written(host));
@@ -101,24 +103,34 @@ final class StorageExaminations {
     }
   }
 
-  private static List<Path> entries(Path directory) throws IOException {
-    if (!Files.isDirectory(directory)) {
-      return List.of();
-    }
-    try (Stream<Path> entries = Files.list(directory)) {
-      return new ArrayList<>(entries.toList());
-    }
-  }
-
   private static void staleNamespaces(HostView host, Findings findings) throws IOException {
-    for (Path file : entries(host.locations().namespaces())) {
-      Optional<NamespaceView> namespace = NamespaceView.read(file);
-      if (namespace.isEmpty() && Files.exists(file)) {
+    if (!findings.areOfWholeHost()) {
+      return;
+    }
+    for (Path file : Directories.entries(host.locations().namespaces())) {
+      if (isStale(file)) {
         findings.ofHost(
             "a named network namespace is a plain file: nothing is mounted there any more",
             file + " is not a network namespace",
             "rm " + file + ", after \"cni gc\" of the networks that it was attached to");
       }
     }
+  }
+
+  /**
+   * Returns whether a file is no namespace, and neither being made nor deleted: the file exists
+   * before the namespace is mounted on it, and is removed after it is unmounted.
+   */
+  private static boolean isStale(Path file) throws IOException {
+    if (NamespaceView.read(file).isPresent()) {
+      return false;
+    }
+    try {
+      Thread.sleep(MOUNT_TIME);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException("interrupted while examining " + file);
+    }
+    return Files.exists(file) && NamespaceView.read(file).isEmpty();
   }
 }
