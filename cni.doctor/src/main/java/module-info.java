@@ -9,5 +9,6 @@ module cni.doctor {
 
   exports cni.doctor;
   exports cni.doctor.metrics;
+  exports cni.doctor.page;
   exports cni.doctor.traffic;
 }

@@ -42,11 +42,7 @@ final class HostMetrics {
    * @throws CniException code 4 or 5 if the address cannot be listened on
    */
   static Subscription serve(
-      MetricsAddress address,
-      Path networks,
-      Path cache,
-      HostedRequests requests,
-      HostServer server)
+      MetricsAddress address, Path networks, Path cache, HostedRequests requests, HostServer server)
       throws CniException {
     Cni cni = requests.openReading(cache, networks);
     var calls = new PluginCallMetrics();
@@ -117,7 +113,12 @@ final class HostMetrics {
       requests
           .add(
               it.served() - it.failed(),
-              "plugin", it.name(), "verb", it.verb(), "outcome", "success")
+              "plugin",
+              it.name(),
+              "verb",
+              it.verb(),
+              "outcome",
+              "success")
           .add(it.failed(), "plugin", it.name(), "verb", it.verb(), "outcome", "error");
     }
   }

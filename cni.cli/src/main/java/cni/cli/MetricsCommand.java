@@ -39,8 +39,7 @@ final class MetricsCommand extends Subcommand {
     List<String> only = networks.getValue();
     try (Cni cni = host.open()) {
       var sampler =
-          new TrafficSampler(
-              cni, host.hostNamespace(), it -> only.isEmpty() || only.contains(it));
+          new TrafficSampler(cni, host.hostNamespace(), it -> only.isEmpty() || only.contains(it));
       var text = new MetricsText();
       HostMetrics.writeBuild(text);
       TrafficMetrics.write(sampler.sample(), text);

@@ -67,11 +67,13 @@ final class PolicyListCommand extends Subcommand {
     table.print(System.out);
   }
 
-  private static long selected(Policy policy, PolicyState state) {
+  /** Returns the number of attachments that a policy selects. */
+  static long selected(Policy policy, PolicyState state) {
     return state.endpoints().values().stream().filter(policy::selects).count();
   }
 
-  private static List<String> restricts(Policy policy) {
+  /** Returns what a policy restricts, in words. */
+  static List<String> restricts(Policy policy) {
     List<String> restricts = new ArrayList<>();
     for (Direction direction : Direction.values()) {
       if (policy.rules().containsKey(direction)) {

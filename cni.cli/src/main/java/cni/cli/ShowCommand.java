@@ -7,24 +7,59 @@ import cni.api.SpecVersion;
 import cni.runtime.Cni;
 import cni.runtime.Network;
 import cni.runtime.PluginRegistry;
+import java.nio.file.Path;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.Model.PositionalParamSpec;
+import picocli.CommandLine.ParameterException;
 
 /** {@code cni show}. */
 final class ShowCommand extends Subcommand {
-  private final NetworkOptions options = new NetworkOptions(spec());
+  private final HostOptions host = new HostOptions(spec());
+
+  private final PositionalParamSpec network =
+      requiredParameter(0, "NETWORK")
+          .arity("0..1")
+          .required(false)
+          .description("Network name; with --html, all networks by default.")
+          .build();
+
+  private final OptionSpec html =
+      pathOption("--html")
+          .paramLabel("FILE")
+          .description(
+              "Write a page to this file that shows the attachments, addresses, ports and policies.")
+          .build();
 
   ShowCommand() {
     super(
-        "Show a network's plugin chain.",
+        "Show a network's plugin chain, or a page of all networks.",
         "For each plugin: its origin, its specification versions, its capabilities and its ipam plugin."
-            + " ADD and CHECK run from top to bottom, DEL from bottom to top.");
+            + " ADD and CHECK run from top to bottom, DEL from bottom to top.",
+        "The page of --html is one file that loads nothing; a browser shows it.");
+    spec().addPositional(network);
+    spec().addOption(html);
   }
 
   @Override
   public Integer call() throws CniException {
-    options.apply(ShowCommand::show);
+    @Nullable String name = network.getValue();
+    @Nullable Path file = html.getValue();
+    if (name == null && file == null) {
+      throw new ParameterException(
+          spec().commandLine(), "Missing required parameter: 'NETWORK', or --html FILE");
+    }
+    try (Cni cni = host.open()) {
+      if (file == null) {
+        show(cni.network(Objects.requireNonNull(name)), cni);
+      } else {
+        HostPageFile.write(file, cni, host.hostNamespace(), Optional.ofNullable(name));
+      }
+    }
     return 0;
   }
 

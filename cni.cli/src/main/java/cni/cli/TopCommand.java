@@ -94,12 +94,9 @@ final class TopCommand extends Subcommand {
     }
     try (Cni cni = host.open()) {
       var sampler =
-          new TrafficSampler(
-              cni, host.hostNamespace(), it -> only.isEmpty() || only.contains(it));
+          new TrafficSampler(cni, host.hostNamespace(), it -> only.isEmpty() || only.contains(it));
       Optional<Terminal> terminal =
-          asJson || count != null || Terminal.size().isEmpty()
-              ? Optional.empty()
-              : Terminal.open();
+          asJson || count != null || Terminal.size().isEmpty() ? Optional.empty() : Terminal.open();
       if (terminal.isPresent()) {
         showScreen(sampler, terminal.get(), interval, order);
       } else {

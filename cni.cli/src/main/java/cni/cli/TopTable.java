@@ -5,6 +5,7 @@ import static java.util.Comparator.comparingDouble;
 
 import cni.doctor.traffic.AddressPool;
 import cni.doctor.traffic.AttachmentTraffic;
+import cni.doctor.traffic.Quantity;
 import cni.doctor.traffic.Shaping;
 import cni.doctor.traffic.TrafficRate;
 import cni.doctor.traffic.TrafficSample;
@@ -83,8 +84,19 @@ final class TopTable {
     var table = new TextTable();
     table.alignRight(3, 9);
     table.row(
-        "NETWORK", "CONTAINER", "INTERFACE", "RX B/S", "TX B/S", "PKTS/S", "RX B", "TX B", "DROPS",
-        "AGE", "STATE", "LIMIT BIT/S RX/TX", "PORTS");
+        "NETWORK",
+        "CONTAINER",
+        "INTERFACE",
+        "RX B/S",
+        "TX B/S",
+        "PKTS/S",
+        "RX B",
+        "TX B",
+        "DROPS",
+        "AGE",
+        "STATE",
+        "LIMIT BIT/S RX/TX",
+        "PORTS");
     sorted.forEach(it -> table.row(cells(it)));
     return table.lines();
   }
@@ -98,8 +110,7 @@ final class TopTable {
       printable(it.interfaceName()),
       rate.map(r -> Quantity.decimal(r.receivedBytes())).orElse(UNKNOWN),
       rate.map(r -> Quantity.decimal(r.transmittedBytes())).orElse(UNKNOWN),
-      rate.map(r -> Quantity.decimal(r.receivedPackets() + r.transmittedPackets()))
-          .orElse(UNKNOWN),
+      rate.map(r -> Quantity.decimal(r.receivedPackets() + r.transmittedPackets())).orElse(UNKNOWN),
       counters.map(c -> Quantity.decimal(c.received().bytes())).orElse(UNKNOWN),
       counters.map(c -> Quantity.decimal(c.transmitted().bytes())).orElse(UNKNOWN),
       counters.map(_ -> Quantity.decimal(it.drops())).orElse(UNKNOWN),
@@ -195,7 +206,9 @@ final class TopTable {
   private static String printable(String text) {
     var printable = new StringBuilder(text.length());
     text.codePoints()
-        .map(it -> Character.isISOControl(it) || Character.getType(it) == Character.FORMAT ? '?' : it)
+        .map(
+            it ->
+                Character.isISOControl(it) || Character.getType(it) == Character.FORMAT ? '?' : it)
         .forEach(printable::appendCodePoint);
     return printable.toString();
   }

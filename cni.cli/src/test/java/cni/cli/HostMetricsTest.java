@@ -105,8 +105,7 @@ class HostMetricsTest {
         assertContains(text, CALLS + label("host-local", "DEL", "success") + " 1\n");
         assertContains(text, "cni_attachments{network=\"n\",state=\"present\"} 1\n");
         assertContains(
-            text,
-            "cni_pool_addresses_used{network=\"n\",range=\"10.50.0.1-10.50.0.254\"} 1\n");
+            text, "cni_pool_addresses_used{network=\"n\",range=\"10.50.0.1-10.50.0.254\"} 1\n");
         assertContains(text, "cni_build_info{version=");
         assertFalse(text.contains("cni_host_threads 0\n"), text);
       }

@@ -70,10 +70,13 @@ class TopCommandTest {
   void tableHasTheBusiestFirstAndShortIds() throws Exception {
     TestBed.run(a, "ping", "-c", "50", "-i", "0.01", "-s", "1000", "10.50.0.1");
     List<String> lines = cni("top", "--delay", "0").lines().toList();
-    assertTrue(lines.get(0).startsWith("NETWORK  CONTAINER      INTERFACE  RX B/S"), lines::toString);
-    assertTrue(lines.get(1).startsWith("n        0123456789ab…  eth0            -"), lines::toString);
+    assertTrue(
+        lines.get(0).startsWith("NETWORK  CONTAINER      INTERFACE  RX B/S"), lines::toString);
+    assertTrue(
+        lines.get(1).startsWith("n        0123456789ab…  eth0            -"), lines::toString);
     assertTrue(lines.get(2).startsWith("n        b              eth0"), lines::toString);
-    assertTrue(lines.get(5).matches("n +10\\.50\\.0\\.1-10\\.50\\.0\\.254 +2 +253 +1 %"), lines::toString);
+    assertTrue(
+        lines.get(5).matches("n +10\\.50\\.0\\.1-10\\.50\\.0\\.254 +2 +253 +1 %"), lines::toString);
     List<String> byName = cni("top", "--delay", "0", "--sort", "NAME").lines().toList();
     assertTrue(byName.get(1).startsWith("n        0123456789ab…"), byName::toString);
   }

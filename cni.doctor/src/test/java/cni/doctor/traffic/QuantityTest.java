@@ -1,4 +1,4 @@
-package cni.cli;
+package cni.doctor.traffic;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
@@ -9,8 +9,18 @@ import org.junit.jupiter.params.provider.CsvSource;
 class QuantityTest {
   @ParameterizedTest
   @CsvSource({
-    "0, 0", "0.4, 0", "999, 999", "999.6, 1.0k", "1000, 1.0k", "9949, 9.9k", "9951, 10k",
-    "999499, 999k", "999500, 1.0M", "1.5e9, 1.5G", "18446744073709551615, 18E", "1e22, 10000E"
+    "0, 0",
+    "0.4, 0",
+    "999, 999",
+    "999.6, 1.0k",
+    "1000, 1.0k",
+    "9949, 9.9k",
+    "9951, 10k",
+    "999499, 999k",
+    "999500, 1.0M",
+    "1.5e9, 1.5G",
+    "18446744073709551615, 18E",
+    "1e22, 10000E"
   })
   void numbersHaveAtMostThreeDigits(double value, String expected) {
     assertEquals(expected, Quantity.decimal(value));
@@ -20,5 +30,11 @@ class QuantityTest {
   @CsvSource({"-5, 0s", "59, 59s", "60, 1m", "3599, 59m", "3600, 1h", "86399, 23h", "172800, 2d"})
   void agesHaveOneUnit(long seconds, String expected) {
     assertEquals(expected, Quantity.age(Duration.ofSeconds(seconds)));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"0, B, 0\u00a0B", "1542, B, 1.5\u00a0kB", "1e8, bit/s, 100\u00a0Mbit/s"})
+  void unitsFollowASpaceThatDoesNotBreak(double value, String unit, String expected) {
+    assertEquals(expected, Quantity.withUnit(value, unit));
   }
 }

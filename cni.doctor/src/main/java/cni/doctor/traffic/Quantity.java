@@ -1,10 +1,10 @@
-package cni.cli;
+package cni.doctor.traffic;
 
 import java.time.Duration;
 import java.util.Locale;
 
-/** Short forms of numbers for tables. */
-final class Quantity {
+/** Short forms of numbers for people. */
+public final class Quantity {
   private static final String PREFIXES = " kMGTPE";
   private static final int STEP = 1000;
   private static final int MINUTE = 60;
@@ -14,7 +14,18 @@ final class Quantity {
   private Quantity() {}
 
   /** Returns a number with a decimal prefix and at most three digits: 0, 999, 1.2k, 34M. */
-  static String decimal(double value) {
+  public static String decimal(double value) {
+    return scale(value, "");
+  }
+
+  /**
+   * Returns a number with a decimal prefix and a unit, such as {@code 1.2 kB}; it does not break.
+   */
+  public static String withUnit(double value, String unit) {
+    return scale(value, "\u00a0") + unit;
+  }
+
+  private static String scale(double value, String space) {
     int prefix = 0;
     double scaled = value;
     while (scaled >= STEP - 0.5 && prefix < PREFIXES.length() - 1) {
@@ -23,11 +34,12 @@ final class Quantity {
     }
     boolean hasFraction = prefix > 0 && scaled < 9.95;
     return String.format(Locale.ROOT, hasFraction ? "%.1f" : "%.0f", scaled)
+        + space
         + PREFIXES.substring(prefix, prefix + 1).strip();
   }
 
   /** Returns a duration in its largest unit: 12s, 3m, 5h, 2d. */
-  static String age(Duration duration) {
+  public static String age(Duration duration) {
     long seconds = Math.max(0, duration.toSeconds());
     if (seconds < MINUTE) {
       return seconds + "s";
