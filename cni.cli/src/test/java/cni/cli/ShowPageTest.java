@@ -76,6 +76,6 @@ class ShowPageTest {
     assertTrue(page.contains("1 attachment</td>"), page);
     String other = page("other");
     assertTrue(other.contains("<b>br1</b>"), other);
-    assertFalse(other.contains("<b>br0</b>") || other.contains("10.50.0.2"), other);
+    assertFalse(other.contains("<b>br0</b>") || other.contains("10.50.0.2/24"), other);
   }
 }
