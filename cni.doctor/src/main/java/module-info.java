@@ -10,5 +10,6 @@ module cni.doctor {
   exports cni.doctor;
   exports cni.doctor.metrics;
   exports cni.doctor.page;
+  exports cni.doctor.path;
   exports cni.doctor.traffic;
 }

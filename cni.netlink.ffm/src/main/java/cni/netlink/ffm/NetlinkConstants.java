@@ -43,15 +43,15 @@ public final class NetlinkConstants {
   public static final int NLA_F_NESTED = 0x8000;
 
   // socket options, level SOL_NETLINK
-  static final int SOL_NETLINK = 270;
-  static final int NETLINK_ADD_MEMBERSHIP = 1;
+  public static final int SOL_NETLINK = 270;
+  public static final int NETLINK_ADD_MEMBERSHIP = 1;
   static final int NETLINK_LISTEN_ALL_NSID = 8;
   static final int NETLINK_CAP_ACK = 10;
   static final int NETLINK_EXT_ACK = 11;
   static final int NETLINK_GET_STRICT_CHK = 12;
 
   /** sizeof(struct sockaddr_nl): family u16, pad u16, port u32, groups u32. */
-  static final int SIZEOF_SOCKADDR_NL = 12;
+  public static final int SIZEOF_SOCKADDR_NL = 12;
 
   /** sizeof(struct nlmsghdr): length u32, type u16, flags u16, sequence u32, port u32. */
   public static final int NLMSG_HDRLEN = 16;
@@ -68,4 +68,7 @@ public final class NetlinkConstants {
 
   /** The multicast group of changes of nf_tables, of linux/netfilter/nfnetlink.h. */
   public static final int NFNLGRP_NFTABLES = 7;
+
+  /** The multicast group of traced packets, of linux/netfilter/nfnetlink.h. */
+  public static final int NFNLGRP_NFTRACE = 9;
 }

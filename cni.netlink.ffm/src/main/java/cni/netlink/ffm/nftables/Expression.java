@@ -42,6 +42,24 @@ public sealed interface Expression {
     }
   }
 
+  /**
+   * Makes the kernel report the further path of the packet through the rules, {@link TraceSocket},
+   * if the register is not 0 ({@code meta nftrace set}).
+   */
+  record TraceFlag(int register) implements Expression {
+    static final int KEY = 12; // NFT_META_NFTRACE
+
+    @Override
+    public String kind() {
+      return "meta";
+    }
+
+    @Override
+    public void write(NetlinkRequest request) {
+      request.be32(NFTA_META_KEY, KEY).be32(NFTA_META_SREG, register);
+    }
+  }
+
   /** Loads bytes of the packet; base is NFT_PAYLOAD_*, offset and length are in bytes. */
   record Payload(int base, int offset, int length, int register) implements Expression {
     public static final int LINK_HEADER = 0;

@@ -4,6 +4,7 @@ package cni.netlink.ffm.nftables;
 final class ExpressionAttributes {
   static final int NFTA_META_DREG = 1;
   static final int NFTA_META_KEY = 2;
+  static final int NFTA_META_SREG = 3;
 
   static final int NFTA_PAYLOAD_DREG = 1;
   static final int NFTA_PAYLOAD_BASE = 2;

@@ -22,6 +22,7 @@ final class NftablesConstants {
   static final int NFT_MSG_GETSETELEM = 13;
   static final int NFT_MSG_DELSETELEM = 14;
   static final int NFT_MSG_GETGEN = 16;
+  static final int NFT_MSG_TRACE = 17;
   static final int NFT_MSG_NEWOBJ = 18;
   static final int NFT_MSG_GETOBJ = 19;
   static final int NFT_MSG_DELOBJ = 20;
@@ -109,6 +110,22 @@ final class NftablesConstants {
   static final int NFTA_OBJ_DATA = 4;
   static final int NFT_LIMIT_PKT_BYTES = 1;
   static final int NFT_LIMIT_F_INV = 1;
+
+  // traces of packets, enum nft_trace_attributes and nft_trace_types
+  static final int NFTA_TRACE_TABLE = 1;
+  static final int NFTA_TRACE_CHAIN = 2;
+  static final int NFTA_TRACE_RULE_HANDLE = 3;
+  static final int NFTA_TRACE_TYPE = 4;
+  static final int NFTA_TRACE_VERDICT = 5;
+  static final int NFTA_TRACE_ID = 6;
+  static final int NFTA_TRACE_NETWORK_HEADER = 8;
+  static final int NFTA_TRACE_TRANSPORT_HEADER = 9;
+  static final int NFTA_TRACE_IIF = 10;
+  static final int NFTA_TRACE_OIF = 12;
+  static final int NFTA_TRACE_POLICY = 16;
+  static final int NFT_TRACETYPE_POLICY = 1;
+  static final int NFT_TRACETYPE_RETURN = 2;
+  static final int NFT_TRACETYPE_RULE = 3;
 
   // verdicts (linux/netfilter.h and enum nft_verdicts)
   static final int NF_DROP = 0;

@@ -47,6 +47,18 @@ public final class Transaction {
     return this;
   }
 
+  /**
+   * Adds a table that belongs to the socket that commits this: no other socket can change it, and
+   * the kernel deletes it when that socket is closed, also because its process was killed
+   * (NFT_TABLE_F_OWNER, Linux 5.12 and later; the kernel refuses it before).
+   */
+  public Transaction addOwned(Table table) {
+    request("add table \"" + table + "\"", NFT_MSG_NEWTABLE, 0, table.family())
+        .string(NFTA_TABLE_NAME, table.name())
+        .be32(NFTA_TABLE_FLAGS, NFT_TABLE_F_OWNER);
+    return this;
+  }
+
   /** Adds a regular chain, one that rules jump to. */
   public Transaction add(Chain chain) {
     return add(chain, Userdata.NONE);

@@ -318,6 +318,16 @@ public final class RouteSocket extends NetlinkClient {
   }
 
   /**
+   * Returns the route that a packet would take now.
+   *
+   * @throws NetlinkException if there is none, see {@link RouteLookup}
+   * @throws IOException if the socket fails
+   */
+  public Route route(RouteLookup lookup) throws IOException {
+    return Route.read(get(lookup.request()));
+  }
+
+  /**
    * Returns whether the namespace forwards packets between its links: the kernel parameters {@code
    * net.ipv4.ip_forward} and {@code net.ipv6.conf.all.forwarding}.
    *

@@ -55,6 +55,8 @@ public final class RtnetlinkConstants {
 
   // struct rtmsg, attributes
   public static final int RTA_DST = 1;
+  public static final int RTA_SRC = 2;
+  public static final int RTA_IIF = 3;
   public static final int RTA_OIF = 4;
   public static final int RTA_GATEWAY = 5;
   public static final int RTA_PRIORITY = 6;
@@ -73,6 +75,10 @@ public final class RtnetlinkConstants {
   public static final int RT_SCOPE_LINK = 253;
   public static final int RT_SCOPE_HOST = 254;
   public static final int RTN_UNICAST = 1;
+  public static final int RTN_LOCAL = 2;
+  public static final int RTN_BLACKHOLE = 6;
+  public static final int RTN_UNREACHABLE = 7;
+  public static final int RTN_PROHIBIT = 8;
   public static final int RTM_F_CLONED = 0x200;
   public static final int RTNH_F_ONLINK = 0x4;
 
@@ -84,6 +90,7 @@ public final class RtnetlinkConstants {
   public static final int NUD_STALE = 0x04;
   public static final int NUD_DELAY = 0x08;
   public static final int NUD_PROBE = 0x10;
+  public static final int NUD_FAILED = 0x20;
   public static final int NUD_PERMANENT = 0x80;
   public static final int NTF_USE = 0x01;
   public static final int NTF_MASTER = 0x04;

@@ -1,0 +1,111 @@
+package cni.doctor.path;
+
+import cni.api.InetAddresses;
+import cni.doctor.path.Namespaces.Port;
+import cni.netlink.ffm.route.BridgeVlan;
+import cni.netlink.ffm.route.Link;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Collectors;
+
+/**
+ * Why a bridge does not pass a frame to the interface of a container.
+ *
+ * @param in the port that the frame came in by; empty if the bridge's own namespace sends it
+ * @param out the port that leads to the container; empty if it is not known
+ * @param to the interface of the container
+ * @param size the length of the packet in bytes, 0 for a short one
+ */
+record BridgeProblem(Port bridge, Optional<Link> in, Optional<Port> out, Port to, int size) {
+  /** Returns the problem; empty if there is none. */
+  Optional<PathFinding> find(InetAddress nextHop) throws IOException {
+    Link target = bridge.link();
+    boolean isPort =
+        out.filter(it -> it.view() == bridge.view() && it.link().master() == target.index())
+            .isPresent();
+    if (!isPort) {
+      return problem(
+          PathCause.NOT_ON_LINK,
+          "%s belongs to %s of %s, which is no port of bridge %s"
+              .formatted(InetAddresses.format(nextHop), to.link().name(), to.view(), target.name()),
+          "cni repair attaches the container to its bridge again; check the route to it");
+    }
+    Link port = out.orElseThrow().link();
+    Optional<PathFinding> down = LinkProblem.of(to.view(), to.link());
+    if (!to.link().isUp()) {
+      return down;
+    }
+    Optional<PathFinding> portDown = LinkProblem.of(bridge.view(), port);
+    if (portDown.isPresent()) {
+      return portDown;
+    }
+    return modes(port);
+  }
+
+  private Optional<PathFinding> modes(Link port) throws IOException {
+    if (in.filter(it -> it.index() == port.index() && !it.portModes().hairpin()).isPresent()) {
+      return problem(
+          PathCause.NO_HAIRPIN,
+          "port " + port.name() + " is not in hairpin mode",
+          "set \"hairpinMode\" of the bridge plugin");
+    }
+    if (port.portModes().isolated() && in.filter(it -> it.portModes().isolated()).isPresent()) {
+      return problem(
+          PathCause.ISOLATED_PORTS,
+          "%s and %s are isolated ports of bridge %s"
+              .formatted(in.orElseThrow().name(), port.name(), bridge.link().name()),
+          "set \"portIsolation\" of the bridge plugin to false");
+    }
+    if (in.isPresent() && filtersVlans()) {
+      Optional<PathFinding> vlan = vlan(in.get(), port);
+      if (vlan.isPresent()) {
+        return vlan;
+      }
+    }
+    return mtu(port);
+  }
+
+  private boolean filtersVlans() {
+    return bridge.link().kindData() instanceof Link.Bridge it && it.vlanFiltering();
+  }
+
+  private Optional<PathFinding> vlan(Link from, Link port) throws IOException {
+    List<BridgeVlan> sender = bridge.view().routes().bridgeVlans(from.index());
+    List<BridgeVlan> receiver = bridge.view().routes().bridgeVlans(port.index());
+    Optional<BridgeVlan> untagged = sender.stream().filter(BridgeVlan::pvid).findFirst();
+    boolean isCommon =
+        untagged.filter(it -> receiver.stream().anyMatch(r -> r.id() == it.id())).isPresent();
+    return isCommon
+        ? Optional.empty()
+        : problem(
+            PathCause.VLAN,
+            "port %s is in VLANs %s, port %s in %s"
+                .formatted(from.name(), ids(sender), port.name(), ids(receiver)),
+            "give both networks the same \"vlan\"");
+  }
+
+  private static String ids(List<BridgeVlan> vlans) {
+    return vlans.isEmpty()
+        ? "none"
+        : vlans.stream().map(it -> Integer.toString(it.id())).collect(Collectors.joining(" "));
+  }
+
+  /** A bridge drops what is longer than the MTU of the port; so does a veth for its peer's. */
+  private Optional<PathFinding> mtu(Link port) {
+    int mtu = Math.min(port.mtu(), to.link().mtu());
+    Link narrow = port.mtu() <= to.link().mtu() ? port : to.link();
+    return size <= mtu
+        ? Optional.empty()
+        : problem(
+            PathCause.MTU,
+            "the packet of %d bytes is longer than the MTU of %s, %d, and bridges drop it silently"
+                .formatted(size, narrow.name(), mtu),
+            "give all interfaces of the bridge one MTU, see \"mtu\" of the bridge plugin");
+  }
+
+  private static Optional<PathFinding> problem(PathCause cause, String text, String remedy) {
+    return Optional.of(new PathFinding(cause, text, remedy));
+  }
+}

@@ -1,0 +1,204 @@
+package cni.doctor.path;
+
+import cni.api.InetAddresses;
+import cni.doctor.path.Flight.Answer;
+import cni.doctor.path.PathStep.Stage;
+import cni.doctor.path.PathStep.State;
+import cni.doctor.path.Sighting.Marker;
+import cni.netlink.ffm.nftables.TraceEvent;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Predicate;
+
+/** What became of a packet, by what was seen of it and by the configuration of its path. */
+final class Judgement {
+  private final Namespaces namespaces;
+  private final PathQuery query;
+  private final PathWalk walk;
+  private final List<String> notes;
+
+  Judgement(Namespaces namespaces, PathQuery query, PathWalk walk, List<String> notes) {
+    this.namespaces = namespaces;
+    this.query = query;
+    this.walk = walk;
+    this.notes = new ArrayList<>(notes);
+    this.notes.addAll(walk.notes());
+  }
+
+  /** Judges by the configuration alone. */
+  PathReport withoutProbe() throws IOException {
+    Optional<PathFinding> finding = walk.finding();
+    Fate fate = finding.isPresent() ? Fate.LOST : Fate.NO_OBSTACLE;
+    int port = walk.port().orElse(query.port());
+    if (walk.receiver().isPresent()
+        && !ListeningSockets.exists(walk.receiver().get(), query.protocol(), port)) {
+      finding = Optional.of(noListener(walk.receiver().get().name(), port));
+    }
+    return new PathReport(query, walk.source(), fate, finding, cut(walk.steps()), notes);
+  }
+
+  /** Judges by a probe. */
+  PathReport of(Flight flight) throws IOException {
+    Optional<Sighting> delivery = last(flight, it -> it.isForward() && it.isDelivery());
+    Optional<Sighting> drop = last(flight, it -> it.isForward() && it.isDrop());
+    boolean isAnswered = flight.answer() == Answer.ANSWERED;
+    boolean isRefused = flight.answer() == Answer.REFUSED;
+    if (delivery.isPresent()) {
+      boolean needsAnswer = query.protocol() != ProbeProtocol.UDP;
+      if (needsAnswer && !isAnswered && !isRefused) {
+        return report(flight, Fate.UNANSWERED, unanswered(flight, delivery.get()));
+      }
+      int port = flight.key().destinationPort(delivery.get().headers());
+      return report(
+          flight,
+          Fate.ARRIVES,
+          isRefused
+              ? Optional.of(noListener(delivery.get().view().name(), port))
+              : Optional.empty());
+    }
+    if (isAnswered) {
+      return report(flight, Fate.ARRIVES, Optional.empty());
+    }
+    if (drop.isPresent()) {
+      return report(flight, Fate.LOST, Optional.of(dropped(flight, drop.get(), "")));
+    }
+    if (isRefused) {
+      PathFinding finding = noListener(query.destination().name(), query.port());
+      return report(flight, Fate.ARRIVES, Optional.of(finding));
+    }
+    return undelivered(flight);
+  }
+
+  private static Optional<Sighting> last(Flight flight, Predicate<Sighting> condition) {
+    return flight.sightings().stream().filter(condition).reduce((_, next) -> next);
+  }
+
+  private PathReport undelivered(Flight flight) throws IOException {
+    Optional<PathFinding> vanished = vanishedInHook(flight, true);
+    if (vanished.isPresent()) {
+      return report(flight, Fate.LOST, vanished);
+    }
+    if (walk.finding().isPresent()) {
+      return report(flight, Fate.LOST, walk.finding());
+    }
+    boolean leaves = !walk.steps().isEmpty() && walk.steps().getLast().stage() == Stage.LEAVE;
+    if (leaves && flight.answer() == Answer.NONE) {
+      return query.protocol() == ProbeProtocol.UDP
+          ? report(flight, Fate.LEAVES, Optional.empty())
+          : report(flight, Fate.UNANSWERED, Optional.of(noAnswer(flight)));
+    }
+    return report(flight, Fate.LOST, Optional.of(lost(flight, true, "the packet")));
+  }
+
+  /** Finds a hook that packets have entered and not left, though no rule dropped them. */
+  private static Optional<PathFinding> vanishedInHook(Flight flight, boolean forward) {
+    for (Sighting it : flight.sightings()) {
+      boolean isFirst = it.marker().filter(Marker.FIRST::equals).isPresent();
+      boolean hasLeft =
+          flight.sightings().stream()
+              .anyMatch(
+                  other ->
+                      other.isForward() == forward
+                          && other.isAt(it.view(), it.hook(), Marker.LAST));
+      if (it.isForward() == forward && isFirst && !hasLeft) {
+        return Optional.of(
+            new PathFinding(
+                PathCause.OTHER_FILTER,
+                "it vanishes in hook %s of %s, and no rule of nf_tables dropped it"
+                    .formatted(it.hook(), it.view()),
+                "look for rules of iptables-legacy (iptables-legacy -S) and for eBPF programs"));
+      }
+    }
+    return Optional.empty();
+  }
+
+  private static PathFinding lost(Flight flight, boolean forward, String subject) {
+    Optional<Sighting> last = last(flight, it -> it.isForward() == forward);
+    String error =
+        flight.errno() == 0 || !forward ? "" : ", errno " + flight.errno() + " for its sender";
+    String where =
+        last.map(it -> "after hook %s of %s".formatted(it.hook(), it.view()))
+            .orElse("before the first hook");
+    return new PathFinding(PathCause.UNKNOWN, subject + " vanishes " + where + error, "");
+  }
+
+  private PathFinding dropped(Flight flight, Sighting drop, String subject) {
+    boolean isPolicy = drop.event().step() == TraceEvent.Step.POLICY;
+    String text =
+        "%sdropped by %s, hook %s of %s"
+            .formatted(subject, flight.rules().describe(drop), drop.hook(), drop.view());
+    return new PathFinding(
+        isPolicy ? PathCause.CHAIN_POLICY : PathCause.RULE,
+        text,
+        RuleOwner.remedy(drop.event().chain(), query));
+  }
+
+  private Optional<PathFinding> unanswered(Flight flight, Sighting delivery) throws IOException {
+    Optional<Sighting> drop = last(flight, it -> !it.isForward() && it.isDrop());
+    if (drop.isPresent()) {
+      return Optional.of(dropped(flight, drop.get(), "the answer is "));
+    }
+    InetAddress back = flight.key().source(delivery.headers());
+    PathWalk way =
+        PathWalk.from(
+            namespaces, delivery.view(), Optional.empty(), back, query.size(), Optional.empty());
+    if (way.finding().isPresent()) {
+      PathFinding it = way.finding().get();
+      return Optional.of(new PathFinding(it.cause(), "the way back: " + it.text(), it.remedy()));
+    }
+    Optional<PathFinding> vanished = vanishedInHook(flight, false);
+    return vanished.isPresent() ? vanished : Optional.of(lost(flight, false, "the answer"));
+  }
+
+  private PathFinding noAnswer(Flight flight) {
+    Optional<Sighting> last = last(flight, Sighting::isForward);
+    Optional<InetAddress> from = last.map(it -> flight.key().source(it.headers()));
+    boolean isUntranslated = from.filter(it -> namespaces.attachment(it).isPresent()).isPresent();
+    String place = last.map(it -> it.view().name()).orElse(query.source().name());
+    String text =
+        "the packet leaves %s with the source address %s, and no answer comes back"
+            .formatted(place, from.map(InetAddresses::format).orElse("?"));
+    return new PathFinding(
+        PathCause.NO_ANSWER,
+        text,
+        isUntranslated
+            ? "set \"ipMasq\" of the plugin, unless the destination has a route to the container"
+            : "look at the destination and at filters on the way");
+  }
+
+  private PathFinding noListener(String place, int port) {
+    String protocol = query.protocol().name();
+    return new PathFinding(
+        PathCause.NO_LISTENER,
+        "no program of %s listens on %s port %d".formatted(place, protocol, port),
+        "start the program, on the container's address or on all addresses");
+  }
+
+  private PathReport report(Flight flight, Fate fate, Optional<PathFinding> finding) {
+    Optional<InetAddress> source =
+        flight.sightings().stream()
+            .filter(Sighting::isForward)
+            .findFirst()
+            .map(it -> flight.key().source(it.headers()));
+    List<PathStep> steps = new StepRules(walk.steps(), flight).steps(fate, finding);
+    if (fate.isGood() && walk.finding().isPresent()) {
+      notes.add("in spite of this: " + walk.finding().get().text());
+    }
+    return new PathReport(
+        query, source.isPresent() ? source : walk.source(), fate, finding, steps, notes);
+  }
+
+  /** Marks the steps after a failed one. */
+  static List<PathStep> cut(List<PathStep> steps) {
+    List<PathStep> cut = new ArrayList<>();
+    boolean failed = false;
+    for (PathStep step : steps) {
+      cut.add(failed ? step.with(State.NOT_REACHED) : step);
+      failed |= step.state() == State.FAILED;
+    }
+    return cut;
+  }
+}

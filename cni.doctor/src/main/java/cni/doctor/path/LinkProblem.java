@@ -1,0 +1,34 @@
+package cni.doctor.path;
+
+import cni.netlink.ffm.route.Link;
+import java.util.Optional;
+
+/** Why a link transmits nothing. */
+final class LinkProblem {
+  private LinkProblem() {}
+
+  /** Returns the problem of a link; empty if it is up. */
+  static Optional<PathFinding> of(NamespaceView view, Link link) {
+    if (!link.isUp()) {
+      return Optional.of(down(view, link));
+    }
+    boolean hasCarrier =
+        link.operState() != Link.OperState.LOWER_LAYER_DOWN
+            && link.operState() != Link.OperState.DOWN;
+    return hasCarrier
+        ? Optional.empty()
+        : Optional.of(
+            new PathFinding(
+                PathCause.NO_CARRIER,
+                "%s of %s has no carrier".formatted(link.name(), view),
+                "check the cable, or that the other end is up"));
+  }
+
+  static PathFinding down(NamespaceView view, Link link) {
+    String kind = link.isKind("bridge") ? "bridge " : "";
+    return new PathFinding(
+        PathCause.LINK_DOWN,
+        "%s%s of %s is down".formatted(kind, link.name(), view),
+        "ip link set %s up, in %s; for a container, cni repair".formatted(link.name(), view));
+  }
+}

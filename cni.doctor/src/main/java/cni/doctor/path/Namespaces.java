@@ -1,0 +1,148 @@
+package cni.doctor.path;
+
+import cni.api.CniException;
+import cni.netlink.ffm.netns.NetNs;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.RouteSocket;
+import cni.runtime.CachedAttachment;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * The namespaces that a packet may pass: the host's, those of the ends of its path, and those of
+ * containers, which are opened when one of their addresses turns up.
+ */
+final class Namespaces implements AutoCloseable {
+  private final Map<NetNs.Identity, NamespaceView> views = new LinkedHashMap<>();
+  private final List<CachedAttachment> attachments;
+  private final NamespaceView host;
+
+  /** A link of a namespace. */
+  record Port(NamespaceView view, Link link) {}
+
+  /**
+   * Opens the host's namespace.
+   *
+   * @param hostPath the path of the namespace; empty for that of this process
+   */
+  Namespaces(Optional<Path> hostPath, List<CachedAttachment> attachments) throws IOException {
+    this.attachments = attachments;
+    NetNs netns = hostPath.isEmpty() ? NetNs.current() : NetNs.open(hostPath.get());
+    host = add("host", netns);
+  }
+
+  private NamespaceView add(String name, NetNs netns) throws IOException {
+    NetNs.Identity identity = netns.identity();
+    NamespaceView known = views.get(identity);
+    if (known != null) {
+      netns.close();
+      return known;
+    }
+    NamespaceView view = NamespaceView.open(name, netns);
+    views.put(identity, view);
+    return view;
+  }
+
+  NamespaceView host() {
+    return host;
+  }
+
+  /** Returns the namespaces that have been opened. */
+  List<NamespaceView> all() {
+    return List.copyOf(views.values());
+  }
+
+  /** Returns the namespace of an end; empty for an address outside and for one that is gone. */
+  Optional<NamespaceView> of(PathEnd end) throws IOException {
+    return switch (end) {
+      case PathEnd.Host _ -> Optional.of(host);
+      case PathEnd.Outside _ -> Optional.empty();
+      case PathEnd.Namespace it -> open(it.name(), it.path());
+    };
+  }
+
+  private Optional<NamespaceView> open(String name, Path path) throws IOException {
+    Optional<NetNs> netns = NetNs.openIfPresent(path);
+    return netns.isEmpty() ? Optional.empty() : Optional.of(add(name, netns.get()));
+  }
+
+  /** Returns the link that has an address: of the namespaces known, or of a container. */
+  Optional<Port> owner(InetAddress address) throws IOException {
+    Optional<Port> known = ownerAmongKnown(address);
+    if (known.isPresent()) {
+      return known;
+    }
+    Optional<CachedAttachment> stored = attachment(address);
+    return stored.isPresent() && of(stored.get()).isPresent()
+        ? ownerAmongKnown(address)
+        : Optional.empty();
+  }
+
+  /** Returns the attachment that an address is stored for; empty if there is none. */
+  Optional<CachedAttachment> attachment(InetAddress address) {
+    return attachments.stream().filter(it -> addresses(it).contains(address)).findFirst();
+  }
+
+  /** Returns the namespace of an attachment; empty if it is gone. */
+  Optional<NamespaceView> of(CachedAttachment cached) throws IOException {
+    Optional<Path> path = cached.attachment().namespace();
+    return path.isEmpty() ? Optional.empty() : open(name(cached), path.get());
+  }
+
+  private Optional<Port> ownerAmongKnown(InetAddress address) throws IOException {
+    for (NamespaceView view : all()) {
+      Optional<Link> link = view.owner(address);
+      if (link.isPresent()) {
+        return Optional.of(new Port(view, link.get()));
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** Returns the other end of a veth pair; empty if it is in a namespace that is not known. */
+  Optional<Port> peer(NamespaceView view, Link link) throws IOException {
+    for (NamespaceView other : all()) {
+      if (other == view) {
+        Optional<Link> peer = view.routes().link(link.linkedIndex());
+        boolean isPair = link.linkedNsid() < 0 && peer.filter(it -> it.isKind("veth")).isPresent();
+        if (isPair && peer.get().linkedIndex() == link.index()) {
+          return Optional.of(new Port(view, peer.get()));
+        }
+        continue;
+      }
+      var end = new RouteSocket.VethPeer(view.netns(), link);
+      Optional<Link> peer = other.routes().hostPeers(List.of(end)).getFirst();
+      if (peer.isPresent()) {
+        return Optional.of(new Port(other, peer.get()));
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** Returns the name of an attachment in reports. */
+  static String name(CachedAttachment cached) {
+    return cached.network() + "/" + cached.attachment().containerId();
+  }
+
+  /** Returns the addresses of an attachment; none if its result cannot be read. */
+  static List<InetAddress> addresses(CachedAttachment cached) {
+    List<InetAddress> addresses = new ArrayList<>();
+    try {
+      cached.result().ips().forEach(ip -> addresses.add(ip.address().address()));
+    } catch (CniException e) {
+      return List.of(); // another program's result; its container is found by other means
+    }
+    return addresses;
+  }
+
+  @Override
+  public void close() {
+    views.values().forEach(NamespaceView::close);
+  }
+}

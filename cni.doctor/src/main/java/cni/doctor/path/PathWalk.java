@@ -1,0 +1,424 @@
+package cni.doctor.path;
+
+import static cni.netlink.ffm.route.RtnetlinkConstants.NUD_FAILED;
+import static cni.netlink.ffm.route.RtnetlinkConstants.NUD_PERMANENT;
+import static cni.netlink.ffm.route.RtnetlinkConstants.RTN_LOCAL;
+
+import cni.api.InetAddresses;
+import cni.doctor.path.Namespaces.Port;
+import cni.doctor.path.PathStep.Stage;
+import cni.doctor.path.PathStep.State;
+import cni.netlink.ffm.NetlinkException;
+import cni.netlink.ffm.route.IpFamily;
+import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.Neighbour;
+import cni.netlink.ffm.route.Route;
+import cni.netlink.ffm.route.RouteLookup;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+
+/**
+ * The path of a packet by the configuration: routes, links, bridges, neighbours. It is walked up to
+ * the first obstacle. Rules are not evaluated; translations of addresses are given.
+ */
+final class PathWalk {
+  private static final int MAX_ROUTERS = 16;
+
+  private final Namespaces namespaces;
+  private final int size;
+  private final Optional<Translation> translation;
+  private final List<PathStep> steps = new ArrayList<>();
+  private final List<String> notes = new ArrayList<>();
+  private Optional<PathFinding> finding = Optional.empty();
+  private Optional<NamespaceView> receiver = Optional.empty();
+  private Optional<InetAddress> source;
+  private InetAddress destination;
+
+  /**
+   * A translation of the destination address.
+   *
+   * @param view where it takes place
+   * @param address the address that the packet has afterwards
+   * @param port the port that it has afterwards, 0 if the protocol has none
+   */
+  record Translation(NamespaceView view, InetAddress address, int port) {}
+
+  /**
+   * Where a packet is to be routed.
+   *
+   * @param input the link that it came in by; empty where it is sent
+   */
+  private record Place(NamespaceView view, Optional<Link> input) {}
+
+  private PathWalk(
+      Namespaces namespaces,
+      int size,
+      Optional<Translation> translation,
+      Optional<InetAddress> source,
+      InetAddress destination) {
+    this.namespaces = namespaces;
+    this.size = size;
+    this.translation = translation;
+    this.source = source;
+    this.destination = destination;
+  }
+
+  /**
+   * Walks the path of a packet.
+   *
+   * @param source its source address; empty for the one that the route suggests
+   * @param size its length in bytes, 0 for a short one
+   */
+  static PathWalk from(
+      Namespaces namespaces,
+      NamespaceView start,
+      Optional<InetAddress> source,
+      InetAddress destination,
+      int size,
+      Optional<Translation> translation)
+      throws IOException {
+    var walk = new PathWalk(namespaces, size, translation, source, destination);
+    walk.run(new Place(start, Optional.empty()));
+    return walk;
+  }
+
+  /**
+   * Walks the path of a packet from outside, from the link that the host has towards its source.
+   *
+   * @throws NetlinkException if the host has no route to the source
+   */
+  static PathWalk fromOutside(
+      Namespaces namespaces, InetAddress source, PathQuery query, Optional<Translation> translation)
+      throws IOException {
+    NamespaceView host = namespaces.host();
+    Route back = host.routes().route(RouteLookup.output(source, Optional.empty()));
+    Link input = host.link(back.hops().getFirst().link());
+    var walk =
+        new PathWalk(namespaces, query.size(), translation, Optional.of(source), query.address());
+    walk.run(new Place(host, Optional.of(input)));
+    return walk;
+  }
+
+  List<PathStep> steps() {
+    return steps;
+  }
+
+  List<String> notes() {
+    return notes;
+  }
+
+  /** Returns the first obstacle; empty if there is none. */
+  Optional<PathFinding> finding() {
+    return finding;
+  }
+
+  /** Returns the namespace that the packet is delivered to; empty if it leaves, or is stopped. */
+  Optional<NamespaceView> receiver() {
+    return receiver;
+  }
+
+  /** Returns the port after the translation; empty if there is none. */
+  OptionalInt port() {
+    return translation.isPresent() ? OptionalInt.of(translation.get().port()) : OptionalInt.empty();
+  }
+
+  Optional<InetAddress> source() {
+    return source;
+  }
+
+  private void run(Place start) throws IOException {
+    Optional<Place> place = Optional.of(start);
+    for (int i = 0; i < MAX_ROUTERS && place.isPresent(); i++) {
+      place = advance(place.get());
+    }
+  }
+
+  /** Routes the packet at a place and moves it to the next one; empty at the end of the path. */
+  private Optional<Place> advance(Place place) throws IOException {
+    NamespaceView view = place.view();
+    boolean isTranslated =
+        translation
+            .filter(it -> it.view() == view && !it.address().equals(destination))
+            .isPresent();
+    if (isTranslated) {
+      Translation to = translation.get();
+      destination = to.address();
+      String port = to.port() == 0 ? "" : ":" + to.port();
+      step(view, Stage.TRANSLATE, "destination becomes " + text(destination) + port);
+    }
+    Stage stage = place.input().isEmpty() ? Stage.SEND : Stage.FORWARD;
+    Route route;
+    try {
+      route = view.routes().route(lookup(place));
+    } catch (NetlinkException e) {
+      fail(view, stage, new RouteProblem(view, place.input(), destination, source).find(e));
+      return Optional.empty();
+    }
+    if (route.type() == RTN_LOCAL) {
+      String name = view.owner(destination).map(Link::name).orElse("lo");
+      step(view, Stage.RECEIVE, text(destination) + " is an address of " + name);
+      receiver = Optional.of(view);
+      return Optional.empty();
+    }
+    Route.Hop hop = route.hops().getFirst();
+    Link out = view.link(hop.link());
+    if (source.isEmpty()) {
+      source = route.source();
+    }
+    String via = hop.gateway().map(it -> " via " + text(it)).orElse("");
+    String text = "route to " + text(destination) + via + " dev " + out.name();
+    Optional<PathFinding> obstacle = obstacle(place, out, route);
+    if (obstacle.isPresent()) {
+      fail(view, stage, text, obstacle.get());
+      return Optional.empty();
+    }
+    step(view, stage, text);
+    return transit(view, out, hop.gateway().orElse(destination));
+  }
+
+  private RouteLookup lookup(Place place) {
+    return place.input().isPresent() && source.isPresent()
+        ? RouteLookup.input(source.get(), destination, place.input().get().index())
+        : RouteLookup.output(destination, Optional.empty());
+  }
+
+  private Optional<PathFinding> obstacle(Place place, Link out, Route route) throws IOException {
+    NamespaceView view = place.view();
+    IpFamily family = IpFamily.of(destination);
+    if (place.input().isPresent() && !isForwarding(view, family, place.input().get())) {
+      return Optional.of(RouteProblem.notForwarding(view, family, place.input().get()));
+    }
+    int mtu = route.mtu() == 0 ? out.mtu() : Math.min(route.mtu(), out.mtu());
+    Optional<PathFinding> tooLong = tooLong(view, out.name(), mtu);
+    return tooLong.isPresent() ? tooLong : linkProblem(view, out);
+  }
+
+  private static boolean isForwarding(NamespaceView view, IpFamily family, Link input)
+      throws IOException {
+    String version = family == IpFamily.IPV4 ? "ipv4" : "ipv6";
+    String key = "net/" + version + "/conf/" + input.name() + "/forwarding";
+    return !view.sysctl(key).filter("0"::equals).isPresent();
+  }
+
+  private Optional<PathFinding> tooLong(NamespaceView view, String link, int mtu) {
+    if (size <= mtu) {
+      return Optional.empty();
+    }
+    return Optional.of(
+        new PathFinding(
+            PathCause.MTU,
+            "the packet of %d bytes is longer than the MTU of %s of %s, %d"
+                .formatted(size, link, view, mtu),
+            "give all interfaces of the path one MTU, see \"mtu\" of the bridge plugin"));
+  }
+
+  private static Optional<PathFinding> linkProblem(NamespaceView view, Link link) {
+    if (!link.isUp()) {
+      return Optional.of(LinkProblem.down(view, link));
+    }
+    return Optional.empty();
+  }
+
+  /** Moves a packet over a link to its next hop. */
+  private Optional<Place> transit(NamespaceView view, Link out, InetAddress nextHop)
+      throws IOException {
+    return switch (out.kind()) {
+      case "veth" -> overVeth(view, out, nextHop);
+      case "bridge" -> overBridge(new Port(view, out), Optional.empty(), view, out, nextHop);
+      case "macvlan" -> overMacvlan(view, out, nextHop);
+      default -> leave(view, out, nextHop);
+    };
+  }
+
+  private Optional<Place> overVeth(NamespaceView view, Link out, InetAddress nextHop)
+      throws IOException {
+    Optional<Port> peer = namespaces.peer(view, out);
+    if (peer.isEmpty()) {
+      return leave(view, out, nextHop);
+    }
+    Port other = peer.get();
+    String text = "veth " + out.name() + " to " + other.link().name() + " of " + other.view();
+    Optional<PathFinding> problem = LinkProblem.of(other.view(), other.link());
+    if (problem.isEmpty()) {
+      problem = tooLong(other.view(), other.link().name(), other.link().mtu());
+    }
+    if (problem.isPresent()) {
+      fail(view, Stage.LINK, text, problem.get());
+      return Optional.empty();
+    }
+    if (other.link().master() != 0) {
+      Link bridge = other.view().link(other.link().master());
+      if (bridge.isKind("bridge")) {
+        step(view, Stage.LINK, text + ", port of " + bridge.name());
+        Port at = new Port(other.view(), bridge);
+        return overBridge(at, Optional.of(other.link()), view, out, nextHop);
+      }
+    }
+    step(view, Stage.LINK, text);
+    return neighbourIsRight(view, out, nextHop, other.link().mac())
+        ? Optional.of(new Place(other.view(), Optional.of(other.link())))
+        : Optional.empty();
+  }
+
+  /**
+   * Passes a frame through a bridge to the owner of the next hop.
+   *
+   * @param in the port that it came in by; empty if the bridge's own namespace sends it
+   * @param sender the namespace that the frame is from, whose neighbours it uses
+   */
+  private Optional<Place> overBridge(
+      Port bridge, Optional<Link> in, NamespaceView sender, Link out, InetAddress nextHop)
+      throws IOException {
+    NamespaceView view = bridge.view();
+    String name = "bridge " + bridge.link().name();
+    if (!bridge.link().isUp()) {
+      fail(view, Stage.BRIDGE, name, LinkProblem.down(view, bridge.link()));
+      return Optional.empty();
+    }
+    Optional<Port> owner = namespaces.owner(nextHop);
+    if (owner.isEmpty()) {
+      return toUnknown(bridge, sender, out, nextHop);
+    }
+    Port to = owner.get();
+    if (to.view() == view) {
+      step(view, Stage.BRIDGE, name + " receives it itself");
+      return neighbourIsRight(sender, out, nextHop, bridge.link().mac())
+          ? Optional.of(new Place(view, Optional.of(bridge.link())))
+          : Optional.empty();
+    }
+    Optional<Port> port = namespaces.peer(to.view(), to.link());
+    Optional<PathFinding> problem = new BridgeProblem(bridge, in, port, to, size).find(nextHop);
+    if (problem.isPresent()) {
+      fail(view, Stage.BRIDGE, name, problem.get());
+      return Optional.empty();
+    }
+    step(view, Stage.BRIDGE, name + " to port " + port.orElseThrow().link().name());
+    return neighbourIsRight(sender, out, nextHop, to.link().mac())
+        ? Optional.of(new Place(to.view(), Optional.of(to.link())))
+        : Optional.empty();
+  }
+
+  /** The next hop may be another machine, if the bridge has a port to the outside. */
+  private Optional<Place> toUnknown(
+      Port bridge, NamespaceView sender, Link out, InetAddress nextHop) throws IOException {
+    NamespaceView view = bridge.view();
+    boolean hasUplink = false;
+    for (Link link : view.routes().links()) {
+      hasUplink |= link.master() == bridge.link().index() && !link.isKind("veth");
+    }
+    boolean isKnown =
+        neighbour(sender, out, nextHop)
+            .filter(it -> it.isResolved() && (it.state() & NUD_PERMANENT) == 0)
+            .isPresent();
+    String name = "bridge " + bridge.link().name();
+    if (hasUplink && isKnown) {
+      step(view, Stage.LEAVE, name + " to the owner of " + text(nextHop));
+      return Optional.empty();
+    }
+    fail(view, Stage.BRIDGE, name, new MissingAddress(namespaces, nextHop).find());
+    return Optional.empty();
+  }
+
+  /** Macvlans of one parent reach each other and the outside, but not the host. */
+  private Optional<Place> overMacvlan(NamespaceView view, Link out, InetAddress nextHop)
+      throws IOException {
+    Optional<Port> owner = namespaces.owner(nextHop);
+    boolean isSibling =
+        owner
+            .map(Port::link)
+            .filter(it -> it.isKind("macvlan") && it.linkedIndex() == out.linkedIndex())
+            .isPresent();
+    if (!isSibling) {
+      return leave(view, out, nextHop);
+    }
+    Port to = owner.orElseThrow();
+    String text = "macvlan " + out.name() + " to " + to.link().name() + " of " + to.view();
+    Optional<PathFinding> problem = LinkProblem.of(to.view(), to.link());
+    if (problem.isPresent()) {
+      fail(view, Stage.LINK, text, problem.get());
+      return Optional.empty();
+    }
+    step(view, Stage.LINK, text);
+    return neighbourIsRight(view, out, nextHop, to.link().mac())
+        ? Optional.of(new Place(to.view(), Optional.of(to.link())))
+        : Optional.empty();
+  }
+
+  private Optional<Place> leave(NamespaceView view, Link out, InetAddress nextHop)
+      throws IOException {
+    Optional<PathFinding> carrier = LinkProblem.of(view, out);
+    if (carrier.isPresent()) {
+      fail(view, Stage.LEAVE, "by " + out.name(), carrier.get());
+      return Optional.empty();
+    }
+    Optional<Neighbour> neighbour = neighbour(view, out, nextHop);
+    boolean isUnresolved =
+        neighbour.filter(it -> it.isIncomplete() || (it.state() & NUD_FAILED) != 0).isPresent();
+    if (isUnresolved) {
+      fail(
+          view,
+          Stage.LEAVE,
+          "by " + out.name() + " to " + text(nextHop),
+          new PathFinding(
+              PathCause.NEIGHBOUR_UNRESOLVED,
+              "nobody on %s of %s answers for %s".formatted(out.name(), view, text(nextHop)),
+              "check the route and that the next hop is up and on this link"));
+      return Optional.empty();
+    }
+    step(view, Stage.LEAVE, "by " + out.name() + " to " + text(nextHop));
+    return Optional.empty();
+  }
+
+  private static Optional<Neighbour> neighbour(NamespaceView view, Link out, InetAddress address)
+      throws IOException {
+    return view.routes().neighbours(IpFamily.of(address)).stream()
+        .filter(it -> it.link() == out.index() && it.address().equals(address))
+        .findFirst();
+  }
+
+  /** Checks the entry that a sender uses, if it has one. */
+  private boolean neighbourIsRight(NamespaceView view, Link out, InetAddress address, String mac)
+      throws IOException {
+    Optional<Neighbour> known = neighbour(view, out, address);
+    String used = known.map(Neighbour::mac).orElse("");
+    if (used.isEmpty() || used.equals(mac)) {
+      return true;
+    }
+    boolean isPermanent = known.filter(it -> (it.state() & NUD_PERMANENT) != 0).isPresent();
+    String text =
+        "%s has %s for %s, whose hardware address is %s"
+            .formatted(view, used, text(address), mac.isEmpty() ? "unknown" : mac);
+    if (!isPermanent) {
+      notes.add(text + "; the kernel will notice");
+      return true;
+    }
+    String command = "ip neigh del " + text(address) + " dev " + out.name();
+    fail(
+        view,
+        Stage.LINK,
+        "neighbour " + text(address),
+        new PathFinding(PathCause.NEIGHBOUR_WRONG, text, command + " in " + view));
+    return false;
+  }
+
+  private void step(NamespaceView view, Stage stage, String text) {
+    steps.add(new PathStep(view.name(), stage, State.PASSED, text, List.of()));
+  }
+
+  private void fail(NamespaceView view, Stage stage, PathFinding problem) {
+    fail(view, stage, "to " + text(destination), problem);
+  }
+
+  private void fail(NamespaceView view, Stage stage, String text, PathFinding problem) {
+    steps.add(new PathStep(view.name(), stage, State.FAILED, text, List.of()));
+    finding = Optional.of(problem);
+  }
+
+  private static String text(InetAddress address) {
+    return InetAddresses.format(address);
+  }
+}

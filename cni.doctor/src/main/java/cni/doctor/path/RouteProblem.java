@@ -1,0 +1,90 @@
+package cni.doctor.path;
+
+import cni.api.InetAddresses;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.NetlinkException;
+import cni.netlink.ffm.route.IpFamily;
+import cni.netlink.ffm.route.Link;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.util.Optional;
+
+/**
+ * Why a namespace does not route a packet.
+ *
+ * @param input the link that the packet came in by; empty for one of the namespace's own
+ * @param source the packet's source address; empty if it has none yet
+ */
+record RouteProblem(
+    NamespaceView view,
+    Optional<Link> input,
+    InetAddress destination,
+    Optional<InetAddress> source) {
+
+  /** Returns what the error of the kernel's routing decision means. */
+  PathFinding find(NetlinkException e) throws IOException {
+    IpFamily family = IpFamily.of(destination);
+    String to = InetAddresses.format(destination);
+    return switch (e.errno()) {
+      case Errno.EXDEV -> reversePath();
+      case Errno.EACCES -> route(PathCause.PROHIBITED, "prohibit", to);
+      case Errno.EINVAL -> route(PathCause.BLACKHOLE, "blackhole", to);
+      case Errno.EHOSTUNREACH -> {
+        boolean refuses =
+            input.isPresent()
+                && view.sysctl(forwardingKey(family, input.get())).filter("0"::equals).isPresent();
+        yield refuses
+            ? notForwarding(view, family, input.get())
+            : route(PathCause.UNREACHABLE, "unreachable", to);
+      }
+      case Errno.ENETUNREACH -> noRoute(to);
+      default ->
+          new PathFinding(
+              PathCause.UNKNOWN, view + " does not route to " + to + ": " + e.getMessage(), "");
+    };
+  }
+
+  /** Routes through an interface vanish when it goes down. */
+  private PathFinding noRoute(String to) throws IOException {
+    Optional<Link> down = view.downLink();
+    if (down.isPresent()) {
+      return LinkProblem.down(view, down.get());
+    }
+    return new PathFinding(
+        PathCause.NO_ROUTE,
+        view + " has no route to " + to,
+        "add a route; for a container, \"routes\" of the network's ipam or isDefaultGateway");
+  }
+
+  private PathFinding route(PathCause cause, String type, String to) {
+    return new PathFinding(
+        cause,
+        "a route of type %s of %s covers %s".formatted(type, view, to),
+        "delete it: \"ip route show type " + type + "\" lists such routes");
+  }
+
+  private PathFinding reversePath() {
+    String link = input.map(Link::name).orElse("?");
+    String from = source.map(InetAddresses::format).orElse("?");
+    return new PathFinding(
+        PathCause.REVERSE_PATH,
+        "rp_filter of %s: %s came in by %s, and the route back to it leaves by another interface"
+            .formatted(view, from, link),
+        "correct the route to %s, or set net.ipv4.conf.%s.rp_filter=2 and that of \"all\" to 0 or 2"
+            .formatted(from, link));
+  }
+
+  private static String forwardingKey(IpFamily family, Link input) {
+    String version = family == IpFamily.IPV4 ? "ipv4" : "ipv6";
+    return "net/" + version + "/conf/" + input.name() + "/forwarding";
+  }
+
+  static PathFinding notForwarding(NamespaceView view, IpFamily family, Link input) {
+    boolean isV4 = family == IpFamily.IPV4;
+    return new PathFinding(
+        PathCause.NOT_FORWARDING,
+        "%s does not forward %s packets that come in by %s"
+            .formatted(view, isV4 ? "IPv4" : "IPv6", input.name()),
+        "sysctl -w " + (isV4 ? "net.ipv4.ip_forward=1" : "net.ipv6.conf.all.forwarding=1"));
+  }
+}

@@ -1,0 +1,44 @@
+package cni.doctor.path;
+
+import cni.netlink.ffm.nftables.Chain;
+import cni.netlink.ffm.nftables.TableFamily;
+import java.util.Locale;
+
+/** Who made a rule, and what can be done about it. */
+final class RuleOwner {
+  private RuleOwner() {}
+
+  /** Returns what would let a packet through that a chain has dropped. */
+  static String remedy(Chain chain, PathQuery query) {
+    String table = chain.table().name();
+    String name = chain.name();
+    if (table.equals("cni_policy")) {
+      return "plugin policy: cni policy explain -p %s %s %s:%d says what would allow it"
+          .formatted(
+              query.protocol().name().toLowerCase(Locale.ROOT),
+              query.source().name(),
+              query.destination().name(),
+              query.port());
+    }
+    if (table.equals("cni_firewall")
+        || name.startsWith("CNI-FORWARD")
+        || name.startsWith("CNI-ISOLATION")) {
+      return "plugin firewall: see \"ingressPolicy\" and the chain CNI-ADMIN";
+    }
+    if (table.equals("cni_hostport")
+        || name.startsWith("CNI-HOSTPORT")
+        || name.startsWith("CNI-DN-")) {
+      return "plugin portmap: see \"portMappings\" and its conditions";
+    }
+    if (table.equals("firewalld")) {
+      return "firewalld: see firewall-cmd --list-all-policies and the zone of the interface";
+    }
+    boolean isIptables = chain.family() == TableFamily.IP || chain.family() == TableFamily.IP6;
+    boolean isBuiltIn = name.equals(name.toUpperCase(Locale.ROOT));
+    String list =
+        isIptables && isBuiltIn
+            ? (chain.family() == TableFamily.IP ? "iptables" : "ip6tables") + " -t " + table + " -S"
+            : "nft -a list chain " + chain;
+    return "no rule of this project; \"" + list + "\" lists the chain";
+  }
+}
