@@ -37,6 +37,9 @@ final class UnknownKeys {
           "ipam",
           "dns");
 
+  /** The sections whose keys are also for the other plugins of the chain, or from the runtime. */
+  private static final Set<String> NOT_JUDGED = Set.of("args", "runtimeConfig");
+
   private final ConfigRecorder recorder;
   private final String root;
   private final boolean isComplete;
@@ -79,6 +82,9 @@ final class UnknownKeys {
     for (Map.Entry<String, JsonNode> entry : json.properties()) {
       String key = entry.getKey();
       JsonNode value = entry.getValue();
+      if (path.equals(root) && NOT_JUDGED.contains(key)) {
+        continue;
+      }
       if (containsIgnoringCase(read, key)) {
         reportInside(value, path + "." + key, complete);
       } else if (!value.isNull() && !isCommon(path, key) && !isComment(key)) {
