@@ -1,5 +1,6 @@
 package cni.cli;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -10,6 +11,10 @@ import cni.netlink.ffm.unix.UnixConnection;
 import cni.testing.KernelTest;
 import cni.testing.TestHost;
 import java.io.IOException;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.Channels;
+import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -98,6 +103,23 @@ class ServeCommandIT {
       return files
           .filter(it -> it.getFileName().toString().startsWith("cni-warm-up-"))
           .collect(Collectors.toSet());
+    }
+  }
+
+  @Test
+  void metricsAreServedUntilTheHostEnds() throws Exception {
+    Path metrics = host.directory().resolve("metrics.sock");
+    try (var resident = new ResidentHost(image, "--metrics", "unix:" + metrics)) {
+      resident.awaitLog("serves metrics at unix:" + metrics);
+      try (SocketChannel channel = SocketChannel.open(UnixDomainSocketAddress.of(metrics))) {
+        channel.write(ByteBuffer.wrap("GET /metrics HTTP/1.1\r\n\r\n".getBytes(UTF_8)));
+        String text = new String(Channels.newInputStream(channel).readAllBytes(), UTF_8);
+        assertTrue(text.contains("\ncni_host_requests_in_flight 0\n"), text);
+        assertFalse(
+            text.contains("cni_plugin_call_duration_seconds_count{"), "the warm-up's calls");
+      }
+      resident.terminate();
+      assertTrue(Files.notExists(metrics));
     }
   }
 

@@ -1,5 +1,8 @@
 package cni.netlink.ffm.route;
 
+import static cni.netlink.ffm.route.LinkConstants.IFLA_STATS64;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
 import cni.netlink.ffm.Mutations;
 import cni.netlink.ffm.NetlinkRequest;
 import java.io.IOException;
@@ -42,6 +45,23 @@ class RouteMutationTest {
                                 RtnetlinkConstants.AF_INET6,
                                 inet6 -> inet6.bytes(LinkConstants.IFLA_INET6_CONF, conf))))),
         Link::read);
+  }
+
+  @Test
+  void statisticsOfLinksAreReadOrMalformed() throws IOException {
+    ByteBuffer counters = ByteBuffer.allocate(25 * Long.BYTES).order(ByteOrder.nativeOrder());
+    for (int i = 0; i < 25; i++) {
+      counters.putLong(i * Long.BYTES, 100 + i);
+    }
+    List<byte[]> messages =
+        Mutations.payloads(
+            List.of(
+                new LinkUpdate(3).name("eth0").request().bytes(IFLA_STATS64, counters.array())));
+    LinkStatistics read =
+        LinkStatistics.read(ByteBuffer.wrap(messages.getFirst()).order(ByteOrder.nativeOrder()));
+    assertEquals(new LinkStatistics.Counters(102, 100, 104, 106), read.received());
+    assertEquals(new LinkStatistics.Counters(103, 101, 105, 107), read.transmitted());
+    Mutations.test(messages, LinkStatistics::read);
   }
 
   @Test
