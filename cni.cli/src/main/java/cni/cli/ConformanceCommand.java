@@ -20,6 +20,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
@@ -32,8 +33,9 @@ final class ConformanceCommand extends Subcommand {
           .type(Path.class)
           .paramLabel("FILE")
           .description(
-              "Plugin configuration for the checks; default: a built-in one for plugins of this project"
-                  + " and the reference plugins. See docs/conformance.md.")
+              "Plugin configuration for the checks; default: the one in the plugin's module, or a built-in"
+                  + " one for plugins of this project and the reference plugins. See"
+                  + " docs/conformance.md.")
           .build();
   private final OptionSpec format =
       choiceOption(List.of("text", "json", "junit"), "--format")
@@ -97,7 +99,8 @@ final class ConformanceCommand extends Subcommand {
     } else {
       subject = subject(type, cni, pluginPath);
     }
-    return check(new Conformance(subject, subjectConfig(type), pluginPath), type);
+    SubjectConfig checked = isPath ? subjectConfig(type) : subjectConfig(type, cni);
+    return check(new Conformance(subject, checked, pluginPath), type);
   }
 
   private static ConformanceReport check(Conformance conformance, String type)
@@ -123,21 +126,20 @@ final class ConformanceCommand extends Subcommand {
       pluginPath.clear(); // delegates are modules, too
       return new ModuleUnderTest(plugin, cni.plugins(), time);
     }
-    Path file =
-        new PluginPath(pluginPath)
-            .find(type)
-            .orElseThrow(
-                () ->
-                    new CniException(
-                        ErrorCode.INVALID_PARAMETER,
-                        "there is no plugin of type "
-                            + type
-                            + "; \"cni plugins\" lists those available"));
-    return new ExecutableUnderTest(file, time);
+    Optional<Path> file = new PluginPath(pluginPath).find(type);
+    if (file.isEmpty()) {
+      cni.plugins().find(type); // its error says why: unknown, or disabled for a reason
+      throw new CniException(ErrorCode.INVALID_PARAMETER, "plugin " + type + " is no file");
+    }
+    return new ExecutableUnderTest(file.get(), time);
   }
 
   private Duration callTimeout() {
     return Duration.ofSeconds(callTimeout.<Integer>getValue());
+  }
+
+  private SubjectConfig subjectConfig(String type, Cni cni) throws CniException, IOException {
+    return config.getValue() == null ? SubjectConfig.of(type, cni.plugins()) : subjectConfig(type);
   }
 
   private SubjectConfig subjectConfig(String type) throws CniException, IOException {

@@ -11,11 +11,20 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /** The checks before an examination: which versions a plugin supports, and whether ADD works. */
 final class Preflight {
+  /** The codes for requests that a plugin refuses, whatever the state of the host. */
+  private static final Set<Integer> CONFIG_ERRORS =
+      Set.of(
+          ErrorCode.UNSUPPORTED_FIELD.value(),
+          ErrorCode.INVALID_PARAMETER.value(),
+          ErrorCode.DECODING_FAILURE.value(),
+          ErrorCode.INVALID_CONFIG.value());
+
   private Preflight() {}
 
   /**
@@ -50,9 +59,10 @@ final class Preflight {
   }
 
   /**
-   * Attaches a container once, so that an unusable configuration is reported as such.
+   * Attaches a container once: without a working ADD nothing else can be checked.
    *
-   * @throws CniException code 7, with the plugin's output, if ADD fails
+   * @throws CniException the plugin's error if ADD fails, with a hint at the configuration if the
+   *     plugin refuses that; code 7, with the plugin's output, if it does not report an error
    */
   static void requireWorkingAdd(
       PluginUnderTest subject, SubjectConfig config, SpecVersion version, List<Path> pluginPath)
@@ -64,15 +74,32 @@ final class Preflight {
           response.succeeded() ? CheckContext.parseObject(response.stdout()) : Optional.empty();
       checkHost.cleanUp(container, result);
       if (result.isEmpty()) {
-        throw new CniException(
-            ErrorCode.INVALID_CONFIG,
-            "ADD with this configuration "
-                + response.describe()
-                + "; give one that works (--config): "
-                + config.config());
+        throw failedAdd(response, config);
       }
     } catch (IOException e) {
       throw CheckHost.setUpFailure(e);
     }
+  }
+
+  private static CniException failedAdd(Response response, SubjectConfig config) {
+    Optional<ObjectNode> error =
+        response.succeeded() ? Optional.empty() : CheckContext.parseObject(response.stdout());
+    if (error.isEmpty() || !error.get().path("code").isIntegralNumber()) {
+      return new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "ADD of the plugin " + response.describe() + "; its configuration: " + config.config());
+    }
+    int code = error.get().path("code").intValue();
+    String message =
+        "ADD of the plugin failed: %s (code %d)%s"
+            .formatted(error.get().path("msg").asString(""), code, hint(code, config));
+    return new CniException(code, message, error.get().path("details").asString(""), null);
+  }
+
+  /** Returns a hint at the configuration if an error says that the plugin refuses it. */
+  private static String hint(int code, SubjectConfig config) {
+    return CONFIG_ERRORS.contains(code)
+        ? "; give a configuration that works (--config) instead of " + config.config()
+        : "";
   }
 }

@@ -5,6 +5,7 @@ import cni.api.ConfigObject;
 import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.internal.IoErrors;
+import cni.runtime.PluginRegistry;
 import java.io.IOException;
 import java.util.List;
 import java.util.Locale;
@@ -114,6 +115,18 @@ public record SubjectConfig(
   }
 
   /**
+   * Returns the configuration for a plugin: the one in the module that provides it, in {@code
+   * META-INF/cni/conformance/TYPE.json}, otherwise the built-in one.
+   *
+   * @throws CniException code 7 if there is none for that type, or it is invalid
+   */
+  public static SubjectConfig of(String type, PluginRegistry plugins) throws CniException {
+    String path = "META-INF/cni/conformance/" + type + ".json";
+    Optional<byte[]> own = plugins.resource(type, path);
+    return own.isPresent() ? parse(Json.parse(own.get(), path)) : of(type);
+  }
+
+  /**
    * Returns the built-in configuration for a plugin of this project or of the reference plugins.
    *
    * @throws CniException code 7 if there is none for that type
@@ -132,6 +145,8 @@ public record SubjectConfig(
         ErrorCode.INVALID_CONFIG,
         "no configuration is known for plugins of type "
             + type
-            + ": give one in a file (--config)");
+            + ": give one in a file (--config), or in META-INF/cni/conformance/"
+            + type
+            + ".json of its module");
   }
 }

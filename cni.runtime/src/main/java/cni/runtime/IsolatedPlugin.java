@@ -60,6 +60,11 @@ final class IsolatedPlugin implements ResidentPlugin {
         () -> new IsolatedPlugin(plugin, plugin.type(), Set.copyOf(plugin.versions())));
   }
 
+  /** Returns the class of the third-party plugin. */
+  Class<?> implementation() {
+    return plugin.getClass();
+  }
+
   @Override
   public String type() {
     return type;

@@ -21,6 +21,7 @@ import cni.exec.ExecutablePlugin;
 import cni.exec.PluginPath;
 import cni.exec.StderrHandler;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -160,6 +161,35 @@ public final class PluginRegistry implements Delegates {
    */
   public Optional<NetworkPlugin> findInProcess(String type) {
     return findBuiltIn(type).or(() -> directories.find(type)).map(it -> observed(it.plugin()));
+  }
+
+  /**
+   * Returns a file of the module that provides the plugin of a type in this process, as {@link
+   * #findInProcess} finds it.
+   *
+   * @param path the path of the file in the module's jar, in a directory that is not a package,
+   *     such as {@code META-INF}
+   * @return absent if there is no such plugin, or no such file in its module
+   * @throws CniException code 5 if it cannot be read
+   */
+  public Optional<byte[]> resource(String type, String path) throws CniException {
+    Optional<NetworkPlugin> plugin = findInProcess(type);
+    if (plugin.isEmpty()) {
+      return Optional.empty();
+    }
+    Class<?> implementation =
+        plugin.get() instanceof IsolatedPlugin isolated
+            ? isolated.implementation()
+            : plugin.get().getClass();
+    Module module = implementation.getModule();
+    try (InputStream in =
+        module.isNamed()
+            ? module.getResourceAsStream(path)
+            : implementation.getClassLoader().getResourceAsStream(path)) {
+      return in == null ? Optional.empty() : Optional.of(in.readAllBytes());
+    } catch (IOException e) {
+      throw IoErrors.failure("reading " + path + " of plugin " + type, e);
+    }
   }
 
   /**

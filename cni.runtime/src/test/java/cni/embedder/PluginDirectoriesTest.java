@@ -274,4 +274,17 @@ class PluginDirectoriesTest extends PluginDirectoryTestBase {
     assertEquals(11, Objects.requireNonNull(e).code());
     caller.join(Duration.ofSeconds(10));
   }
+
+  @Test
+  void moduleCarriesFilesOfItsOwn() throws Exception {
+    Path made = compiler.compilePlugin("1", sourceAnswering("own", ""));
+    try (var jar = java.nio.file.FileSystems.newFileSystem(made.resolve("1.jar"))) {
+      Files.writeString(Files.createDirectories(jar.getPath("META-INF/x")).resolve("f"), "mine");
+    }
+    PluginCompiler.deploy(made, root.resolve("own"));
+    byte[] mine = cni.plugins().resource("own", "META-INF/x/f").orElseThrow();
+    assertEquals("mine", new String(mine, java.nio.charset.StandardCharsets.UTF_8));
+    assertTrue(cni.plugins().resource("own", "META-INF/x/g").isEmpty());
+    assertTrue(cni.plugins().resource("other", "META-INF/x/f").isEmpty());
+  }
 }
