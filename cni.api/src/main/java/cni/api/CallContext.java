@@ -2,6 +2,7 @@ package cni.api;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -17,6 +18,8 @@ import java.util.Optional;
  * @param lockFile a file on which each executable that is run for the call holds a shared flock(2)
  *     as long as it runs, if the file exists; a process that takes over the attachment after this
  *     one has died waits for the lock. Absent if nothing waits.
+ * @param laterPlugins the configurations of the plugins that follow in the chain; absent if they
+ *     are not known: an executable does not know them
  */
 public record CallContext(
     Optional<Path> hostNamespace,
@@ -24,12 +27,25 @@ public record CallContext(
     Deadline deadline,
     Delegates delegates,
     TraceContext trace,
-    Optional<Path> lockFile) {
+    Optional<Path> lockFile,
+    Optional<List<PluginConfig>> laterPlugins) {
   /** How long undoing a failed operation may take beyond the operation's deadline. */
   private static final Duration CLEANUP_GRACE = Duration.ofSeconds(10);
 
   /** How long undoing a failed operation may take even if the operation's deadline is far away. */
   private static final Duration MAX_CLEANUP_TIME = Duration.ofSeconds(30);
+
+  /** Creates a context in which the later plugins of the chain are not known. */
+  public CallContext(
+      Optional<Path> hostNamespace,
+      boolean allowsHostNamespace,
+      Deadline deadline,
+      Delegates delegates,
+      TraceContext trace,
+      Optional<Path> lockFile) {
+    this(
+        hostNamespace, allowsHostNamespace, deadline, delegates, trace, lockFile, Optional.empty());
+  }
 
   /** Creates a context without a trace, for a container outside the host's namespace. */
   public CallContext(Optional<Path> hostNamespace, Deadline deadline, Delegates delegates) {
@@ -60,17 +76,47 @@ public record CallContext(
 
   /** Returns a copy with another deadline. */
   public CallContext withDeadline(Deadline other) {
-    return new CallContext(hostNamespace, allowsHostNamespace, other, delegates, trace, lockFile);
+    return new CallContext(
+        hostNamespace, allowsHostNamespace, other, delegates, trace, lockFile, laterPlugins);
   }
 
   /** Returns a copy with other delegates. */
   public CallContext withDelegates(Delegates other) {
-    return new CallContext(hostNamespace, allowsHostNamespace, deadline, other, trace, lockFile);
+    return new CallContext(
+        hostNamespace, allowsHostNamespace, deadline, other, trace, lockFile, laterPlugins);
   }
 
   /** Returns a copy with a lock file. */
   public CallContext withLockFile(Path file) {
     return new CallContext(
-        hostNamespace, allowsHostNamespace, deadline, delegates, trace, Optional.of(file));
+        hostNamespace,
+        allowsHostNamespace,
+        deadline,
+        delegates,
+        trace,
+        Optional.of(file),
+        laterPlugins);
+  }
+
+  /** Returns a copy with the configurations of the plugins that follow in the chain. */
+  public CallContext withLaterPlugins(List<PluginConfig> plugins) {
+    return new CallContext(
+        hostNamespace,
+        allowsHostNamespace,
+        deadline,
+        delegates,
+        trace,
+        lockFile,
+        Optional.of(List.copyOf(plugins)));
+  }
+
+  /**
+   * Returns whether a later plugin of the chain may set what a key of this plugin's configuration
+   * sets: whether its configuration has a key of that name, at any depth. True if the later plugins
+   * are not known.
+   */
+  public boolean mayBeSetLater(String key) {
+    return laterPlugins.isEmpty()
+        || laterPlugins.get().stream().anyMatch(it -> it.json().findValue(key) != null);
   }
 }

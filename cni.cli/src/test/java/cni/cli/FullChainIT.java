@@ -74,7 +74,7 @@ class FullChainIT {
 
   private String[] commandLine(String verb) {
     return verb.equals("gc")
-        ? new String[] {"gc", "--cache", host.cache().toString(), "n"}
+        ? new String[] {"gc", "--all", "--cache", host.cache().toString(), "n"}
         : new String[] {
           verb,
           "--cache",

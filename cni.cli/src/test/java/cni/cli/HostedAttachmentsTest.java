@@ -162,7 +162,7 @@ class HostedAttachmentsTest {
       Caller caller = new Caller(host).with("MARK", "m");
       NetNs a = host.container("a");
       assertEquals(0, caller.run("add", a), caller::err);
-      assertEquals(0, caller.run("gc", "--cache=cache", "n"), caller::err);
+      assertEquals(0, caller.run("gc", "--all", "--cache=cache", "n"), caller::err);
       host.assertNothingLeft("n", a);
       assertTrue(caller.err().contains("recorder: m DEL\n"), caller::err);
       assertEquals(0, caller.run("status", "--cache=cache", "n"), caller::err);

@@ -299,7 +299,7 @@ class ImageIT {
     assertEquals(List.of("n-second-eth0"), host.results());
     assertEquals(2, host.reservations("n").size());
     assertTrue(Probe.ping(b, "10.50.0.1"));
-    assertEquals(0, cni("gc", "n").status());
+    assertEquals(0, cni("gc", "--all", "n").status());
     host.assertNothingLeft("n", a, b);
     assertEquals(4, cni("gc", "n", "--valid", "x").json().get("code").intValue());
     host.network(

@@ -120,8 +120,9 @@ final class ChainComparison implements AutoCloseable {
   private void compare(PluginConfig before, PluginConfig after, ChainMatch.Pair pair)
       throws CniException {
     NetworkPlugin plugin = cni.plugins().find(after.type());
-    AttachmentRequest currentRequest = request(before, current, original, context);
-    AttachmentRequest desiredRequest = request(after, desired, context);
+    CallContext inChain = context.withLaterPlugins(later(after));
+    AttachmentRequest currentRequest = request(before, current, original, inChain);
+    AttachmentRequest desiredRequest = request(after, desired, inChain);
     Set<String> changed = ChangedKeys.between(currentRequest.config(), desiredRequest.config());
     Optional<UpdatablePlugin> updatable = plugin.updatable();
     if (updatable.isEmpty()) {
@@ -139,6 +140,12 @@ final class ChainComparison implements AutoCloseable {
     result =
         updatable.get().compare(new UpdateRequest(currentRequest, desiredRequest), differences);
     differences.list().forEach(it -> steps.add(new Step(after.type(), it)));
+  }
+
+  /** Returns the plugins that follow in the desired chain. */
+  private List<PluginConfig> later(PluginConfig plugin) {
+    List<PluginConfig> all = desired.config().plugins();
+    return all.subList(all.indexOf(plugin) + 1, all.size());
   }
 
   /** Handles a plugin that cannot compare: an executable, or a module of another project. */

@@ -49,7 +49,9 @@ final class CheckOperation {
       report.requireTime(context.deadline(), plugin.type());
       var target = state.attachment();
       var derived = plugin.forRequest(config.name(), version, target.capabilityArgs());
-      var request = new AttachmentRequest(derived, target, previous, context);
+      List<PluginConfig> later = plugins.subList(plugins.indexOf(plugin) + 1, plugins.size());
+      var request =
+          new AttachmentRequest(derived, target, previous, context.withLaterPlugins(later));
       report.collect(cni.plugins(), request, plugin == plugins.getFirst());
     }
     try {

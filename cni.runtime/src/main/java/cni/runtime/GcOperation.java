@@ -52,17 +52,44 @@ final class GcOperation {
    *
    * @throws CniException the failures, as {@link FailureCollector#throwIfAny}
    */
-  void run() throws CniException {
-    deleteAll(staleAttachments());
-    SpecVersion version =
-        new VersionNegotiation(network.config(), cni.plugins()).negotiateOrNewest();
-    if (Verb.GC.isDefinedIn(version)) {
+  GcReport run() throws CniException {
+    List<Attachment> stale = staleAttachments();
+    GcReport report = report(stale);
+    deleteAll(stale);
+    if (!report.collectors().isEmpty()) {
+      SpecVersion version = version();
       for (PluginConfig plugin : network.config().plugins()) {
         failures.collect(() -> gc(plugin, version));
       }
     }
     failures.collect(() -> cni.temporaryFiles().sweep(network.name()));
     failures.throwIfAny();
+    return report;
+  }
+
+  /**
+   * Returns what {@link #run} would do.
+   *
+   * @throws CniException if the attachments cannot be listed
+   */
+  GcReport plan() throws CniException {
+    GcReport report = report(staleAttachments());
+    failures.throwIfAny();
+    return report;
+  }
+
+  private GcReport report(List<Attachment> stale) throws CniException {
+    return new GcReport(
+        network.name(),
+        network.knownAttachments().stream().filter(valid::contains).toList(),
+        stale.stream().map(Attachment::id).toList(),
+        Verb.GC.isDefinedIn(version())
+            ? network.config().plugins().stream().map(PluginConfig::type).toList()
+            : List.of());
+  }
+
+  private SpecVersion version() throws CniException {
+    return new VersionNegotiation(network.config(), cni.plugins()).negotiateOrNewest();
   }
 
   /**

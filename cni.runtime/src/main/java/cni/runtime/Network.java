@@ -329,17 +329,71 @@ public final class Network {
    *
    * @param valid every attachment of this network that still exists; the state of all others is
    *     removed
+   * @return what was removed
    * @throws CniException if anything failed: a single failure itself, or an exception that has the
    *     code of the first failure, the messages of all, and each of them as a suppressed exception
    */
-  public void gc(Set<AttachmentId> valid) throws CniException {
+  public GcReport gc(Set<AttachmentId> valid) throws CniException {
     if (config.disableGc()) {
-      return;
+      return GcReport.nothing(name());
     }
     CallContext context = cni.newContext(trace);
     try (var _ = cni.networkLock().exclusive(name(), context.deadline())) {
-      new GcOperation(cni, this, valid, context).run();
+      return new GcOperation(cni, this, valid, context).run();
     }
+  }
+
+  /**
+   * Returns what {@link #gc} would do, without removing anything.
+   *
+   * @throws CniException if the attachments cannot be listed; code 11 at the deadline
+   */
+  public GcReport planGc(Set<AttachmentId> valid) throws CniException {
+    if (config.disableGc()) {
+      return GcReport.nothing(name());
+    }
+    CallContext context = cni.newContext(trace);
+    try (var _ = cni.networkLock().shared(name(), context.deadline())) {
+      return new GcOperation(cni, this, valid, context).plan();
+    }
+  }
+
+  /**
+   * Removes what belongs to attachments whose namespace or interface no longer exists, as {@link
+   * #gc} with the {@linkplain #livingAttachments living} ones. An ADD that ends meanwhile is waited
+   * for.
+   *
+   * @return what was removed
+   * @throws CniException as {@link #gc}
+   */
+  public GcReport gcDead() throws CniException {
+    if (config.disableGc()) {
+      return GcReport.nothing(name());
+    }
+    CallContext context = cni.newContext(trace);
+    try (var _ = cni.networkLock().exclusive(name(), context.deadline())) {
+      return new GcOperation(cni, this, livingAttachments(), context).run();
+    }
+  }
+
+  /**
+   * Returns the attachments to this network that exist: those in the cache whose namespace and
+   * interface are there, and those of which that is not known. An interrupted ADD has made none.
+   *
+   * @throws CniException if the cache cannot be listed
+   */
+  public Set<AttachmentId> livingAttachments() throws CniException {
+    return new KnownAttachments(cni, name()).living();
+  }
+
+  /**
+   * Returns the attachments to this network that are known, whether or not they exist: those in the
+   * cache and those of interrupted ADDs.
+   *
+   * @throws CniException if the cache cannot be listed
+   */
+  public Set<AttachmentId> knownAttachments() throws CniException {
+    return new KnownAttachments(cni, name()).all();
   }
 
   /**

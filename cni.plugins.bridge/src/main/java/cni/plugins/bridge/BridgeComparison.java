@@ -14,6 +14,7 @@ import cni.plugins.support.Ipam;
 import cni.plugins.support.LinkComparison;
 import cni.plugins.support.Masquerade;
 import cni.plugins.support.NetNsSession;
+import cni.plugins.support.VethMtuComparison;
 import java.util.Optional;
 
 /**
@@ -70,8 +71,9 @@ final class BridgeComparison {
     Optional<Link> bridge = device.compareBridge(expectedBridge(stored));
     Optional<Link> containerEnd = findContainerEnd(stored.interfaces().get(index).name(), own);
     if (containerEnd.isPresent()) {
-      mac.compare(containerEnd.get(), comparePort(stored, bridge, containerEnd.get()));
-      compareInterface(stored, result, index, containerEnd.get());
+      Optional<Link> port = comparePort(stored, bridge, containerEnd.get());
+      mac.compare(containerEnd.get(), port);
+      compareInterface(stored, result, index, containerEnd.get(), port);
     }
     if (desired.isGateway()) {
       boolean moved = !result.ipsOf(index).equals(before().ipsOf(index));
@@ -120,16 +122,23 @@ final class BridgeComparison {
             ? ports.findAdopted(adopted.get())
             : ports.findPeer(stored, containerEnd);
     if (port.isPresent()) {
-      ports.compare(port.get(), bridge, adopted.isEmpty());
+      ports.compare(port.get(), bridge);
+      if (adopted.isEmpty()) {
+        mtu().compareHostEnd(LinkComparison.onHost(host, differences), port.get(), containerEnd);
+      }
     }
     return port;
   }
 
-  private void compareInterface(Result stored, Result result, int index, Link link)
-      throws CniException {
+  private VethMtuComparison mtu() {
+    return VethMtuComparison.of(current.mtu(), desired.mtu(), request.desired().context());
+  }
+
+  private void compareInterface(
+      Result stored, Result result, int index, Link link, Optional<Link> port) throws CniException {
     boolean ownsLink = adopted(stored).isEmpty();
     if (ownsLink) {
-      containerLinks().compareMtu(link, current.mtu(), desired.mtu());
+      mtu().compareContainerEnd(containerLinks(), link, port);
     }
     if (desired.containerInterfaceUp() && (ownsLink || desired.ipam().isPresent())) {
       containerLinks().compareUp(link);

@@ -19,6 +19,7 @@ import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * Comparison of the bridge itself and of the gateways' addresses. The bridge is shared by all
@@ -65,6 +66,7 @@ final class DeviceComparison {
     compareMac(link, expected.mac());
     links.compareUp(link);
     comparePromiscuity(link);
+    compareMtu(link);
     boolean filtering = link.kindData() instanceof Link.Bridge it && it.vlanFiltering();
     if (desired.vlans().isFiltering() && !filtering) {
       differences.add(
@@ -127,6 +129,36 @@ final class DeviceComparison {
         it.name(), mac, it.mtu(), it.sandbox(), it.socketPath(), it.pciId());
   }
 
+  /**
+   * Compares the MTU. The kernel keeps it at the smallest of the ports', unless it has been set
+   * (br_mtu_auto_adjust in net/bridge/br_if.c): a smaller one has been set by others, and the
+   * bridge drops larger packets. A larger one does not matter.
+   */
+  private void compareMtu(Link link) throws CniException {
+    if (link.mtu() >= LinkComparison.effectiveMtu(desired.mtu())) {
+      return; // without listing the ports
+    }
+    OptionalInt smallest =
+        hostLinks().stream().filter(it -> it.master() == link.index()).mapToInt(Link::mtu).min();
+    if (smallest.isPresent() && smallest.getAsInt() > link.mtu()) {
+      int expected = smallest.getAsInt();
+      links.change(
+          "bridge %s has MTU %d, expected at least %d, the smallest of its ports"
+              .formatted(link.name(), link.mtu(), expected),
+          "set the MTU of %s to %d".formatted(link.name(), expected),
+          new LinkUpdate(link.index()).mtu(expected).request(),
+          new LinkUpdate(link.index()).mtu(link.mtu()).request());
+    }
+  }
+
+  private List<Link> hostLinks() throws CniException {
+    try {
+      return host.rtnetlink().links();
+    } catch (IOException e) {
+      throw NetNsSession.failure("listing the ports of " + desired.bridge(), e);
+    }
+  }
+
   private void comparePromiscuity(Link link) {
     boolean promiscuous = (link.flags() & LinkConstants.IFF_PROMISC) != 0;
     if (promiscuous != desired.promiscMode()) {
@@ -169,13 +201,17 @@ final class DeviceComparison {
       return;
     }
     List<Cidr> gateways = Bridge.gateways(ips);
+    Optional<Link> gatewayLink = found;
     if (desired.vlans().pvid() == 0) {
       compareAddresses(desired.bridge(), found, gateways, changed);
     } else {
-      compareVlanInterface(found, gateways, changed);
+      gatewayLink = compareVlanInterface(found, gateways, changed);
     }
     try {
       Forwarding.compare(host, ips, differences);
+      if (gatewayLink.isPresent()) {
+        Forwarding.compareLink(host, gatewayLink.get(), ips, differences);
+      }
     } catch (IOException e) {
       throw NetNsSession.failure("querying forwarding on the host", e);
     }
@@ -187,7 +223,7 @@ final class DeviceComparison {
     List<Cidr> cidrs = present.stream().map(InterfaceCidrs::of).toList();
     for (Cidr gateway : gateways) {
       if (!cidrs.contains(gateway)) {
-        compareMissing(name, gateway, gateways, cidrs, changed);
+        compareMissing(name, cause(name, link), gateway, gateways, cidrs, changed);
       }
     }
   }
@@ -200,8 +236,21 @@ final class DeviceComparison {
     }
   }
 
+  /** Returns the finding that a missing address follows from, if there is one. */
+  private Optional<String> cause(String name, Optional<Link> link) {
+    if (link.isEmpty()) {
+      return Optional.of(links.missing(name));
+    }
+    return link.get().isUp() ? Optional.empty() : Optional.of(links.isDown(link.get()));
+  }
+
   private void compareMissing(
-      String name, Cidr gateway, List<Cidr> gateways, List<Cidr> present, boolean changed) {
+      String name,
+      Optional<String> cause,
+      Cidr gateway,
+      List<Cidr> gateways,
+      List<Cidr> present,
+      boolean changed) {
     boolean replaced =
         present.stream().anyMatch(it -> !gateways.contains(it) && Bridge.conflicts(it, gateway));
     String finding =
@@ -209,7 +258,9 @@ final class DeviceComparison {
             .formatted(name, gateway, present);
     if (!replaced || (changed && desired.forceAddress())) {
       var change = new GatewayChange(name, gateway, gateways);
-      differences
+      cause
+          .map(differences::following)
+          .orElse(differences)
           .of(Kind.ADDRESS)
           .add(
               finding,
@@ -250,13 +301,13 @@ final class DeviceComparison {
   }
 
   /** Compares the host's own interface in the VLAN, a veth whose peer is a port of the bridge. */
-  private void compareVlanInterface(Optional<Link> bridgeLink, List<Cidr> gateways, boolean changed)
-      throws CniException {
+  private Optional<Link> compareVlanInterface(
+      Optional<Link> bridgeLink, List<Cidr> gateways, boolean changed) throws CniException {
     String name = bridge.vlanInterface();
     Optional<Link> link = links.lookUp(name);
     if (link.isEmpty()) {
       addVlanInterface(name, gateways);
-      return;
+      return link;
     }
     links.compareUp(link.get());
     Optional<Link> port = peer(link.get());
@@ -269,6 +320,7 @@ final class DeviceComparison {
       }
     }
     compareAddresses(name, link, gateways, changed);
+    return link;
   }
 
   private Optional<Link> peer(Link link) throws CniException {

@@ -83,25 +83,28 @@ final class PortComparison {
    * Compares the port.
    *
    * @param bridge the bridge; empty if it is missing and will be created before
-   * @param own whether this plugin created the port
    */
-  void compare(Link port, Optional<Link> bridge, boolean own) throws CniException {
+  void compare(Link port, Optional<Link> bridge) throws CniException {
     links.compareUp(port);
-    if (own) {
-      boolean sameMtu = current.mtu() == desired.mtu();
-      links.compareMtu(port, sameMtu ? desired.mtu() : LinkComparison.effectiveMtu(desired.mtu()));
-    }
     if (bridge.isPresent() && port.master() == bridge.get().index()) {
       compareModes(port);
       compareVlans(port);
     } else {
-      addConnection(port, desired);
+      addConnection(port, bridge.isPresent() ? differences : withoutBridge(), desired);
     }
   }
 
   /** Adds the change that makes a link a port of the bridge again, with all settings. */
   void addConnection(Link port, BridgeConfig config) {
-    differences
+    addConnection(port, differences, config);
+  }
+
+  private Differences withoutBridge() {
+    return differences.following(links.missing(desired.bridge()));
+  }
+
+  private void addConnection(Link port, Differences found, BridgeConfig config) {
+    found
         .of(Kind.MASTER)
         .add(
             port.master() == 0

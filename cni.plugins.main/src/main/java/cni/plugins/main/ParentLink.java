@@ -3,6 +3,7 @@ package cni.plugins.main;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.ConfigObject;
+import cni.api.Differences;
 import cni.api.ErrorCode;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
@@ -170,21 +171,20 @@ public record ParentLink(Link link, boolean inContainer) {
 
   /**
    * Compares the parent of an interface with the link that the configuration names. Without a name
-   * any parent is accepted: the default route may have changed since ADD. After a change of {@code
-   * mtu} the interface's MTU is compared, too.
+   * any parent is accepted: the default route may have changed since ADD. The interface's MTU is
+   * compared if it is configured, and no later plugin of the chain may have set it, or if its
+   * configuration changes.
    *
-   * @return the parent, if it is known; empty also if it is missing or another one, which has been
-   *     added as a difference
    * @throws CniException code 7 if the desired MTU exceeds the parent's
    */
-  public static Optional<ParentLink> compare(InterfaceComparison comparison, Link upper)
+  public static void compare(InterfaceComparison comparison, Link upper)
       throws CniException, IOException {
     ConfigObject current = comparison.request().current().config().view();
     ConfigObject desired = comparison.request().desired().config().view();
     boolean mtuChanges = configuredMtu(current) != configuredMtu(desired);
     Optional<String> name = configuredName(desired);
-    if (name.isEmpty() && !mtuChanges) {
-      return Optional.empty();
+    if (name.isEmpty() && !mtuChanges && configuredMtu(desired) == 0) {
+      return;
     }
     boolean inContainer = desired.bool("linkInContainer");
     RouteSocket rtnetlink = (inContainer ? comparison.container() : comparison.host()).rtnetlink();
@@ -193,14 +193,23 @@ public record ParentLink(Link link, boolean inContainer) {
     Optional<String> mismatch = mismatch(upper, name, found);
     if (mismatch.isPresent()) {
       comparison.differences().addUnchangeable(mismatch.get());
-      return Optional.empty();
+      return;
     }
     var parent = new ParentLink(found.orElseThrow(), inContainer);
+    if (!parent.link().isUp() && comparison.request().isUnchanged()) {
+      comparison
+          .differences()
+          .of(Differences.Kind.LINK_STATE)
+          .addUnchangeable(
+              "interface %s, the master of %s, is down, expected up: set it up"
+                  .formatted(parent.link().name(), upper.name()));
+    }
     if (mtuChanges) {
       comparison.requireMtuForIpv6();
       parent.compareMtu(comparison, upper, configuredMtu(current), desired);
+    } else if (!comparison.request().desired().context().mayBeSetLater("mtu")) {
+      parent.compareConfiguredMtu(comparison, upper, configuredMtu(desired));
     }
-    return Optional.of(parent);
   }
 
   private static int configuredMtu(ConfigObject view) throws CniException {
@@ -220,6 +229,19 @@ public record ParentLink(Link link, boolean inContainer) {
             "interface %s has interface %d as its parent, expected %d, which is %s"
                 .formatted(
                     upper.name(), upper.linkedIndex(), parent.get().index(), parent.get().name()));
+  }
+
+  /** The kernel lowers the MTU with the parent's, but does not raise it again. */
+  private void compareConfiguredMtu(InterfaceComparison comparison, Link upper, int mtu) {
+    if (mtu > link.mtu()) {
+      comparison
+          .differences()
+          .addUnchangeable(
+              "interface %s has MTU %d, expected %d; its parent %s has MTU %d"
+                  .formatted(upper.name(), upper.mtu(), mtu, link.name(), link.mtu()));
+    } else {
+      comparison.links().compareMtu(upper, mtu);
+    }
   }
 
   /** An MTU other than the one configured before was set by another plugin, and stays. */

@@ -9,6 +9,7 @@ import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.file.Sysctl;
 import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.LinkRequests;
 import java.io.IOException;
 import java.nio.file.NoSuchFileException;
 import java.util.List;
@@ -51,6 +52,31 @@ public final class Forwarding {
                 () -> enable(host, family),
                 () -> host.runSysctl(sysctl -> sysctl.set(key(family), "0")));
       }
+    }
+  }
+
+  /**
+   * Requires that the host forwards the IPv4 packets that come in by a link to containers, if there
+   * are IPv4 addresses. Nothing is added while forwarding is off on the whole host: enabling it
+   * enables it for every link (inet_forward_change in net/ipv4/devinet.c). IPv6 has no such
+   * parameter of single links.
+   *
+   * @throws IOException if the kernel cannot be queried
+   */
+  public static void compareLink(
+      NetNsSession host, Link link, List<Result.IpConfig> ips, Differences differences)
+      throws IOException {
+    if (!link.ipv4Forwarding()
+        && has(ips, IpFamily.IPV4)
+        && host.rtnetlink().isForwarding(IpFamily.IPV4)) {
+      String name = "net.ipv4.conf." + link.name() + ".forwarding";
+      differences
+          .of(Differences.Kind.SYSCTL)
+          .add(
+              name + " is 0 on the host, expected 1: packets of the container are not forwarded",
+              "set " + name + " to 1",
+              () -> host.rtnetlink().execute(LinkRequests.setIpv4Forwarding(link.index(), true)),
+              () -> host.rtnetlink().execute(LinkRequests.setIpv4Forwarding(link.index(), false)));
     }
   }
 

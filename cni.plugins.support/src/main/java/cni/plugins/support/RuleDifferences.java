@@ -3,12 +3,16 @@ package cni.plugins.support;
 import cni.api.Differences;
 import cni.netlink.ffm.nftables.InstalledRule;
 import cni.netlink.ffm.nftables.RulesetReconciler;
+import cni.netlink.ffm.nftables.Userdata;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
 
 /** The differences between the rules of a plugin and the desired ones: one change for all. */
 public final class RuleDifferences {
+  /** How many rules a finding quotes; a container with a hundred ports has hundreds of rules. */
+  private static final int MAX_RULES = 4;
+
   private RuleDifferences() {}
 
   /**
@@ -38,23 +42,35 @@ public final class RuleDifferences {
     }
   }
 
-  /** Returns the finding of a plan, which names the chains of missing or surplus rules. */
+  /** Returns the finding of a plan, with the missing and surplus rules and their chains. */
   public static String finding(RulesetReconciler plan, String consequence) {
     List<String> parts = new ArrayList<>();
     if (!plan.added().isEmpty()) {
-      parts.add("missing is " + chains(plan.added()));
+      parts.add("missing is " + describe(plan.added()));
     }
     if (!plan.deleted().isEmpty()) {
-      parts.add("not needed is " + chains(plan.deleted()));
+      parts.add("not needed is " + describe(plan.deleted()));
     }
     String difference = parts.isEmpty() ? "a chain is missing" : String.join("; ", parts);
     return consequence + ": " + difference;
   }
 
-  private static String chains(List<InstalledRule> rules) {
-    return rules.stream()
-        .map(rule -> "a rule of chain \"" + rule.chain() + "\"")
-        .distinct()
-        .collect(Collectors.joining(", "));
+  /** Quotes the rules of the attachment itself first, then those that attachments share. */
+  private static String describe(List<InstalledRule> rules) {
+    List<InstalledRule> ordered = new ArrayList<>(rules);
+    ordered.sort((one, other) -> Boolean.compare(isShared(one), isShared(other)));
+    String named =
+        ordered.stream()
+            .limit(MAX_RULES)
+            .map(rule -> "\"%s\" in chain %s".formatted(RuleText.of(rule.rule()), rule.chain()))
+            .distinct()
+            .collect(Collectors.joining(", "));
+    return rules.size() <= MAX_RULES
+        ? named
+        : named + " and %d more".formatted(rules.size() - MAX_RULES);
+  }
+
+  private static boolean isShared(InstalledRule rule) {
+    return rule.rule().userdata().equals(Userdata.NONE);
   }
 }

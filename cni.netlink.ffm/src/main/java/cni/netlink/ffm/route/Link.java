@@ -32,6 +32,8 @@ import java.util.Optional;
  * @param group the link group, 0 by default
  * @param acceptRa the kernel parameter {@code accept_ra} of the link: 0 if router advertisements
  *     are ignored; -1 if the link has no IPv6
+ * @param ipv4Forwarding the kernel parameter {@code forwarding} of the link for IPv4: whether
+ *     packets that come in by it are forwarded; false if the link has no IPv4
  * @param alias the alias; usually empty
  * @param kindData the settings that only links of this kind have
  * @param portModes the modes of a bridge port; all false for other links
@@ -52,6 +54,7 @@ public record Link(
     int txQueueLength,
     int group,
     int acceptRa,
+    boolean ipv4Forwarding,
     String alias,
     KindData kindData,
     PortModes portModes) {
@@ -136,6 +139,7 @@ public record Link(
         attributes.u32(IFLA_TXQLEN).orElse(0),
         attributes.u32(IFLA_GROUP).orElse(0),
         readAcceptRa(attributes),
+        readIpv4Forwarding(attributes),
         attributes.string(IFLA_IFALIAS).orElse(""),
         info.isEmpty() ? new NoKindData() : readKindData(info.get()),
         info.isEmpty() ? PortModes.NONE : readPortModes(info.get()));
@@ -155,6 +159,21 @@ public record Link(
     int offset = Integer.BYTES * DEVCONF_ACCEPT_RA;
     boolean present = !conf.isEmpty() && conf.getLast().remaining() >= offset + Integer.BYTES;
     return present ? conf.getLast().getInt(offset) : NO_IPV6;
+  }
+
+  /** Reads an element of IFLA_INET_CONF, an array of s32 whose indexes begin with 1. */
+  private static boolean readIpv4Forwarding(Attributes link) throws MalformedMessageException {
+    Optional<Attributes> families = link.nested(IFLA_AF_SPEC);
+    Optional<Attributes> inet =
+        families.isPresent() ? families.get().nested(RtnetlinkConstants.AF_INET) : Optional.empty();
+    if (inet.isEmpty()) {
+      return false;
+    }
+    List<ByteBuffer> conf = inet.get().all(IFLA_INET_CONF);
+    int offset = Integer.BYTES * (IPV4_DEVCONF_FORWARDING - 1);
+    return !conf.isEmpty()
+        && conf.getLast().remaining() >= offset + Integer.BYTES
+        && conf.getLast().getInt(offset) != 0;
   }
 
   private static KindData readKindData(Attributes info) throws MalformedMessageException {

@@ -30,6 +30,7 @@ public final class LinkConstants {
   static final int IFLA_INET6_CONF = 2;
 
   // attributes in IFLA_INET_CONF (linux/ip.h), and indexes in IFLA_INET6_CONF (linux/ipv6.h)
+  static final int IPV4_DEVCONF_FORWARDING = 1;
   static final int IPV4_DEVCONF_PROMOTE_SECONDARIES = 20;
   static final int IPV4_DEVCONF_ARP_NOTIFY = 22;
   static final int IPV4_DEVCONF_ROUTE_LOCALNET = 26;

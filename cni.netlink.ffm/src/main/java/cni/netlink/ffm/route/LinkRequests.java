@@ -101,6 +101,14 @@ public final class LinkRequests {
     return ipv4Setting("promote_secondaries", IPV4_DEVCONF_PROMOTE_SECONDARIES, index, on ? 1 : 0);
   }
 
+  /**
+   * Returns a request that sets {@code forwarding} for IPv4: whether packets that come in by the
+   * link are forwarded.
+   */
+  public static NetlinkRequest setIpv4Forwarding(int index, boolean on) {
+    return ipv4Setting("forwarding", IPV4_DEVCONF_FORWARDING, index, on ? 1 : 0);
+  }
+
   /** Needs no /proc/sys, which may be read-only. */
   private static NetlinkRequest ipv4Setting(String name, int setting, int index, int value) {
     return change("set " + name + " of link " + index, index, 0, 0)

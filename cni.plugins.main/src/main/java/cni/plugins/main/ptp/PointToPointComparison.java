@@ -16,6 +16,7 @@ import cni.plugins.main.InterfaceComparison;
 import cni.plugins.support.Forwarding;
 import cni.plugins.support.InterfaceCidrs;
 import cni.plugins.support.LinkComparison;
+import cni.plugins.support.VethMtuComparison;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
@@ -56,14 +57,17 @@ final class PointToPointComparison {
     Optional<Link> hostEnd = findHostEnd(containerEnd);
     if (mtuBefore != mtu) {
       comparison.requireMtuForIpv6();
-      comparison.links().compareMtu(containerEnd, mtuBefore, mtu);
     }
+    var mtus = VethMtuComparison.of(mtuBefore, mtu, comparison.request().desired().context());
+    mtus.compareContainerEnd(comparison.links(), containerEnd, hostEnd);
     if (hostEnd.isPresent()) {
-      compareHostLink(hostEnd.get(), mtuBefore, mtu);
+      compareHostLink(hostEnd.get());
+      mtus.compareHostEnd(hostLinks(), hostEnd.get(), containerEnd);
     }
     comparison.links().compareUp(containerEnd);
     Forwarding.compare(comparison.host(), desired, comparison.differences());
     if (hostEnd.isPresent()) {
+      Forwarding.compareLink(comparison.host(), hostEnd.get(), desired, comparison.differences());
       compareHostAddresses(hostEnd.get());
     }
     compareContainer(containerEnd);
@@ -102,12 +106,10 @@ final class PointToPointComparison {
     return LinkComparison.onHost(comparison.host(), comparison.differences());
   }
 
-  private void compareHostLink(Link hostEnd, int mtuBefore, int mtu) {
+  private void compareHostLink(Link hostEnd) {
     hostLinks()
         .compareMac(hostEnd, comparison.result().find(hostEnd.name(), "").orElseThrow().mac());
-    if (mtuBefore != 0 || mtu != 0) {
-      hostLinks().compareMtu(hostEnd, LinkComparison.effectiveMtu(mtu));
-    }
+
     hostLinks().compareUp(hostEnd);
   }
 

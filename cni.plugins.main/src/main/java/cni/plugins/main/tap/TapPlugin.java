@@ -158,6 +158,8 @@ public final class TapPlugin extends InterfacePlugin {
     if (mtu(current) != mtu(desired)) {
       comparison.requireMtuForIpv6();
       comparison.links().compareMtu(link, mtu(current), mtu(desired));
+    } else if (!comparison.request().desired().context().mayBeSetLater("mtu")) {
+      comparison.links().compareMtu(link, mtu(desired));
     }
     Optional<String> wanted = bridge(desired);
     Optional<String> before = bridge(current);

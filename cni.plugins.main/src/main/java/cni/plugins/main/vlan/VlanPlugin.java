@@ -11,7 +11,6 @@ import cni.plugins.main.InterfacePlugin;
 import cni.plugins.main.ParentLink;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
-import java.util.Optional;
 import java.util.Set;
 
 /** The vlan plugin: gives a container an interface in an 802.1Q VLAN of a parent link. */
@@ -64,27 +63,7 @@ public final class VlanPlugin extends InterfacePlugin {
           .addUnchangeable(
               "interface %s has VLAN id %d, expected %d".formatted(link.name(), id, vlanId(view)));
     }
-    Optional<ParentLink> parent = ParentLink.compare(comparison, link);
-    if (parent.isPresent() && comparison.request().isUnchanged()) {
-      compareConfiguredMtu(comparison, link, parent.get());
-    }
-  }
-
-  /** The kernel lowers the MTU with the parent's, but does not raise it again. */
-  private static void compareConfiguredMtu(
-      InterfaceComparison comparison, Link link, ParentLink parent) throws CniException {
-    ConfigObject view = comparison.request().desired().config().view();
-    int mtu = view.integer("mtu", 0, Integer.MAX_VALUE).orElse(0);
-    if (mtu > parent.link().mtu()) {
-      comparison
-          .differences()
-          .addUnchangeable(
-              "interface %s has MTU %d, expected %d; its parent %s has MTU %d"
-                  .formatted(
-                      link.name(), link.mtu(), mtu, parent.link().name(), parent.link().mtu()));
-    } else {
-      comparison.links().compareMtu(link, mtu);
-    }
+    ParentLink.compare(comparison, link);
   }
 
   @Override

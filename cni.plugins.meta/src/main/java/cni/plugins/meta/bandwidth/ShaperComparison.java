@@ -166,10 +166,14 @@ record ShaperComparison(RouteSocket routing, Link link, Differences differences)
   private void compareBuckets(QdiscTree found, TokenBucket actual, TokenBucket expected) {
     if (!actual.equals(expected)) {
       int handle = found.root().handle();
+      boolean isQueue = BitUnits.describe(actual).equals(BitUnits.describe(expected));
       differences.add(
-          "interface %s has a token bucket filter with %s, expected %s"
-              .formatted(link.name(), actual, expected),
-          "limit what %s sends to %s".formatted(link.name(), expected),
+          isQueue
+              ? "interface %s has a queue of %s, expected %s"
+                  .formatted(link.name(), BitUnits.queue(actual), BitUnits.queue(expected))
+              : "interface %s is limited to %s, expected %s"
+                  .formatted(link.name(), BitUnits.describe(actual), BitUnits.describe(expected)),
+          "limit what %s sends to %s".formatted(link.name(), BitUnits.describe(expected)),
           () -> routing.execute(Qdisc.changeTbf(link.index(), handle, TcConstants.ROOT, expected)),
           () -> routing.execute(Qdisc.changeTbf(link.index(), handle, TcConstants.ROOT, actual)));
     }
@@ -179,7 +183,7 @@ record ShaperComparison(RouteSocket routing, Link link, Differences differences)
     int parent = found.root().handle();
     String name = "1:%x".formatted(expected.handle() & 0xffff);
     String description =
-        "limit class %s of %s to %d bytes/s".formatted(name, link.name(), expected.rate());
+        "limit class %s of %s to %s".formatted(name, link.name(), BitUnits.describe(expected));
     Optional<HtbClass> actual =
         found.classes().stream().filter(it -> it.handle() == expected.handle()).findFirst();
     if (actual.isEmpty()) {
@@ -190,12 +194,22 @@ record ShaperComparison(RouteSocket routing, Link link, Differences differences)
           () -> routing.execute(expected.deleteRequest(link.index(), parent)));
     } else if (!actual.get().equals(expected)) {
       differences.add(
-          "class %s of interface %s is %s, expected %s"
-              .formatted(name, link.name(), actual.get(), expected),
+          describe(name, actual.get(), expected),
           description,
           () -> routing.execute(expected.changeRequest(link.index(), parent)),
           () -> routing.execute(actual.get().changeRequest(link.index(), parent)));
     }
+  }
+
+  /** Names what people configure, unless only another parameter of the class differs. */
+  private String describe(String name, HtbClass actual, HtbClass expected) {
+    boolean hasSameLimit = BitUnits.describe(actual).equals(BitUnits.describe(expected));
+    return "class %s of interface %s is %s, expected %s"
+        .formatted(
+            name,
+            link.name(),
+            hasSameLimit ? actual : "limited to " + BitUnits.describe(actual),
+            hasSameLimit ? expected : BitUnits.describe(expected));
   }
 
   private void compareFilter(QdiscTree found, TcFilter expected) {

@@ -99,6 +99,8 @@ record TrafficShaper(
 
   /** Returns the limit for descriptions. */
   String describe() {
-    return rate.bitsPerSecond() + " bits per second";
+    return BitUnits.rate(rate.bitsPerSecond())
+        + " with a burst of "
+        + BitUnits.bits(rate.burstBits());
   }
 }
