@@ -151,6 +151,7 @@ public final class Main implements Callable<Integer> {
     commands.put("repair", RepairCommand::new);
     commands.put("gc", GcCommand::new);
     commands.put("status", StatusCommand::new);
+    commands.put("why", WhyCommand::new);
     commands.put("policy", PolicyCommand::new);
     commands.put("init", InitCommand::new);
     commands.put("run", RunCommand::new);

@@ -51,6 +51,7 @@ class MainTest {
         "repair",
         "gc",
         "status",
+        "why",
         "policy",
         "run",
         "events",

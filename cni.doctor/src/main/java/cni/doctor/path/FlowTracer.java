@@ -219,9 +219,20 @@ final class FlowTracer implements AutoCloseable {
     return nftables;
   }
 
+  /**
+   * Deletes the tables before closing the socket that they belong to: a process that another thread
+   * starts at this moment keeps the closed socket open until it executes its program.
+   */
   @Override
   public void close() {
     trace.close();
+    for (TableFamily family : List.of(TableFamily.INET, TableFamily.BRIDGE)) {
+      try {
+        nftables.commit(new Transaction().delete(new Table(family, table)));
+      } catch (IOException e) {
+        continue; // it was not added, or the kernel deletes it now
+      }
+    }
     nftables.close();
   }
 }

@@ -258,6 +258,11 @@ final class PathWalk {
         return overBridge(at, Optional.of(other.link()), view, out, nextHop);
       }
     }
+    boolean isOwner = other.view().owner(nextHop).isPresent();
+    if (!isOwner && isUnresolved(view, out, nextHop)) {
+      fail(view, Stage.LINK, text, unresolved(view, out, nextHop));
+      return Optional.empty();
+    }
     step(view, Stage.LINK, text);
     return neighbourIsRight(view, out, nextHop, other.link().mac())
         ? Optional.of(new Place(other.view(), Optional.of(other.link())))
@@ -355,22 +360,28 @@ final class PathWalk {
       fail(view, Stage.LEAVE, "by " + out.name(), carrier.get());
       return Optional.empty();
     }
-    Optional<Neighbour> neighbour = neighbour(view, out, nextHop);
-    boolean isUnresolved =
-        neighbour.filter(it -> it.isIncomplete() || (it.state() & NUD_FAILED) != 0).isPresent();
-    if (isUnresolved) {
-      fail(
-          view,
-          Stage.LEAVE,
-          "by " + out.name() + " to " + text(nextHop),
-          new PathFinding(
-              PathCause.NEIGHBOUR_UNRESOLVED,
-              "nobody on %s of %s answers for %s".formatted(out.name(), view, text(nextHop)),
-              "check the route and that the next hop is up and on this link"));
+    if (isUnresolved(view, out, nextHop)) {
+      String text = "by " + out.name() + " to " + text(nextHop);
+      fail(view, Stage.LEAVE, text, unresolved(view, out, nextHop));
       return Optional.empty();
     }
     step(view, Stage.LEAVE, "by " + out.name() + " to " + text(nextHop));
     return Optional.empty();
+  }
+
+  /** Returns whether the kernel searches for the hardware address, or has given up. */
+  private static boolean isUnresolved(NamespaceView view, Link out, InetAddress nextHop)
+      throws IOException {
+    return neighbour(view, out, nextHop)
+        .filter(it -> it.isIncomplete() || (it.state() & NUD_FAILED) != 0)
+        .isPresent();
+  }
+
+  private static PathFinding unresolved(NamespaceView view, Link out, InetAddress nextHop) {
+    return new PathFinding(
+        PathCause.NEIGHBOUR_UNRESOLVED,
+        "nobody on %s of %s answers for %s".formatted(out.name(), view, text(nextHop)),
+        "check the route, and that the next hop is up and on this link");
   }
 
   private static Optional<Neighbour> neighbour(NamespaceView view, Link out, InetAddress address)

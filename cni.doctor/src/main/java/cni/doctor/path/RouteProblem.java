@@ -5,6 +5,8 @@ import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.Route;
+import cni.netlink.ffm.route.RouteLookup;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.util.Optional;
@@ -28,7 +30,8 @@ record RouteProblem(
     return switch (e.errno()) {
       case Errno.EXDEV -> reversePath();
       case Errno.EACCES -> route(PathCause.PROHIBITED, "prohibit", to);
-      case Errno.EINVAL -> route(PathCause.BLACKHOLE, "blackhole", to);
+      case Errno.EINVAL ->
+          isRejectedByReversePath() ? reversePath() : route(PathCause.BLACKHOLE, "blackhole", to);
       case Errno.EHOSTUNREACH -> {
         boolean refuses =
             input.isPresent()
@@ -61,6 +64,25 @@ record RouteProblem(
         cause,
         "a route of type %s of %s covers %s".formatted(type, view, to),
         "delete it: \"ip route show type " + type + "\" lists such routes");
+  }
+
+  /** Since Linux 6.13 the kernel reports EINVAL for this, too, instead of EXDEV. */
+  private boolean isRejectedByReversePath() throws IOException {
+    if (input.isEmpty() || source.isEmpty() || IpFamily.of(destination) != IpFamily.IPV4) {
+      return false;
+    }
+    boolean isStrict =
+        view.sysctl("net/ipv4/conf/" + input.get().name() + "/rp_filter").filter("1"::equals).isPresent()
+            || view.sysctl("net/ipv4/conf/all/rp_filter").filter("1"::equals).isPresent();
+    if (!isStrict) {
+      return false;
+    }
+    try {
+      Route back = view.routes().route(RouteLookup.output(source.get(), Optional.empty()));
+      return back.hops().stream().noneMatch(hop -> hop.link() == input.get().index());
+    } catch (NetlinkException e) {
+      return true; // no route back at all
+    }
   }
 
   private PathFinding reversePath() {

@@ -231,7 +231,7 @@ class PathFateTest {
         world -> {
           world.bridge();
           Packet packet = Packet.to(world.a(), world.b(), world.address(world.b()));
-          world.host().delete(world.b());
+          world.remove(world.b(), port(world.b(), world));
           return packet;
         });
     both(
@@ -607,7 +607,7 @@ class PathFateTest {
               world.host().netns(),
               "inet",
               "prerouting priority -100",
-              "} chain d { type nat hook prerouting priority -100; tcp dport 8000 dnat " + dnat);
+              "}\n chain d { type nat hook prerouting priority -100; tcp dport 8000 dnat " + dnat);
           return Packet.to(outside, world.host().netns(), world.either("192.0.2.1", "2001:db8::1"))
               .withPort(8000);
         });

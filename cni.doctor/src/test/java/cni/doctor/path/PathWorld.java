@@ -168,6 +168,14 @@ final class PathWorld implements AutoCloseable {
     in(host.netns(), command);
   }
 
+  /** Deletes a container's namespace, and waits until the kernel has removed its interfaces. */
+  void remove(NetNs container, String hostPort) throws Exception {
+    host.delete(container);
+    while (TestBed.tryRun(host.netns(), "ip", "link", "show", hostPort).status() == 0) {
+      Thread.sleep(20);
+    }
+  }
+
   static void in(NetNs netns, String... command) throws IOException {
     String _ = TestBed.run(netns, command);
   }
@@ -180,7 +188,7 @@ final class PathWorld implements AutoCloseable {
 
   /** Adds a chain to a table of its own, with rules in nft's syntax. */
   void nft(NetNs netns, String family, String hook, String rules) throws IOException {
-    String ruleset = "table %s other { chain c { type filter hook %s; %s } }";
+    String ruleset = "table %s other { chain c { type filter hook %s;\n%s\n}\n}\n";
     Path file = Files.createTempFile(host.directory(), "rules", ".nft");
     Files.writeString(file, ruleset.formatted(family, hook, rules));
     in(netns, "nft", "-f", file.toString());

@@ -119,6 +119,10 @@ record RuleField(String name, Format format, Bytes content) {
     return of("@%s,%d,%d".formatted(base, 8 * payload.offset(), 8 * payload.length()), Format.HEX);
   }
 
+  RuleField named(String newName) {
+    return new RuleField(newName, format, content);
+  }
+
   RuleField masked(Bytes mask) {
     return new RuleField(name, format, mask);
   }
@@ -240,7 +244,8 @@ record RuleField(String name, Format format, Bytes content) {
   private static String address(Bytes value, IpFamily version) {
     try {
       byte[] bytes = value.first(version.addressLength()).toArray();
-      return InetAddress.getByAddress(bytes).getHostAddress();
+      String text = InetAddress.getByAddress(bytes).getHostAddress();
+      return text.replaceFirst("(^|:)0(:0)+(:|$)", "::");
     } catch (UnknownHostException e) {
       throw new IllegalStateException("an address of 4 or 16 bytes is one", e);
     }

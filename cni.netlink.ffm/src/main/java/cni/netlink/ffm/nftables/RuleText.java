@@ -18,6 +18,8 @@ public final class RuleText {
   /** The size of a register of NFT_REG_1 to NFT_REG_4 in those of NFT_REG32_00 and up. */
   private static final int WORDS = 4;
 
+  private static final String TRANSPORT = "meta l4proto ";
+
   private final TableFamily family;
 
   /** What the registers hold, by the number of their first word. */
@@ -109,16 +111,32 @@ public final class RuleText {
     if (field.isImpliedBy(compare, family)) {
       return;
     }
-    String operator =
-        switch (compare.operator()) {
-          case Compare.EQUAL -> " ";
-          case Compare.NOT_EQUAL -> " != ";
-          case 2 -> " < ";
-          case Compare.LESS_OR_EQUAL -> " <= ";
-          case 4 -> " > ";
-          default -> " >= ";
-        };
-    words.add(field.comparison(operator, compare.data()));
+    String operator = operator(compare);
+    words.add(withTransport(field).comparison(operator, compare.data()));
+  }
+
+  /**
+   * Names a field of the transport header by its protocol, if a condition before it says which,
+   * and leaves that condition out: {@code tcp dport}.
+   */
+  private RuleField withTransport(RuleField field) {
+    String condition = words.isEmpty() ? "" : words.getLast();
+    if (!field.name().startsWith("th ") || !condition.startsWith(TRANSPORT)) {
+      return field;
+    }
+    words.removeLast();
+    return field.named(condition.substring(TRANSPORT.length()) + field.name().substring(2));
+  }
+
+  private static String operator(Compare compare) {
+    return switch (compare.operator()) {
+      case Compare.EQUAL -> " ";
+      case Compare.NOT_EQUAL -> " != ";
+      case 2 -> " < ";
+      case Compare.LESS_OR_EQUAL -> " <= ";
+      case 4 -> " > ";
+      default -> " >= ";
+    };
   }
 
   private static String verdict(Expression.Verdict verdict) {

@@ -228,4 +228,26 @@ class RouteSocketTest {
       assertTrue(shown.contains("nf_call_ip6tables " + number), shown);
     }
   }
+
+  /** A packet that came in by a link is routed on, delivered, or refused, as the namespace would. */
+  @Test
+  void routeOfPacketFromALinkIsThatOfTheKernel() throws IOException {
+    TestBed.connect(bed.netns(), "v0", bed.namespace("a"), "eth0");
+    TestBed.connect(bed.netns(), "v1", bed.namespace("b"), "eth0");
+    TestBed.addAddress(bed.netns(), "v0", "192.0.2.1", 24);
+    TestBed.addAddress(bed.netns(), "v1", "198.51.100.1", 24);
+    InetAddress source = InetAddress.ofLiteral("192.0.2.2");
+    int input = routing.links("v0").getFirst().index();
+    var local = RouteLookup.input(source, InetAddress.ofLiteral("198.51.100.1"), input);
+    assertEquals(RtnetlinkConstants.RTN_LOCAL, routing.route(local).type());
+    var beyond = RouteLookup.input(source, InetAddress.ofLiteral("198.51.100.2"), input);
+    NetlinkException refused =
+        assertThrows(NetlinkException.class, () -> routing.route(beyond));
+    assertEquals(Errno.EHOSTUNREACH, refused.errno());
+    TestBed.run(bed.netns(), "sysctl", "-w", "net.ipv4.ip_forward=1");
+    Route route = routing.route(beyond);
+    assertEquals(routing.links("v1").getFirst().index(), route.hops().getFirst().link());
+    var own = RouteLookup.output(InetAddress.ofLiteral("198.51.100.2"), Optional.empty());
+    assertEquals("198.51.100.1", routing.route(own).source().orElseThrow().getHostAddress());
+  }
 }
