@@ -9,7 +9,8 @@ import java.util.Optional;
  *
  * @param time when the event was detected
  * @param kind the kind of event
- * @param source the detector: the type of a plugin, or {@code kernel}
+ * @param source the detector: the type of a plugin, {@code kernel}, {@code cache}, {@code repair}
+ *     or {@code host}
  * @param network the network's name; the empty string if no network is concerned
  * @param attachment the attachment concerned; absent if the network or the host as a whole is
  * @param message one sentence without a full stop that names the interface, address or range
@@ -23,6 +24,17 @@ public record PluginEvent(
     String message) {
   /** Kinds of events. Later versions may add more. */
   public enum Kind {
+    /** An attachment was added, by any process that uses the same cache. */
+    ADDED,
+    /** The configuration, the arguments or the result of an attachment were changed. */
+    UPDATED,
+    /** An attachment was deleted. */
+    DELETED,
+    /**
+     * Events are missing: a source of events cannot be opened or has failed, or the listener was
+     * too slow.
+     */
+    EVENTS_LOST,
     /** An interface of an attachment was deleted other than by DEL. */
     INTERFACE_GONE,
     /** An interface of an attachment was set down or lost its carrier. */

@@ -16,8 +16,7 @@ final class BashCompletion {
   /**
    * Returns the script.
    *
-   * @param functions the functions that do not depend on the model, of the resource
-   *     completion.bash
+   * @param functions the functions that do not depend on the model, of the resource completion.bash
    * @param plugins the types of the image's plugins
    */
   static String script(CompletionModel model, String functions, List<String> plugins) {

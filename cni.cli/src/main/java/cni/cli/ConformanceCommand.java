@@ -103,8 +103,7 @@ final class ConformanceCommand extends Subcommand {
     return check(new Conformance(subject, checked, pluginPath), type);
   }
 
-  private static ConformanceReport check(Conformance conformance, String type)
-      throws CniException {
+  private static ConformanceReport check(Conformance conformance, String type) throws CniException {
     try (Progress progress = Progress.onStandardError()) {
       int all = conformance.checkCount();
       var done = new AtomicInteger();

@@ -25,19 +25,27 @@ final class EventsCommand extends Subcommand {
           .description("Print only events of this network; may be repeated.")
           .build();
 
+  /** Whether all sources of events are open; nothing is printed before. */
+  private final CountDownLatch complete = new CountDownLatch(1);
+
   EventsCommand() {
     super(
         "Print events of attachments until interrupted.",
-        "Reports interfaces that are deleted or down, addresses that are deleted or in conflict, and lost"
-            + " leases, for every attachment in --cache, whichever program made it. Events of leases are"
-            + " published only in the process that keeps the leases.");
+        "Reports attachments that are added, updated and deleted, interfaces that are deleted or down,"
+            + " addresses that are deleted or in conflict, and lost leases, for every attachment in"
+            + " --cache, whichever program made it. Events of leases are published only in the process"
+            + " that keeps the leases. Needs root.");
     spec().addOption(json).addOption(networks);
   }
 
   @Override
   public Integer call() throws CniException {
     try (Cni cni = host.open();
-        Subscription _ = cni.onEvent(this::print)) {
+        Subscription subscription = cni.onEvent(this::print)) {
+      if (!subscription.failures().isEmpty()) {
+        throw subscription.failures().getFirst();
+      }
+      complete.countDown();
       new CountDownLatch(1).await();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -46,9 +54,16 @@ final class EventsCommand extends Subcommand {
   }
 
   private void print(PluginEvent event) {
+    try {
+      complete.await();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt(); // the command ends
+      return;
+    }
     List<String> only = networks.getValue();
     boolean asJson = json.getValue();
-    if (only.isEmpty() || only.contains(event.network())) {
+    boolean concernsAll = event.network().isEmpty();
+    if (only.isEmpty() || only.contains(event.network()) || concernsAll) {
       System.out.println(asJson ? json(event) : text(event));
       System.out.flush();
     }
@@ -57,13 +72,12 @@ final class EventsCommand extends Subcommand {
   private static String text(PluginEvent event) {
     String attachment =
         event.attachment().map(id -> " " + id.containerId() + " " + id.interfaceName()).orElse("");
+    String subject = event.network() + attachment;
     return TIME.format(event.time())
         + "  "
         + event.kind()
         + "  "
-        + event.network()
-        + attachment
-        + ": "
+        + (subject.isEmpty() ? "" : subject + ": ")
         + event.message();
   }
 

@@ -15,8 +15,7 @@ final class FishCompletion {
   /**
    * Returns the script.
    *
-   * @param functions the functions that do not depend on the model, of the resource
-   *     completion.fish
+   * @param functions the functions that do not depend on the model, of the resource completion.fish
    * @param plugins the types of the image's plugins
    */
   static String script(CompletionModel model, String functions, List<String> plugins) {
@@ -56,12 +55,14 @@ final class FishCompletion {
     int space = path.lastIndexOf(' ');
     if (!path.isEmpty()) {
       line(text, space < 0 ? "" : path.substring(0, space), "")
-          .append(" -a %s -d %s%n".formatted(path.substring(space + 1), quote(command.description())));
+          .append(
+              " -a %s -d %s%n".formatted(path.substring(space + 1), quote(command.description())));
     }
     for (Option option : command.options()) {
       line(text, path, "");
       for (String name : option.names()) {
-        text.append(name.startsWith("--") ? " -l " + name.substring(2) : " -s " + name.substring(1));
+        text.append(
+            name.startsWith("--") ? " -l " + name.substring(2) : " -s " + name.substring(1));
       }
       @Nullable Value value = option.value();
       text.append(value == null ? "" : " -x" + candidates(value));

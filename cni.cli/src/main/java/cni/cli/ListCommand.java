@@ -32,9 +32,7 @@ final class ListCommand extends Subcommand {
           .description("List only attachments of this network.")
           .build();
   private final OptionSpec check =
-      flag(
-          "--check",
-          "Run CHECK for each attachment; exits with 1 if one is not as ADD made it.");
+      flag("--check", "Run CHECK for each attachment; exits with 1 if one is not as ADD made it.");
   private final OptionSpec json = flag("--json", "Print JSON.");
 
   ListCommand() {
@@ -80,8 +78,7 @@ final class ListCommand extends Subcommand {
 
   private static void print(List<ListedAttachment> listed) {
     var table = new TextTable();
-    table.row(
-        "NETWORK", "CONTAINER", "INTERFACE", "ADDRESSES", "PORTS", "STATE", "AGE", "NETNS");
+    table.row("NETWORK", "CONTAINER", "INTERFACE", "ADDRESSES", "PORTS", "STATE", "AGE", "NETNS");
     listed.forEach(it -> table.row(it.cells(Clock.systemUTC().instant())));
     table.colours(STATE_COLUMN, ListedAttachment::style);
     table.print(System.out);

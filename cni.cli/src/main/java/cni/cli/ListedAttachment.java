@@ -33,6 +33,7 @@ record ListedAttachment(
   private static final String UNKNOWN = "unknown";
   private static final String DIFFERS = "differs";
   private static final String NONE = "-";
+
   /**
    * Examines an attachment.
    *
@@ -41,9 +42,7 @@ record ListedAttachment(
   static ListedAttachment of(CachedAttachment cached, Cni cni, boolean checks) {
     AttachmentPresence presence = cached.presence();
     Optional<String> difference =
-        checks && presence == AttachmentPresence.PRESENT
-            ? check(cached, cni)
-            : Optional.empty();
+        checks && presence == AttachmentPresence.PRESENT ? check(cached, cni) : Optional.empty();
     String state = difference.isPresent() ? DIFFERS : describe(presence);
     return new ListedAttachment(cached, state, difference, cni.storedAt(cached));
   }
@@ -138,7 +137,9 @@ record ListedAttachment(
     return address.indexOf(':') >= 0 ? "[" + address + "]:" : address + ":";
   }
 
-  /** Returns a time in the largest unit that it has at least two of, as {@code 90m} or {@code 3d}. */
+  /**
+   * Returns a time in the largest unit that it has at least two of, as {@code 90m} or {@code 3d}.
+   */
   static String age(Duration time) {
     if (time.toDays() >= 2) {
       return time.toDays() + "d";
@@ -146,9 +147,7 @@ record ListedAttachment(
     if (time.toHours() >= 2) {
       return time.toHours() + "h";
     }
-    return time.toMinutes() >= 2
-        ? time.toMinutes() + "m"
-        : Math.max(0, time.toSeconds()) + "s";
+    return time.toMinutes() >= 2 ? time.toMinutes() + "m" : Math.max(0, time.toSeconds()) + "s";
   }
 
   /**

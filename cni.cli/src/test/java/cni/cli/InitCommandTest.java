@@ -173,7 +173,8 @@ class InitCommandTest {
             "/proc/self/ns/net");
     assertEquals(1, status);
     assertTrue(
-        cni.err().contains("no attachment of container c, interface eth0, to network n is kept in "),
+        cni.err()
+            .contains("no attachment of container c, interface eth0, to network n is kept in "),
         cni::err);
     assertTrue(cni.err().contains(cache.resolve("results").toString()), cni::err);
   }

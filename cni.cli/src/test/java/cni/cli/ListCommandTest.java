@@ -69,8 +69,7 @@ class ListCommandTest {
           List.of(
               "NETWORK", "CONTAINER", "INTERFACE", "ADDRESSES", "PORTS", "STATE", "AGE", "NETNS"),
           List.of(lines.getFirst().split(" +")));
-      assertTrue(
-          lines.get(1).contains("  8080:80/tcp [fd00::1]:53:5353/udp  ok  "), cni::out);
+      assertTrue(lines.get(1).contains("  8080:80/tcp [fd00::1]:53:5353/udp  ok  "), cni::out);
       assertTrue(lines.get(1).matches(".* ok +\\d+s +" + a.path()), cni::out);
       assertTrue(lines.get(2).contains("  -  ") && lines.get(2).contains("  interface gone  "));
       assertTrue(lines.get(3).matches(".*  namespace gone +\\d+s +" + path), cni::out);
@@ -116,7 +115,15 @@ class ListCommandTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"0, 0s", "119, 119s", "120, 2m", "7199, 119m", "7200, 2h", "172799, 47h", "172800, 2d"})
+  @CsvSource({
+    "0, 0s",
+    "119, 119s",
+    "120, 2m",
+    "7199, 119m",
+    "7200, 2h",
+    "172799, 47h",
+    "172800, 2d"
+  })
   void ageIsShort(long seconds, String text) {
     assertEquals(text, ListedAttachment.age(Duration.ofSeconds(seconds)));
   }

@@ -26,8 +26,7 @@ class PrivilegesTest {
     assertEquals(
         Optional.of("needs root (CAP_NET_ADMIN and CAP_SYS_ADMIN)"),
         Privileges.missing(refused, 0));
-    assertEquals(
-        Optional.of("needs root (CAP_SYS_ADMIN)"), Privileges.missing(refused, NET_ADMIN));
+    assertEquals(Optional.of("needs root (CAP_SYS_ADMIN)"), Privileges.missing(refused, NET_ADMIN));
     assertEquals(Optional.empty(), Privileges.missing(refused, NET_ADMIN | SYS_ADMIN));
     assertEquals(
         Optional.of("needs root (CAP_NET_ADMIN and CAP_SYS_ADMIN)"),

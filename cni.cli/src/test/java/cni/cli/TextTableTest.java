@@ -56,7 +56,8 @@ class TextTableTest {
     var table = new TextTable();
     table.row("ok", "x");
     table.row("gone", "y");
-    table.colours(0, text -> text.equals("ok") ? Optional.of(Terminal.Style.GOOD) : Optional.empty());
+    table.colours(
+        0, text -> text.equals("ok") ? Optional.of(Terminal.Style.GOOD) : Optional.empty());
     var out = new ByteArrayOutputStream();
     table.print(new PrintStream(out, true, UTF_8), OptionalInt.empty(), true);
     assertEquals("\u001b[32mok\u001b[0m    x\ngone  y\n", out.toString(UTF_8));

@@ -222,12 +222,18 @@ public final class Cni implements AutoCloseable {
   }
 
   /**
-   * Subscribes to events between operations: an interface that disappeared or went down, an address
-   * in conflict, a lost lease. Kernel notifications are included for every attachment in the cache,
-   * whichever process added it; the sockets for them are open only while there are subscriptions.
+   * Subscribes to events: attachments that are added, updated or deleted, and, between operations,
+   * an interface that disappeared or went down, an address in conflict, a lost lease. Changes of
+   * the cache and notifications of the kernel are included for every attachment in the cache,
+   * whichever process added it; they are watched only while there are subscriptions.
+   *
+   * <p>Watching needs CAP_NET_ADMIN in the host's namespace and access to the cache. What cannot be
+   * watched is reported by {@link Subscription#failures} and by an event of the kind {@link
+   * PluginEvent.Kind#EVENTS_LOST}.
    *
    * @param listener called on a separate thread, for one event at a time; a listener that falls
-   *     behind by more than 4,096 events misses some, which is logged
+   *     behind by more than 4,096 events misses some and receives {@link
+   *     PluginEvent.Kind#EVENTS_LOST}
    * @return the subscription, which ends when it or this instance is closed
    */
   public Subscription onEvent(Consumer<PluginEvent> listener) {

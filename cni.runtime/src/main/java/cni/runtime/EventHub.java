@@ -1,6 +1,7 @@
 package cni.runtime;
 
 import cni.api.CniException;
+import cni.api.ErrorCode;
 import cni.api.EventSource;
 import cni.api.PluginEvent;
 import cni.api.PluginHost;
@@ -36,6 +37,9 @@ final class EventHub implements PluginHost {
 
   /** The event sources that are open; guarded by this. */
   private final List<Closeable> openSources = new ArrayList<>();
+
+  /** The errors of those that could not be opened; guarded by this. */
+  private final List<CniException> failures = new ArrayList<>();
 
   EventHub(
       Path stateDirectory, Optional<Path> hostNamespace, boolean runsDaemons, ResultCache cache) {
@@ -79,18 +83,29 @@ final class EventHub implements PluginHost {
     var listener = new Listener(consumer);
     listeners.add(listener);
     if (listeners.size() == 1) {
+      openSource(host -> ResultCacheWatch.start(cache, host::publish));
       ServiceLoader.load(EventSource.class, EventHub.class.getClassLoader())
           .forEach(this::openSource);
     }
+    for (CniException it : failures) {
+      listener.offer(eventsLost("events are missing: " + it.getMessage()));
+    }
+    listener.failures = List.copyOf(failures);
     return listener;
   }
 
   private void openSource(EventSource source) {
     try {
       openSources.add(source.open(this));
-    } catch (CniException | RuntimeException e) {
-      LOG.get().log(System.Logger.Level.WARNING, "events are missing: " + e.getMessage(), e);
+    } catch (CniException e) {
+      failures.add(e);
+    } catch (RuntimeException e) {
+      failures.add(new CniException(ErrorCode.INTERNAL, "unexpected " + e, e));
     }
+  }
+
+  private static PluginEvent eventsLost(String message) {
+    return PluginEvent.now(PluginEvent.Kind.EVENTS_LOST, "host", "", Optional.empty(), message);
   }
 
   /** Ends all subscriptions. */
@@ -108,6 +123,7 @@ final class EventHub implements PluginHost {
         }
       }
       openSources.clear();
+      failures.clear();
     }
   }
 
@@ -116,6 +132,7 @@ final class EventHub implements PluginHost {
     private final BlockingQueue<PluginEvent> queue = new LinkedBlockingQueue<>(QUEUE_CAPACITY);
     private final AtomicLong missed = new AtomicLong();
     private final Thread thread;
+    private volatile List<CniException> failures = List.of();
 
     Listener(Consumer<PluginEvent> consumer) {
       this.consumer = consumer;
@@ -133,15 +150,28 @@ final class EventHub implements PluginHost {
       try {
         while (true) {
           PluginEvent event = queue.take();
-          try {
-            consumer.accept(event);
-          } catch (RuntimeException e) {
-            LOG.get().log(System.Logger.Level.WARNING, "an event listener failed at " + event, e);
+          long lost = missed.getAndSet(0);
+          if (lost > 0) {
+            deliver(eventsLost(lost + " events are lost: the listener is too slow"));
           }
+          deliver(event);
         }
       } catch (InterruptedException e) {
         return; // the subscription has been closed
       }
+    }
+
+    private void deliver(PluginEvent event) {
+      try {
+        consumer.accept(event);
+      } catch (RuntimeException e) {
+        LOG.get().log(System.Logger.Level.WARNING, "an event listener failed at " + event, e);
+      }
+    }
+
+    @Override
+    public List<CniException> failures() {
+      return failures;
     }
 
     @Override

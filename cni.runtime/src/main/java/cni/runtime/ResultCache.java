@@ -44,6 +44,11 @@ final class ResultCache {
     this.temporary = new TemporaryFiles(cache);
   }
 
+  /** Returns the directory of the results. */
+  Path directory() {
+    return directory.path();
+  }
+
   /** What is stored of an attachment. */
   enum Stored {
     /** Nothing. */

@@ -127,6 +127,13 @@ public final class AttachmentEventSource implements EventSource {
       } catch (IOException e) {
         if (!closed) {
           LOG.get().log(System.Logger.Level.WARNING, "no more events of links and addresses", e);
+          host.publish(
+              PluginEvent.now(
+                  PluginEvent.Kind.EVENTS_LOST,
+                  "kernel",
+                  "",
+                  Optional.empty(),
+                  "links and addresses are no longer watched: " + e.getMessage()));
         }
       } catch (InterruptedException e) {
         return; // by close()

@@ -92,7 +92,13 @@ class DhcpRenewalTest extends DhcpTestNetwork {
     network("");
     var events = new LinkedBlockingQueue<PluginEvent>();
     try (Cni cni = host.openCni();
-        Subscription _ = cni.onEvent(events::add)) {
+        Subscription _ =
+            cni.onEvent(
+                event -> {
+                  if (event.kind() != PluginEvent.Kind.ADDED) {
+                    events.add(event);
+                  }
+                })) {
       String address;
       try (DhcpServer _ = dnsmasq(V4, "--dhcp-option=option:T2,4s")) {
         address = address(cni.network("n").add(attachment(a)), 0);
