@@ -5,7 +5,7 @@ import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Json;
-import cni.policy.file.Suggestions;
+import cni.api.internal.NearestName;
 import cni.runtime.Cni;
 import cni.runtime.GcReport;
 import cni.runtime.Network;
@@ -146,7 +146,7 @@ final class GcCommand extends Subcommand {
     if (known.isEmpty()) {
       return "none is known.";
     }
-    return Suggestions.nearest(text, known)
+    return NearestName.of(text, known)
         .map(it -> "did you mean " + it + "?")
         .orElse(
             "known are "

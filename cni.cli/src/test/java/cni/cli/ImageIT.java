@@ -371,7 +371,7 @@ class ImageIT {
         new ImageRunner(host)
             .shell(
                 Map.of(),
-                "exec $IMAGE/bin/java -XX:StartFlightRecording=filename=%s -m cni.cli/cni.cli.Main add n %s --cache %s"
+                "exec $IMAGE/lib/jvm/bin/java -XX:StartFlightRecording=filename=%s -m cni.cli/cni.cli.Main add n %s --cache %s"
                     .formatted(recording, a.path(), host.cache()),
                 "");
     assertEquals(0, added.status(), added::err);

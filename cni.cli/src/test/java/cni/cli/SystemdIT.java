@@ -315,7 +315,7 @@ class SystemdIT {
       assertTrue(caller.output().length() > 10, caller::output);
     }
     assertEquals("/opt/cni/image-2/bin/cni", run("readlink -f /opt/cni/bin/bridge"));
-    assertEquals("/opt/cni/image-2/bin/java", run("readlink /proc/$(main_pid)/exe"));
+    assertEquals("/opt/cni/image-2/lib/jvm/bin/java", run("readlink /proc/$(main_pid)/exe"));
     run("version");
     assertTrue(answered("bridge", "VERSION") > 0);
   }
