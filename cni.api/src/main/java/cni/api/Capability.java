@@ -1,7 +1,6 @@
 package cni.api;
 
 import cni.api.internal.NearestName;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
@@ -63,6 +62,8 @@ public enum Capability {
   private final String key;
   private final String example;
   private final boolean exclusive;
+
+  @SuppressWarnings("ImmutableEnumChecker") // made by List.of
   private final List<String> plugins;
 
   Capability(String key, String example, boolean exclusive, String... plugins) {
@@ -79,8 +80,7 @@ public enum Capability {
 
   /** Returns the capability that a misspelt key probably means; empty if none is near. */
   public static Optional<Capability> nearest(String key) {
-    return NearestName.of(key, Arrays.stream(values()).map(Capability::key).toList())
-        .flatMap(Capability::of);
+    return NearestName.of(key, ALL.stream().map(Capability::key).toList()).flatMap(Capability::of);
   }
 
   /** Returns the key: in {@code capabilities} of a configuration, and of the argument. */

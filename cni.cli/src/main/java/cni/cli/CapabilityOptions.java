@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
 import tools.jackson.databind.node.ObjectNode;
 
 /** The options for the well-known capability arguments, in the form that people type. */
@@ -76,16 +77,19 @@ final class CapabilityOptions {
       Subcommand.listOption("--named-port")
           .paramLabel("NAME=PORT")
           .description(
-              "Name of a port of the container for policies, such as http=8080 or dns=53/udp; may be repeated.")
+              "Name of a port of the container for policies, such as http=8080 or dns=53/udp; may be"
+                  + " repeated.")
           .build();
+
+  private final List<OptionSpec> options =
+      List.of(publish, bandwidth, addresses, mac, nameServers, searchDomains, labels, namedPorts);
 
   private final CommandSpec command;
 
   /** Adds the options to a command. */
   CapabilityOptions(CommandSpec command) {
     this.command = command;
-    List.of(publish, bandwidth, addresses, mac, nameServers, searchDomains, labels, namedPorts)
-        .forEach(command::addOption);
+    options.forEach(command::addOption);
   }
 
   /**
@@ -94,6 +98,21 @@ final class CapabilityOptions {
    * @throws ParameterException if a value is malformed
    */
   CapabilityArgs args() {
+    // The usual case: links none of the lambdas below, which would delay every "cni add".
+    return isAnyGiven() ? read() : CapabilityArgs.NONE;
+  }
+
+  private boolean isAnyGiven() {
+    ParseResult parsed = command.commandLine().getParseResult();
+    for (OptionSpec option : options) {
+      if (parsed.hasMatchedOption(option)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private CapabilityArgs read() {
     CapabilityArgs.Builder args = CapabilityArgs.builder();
     read(publish, text -> args.portMappings(PortMapping.parse(text)));
     read(bandwidth, text -> args.bandwidth(BandwidthLimit.parse(text)));
@@ -109,7 +128,10 @@ final class CapabilityOptions {
   private void read(OptionSpec option, Consumer<String> reader) {
     if (option.isMultiValue()) {
       option.<List<String>>getValue().forEach(text -> read(option, text, reader));
-    } else if (option.<@Nullable String>getValue() instanceof String text) {
+      return;
+    }
+    @Nullable String text = option.getValue();
+    if (text != null) {
       read(option, text, reader);
     }
   }
@@ -166,7 +188,9 @@ final class CapabilityOptions {
 
   /** Returns an attachment with further arguments, which replace those of the same capability. */
   static Attachment addTo(Attachment attachment, CapabilityArgs args) {
-    return attachment.withCapabilityArgs(CapabilityArgs.of(attachment.capabilityArgs()).with(args));
+    return args.isEmpty()
+        ? attachment
+        : attachment.withCapabilityArgs(CapabilityArgs.of(attachment.capabilityArgs()).with(args));
   }
 
   /**
@@ -175,6 +199,9 @@ final class CapabilityOptions {
    * and cnitool passes each network what it declares. Misspelt ones stay, for ADD to refuse.
    */
   static Attachment ofEnvironment(Attachment attachment, Network network) throws CniException {
+    if (attachment.capabilityArgs().isEmpty()) {
+      return attachment;
+    }
     Set<String> declared = network.capabilities().names();
     Set<String> kept = new HashSet<>();
     for (String name : attachment.capabilityArgs().keySet()) {
