@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import picocli.CommandLine;
 import picocli.CommandLine.Help;
 import picocli.CommandLine.IHelpSectionRenderer;
@@ -75,7 +76,7 @@ final class CommandHelp {
     for (String name : names) {
       table.addRowValues(
           help.colorScheme().commandText(name),
-          help.colorScheme().text(firstParagraph(commands.get(name))));
+          help.colorScheme().text(firstParagraph(Objects.requireNonNull(commands.get(name)))));
     }
     return "%n%s:%n".formatted(heading) + table;
   }

@@ -17,11 +17,17 @@ final class Terminal {
 
   private Terminal() {}
 
-  /** The standard streams, by the order of their descriptors. */
+  /** The standard streams. */
   enum Stream {
-    INPUT,
-    OUTPUT,
-    ERROR
+    INPUT(0),
+    OUTPUT(1),
+    ERROR(2);
+
+    private final int descriptor;
+
+    Stream(int descriptor) {
+      this.descriptor = descriptor;
+    }
   }
 
   /** Colours of text, by what they mean to the reader. */
@@ -44,7 +50,7 @@ final class Terminal {
     }
     try {
       String target =
-          Files.readSymbolicLink(Path.of("/proc/self/fd", String.valueOf(stream.ordinal())))
+          Files.readSymbolicLink(Path.of("/proc/self/fd", String.valueOf(stream.descriptor)))
               .toString();
       return target.startsWith("/dev/pts/")
           || target.startsWith("/dev/tty")
@@ -75,7 +81,7 @@ final class Terminal {
       return OptionalInt.empty();
     }
     OptionalInt given = parseColumns(EnvironmentVariables.get("COLUMNS").orElse(""));
-    OptionalInt width = given.isPresent() ? given : WindowSize.columns(stream.ordinal());
+    OptionalInt width = given.isPresent() ? given : WindowSize.columns(stream.descriptor);
     return width.isEmpty() ? width : OptionalInt.of(Math.max(MIN_WIDTH, width.getAsInt()));
   }
 

@@ -119,7 +119,7 @@ class CompletionTest {
     assertTrue(commands.size() > 20, cni::out);
     String completed = " " + bash("") + " ";
     for (String line : commands) {
-      String name = line.strip().split(" ")[0];
+      String name = line.strip().split(" ", 2)[0];
       assertTrue(completed.contains(" " + name + " "), name);
     }
   }

@@ -1,5 +1,6 @@
 package cni.cli;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -75,7 +76,7 @@ class ListCommandTest {
       assertTrue(lines.get(3).matches(".*  namespace gone +\\d+s +" + path), cni::out);
 
       assertEquals(0, list(cni, host, "--json", "-n", "n", "--container-id", name(a)), cni::err);
-      JsonNode json = Json.parseAny(cni.out().getBytes(), "output");
+      JsonNode json = Json.parseAny(cni.out().getBytes(UTF_8), "output");
       assertEquals(1, json.size());
       assertEquals("ok", json.path(0).path("state").asString());
       assertEquals(8080, json.path(0).path("ports").path(0).path("hostPort").asInt());
