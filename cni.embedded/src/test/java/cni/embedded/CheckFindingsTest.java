@@ -117,7 +117,7 @@ class CheckFindingsTest {
         "c:ip link set eth0 mtu 1300|LINK_SETTING|has MTU 1300, expected 1400",
         "h:ip link set br0 promisc on|LINK_SETTING|bridge br0 has promiscuous mode on",
         "c:ip addr del 10.50.0.2/24 dev eth0|ADDRESS ROUTE|address 10.50.0.2/24 is missing",
-        "c:ip addr del fd50::2/64 dev eth0|ADDRESS ROUTE|address fd50::2/64 is missing",
+        "c:ip addr del fd50::2/64 dev eth0|ADDRESS|address fd50::2/64 is missing",
         "h:ip addr del 10.50.0.1/24 dev br0|ADDRESS|the gateway's address 10.50.0.1/24",
         "h:ip -6 addr del fd50::1/64 dev br0|ADDRESS|the gateway's address fd50::1/64",
         "c:ip route del default|ROUTE|route 0.0.0.0/0 via 10.50.0.1 is missing",
@@ -130,7 +130,7 @@ class CheckFindingsTest {
             + "|missing is \"tcp dport 8080 dnat to 10.50.0.2:80\" in chain ip cni_hostport hostports",
         "h:nft flush chain inet cni_plugins_masquerade masq_checks|RULE"
             + "|\"ip saddr 10.50.0.2 ip daddr != 10.50.0.0/24 masquerade\"",
-        "h:nft flush ruleset|RULE RULE RULE|are not masqueraded",
+        "h:nft flush ruleset|RULE RULE|are not masqueraded",
         "h:tc qdisc change dev VETH root tbf rate 10mbit burst 10kb latency 25ms|SHAPING"
             + "|limited to 10 Mbit/s with a burst of 81.92 kbit,"
             + " expected 100 Mbit/s with a burst of 10 Mbit",
