@@ -141,14 +141,15 @@ public final class Network {
   }
 
   /**
-   * Checks that an attachment is still as the last ADD or update left it (CHECK): calls the plugins
-   * in the order of the chain with the result in the cache. The configuration, and capability
-   * arguments unless the attachment has some, are those in the cache. Does nothing if the
-   * configuration says {@code disableCheck}.
+   * Checks that an attachment is still as the last ADD or update left it (CHECK): calls all plugins
+   * in the order of the chain with the result in the cache. The configuration, and those arguments
+   * that the attachment does not have, are those in the cache. Does nothing if the configuration
+   * says {@code disableCheck}.
    *
-   * @throws CniException the error of the first plugin that finds something missing or different;
-   *     code 1 if the version is below 0.4.0, which has no CHECK; code 4 or 11 as {@link #add};
-   *     code 5 or 6 if the stored result cannot be read
+   * @throws CniException if plugins find something missing or different, with all {@linkplain
+   *     CniException#findings findings}, causes first, and the code of the first error; code 1 if
+   *     the version is below 0.4.0, which has no CHECK; code 4 or 11 as {@link #add}; code 5 or 6
+   *     if the stored result cannot be read
    */
   public void check(Attachment attachment) throws CniException {
     attachment.requireValid();
