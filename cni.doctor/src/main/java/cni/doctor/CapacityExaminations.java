@@ -49,7 +49,7 @@ final class CapacityExaminations {
   private static void ranges(HostView host, Findings findings, boolean exhausted)
       throws IOException, CniException {
     for (Network network : host.networks()) {
-      Optional<HostLocalRanges> ranges = HostLocalRanges.of(network.config());
+      Optional<HostLocalRanges> ranges = HostView.ranges(network);
       if (ranges.isEmpty()) {
         continue;
       }

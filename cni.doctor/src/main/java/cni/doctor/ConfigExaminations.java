@@ -3,6 +3,7 @@ package cni.doctor;
 import cni.api.CniException;
 import cni.api.Json;
 import cni.api.internal.RegularFiles;
+import cni.runtime.Network;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -43,6 +44,17 @@ final class ConfigExaminations {
             "a network configuration cannot be used: ADD of its network fails",
             file.error().get().getMessage(),
             "correct it; \"cni validate " + file.file() + "\" shows what is expected");
+      }
+    }
+    for (Network network : host.networks()) {
+      try {
+        HostLocalRanges.of(network.config());
+      } catch (CniException e) {
+        findings.ofNetwork(
+            network.name(),
+            "the addresses of a network are configured wrongly: ADD fails",
+            "network " + network.name() + ": " + e.getMessage(),
+            "correct it; docs/plugins.md has the options of host-local");
       }
     }
   }

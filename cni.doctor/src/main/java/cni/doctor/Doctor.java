@@ -71,6 +71,8 @@ public final class Doctor {
         omitted.add(new Diagnosis.Omitted(examination.kind(), e.getMessage()));
       } catch (IOException e) {
         omitted.add(new Diagnosis.Omitted(examination.kind(), IoErrors.describe(e)));
+      } catch (RuntimeException e) { // an invalid path in a configuration, a malformed number
+        omitted.add(new Diagnosis.Omitted(examination.kind(), e.toString()));
       }
       findings.addAll(found.found());
     }

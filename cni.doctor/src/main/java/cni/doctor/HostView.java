@@ -5,6 +5,7 @@ import cni.api.PluginConfig;
 import cni.runtime.CachedAttachment;
 import cni.runtime.Cni;
 import cni.runtime.Network;
+import cni.runtime.PluginOrigin;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -22,6 +23,7 @@ final class HostView implements AutoCloseable {
   private final HostKernel kernel;
   private final Lazy<List<NetworkFile>> files;
   private final Lazy<List<AttachmentView>> attachments;
+  private final Lazy<Map<String, Path>> executables;
   private final Map<Path, Lazy<Optional<NamespaceView>>> namespaces = new HashMap<>();
   private final Map<Path, List<Reservation>> reservations = new HashMap<>();
 
@@ -36,6 +38,7 @@ final class HostView implements AutoCloseable {
     this.kernel = HostKernel.open(locations);
     this.files = new Lazy<>(() -> NetworkFile.readAll(locations.networks(), cni));
     this.attachments = new Lazy<>(this::readAttachments);
+    this.executables = new Lazy<>(this::readExecutables);
   }
 
   Cni cni() {
@@ -118,6 +121,37 @@ final class HostView implements AutoCloseable {
     return known;
   }
 
+  /**
+   * Returns the ranges of a network; absent if it does not use host-local, or its configuration is
+   * invalid, which is a finding by itself.
+   */
+  static Optional<HostLocalRanges> ranges(Network network) {
+    try {
+      return HostLocalRanges.of(network.config());
+    } catch (CniException e) {
+      return Optional.empty();
+    }
+  }
+
+  /** Returns the executables that serve plugin types, by type. */
+  Map<String, Path> executables() throws IOException, CniException {
+    return executables.get();
+  }
+
+  /** Of several plugins of a type, the first in the list is used. */
+  private Map<String, Path> readExecutables() throws CniException {
+    Map<String, PluginOrigin> used = new HashMap<>();
+    cni.plugins().list().forEach(it -> used.putIfAbsent(it.type(), it.origin()));
+    Map<String, Path> files = new HashMap<>();
+    used.forEach(
+        (type, origin) -> {
+          if (origin instanceof PluginOrigin.Executable(Path file)) {
+            files.put(type, file);
+          }
+        });
+    return files;
+  }
+
   /** Returns the attachments whose interface exists. */
   List<AttachmentView> present() throws IOException, CniException {
     List<AttachmentView> present = new ArrayList<>();
@@ -129,7 +163,7 @@ final class HostView implements AutoCloseable {
     return present;
   }
 
-  /** Returns whether the chain of a network has a plugin of a type. */
+  /** Returns the plugin of a type in the chain of a network; absent if there is none. */
   static Optional<PluginConfig> plugin(Network network, String type) {
     return network.config().plugins().stream().filter(it -> it.type().equals(type)).findFirst();
   }

@@ -43,7 +43,7 @@ final class LeakExaminations {
       throws IOException, CniException {
     List<CachedAttachment> known = known(host);
     for (Network network : host.networks()) {
-      Optional<HostLocalRanges> ranges = HostLocalRanges.of(network.config());
+      Optional<HostLocalRanges> ranges = HostView.ranges(network);
       if (ranges.isEmpty()) {
         continue;
       }

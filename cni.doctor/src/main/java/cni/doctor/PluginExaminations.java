@@ -95,18 +95,16 @@ final class PluginExaminations {
       String remedy)
       throws IOException, CniException {
     for (var it : types(host).entrySet()) {
-      String type = it.getKey();
-      Optional<Path> file = file(host, type).filter(Files::isExecutable);
-      if (file.isEmpty() || host.cni().plugins().findInProcess(type).isPresent()) {
-        continue;
-      }
-      Optional<String> objection = examination.objection(ExecutableFile.read(file.get()));
-      if (objection.isPresent()) {
-        findings.ofNetworks(
-            List.copyOf(it.getValue()),
-            "plugin " + type + " " + consequence + ": ADD fails",
-            file.get() + ": " + objection.get(),
-            remedy);
+      Path file = host.executables().get(it.getKey());
+      if (file != null) {
+        Optional<String> objection = examination.objection(ExecutableFile.read(file));
+        if (objection.isPresent()) {
+          findings.ofNetworks(
+              List.copyOf(it.getValue()),
+              "plugin " + it.getKey() + " " + consequence + ": ADD fails",
+              file + ": " + objection.get(),
+              remedy);
+        }
       }
     }
   }
@@ -186,12 +184,12 @@ final class PluginExaminations {
   }
 
   /** Returns whether another examination says why the plugin cannot report its versions. */
-  private static boolean isBroken(HostView host, String type) throws IOException {
-    Optional<Path> file = file(host, type);
-    if (file.isEmpty() || host.cni().plugins().findInProcess(type).isPresent()) {
+  private static boolean isBroken(HostView host, String type) throws IOException, CniException {
+    Path file = host.executables().get(type);
+    if (file == null) {
       return false;
     }
-    ExecutableFile executable = ExecutableFile.read(file.get());
+    ExecutableFile executable = ExecutableFile.read(file);
     return executable.foreignArchitecture().or(executable::missingInterpreter).isPresent();
   }
 

@@ -40,7 +40,7 @@ final class PortExaminations {
     host.attachments().forEach(it -> it.addresses().forEach(ip -> held.add(ip.address())));
     Map<String, String> found = new LinkedHashMap<>();
     for (Network network : host.networks()) {
-      Optional<HostLocalRanges> ranges = HostLocalRanges.of(network.config());
+      Optional<HostLocalRanges> ranges = HostView.ranges(network);
       if (ranges.isEmpty()) {
         continue;
       }

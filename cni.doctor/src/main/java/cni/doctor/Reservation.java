@@ -26,16 +26,12 @@ record Reservation(Path file, InetAddress address, String containerId, String in
   static List<Reservation> readAll(Path directory) throws IOException {
     List<Reservation> found = new ArrayList<>();
     for (Path file : Directories.entries(directory)) {
-      InetAddress address;
       try {
-        address = InetAddresses.parse(String.valueOf(file.getFileName()));
+        found.add(read(file, InetAddresses.parse(String.valueOf(file.getFileName()))));
       } catch (IllegalArgumentException e) {
-        continue; // lock, last_reserved_ip.N or a temporary file
-      }
-      try {
-        found.add(read(file, address));
+        // not an address: lock, last_reserved_ip.N or a temporary file
       } catch (NoSuchFileException e) {
-        continue; // it has just been released
+        // it has just been released
       }
     }
     found.sort(Comparator.comparing(it -> InetAddresses.toNumber(it.address)));

@@ -37,7 +37,7 @@ final class StorageExaminations {
     Set<Path> directories = new LinkedHashSet<>();
     directories.add(host.locations().cache());
     for (Network network : host.networks()) {
-      HostLocalRanges.of(network.config()).ifPresent(it -> directories.add(it.directory()));
+      HostView.ranges(network).ifPresent(it -> directories.add(it.directory()));
     }
     return directories;
   }

@@ -35,7 +35,7 @@ final class SubnetExaminations {
   private static List<Routed> routed(HostView host) throws IOException, CniException {
     List<Routed> all = new ArrayList<>();
     for (Network network : host.networks()) {
-      Optional<HostLocalRanges> ranges = HostLocalRanges.of(network.config());
+      Optional<HostLocalRanges> ranges = HostView.ranges(network);
       Optional<PluginConfig> bridge = HostView.plugin(network, "bridge");
       boolean isRouted =
           bridge.isPresent()

@@ -99,7 +99,7 @@ class AttachmentExaminationsTest {
 
   private static void moveResultToJournal(TestHost host) throws Exception {
     Path results = host.cache().resolve("results");
-    String name = Files.list(results).toList().getFirst().getFileName().toString();
+    String name = Directories.entries(results).getFirst().getFileName().toString();
     Path journal = Files.createDirectories(host.cache().resolve("begun"));
     Files.move(results.resolve(name), journal.resolve(name));
   }

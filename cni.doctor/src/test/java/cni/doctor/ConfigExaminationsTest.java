@@ -44,6 +44,22 @@ class ConfigExaminationsTest {
   }
 
   @Test
+  void rangeIsInvalid(TestHost host) throws Exception {
+    host.dualStack("m", "");
+    host.network(
+        "n",
+        "1.0.0",
+        """
+        { "type": "ptp", "ipam": { "type": "host-local", "subnet": "10.1.0.0/33" } }
+        """);
+    try (var examined = new ExaminedHost(host)) {
+      Finding found =
+          examined.assertOnly(FindingKind.CONFIG_UNREADABLE, "ipam.subnet", "correct it");
+      assertEquals(List.of("n"), found.networks());
+    }
+  }
+
+  @Test
   void secondFileOfANetworkIsNotUsed(TestHost host) throws Exception {
     Files.writeString(host.networks().resolve("10-n.conflist"), NETWORK);
     Path second = Files.writeString(host.networks().resolve("20-n.conflist"), NETWORK);

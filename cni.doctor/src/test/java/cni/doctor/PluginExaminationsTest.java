@@ -71,6 +71,23 @@ class PluginExaminationsTest {
   }
 
   @Test
+  void executableThatAModuleReplacesIsNotExamined(TestHost host) throws Exception {
+    host.dualStack("n", "");
+    host.script("bridge", "");
+    Files.writeString(host.executables().resolve("bridge"), "#!/no/such/shell\n");
+    try (var examined = new ExaminedHost(host)) {
+      examined.assertHealthy();
+    }
+    try (Cni cni = host.builder().forceExecutables("bridge").build();
+        var examined = new ExaminedHost(host)) {
+      Diagnosis diagnosis = Doctor.examine(cni, examined.locations(), Scope.HOST);
+      assertEquals(
+          List.of(FindingKind.PLUGIN_INTERPRETER_MISSING),
+          diagnosis.findings().stream().map(Finding::kind).toList());
+    }
+  }
+
+  @Test
   void interpreterOfAScriptIsMissing(TestHost host) throws Exception {
     network(host);
     host.script("example", "");
