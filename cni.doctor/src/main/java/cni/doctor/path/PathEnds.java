@@ -110,19 +110,15 @@ public final class PathEnds {
         attachments.stream()
             .filter(
                 it ->
-                    it.attachment().containerId().equals(name)
-                        || Namespaces.name(it).equals(name))
+                    it.attachment().containerId().equals(name) || Namespaces.name(it).equals(name))
             .toList();
     return exact.isEmpty() && name.indexOf('/') < 0
-        ? attachments.stream()
-            .filter(it -> it.attachment().containerId().startsWith(name))
-            .toList()
+        ? attachments.stream().filter(it -> it.attachment().containerId().startsWith(name)).toList()
         : exact;
   }
 
   /** The attachments of one container share its namespace. */
-  private static PathEnd container(String name, List<CachedAttachment> named)
-      throws CniException {
+  private static PathEnd container(String name, List<CachedAttachment> named) throws CniException {
     CachedAttachment first = named.getFirst();
     String id = first.attachment().containerId();
     if (!named.stream().allMatch(it -> it.attachment().containerId().equals(id))) {

@@ -88,18 +88,21 @@ final class PathWalk {
 
   /**
    * Walks the path of a packet from outside, from the link that the host has towards its source.
-   *
-   * @throws NetlinkException if the host has no route to the source
    */
   static PathWalk fromOutside(
       Namespaces namespaces, InetAddress source, PathQuery query, Optional<Translation> translation)
       throws IOException {
     NamespaceView host = namespaces.host();
-    Route back = host.routes().route(RouteLookup.output(source, Optional.empty()));
-    Link input = host.link(back.hops().getFirst().link());
-    var walk =
-        new PathWalk(namespaces, query.size(), translation, Optional.of(source), query.address());
-    walk.run(new Place(host, Optional.of(input)));
+    var from = Optional.of(source);
+    var walk = new PathWalk(namespaces, query.size(), translation, from, query.address());
+    try {
+      Route back = host.routes().route(RouteLookup.output(source, Optional.empty()));
+      Link input = host.link(back.hops().getFirst().link());
+      walk.run(new Place(host, Optional.of(input)));
+    } catch (NetlinkException e) {
+      var problem = new RouteProblem(host, Optional.empty(), source, Optional.empty());
+      walk.fail(host, Stage.FORWARD, "from " + text(source), problem.find(e));
+    }
     return walk;
   }
 

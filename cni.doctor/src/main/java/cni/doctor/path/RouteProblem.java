@@ -72,7 +72,9 @@ record RouteProblem(
       return false;
     }
     boolean isStrict =
-        view.sysctl("net/ipv4/conf/" + input.get().name() + "/rp_filter").filter("1"::equals).isPresent()
+        view.sysctl("net/ipv4/conf/" + input.get().name() + "/rp_filter")
+                .filter("1"::equals)
+                .isPresent()
             || view.sysctl("net/ipv4/conf/all/rp_filter").filter("1"::equals).isPresent();
     if (!isStrict) {
       return false;

@@ -10,8 +10,11 @@ import cni.testing.Probe;
 import cni.testing.TestBed;
 import java.io.IOException;
 import java.net.ConnectException;
+import java.net.DatagramPacket;
+import java.net.DatagramSocket;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.PortUnreachableException;
 import java.net.Socket;
 import java.util.ArrayList;
 import java.util.List;
@@ -747,19 +750,42 @@ class PathFateTest {
               : isRefused(packet);
       case UDP ->
           packet.size() > 0
-              ? false
+              ? ping(packet)
               : packet.isServed()
                   ? Probe.udp(packet.from(), address, packet.port()).isPresent()
-                  : true;
-      case ICMP -> {
-        int payload = packet.size() - (packet.address().getAddress().length == 4 ? 28 : 48);
-        String size = String.valueOf(Math.max(payload, 56));
-        yield TestBed.tryRun(
-                    packet.from(), "ping", "-n", "-c1", "-w2", "-M", "do", "-s", size, address)
-                .status()
-            == 0;
-      }
+                  : isUnreachable(packet);
+      case ICMP -> ping(packet);
     };
+  }
+
+  private static boolean ping(Packet packet) throws IOException {
+    int headers = packet.address().getAddress().length == 4 ? 28 : 48;
+    String size = String.valueOf(Math.max(packet.size() - headers, 56));
+    String address = text(packet.address());
+    return TestBed.tryRun(
+                packet.from(), "ping", "-n", "-c1", "-w2", "-M", "do", "-s", size, address)
+            .status()
+        == 0;
+  }
+
+  /** Returns whether the destination reports that nothing listens on the port. */
+  private static boolean isUnreachable(Packet packet) throws IOException {
+    return packet
+        .from()
+        .<Boolean, IOException>call(
+            () -> {
+              try (var socket = new DatagramSocket()) {
+                socket.setSoTimeout(1500);
+                socket.connect(new InetSocketAddress(packet.address(), packet.port()));
+                socket.send(new DatagramPacket(new byte[1], 1));
+                socket.receive(new DatagramPacket(new byte[1], 1));
+                return false;
+              } catch (PortUnreachableException e) {
+                return true;
+              } catch (IOException e) {
+                return false;
+              }
+            });
   }
 
   private static boolean isRefused(Packet packet) throws IOException {

@@ -116,8 +116,8 @@ public final class RuleText {
   }
 
   /**
-   * Names a field of the transport header by its protocol, if a condition before it says which,
-   * and leaves that condition out: {@code tcp dport}.
+   * Names a field of the transport header by its protocol, if a condition before it says which, and
+   * leaves that condition out: {@code tcp dport}.
    */
   private RuleField withTransport(RuleField field) {
     String condition = words.isEmpty() ? "" : words.getLast();

@@ -34,7 +34,7 @@ public record TraceEvent(
   public enum Step {
     /** A rule whose conditions all applied. */
     RULE,
-    /** The end of a chain that was jumped to. */
+    /** The end of a chain, or a return from it. */
     RETURN,
     /** The end of a base chain, whose policy took effect. */
     POLICY
@@ -66,7 +66,9 @@ public record TraceEvent(
         attributes.be32(NFTA_TRACE_ID).orElse(0),
         table.chain(attributes.string(NFTA_TRACE_CHAIN).orElse("")),
         switch (type) {
-          case NFT_TRACETYPE_RULE -> Step.RULE;
+          // The kernel also reports the end of a chain as a rule, one without handle.
+          case NFT_TRACETYPE_RULE ->
+              attributes.be64(NFTA_TRACE_RULE_HANDLE).orElse(0) == 0 ? Step.RETURN : Step.RULE;
           case NFT_TRACETYPE_RETURN -> Step.RETURN;
           case NFT_TRACETYPE_POLICY -> Step.POLICY;
           default -> throw new MalformedMessageException("trace of type " + type);

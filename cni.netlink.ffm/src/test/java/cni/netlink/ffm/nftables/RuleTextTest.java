@@ -74,15 +74,29 @@ class RuleTextTest {
         "add chain " + family + " t c { type nat hook " + hook + " priority 0; }");
     TestBed.run(bed.netns(), "nft", "add rule " + family + " t c tcp dport 8000 " + rule);
     TableFamily table = family.equals("ip") ? TableFamily.IP : TableFamily.IP6;
-    assertEquals(
-        List.of("tcp dport 8000 " + rule), texts(bed, new Table(table, "t").chain("c")));
+    assertEquals(List.of("tcp dport 8000 " + rule), texts(bed, new Table(table, "t").chain("c")));
   }
 
   @Test
   void matchesAndTargetsOfIptablesAreNamed(TestBed bed) throws Exception {
     String[] command = {
-      "iptables", "-A", "FORWARD", "-s", "10.1.0.0/16", "-m", "comment", "--comment", "some text",
-      "-m", "statistic", "--mode", "random", "--probability", "1", "-j", "REJECT"
+      "iptables",
+      "-A",
+      "FORWARD",
+      "-s",
+      "10.1.0.0/16",
+      "-m",
+      "comment",
+      "--comment",
+      "some text",
+      "-m",
+      "statistic",
+      "--mode",
+      "random",
+      "--probability",
+      "1",
+      "-j",
+      "REJECT"
     };
     TestBed.run(bed.netns(), command);
     Chain chain = new Table(TableFamily.IP, "filter").chain("FORWARD");

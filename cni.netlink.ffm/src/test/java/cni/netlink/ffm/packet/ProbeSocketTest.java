@@ -105,8 +105,7 @@ class ProbeSocketTest {
   void packetLongerThanTheMtuIsRefused(IpFamily family) throws Exception {
     try (ProbeSocket socket = open(Kind.UDP, family)) {
       socket.connect(peerAddress(family), PORT, TIMEOUT);
-      KernelException e =
-          assertThrows(KernelException.class, () -> socket.send(new byte[1500]));
+      KernelException e = assertThrows(KernelException.class, () -> socket.send(new byte[1500]));
       assertEquals(Errno.EMSGSIZE, e.errno());
     }
   }

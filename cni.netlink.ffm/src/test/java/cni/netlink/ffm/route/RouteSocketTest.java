@@ -229,7 +229,9 @@ class RouteSocketTest {
     }
   }
 
-  /** A packet that came in by a link is routed on, delivered, or refused, as the namespace would. */
+  /**
+   * A packet that came in by a link is routed on, delivered, or refused, as the namespace would.
+   */
   @Test
   void routeOfPacketFromALinkIsThatOfTheKernel() throws IOException {
     TestBed.connect(bed.netns(), "v0", bed.namespace("a"), "eth0");
@@ -241,8 +243,7 @@ class RouteSocketTest {
     var local = RouteLookup.input(source, InetAddress.ofLiteral("198.51.100.1"), input);
     assertEquals(RtnetlinkConstants.RTN_LOCAL, routing.route(local).type());
     var beyond = RouteLookup.input(source, InetAddress.ofLiteral("198.51.100.2"), input);
-    NetlinkException refused =
-        assertThrows(NetlinkException.class, () -> routing.route(beyond));
+    NetlinkException refused = assertThrows(NetlinkException.class, () -> routing.route(beyond));
     assertEquals(Errno.EHOSTUNREACH, refused.errno());
     TestBed.run(bed.netns(), "sysctl", "-w", "net.ipv4.ip_forward=1");
     Route route = routing.route(beyond);
