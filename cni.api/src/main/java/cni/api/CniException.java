@@ -21,6 +21,8 @@ public final class CniException extends Exception {
 
   private final int code;
   private final String details;
+
+  @SuppressWarnings("serial") // the lists of List.of and List.copyOf are serializable
   private final List<Finding> findings;
   private @Nullable ConfigFault fault;
 

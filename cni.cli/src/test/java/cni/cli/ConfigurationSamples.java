@@ -50,7 +50,7 @@ final class ConfigurationSamples {
       all = new String(in.readAllBytes(), StandardCharsets.UTF_8);
     }
     List<Sample> samples = new ArrayList<>();
-    for (String part : ("\n" + all).split("\n" + BEGIN)) {
+    for (String part : ("\n" + all).split("\n" + BEGIN, -1)) {
       if (!part.isEmpty()) {
         samples.add(parse(part + "\n"));
       }

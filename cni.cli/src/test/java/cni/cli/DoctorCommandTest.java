@@ -87,7 +87,7 @@ class DoctorCommandTest {
             .startsWith(
                 """
                 error    forwarding-off  n
-                  the host does not forward IPv4: containers reach only it
+                  the host does not forward IPv4: containers reach only the host itself
                   seen:  net.ipv4.ip_forward = 0
                   mend:  sysctl -w net.ipv4.ip_forward=1;"""),
         this::output);

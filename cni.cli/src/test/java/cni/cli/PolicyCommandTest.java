@@ -205,7 +205,7 @@ class PolicyCommandTest {
         "two one:htpt; htpt is no port from 1 to 65535, and no TCP port of the destination: did you mean http?",
         "two 192.0.2.1:70000; 70000 is no port from 1 to 65535, and the destination has no named ports",
         "-p icmp two one:80; ICMP has no ports: leave out :80",
-        "-p igmp two one; -p igmp is none of tcp, udp, sctp, icmp",
+        "-p igmp two one; --protocol: igmp is none of tcp, udp, sctp, icmp",
         "10.1.0.2 fd01::3; SOURCE and DESTINATION have no IP version in common",
         "a=b,c one:1; \"c\" of a=b,c is not a label: write KEY=VALUE,KEY=VALUE",
       })

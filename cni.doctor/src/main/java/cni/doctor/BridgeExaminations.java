@@ -62,7 +62,7 @@ final class BridgeExaminations {
       if (!it.getKey().isUp()) {
         findings.ofNetworks(
             List.copyOf(it.getValue()),
-            "the bridge is down: its containers reach nobody",
+            "the bridge is down: its containers reach nothing",
             "ip link show %s: state DOWN".formatted(it.getKey().name()),
             "ip link set %s up, then \"cni repair\"".formatted(it.getKey().name()));
       }

@@ -33,7 +33,7 @@ record Listener(String protocol, InetAddress address, int port) {
 
   /** Reads a line: {@code sl local_address rem_address st ...}. */
   private static void add(String file, String line, List<Listener> all) {
-    String[] fields = line.strip().split(" +");
+    String[] fields = line.strip().split(" +", -1);
     if (fields.length < 4 || fields[3].equals("0A") != file.startsWith("tcp")) {
       return;
     }

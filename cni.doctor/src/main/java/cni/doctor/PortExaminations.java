@@ -11,9 +11,8 @@ import cni.runtime.Network;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.util.HashSet;
-import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
@@ -30,15 +29,18 @@ final class PortExaminations {
 
   private PortExaminations() {}
 
+  /** A published port from which datagrams go to an address that no attachment has. */
+  private record StaleFlow(String network, int port, InetAddress server) {}
+
   /**
-   * A UDP flow keeps its translation while it has packets, also after the container has gone: the
-   * port then seems dead to that client, whoever serves it now.
+   * A UDP flow keeps its translation while it has packets, even after the container has gone: to
+   * that client the port seems dead, also if another container has it now.
    */
   private static void staleConnections(HostView host, Findings findings)
       throws IOException, CniException {
     Set<InetAddress> held = new HashSet<>();
     host.attachments().forEach(it -> it.addresses().forEach(ip -> held.add(ip.address())));
-    Map<String, String> found = new LinkedHashMap<>();
+    Set<StaleFlow> found = new LinkedHashSet<>();
     for (Network network : host.networks()) {
       Optional<HostLocalRanges> ranges = HostView.ranges(network);
       if (ranges.isEmpty()) {
@@ -49,21 +51,19 @@ final class PortExaminations {
           InetAddress server = InetAddresses.of(connection.server().toArray());
           boolean inNetwork = ranges.get().subnets().stream().anyMatch(it -> it.contains(server));
           if (inNetwork && !held.contains(server)) {
-            found.putIfAbsent(
-                network.name() + " " + connection.port() + " " + InetAddresses.format(server),
-                network.name());
+            found.add(new StaleFlow(network.name(), connection.port(), server));
           }
         }
       }
     }
-    for (var it : found.entrySet()) {
-      String[] parts = it.getKey().split(" ");
+    for (StaleFlow flow : found) {
+      String server = InetAddresses.format(flow.server());
       findings.ofNetwork(
-          it.getValue(),
+          flow.network(),
           "datagrams to a published port still go to a container that no longer exists",
-          "conntrack -L -p udp: port %s is translated to %s, which no attachment has"
-              .formatted(parts[1], parts[2]),
-          "conntrack -D -p udp --reply-src " + parts[2]);
+          "conntrack -L -p udp: port %d is translated to %s, which no attachment has"
+              .formatted(flow.port(), server),
+          "conntrack -D -p udp --reply-src " + server);
     }
   }
 

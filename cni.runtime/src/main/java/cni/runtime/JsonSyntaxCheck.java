@@ -31,7 +31,7 @@ record JsonSyntaxCheck(OptionalInt line, String reason) {
       return new JsonSyntaxCheck(OptionalInt.empty(), detail(source, error));
     }
     TokenStreamLocation at = cause.getLocation();
-    int offset = (int) Math.clamp(at.getCharOffset(), 0, text.length());
+    int offset = Math.clamp(at.getCharOffset(), 0, text.length());
     String why = explain(text, offset, detail(source, error));
     return new JsonSyntaxCheck(
         OptionalInt.of(at.getLineNr()), "is not valid JSON at column " + at.getColumnNr() + why);

@@ -27,10 +27,10 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Serves metrics over HTTP, see {@link MetricsRequest}. The JDK's own HTTP server is not used: it
+ * Serves metrics over HTTP, at {@code /metrics}. The JDK's own HTTP server is not used: it
  * cannot listen on a Unix socket.
  *
- * <p>Bounded: at most {@value #MAX_CONNECTIONS} connections at once, of which each may last five
+ * <p>Bounded: at most eight connections at once, of which each may last five
  * seconds; a text is served for one second before it is composed again.
  */
 public final class MetricsServer implements AutoCloseable {

@@ -49,7 +49,7 @@ public record AddressPool(String network, String range, BigInteger size, long us
           addAll(config.name(), ipam.get(), pools);
         }
       } catch (CniException e) {
-        continue; // no pool that host-local could use
+        // No pool that host-local could use.
       }
     }
     return pools;
@@ -88,7 +88,9 @@ public record AddressPool(String network, String range, BigInteger size, long us
   }
 
   private static Optional<InetAddress> address(String name) {
-    if (name.isEmpty() || Character.digit(name.charAt(0), 16) < 0 && name.charAt(0) != ':') {
+    boolean isNumber =
+        !name.isEmpty() && (name.charAt(0) == ':' || Character.digit(name.charAt(0), 16) >= 0);
+    if (!isNumber) {
       return Optional.empty(); // such as "lock", "last_reserved_ip.0"
     }
     try {

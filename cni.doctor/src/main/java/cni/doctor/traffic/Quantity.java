@@ -25,6 +25,16 @@ public final class Quantity {
     return scale(value, "\u00a0") + unit;
   }
 
+  /** Returns a number, as {@link #decimal(double)} does. */
+  public static String decimal(long value) {
+    return decimal((double) value);
+  }
+
+  /** Returns a number with a unit, as {@link #withUnit(double, String)} does. */
+  public static String withUnit(long value, String unit) {
+    return withUnit((double) value, unit);
+  }
+
   private static String scale(double value, String space) {
     int prefix = 0;
     double scaled = value;

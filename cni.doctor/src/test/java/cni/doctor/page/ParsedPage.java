@@ -23,8 +23,14 @@ final class ParsedPage {
   private static final Pattern ATTRIBUTE = Pattern.compile(" ([a-zA-Z-]+)=\"([^\"]*)\"");
   private static final Pattern ENTITY = Pattern.compile("&(amp|lt|gt|quot|#39);");
 
-  /** An element with the text in it, that of its descendants included. */
-  record Element(String tag, Map<String, String> attributes, StringBuilder text, int parent) {
+  /**
+   * An element with the text in it, that of its descendants included.
+   *
+   * @param index its number on the page
+   * @param parent the number of the element that it is in; -1 if there is none
+   */
+  record Element(
+      int index, String tag, Map<String, String> attributes, StringBuilder text, int parent) {
     String attribute(String name) {
       return attributes.getOrDefault(name, "");
     }
@@ -53,7 +59,9 @@ final class ParsedPage {
     if (token.group("start") != null) {
       int parent = open.isEmpty() ? -1 : open.peek();
       var attributes = attributes(token.group("attributes"));
-      elements.add(new Element(token.group("start"), attributes, new StringBuilder(), parent));
+      elements.add(
+          new Element(
+              elements.size(), token.group("start"), attributes, new StringBuilder(), parent));
       if (token.group("empty") == null) {
         open.push(elements.size() - 1);
       }
@@ -107,7 +115,7 @@ final class ParsedPage {
 
   private boolean isBelow(Element element, Element ancestor) {
     for (int at = element.parent(); at >= 0; at = elements.get(at).parent()) {
-      if (elements.get(at) == ancestor) {
+      if (at == ancestor.index()) {
         return true;
       }
     }

@@ -175,9 +175,10 @@ public record ParentLink(Link link, boolean inContainer) {
    * compared if it is configured, and no later plugin of the chain may have set it, or if its
    * configuration changes.
    *
+   * @param isMtuShared whether a later plugin of the chain may have set the MTU
    * @throws CniException code 7 if the desired MTU exceeds the parent's
    */
-  public static void compare(InterfaceComparison comparison, Link upper)
+  public static void compare(InterfaceComparison comparison, Link upper, boolean isMtuShared)
       throws CniException, IOException {
     ConfigObject current = comparison.request().current().config().view();
     ConfigObject desired = comparison.request().desired().config().view();
@@ -207,7 +208,7 @@ public record ParentLink(Link link, boolean inContainer) {
     if (mtuChanges) {
       comparison.requireMtuForIpv6();
       parent.compareMtu(comparison, upper, configuredMtu(current), desired);
-    } else if (!comparison.request().desired().context().mayBeSetLater("mtu")) {
+    } else if (!isMtuShared) {
       parent.compareConfiguredMtu(comparison, upper, configuredMtu(desired));
     }
   }

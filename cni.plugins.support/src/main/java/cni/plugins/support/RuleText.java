@@ -31,7 +31,7 @@ import java.util.stream.Collectors;
  * expression whose text is not known is represented by its kind.
  */
 final class RuleText {
-  /** Bits of a connection's state, in the order of {@link Expression.Connection}. */
+  /** Bits of a connection's state, see {@link Expression.Connection}. */
   private static final Map<Integer, String> STATES =
       Map.of(
           Expression.Connection.ESTABLISHED, "established",
@@ -261,7 +261,7 @@ final class RuleText {
         .collect(Collectors.joining(", ", "{ ", " }"));
   }
 
-  private String verdict(Expression.Verdict verdict) {
+  private static String verdict(Expression.Verdict verdict) {
     if (verdict.equals(Expression.Verdict.ACCEPT)) {
       return "accept";
     }

@@ -113,7 +113,8 @@ public final class IpvlanPlugin extends InterfacePlugin {
       throws CniException, IOException {
     int expected = mode(comparison.request().desired().config().view());
     LinkModes.mismatch(link, MODES, expected).ifPresent(comparison.differences()::addUnchangeable);
-    ParentLink.compare(comparison, link);
+    ParentLink.compare(
+        comparison, link, comparison.request().desired().context().mayBeSetLater("mtu"));
   }
 
   /** Checks a configured parent only: otherwise it may be an interface of an earlier plugin. */

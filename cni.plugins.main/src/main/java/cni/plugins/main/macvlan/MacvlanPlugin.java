@@ -93,7 +93,8 @@ public final class MacvlanPlugin extends InterfacePlugin {
         comparison.differences().addUnchangeable(mismatch.get());
       }
     }
-    ParentLink.compare(comparison, link);
+    ParentLink.compare(
+        comparison, link, comparison.request().desired().context().mayBeSetLater("mtu"));
   }
 
   /** The kernel sets this mode, and changes it to another, only by creating the interface. */

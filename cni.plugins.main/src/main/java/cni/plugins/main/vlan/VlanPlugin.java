@@ -2,6 +2,7 @@ package cni.plugins.main.vlan;
 
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
+import cni.api.CallContext;
 import cni.api.ConfigObject;
 import cni.api.PluginConfig;
 import cni.netlink.ffm.route.Link;
@@ -63,7 +64,10 @@ public final class VlanPlugin extends InterfacePlugin {
           .addUnchangeable(
               "interface %s has VLAN id %d, expected %d".formatted(link.name(), id, vlanId(view)));
     }
-    ParentLink.compare(comparison, link);
+    CallContext context = comparison.request().desired().context();
+    // As the reference, an executable compares the MTU, although it does not know the chain.
+    boolean isMtuShared = context.laterPlugins().isPresent() && context.mayBeSetLater("mtu");
+    ParentLink.compare(comparison, link, isMtuShared);
   }
 
   @Override
