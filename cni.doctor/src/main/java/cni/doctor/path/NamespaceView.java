@@ -8,6 +8,7 @@ import cni.netlink.ffm.route.RouteSocket;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -84,7 +85,7 @@ final class NamespaceView implements AutoCloseable {
         () -> {
           try {
             return Optional.of(Sysctl.KERNEL.get(key));
-          } catch (java.nio.file.NoSuchFileException e) {
+          } catch (NoSuchFileException e) {
             return Optional.empty();
           }
         });

@@ -1,7 +1,5 @@
 package cni.doctor.path;
 
-import static cni.netlink.ffm.route.RtnetlinkConstants.NUD_FAILED;
-import static cni.netlink.ffm.route.RtnetlinkConstants.NUD_PERMANENT;
 import static cni.netlink.ffm.route.RtnetlinkConstants.RTN_LOCAL;
 
 import cni.api.InetAddresses;
@@ -11,7 +9,6 @@ import cni.doctor.path.PathStep.State;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
-import cni.netlink.ffm.route.Neighbour;
 import cni.netlink.ffm.route.Route;
 import cni.netlink.ffm.route.RouteLookup;
 import java.io.IOException;
@@ -192,19 +189,12 @@ final class PathWalk {
   private Optional<PathFinding> obstacle(Place place, Link out, Route route) throws IOException {
     NamespaceView view = place.view();
     IpFamily family = IpFamily.of(destination);
-    if (place.input().isPresent() && !isForwarding(view, family, place.input().get())) {
+    if (place.input().isPresent() && !RouteProblem.isForwarding(view, family, place.input().get())) {
       return Optional.of(RouteProblem.notForwarding(view, family, place.input().get()));
     }
     int mtu = route.mtu() == 0 ? out.mtu() : Math.min(route.mtu(), out.mtu());
     Optional<PathFinding> tooLong = tooLong(view, out.name(), mtu);
-    return tooLong.isPresent() ? tooLong : linkProblem(view, out);
-  }
-
-  private static boolean isForwarding(NamespaceView view, IpFamily family, Link input)
-      throws IOException {
-    String version = family == IpFamily.IPV4 ? "ipv4" : "ipv6";
-    String key = "net/" + version + "/conf/" + input.name() + "/forwarding";
-    return !view.sysctl(key).filter("0"::equals).isPresent();
+    return tooLong.isPresent() || out.isUp() ? tooLong : Optional.of(LinkProblem.down(view, out));
   }
 
   private Optional<PathFinding> tooLong(NamespaceView view, String link, int mtu) {
@@ -217,13 +207,6 @@ final class PathWalk {
             "the packet of %d bytes is longer than the MTU of %s of %s, %d"
                 .formatted(size, link, view, mtu),
             "give all interfaces of the path one MTU, see \"mtu\" of the bridge plugin"));
-  }
-
-  private static Optional<PathFinding> linkProblem(NamespaceView view, Link link) {
-    if (!link.isUp()) {
-      return Optional.of(LinkProblem.down(view, link));
-    }
-    return Optional.empty();
   }
 
   /** Moves a packet over a link to its next hop. */
@@ -261,9 +244,10 @@ final class PathWalk {
         return overBridge(at, Optional.of(other.link()), view, out, nextHop);
       }
     }
+    var entry = new NeighbourEntry(view, out, nextHop);
     boolean isOwner = other.view().owner(nextHop).isPresent();
-    if (!isOwner && isUnresolved(view, out, nextHop)) {
-      fail(view, Stage.LINK, text, unresolved(view, out, nextHop));
+    if (!isOwner && entry.isUnresolved()) {
+      fail(view, Stage.LINK, text, entry.unresolved());
       return Optional.empty();
     }
     step(view, Stage.LINK, text);
@@ -318,10 +302,7 @@ final class PathWalk {
     for (Link link : view.routes().links()) {
       hasUplink |= link.master() == bridge.link().index() && !link.isKind("veth");
     }
-    boolean isKnown =
-        neighbour(sender, out, nextHop)
-            .filter(it -> it.isResolved() && (it.state() & NUD_PERMANENT) == 0)
-            .isPresent();
+    boolean isKnown = new NeighbourEntry(sender, out, nextHop).isLearnt();
     String name = "bridge " + bridge.link().name();
     if (hasUplink && isKnown) {
       step(view, Stage.LEAVE, name + " to the owner of " + text(nextHop));
@@ -363,59 +344,29 @@ final class PathWalk {
       fail(view, Stage.LEAVE, "by " + out.name(), carrier.get());
       return Optional.empty();
     }
-    if (isUnresolved(view, out, nextHop)) {
+    var entry = new NeighbourEntry(view, out, nextHop);
+    if (entry.isUnresolved()) {
       String text = "by " + out.name() + " to " + text(nextHop);
-      fail(view, Stage.LEAVE, text, unresolved(view, out, nextHop));
+      fail(view, Stage.LEAVE, text, entry.unresolved());
       return Optional.empty();
     }
     step(view, Stage.LEAVE, "by " + out.name() + " to " + text(nextHop));
     return Optional.empty();
   }
 
-  /** Returns whether the kernel searches for the hardware address, or has given up. */
-  private static boolean isUnresolved(NamespaceView view, Link out, InetAddress nextHop)
-      throws IOException {
-    return neighbour(view, out, nextHop)
-        .filter(it -> it.isIncomplete() || (it.state() & NUD_FAILED) != 0)
-        .isPresent();
-  }
-
-  private static PathFinding unresolved(NamespaceView view, Link out, InetAddress nextHop) {
-    return new PathFinding(
-        PathCause.NEIGHBOUR_UNRESOLVED,
-        "nobody on %s of %s answers for %s".formatted(out.name(), view, text(nextHop)),
-        "check the route, and that the next hop is up and on this link");
-  }
-
-  private static Optional<Neighbour> neighbour(NamespaceView view, Link out, InetAddress address)
-      throws IOException {
-    return view.routes().neighbours(IpFamily.of(address)).stream()
-        .filter(it -> it.link() == out.index() && it.address().equals(address))
-        .findFirst();
-  }
-
-  /** Checks the entry that a sender uses, if it has one. */
+  /** Checks the entry of the neighbour table that a sender uses, if it has one. */
   private boolean neighbourIsRight(NamespaceView view, Link out, InetAddress address, String mac)
       throws IOException {
-    Optional<Neighbour> known = neighbour(view, out, address);
-    String used = known.map(Neighbour::mac).orElse("");
-    if (used.isEmpty() || used.equals(mac)) {
+    var entry = new NeighbourEntry(view, out, address);
+    Optional<String> mismatch = entry.mismatch(mac);
+    if (mismatch.isEmpty()) {
       return true;
     }
-    boolean isPermanent = known.filter(it -> (it.state() & NUD_PERMANENT) != 0).isPresent();
-    String text =
-        "%s has %s for %s, whose hardware address is %s"
-            .formatted(view, used, text(address), mac.isEmpty() ? "unknown" : mac);
-    if (!isPermanent) {
-      notes.add(text + "; the kernel will notice");
+    if (!entry.isPermanent()) {
+      notes.add(mismatch.get() + "; the kernel will notice");
       return true;
     }
-    String command = "ip neigh del " + text(address) + " dev " + out.name();
-    fail(
-        view,
-        Stage.LINK,
-        "neighbour " + text(address),
-        new PathFinding(PathCause.NEIGHBOUR_WRONG, text, command + " in " + view));
+    fail(view, Stage.LINK, "neighbour " + text(address), entry.wrong(mismatch.get()));
     return false;
   }
 

@@ -33,9 +33,7 @@ record RouteProblem(
       case Errno.EINVAL ->
           isRejectedByReversePath() ? reversePath() : route(PathCause.BLACKHOLE, "blackhole", to);
       case Errno.EHOSTUNREACH -> {
-        boolean refuses =
-            input.isPresent()
-                && view.sysctl(forwardingKey(family, input.get())).filter("0"::equals).isPresent();
+        boolean refuses = input.isPresent() && !isForwarding(view, family, input.get());
         yield refuses
             ? notForwarding(view, family, input.get())
             : route(PathCause.UNREACHABLE, "unreachable", to);
@@ -98,9 +96,12 @@ record RouteProblem(
             .formatted(from, link));
   }
 
-  private static String forwardingKey(IpFamily family, Link input) {
+  /** Returns whether a namespace forwards packets that come in by a link. */
+  static boolean isForwarding(NamespaceView view, IpFamily family, Link input)
+      throws IOException {
     String version = family == IpFamily.IPV4 ? "ipv4" : "ipv6";
-    return "net/" + version + "/conf/" + input.name() + "/forwarding";
+    String key = "net/" + version + "/conf/" + input.name() + "/forwarding";
+    return view.sysctl(key).filter("0"::equals).isEmpty();
   }
 
   static PathFinding notForwarding(NamespaceView view, IpFamily family, Link input) {

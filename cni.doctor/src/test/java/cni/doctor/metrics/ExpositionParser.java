@@ -147,7 +147,7 @@ final class ExpositionParser {
         require(bound != null && it.value() >= last.getOrDefault(key, 0.0), it.toString());
         last.put(key, it.value());
       } else if (it.name().endsWith("_count")) {
-        require(last.get(key) == it.value(), it + " is not the last bucket");
+        require(last.getOrDefault(key, -1.0) == it.value(), it + " is not the last bucket");
       }
     }
   }

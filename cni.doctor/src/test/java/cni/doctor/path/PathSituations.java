@@ -9,7 +9,9 @@ import cni.testing.TestHost;
 import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /** The situations of {@link PathFateTest}. */
 final class PathSituations {
@@ -82,7 +84,8 @@ final class PathSituations {
     return all.situations;
   }
 
-  private void both(String name, ProbeProtocol protocol, Fate fate, PathCause cause, Setup setup) {
+  private void both(
+      String name, ProbeProtocol protocol, Fate fate, @Nullable PathCause cause, Setup setup) {
     for (IpFamily family : IpFamily.values()) {
       one(name, family, protocol, fate, cause, setup);
     }
@@ -93,7 +96,7 @@ final class PathSituations {
       IpFamily family,
       ProbeProtocol protocol,
       Fate fate,
-      PathCause cause,
+      @Nullable PathCause cause,
       Setup setup) {
     situations.add(new Situation(name, family, protocol, setup, fate, Optional.ofNullable(cause)));
   }
@@ -260,22 +263,21 @@ final class PathSituations {
         Fate.LOST,
         PathCause.NO_ROUTE,
         routed(world -> world.ip(world.a(), "route del default")));
-    String[][] types = {
-      {"blackhole", "BLACKHOLE"}, {"unreachable", "UNREACHABLE"}, {"prohibit", "PROHIBITED"}
-    };
-    for (String[] type : types) {
-      PathCause cause = PathCause.valueOf(type[1]);
+    for (PathCause cause :
+        List.of(PathCause.BLACKHOLE, PathCause.UNREACHABLE, PathCause.PROHIBITED)) {
+      String type =
+          cause == PathCause.PROHIBITED ? "prohibit" : cause.name().toLowerCase(Locale.ROOT);
       both(
-          type[0] + " route of the source",
+          type + " route of the source",
           ProbeProtocol.TCP,
           Fate.LOST,
           cause,
           bridged(
               world ->
                   world.ip(
-                      world.a(), "route add " + type[0] + " " + text(world.address(world.b())))));
+                      world.a(), "route add " + type + " " + text(world.address(world.b())))));
       both(
-          type[0] + " route of the host",
+          type + " route of the host",
           ProbeProtocol.TCP,
           Fate.LOST,
           cause,
@@ -283,7 +285,7 @@ final class PathSituations {
               world ->
                   world.ip(
                       world.host().netns(),
-                      "route add " + type[0] + " " + text(world.address(world.b())))));
+                      "route add " + type + " " + text(world.address(world.b())))));
     }
     both(
         "blackhole for the answer",

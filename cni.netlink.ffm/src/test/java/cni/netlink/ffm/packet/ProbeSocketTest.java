@@ -1,5 +1,6 @@
 package cni.netlink.ffm.packet;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -95,7 +96,7 @@ class ProbeSocketTest {
   void echoRequestIsAnswered(IpFamily family) throws Exception {
     try (ProbeSocket socket = open(Kind.ECHO, family)) {
       socket.connect(peerAddress(family), 0, TIMEOUT);
-      socket.send("twelve bytes".getBytes(java.nio.charset.StandardCharsets.US_ASCII));
+      socket.send("twelve bytes".getBytes(US_ASCII));
       assertTrue(isAnswered(socket));
     }
   }
