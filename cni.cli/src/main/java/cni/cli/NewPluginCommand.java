@@ -3,6 +3,7 @@ package cni.cli;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Names;
+import cni.runtime.Cni;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -29,10 +30,33 @@ final class NewPluginCommand extends Subcommand {
           "src/main/resources/META-INF/services/cni.api.NetworkPlugin",
           "src/test/java/PluginTest.java",
           "src/test/java/PluginKernelTest.java",
-          "src/test/resources/conformance.json");
+          "src/main/resources/META-INF/cni/conformance/__artifactId__.json");
+
+  /** The files of which each kind has its own. */
+  private static final List<String> KIND_FILES =
+      List.of(
+          "README.md",
+          "src/main/java/Plugin.java",
+          "src/test/java/PluginTest.java",
+          "src/test/java/PluginKernelTest.java",
+          "src/main/resources/META-INF/cni/conformance/__artifactId__.json");
+
+  /** The kind whose files are the archetype's. */
+  private static final String CHAINED = "chained";
+
+  private static final List<String> KINDS = List.of(CHAINED, "interface", "ipam");
 
   private final PositionalParamSpec type =
       requiredParameter(0, "NAME").description("Plugin type, such as vxlan.").build();
+  private final OptionSpec kind =
+      OptionSpec.builder("--kind")
+          .type(String.class)
+          .defaultValue(CHAINED)
+          .paramLabel("KIND")
+          .description(
+              "What the plugin does: chained (changes the interface of another plugin), interface"
+                  + " (creates one), ipam (assigns addresses); default: ${DEFAULT-VALUE}.")
+          .build();
   private final OptionSpec javaPackage =
       OptionSpec.builder("--package")
           .type(String.class)
@@ -51,13 +75,20 @@ final class NewPluginCommand extends Subcommand {
         "Create a Maven project for a plugin.",
         "The project has tests and builds a module directory and an executable;"
             + " docs/writing-plugins.md explains it.");
-    spec().addPositional(type).addOption(javaPackage).addOption(directory);
+    spec().addPositional(type).addOption(kind).addOption(javaPackage).addOption(directory);
   }
 
   @Override
   public Integer call() throws CniException, IOException {
     String name = type.getValue();
     Names.requirePluginType(name);
+    requireNewType(name);
+    String chosenKind = kind.getValue();
+    if (!KINDS.contains(chosenKind)) {
+      throw new CniException(
+          ErrorCode.INVALID_PARAMETER,
+          "--kind " + chosenKind + " is none of " + String.join(", ", KINDS));
+    }
     @Nullable String given = javaPackage.getValue();
     String packageName = given == null ? "com.example." + packageSegment(name) : given;
     requirePackage(packageName);
@@ -69,14 +100,14 @@ final class NewPluginCommand extends Subcommand {
           project + " exists already; choose another directory with --dir");
     }
     for (String file : TEMPLATE_FILES) {
-      Path target = project.resolve(targetPath(file, packageName));
+      Path target = project.resolve(targetPath(file, name, packageName));
       Path parent = target.getParent();
       if (parent != null) {
         Files.createDirectories(parent);
       }
       Files.writeString(
           target,
-          fill(read(file), name, packageName),
+          fill(read(source(file, chosenKind)), name, packageName),
           StandardOpenOption.CREATE_NEW,
           StandardOpenOption.WRITE);
     }
@@ -100,12 +131,28 @@ final class NewPluginCommand extends Subcommand {
     }
   }
 
-  private static String targetPath(String file, String packageName) {
+  /** Refuses the type of a plugin of this image, which would win over the new one. */
+  private static void requireNewType(String name) throws CniException {
+    try (Cni cni = Cni.builder().oneShot().executables().pluginDirectories().build()) {
+      if (cni.plugins().findInProcess(name).isPresent()) {
+        throw new CniException(
+            ErrorCode.INVALID_PARAMETER,
+            name + " is the type of a built-in plugin; choose another name, such as my-" + name);
+      }
+    }
+  }
+
+  private static String source(String file, String kind) {
+    boolean isOwn = !kind.equals(CHAINED) && KIND_FILES.contains(file);
+    return isOwn ? "kinds/" + kind + "/" + file : file;
+  }
+
+  private static String targetPath(String file, String name, String packageName) {
     boolean inPackage = file.endsWith(".java") && !file.endsWith("module-info.java");
     int slash = file.lastIndexOf('/') + 1;
     return inPackage
         ? file.substring(0, slash) + packageName.replace('.', '/') + "/" + file.substring(slash)
-        : file;
+        : file.replace("__artifactId__", name);
   }
 
   private static String fill(String text, String name, String packageName) {

@@ -74,9 +74,7 @@ class UserProjectsIT {
           image.cni(
               Map.of("CNI_MODULE_PATH", modules.toString()),
               "conformance",
-              "--config",
-              plugin.resolve("src/test/resources/conformance.json").toString(),
-              "label-it");
+              "label-it"); // with the configuration in its jar
       assertEquals(0, conformance.status(), () -> conformance.out() + conformance.err());
     }
   }

@@ -6,6 +6,7 @@ import cni.api.ErrorCode;
 import cni.api.NetworkPlugin;
 import cni.api.PluginConfig;
 import cni.api.Result;
+import cni.api.Rollback;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
 import cni.plugins.support.NetNsSession;
@@ -53,14 +54,27 @@ public final class Plugin implements NetworkPlugin {
                         ErrorCode.INVALID_CONFIG,
                         "prevResult is missing: ${artifactId} must follow a plugin that creates the"
                             + " interface"));
+    var rollback = new Rollback();
     try (NetNsSession host = NetNsSession.openHost(request.context());
         NetNsSession container = NetNsSession.openContainer(request, host)) {
-      Link link = findLink(request, container).orElseThrow(() -> missingLink(request));
-      container.rtnetlink().execute(LinkRequests.setAlias(link.index(), alias));
-    } catch (IOException e) {
-      throw NetNsSession.failure("setting the alias", e);
+      // Inside the try block: the steps that undo a failed ADD need the sessions that it closes.
+      return rollback.guard(
+          "setting the alias",
+          () -> {
+            setAlias(request, container, alias, rollback);
+            return previous;
+          });
     }
-    return previous;
+  }
+
+  private static void setAlias(
+      AttachmentRequest request, NetNsSession container, String alias, Rollback rollback)
+      throws CniException, IOException {
+    Link link = findLink(request, container).orElseThrow(() -> missingLink(request));
+    container.rtnetlink().execute(LinkRequests.setAlias(link.index(), alias));
+    // Runs if anything that follows fails. After each change add the step that undoes it.
+    rollback.add(
+        () -> container.rtnetlink().execute(LinkRequests.setAlias(link.index(), link.alias())));
   }
 
   @Override

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.Attachment;
 import cni.api.CniException;
-import cni.api.Json;
 import cni.conformance.Conformance;
 import cni.conformance.ConformanceTests;
 import cni.conformance.ModuleUnderTest;
@@ -16,11 +15,8 @@ import cni.runtime.Cni;
 import cni.runtime.Network;
 import cni.testing.KernelTest;
 import cni.testing.TestHost;
-import java.io.IOException;
-import java.io.InputStream;
 import java.time.Duration;
 import java.util.List;
-import java.util.Objects;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
@@ -57,12 +53,12 @@ class PluginKernelTest {
 
   /** Every requirement of the CNI specification that applies to the plugin. */
   @TestFactory
-  Stream<DynamicTest> conformance(TestHost host) throws CniException, IOException {
-    try (InputStream in = PluginKernelTest.class.getResourceAsStream("/conformance.json");
-        Cni cni = Cni.builder().cache(host.cache()).executables().oneShot().build()) {
-      byte[] json = Objects.requireNonNull(in).readAllBytes();
-      SubjectConfig config = SubjectConfig.parse(Json.parse(json, "conformance.json"));
-      var subject = new ModuleUnderTest(new Plugin(), cni.plugins(), Duration.ofSeconds(10));
+  Stream<DynamicTest> conformance(TestHost host) throws CniException {
+    Plugin plugin = new Plugin();
+    try (Cni cni =
+        Cni.builder().plugins(plugin).cache(host.cache()).executables().oneShot().build()) {
+      SubjectConfig config = SubjectConfig.of(plugin.type(), cni.plugins());
+      var subject = new ModuleUnderTest(plugin, cni.plugins(), Duration.ofSeconds(10));
       return ConformanceTests.of(new Conformance(subject, config));
     }
   }
