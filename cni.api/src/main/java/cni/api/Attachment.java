@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -21,6 +23,10 @@ public record Attachment(
     AttachmentId id, Optional<Path> namespace, CniArgs args, Map<String, JsonNode> capabilityArgs) {
   /** Copies the map and keeps its order. */
   public Attachment {
+    requireNonNull(id, "id");
+    requireNonNull(namespace, "namespace");
+    requireNonNull(args, "args");
+    requireNonNull(capabilityArgs, "capabilityArgs");
     capabilityArgs = Collections.unmodifiableMap(new LinkedHashMap<>(capabilityArgs));
   }
 
@@ -30,12 +36,13 @@ public record Attachment(
       Optional<Path> namespace,
       Map<String, String> args,
       Map<String, JsonNode> capabilityArgs) {
-    this(id, namespace, CniArgs.of(args), capabilityArgs);
+    this(id, namespace, CniArgs.of(requireNonNull(args, "args")), capabilityArgs);
   }
 
   /** Returns an attachment without arguments. */
   public static Attachment of(String containerId, Path namespace, String interfaceName) {
     var id = new AttachmentId(containerId, interfaceName);
+    requireNonNull(namespace, "namespace");
     return new Attachment(id, Optional.of(namespace), Map.of(), Map.of());
   }
 
@@ -46,11 +53,13 @@ public record Attachment(
 
   /** Returns a copy with the given generic arguments. */
   public Attachment withArgs(Map<String, String> newArgs) {
+    requireNonNull(newArgs, "newArgs");
     return new Attachment(id, namespace, CniArgs.of(newArgs), capabilityArgs);
   }
 
   /** Returns a copy with the given capability arguments. */
   public Attachment withCapabilityArgs(Map<String, JsonNode> newCapabilityArgs) {
+    requireNonNull(newCapabilityArgs, "newCapabilityArgs");
     return new Attachment(id, namespace, args, newCapabilityArgs);
   }
 
@@ -90,6 +99,7 @@ public record Attachment(
    * @throws CniException code 4 if one is malformed
    */
   public static void requireValid(AttachmentId id) throws CniException {
+    requireNonNull(id, "id");
     Names.requireContainerId(id.containerId());
     Names.requireInterfaceName(id.interfaceName());
   }

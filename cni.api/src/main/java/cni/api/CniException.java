@@ -24,6 +24,7 @@ public final class CniException extends Exception {
 
   @SuppressWarnings("serial") // the lists of List.of and List.copyOf are serializable
   private final List<Finding> findings;
+
   private @Nullable ConfigFault fault;
 
   /**

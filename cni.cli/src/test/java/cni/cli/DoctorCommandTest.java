@@ -82,15 +82,13 @@ class DoctorCommandTest {
     TestBed.run(host.netns(), "sysctl", "-qw", "net.ipv4.ip_forward=0");
 
     assertEquals(1, doctor(host, "n"));
-    assertTrue(
-        output()
-            .startsWith(
-                """
-                error    forwarding-off  n
-                  the host does not forward IPv4: containers reach only the host itself
-                  seen:  net.ipv4.ip_forward = 0
-                  mend:  sysctl -w net.ipv4.ip_forward=1;"""),
-        this::output);
+    assertEquals(
+        List.of(
+            "error    forwarding-off  n",
+            "  the host does not forward IPv4: containers reach only the host itself",
+            "  seen:  net.ipv4.ip_forward = 0"),
+        output().lines().limit(3).toList());
+    assertTrue(output().contains("  mend:  sysctl -w net.ipv4.ip_forward=1;"), this::output);
     assertTrue(output().contains(" examinations, 1 error, "), this::output);
 
     assertEquals(1, doctor(host, "n", "--json"));

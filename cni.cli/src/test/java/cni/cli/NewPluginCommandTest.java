@@ -22,6 +22,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -80,7 +81,7 @@ class NewPluginCommandTest {
     Path resources = project.resolve("src/main/resources");
     for (Path file : files(resources)) {
       Path target = classes.resolve(resources.relativize(file).toString());
-      Files.createDirectories(target.getParent());
+      Files.createDirectories(Objects.requireNonNull(target.getParent()));
       Files.copy(file, target);
     }
     return classes;

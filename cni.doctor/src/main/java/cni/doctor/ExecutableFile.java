@@ -66,7 +66,7 @@ record ExecutableFile(ByteBuffer head) {
 
   /** Returns a description of a script's interpreter, if that cannot be executed. */
   Optional<String> missingInterpreter() {
-    String text = new String(head.array(), 0, head.limit(), StandardCharsets.ISO_8859_1);
+    String text = StandardCharsets.ISO_8859_1.decode(head.duplicate()).toString();
     if (!text.startsWith("#!")) {
       return Optional.empty();
     }

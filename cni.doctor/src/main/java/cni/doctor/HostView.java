@@ -91,11 +91,9 @@ final class HostView implements AutoCloseable {
   }
 
   private List<AttachmentView> readAttachments() throws IOException, CniException {
-    if (!Directories.exists(locations.cache().resolve("results"))) {
-      return List.of();
-    }
+    boolean exists = Directories.exists(locations.cache().resolve("results"));
     List<AttachmentView> views = new ArrayList<>();
-    for (CachedAttachment cached : cni.attachments()) {
+    for (CachedAttachment cached : exists ? cni.attachments() : List.<CachedAttachment>of()) {
       Lazy<Optional<NamespaceView>> namespace =
           cached
               .attachment()

@@ -1,7 +1,6 @@
 package cni.doctor;
 
 import cni.api.CniException;
-import cni.api.NetworkConfig;
 import cni.runtime.Cni;
 import cni.runtime.Network;
 import java.io.IOException;
@@ -51,11 +50,6 @@ record NetworkFile(Path file, Optional<Network> network, Optional<CniException> 
     } catch (CniException e) {
       return new NetworkFile(file, Optional.empty(), Optional.of(e));
     }
-  }
-
-  /** Returns the configuration of a valid file. */
-  NetworkConfig config() {
-    return network.orElseThrow().config();
   }
 
   private static boolean isList(Path file) {

@@ -61,7 +61,9 @@ final class RoutingExaminations {
         String key = v4 ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding";
         findings.ofNetworks(
             List.copyOf(networks),
-            "the host does not forward " + (v4 ? "IPv4" : "IPv6") + ": containers reach only the host itself",
+            "the host does not forward "
+                + (v4 ? "IPv4" : "IPv6")
+                + ": containers reach only the host itself",
             key + " = 0",
             "sysctl -w " + key + "=1; a file in /etc/sysctl.d may set it to 0");
       }

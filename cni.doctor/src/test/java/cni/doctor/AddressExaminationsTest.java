@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Test;
 @KernelTest(commands = "ip")
 class AddressExaminationsTest {
   private static String[] words(String command) {
-    return command.split(" ");
+    return command.split(" ", -1);
   }
 
   @Test

@@ -99,7 +99,7 @@ class AttachmentExaminationsTest {
 
   private static void moveResultToJournal(TestHost host) throws Exception {
     Path results = host.cache().resolve("results");
-    String name = Directories.entries(results).getFirst().getFileName().toString();
+    String name = String.valueOf(Directories.entries(results).getFirst().getFileName());
     Path journal = Files.createDirectories(host.cache().resolve("begun"));
     Files.move(results.resolve(name), journal.resolve(name));
   }

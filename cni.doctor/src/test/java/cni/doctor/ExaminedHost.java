@@ -54,7 +54,7 @@ final class ExaminedHost implements AutoCloseable {
 
   /** Runs a command on the host. */
   String run(String command) throws IOException {
-    return TestBed.run(host.netns(), command.split(" "));
+    return TestBed.run(host.netns(), command.split(" ", -1));
   }
 
   /** Replaces a file below /proc, and hides all others. */

@@ -54,7 +54,7 @@ class PluginExaminationsTest {
     network(host);
     host.script("example", "");
     byte[] elf = new byte[64];
-    boolean onArm = System.getProperty("os.arch").equals("aarch64");
+    boolean onArm = "aarch64".equals(System.getProperty("os.arch"));
     ByteBuffer.wrap(elf)
         .putInt(0x7f454c46)
         .put((byte) 2) // ELFCLASS64

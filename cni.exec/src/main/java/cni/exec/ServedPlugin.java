@@ -138,8 +138,10 @@ public final class ServedPlugin {
    */
   private static CniException withTraceOfBug(CniException e) {
     Throwable cause = e.getCause();
-    boolean isBug = cause instanceof RuntimeException || cause instanceof Error;
-    return isBug && e.details().isEmpty() ? e.withDetails(StackTraces.of(cause)) : e;
+    if (e.details().isEmpty() && (cause instanceof RuntimeException || cause instanceof Error)) {
+      return e.withDetails(StackTraces.of(cause));
+    }
+    return e;
   }
 
   private void printUnexpected(

@@ -1,5 +1,7 @@
 package cni.runtime;
 
+import static java.util.Objects.requireNonNull;
+
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Names;
@@ -95,12 +97,12 @@ public final class Cni implements AutoCloseable {
    *     first of them, which may define it: code 5 if it cannot be read, code 6 if it is not JSON
    */
   public Network network(String name) throws CniException {
-    return network(state.networks().load(name));
+    return network(state.networks().load(requireNonNull(name, "name")));
   }
 
   /** Returns a network with a configuration that the caller has parsed. */
   public Network network(NetworkConfig config) {
-    return new Network(config, state, trace);
+    return new Network(requireNonNull(config, "config"), state, trace);
   }
 
   /**
@@ -112,7 +114,8 @@ public final class Cni implements AutoCloseable {
    *     configuration
    */
   public Network network(Path file) throws CniException {
-    return network(new LoadedConfig(NetworkConfigDirectory.read(file), file));
+    return network(
+        new LoadedConfig(NetworkConfigDirectory.read(requireNonNull(file, "file")), file));
   }
 
   private Network network(LoadedConfig loaded) {
@@ -187,7 +190,9 @@ public final class Cni implements AutoCloseable {
    *     cannot be read
    */
   public List<CachedAttachment> attachments(String containerId) throws CniException {
-    return state.cache().list(Optional.of(Names.requireContainerId(containerId)));
+    return state
+        .cache()
+        .list(Optional.of(Names.requireContainerId(requireNonNull(containerId, "containerId"))));
   }
 
   /**
@@ -218,6 +223,7 @@ public final class Cni implements AutoCloseable {
    * @return absent if it is no longer in the cache
    */
   public Optional<Instant> storedAt(CachedAttachment cached) {
+    requireNonNull(cached, "cached");
     return state.cache().storedAt(cached.network(), cached.attachment().id());
   }
 
@@ -237,7 +243,7 @@ public final class Cni implements AutoCloseable {
    * @return the subscription, which ends when it or this instance is closed
    */
   public Subscription onEvent(Consumer<PluginEvent> listener) {
-    return events.subscribe(listener);
+    return events.subscribe(requireNonNull(listener, "listener"));
   }
 
   CniState state() {

@@ -1,5 +1,7 @@
 package cni.runtime;
 
+import static java.util.Objects.requireNonNull;
+
 import cni.api.NetworkPlugin;
 import cni.api.PluginDaemon;
 import cni.api.TraceContext;
@@ -49,7 +51,7 @@ public final class CniBuilder {
    * exist if networks are only used by file or parsed configuration.
    */
   public CniBuilder networks(Path directory) {
-    networks = directory;
+    networks = requireNonNull(directory, "directory");
     return this;
   }
 
@@ -58,12 +60,12 @@ public final class CniBuilder {
    * {@code /opt/cni/bin}. Without arguments, no executables are used.
    */
   public CniBuilder executables(Path... directories) {
-    return executables(List.of(directories));
+    return executables(List.of(requireNonNull(directories, "directories")));
   }
 
   /** Sets the directories of plugin executables, as {@link #executables(Path...)}. */
   public CniBuilder executables(List<Path> directories) {
-    executables = List.copyOf(directories);
+    executables = List.copyOf(requireNonNull(directories, "directories"));
     return this;
   }
 
@@ -73,7 +75,7 @@ public final class CniBuilder {
    * to.
    */
   public CniBuilder cache(Path directory) {
-    cache = directory;
+    cache = requireNonNull(directory, "directory");
     return this;
   }
 
@@ -82,7 +84,7 @@ public final class CniBuilder {
    * {@code /run/netns/host}; by default the namespace of this process.
    */
   public CniBuilder hostNamespace(Path path) {
-    hostNamespace = Optional.of(path);
+    hostNamespace = Optional.of(requireNonNull(path, "path"));
     return this;
   }
 
@@ -131,7 +133,7 @@ public final class CniBuilder {
    * time.
    */
   public CniBuilder timeout(Duration time) {
-    timeout = time;
+    timeout = requireNonNull(time, "time");
     return this;
   }
 
@@ -140,7 +142,7 @@ public final class CniBuilder {
    * default executables inherit the trace variables of this process's environment.
    */
   public CniBuilder trace(TraceContext context) {
-    trace = context;
+    trace = requireNonNull(context, "context");
     return this;
   }
 
@@ -151,7 +153,7 @@ public final class CniBuilder {
    * instance that is built.
    */
   public CniBuilder plugins(NetworkPlugin... instances) {
-    plugins = List.of(instances);
+    plugins = List.of(requireNonNull(instances, "instances"));
     return this;
   }
 
@@ -161,7 +163,7 @@ public final class CniBuilder {
    * isolation, as one from a plugin directory.
    */
   public CniBuilder pluginLoader(ServiceLoader<NetworkPlugin> loader) {
-    pluginLoader = Optional.of(loader);
+    pluginLoader = Optional.of(requireNonNull(loader, "loader"));
     return this;
   }
 
@@ -175,7 +177,7 @@ public final class CniBuilder {
    * other than root and this process's, unless {@link #allowUntrustedPlugins} is set.
    */
   public CniBuilder pluginDirectories(Path... directories) {
-    pluginDirectories = List.of(directories);
+    pluginDirectories = List.of(requireNonNull(directories, "directories"));
     return this;
   }
 
@@ -196,7 +198,7 @@ public final class CniBuilder {
    *     /opt/cni/modules/vxlan}
    */
   public CniBuilder nativeAccess(String... names) {
-    nativeAccess = Set.copyOf(List.of(names));
+    nativeAccess = Set.copyOf(List.of(requireNonNull(names, "names")));
     return this;
   }
 
@@ -205,7 +207,7 @@ public final class CniBuilder {
    * PluginSource#DEFAULT_ORDER}. Sources that are not listed are not searched.
    */
   public CniBuilder searchOrder(PluginSource... sources) {
-    searchOrder = List.of(sources);
+    searchOrder = List.of(requireNonNull(sources, "sources"));
     return this;
   }
 
@@ -214,7 +216,8 @@ public final class CniBuilder {
    * needs such a plugin fails with code 7 if that source does not have it.
    */
   public CniBuilder forceSource(PluginSource source, String... types) {
-    for (String type : types) {
+    requireNonNull(source, "source");
+    for (String type : requireNonNull(types, "types")) {
       forced.put(type, source);
     }
     return this;
@@ -230,7 +233,7 @@ public final class CniBuilder {
 
   /** Sets what receives the standard error of executables; by default it is logged. */
   public CniBuilder stderrHandler(StderrHandler handler) {
-    stderrHandler = handler;
+    stderrHandler = requireNonNull(handler, "handler");
     return this;
   }
 
@@ -239,7 +242,7 @@ public final class CniBuilder {
    * default they inherit from this process.
    */
   public CniBuilder caller(CallerContext context) {
-    caller = Optional.of(context);
+    caller = Optional.of(requireNonNull(context, "context"));
     return this;
   }
 
@@ -251,13 +254,13 @@ public final class CniBuilder {
    * starts or stops the shared plugins' work between operations.
    */
   public CniBuilder sharePlugins(Cni other) {
-    shared = Optional.of(other);
+    shared = Optional.of(requireNonNull(other, "other"));
     return this;
   }
 
   /**
-   * Reports each call of a plugin to an observer, for example to count calls and their durations. By
-   * default none is reported, and nothing is measured.
+   * Reports each call of a plugin to an observer, for example to count calls and their durations.
+   * By default none is reported, and nothing is measured.
    */
   public CniBuilder observePluginCalls(PluginCallObserver observer) {
     pluginCallObserver = Optional.of(observer);

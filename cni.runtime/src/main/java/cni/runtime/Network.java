@@ -1,5 +1,7 @@
 package cni.runtime;
 
+import static java.util.Objects.requireNonNull;
+
 import cni.api.Attachment;
 import cni.api.AttachmentId;
 import cni.api.CallContext;
@@ -78,7 +80,7 @@ public final class Network {
    * their environment (TRACEPARENT, TRACESTATE, BAGGAGE).
    */
   public Network withTrace(TraceContext context) {
-    return new Network(config, cni, context, file);
+    return new Network(config, cni, requireNonNull(context, "context"), file);
   }
 
   /**
@@ -124,7 +126,7 @@ public final class Network {
    *     plugin that failed
    */
   public Result add(Attachment attachment) throws CniException {
-    attachment.requireValid();
+    requireNonNull(attachment, "attachment").requireValid();
     if (attachment.namespace().isEmpty()) {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER,
@@ -152,7 +154,7 @@ public final class Network {
    *     if the stored result cannot be read
    */
   public void check(Attachment attachment) throws CniException {
-    attachment.requireValid();
+    requireNonNull(attachment, "attachment").requireValid();
     Verb.CHECK.requireDefinedIn(config.version());
     if (config.disableCheck()) {
       return;
@@ -174,6 +176,7 @@ public final class Network {
    *     failed. The result stays in the cache then, so that the DEL can be repeated.
    */
   public void delete(Attachment attachment) throws CniException {
+    requireNonNull(attachment, "attachment");
     Attachment.requireValid(attachment.id()); // malformed arguments do not stop DEL
     CallContext context = cni.newContext(trace);
     try (var _ = lockForDelete(context)) {
@@ -218,6 +221,7 @@ public final class Network {
    *     invalid; otherwise the error of the step that failed
    */
   public UpdateReport update(AttachmentId id, AttachmentUpdate change) throws CniException {
+    requireNonNull(change, "change");
     return inForeground(id, true, context -> operation(id, context).update(change, Mode.APPLY));
   }
 
@@ -227,6 +231,7 @@ public final class Network {
    * @throws CniException as {@link #update}, as far as it is known before the first change
    */
   public UpdateReport planUpdate(AttachmentId id, AttachmentUpdate change) throws CniException {
+    requireNonNull(change, "change");
     return inForeground(id, false, context -> operation(id, context).update(change, Mode.DRY_RUN));
   }
 
@@ -335,6 +340,7 @@ public final class Network {
    *     code of the first failure, the messages of all, and each of them as a suppressed exception
    */
   public GcReport gc(Set<AttachmentId> valid) throws CniException {
+    requireNonNull(valid, "valid");
     if (config.disableGc()) {
       return GcReport.nothing(name());
     }
@@ -350,6 +356,7 @@ public final class Network {
    * @throws CniException if the attachments cannot be listed; code 11 at the deadline
    */
   public GcReport planGc(Set<AttachmentId> valid) throws CniException {
+    requireNonNull(valid, "valid");
     if (config.disableGc()) {
       return GcReport.nothing(name());
     }

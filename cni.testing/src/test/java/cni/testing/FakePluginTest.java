@@ -199,6 +199,6 @@ class FakePluginTest {
     var slash = FakePlugin.ofType("a/b");
     IllegalArgumentException e =
         assertThrows(IllegalArgumentException.class, () -> Cni.builder().plugins(slash).build());
-    assertTrue(e.getMessage().contains("a/b"), e::getMessage);
+    assertTrue(String.valueOf(e.getMessage()).contains("a/b"), e::getMessage);
   }
 }

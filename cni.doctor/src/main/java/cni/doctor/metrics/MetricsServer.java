@@ -27,11 +27,11 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Serves metrics over HTTP, at {@code /metrics}. The JDK's own HTTP server is not used: it
- * cannot listen on a Unix socket.
+ * Serves metrics over HTTP, at {@code /metrics}. The JDK's own HTTP server is not used: it cannot
+ * listen on a Unix socket.
  *
- * <p>Bounded: at most eight connections at once, of which each may last five
- * seconds; a text is served for one second before it is composed again.
+ * <p>Bounded: at most eight connections at once, of which each may last five seconds; a text is
+ * served for one second before it is composed again.
  */
 public final class MetricsServer implements AutoCloseable {
   private static final LazyLogger LOG = new LazyLogger("cni.doctor");

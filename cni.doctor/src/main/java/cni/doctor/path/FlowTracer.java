@@ -226,13 +226,16 @@ final class FlowTracer implements AutoCloseable {
   @Override
   public void close() {
     trace.close();
-    for (TableFamily family : List.of(TableFamily.INET, TableFamily.BRIDGE)) {
-      try {
-        nftables.commit(new Transaction().delete(new Table(family, table)));
-      } catch (IOException e) {
-        continue; // it was not added, or the kernel deletes it now
-      }
-    }
+    delete(TableFamily.INET);
+    delete(TableFamily.BRIDGE);
     nftables.close();
+  }
+
+  private void delete(TableFamily family) {
+    try {
+      nftables.commit(new Transaction().delete(new Table(family, table)));
+    } catch (IOException e) {
+      // It was not added; otherwise the kernel deletes it with the socket.
+    }
   }
 }

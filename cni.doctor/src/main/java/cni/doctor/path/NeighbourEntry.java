@@ -26,16 +26,12 @@ record NeighbourEntry(NamespaceView view, Link out, InetAddress address) {
 
   /** Returns whether the kernel searches for the hardware address, or has given up. */
   boolean isUnresolved() throws IOException {
-    return entry()
-        .filter(it -> it.isIncomplete() || (it.state() & NUD_FAILED) != 0)
-        .isPresent();
+    return entry().filter(it -> it.isIncomplete() || (it.state() & NUD_FAILED) != 0).isPresent();
   }
 
   /** Returns whether the next hop has answered. */
   boolean isLearnt() throws IOException {
-    return entry()
-        .filter(it -> it.isResolved() && (it.state() & NUD_PERMANENT) == 0)
-        .isPresent();
+    return entry().filter(it -> it.isResolved() && (it.state() & NUD_PERMANENT) == 0).isPresent();
   }
 
   /** Returns whether the entry was configured, so that the kernel does not correct it. */
@@ -51,16 +47,12 @@ record NeighbourEntry(NamespaceView view, Link out, InetAddress address) {
         : Optional.of(
             "%s has %s for %s, whose hardware address is %s"
                 .formatted(
-                    view,
-                    used,
-                    InetAddresses.format(address),
-                    mac.isEmpty() ? "unknown" : mac));
+                    view, used, InetAddresses.format(address), mac.isEmpty() ? "unknown" : mac));
   }
 
   PathFinding wrong(String mismatch) {
     String command = "ip neigh del " + InetAddresses.format(address) + " dev " + out.name();
-    return new PathFinding(
-        PathCause.NEIGHBOUR_WRONG, mismatch, "\"" + command + "\" in " + view);
+    return new PathFinding(PathCause.NEIGHBOUR_WRONG, mismatch, "\"" + command + "\" in " + view);
   }
 
   PathFinding unresolved() {

@@ -189,7 +189,8 @@ final class PathWalk {
   private Optional<PathFinding> obstacle(Place place, Link out, Route route) throws IOException {
     NamespaceView view = place.view();
     IpFamily family = IpFamily.of(destination);
-    if (place.input().isPresent() && !RouteProblem.isForwarding(view, family, place.input().get())) {
+    if (place.input().isPresent()
+        && !RouteProblem.isForwarding(view, family, place.input().get())) {
       return Optional.of(RouteProblem.notForwarding(view, family, place.input().get()));
     }
     int mtu = route.mtu() == 0 ? out.mtu() : Math.min(route.mtu(), out.mtu());

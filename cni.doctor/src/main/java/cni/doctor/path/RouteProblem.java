@@ -97,8 +97,7 @@ record RouteProblem(
   }
 
   /** Returns whether a namespace forwards packets that come in by a link. */
-  static boolean isForwarding(NamespaceView view, IpFamily family, Link input)
-      throws IOException {
+  static boolean isForwarding(NamespaceView view, IpFamily family, Link input) throws IOException {
     String version = family == IpFamily.IPV4 ? "ipv4" : "ipv6";
     String key = "net/" + version + "/conf/" + input.name() + "/forwarding";
     return view.sysctl(key).filter("0"::equals).isEmpty();

@@ -194,7 +194,8 @@ class HostPageTest {
     Map<String, String> colours = colours(isDark);
     for (String text : List.of("ink", "soft", "accent", "good", "bad")) {
       for (String ground : List.of("page", "card", "wash", "badwash")) {
-        double contrast = contrast(colours.getOrDefault(text, ""), colours.getOrDefault(ground, ""));
+        double contrast =
+            contrast(colours.getOrDefault(text, ""), colours.getOrDefault(ground, ""));
         assertTrue(contrast >= 4.5, text + " on " + ground + ": " + contrast);
       }
     }

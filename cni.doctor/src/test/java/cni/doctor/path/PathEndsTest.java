@@ -87,8 +87,7 @@ class PathEndsTest {
         List.of(address("10.50.0.1"), address("fd50::1")),
         ends().addresses(container, new PathEnd.Host()));
     PathEnd outside = ends().parse(TestHost.OUTSIDE_V4);
-    assertEquals(
-        List.of(address(TestHost.HOST_V4)), ends().addresses(outside, new PathEnd.Host()));
+    assertEquals(List.of(address(TestHost.HOST_V4)), ends().addresses(outside, new PathEnd.Host()));
   }
 
   @Test
@@ -129,8 +128,7 @@ class PathEndsTest {
     PathEnd from = new PathEnd.Outside(address("203.0.113.1"));
     PathEnd to = ends().parse("10.50.0.3");
     PathReport unreachable = unsent(from, to, 81);
-    assertEquals(
-        Optional.of(PathCause.NO_ROUTE), unreachable.finding().map(PathFinding::cause));
+    assertEquals(Optional.of(PathCause.NO_ROUTE), unreachable.finding().map(PathFinding::cause));
     world.outside();
     PathReport reached = unsent(from, to, 81);
     assertEquals(Fate.NO_OBSTACLE, reached.fate());

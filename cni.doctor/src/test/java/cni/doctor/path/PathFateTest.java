@@ -70,7 +70,8 @@ class PathFateTest {
     }
   }
 
-  private static boolean measure(ProbeProtocol protocol, PathSituations.Packet packet) throws IOException {
+  private static boolean measure(ProbeProtocol protocol, PathSituations.Packet packet)
+      throws IOException {
     String address = PathSituations.text(packet.address());
     return switch (protocol) {
       case TCP ->

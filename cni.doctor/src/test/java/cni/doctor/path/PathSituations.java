@@ -44,7 +44,7 @@ final class PathSituations {
   /**
    * A packet.
    *
-   * @param serverPort whether a server answers
+   * @param isServed whether a server answers
    */
   record Packet(NetNs from, NetNs to, InetAddress address, int port, int size, boolean isServed) {
     static Packet to(NetNs from, NetNs to, InetAddress address) {
@@ -274,8 +274,7 @@ final class PathSituations {
           cause,
           bridged(
               world ->
-                  world.ip(
-                      world.a(), "route add " + type + " " + text(world.address(world.b())))));
+                  world.ip(world.a(), "route add " + type + " " + text(world.address(world.b())))));
       both(
           type + " route of the host",
           ProbeProtocol.TCP,

@@ -113,13 +113,14 @@ final class PathWorld implements AutoCloseable {
         """,
         "{ \"type\": \"portmap\", \"backend\": \"nftables\","
             + " \"capabilities\": { \"portMappings\": true } }");
-    String mapping =
-        "[{\"hostPort\":8000,\"containerPort\":%d,\"protocol\":\"tcp\"},"
-            + "{\"hostPort\":8000,\"containerPort\":%d,\"protocol\":\"udp\"}]";
     cni.network("n")
         .add(
             TestHost.attachment(
-                container, "portMappings", mapping.formatted(containerPort, containerPort)));
+                container,
+                "portMappings",
+                ("[{\"hostPort\":8000,\"containerPort\":%d,\"protocol\":\"tcp\"},"
+                        + "{\"hostPort\":8000,\"containerPort\":%d,\"protocol\":\"udp\"}]")
+                    .formatted(containerPort, containerPort)));
     host.awaitAddresses();
   }
 
@@ -130,9 +131,10 @@ final class PathWorld implements AutoCloseable {
             host.directory().resolve("policy.d"), host.directory().resolve("policy"));
     Files.createDirectories(directories.policies());
     String plugin =
-        "{ \"type\": \"policy\", \"policyDir\": \"%s\", \"dataDir\": \"%s\","
-            + " \"capabilities\": { \"labels\": true } }";
-    bridge("n", 50, "", plugin.formatted(directories.policies(), directories.data()));
+        ("{ \"type\": \"policy\", \"policyDir\": \"%s\", \"dataDir\": \"%s\","
+                + " \"capabilities\": { \"labels\": true } }")
+            .formatted(directories.policies(), directories.data());
+    bridge("n", 50, "", plugin);
     for (NetNs container : List.of(a, b)) {
       Attachment plain = TestHost.attachment(container);
       var labels = Json.parse("{\"app\":\"" + (container == a ? "a" : "b") + "\"}", "labels");
@@ -188,9 +190,11 @@ final class PathWorld implements AutoCloseable {
 
   /** Adds a chain to a table of its own, with rules in nft's syntax. */
   void nft(NetNs netns, String family, String hook, String rules) throws IOException {
-    String ruleset = "table %s other { chain c { type filter hook %s;\n%s\n}\n}\n";
+    String ruleset =
+        "table %s other { chain c { type filter hook %s;\n%s\n}\n}\n"
+            .formatted(family, hook, rules);
     Path file = Files.createTempFile(host.directory(), "rules", ".nft");
-    Files.writeString(file, ruleset.formatted(family, hook, rules));
+    Files.writeString(file, ruleset);
     in(netns, "nft", "-f", file.toString());
   }
 

@@ -61,8 +61,7 @@ class TrafficSamplerTest {
           21 * FRAME,
           now.statistics().orElseThrow().received().bytes()
               - then.statistics().orElseThrow().received().bytes());
-      TrafficRate rate =
-          Optional.ofNullable(after.ratesSince(before).get(now.key())).orElseThrow();
+      TrafficRate rate = Optional.ofNullable(after.ratesSince(before).get(now.key())).orElseThrow();
       double seconds = (after.nanos() - before.nanos()) / 1e9;
       double sentBytes = (double) (sent(now).bytes() - sent(then).bytes());
       assertEquals(sentBytes, rate.transmittedBytes() * seconds, 0.5);

@@ -12,7 +12,6 @@ import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.UpdatablePlugin;
 import cni.api.UpdateRequest;
-import cni.api.internal.CniRunnable;
 import java.io.IOException;
 import java.util.Optional;
 
@@ -159,6 +158,17 @@ public final class Ipam {
     }
   }
 
+  /** Reads the keys of a plugin, for validation. */
+  @FunctionalInterface
+  public interface KeyReader {
+    /**
+     * Reads the keys.
+     *
+     * @throws CniException code 7 for one that is invalid
+     */
+    void run() throws CniException;
+  }
+
   /**
    * Validates a plugin's own keys, and delegates the validation of those of the ipam plugin. The
    * one does not depend on the other.
@@ -166,7 +176,7 @@ public final class Ipam {
    * @param own reads the plugin's own keys
    * @throws CniException the error of the first, with that of the second as a suppressed exception
    */
-  public static void validate(NetworkRequest request, CniRunnable own) throws CniException {
+  public static void validate(NetworkRequest request, KeyReader own) throws CniException {
     CniException error = null;
     try {
       own.run();

@@ -1,8 +1,8 @@
 package cni.plugins.main.vlan;
 
 import cni.api.AttachmentRequest;
-import cni.api.CniException;
 import cni.api.CallContext;
+import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.PluginConfig;
 import cni.netlink.ffm.route.Link;

@@ -111,7 +111,10 @@ public final class Plugin implements NetworkPlugin {
     try {
       host.rtnetlink().execute(pair.request());
     } catch (NetlinkException e) {
-      throw e.is(Errno.EEXIST) ? DuplicateInterfaceName.error(request.attachment(), e) : e;
+      if (e.is(Errno.EEXIST)) {
+        throw DuplicateInterfaceName.error(request.attachment(), e);
+      }
+      throw e;
     }
     return hostEnd;
   }
