@@ -65,6 +65,7 @@ public record Attachment(
 
   /** Returns a copy with the given capability arguments. */
   public Attachment withCapabilityArgs(CapabilityArgs newCapabilityArgs) {
+    requireNonNull(newCapabilityArgs, "newCapabilityArgs");
     return withCapabilityArgs(newCapabilityArgs.toMap());
   }
 

@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.nio.file.Path;
 import java.util.Optional;
 
@@ -15,6 +17,14 @@ import java.util.Optional;
 public record AttachmentRequest(
     PluginConfig config, Attachment attachment, Optional<Result> prevResult, CallContext context)
     implements PluginRequest {
+  /** Checks that no argument is null. */
+  public AttachmentRequest {
+    requireNonNull(config, "config");
+    requireNonNull(attachment, "attachment");
+    requireNonNull(prevResult, "prevResult");
+    requireNonNull(context, "context");
+  }
+
   /**
    * Returns the path of the container's network namespace, for verbs that need it.
    *

@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.List;
@@ -16,6 +18,12 @@ import tools.jackson.databind.node.ObjectNode;
  * @param egress the limit of what the container sends; absent for no limit
  */
 public record BandwidthLimit(Optional<Rate> ingress, Optional<Rate> egress) {
+  /** Checks that no argument is null. */
+  public BandwidthLimit {
+    requireNonNull(ingress, "ingress");
+    requireNonNull(egress, "egress");
+  }
+
   /** The largest burst whose number of bytes fits the 32 bits that the kernel has for it. */
   private static final long MAX_BURST_BITS = 8 * 0xffff_ffffL - 1;
 
@@ -79,6 +87,7 @@ public record BandwidthLimit(Optional<Rate> ingress, Optional<Rate> egress) {
    *     that begins with the text
    */
   public static BandwidthLimit parse(String text) {
+    requireNonNull(text, "text");
     @Nullable Rate in = null;
     @Nullable Rate out = null;
     @Nullable Long inBurst = null;
@@ -167,6 +176,7 @@ public record BandwidthLimit(Optional<Rate> ingress, Optional<Rate> egress) {
    * @throws CniException code 7 if a value is invalid, or a rate is without a burst or the reverse
    */
   public static BandwidthLimit read(ConfigObject limits) throws CniException {
+    requireNonNull(limits, "limits");
     return new BandwidthLimit(readRate(limits, "ingress"), readRate(limits, "egress"));
   }
 

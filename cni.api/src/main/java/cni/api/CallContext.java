@@ -1,5 +1,8 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
+import cni.api.internal.NullChecks;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -29,6 +32,16 @@ public record CallContext(
     TraceContext trace,
     Optional<Path> lockFile,
     Optional<List<PluginConfig>> laterPlugins) {
+  /** Checks that no argument is null. */
+  public CallContext {
+    requireNonNull(hostNamespace, "hostNamespace");
+    requireNonNull(deadline, "deadline");
+    requireNonNull(delegates, "delegates");
+    requireNonNull(trace, "trace");
+    requireNonNull(lockFile, "lockFile");
+    requireNonNull(laterPlugins, "laterPlugins");
+  }
+
   /** How long undoing a failed operation may take beyond the operation's deadline. */
   private static final Duration CLEANUP_GRACE = Duration.ofSeconds(10);
 
@@ -76,18 +89,21 @@ public record CallContext(
 
   /** Returns a copy with another deadline. */
   public CallContext withDeadline(Deadline other) {
+    requireNonNull(other, "other");
     return new CallContext(
         hostNamespace, allowsHostNamespace, other, delegates, trace, lockFile, laterPlugins);
   }
 
   /** Returns a copy with other delegates. */
   public CallContext withDelegates(Delegates other) {
+    requireNonNull(other, "other");
     return new CallContext(
         hostNamespace, allowsHostNamespace, deadline, other, trace, lockFile, laterPlugins);
   }
 
   /** Returns a copy with a lock file. */
   public CallContext withLockFile(Path file) {
+    requireNonNull(file, "file");
     return new CallContext(
         hostNamespace,
         allowsHostNamespace,
@@ -100,6 +116,7 @@ public record CallContext(
 
   /** Returns a copy with the configurations of the plugins that follow in the chain. */
   public CallContext withLaterPlugins(List<PluginConfig> plugins) {
+    NullChecks.requireElements(plugins, "plugins");
     return new CallContext(
         hostNamespace,
         allowsHostNamespace,
@@ -116,6 +133,7 @@ public record CallContext(
    * are not known.
    */
   public boolean mayBeSetLater(String key) {
+    requireNonNull(key, "key");
     return laterPlugins.isEmpty()
         || laterPlugins.get().stream().anyMatch(it -> it.json().findValue(key) != null);
   }

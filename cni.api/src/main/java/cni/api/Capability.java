@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import cni.api.internal.NearestName;
 import java.util.List;
 import java.util.Optional;
@@ -75,11 +77,13 @@ public enum Capability {
 
   /** Returns the capability with a key; empty if it is not a well-known one. */
   public static Optional<Capability> of(String key) {
+    requireNonNull(key, "key");
     return ALL.stream().filter(it -> it.key.equals(key)).findFirst();
   }
 
   /** Returns the capability that a misspelt key probably means; empty if none is near. */
   public static Optional<Capability> nearest(String key) {
+    requireNonNull(key, "key");
     return NearestName.of(key, ALL.stream().map(Capability::key).toList()).flatMap(Capability::of);
   }
 

@@ -1,5 +1,8 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
+import cni.api.internal.NullChecks;
 import java.net.InetAddress;
 import java.nio.charset.StandardCharsets;
 import java.util.Collection;
@@ -41,6 +44,7 @@ public final class CapabilityArgs {
 
   /** Returns arguments given as JSON, by capability. */
   public static CapabilityArgs of(Map<String, JsonNode> byCapability) {
+    requireNonNull(byCapability, "byCapability");
     return new CapabilityArgs(byCapability);
   }
 
@@ -69,6 +73,7 @@ public final class CapabilityArgs {
    * runtime that has the same arguments for several networks passes each what it takes.
    */
   public CapabilityArgs only(Collection<String> capabilities) {
+    NullChecks.requireElements(capabilities, "capabilities");
     Map<String, JsonNode> kept = new LinkedHashMap<>(byCapability);
     kept.keySet().retainAll(capabilities);
     return new CapabilityArgs(kept);
@@ -76,6 +81,7 @@ public final class CapabilityArgs {
 
   /** Returns these arguments with others; of a capability that both have, the other's is kept. */
   public CapabilityArgs with(CapabilityArgs other) {
+    requireNonNull(other, "other");
     Map<String, JsonNode> all = new LinkedHashMap<>(byCapability);
     all.putAll(other.byCapability);
     return new CapabilityArgs(all);
@@ -110,18 +116,21 @@ public final class CapabilityArgs {
 
     /** Adds a published port (capability {@code portMappings}). */
     public Builder portMapping(PortMapping mapping) {
+      requireNonNull(mapping, "mapping");
       list(Capability.PORT_MAPPINGS).add(mapping.toJson());
       return this;
     }
 
     /** Adds published ports, such as those that {@link PortMapping#parse} returns. */
     public Builder portMappings(Collection<PortMapping> mappings) {
+      NullChecks.requireElements(mappings, "mappings");
       mappings.forEach(this::portMapping);
       return this;
     }
 
     /** Sets the limits of what the container receives and sends (capability {@code bandwidth}). */
     public Builder bandwidth(BandwidthLimit limit) {
+      requireNonNull(limit, "limit");
       return put(Capability.BANDWIDTH.key(), limit.toJson());
     }
 
@@ -130,12 +139,14 @@ public final class CapabilityArgs {
      * length; static needs it.
      */
     public Builder ip(Cidr address) {
+      requireNonNull(address, "address");
       list(Capability.IPS).add(address.toString());
       return this;
     }
 
     /** Adds an address of the container, without a prefix length. */
     public Builder ip(InetAddress address) {
+      requireNonNull(address, "address");
       list(Capability.IPS).add(InetAddresses.format(address));
       return this;
     }
@@ -145,6 +156,7 @@ public final class CapabilityArgs {
      * set.
      */
     public Builder ipRangeSet(IpRange... ranges) {
+      NullChecks.requireElements(ranges, "ranges");
       ArrayNode set = list(Capability.IP_RANGES).addArray();
       for (IpRange range : ranges) {
         set.add(range.toJson());
@@ -154,29 +166,35 @@ public final class CapabilityArgs {
 
     /** Sets the hardware address of the container's interface, such as 02:00:00:00:00:05. */
     public Builder mac(String address) {
+      requireNonNull(address, "address");
       return put(Capability.MAC.key(), StringNode.valueOf(address));
     }
 
     /** Adds a name server (capability {@code dns}). */
     public Builder dnsServer(InetAddress server) {
+      requireNonNull(server, "server");
       list(object(Capability.DNS), "servers").add(InetAddresses.format(server));
       return this;
     }
 
     /** Adds a search domain (capability {@code dns}). */
     public Builder dnsSearch(String domain) {
+      requireNonNull(domain, "domain");
       list(object(Capability.DNS), "searches").add(domain);
       return this;
     }
 
     /** Adds a name of the container on the network (capability {@code aliases}). */
     public Builder alias(String name) {
+      requireNonNull(name, "name");
       list(Capability.ALIASES).add(name);
       return this;
     }
 
     /** Adds a label (capability {@code labels}); a further value of the same key replaces it. */
     public Builder label(String key, String value) {
+      requireNonNull(key, "key");
+      requireNonNull(value, "value");
       object(Capability.LABELS).put(key, value);
       return this;
     }
@@ -187,6 +205,8 @@ public final class CapabilityArgs {
      * @throws IllegalArgumentException if the port is not from 1 to 65535
      */
     public Builder namedPort(String name, int port, TransportProtocol protocol) {
+      requireNonNull(name, "name");
+      requireNonNull(protocol, "protocol");
       PortMapping.requirePort(port);
       object(Capability.NAMED_PORTS).put(name, port + "/" + protocol);
       return this;
@@ -200,6 +220,8 @@ public final class CapabilityArgs {
      *     that begins with the text
      */
     public Builder namedPort(String name, String port) {
+      requireNonNull(name, "name");
+      requireNonNull(port, "port");
       int slash = port.indexOf('/');
       int number = PortMapping.parsePort(slash < 0 ? port : port.substring(0, slash));
       return namedPort(name, number, PortMapping.parseProtocol(port, slash));
@@ -207,6 +229,8 @@ public final class CapabilityArgs {
 
     /** Sets the argument of any capability. */
     public Builder put(String capability, JsonNode argument) {
+      requireNonNull(capability, "capability");
+      requireNonNull(argument, "argument");
       byCapability.put(capability, argument);
       return this;
     }

@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.math.BigInteger;
 import java.net.InetAddress;
 import org.jspecify.annotations.Nullable;
@@ -21,6 +23,7 @@ public record Cidr(InetAddress address, int prefix) {
    * @throws IllegalArgumentException if it is out of range for the address
    */
   public Cidr {
+    requireNonNull(address, "address");
     if (prefix < 0 || prefix > InetAddresses.bits(address)) {
       throw new IllegalArgumentException(
           "has a prefix outside 0 to " + InetAddresses.bits(address));
@@ -35,6 +38,7 @@ public record Cidr(InetAddress address, int prefix) {
    *     continues a sentence that begins with the text
    */
   public static Cidr parse(String text) {
+    requireNonNull(text, "text");
     int slash = text.indexOf('/');
     String prefix = text.substring(slash + 1);
     if (slash < 0 || !prefix.matches("\\d{1,3}")) {
@@ -52,6 +56,7 @@ public record Cidr(InetAddress address, int prefix) {
 
   /** Returns the destination of the default route, of the same family as the given address. */
   public static Cidr defaultRoute(InetAddress sameFamilyAs) {
+    requireNonNull(sameFamilyAs, "sameFamilyAs");
     return new Cidr(InetAddresses.of(new byte[InetAddresses.bits(sameFamilyAs) / 8]), 0);
   }
 
@@ -74,6 +79,7 @@ public record Cidr(InetAddress address, int prefix) {
 
   /** Returns whether the other address is in this network. */
   public boolean contains(InetAddress other) {
+    requireNonNull(other, "other");
     return InetAddresses.bits(other) == InetAddresses.bits(address)
         && new Cidr(other, prefix).firstNumber().equals(firstNumber());
   }

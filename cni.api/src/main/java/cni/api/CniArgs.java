@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -32,6 +34,7 @@ public final class CniArgs {
 
   /** Returns the arguments with the given keys and values, in the order of the map. */
   public static CniArgs of(Map<String, String> pairs) {
+    requireNonNull(pairs, "pairs");
     return new CniArgs(new LinkedHashMap<>(pairs), null, null);
   }
 
@@ -40,6 +43,7 @@ public final class CniArgs {
    * skipped; of equal keys the last is used.
    */
   public static CniArgs ofText(String text) {
+    requireNonNull(text, "text");
     Map<String, String> pairs = new LinkedHashMap<>();
     String malformed = null;
     for (String pair : text.split(";", -1)) {
@@ -64,6 +68,7 @@ public final class CniArgs {
    * @throws CniException code 4 if the text form was given and is malformed
    */
   public Optional<String> get(String key) throws CniException {
+    requireNonNull(key, "key");
     return Optional.ofNullable(toMap().get(key));
   }
 

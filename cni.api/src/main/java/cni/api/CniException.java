@@ -1,6 +1,9 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import cni.api.internal.Excerpt;
+import cni.api.internal.NullChecks;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -43,9 +46,9 @@ public final class CniException extends Exception {
 
   private CniException(
       int code, String message, String details, List<Finding> findings, @Nullable Throwable cause) {
-    super(Excerpt.ofMessage(message), cause);
+    super(Excerpt.ofMessage(requireNonNull(message, "message")), cause);
     this.code = code;
-    this.details = Excerpt.ofDetails(details);
+    this.details = Excerpt.ofDetails(requireNonNull(details, "details"));
     this.findings = findings;
   }
 
@@ -66,6 +69,7 @@ public final class CniException extends Exception {
    * @param found at least one finding
    */
   public static CniException ofFindings(int code, List<Finding> found) {
+    NullChecks.requireElements(found, "found");
     List<Finding> sorted = sorted(found);
     boolean several = sorted.stream().map(Finding::plugin).distinct().count() > 1;
     String message =
@@ -90,12 +94,12 @@ public final class CniException extends Exception {
 
   /** Creates an error with a reserved code. */
   public CniException(ErrorCode code, String message) {
-    this(code.value(), message, "", null);
+    this(requireNonNull(code, "code").value(), message, "", null);
   }
 
   /** Creates an error with a reserved code and a cause. */
   public CniException(ErrorCode code, String message, @Nullable Throwable cause) {
-    this(code.value(), message, "", cause);
+    this(requireNonNull(code, "code").value(), message, "", cause);
   }
 
   /**
@@ -104,6 +108,7 @@ public final class CniException extends Exception {
    * @param action what the thread was doing, as in "waiting for the lock"
    */
   public static CniException interrupted(String action) {
+    requireNonNull(action, "action");
     Thread.currentThread().interrupt();
     return new CniException(ErrorCode.TRY_AGAIN_LATER, "interrupted while " + action);
   }
@@ -121,6 +126,7 @@ public final class CniException extends Exception {
 
   /** Returns whether this error has the given reserved code. */
   public boolean is(ErrorCode reserved) {
+    requireNonNull(reserved, "reserved");
     return code == reserved.value();
   }
 
@@ -139,6 +145,7 @@ public final class CniException extends Exception {
 
   /** Returns this error with findings; code, message and details are kept. */
   public CniException withFindings(List<Finding> found) {
+    NullChecks.requireElements(found, "found");
     return copy(getMessage(), details, sorted(found));
   }
 
@@ -166,16 +173,19 @@ public final class CniException extends Exception {
 
   /** Returns this error with the message {@code context: message}; all else is kept. */
   public CniException withContext(String context) {
+    requireNonNull(context, "context");
     return copy(context + ": " + getMessage(), details, findings);
   }
 
   /** Returns this error with other details; all else is kept. */
   public CniException withDetails(String newDetails) {
+    requireNonNull(newDetails, "newDetails");
     return copy(getMessage(), newDetails, findings);
   }
 
   /** Returns the error object of the specification. */
   public ObjectNode toJson(SpecVersion version) {
+    requireNonNull(version, "version");
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("cniVersion", version.toString());
     json.put("code", code);

@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.io.Serializable;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
@@ -13,6 +15,13 @@ import tools.jackson.databind.JsonNode;
  *     key and the value
  */
 public record ConfigFault(String key, String value, String reason) implements Serializable {
+  /** Checks that no argument is null. */
+  public ConfigFault {
+    requireNonNull(key, "key");
+    requireNonNull(value, "value");
+    requireNonNull(reason, "reason");
+  }
+
   static ConfigFault of(String key, @Nullable JsonNode value, String reason) {
     return new ConfigFault(key, value == null ? "" : Json.excerpt(value), reason);
   }

@@ -1,5 +1,8 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
+import cni.api.internal.NullChecks;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -45,6 +48,8 @@ public sealed class ConfigObject permits RecordingConfigObject {
    *     configuration
    */
   public ConfigObject(ObjectNode json, String path) {
+    requireNonNull(json, "json");
+    requireNonNull(path, "path");
     this.json = json;
     this.path = path;
   }
@@ -66,11 +71,13 @@ public sealed class ConfigObject permits RecordingConfigObject {
 
   /** Returns the full path of a key, from the top of the configuration. */
   public String path(String key) {
+    requireNonNull(key, "key");
     return path.isEmpty() ? key : path + "." + key;
   }
 
   /** Returns whether the key is present and not null. */
   public boolean has(String key) {
+    requireNonNull(key, "key");
     return node(key) != null;
   }
 
@@ -80,6 +87,7 @@ public sealed class ConfigObject permits RecordingConfigObject {
    * @throws CniException code 7 if the value is not a string
    */
   public Optional<String> text(String key) throws CniException {
+    requireNonNull(key, "key");
     JsonNode node = value(key);
     if (node == null) {
       return Optional.empty();
@@ -107,6 +115,7 @@ public sealed class ConfigObject permits RecordingConfigObject {
    * @throws CniException code 7 if the value is not a string or the parser rejects it
    */
   public <T> Optional<T> parsed(String key, Function<String, T> parser) throws CniException {
+    requireNonNull(parser, "parser");
     Optional<String> text = nonEmpty(key);
     return text.isEmpty()
         ? Optional.empty()
@@ -130,6 +139,7 @@ public sealed class ConfigObject permits RecordingConfigObject {
    * @throws CniException code 7 if the value is something else
    */
   public boolean bool(String key, boolean allowString) throws CniException {
+    requireNonNull(key, "key");
     JsonNode node = value(key);
     if (allowString && node != null && node.isString()) {
       return parse(path(key), node.stringValue(), ConfigObject::parseBoolean);
@@ -155,6 +165,7 @@ public sealed class ConfigObject permits RecordingConfigObject {
    * @throws CniException code 7 if the value is not an integer from {@code min} to {@code max}
    */
   public OptionalInt integer(String key, int min, int max) throws CniException {
+    requireNonNull(key, "key");
     OptionalLong number = longInteger(key, min, max);
     return number.isPresent() ? OptionalInt.of((int) number.getAsLong()) : OptionalInt.empty();
   }
@@ -165,6 +176,7 @@ public sealed class ConfigObject permits RecordingConfigObject {
    * @throws CniException code 7 if the value is not an integer from {@code min} to {@code max}
    */
   public OptionalLong longInteger(String key, long min, long max) throws CniException {
+    requireNonNull(key, "key");
     JsonNode node = value(key);
     if (node == null) {
       return OptionalLong.empty();
@@ -193,6 +205,7 @@ public sealed class ConfigObject permits RecordingConfigObject {
    * @throws CniException code 7 if the value is not an object
    */
   public Optional<ConfigObject> object(String key) throws CniException {
+    requireNonNull(key, "key");
     JsonNode node = value(key);
     return node == null ? Optional.empty() : Optional.of(asObject(node, path(key)));
   }
@@ -203,6 +216,7 @@ public sealed class ConfigObject permits RecordingConfigObject {
    * @throws CniException code 7 if the value is not a list of strings
    */
   public List<String> texts(String key) throws CniException {
+    requireNonNull(key, "key");
     return list(key, ConfigObject::asText);
   }
 
@@ -212,6 +226,8 @@ public sealed class ConfigObject permits RecordingConfigObject {
    * @throws CniException code 7 if the value is not a list of strings or the parser rejects one
    */
   public <T> List<T> parsedList(String key, Function<String, T> parser) throws CniException {
+    requireNonNull(key, "key");
+    requireNonNull(parser, "parser");
     return list(key, (node, elementPath) -> parse(elementPath, asText(node, elementPath), parser));
   }
 
@@ -221,6 +237,7 @@ public sealed class ConfigObject permits RecordingConfigObject {
    * @throws CniException code 7 if the value is not a list of objects
    */
   public List<ConfigObject> objects(String key) throws CniException {
+    requireNonNull(key, "key");
     return list(key, this::asObject);
   }
 
@@ -230,6 +247,7 @@ public sealed class ConfigObject permits RecordingConfigObject {
    * @throws CniException code 7 if the value is not a list of non-empty lists of objects
    */
   public List<List<ConfigObject>> objectLists(String key) throws CniException {
+    requireNonNull(key, "key");
     List<List<ConfigObject>> lists = new ArrayList<>(list(key, this::asObjects));
     lists.removeIf(List::isEmpty); // all elements are hidden
     return lists;
@@ -274,6 +292,8 @@ public sealed class ConfigObject permits RecordingConfigObject {
    * @param why continues the sentence that begins with the key and the value, if it has one
    */
   public CniException invalid(String key, String why) {
+    requireNonNull(key, "key");
+    requireNonNull(why, "why");
     return ConfigErrors.invalid(path(key), node(key), why);
   }
 
@@ -283,6 +303,8 @@ public sealed class ConfigObject permits RecordingConfigObject {
    * @param why continues the sentence that begins with the key and the value
    */
   public CniException unsupported(String key, String why) {
+    requireNonNull(key, "key");
+    requireNonNull(why, "why");
     return ConfigErrors.unsupported(path(key), node(key), why);
   }
 
@@ -292,13 +314,18 @@ public sealed class ConfigObject permits RecordingConfigObject {
    *
    * @param why continues the sentence that begins with the key and the value
    */
-  public void warn(String key, String why) {}
+  public void warn(String key, String why) {
+    requireNonNull(key, "key");
+    requireNonNull(why, "why");
+  }
 
   /**
    * Declares keys that other programs write and this reader ignores on purpose: validation does not
    * report them as unknown. At any other time this method does nothing.
    */
-  public void ignore(String... keys) {}
+  public void ignore(String... keys) {
+    NullChecks.requireElements(keys, "keys");
+  }
 
   /** Returns the value of a key that must not be repeated; null if it is absent. */
   @Nullable JsonNode value(String key) throws CniException {

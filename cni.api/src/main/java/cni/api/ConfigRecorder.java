@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -34,11 +36,13 @@ public final class ConfigRecorder {
 
   /** Returns the keys that were read from the object with a path, in the order of the reads. */
   public Set<String> reads(String path) {
+    requireNonNull(path, "path");
     return reads.getOrDefault(path, Set.of());
   }
 
   /** Returns whether all of the object was read, without regard to the names of its keys. */
   public boolean isReadWhole(String path) {
+    requireNonNull(path, "path");
     return readWhole.contains(path);
   }
 
@@ -53,16 +57,19 @@ public final class ConfigRecorder {
    * @return whether it was not hidden before
    */
   public boolean hide(String path) {
+    requireNonNull(path, "path");
     return hidden.add(path);
   }
 
   /** Returns whether the value with a path is hidden by itself. */
   public boolean isHidden(String path) {
+    requireNonNull(path, "path");
     return hidden.contains(path);
   }
 
   /** Returns whether a value inside the one with a path is hidden. */
   public boolean hidesInside(String path) {
+    requireNonNull(path, "path");
     return hidden.stream().anyMatch(it -> it.startsWith(path + ".") || it.startsWith(path + "["));
   }
 

@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.time.Duration;
 
 /**
@@ -13,6 +15,7 @@ public record Deadline(long nanoTime) {
 
   /** Returns the deadline that ends the given time from now. */
   public static Deadline after(Duration timeout) {
+    requireNonNull(timeout, "timeout");
     long nanos = timeout.compareTo(Duration.ofNanos(FOREVER)) >= 0 ? FOREVER : timeout.toNanos();
     return new Deadline(System.nanoTime() + nanos);
   }
@@ -34,6 +37,7 @@ public record Deadline(long nanoTime) {
    * @throws CniException code 11 otherwise
    */
   public void check(String action) throws CniException {
+    requireNonNull(action, "action");
     if (Thread.currentThread().isInterrupted()) {
       throw CniException.interrupted(action);
     }

@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -85,6 +87,14 @@ public final class Differences implements AutoCloseable {
    */
   public record Difference(
       Kind kind, String finding, Optional<String> cause, Optional<Change> change) {
+    /** Checks that no argument is null. */
+    public Difference {
+      requireNonNull(kind, "kind");
+      requireNonNull(finding, "finding");
+      requireNonNull(cause, "cause");
+      requireNonNull(change, "change");
+    }
+
     /** Creates a difference of no particular kind. */
     public Difference(String finding, Optional<Change> change) {
       this(Kind.OTHER, finding, Optional.empty(), change);
@@ -96,6 +106,7 @@ public final class Differences implements AutoCloseable {
    * differences of a kind.
    */
   public Differences of(Kind other) {
+    requireNonNull(other, "other");
     return new Differences(list, completions, resources, other, cause);
   }
 
@@ -104,11 +115,13 @@ public final class Differences implements AutoCloseable {
    * consequence of a finding that has been added before.
    */
   public Differences following(String finding) {
+    requireNonNull(finding, "finding");
     return new Differences(list, completions, resources, kind, Optional.of(finding));
   }
 
   /** Adds a difference that another collection has. */
   public void add(Difference difference) {
+    requireNonNull(difference, "difference");
     list.add(difference);
   }
 
@@ -119,7 +132,14 @@ public final class Differences implements AutoCloseable {
    * @param apply makes the change; if it throws, it has changed nothing
    * @param undo restores the state before; called only after {@code apply} has succeeded
    */
-  public record Change(String description, Action apply, Action undo) {}
+  public record Change(String description, Action apply, Action undo) {
+    /** Checks that no argument is null. */
+    public Change {
+      requireNonNull(description, "description");
+      requireNonNull(apply, "apply");
+      requireNonNull(undo, "undo");
+    }
+  }
 
   /** Makes or undoes a change. */
   @FunctionalInterface
@@ -158,6 +178,10 @@ public final class Differences implements AutoCloseable {
 
   /** Adds a difference that a change removes. */
   public void add(String finding, String description, Action apply, Action undo) {
+    requireNonNull(finding, "finding");
+    requireNonNull(description, "description");
+    requireNonNull(apply, "apply");
+    requireNonNull(undo, "undo");
     list.add(
         new Difference(kind, finding, cause, Optional.of(new Change(description, apply, undo))));
   }
@@ -167,6 +191,10 @@ public final class Differences implements AutoCloseable {
    * the chain, or the repair of another attachment. The change is only undone if it had an effect.
    */
   public void addTentative(String finding, String description, Attempt apply, Action undo) {
+    requireNonNull(finding, "finding");
+    requireNonNull(description, "description");
+    requireNonNull(apply, "apply");
+    requireNonNull(undo, "undo");
     var made = new AtomicBoolean();
     add(
         finding,
@@ -181,6 +209,7 @@ public final class Differences implements AutoCloseable {
 
   /** Adds a difference that cannot be removed without interrupting the attachment. */
   public void addUnchangeable(String finding) {
+    requireNonNull(finding, "finding");
     list.add(new Difference(kind, finding, cause, Optional.empty()));
   }
 
@@ -194,11 +223,14 @@ public final class Differences implements AutoCloseable {
    * not the changes have been made, and the action tolerates that it has been run.
    */
   public void addCompletion(String description, Action action) {
+    requireNonNull(description, "description");
+    requireNonNull(action, "action");
     completions.add(new Change(description, action, Action.NONE));
   }
 
   /** Registers a resource that is closed with this collection, in reverse order. */
   public <T extends Resource> T keep(T resource) {
+    requireNonNull(resource, "resource");
     resources.push(resource);
     return resource;
   }
@@ -225,6 +257,7 @@ public final class Differences implements AutoCloseable {
    * @throws CniException code 999 with all findings, causes first, if it is not
    */
   public void requireNone(String plugin) throws CniException {
+    requireNonNull(plugin, "plugin");
     if (!list.isEmpty()) {
       throw CniException.ofFindings(list.stream().map(it -> Finding.of(plugin, it)).toList());
     }

@@ -1,5 +1,8 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
+import cni.api.internal.NullChecks;
 import java.util.List;
 
 /**
@@ -17,9 +20,10 @@ public record Dns(
 
   /** Copies the lists. */
   public Dns {
-    nameservers = List.copyOf(nameservers);
-    search = List.copyOf(search);
-    options = List.copyOf(options);
+    requireNonNull(domain, "domain");
+    nameservers = NullChecks.copyOf(nameservers, "nameservers");
+    search = NullChecks.copyOf(search, "search");
+    options = NullChecks.copyOf(options, "options");
   }
 
   /** Returns whether there are no settings. */
@@ -34,6 +38,7 @@ public record Dns(
    * @throws CniException code 7 if a value has the wrong type
    */
   public static Dns parse(ConfigObject dns) throws CniException {
+    requireNonNull(dns, "dns");
     return new Dns(
         dns.texts("nameservers"),
         dns.text("domain").orElse(""),

@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.io.Serializable;
 import java.util.Optional;
 
@@ -16,6 +18,14 @@ import java.util.Optional;
 public record Finding(
     String plugin, Differences.Kind kind, String text, String cause, boolean isRepairable)
     implements Serializable {
+  /** Checks that no argument is null. */
+  public Finding {
+    requireNonNull(plugin, "plugin");
+    requireNonNull(kind, "kind");
+    requireNonNull(text, "text");
+    requireNonNull(cause, "cause");
+  }
+
   /** Creates the finding for a difference. */
   static Finding of(String plugin, Differences.Difference difference) {
     return new Finding(

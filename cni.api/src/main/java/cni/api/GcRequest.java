@@ -1,5 +1,8 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
+import cni.api.internal.NullChecks;
 import java.util.List;
 import java.util.Set;
 
@@ -21,6 +24,9 @@ public record GcRequest(PluginConfig config, Set<AttachmentId> valid, CallContex
 
   /** Copies the set. */
   public GcRequest {
+    requireNonNull(config, "config");
+    NullChecks.requireElements(valid, "valid");
+    requireNonNull(context, "context");
     valid = Set.copyOf(valid);
   }
 }

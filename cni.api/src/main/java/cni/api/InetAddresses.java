@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.math.BigInteger;
 import java.net.Inet4Address;
 import java.net.Inet6Address;
@@ -25,6 +27,7 @@ public final class InetAddresses {
    *     sentence that begins with the text
    */
   public static InetAddress parse(String text) {
+    requireNonNull(text, "text");
     boolean v6 = text.indexOf(':') >= 0;
     if (v6 ? text.indexOf('%') >= 0 : !IPV4.matcher(text).matches()) {
       throw new IllegalArgumentException("is not an IP address");
@@ -43,6 +46,7 @@ public final class InetAddresses {
    * @throws IllegalArgumentException if there are not 4 or 16 bytes
    */
   public static InetAddress of(byte[] bytes) {
+    requireNonNull(bytes, "bytes");
     try {
       return bytes.length == 4
           ? InetAddress.getByAddress(bytes)
@@ -54,6 +58,7 @@ public final class InetAddresses {
 
   /** Returns the canonical text, such as {@code 10.1.2.3} or {@code fd00::1}. */
   public static String format(InetAddress address) {
+    requireNonNull(address, "address");
     return address instanceof Inet4Address
         ? String.valueOf(address.getHostAddress())
         : formatV6(address.getAddress());
@@ -95,16 +100,19 @@ public final class InetAddresses {
 
   /** Returns whether the address is IPv4. */
   public static boolean isV4(InetAddress address) {
+    requireNonNull(address, "address");
     return address instanceof Inet4Address;
   }
 
   /** Returns the length of the address in bits: 32 or 128. */
   public static int bits(InetAddress address) {
+    requireNonNull(address, "address");
     return isV4(address) ? 32 : 128;
   }
 
   /** Returns the address as an unsigned number. */
   public static BigInteger toNumber(InetAddress address) {
+    requireNonNull(address, "address");
     return new BigInteger(1, address.getAddress());
   }
 
@@ -115,6 +123,7 @@ public final class InetAddresses {
    * @throws IllegalArgumentException if the number is negative or has more bits
    */
   public static InetAddress fromNumber(BigInteger number, int bits) {
+    requireNonNull(number, "number");
     if (number.signum() < 0 || number.bitLength() > bits) {
       throw new IllegalArgumentException("outside the address space");
     }

@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.net.InetAddress;
 import java.util.Optional;
 import tools.jackson.databind.node.ObjectNode;
@@ -25,6 +27,10 @@ public record IpRange(
    *     not in it; the message continues a sentence that begins with the range
    */
   public IpRange {
+    requireNonNull(subnet, "subnet");
+    requireNonNull(rangeStart, "rangeStart");
+    requireNonNull(rangeEnd, "rangeEnd");
+    requireNonNull(gateway, "gateway");
     if (!subnet.equals(subnet.network())) {
       throw new IllegalArgumentException(
           "has bits set after the prefix; the subnet is " + subnet.network());
@@ -53,6 +59,7 @@ public record IpRange(
    *     that begins with the text
    */
   public static IpRange parse(String text) {
+    requireNonNull(text, "text");
     int dash = text.indexOf('-');
     if (dash < 0) {
       return of(Cidr.parse(text));
@@ -65,6 +72,7 @@ public record IpRange(
 
   /** Returns the same range with a gateway. */
   public IpRange withGateway(InetAddress address) {
+    requireNonNull(address, "address");
     return new IpRange(subnet, rangeStart, rangeEnd, Optional.of(address));
   }
 

@@ -1,6 +1,9 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import cni.api.internal.Excerpt;
+import cni.api.internal.NullChecks;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -64,6 +67,8 @@ public final class Json {
    * @throws CniException code 6, with line and column, if it is not JSON or not an object
    */
   public static ObjectNode parse(byte[] text, String source) throws CniException {
+    requireNonNull(text, "text");
+    requireNonNull(source, "source");
     JsonNode node = parseAny(text, source);
     if (node instanceof ObjectNode object) {
       return object;
@@ -85,6 +90,8 @@ public final class Json {
    *     too if it is a {@link JacksonException}
    */
   public static JsonNode parseAny(byte[] text, String source) throws CniException {
+    requireNonNull(text, "text");
+    requireNonNull(source, "source");
     String characters = new String(text, StandardCharsets.UTF_8);
     try (JsonParser parser = FACTORY.createParser(ObjectReadContext.empty(), characters)) {
       JsonNode node = JsonTreeCodec.read(parser);
@@ -109,6 +116,8 @@ public final class Json {
    * @param maxDepth the depth below which values are skipped
    */
   public static Map<String, Integer> lines(byte[] text, Set<String> paths, int maxDepth) {
+    requireNonNull(text, "text");
+    NullChecks.requireElements(paths, "paths");
     String characters = new String(text, StandardCharsets.UTF_8);
     try (JsonParser parser = FACTORY.createParser(ObjectReadContext.empty(), characters)) {
       return new JsonLines(parser, paths, maxDepth).find();
@@ -129,6 +138,7 @@ public final class Json {
 
   /** Parses one JSON object, as {@link #parse(byte[], String)} does. */
   public static ObjectNode parse(String text, String source) throws CniException {
+    requireNonNull(text, "text");
     return parse(text.getBytes(StandardCharsets.UTF_8), source);
   }
 
@@ -137,6 +147,7 @@ public final class Json {
    * ConfigObject} refuses in the copy the same repeated keys as in the original.
    */
   public static ObjectNode copy(ObjectNode object) {
+    requireNonNull(object, "object");
     ObjectNode copy = object();
     copy.setAll(object);
     return RepeatedKeysNode.mark(copy, object);
@@ -144,6 +155,7 @@ public final class Json {
 
   /** Returns the tree as one line of UTF-8. */
   public static byte[] bytes(JsonNode node) {
+    requireNonNull(node, "node");
     var bytes = new ByteArrayOutputStream(1024);
     try (JsonGenerator out = FACTORY.createGenerator(ObjectWriteContext.empty(), bytes)) {
       JsonTreeCodec.write(out, node);
@@ -156,11 +168,14 @@ public final class Json {
    * spaces per level, one element per line.
    */
   public static String pretty(JsonNode node) {
+    requireNonNull(node, "node");
     return JsonPrinter.print(node);
   }
 
   /** Prints the tree as {@link #pretty} does, in UTF-8 whatever the locale, and a line break. */
   public static void print(JsonNode node, PrintStream out) {
+    requireNonNull(node, "node");
+    requireNonNull(out, "out");
     byte[] text = (pretty(node) + "\n").getBytes(StandardCharsets.UTF_8);
     out.write(text, 0, text.length);
     out.flush();
@@ -171,12 +186,14 @@ public final class Json {
    * first {@value Excerpt#MAX_LENGTH} characters are kept.
    */
   public static String quote(String text) {
+    requireNonNull(text, "text");
     return new String(bytes(StringNode.valueOf(Excerpt.cut(text))), StandardCharsets.UTF_8)
         + Excerpt.suffix(text);
   }
 
   /** Returns the value as JSON for a message, of at most {@value Excerpt#MAX_LENGTH} characters. */
   public static String excerpt(JsonNode value) {
+    requireNonNull(value, "value");
     if (value.isString()) {
       return quote(value.stringValue());
     }

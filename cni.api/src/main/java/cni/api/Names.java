@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.nio.charset.StandardCharsets;
 import java.util.regex.Pattern;
 
@@ -26,6 +28,7 @@ public final class Names {
    *     with a letter or digit and has at most 255 characters
    */
   public static String requireNetworkName(String name) throws CniException {
+    requireNonNull(name, "name");
     if (!isIdentifier(name)) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG, "network name " + quote(name) + IDENTIFIER_RULES);
@@ -40,6 +43,7 @@ public final class Names {
    *     with a letter or digit and has at most 255 characters
    */
   public static String requireContainerId(String id) throws CniException {
+    requireNonNull(id, "id");
     if (!isIdentifier(id)) {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER,
@@ -50,6 +54,7 @@ public final class Names {
 
   /** Returns whether the text is a well-formed container id or network name. */
   public static boolean isIdentifier(String text) {
+    requireNonNull(text, "text");
     return text.length() <= FILE_NAME_MAX && IDENTIFIER.matcher(text).matches();
   }
 
@@ -59,6 +64,7 @@ public final class Names {
    * @throws CniException code 4 if {@link #isInterfaceName} is false
    */
   public static String requireInterfaceName(String name) throws CniException {
+    requireNonNull(name, "name");
     if (!isInterfaceName(name)) {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER,
@@ -72,6 +78,7 @@ public final class Names {
    * net/core/dev.c accepts, without {@code %}, which dev_alloc_name would replace by a number.
    */
   public static boolean isInterfaceName(String name) {
+    requireNonNull(name, "name");
     int bytes = name.getBytes(StandardCharsets.UTF_8).length;
     return bytes >= 1
         && bytes <= INTERFACE_NAME_MAX
@@ -105,6 +112,7 @@ public final class Names {
    *     or contains a slash, backslash or control character
    */
   public static String requirePluginType(String type) throws CniException {
+    requireNonNull(type, "type");
     if (type.isEmpty()
         || type.length() > FILE_NAME_MAX
         || type.equals(".")

@@ -1,5 +1,8 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
+import cni.api.internal.NullChecks;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -31,8 +34,10 @@ public record NetworkConfig(
 
   /** Copies the lists. */
   public NetworkConfig {
-    versions = List.copyOf(versions);
-    plugins = List.copyOf(plugins);
+    requireNonNull(name, "name");
+    requireNonNull(json, "json");
+    versions = NullChecks.copyOf(versions, "versions");
+    plugins = NullChecks.copyOf(plugins, "plugins");
   }
 
   /** Supplies plugins of a network that are configured outside its own configuration file. */
@@ -70,6 +75,9 @@ public record NetworkConfig(
    */
   public static NetworkConfig parse(byte[] text, String source, PluginSource morePlugins)
       throws CniException {
+    requireNonNull(text, "text");
+    requireNonNull(source, "source");
+    requireNonNull(morePlugins, "morePlugins");
     ObjectNode json = Json.parse(text, source);
     try {
       return isSingle(json) ? ofList(asList(json), PluginSource.NONE) : ofList(json, morePlugins);
@@ -87,6 +95,8 @@ public record NetworkConfig(
    * @throws CniException code 6 if the text is not a JSON object
    */
   public static String nameOf(byte[] text, String source) throws CniException {
+    requireNonNull(text, "text");
+    requireNonNull(source, "source");
     JsonNode name = new ConfigObject(Json.parse(text, source), "").node("name");
     return name != null && name.isString() ? name.stringValue() : "";
   }
@@ -109,6 +119,7 @@ public record NetworkConfig(
    * @throws CniException code 7 if it is missing or malformed
    */
   public static String requireName(ConfigObject view) throws CniException {
+    requireNonNull(view, "view");
     String name =
         view.text("name").orElseThrow(() -> view.invalid("name", "is missing: name the network"));
     try {
@@ -126,6 +137,9 @@ public record NetworkConfig(
    */
   public static ObjectNode complete(String name, ConfigObject view, PluginSource morePlugins)
       throws CniException {
+    requireNonNull(name, "name");
+    requireNonNull(view, "view");
+    requireNonNull(morePlugins, "morePlugins");
     ObjectNode json = view.content();
     return view.bool(ONLY_INLINED, true) ? json : append(json, morePlugins.pluginsOf(name));
   }
@@ -137,6 +151,8 @@ public record NetworkConfig(
    * @throws CniException code 7 if it is invalid, 1 if this library supports none of its versions
    */
   public static NetworkConfig of(String name, ConfigObject view) throws CniException {
+    requireNonNull(name, "name");
+    requireNonNull(view, "view");
     boolean disableCheck = view.bool("disableCheck", true);
     boolean disableGc = view.bool("disableGC", true);
     List<SpecVersion> versions = supportedVersions(view);
@@ -163,12 +179,14 @@ public record NetworkConfig(
 
   /** Returns whether a configuration is a single plugin rather than a list. */
   public static boolean isSingle(ObjectNode json) {
+    requireNonNull(json, "json");
     var view = new ConfigObject(json, "");
     return view.has("type") && !view.has("plugins");
   }
 
   /** Converts a single plugin to a list of one, as libcni's ConfListFromConf does. */
   public static ObjectNode asList(ObjectNode plugin) {
+    requireNonNull(plugin, "plugin");
     ObjectNode list = Json.object();
     for (Map.Entry<String, JsonNode> entry : plugin.properties()) {
       String key = entry.getKey();

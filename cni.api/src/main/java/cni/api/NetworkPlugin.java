@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.util.Optional;
 import java.util.Set;
 
@@ -56,14 +58,18 @@ public interface NetworkPlugin {
    *
    * @throws CniException if something could not be removed; everything else has been
    */
-  default void gc(GcRequest request) throws CniException {}
+  default void gc(GcRequest request) throws CniException {
+    requireNonNull(request, "request");
+  }
 
   /**
    * Checks that the plugin and its delegates are ready to serve ADD (STATUS).
    *
    * @throws CniException code 50 or 51 if they are not
    */
-  default void status(NetworkRequest request) throws CniException {}
+  default void status(NetworkRequest request) throws CniException {
+    requireNonNull(request, "request");
+  }
 
   /**
    * Validates the plugin's configuration: reads every key that the plugin's other methods read, by
@@ -79,7 +85,9 @@ public interface NetworkPlugin {
    *
    * @throws CniException code 7 or 2 if the configuration is invalid
    */
-  default void validate(NetworkRequest request) throws CniException {}
+  default void validate(NetworkRequest request) throws CniException {
+    requireNonNull(request, "request");
+  }
 
   /** Returns this plugin as one that can update attachments; absent if it cannot. */
   default Optional<UpdatablePlugin> updatable() {

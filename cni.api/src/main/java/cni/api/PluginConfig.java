@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -34,6 +36,7 @@ public final class PluginConfig {
    * @throws CniException code 7 if {@code type} is missing or not a plain file name
    */
   public static PluginConfig of(ConfigObject config) throws CniException {
+    requireNonNull(config, "config");
     String type =
         config
             .text("type")
@@ -96,6 +99,7 @@ public final class PluginConfig {
    * @throws CniException code 7 if it is missing or not an object
    */
   public ConfigObject requireIpam(String plugin) throws CniException {
+    requireNonNull(plugin, "plugin");
     return view.object("ipam")
         .orElseThrow(() -> view.invalid("ipam", "is missing: " + plugin + " needs it"));
   }
@@ -181,6 +185,9 @@ public final class PluginConfig {
   public PluginConfig forRequest(
       String network, SpecVersion version, Map<String, JsonNode> capabilityArgs)
       throws CniException {
+    requireNonNull(network, "network");
+    requireNonNull(version, "version");
+    requireNonNull(capabilityArgs, "capabilityArgs");
     ObjectNode request = Json.object();
     request.put("cniVersion", version.toString());
     request.put("name", network);

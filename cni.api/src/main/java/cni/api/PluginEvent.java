@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.time.Instant;
 import java.util.Locale;
 import java.util.Optional;
@@ -22,6 +24,16 @@ public record PluginEvent(
     String network,
     Optional<AttachmentId> attachment,
     String message) {
+  /** Checks that no argument is null. */
+  public PluginEvent {
+    requireNonNull(time, "time");
+    requireNonNull(kind, "kind");
+    requireNonNull(source, "source");
+    requireNonNull(network, "network");
+    requireNonNull(attachment, "attachment");
+    requireNonNull(message, "message");
+  }
+
   /** Kinds of events. Later versions may add more. */
   public enum Kind {
     /** An attachment was added, by any process that uses the same cache. */

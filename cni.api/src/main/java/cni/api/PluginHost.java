@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -44,5 +46,12 @@ public interface PluginHost {
    * @param attachment the attachment; without a namespace if an old libcni recorded it
    * @param result the final result of its ADD
    */
-  record ActiveAttachment(String network, Attachment attachment, Result result) {}
+  record ActiveAttachment(String network, Attachment attachment, Result result) {
+    /** Checks that no argument is null. */
+    public ActiveAttachment {
+      requireNonNull(network, "network");
+      requireNonNull(attachment, "attachment");
+      requireNonNull(result, "result");
+    }
+  }
 }

@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.List;
@@ -27,6 +29,8 @@ public record PortMapping(
    * @throws IllegalArgumentException if one is not from 1 to 65535
    */
   public PortMapping {
+    requireNonNull(protocol, "protocol");
+    requireNonNull(hostIp, "hostIp");
     requirePort(hostPort);
     requirePort(containerPort);
   }
@@ -51,6 +55,7 @@ public record PortMapping(
    *     that begins with the text
    */
   public static List<PortMapping> parse(String text) {
+    requireNonNull(text, "text");
     int slash = text.indexOf('/');
     TransportProtocol protocol = parseProtocol(text, slash);
     String ports = slash < 0 ? text : text.substring(0, slash);
@@ -169,6 +174,7 @@ public record PortMapping(
    * @throws CniException code 7 if a value is missing or invalid
    */
   public static PortMapping read(ConfigObject entry) throws CniException {
+    requireNonNull(entry, "entry");
     return new PortMapping(
         readPort(entry, "hostPort"),
         readPort(entry, "containerPort"),

@@ -1,5 +1,8 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
+import cni.api.internal.NullChecks;
 import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -25,13 +28,15 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
 
   /** Copies the lists. */
   public Result {
-    interfaces = List.copyOf(interfaces);
-    ips = List.copyOf(ips);
-    routes = List.copyOf(routes);
+    requireNonNull(dns, "dns");
+    interfaces = NullChecks.copyOf(interfaces, "interfaces");
+    ips = NullChecks.copyOf(ips, "ips");
+    routes = NullChecks.copyOf(routes, "routes");
   }
 
   /** Returns a copy with the given interfaces. */
   public Result withInterfaces(List<Interface> newInterfaces) {
+    NullChecks.requireElements(newInterfaces, "newInterfaces");
     return new Result(newInterfaces, ips, routes, dns);
   }
 
@@ -40,6 +45,7 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
    * interfaces.
    */
   public Result withoutInterfaces(Predicate<Interface> removed) {
+    requireNonNull(removed, "removed");
     List<Interface> kept = new ArrayList<>();
     Map<Integer, Integer> newIndexes = new HashMap<>();
     for (int i = 0; i < interfaces.size(); i++) {
@@ -58,16 +64,19 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
 
   /** Returns a copy with the given addresses. */
   public Result withIps(List<IpConfig> newIps) {
+    NullChecks.requireElements(newIps, "newIps");
     return new Result(interfaces, newIps, routes, dns);
   }
 
   /** Returns a copy with the given routes. */
   public Result withRoutes(List<Route> newRoutes) {
+    NullChecks.requireElements(newRoutes, "newRoutes");
     return new Result(interfaces, ips, newRoutes, dns);
   }
 
   /** Returns a copy with the given resolver settings, or this if those are empty. */
   public Result withDns(Dns newDns) {
+    requireNonNull(newDns, "newDns");
     return newDns.isEmpty() ? this : new Result(interfaces, ips, routes, newDns);
   }
 
@@ -76,6 +85,7 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
    * shifted accordingly, and its resolver settings replace this one's unless they are empty.
    */
   public Result merge(Result more) {
+    requireNonNull(more, "more");
     List<Interface> allInterfaces = new ArrayList<>(interfaces);
     allInterfaces.addAll(more.interfaces);
     List<IpConfig> allIps = new ArrayList<>(ips);
@@ -90,6 +100,8 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
 
   /** Returns the index in {@link #interfaces} of the interface with that name and sandbox. */
   public OptionalInt indexOf(String name, String sandbox) {
+    requireNonNull(name, "name");
+    requireNonNull(sandbox, "sandbox");
     for (int i = 0; i < interfaces.size(); i++) {
       if (interfaces.get(i).name().equals(name) && interfaces.get(i).sandbox().equals(sandbox)) {
         return OptionalInt.of(i);
@@ -100,6 +112,8 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
 
   /** Returns the interface with that name and sandbox. */
   public Optional<Interface> find(String name, String sandbox) {
+    requireNonNull(name, "name");
+    requireNonNull(sandbox, "sandbox");
     OptionalInt index = indexOf(name, sandbox);
     return index.isEmpty() ? Optional.empty() : Optional.of(interfaces.get(index.getAsInt()));
   }
@@ -127,6 +141,15 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
    */
   public record Interface(
       String name, String mac, int mtu, String sandbox, String socketPath, String pciId) {
+    /** Checks that no argument is null. */
+    public Interface {
+      requireNonNull(name, "name");
+      requireNonNull(mac, "mac");
+      requireNonNull(sandbox, "sandbox");
+      requireNonNull(socketPath, "socketPath");
+      requireNonNull(pciId, "pciId");
+    }
+
     /** Creates a kernel interface, without socket path and PCI device. */
     public Interface(String name, String mac, int mtu, String sandbox) {
       this(name, mac, mtu, sandbox, "", "");
@@ -147,6 +170,13 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
    *     in results of IPAM plugins
    */
   public record IpConfig(Cidr address, Optional<InetAddress> gateway, OptionalInt interfaceIndex) {
+    /** Checks that no argument is null. */
+    public IpConfig {
+      requireNonNull(address, "address");
+      requireNonNull(gateway, "gateway");
+      requireNonNull(interfaceIndex, "interfaceIndex");
+    }
+
     /** Returns a copy that refers to the interface at that index. */
     public IpConfig withInterface(int index) {
       return new IpConfig(address, gateway, OptionalInt.of(index));
@@ -154,6 +184,7 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
 
     /** Returns a copy with the given gateway. */
     public IpConfig withGateway(InetAddress newGateway) {
+      requireNonNull(newGateway, "newGateway");
       return new IpConfig(address, Optional.of(newGateway), interfaceIndex);
     }
   }
@@ -178,6 +209,14 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
       long priority,
       OptionalLong table,
       OptionalInt scope) {
+    /** Checks that no argument is null. */
+    public Route {
+      requireNonNull(destination, "destination");
+      requireNonNull(gateway, "gateway");
+      requireNonNull(table, "table");
+      requireNonNull(scope, "scope");
+    }
+
     /** Creates a route with default attributes. */
     public Route(Cidr destination, Optional<InetAddress> gateway) {
       this(destination, gateway, 0, 0, 0, OptionalLong.empty(), OptionalInt.empty());
@@ -189,6 +228,7 @@ public record Result(List<Interface> interfaces, List<IpConfig> ips, List<Route>
      * @throws CniException code 7 if a value is invalid
      */
     public static Route parse(ConfigObject route) throws CniException {
+      requireNonNull(route, "route");
       return new Route(
           route
               .parsed("dst", Cidr::parse)

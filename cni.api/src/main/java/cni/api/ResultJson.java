@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -34,6 +36,8 @@ public final class ResultJson {
    *     address to write
    */
   public static ObjectNode write(Result result, SpecVersion version) throws CniException {
+    requireNonNull(result, "result");
+    requireNonNull(version, "version");
     ObjectNode json = Json.object();
     json.put("cniVersion", version.toString());
     if (version.atLeast(SpecVersion.V0_3_0)) {
@@ -119,6 +123,8 @@ public final class ResultJson {
    * @throws CniException code 6 if a value is invalid, code 1 if the version is not known
    */
   public static Result read(ObjectNode json, SpecVersion defaultVersion) throws CniException {
+    requireNonNull(json, "json");
+    requireNonNull(defaultVersion, "defaultVersion");
     try {
       var top = new ConfigObject(json, "");
       SpecVersion version = top.parsed("cniVersion", SpecVersion::parse).orElse(defaultVersion);
@@ -237,6 +243,9 @@ public final class ResultJson {
    */
   public static Optional<Result> readFrom(
       ConfigObject config, String key, SpecVersion defaultVersion) throws CniException {
+    requireNonNull(config, "config");
+    requireNonNull(key, "key");
+    requireNonNull(defaultVersion, "defaultVersion");
     JsonNode node = config.json().get(key);
     return node instanceof ObjectNode object
         ? Optional.of(read(object, defaultVersion))

@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import cni.api.internal.IoErrors;
 import cni.api.internal.Uninterruptibly;
 import java.io.IOException;
@@ -24,6 +26,7 @@ public final class Rollback {
 
   /** Adds a step that runs before those added earlier. */
   public void add(Step step) {
+    requireNonNull(step, "step");
     steps.push(step);
   }
 
@@ -36,6 +39,8 @@ public final class Rollback {
    * @throws CniException the operation's; code 999 for an {@link IOException}
    */
   public <T> T guard(String action, Operation<T> operation) throws CniException {
+    requireNonNull(action, "action");
+    requireNonNull(operation, "operation");
     try {
       return operation.run();
     } catch (IOException e) {
@@ -54,6 +59,7 @@ public final class Rollback {
    * @return the failure, for the caller to throw
    */
   public <E extends Throwable> E undoAfter(E failure) {
+    requireNonNull(failure, "failure");
     if (steps.isEmpty()) {
       return failure;
     }

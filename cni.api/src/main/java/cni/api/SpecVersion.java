@@ -1,5 +1,8 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
+import cni.api.internal.NullChecks;
 import java.util.Collection;
 import java.util.List;
 import java.util.Set;
@@ -55,6 +58,7 @@ public record SpecVersion(int major, int minor, int patch) implements Comparable
    *     message continues a sentence that begins with the text
    */
   public static SpecVersion parse(String text) {
+    requireNonNull(text, "text");
     if (text.isEmpty()) {
       return V0_1_0;
     }
@@ -71,6 +75,7 @@ public record SpecVersion(int major, int minor, int patch) implements Comparable
 
   /** Returns the versions separated by commas, for messages. */
   public static String join(Collection<SpecVersion> versions) {
+    NullChecks.requireElements(versions, "versions");
     return versions.stream().map(SpecVersion::toString).collect(Collectors.joining(", "));
   }
 
@@ -81,6 +86,7 @@ public record SpecVersion(int major, int minor, int patch) implements Comparable
 
   /** Returns the versions that this library supports, from the given one on. */
   public static Set<SpecVersion> since(SpecVersion oldest) {
+    requireNonNull(oldest, "oldest");
     return ALL.stream()
         .filter(version -> version.atLeast(oldest))
         .collect(Collectors.toUnmodifiableSet());
@@ -93,6 +99,7 @@ public record SpecVersion(int major, int minor, int patch) implements Comparable
 
   @Override
   public int compareTo(SpecVersion other) {
+    requireNonNull(other, "other");
     int order = Integer.compare(major, other.major);
     if (order == 0) {
       order = Integer.compare(minor, other.minor);

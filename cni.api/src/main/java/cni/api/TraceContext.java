@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,6 +22,7 @@ public record TraceContext(Map<String, String> variables) {
 
   /** Keeps those of the three variables that are not empty, and drops all other variables. */
   public TraceContext {
+    requireNonNull(variables, "variables");
     Map<String, String> kept = new LinkedHashMap<>();
     for (String name : NAMES) {
       String value = variables.getOrDefault(name, "");
@@ -37,6 +40,7 @@ public record TraceContext(Map<String, String> variables) {
    *     00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01}
    */
   public static TraceContext of(String traceparent) {
+    requireNonNull(traceparent, "traceparent");
     return new TraceContext(Map.of("TRACEPARENT", traceparent));
   }
 }

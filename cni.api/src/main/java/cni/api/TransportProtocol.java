@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.util.Locale;
 
 /** A protocol with ports, as capability arguments name it. */
@@ -18,6 +20,7 @@ public enum TransportProtocol {
    *     with the text
    */
   public static TransportProtocol parse(String text) {
+    requireNonNull(text, "text");
     return switch (text.toLowerCase(Locale.ROOT)) {
       case "tcp" -> TCP;
       case "udp" -> UDP;

@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 import java.util.Optional;
 import java.util.Set;
 
@@ -39,6 +41,7 @@ public interface UpdatablePlugin extends NetworkPlugin {
    */
   @Override
   default void check(AttachmentRequest request) throws CniException {
+    requireNonNull(request, "request");
     request.requirePrevResult();
     try (var differences = new Differences()) {
       compare(UpdateRequest.unchanged(request), differences);

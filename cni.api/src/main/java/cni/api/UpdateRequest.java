@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 /**
  * A request to bring an attachment to a desired state.
  *
@@ -11,8 +13,15 @@ package cni.api;
  *     the preceding plugins of the chain have determined it; otherwise that of the last ADD.
  */
 public record UpdateRequest(AttachmentRequest current, AttachmentRequest desired) {
+  /** Checks that no argument is null. */
+  public UpdateRequest {
+    requireNonNull(current, "current");
+    requireNonNull(desired, "desired");
+  }
+
   /** Creates the request of CHECK and repair: nothing but the kernel's state may differ. */
   public static UpdateRequest unchanged(AttachmentRequest request) {
+    requireNonNull(request, "request");
     return new UpdateRequest(request, request);
   }
 

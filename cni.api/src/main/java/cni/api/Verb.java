@@ -1,5 +1,7 @@
 package cni.api;
 
+import static java.util.Objects.requireNonNull;
+
 /** The operations of a plugin, the values of CNI_COMMAND (SPEC section 2, "CNI operations"). */
 public enum Verb {
   ADD,
@@ -21,6 +23,7 @@ public enum Verb {
 
   /** Returns whether the given version of the specification has this operation. */
   public boolean isDefinedIn(SpecVersion version) {
+    requireNonNull(version, "version");
     return version.atLeast(since());
   }
 
@@ -31,6 +34,7 @@ public enum Verb {
    * @throws CniException code 1 if it is older than the operation
    */
   public void requireDefinedIn(SpecVersion version) throws CniException {
+    requireNonNull(version, "version");
     if (!isDefinedIn(version)) {
       throw new CniException(
           ErrorCode.INCOMPATIBLE_VERSION,

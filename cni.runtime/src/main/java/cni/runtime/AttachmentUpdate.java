@@ -1,5 +1,7 @@
 package cni.runtime;
 
+import static java.util.Objects.requireNonNull;
+
 import cni.api.Attachment;
 import cni.api.CapabilityArgs;
 import cni.api.CniArgs;
@@ -76,11 +78,14 @@ public final class AttachmentUpdate {
 
   /** Sets a capability argument, such as {@code portMappings}. */
   public AttachmentUpdate withCapabilityArg(String capability, JsonNode value) {
+    requireNonNull(capability, "capability");
+    requireNonNull(value, "value");
     return withChangedCapabilityArgs(with(capabilityArgs, capability, Optional.of(value)));
   }
 
   /** Sets capability arguments; others stay. */
   public AttachmentUpdate withCapabilityArgs(CapabilityArgs args) {
+    requireNonNull(args, "args");
     AttachmentUpdate change = this;
     for (Map.Entry<String, JsonNode> arg : args.toMap().entrySet()) {
       change = change.withCapabilityArg(arg.getKey(), arg.getValue());
@@ -90,6 +95,7 @@ public final class AttachmentUpdate {
 
   /** Removes a capability argument. */
   public AttachmentUpdate withoutCapabilityArg(String capability) {
+    requireNonNull(capability, "capability");
     return withChangedCapabilityArgs(with(capabilityArgs, capability, Optional.empty()));
   }
 
@@ -99,6 +105,8 @@ public final class AttachmentUpdate {
 
   /** Sets a generic argument (CNI_ARGS), or with an empty value removes it. */
   public AttachmentUpdate withArg(String key, Optional<String> value) {
+    requireNonNull(key, "key");
+    requireNonNull(value, "value");
     Map<String, Optional<String>> changed = with(args, key, value);
     return new AttachmentUpdate(
         usesNetworkConfig, allowsRecreation, capabilityArgs, changed, edits);
@@ -111,21 +119,28 @@ public final class AttachmentUpdate {
    * @param path the key, after the keys of the objects that contain it: {@code ipam.routes}
    */
   public AttachmentUpdate withKey(String type, String path, JsonNode value) {
+    requireNonNull(type, "type");
+    requireNonNull(path, "path");
+    requireNonNull(value, "value");
     return with(plugins -> setKey(plugin(plugins, type), path, Optional.of(value)));
   }
 
   /** Removes a key of a plugin's configuration; see {@link #withKey}. */
   public AttachmentUpdate withoutKey(String type, String path) {
+    requireNonNull(type, "type");
+    requireNonNull(path, "path");
     return with(plugins -> setKey(plugin(plugins, type), path, Optional.empty()));
   }
 
   /** Appends a plugin to the chain. */
   public AttachmentUpdate withPlugin(ObjectNode config) {
+    requireNonNull(config, "config");
     return with(plugins -> plugins.add(config.deepCopy()));
   }
 
   /** Removes the first plugin of a type from the chain. */
   public AttachmentUpdate withoutPlugin(String type) {
+    requireNonNull(type, "type");
     return with(plugins -> plugins.remove(indexOf(plugins, type)));
   }
 

@@ -1,5 +1,7 @@
 package cni.runtime;
 
+import static java.util.Objects.requireNonNull;
+
 import cni.api.Attachment;
 import cni.api.CniException;
 import cni.api.NetworkConfig;
@@ -24,6 +26,14 @@ import tools.jackson.databind.node.ObjectNode;
  */
 public record CachedAttachment(
     String network, Attachment attachment, String configText, ObjectNode resultJson) {
+  /** Checks that no argument is null. */
+  public CachedAttachment {
+    requireNonNull(network, "network");
+    requireNonNull(attachment, "attachment");
+    requireNonNull(configText, "configText");
+    requireNonNull(resultJson, "resultJson");
+  }
+
   /**
    * Parses the network's configuration at the time of the ADD.
    *
@@ -50,6 +60,7 @@ public record CachedAttachment(
    * @param given an attachment with the same id
    */
   public Attachment completing(Attachment given) {
+    requireNonNull(given, "given");
     Map<String, JsonNode> capabilityArgs = new LinkedHashMap<>(attachment.capabilityArgs());
     capabilityArgs.putAll(given.capabilityArgs());
     return new Attachment(

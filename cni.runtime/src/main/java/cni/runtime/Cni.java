@@ -164,6 +164,7 @@ public final class Cni implements AutoCloseable {
    * its extension is.
    */
   public ValidationReport validate(Path file) {
+    requireNonNull(file, "file");
     return new ValidationReport(List.of(new ConfigValidator(state).file(file)));
   }
 

@@ -5,6 +5,7 @@ import static java.util.Objects.requireNonNull;
 import cni.api.NetworkPlugin;
 import cni.api.PluginDaemon;
 import cni.api.TraceContext;
+import cni.api.internal.NullChecks;
 import cni.exec.CallerContext;
 import cni.exec.StderrHandler;
 import java.nio.file.Path;
@@ -60,12 +61,12 @@ public final class CniBuilder {
    * {@code /opt/cni/bin}. Without arguments, no executables are used.
    */
   public CniBuilder executables(Path... directories) {
-    return executables(List.of(requireNonNull(directories, "directories")));
+    return executables(List.of(NullChecks.requireElements(directories, "directories")));
   }
 
   /** Sets the directories of plugin executables, as {@link #executables(Path...)}. */
   public CniBuilder executables(List<Path> directories) {
-    executables = List.copyOf(requireNonNull(directories, "directories"));
+    executables = List.copyOf(NullChecks.requireElements(directories, "directories"));
     return this;
   }
 
@@ -153,7 +154,7 @@ public final class CniBuilder {
    * instance that is built.
    */
   public CniBuilder plugins(NetworkPlugin... instances) {
-    plugins = List.of(requireNonNull(instances, "instances"));
+    plugins = List.of(NullChecks.requireElements(instances, "instances"));
     return this;
   }
 
@@ -177,7 +178,7 @@ public final class CniBuilder {
    * other than root and this process's, unless {@link #allowUntrustedPlugins} is set.
    */
   public CniBuilder pluginDirectories(Path... directories) {
-    pluginDirectories = List.of(requireNonNull(directories, "directories"));
+    pluginDirectories = List.of(NullChecks.requireElements(directories, "directories"));
     return this;
   }
 
@@ -198,7 +199,7 @@ public final class CniBuilder {
    *     /opt/cni/modules/vxlan}
    */
   public CniBuilder nativeAccess(String... names) {
-    nativeAccess = Set.copyOf(List.of(requireNonNull(names, "names")));
+    nativeAccess = Set.copyOf(List.of(NullChecks.requireElements(names, "names")));
     return this;
   }
 
@@ -207,7 +208,7 @@ public final class CniBuilder {
    * PluginSource#DEFAULT_ORDER}. Sources that are not listed are not searched.
    */
   public CniBuilder searchOrder(PluginSource... sources) {
-    searchOrder = List.of(requireNonNull(sources, "sources"));
+    searchOrder = List.of(NullChecks.requireElements(sources, "sources"));
     return this;
   }
 
@@ -217,7 +218,7 @@ public final class CniBuilder {
    */
   public CniBuilder forceSource(PluginSource source, String... types) {
     requireNonNull(source, "source");
-    for (String type : requireNonNull(types, "types")) {
+    for (String type : NullChecks.requireElements(types, "types")) {
       forced.put(type, source);
     }
     return this;
@@ -263,6 +264,7 @@ public final class CniBuilder {
    * By default none is reported, and nothing is measured.
    */
   public CniBuilder observePluginCalls(PluginCallObserver observer) {
+    requireNonNull(observer, "observer");
     pluginCallObserver = Optional.of(observer);
     return this;
   }

@@ -1,5 +1,7 @@
 package cni.runtime;
 
+import static java.util.Objects.requireNonNull;
+
 import cni.api.Json;
 import java.nio.file.Path;
 import java.util.Locale;
@@ -28,6 +30,17 @@ public record ConfigProblem(
     String value,
     String message,
     String remedy) {
+  /** Checks that no argument is null. */
+  public ConfigProblem {
+    requireNonNull(severity, "severity");
+    requireNonNull(file, "file");
+    requireNonNull(line, "line");
+    requireNonNull(key, "key");
+    requireNonNull(value, "value");
+    requireNonNull(message, "message");
+    requireNonNull(remedy, "remedy");
+  }
+
   /** The severity of a problem. */
   public enum Severity {
     /** Operations on the network fail. */

@@ -1,6 +1,9 @@
 package cni.runtime;
 
+import static java.util.Objects.requireNonNull;
+
 import cni.api.AttachmentId;
+import cni.api.internal.NullChecks;
 import java.util.List;
 
 /**
@@ -21,8 +24,9 @@ public record GcReport(
 
   /** Copies the lists. */
   public GcReport {
-    kept = List.copyOf(kept);
-    deleted = List.copyOf(deleted);
-    collectors = List.copyOf(collectors);
+    requireNonNull(network, "network");
+    kept = NullChecks.copyOf(kept, "kept");
+    deleted = NullChecks.copyOf(deleted, "deleted");
+    collectors = NullChecks.copyOf(collectors, "collectors");
   }
 }

@@ -15,6 +15,7 @@ import cni.api.SpecVersion;
 import cni.api.TraceContext;
 import cni.api.Verb;
 import cni.api.internal.LazyLogger;
+import cni.api.internal.NullChecks;
 import cni.runtime.UpdateOperation.Mode;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -340,7 +341,7 @@ public final class Network {
    *     code of the first failure, the messages of all, and each of them as a suppressed exception
    */
   public GcReport gc(Set<AttachmentId> valid) throws CniException {
-    requireNonNull(valid, "valid");
+    NullChecks.requireElements(valid, "valid");
     if (config.disableGc()) {
       return GcReport.nothing(name());
     }
@@ -356,7 +357,7 @@ public final class Network {
    * @throws CniException if the attachments cannot be listed; code 11 at the deadline
    */
   public GcReport planGc(Set<AttachmentId> valid) throws CniException {
-    requireNonNull(valid, "valid");
+    NullChecks.requireElements(valid, "valid");
     if (config.disableGc()) {
       return GcReport.nothing(name());
     }

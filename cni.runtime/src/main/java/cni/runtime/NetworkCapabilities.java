@@ -1,5 +1,7 @@
 package cni.runtime;
 
+import static java.util.Objects.requireNonNull;
+
 import cni.api.Capability;
 import cni.api.CapabilityArgs;
 import cni.api.CniException;
@@ -9,6 +11,7 @@ import cni.api.NetworkConfig;
 import cni.api.PluginConfig;
 import cni.api.internal.Excerpt;
 import cni.api.internal.NearestName;
+import cni.api.internal.NullChecks;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
@@ -53,6 +56,7 @@ public final class NetworkCapabilities {
    * @throws CniException code 7 if the {@code capabilities} of a plugin are malformed
    */
   public static NetworkCapabilities ofAny(List<Network> networks) throws CniException {
+    NullChecks.requireElements(networks, "networks");
     return new NetworkCapabilities(networks.stream().map(Network::config).toList());
   }
 
@@ -65,6 +69,8 @@ public final class NetworkCapabilities {
    */
   public static List<CapabilityArgs> distribute(CapabilityArgs args, List<Network> networks)
       throws CniException {
+    requireNonNull(args, "args");
+    NullChecks.requireElements(networks, "networks");
     if (args.isEmpty()) {
       return Collections.nCopies(networks.size(), CapabilityArgs.NONE);
     }
@@ -90,6 +96,7 @@ public final class NetworkCapabilities {
 
   /** Returns the types of the plugins that declare a capability; empty if none does. */
   public List<String> plugins(String capability) {
+    requireNonNull(capability, "capability");
     return List.copyOf(pluginsByCapability.getOrDefault(capability, List.of()));
   }
 
@@ -100,6 +107,7 @@ public final class NetworkCapabilities {
    *     that are declared, the nearest, and the plugin that would have to declare it
    */
   public void require(Collection<String> capabilities) throws CniException {
+    NullChecks.requireElements(capabilities, "capabilities");
     for (String capability : capabilities) {
       if (!pluginsByCapability.containsKey(capability)) {
         throw new CniException(ErrorCode.INVALID_PARAMETER, undeclared(capability));

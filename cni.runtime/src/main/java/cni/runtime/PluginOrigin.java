@@ -1,5 +1,7 @@
 package cni.runtime;
 
+import static java.util.Objects.requireNonNull;
+
 import java.nio.file.Path;
 
 /** Where a plugin comes from. The text form is for display. */
@@ -13,6 +15,11 @@ public sealed interface PluginOrigin {
    * @param module the name of the module, or of the package for a plugin on the class path
    */
   record BuiltIn(String module) implements PluginOrigin {
+    /** Checks that no argument is null. */
+    public BuiltIn {
+      requireNonNull(module, "module");
+    }
+
     static BuiltIn of(Object plugin) {
       Module module = plugin.getClass().getModule();
       return new BuiltIn(module.isNamed() ? module.getName() : plugin.getClass().getPackageName());
@@ -37,6 +44,12 @@ public sealed interface PluginOrigin {
    *     com.example.vxlan@1.2}
    */
   record Directory(Path path, String module) implements PluginOrigin {
+    /** Checks that no argument is null. */
+    public Directory {
+      requireNonNull(path, "path");
+      requireNonNull(module, "module");
+    }
+
     @Override
     public PluginSource source() {
       return PluginSource.DIRECTORY;
@@ -54,6 +67,11 @@ public sealed interface PluginOrigin {
    * @param file the file that is run
    */
   record Executable(Path file) implements PluginOrigin {
+    /** Checks that no argument is null. */
+    public Executable {
+      requireNonNull(file, "file");
+    }
+
     @Override
     public PluginSource source() {
       return PluginSource.EXECUTABLE;

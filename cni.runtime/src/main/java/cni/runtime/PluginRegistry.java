@@ -1,6 +1,7 @@
 package cni.runtime;
 
 import static java.util.Comparator.comparing;
+import static java.util.Objects.requireNonNull;
 import static java.util.stream.Collectors.joining;
 
 import cni.api.CniException;
@@ -89,6 +90,7 @@ public final class PluginRegistry implements Delegates {
    */
   @Override
   public NetworkPlugin find(String type) throws CniException {
+    requireNonNull(type, "type");
     return resolve(type).plugin();
   }
 
@@ -160,6 +162,7 @@ public final class PluginRegistry implements Delegates {
    * regardless of executables and of the search order; absent if there is none.
    */
   public Optional<NetworkPlugin> findInProcess(String type) {
+    requireNonNull(type, "type");
     return findBuiltIn(type).or(() -> directories.find(type)).map(it -> observed(it.plugin()));
   }
 
@@ -173,6 +176,8 @@ public final class PluginRegistry implements Delegates {
    * @throws CniException code 5 if it cannot be read
    */
   public Optional<byte[]> resource(String type, String path) throws CniException {
+    requireNonNull(type, "type");
+    requireNonNull(path, "path");
     Optional<NetworkPlugin> plugin = findInProcess(type);
     if (plugin.isEmpty()) {
       return Optional.empty();
@@ -199,6 +204,7 @@ public final class PluginRegistry implements Delegates {
    * @throws CniException code 7 if the type cannot be a file's name
    */
   public Optional<NetworkPlugin> findExecutable(String type) throws CniException {
+    requireNonNull(type, "type");
     Optional<AvailablePlugin> found = find(PluginSource.EXECUTABLE, type);
     return found.map(it -> observed(it.plugin()));
   }
@@ -210,6 +216,7 @@ public final class PluginRegistry implements Delegates {
    * @throws CniException code 7 if there is no such plugin; its own error if it cannot report them
    */
   public List<SpecVersion> versions(String type) throws CniException {
+    requireNonNull(type, "type");
     return find(type).versions().stream().sorted().toList();
   }
 
@@ -390,7 +397,14 @@ public final class PluginRegistry implements Delegates {
    * @param origin where it comes from
    * @param plugin the plugin itself, whose calls are not recorded
    */
-  public record AvailablePlugin(String type, PluginOrigin origin, NetworkPlugin plugin) {}
+  public record AvailablePlugin(String type, PluginOrigin origin, NetworkPlugin plugin) {
+    /** Checks that no argument is null. */
+    public AvailablePlugin {
+      requireNonNull(type, "type");
+      requireNonNull(origin, "origin");
+      requireNonNull(plugin, "plugin");
+    }
+  }
 
   /**
    * A plugin that cannot be used. Its text form is a sentence for display.
@@ -400,6 +414,13 @@ public final class PluginRegistry implements Delegates {
    * @param reason why it cannot be used
    */
   public record DisabledPlugin(String name, String location, String reason) {
+    /** Checks that no argument is null. */
+    public DisabledPlugin {
+      requireNonNull(name, "name");
+      requireNonNull(location, "location");
+      requireNonNull(reason, "reason");
+    }
+
     @Override
     public String toString() {
       return "a plugin in " + location + " is disabled: " + reason;

@@ -1,5 +1,7 @@
 package cni.runtime;
 
+import static java.util.Objects.requireNonNull;
+
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -31,6 +33,7 @@ public enum PluginSource {
    * @throws IllegalArgumentException if the text is something else
    */
   public static PluginSource parse(String text) {
+    requireNonNull(text, "text");
     for (PluginSource source : values()) {
       if (source.toString().equals(text)) {
         return source;

@@ -1,5 +1,7 @@
 package cni.runtime;
 
+import static java.util.Objects.requireNonNull;
+
 import java.nio.file.Path;
 
 /**
@@ -11,6 +13,13 @@ import java.nio.file.Path;
  * @param used the file that is used
  */
 public record ShadowedFile(String network, Path file, Path used) {
+  /** Checks that no argument is null. */
+  public ShadowedFile {
+    requireNonNull(network, "network");
+    requireNonNull(file, "file");
+    requireNonNull(used, "used");
+  }
+
   @Override
   public String toString() {
     return "network %s is defined by %s, which is used, and by %s, which is not: rename one of them"

@@ -1,6 +1,9 @@
 package cni.runtime;
 
+import static java.util.Objects.requireNonNull;
+
 import cni.api.AttachmentId;
+import cni.api.internal.NullChecks;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -23,8 +26,10 @@ public record UpdateReport(
     List<String> warnings) {
   /** Copies the lists. */
   public UpdateReport {
-    steps = List.copyOf(steps);
-    warnings = List.copyOf(warnings);
+    requireNonNull(network, "network");
+    requireNonNull(attachment, "attachment");
+    steps = NullChecks.copyOf(steps, "steps");
+    warnings = NullChecks.copyOf(warnings, "warnings");
   }
 
   /**
@@ -35,7 +40,14 @@ public record UpdateReport(
    * @param change what was done, in the imperative; absent if nothing can be done without deleting
    *     the attachment and adding it again
    */
-  public record Step(String plugin, String finding, Optional<String> change) {}
+  public record Step(String plugin, String finding, Optional<String> change) {
+    /** Checks that no argument is null. */
+    public Step {
+      requireNonNull(plugin, "plugin");
+      requireNonNull(finding, "finding");
+      requireNonNull(change, "change");
+    }
+  }
 
   /** Returns the report of this update or repair and of a repair that followed it. */
   UpdateReport followedBy(UpdateReport next) {

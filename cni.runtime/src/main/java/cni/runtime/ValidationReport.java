@@ -1,9 +1,12 @@
 package cni.runtime;
 
+import static java.util.Objects.requireNonNull;
+
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.SpecVersion;
+import cni.api.internal.NullChecks;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -20,7 +23,7 @@ import tools.jackson.databind.node.ObjectNode;
 public record ValidationReport(List<FileReport> files) {
   /** Copies the list. */
   public ValidationReport {
-    files = List.copyOf(files);
+    files = NullChecks.copyOf(files, "files");
   }
 
   /**
@@ -42,8 +45,11 @@ public record ValidationReport(List<FileReport> files) {
       List<ConfigProblem> problems) {
     /** Copies the lists. */
     public FileReport {
-      capabilities = List.copyOf(capabilities);
-      problems = List.copyOf(problems);
+      requireNonNull(file, "file");
+      requireNonNull(network, "network");
+      requireNonNull(version, "version");
+      capabilities = NullChecks.copyOf(capabilities, "capabilities");
+      problems = NullChecks.copyOf(problems, "problems");
     }
 
     /** Returns the number of errors. */

@@ -262,7 +262,7 @@ class BrokenPluginsTest extends PluginDirectoryTestBase {
       value = {
         "null | null",
         "new Result(List.of(), List.of(new Result.IpConfig(Cidr.parse(\"10.1.0.2/24\"), Optional.empty(), OptionalInt.of(1))), List.of(), Dns.NONE) | interface 1",
-        "new Result(List.of(), List.of(), List.of(), null) | cannot be written",
+        "new Result(List.of(), List.of(), List.of(), null) | NullPointerException",
       })
   void invalidResultIsAnError(String result, String words) throws Exception {
     String source =

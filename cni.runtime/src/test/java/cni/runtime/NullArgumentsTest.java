@@ -4,118 +4,138 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.Attachment;
-import cni.api.AttachmentId;
-import cni.api.CniArgs;
-import cni.api.NetworkConfig;
-import cni.api.TraceContext;
-import cni.exec.StderrHandler;
-import java.nio.charset.StandardCharsets;
+import java.lang.reflect.Array;
+import java.lang.reflect.Constructor;
+import java.lang.reflect.Executable;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.lang.reflect.Modifier;
+import java.lang.reflect.Parameter;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
-import tools.jackson.databind.JsonNode;
 
-/** A null argument of an entry point fails at the call that got it, naming the parameter. */
-@SuppressWarnings({"NullAway", "NullArgumentForNonNullParameter", "CheckReturnValue"}) // on purpose
+/**
+ * A null argument of a public method or constructor of an exported package fails at the call that
+ * got it, with a message that starts with the parameter's name; so does a null element of a
+ * variable argument list or of a collection.
+ */
 class NullArgumentsTest {
-  private static final String CONFIG =
-      "{\"cniVersion\":\"1.1.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"first\"}]}";
-
   @TempDir private Path directory;
   private final List<String> failures = new ArrayList<>();
-
-  private void assertNames(String parameter, Executable call) {
-    try {
-      call.execute();
-      failures.add(parameter + ": no exception");
-    } catch (NullPointerException e) {
-      if (!parameter.equals(e.getMessage())) {
-        failures.add(parameter + ": " + e.getMessage());
-      }
-    } catch (Throwable e) {
-      failures.add(parameter + ": " + e);
-    }
-  }
+  private int calls;
 
   @Test
-  void builderNamesTheParameter() {
-    CniBuilder builder = Cni.builder();
-    assertNames("directory", () -> builder.networks(null));
-    assertNames("directories", () -> builder.executables((Path[]) null));
-    assertNames("directories", () -> builder.executables((List<Path>) null));
-    assertNames("directory", () -> builder.cache(null));
-    assertNames("path", () -> builder.hostNamespace(null));
-    assertNames("time", () -> builder.timeout(null));
-    assertNames("context", () -> builder.trace(null));
-    assertNames("loader", () -> builder.pluginLoader(null));
-    assertNames("directories", () -> builder.pluginDirectories((Path[]) null));
-    assertNames("names", () -> builder.nativeAccess((String[]) null));
-    assertNames("sources", () -> builder.searchOrder((PluginSource[]) null));
-    assertNames("instances", () -> builder.plugins((cni.api.NetworkPlugin[]) null));
-    assertNames("source", () -> builder.forceSource(null, "first"));
-    assertNames("types", () -> builder.forceExecutables((String[]) null));
-    assertNames("handler", () -> builder.stderrHandler(null));
-    assertNames("context", () -> builder.caller(null));
-    assertNames("other", () -> builder.sharePlugins(null));
-    assertEquals(List.of(), failures);
-    assertTrue(builder.timeout(Duration.ofSeconds(1)).stderrHandler(StderrHandler.TO_LOG) != null);
-  }
-
-  @Test
-  void operationsNameTheParameter() throws Exception {
+  void nullArgumentsAreNamed() throws Exception {
     try (Cni cni = Cni.builder().networks(directory).cache(directory).executables().build()) {
-      assertNames("name", () -> cni.network((String) null));
-      assertNames("config", () -> cni.network((NetworkConfig) null));
-      assertNames("file", () -> cni.network((Path) null));
-      assertNames("containerId", () -> cni.attachments(null));
-      assertNames("cached", () -> cni.storedAt(null));
-      assertNames("listener", () -> cni.onEvent(null));
-      Network network =
-          cni.network(NetworkConfig.parse(CONFIG.getBytes(StandardCharsets.UTF_8), "test"));
-      AttachmentId id = new AttachmentId("c", "eth0");
-      assertNames("context", () -> network.withTrace(null));
-      assertNames("attachment", () -> network.add(null));
-      assertNames("attachment", () -> network.check(null));
-      assertNames("attachment", () -> network.delete(null));
-      assertNames("id", () -> network.update(null, AttachmentUpdate.NONE));
-      assertNames("change", () -> network.update(id, null));
-      assertNames("change", () -> network.planUpdate(id, null));
-      assertNames("id", () -> network.repair(null));
-      assertNames("id", () -> network.planRepair(null));
-      assertNames("valid", () -> network.gc(null));
-      assertNames("id", () -> network.cachedAttachment(null));
-      assertNames("id", () -> network.cachedResult(null));
-      assertEquals("n", network.withTrace(TraceContext.NONE).name());
+      var samples = new SampleArguments(cni);
+      for (Class<?> member : List.of(Attachment.class, Cni.class)) {
+        for (Class<?> type : ExportedTypes.besides(member)) {
+          callAll(type, samples);
+        }
+      }
     }
-    assertEquals(List.of(), failures);
+    assertEquals("", String.join("\n", failures));
+    assertTrue(calls > 400, "only " + calls + " calls: were the types found?");
   }
 
-  @Test
-  void attachmentNamesTheParameter() {
-    Path path = Path.of("/run/netns/c");
-    AttachmentId id = new AttachmentId("c", "eth0");
-    assertNames("containerId", () -> new AttachmentId(null, "eth0"));
-    assertNames("interfaceName", () -> new AttachmentId("c", null));
-    assertNames("containerId", () -> Attachment.of(null, path, "eth0"));
-    assertNames("namespace", () -> Attachment.of("c", null, "eth0"));
-    assertNames("interfaceName", () -> Attachment.of("c", path, null));
-    assertNames("id", () -> new Attachment(null, Optional.empty(), CniArgs.NONE, Map.of()));
-    assertNames("namespace", () -> new Attachment(id, null, CniArgs.NONE, Map.of()));
-    assertNames("args", () -> new Attachment(id, Optional.empty(), (CniArgs) null, Map.of()));
-    assertNames("capabilityArgs", () -> new Attachment(id, Optional.empty(), CniArgs.NONE, null));
-    Attachment attachment = Attachment.of("c", path, "eth0");
-    assertNames("newArgs", () -> attachment.withArgs(null));
-    assertNames(
-        "newCapabilityArgs", () -> attachment.withCapabilityArgs((Map<String, JsonNode>) null));
-    assertNames("id", () -> Attachment.requireValid(null));
-    assertEquals(List.of(), failures);
-    assertEquals(Set.of(), attachment.capabilityArgs().keySet());
+  private void callAll(Class<?> type, SampleArguments samples) throws Exception {
+    for (Executable executable : executables(type)) {
+      Parameter[] parameters = executable.getParameters();
+      for (int i = 0; i < parameters.length; i++) {
+        if (parameters[i].getType().isPrimitive() || isNullable(parameters[i])) {
+          continue;
+        }
+        assertTrue(parameters[i].isNamePresent(), type + " must be compiled with -parameters");
+        assertNamed(executable, i, null, samples);
+        Optional<Object> withNullElement = withNullElement(parameters[i]);
+        if (withNullElement.isPresent()) {
+          assertNamed(executable, i, withNullElement.get(), samples);
+        }
+      }
+    }
+  }
+
+  /** Returns the public constructors and methods of the type that have a body. */
+  private static List<Executable> executables(Class<?> type) {
+    Stream<Executable> all =
+        Stream.concat(
+            Arrays.stream(type.getDeclaredConstructors()),
+            Arrays.stream(type.getDeclaredMethods()));
+    return all.filter(it -> Modifier.isPublic(it.getModifiers()))
+        .filter(it -> !Modifier.isAbstract(it.getModifiers()) && !it.isSynthetic())
+        .filter(it -> !it.getName().equals("equals"))
+        .filter(it -> !(type.isEnum() && it.getName().equals("valueOf"))) // the compiler's
+        .toList();
+  }
+
+  private static boolean isNullable(Parameter parameter) {
+    return parameter.getAnnotatedType().isAnnotationPresent(Nullable.class);
+  }
+
+  /** Returns an argument with a null element, if the parameter takes several elements. */
+  private static Optional<Object> withNullElement(Parameter parameter) {
+    Class<?> type = parameter.getType();
+    if (parameter.isVarArgs()) {
+      return Optional.of(Array.newInstance(type.getComponentType(), 1));
+    }
+    if (type == List.class || type == Collection.class) {
+      return Optional.of(Arrays.asList(new Object[1]));
+    }
+    return type == Set.class
+        ? Optional.of(new HashSet<>(Arrays.asList(new Object[1])))
+        : Optional.empty();
+  }
+
+  private void assertNamed(
+      Executable executable, int index, @Nullable Object argument, SampleArguments samples)
+      throws Exception {
+    Parameter[] parameters = executable.getParameters();
+    @Nullable Object[] arguments = new @Nullable Object[parameters.length];
+    for (int i = 0; i < arguments.length; i++) {
+      arguments[i] = i == index ? argument : samples.of(parameters[i].getType());
+    }
+    calls++;
+    String name = parameters[index].getName();
+    String outcome = outcome(executable, arguments, samples);
+    if (!outcome.equals(name) && !outcome.startsWith(name + " ")) {
+      failures.add(
+          "%s: %s%s: %s"
+              .formatted(
+                  executable.toGenericString(),
+                  name,
+                  argument == null ? "" : " with a null element",
+                  outcome));
+    }
+  }
+
+  /** Returns the message of the NullPointerException, or a description of what came instead. */
+  private static String outcome(
+      Executable executable, @Nullable Object[] arguments, SampleArguments samples)
+      throws Exception {
+    try {
+      if (executable instanceof Constructor<?> constructor) {
+        constructor.newInstance(arguments);
+      } else {
+        boolean isStatic = Modifier.isStatic(executable.getModifiers());
+        Object target = isStatic ? null : samples.of(executable.getDeclaringClass());
+        ((Method) executable).invoke(target, arguments);
+      }
+      return "(no exception)";
+    } catch (InvocationTargetException e) {
+      Throwable cause = e.getCause();
+      return cause instanceof NullPointerException && cause.getMessage() != null
+          ? cause.getMessage()
+          : "(" + cause + ")";
+    }
   }
 }
