@@ -8,5 +8,6 @@ module cni.plugins.support {
   exports cni.plugins.support;
 
   provides cni.api.EventSource with
-      cni.plugins.support.AttachmentEventSource;
+      cni.plugins.support.AttachmentEventSource,
+      cni.plugins.support.AddressConflictSource;
 }

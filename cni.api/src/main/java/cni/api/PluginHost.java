@@ -2,6 +2,7 @@ package cni.api;
 
 import static java.util.Objects.requireNonNull;
 
+import java.io.Closeable;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -38,6 +39,16 @@ public interface PluginHost {
    * @throws CniException code 5 if they cannot be read
    */
   List<ActiveAttachment> attachments() throws CniException;
+
+  /**
+   * Registers an action that runs whenever {@link #attachments} may have changed. It must not
+   * block. By default it never runs.
+   *
+   * @return removes the action; it may still be running on another thread
+   */
+  default Closeable onAttachmentsChanged(Runnable action) {
+    return () -> {};
+  }
 
   /**
    * An attachment that was added and not deleted.

@@ -180,7 +180,7 @@ class AttachmentEventsTest {
   void sourcesThatCannotBeOpenedAreReported() throws Exception {
     try (Cni deaf = host.builder().hostNamespace(Path.of("/run/netns/no-such")).build();
         Subscription subscription = deaf.onEvent(events::add)) {
-      assertEquals(1, subscription.failures().size());
+      assertEquals(2, subscription.failures().size()); // of links and of address conflicts
       PluginEvent lost = events.poll(10, TimeUnit.SECONDS);
       assertTrue(lost != null && lost.kind() == Kind.EVENTS_LOST, () -> lost + "");
       assertTrue(lost.message().contains("/run/netns/no-such"), lost::message);

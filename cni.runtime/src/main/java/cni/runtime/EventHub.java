@@ -35,6 +35,9 @@ final class EventHub implements PluginHost {
   private final ResultCache cache;
   private final List<Listener> listeners = new CopyOnWriteArrayList<>();
 
+  /** What event sources do when attachments have changed. */
+  private final List<Runnable> changeActions = new CopyOnWriteArrayList<>();
+
   /** The event sources that are open; guarded by this. */
   private final List<Closeable> openSources = new ArrayList<>();
 
@@ -67,6 +70,16 @@ final class EventHub implements PluginHost {
   @Override
   public void publish(PluginEvent event) {
     listeners.forEach(listener -> listener.offer(event));
+    switch (event.kind()) {
+      case ADDED, UPDATED, DELETED -> changeActions.forEach(Runnable::run);
+      default -> {}
+    }
+  }
+
+  @Override
+  public Closeable onAttachmentsChanged(Runnable action) {
+    changeActions.add(action);
+    return () -> changeActions.remove(action);
   }
 
   @Override

@@ -85,6 +85,11 @@ public final class NetlinkMonitor implements AutoCloseable {
     }
   }
 
+  /** Returns the number of the descriptor, which is readable while there are notifications. */
+  public int fd() {
+    return descriptor.fd();
+  }
+
   @Override
   public void close() {
     descriptor.close();

@@ -6,14 +6,8 @@ import cni.api.PluginEvent;
 import cni.api.PluginHost;
 import cni.api.internal.LazyLogger;
 import cni.netlink.ffm.KernelException;
-import cni.netlink.ffm.NetlinkConstants;
-import cni.netlink.ffm.NetlinkMonitor;
-import cni.netlink.ffm.netns.NetNs;
-import cni.netlink.ffm.route.RouteSocket;
-import cni.netlink.ffm.route.RtnetlinkConstants;
 import java.io.Closeable;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
@@ -61,8 +55,7 @@ public final class AttachmentEventSource implements EventSource {
   /** The thread that compares and publishes, until it is closed. */
   private static final class Monitor implements Closeable {
     private final PluginHost host;
-    private final RouteSocket rtnetlink;
-    private final NetlinkMonitor notifications;
+    private final KernelNotifications notifications;
     private final Thread thread;
     private volatile boolean closed;
 
@@ -73,42 +66,13 @@ public final class AttachmentEventSource implements EventSource {
     private final Map<String, Long> unconfirmedSince = new HashMap<>();
 
     static Monitor start(PluginHost host) throws KernelException {
-      Optional<Path> path = host.hostNamespace();
-      if (path.isEmpty()) {
-        return start(host, RouteSocket.open(), Monitor::subscribe);
-      }
-      try (NetNs netns = NetNs.open(path.get())) {
-        return start(host, RouteSocket.open(netns), () -> netns.call(Monitor::subscribe));
-      }
+      return new Monitor(host, KernelNotifications.open(host));
     }
 
-    private static Monitor start(
-        PluginHost host,
-        RouteSocket rtnetlink,
-        NetNs.Task<NetlinkMonitor, KernelException> subscription)
-        throws KernelException {
-      try {
-        return new Monitor(host, rtnetlink, subscription.run());
-      } catch (KernelException | RuntimeException | Error e) {
-        rtnetlink.close();
-        throw e;
-      }
-    }
-
-    private Monitor(PluginHost host, RouteSocket rtnetlink, NetlinkMonitor notifications) {
+    private Monitor(PluginHost host, KernelNotifications notifications) {
       this.host = host;
-      this.rtnetlink = rtnetlink;
       this.notifications = notifications;
       this.thread = Thread.ofPlatform().name("cni link events").daemon().start(this::run);
-    }
-
-    private static NetlinkMonitor subscribe() throws KernelException {
-      return NetlinkMonitor.open(
-          NetlinkConstants.NETLINK_ROUTE,
-          RtnetlinkConstants.RTNLGRP_LINK,
-          RtnetlinkConstants.RTNLGRP_IPV4_IFADDR,
-          RtnetlinkConstants.RTNLGRP_IPV6_IFADDR,
-          RtnetlinkConstants.RTNLGRP_NSID);
     }
 
     private void run() {
@@ -118,7 +82,7 @@ public final class AttachmentEventSource implements EventSource {
           if (due) {
             compareAll();
           }
-          boolean notified = notifications.await(CLOSE_POLL_INTERVAL);
+          boolean notified = notifications.monitor().await(CLOSE_POLL_INTERVAL);
           if (notified) {
             Thread.sleep(BURST_DELAY);
           }
@@ -146,7 +110,7 @@ public final class AttachmentEventSource implements EventSource {
         Map<String, AttachmentState> current = new HashMap<>();
         for (PluginHost.ActiveAttachment active : host.attachments()) {
           String key = key(active);
-          AttachmentState state = AttachmentState.read(rtnetlink, active);
+          AttachmentState state = AttachmentState.read(notifications.rtnetlink(), active);
           current.put(key, reportChange(key, active, state));
         }
         reported = current;
@@ -194,7 +158,6 @@ public final class AttachmentEventSource implements EventSource {
         Thread.currentThread().interrupt();
       }
       notifications.close();
-      rtnetlink.close();
     }
   }
 }

@@ -49,6 +49,15 @@ record AttachmentState(Map<String, Health> items) {
     return new AttachmentState(items);
   }
 
+  /** Returns the message of a conflict about an address of an interface in a container. */
+  static String conflict(Cidr address, Result.Interface it) {
+    return conflict(describe(address, describe(it)));
+  }
+
+  private static String conflict(String item) {
+    return item + " is in use by another host on this network";
+  }
+
   private static String describe(Result.Interface it) {
     return it.name() + (it.isOnHost() ? " on the host" : " in " + it.sandbox());
   }
@@ -152,10 +161,7 @@ record AttachmentState(Map<String, Health> items) {
                 address ? PluginEvent.Kind.ADDRESS_GONE : PluginEvent.Kind.INTERFACE_GONE,
                 item + " is gone");
         case DOWN -> consumer.accept(PluginEvent.Kind.INTERFACE_DOWN, item + " is down");
-        case CONFLICT ->
-            consumer.accept(
-                PluginEvent.Kind.ADDRESS_CONFLICT,
-                item + " is in use by another host on this network");
+        case CONFLICT -> consumer.accept(PluginEvent.Kind.ADDRESS_CONFLICT, conflict(item));
         case HEALTHY -> {
           if (!address) {
             consumer.accept(PluginEvent.Kind.INTERFACE_UP, item + " is up");

@@ -1,8 +1,8 @@
 package cni.netlink.ffm.packet;
 
+import static cni.netlink.ffm.packet.PacketFilter.instruction;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import cni.netlink.ffm.Errno;
@@ -21,15 +21,14 @@ import java.util.Optional;
  * header. One thread at a time may receive; another may close the socket meanwhile.
  */
 public final class PacketSocket implements AutoCloseable {
-  private static final int AF_PACKET = 17;
+  static final int AF_PACKET = 17;
   private static final int ETH_P_IP = 0x0800;
-  private static final int SO_ATTACH_FILTER = 26;
 
   /**
    * sizeof(struct sockaddr_ll): family u16, protocol be16, interface index s32, hardware type u16,
    * packet type u8, address length u8, address of 8 bytes.
    */
-  private static final int SOCKADDR_LL = 20;
+  static final int SOCKADDR_LL = 20;
 
   private static final int MAX_DATAGRAM = 65535;
   private static final int MAC_LENGTH = 6;
@@ -68,8 +67,8 @@ public final class PacketSocket implements AutoCloseable {
     int type = Libc.SOCK_DGRAM | Libc.SOCK_CLOEXEC;
     var descriptor = new Descriptor(Libc.socket(AF_PACKET, type, 0));
     try (Arena arena = Arena.ofConfined()) {
-      attachFilter(descriptor, port, arena);
-      Libc.bind(descriptor.fd(), address(arena, linkIndex));
+      attachFilter(descriptor, port);
+      Libc.bind(descriptor.fd(), address(arena, ETH_P_IP, linkIndex));
       return new PacketSocket(descriptor, linkIndex);
     } catch (KernelException | RuntimeException e) {
       descriptor.close();
@@ -77,18 +76,26 @@ public final class PacketSocket implements AutoCloseable {
     }
   }
 
-  private static MemorySegment address(Arena arena, int linkIndex) {
+  /** Allocates a struct sockaddr_ll; link 0 stands for all links. */
+  static MemorySegment address(Arena arena, int protocol, int linkIndex) {
     MemorySegment address = arena.allocate(SOCKADDR_LL, 4);
     address.set(JAVA_SHORT, 0, (short) AF_PACKET);
-    address.set(JAVA_BYTE, 2, (byte) (ETH_P_IP >> 8));
-    address.set(JAVA_BYTE, 3, (byte) ETH_P_IP);
+    address.set(JAVA_BYTE, 2, (byte) (protocol >> 8));
+    address.set(JAVA_BYTE, 3, (byte) protocol);
     address.set(JAVA_INT, 4, linkIndex);
     return address;
   }
 
-  /** Attaches a classic BPF program (linux/filter.h): UDP, first fragment, destination port. */
-  private static void attachFilter(Descriptor descriptor, int port, Arena arena)
-      throws KernelException {
+  /** Allocates a struct sockaddr_ll with the broadcast address of a link. */
+  static MemorySegment broadcastAddress(Arena arena, int protocol, int linkIndex) {
+    MemorySegment address = address(arena, protocol, linkIndex);
+    address.set(JAVA_BYTE, 11, (byte) MAC_LENGTH);
+    address.asSlice(12, MAC_LENGTH).fill((byte) 0xff);
+    return address;
+  }
+
+  /** Attaches a filter: UDP, first fragment, destination port. */
+  private static void attachFilter(Descriptor descriptor, int port) throws KernelException {
     long[] program = {
       instruction(0x30, 0, 0, 9), // load the protocol
       instruction(0x15, 0, 6, 17), // UDP?
@@ -100,26 +107,7 @@ public final class PacketSocket implements AutoCloseable {
       instruction(0x06, 0, 0, MAX_DATAGRAM), // accept entirely
       instruction(0x06, 0, 0, 0), // drop
     };
-    MemorySegment filter = arena.allocate(8L * program.length, 8);
-    for (int i = 0; i < program.length; i++) {
-      MemorySegment at = filter.asSlice(8L * i, 8);
-      at.set(JAVA_SHORT, 0, (short) (program[i] >>> 48));
-      at.set(JAVA_BYTE, 2, (byte) (program[i] >>> 40));
-      at.set(JAVA_BYTE, 3, (byte) (program[i] >>> 32));
-      at.set(JAVA_INT, 4, (int) program[i]);
-    }
-    MemorySegment fprog = arena.allocate(16, 8); // struct sock_fprog: length u16, pointer
-    fprog.set(JAVA_SHORT, 0, (short) program.length);
-    fprog.set(JAVA_LONG, 8, filter.address());
-    Libc.setsockopt(descriptor.fd(), Libc.SOL_SOCKET, SO_ATTACH_FILTER, fprog);
-  }
-
-  /** struct sock_filter: code u16, jump offsets u8 if true and if false, operand u32. */
-  private static long instruction(int code, int ifTrue, int ifFalse, int operand) {
-    return (long) code << 48
-        | (long) ifTrue << 40
-        | (long) ifFalse << 32
-        | Integer.toUnsignedLong(operand);
+    PacketFilter.attach(descriptor, program);
   }
 
   /**
@@ -130,9 +118,7 @@ public final class PacketSocket implements AutoCloseable {
    */
   public void broadcast(byte[] datagram) throws KernelException {
     try (Arena temporary = Arena.ofConfined()) {
-      MemorySegment address = address(temporary, linkIndex);
-      address.set(JAVA_BYTE, 11, (byte) MAC_LENGTH);
-      address.asSlice(12, MAC_LENGTH).fill((byte) 0xff);
+      MemorySegment address = broadcastAddress(temporary, ETH_P_IP, linkIndex);
       Libc.sendto(descriptor.fd(), temporary.allocateFrom(JAVA_BYTE, datagram), address);
     }
   }

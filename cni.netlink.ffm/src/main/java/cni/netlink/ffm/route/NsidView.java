@@ -75,6 +75,16 @@ public final class NsidView {
   }
 
   /**
+   * Returns all links of the other namespace.
+   *
+   * @throws IOException if the kernel refuses, or the socket fails
+   */
+  public List<Link> links() throws IOException {
+    var request = LinkRequests.list().u32(LinkConstants.IFLA_TARGET_NETNSID, nsid);
+    return RouteMessages.readAll(socket.query(request), Link::read);
+  }
+
+  /**
    * Returns the IPv4 and IPv6 addresses of a link of the other namespace; empty if there is no such
    * link.
    *

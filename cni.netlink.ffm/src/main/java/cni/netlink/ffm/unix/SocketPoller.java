@@ -3,11 +3,13 @@ package cni.netlink.ffm.unix;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import cni.netlink.ffm.KernelException;
+import cni.netlink.ffm.NetlinkMonitor;
 import cni.netlink.ffm.file.InotifyWatch;
 import cni.netlink.ffm.libc.Descriptor;
 import cni.netlink.ffm.libc.Libc;
 import cni.netlink.ffm.libc.LibcProcess;
 import cni.netlink.ffm.libc.LibcSocket;
+import cni.netlink.ffm.packet.ArpSocket;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
@@ -64,6 +66,24 @@ public final class SocketPoller implements AutoCloseable {
    */
   public void add(InotifyWatch watch, long number) throws KernelException {
     LibcSocket.epollAdd(epoll.fd(), watch.fd(), LibcSocket.EPOLLIN, number);
+  }
+
+  /**
+   * Adds a monitor, which is ready while there are notifications.
+   *
+   * @param number zero or positive
+   */
+  public void add(NetlinkMonitor monitor, long number) throws KernelException {
+    LibcSocket.epollAdd(epoll.fd(), monitor.fd(), LibcSocket.EPOLLIN, number);
+  }
+
+  /**
+   * Adds a socket, which is ready while there are packets.
+   *
+   * @param number zero or positive
+   */
+  public void add(ArpSocket socket, long number) throws KernelException {
+    LibcSocket.epollAdd(epoll.fd(), socket.fd(), LibcSocket.EPOLLIN, number);
   }
 
   /**
