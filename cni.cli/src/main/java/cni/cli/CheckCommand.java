@@ -32,7 +32,11 @@ final class CheckCommand extends Subcommand {
 
   /** Prints the differences, and returns whether there are any. */
   private boolean check(Network network, Attachment attachment) throws CniException {
-    var printer = new FindingsPrinter(network.name(), attachment, options.namespaceArgument());
+    var printer = new FindingsPrinter(
+            network.name(),
+            attachment,
+            options.namespaceArgument(),
+            SuggestedCommand.of(spec()));
     try {
       network.check(attachment);
     } catch (CniException e) {

@@ -14,15 +14,18 @@ import java.util.Map;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** The forms in which {@code cni doctor} prints a diagnosis. */
-final class DiagnosisReport {
+/**
+ * The forms in which {@code cni doctor} prints a diagnosis.
+ *
+ * @param diagnosis the diagnosis
+ * @param suggested completes the commands of remedies
+ */
+record DiagnosisReport(Diagnosis diagnosis, SuggestedCommand suggested) {
   /** Of more findings of one kind, such as attachments before a reboot, the text has a count. */
   private static final int MAX_OF_KIND = 5;
 
-  private DiagnosisReport() {}
-
   /** Prints the findings as text, the most serious first, and a summary in the last line. */
-  static void print(Diagnosis diagnosis, PrintStream out) {
+  void print(PrintStream out) {
     Map<FindingKind, List<Finding>> byKind = new LinkedHashMap<>();
     for (Finding finding : diagnosis.findings()) {
       byKind.computeIfAbsent(finding.kind(), _ -> new ArrayList<>()).add(finding);
@@ -35,11 +38,11 @@ final class DiagnosisReport {
         out.println();
       }
     }
-    printOmitted(diagnosis, out);
-    out.println(summary(diagnosis));
+    printOmitted(out);
+    out.println(summary());
   }
 
-  private static void print(Finding finding, PrintStream out) {
+  private void print(Finding finding, PrintStream out) {
     String subject = subject(finding);
     out.println(
         "%-7s  %s%s"
@@ -49,7 +52,7 @@ final class DiagnosisReport {
                 subject.isEmpty() ? "" : "  " + subject));
     out.println("  " + finding.description());
     out.println("  seen:  " + finding.evidence());
-    out.println("  mend:  " + finding.remedy());
+    out.println("  mend:  " + suggested.complete(finding.remedy()));
     out.println();
   }
 
@@ -61,7 +64,7 @@ final class DiagnosisReport {
         .orElse(networks);
   }
 
-  private static void printOmitted(Diagnosis diagnosis, PrintStream out) {
+  private void printOmitted(PrintStream out) {
     Map<String, List<String>> kinds = new LinkedHashMap<>();
     for (Diagnosis.Omitted omitted : diagnosis.omitted()) {
       kinds
@@ -76,9 +79,9 @@ final class DiagnosisReport {
         });
   }
 
-  private static String summary(Diagnosis diagnosis) {
-    long errors = count(diagnosis, Severity.ERROR);
-    long warnings = count(diagnosis, Severity.WARNING);
+  private String summary() {
+    long errors = count(Severity.ERROR);
+    long warnings = count(Severity.WARNING);
     String found =
         errors + warnings == 0
             ? "nothing found"
@@ -94,12 +97,12 @@ final class DiagnosisReport {
     return count + " " + noun + (count == 1 ? "" : "s");
   }
 
-  private static long count(Diagnosis diagnosis, Severity severity) {
+  private long count(Severity severity) {
     return diagnosis.findings().stream().filter(it -> it.kind().severity() == severity).count();
   }
 
   /** Returns the diagnosis in JSON. */
-  static ObjectNode json(Diagnosis diagnosis) {
+  ObjectNode json() {
     ObjectNode object = Json.object();
     object.put("examinations", diagnosis.examinations());
     ArrayNode findings = object.putArray("findings");
@@ -113,7 +116,7 @@ final class DiagnosisReport {
     return object;
   }
 
-  private static ObjectNode json(Finding finding) {
+  private ObjectNode json(Finding finding) {
     ObjectNode object = Json.object();
     object.put("kind", finding.kind().toString());
     object.put("severity", finding.kind().severity().toString());
@@ -126,7 +129,7 @@ final class DiagnosisReport {
     }
     object.put("description", finding.description());
     object.put("evidence", finding.evidence());
-    object.put("remedy", finding.remedy());
+    object.put("remedy", suggested.complete(finding.remedy()));
     return object;
   }
 }

@@ -50,11 +50,12 @@ final class DoctorCommand extends Subcommand {
       requireKnown(scope, cni);
       diagnosis = Doctor.examine(cni, host.locations(), scope);
     }
+    var report = new DiagnosisReport(diagnosis, SuggestedCommand.of(spec()));
     boolean asJson = json.getValue();
     if (asJson) {
-      Json.print(DiagnosisReport.json(diagnosis), System.out);
+      Json.print(report.json(), System.out);
     } else {
-      DiagnosisReport.print(diagnosis, System.out);
+      report.print(System.out);
     }
     return diagnosis.hasErrors() || !diagnosis.omitted().isEmpty() ? EXIT_ERRORS : 0;
   }

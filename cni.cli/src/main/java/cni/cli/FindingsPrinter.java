@@ -17,8 +17,9 @@ import tools.jackson.databind.node.ObjectNode;
  * @param network the network's name
  * @param attachment the attachment
  * @param namespace the container's namespace as the command line names it, if it does
+ * @param suggested completes the command that restores the attachment
  */
-record FindingsPrinter(String network, Attachment attachment, Optional<String> namespace) {
+record FindingsPrinter(String network, Attachment attachment, Optional<String> namespace, SuggestedCommand suggested) {
   /**
    * Prints text on standard error, and the error as the specification's JSON on standard output
    * unless that is a terminal.
@@ -68,7 +69,7 @@ record FindingsPrinter(String network, Attachment attachment, Optional<String> n
   private String remedy() {
     String id = attachment.containerId();
     String container = namespace.orElse("--container-id " + id);
-    return "cni repair %s %s".formatted(network, container);
+    return suggested.complete("cni repair %s %s".formatted(network, container));
   }
 
   /** Prints JSON on standard output: the attachment, and its findings. */

@@ -5,6 +5,7 @@ import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.doctor.path.PathEnd;
 import cni.doctor.path.PathEnds;
+import cni.doctor.path.PathFinding;
 import cni.doctor.path.PathJson;
 import cni.doctor.path.PathQuery;
 import cni.doctor.path.PathReport;
@@ -142,10 +143,24 @@ final class WhyCommand extends Subcommand {
     List<PathReport> reports = new ArrayList<>();
     var tracer = new PathTracer(host, attachments);
     for (PathQuery query : queries(new PathEnds(host, attachments, NamespacePaths::resolve))) {
-      reports.add(tracer.trace(query));
+      reports.add(completed(tracer.trace(query)));
     }
     print(reports);
     return reports.stream().allMatch(it -> it.fate().isGood()) ? 0 : DOES_NOT_ARRIVE;
+  }
+
+  /** Returns a report whose remedy can be pasted. */
+  private PathReport completed(PathReport report) {
+    var suggested = SuggestedCommand.of(spec());
+    return new PathReport(
+        report.query(),
+        report.sourceAddress(),
+        report.fate(),
+        report
+            .finding()
+            .map(it -> new PathFinding(it.cause(), it.text(), suggested.complete(it.remedy()))),
+        report.steps(),
+        report.notes());
   }
 
   private List<PathQuery> queries(PathEnds ends) throws CniException {

@@ -101,6 +101,9 @@ final class AddressExaminations {
 
   private static void tentative(HostView host, Findings findings) throws IOException, CniException {
     for (AttachmentView attachment : host.present()) {
+      if (findings.explainsLostRoute(attachment)) {
+        continue; // detection waits for a carrier
+      }
       for (InterfaceAddress address : installed(attachment)) {
         if (address.isTentative() && !address.isDuplicate()) {
           findings.ofAttachment(

@@ -127,12 +127,23 @@ final class AttachmentExaminations {
         if (!e.is(ErrorCode.INCOMPATIBLE_VERSION)) { // no CHECK before 0.4.0
           findings.ofAttachment(
               attachment,
-              "CHECK fails: the attachment is not as ADD made it",
+              describe(e),
               e.getMessage(),
               "cni repair " + attachment.arguments());
         }
       }
     }
+  }
+
+  /** Returns the first difference, which the others may follow from. */
+  private static String describe(CniException e) {
+    if (e.findings().isEmpty()) {
+      return "CHECK fails: the attachment is not as ADD made it";
+    }
+    String first = e.findings().getFirst().text();
+    int detail = first.indexOf(": "); // a list of rules, which the evidence has
+    return "the attachment is not as ADD made it: "
+        + (detail < 0 ? first : first.substring(0, detail));
   }
 
   /** Returns the network as of the ADD, or as it is configured now if that was not stored. */

@@ -64,7 +64,8 @@ final class BridgeExaminations {
             List.copyOf(it.getValue()),
             "the bridge is down: its containers reach nothing",
             "ip link show %s: state DOWN".formatted(it.getKey().name()),
-            "ip link set %s up, then \"cni repair\"".formatted(it.getKey().name()));
+            "ip link set %s up; cni repair %s"
+                .formatted(it.getKey().name(), it.getValue().size() == 1 ? String.join("", it.getValue()) : "").strip());
       }
     }
   }
@@ -135,7 +136,7 @@ final class BridgeExaminations {
             "the container is not connected to the bridge",
             "ip link show %s: master %s instead of %s"
                 .formatted(port.get().name(), actual, expected),
-            "ip link set %s master %s".formatted(port.get().name(), expected));
+            "cni repair " + attachment.arguments());
       }
     }
   }
@@ -167,15 +168,26 @@ final class BridgeExaminations {
 
   private static void mtuAboveBridge(HostView host, Findings findings)
       throws IOException, CniException {
+    // A bridge whose MTU was never set takes the smallest of its ports (br_mtu_auto_adjust).
+    Map<Integer, Integer> smallestPort = new HashMap<>();
+    for (Link port : host.kernel().links()) {
+      if (port.master() != 0) {
+        smallestPort.merge(port.master(), port.mtu(), Math::min);
+      }
+    }
     for (AttachmentView attachment : host.present()) {
       Link inside = attachment.link().orElseThrow();
       Optional<Link> port = attachment.hostLink().filter(it -> it.mtu() < inside.mtu());
-      Optional<Link> bridge = attachment.bridge().filter(it -> it.mtu() < inside.mtu());
+      Optional<Link> bridge =
+          attachment
+              .bridge()
+              .filter(it -> it.mtu() < inside.mtu() && it.mtu() != smallestPort.getOrDefault(it.index(), 0));
       Optional<Link> smallest = port.or(() -> bridge);
       if (smallest.isPresent()) {
         findings.ofAttachment(
             attachment,
-            "larger packets of the container are dropped without notice",
+            "larger packets of the container are dropped without notice: the MTU of %s is too small"
+                .formatted(smallest.get().name()),
             "mtu %d of %s in the container, mtu %d of %s on the host"
                 .formatted(
                     inside.mtu(), inside.name(), smallest.get().mtu(), smallest.get().name()),

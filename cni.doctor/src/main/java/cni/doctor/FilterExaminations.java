@@ -88,13 +88,16 @@ final class FilterExaminations {
     for (Drop drop : drops(host, findings)) {
       findings.ofNetwork(
           drop.attachment().network(),
-          "a firewall drops what the host forwards for containers",
+          "a firewall drops what the host forwards for containers: chain "
+              + drop.verdict().chain().chain(),
           "%s, and no rule accepts %s of %s"
               .formatted(
                   drop.verdict().evidence(),
                   InetAddresses.format(drop.address()),
                   drop.attachment().label()),
-          "add the plugin firewall to the network, or accept its bridge in that chain");
+          drop.attachment().plugin("firewall").isPresent()
+              ? "cni repair " + drop.attachment().network()
+              : "add the plugin firewall to the network, or accept its bridge in that chain");
     }
   }
 

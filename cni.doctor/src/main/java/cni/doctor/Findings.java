@@ -13,6 +13,10 @@ final class Findings {
       EnumSet.of(
           FindingKind.BRIDGE_DOWN, FindingKind.BRIDGE_WITHOUT_ADDRESS, FindingKind.FORWARDING_OFF);
 
+  /** Errors that leave an attachment without a usable link to the host. */
+  private static final Set<FindingKind> LINK_BROKEN =
+      EnumSet.of(FindingKind.BRIDGE_DOWN, FindingKind.INTERFACE_DOWN, FindingKind.PORT_DETACHED);
+
   private final FindingKind kind;
   private final Scope scope;
   private final List<Finding> earlier;
@@ -72,6 +76,15 @@ final class Findings {
   /** Returns whether an attachment is in the scope. */
   boolean includes(AttachmentView attachment) {
     return scope.includes(attachment.network(), attachment.attachment());
+  }
+
+  /** Returns whether the link of an attachment to the host is broken: much follows from that. */
+  boolean explainsLostRoute(AttachmentView attachment) {
+    return earlier.stream()
+        .filter(it -> LINK_BROKEN.contains(it.kind()))
+        .filter(it -> it.networks().contains(attachment.network()))
+        .anyMatch(
+            it -> it.attachment().filter(id -> !id.equals(attachment.attachment().id())).isEmpty());
   }
 
   /**

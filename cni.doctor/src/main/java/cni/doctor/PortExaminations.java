@@ -97,7 +97,10 @@ final class PortExaminations {
     for (AttachmentView attachment : host.present()) {
       Optional<Link> link = attachment.routingLink();
       Optional<PluginConfig> portmap = attachment.plugin("portmap");
-      if (link.isEmpty() || portmap.isEmpty() || PublishedPort.of(attachment).isEmpty()) {
+      if (link.isEmpty()
+          || portmap.isEmpty()
+          || PublishedPort.of(attachment).isEmpty()
+          || findings.explainsLostRoute(attachment)) {
         continue;
       }
       boolean snat = !portmap.get().view().has("snat") || portmap.get().view().bool("snat");

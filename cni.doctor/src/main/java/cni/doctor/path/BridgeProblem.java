@@ -4,6 +4,7 @@ import cni.api.InetAddresses;
 import cni.doctor.path.Namespaces.Port;
 import cni.netlink.ffm.route.BridgeVlan;
 import cni.netlink.ffm.route.Link;
+import cni.runtime.CachedAttachment;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.util.List;
@@ -19,6 +20,35 @@ import java.util.stream.Collectors;
  * @param size the length of the packet in bytes, 0 for a short one
  */
 record BridgeProblem(Port bridge, Optional<Link> in, Optional<Port> out, Port to, int size) {
+  /**
+   * Returns that the host's end of a container's veth pair is no port of the bridge that ADD made
+   * it a port of; empty if it is, or is no such end.
+   */
+  static Optional<PathFinding> detached(Namespaces namespaces, Port end) throws IOException {
+    if (end.view() != namespaces.host() || end.link().master() != 0) {
+      return Optional.empty();
+    }
+    Optional<CachedAttachment> attachment = namespaces.attachmentOf(end.link().name());
+    if (attachment.isEmpty()) {
+      return Optional.empty();
+    }
+    for (String name : Namespaces.hostLinks(attachment.get())) {
+      if (end.view().routes().link(name).filter(it -> it.isKind("bridge")).isPresent()) {
+        return problem(
+            PathCause.NOT_ON_LINK,
+            "%s of %s, the host's end of %s of %s, is not a port of bridge %s"
+                .formatted(
+                    end.link().name(),
+                    end.view(),
+                    attachment.get().attachment().interfaceName(),
+                    Namespaces.name(attachment.get()),
+                    name),
+            Namespaces.repairCommand(attachment.get()));
+      }
+    }
+    return Optional.empty();
+  }
+
   /** Returns the problem; empty if there is none. */
   Optional<PathFinding> find(InetAddress nextHop) throws IOException {
     Link target = bridge.link();
@@ -49,7 +79,8 @@ record BridgeProblem(Port bridge, Optional<Link> in, Optional<Port> out, Port to
       return problem(
           PathCause.NO_HAIRPIN,
           "port " + port.name() + " is not in hairpin mode",
-          "set \"hairpinMode\" of the bridge plugin");
+          "bridge link set dev %s hairpin on; \"hairpinMode\" of the bridge plugin does so at ADD"
+              .formatted(port.name()));
     }
     if (port.portModes().isolated() && in.filter(it -> it.portModes().isolated()).isPresent()) {
       return problem(

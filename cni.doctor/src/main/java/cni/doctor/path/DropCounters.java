@@ -45,8 +45,12 @@ final class DropCounters {
                 long increase = now - entry.getValue().getOrDefault(counter, now);
                 if (increase > 0) {
                   increases.add(
-                      "%s of %s dropped %d packets meanwhile"
-                          .formatted(counter, entry.getKey(), increase));
+                      "%s: %s dropped %d %s meanwhile"
+                          .formatted(
+                              entry.getKey(),
+                              counter,
+                              increase,
+                              increase == 1 ? "packet" : "packets"));
                 }
               });
     }

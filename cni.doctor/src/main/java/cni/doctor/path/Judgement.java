@@ -46,6 +46,10 @@ final class Judgement {
     Optional<Sighting> drop = last(flight, it -> it.isForward() && it.isDrop());
     boolean isAnswered = flight.answer() == Answer.ANSWERED;
     boolean isRefused = flight.answer() == Answer.REFUSED;
+    Optional<PathFinding> untranslated = isAnswered ? Optional.empty() : untranslated();
+    if (untranslated.isPresent() && drop.isEmpty()) {
+      return report(flight, Fate.LOST, untranslated);
+    }
     if (delivery.isPresent()) {
       boolean needsAnswer = query.protocol() != ProbeProtocol.UDP;
       if (needsAnswer && !isAnswered && !isRefused) {
@@ -159,14 +163,31 @@ final class Judgement {
     boolean isUntranslated = from.filter(it -> namespaces.attachment(it).isPresent()).isPresent();
     String place = last.map(it -> it.view().name()).orElse(query.source().name());
     String text =
-        "the packet leaves %s with the source address %s, and no answer comes back"
-            .formatted(place, from.map(InetAddresses::format).orElse("?"));
+        "the packet leaves %s with the %ssource address %s, and no answer comes back"
+            .formatted(place, isUntranslated ? "untranslated " : "", from.map(InetAddresses::format).orElse("?"));
     return new PathFinding(
         PathCause.NO_ANSWER,
         text,
         isUntranslated
-            ? "set \"ipMasq\" of the plugin, unless the destination has a route to the container"
+            ? "cni repair, if the network has \"ipMasq\"; otherwise set that, or give the destination a"
+                + " route to the container"
             : "look at the destination and at filters on the way");
+  }
+
+  /** Returns that no rule translates a port of the host that an attachment publishes. */
+  private Optional<PathFinding> untranslated() throws IOException {
+    if (walk.port().isPresent() || namespaces.host().owner(query.address()).isEmpty()) {
+      return Optional.empty();
+    }
+    return namespaces
+        .publisher(query)
+        .map(
+            it ->
+                new PathFinding(
+                    PathCause.NOT_TRANSLATED,
+                    "%s publishes port %d, but no rule translates it"
+                        .formatted(Namespaces.name(it), query.port()),
+                    Namespaces.repairCommand(it)));
   }
 
   private PathFinding noListener(String place, int port) {

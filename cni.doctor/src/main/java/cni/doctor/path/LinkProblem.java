@@ -29,6 +29,6 @@ final class LinkProblem {
     return new PathFinding(
         PathCause.LINK_DOWN,
         "%s%s of %s is down".formatted(kind, link.name(), view),
-        "ip link set %s up, in %s; for a container, cni repair".formatted(link.name(), view));
+        view.ip("link set %s up; cni repair".formatted(link.name())));
   }
 }

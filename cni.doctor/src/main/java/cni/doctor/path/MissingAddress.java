@@ -1,6 +1,8 @@
 package cni.doctor.path;
 
 import cni.api.InetAddresses;
+import cni.api.Result;
+import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.runtime.CachedAttachment;
 import java.io.IOException;
@@ -17,6 +19,10 @@ record MissingAddress(Namespaces namespaces, InetAddress address) {
   PathFinding find() throws IOException {
     String text = InetAddresses.format(address);
     Optional<CachedAttachment> stored = namespaces.attachment(address);
+    Optional<PathFinding> gateway = ofGateway(address);
+    if (stored.isEmpty() && gateway.isPresent()) {
+      return gateway.get();
+    }
     if (stored.isEmpty()) {
       return new PathFinding(
           PathCause.ADDRESS_MISSING,
@@ -38,6 +44,67 @@ record MissingAddress(Namespaces namespaces, InetAddress address) {
         : new PathFinding(
             PathCause.ADDRESS_MISSING,
             "%s does not have its address %s".formatted(name, text),
-            "cni repair adds it again");
+            Namespaces.repairCommand(stored.get()));
+  }
+
+  /**
+   * Returns why a namespace has no route to this address of its own: the bridge that leads to a
+   * container is down or lacks its address, or the container lacks its own; empty if neither does.
+   */
+  Optional<PathFinding> behind(NamespaceView view) throws IOException {
+    IpFamily family = IpFamily.of(address);
+    Optional<CachedAttachment> destination = namespaces.attachment(address);
+    if (view == namespaces.host()) {
+      return destination.isEmpty() ? Optional.empty() : ofGateway(destination.get(), family);
+    }
+    if (view.downLink().isPresent()) {
+      return Optional.empty(); // which takes the addresses, too
+    }
+    for (CachedAttachment attachment : namespaces.attachmentsOf(view)) {
+      for (InetAddress own : Namespaces.addresses(attachment)) {
+        if (IpFamily.of(own) == family && view.owner(own).isEmpty()) {
+          return Optional.of(new MissingAddress(namespaces, own).find());
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
+  private Optional<PathFinding> ofGateway(CachedAttachment attachment, IpFamily family)
+      throws IOException {
+    for (Result.IpConfig ip : Namespaces.ips(attachment)) {
+      Optional<InetAddress> gateway = ip.gateway().filter(it -> IpFamily.of(it) == family);
+      Optional<PathFinding> problem =
+          gateway.isEmpty() ? Optional.empty() : ofGateway(gateway.get());
+      if (problem.isPresent()) {
+        return problem;
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** Returns that the bridge with the gateway of containers is down or lacks it; empty if not. */
+  private Optional<PathFinding> ofGateway(InetAddress gateway) throws IOException {
+    Optional<CachedAttachment> behind = namespaces.attachmentBehind(gateway);
+    if (behind.isEmpty()) {
+      return Optional.empty();
+    }
+    boolean isMissing = namespaces.host().owner(gateway).isEmpty();
+    for (String name : Namespaces.hostLinks(behind.get())) {
+      Optional<Link> bridge =
+          namespaces.host().routes().link(name).filter(it -> it.isKind("bridge"));
+      if (bridge.isPresent() && !bridge.get().isUp()) {
+        return Optional.of(LinkProblem.down(namespaces.host(), bridge.get()));
+      }
+      if (bridge.isPresent() && isMissing) {
+        return Optional.of(
+            new PathFinding(
+                PathCause.ADDRESS_MISSING,
+                "bridge %s does not have %s, the gateway of its containers"
+                    .formatted(name, InetAddresses.format(gateway)),
+                "cni repair " + behind.get().network()));
+      }
+    }
+    return Optional.empty();
   }
 }

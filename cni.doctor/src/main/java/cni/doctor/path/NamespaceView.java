@@ -16,19 +16,25 @@ import java.util.Optional;
 /** A network namespace that a packet passes, with what the kernel says about it. */
 final class NamespaceView implements AutoCloseable {
   private final String name;
+  private final Optional<Path> path;
   private final NetNs netns;
   private final RouteSocket routes;
 
-  private NamespaceView(String name, NetNs netns, RouteSocket routes) {
+  private NamespaceView(String name, Optional<Path> path, NetNs netns, RouteSocket routes) {
     this.name = name;
+    this.path = path;
     this.netns = netns;
     this.routes = routes;
   }
 
-  /** Takes ownership of a namespace, which is closed if this fails. */
-  static NamespaceView open(String name, NetNs netns) throws IOException {
+  /**
+   * Takes ownership of a namespace, which is closed if this fails.
+   *
+   * @param path the path of the namespace; empty for that of this process
+   */
+  static NamespaceView open(String name, Optional<Path> path, NetNs netns) throws IOException {
     try {
-      return new NamespaceView(name, netns, RouteSocket.open(netns));
+      return new NamespaceView(name, path, netns, RouteSocket.open(netns));
     } catch (IOException e) {
       netns.close();
       throw e;
@@ -37,6 +43,11 @@ final class NamespaceView implements AutoCloseable {
 
   String name() {
     return name;
+  }
+
+  /** Returns a command of {@code ip} that acts on this namespace: {@code ip -n PATH link …}. */
+  String ip(String arguments) {
+    return "ip " + path.map(it -> "-n " + it + " ").orElse("") + arguments;
   }
 
   NetNs netns() {

@@ -1,6 +1,7 @@
 package cni.doctor.path;
 
 import cni.api.CniException;
+import cni.api.Result;
 import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.RouteSocket;
@@ -34,17 +35,17 @@ final class Namespaces implements AutoCloseable {
   Namespaces(Optional<Path> hostPath, List<CachedAttachment> attachments) throws IOException {
     this.attachments = attachments;
     NetNs netns = hostPath.isEmpty() ? NetNs.current() : NetNs.open(hostPath.get());
-    host = add("host", netns);
+    host = add("host", hostPath, netns);
   }
 
-  private NamespaceView add(String name, NetNs netns) throws IOException {
+  private NamespaceView add(String name, Optional<Path> path, NetNs netns) throws IOException {
     NetNs.Identity identity = netns.identity();
     NamespaceView known = views.get(identity);
     if (known != null) {
       netns.close();
       return known;
     }
-    NamespaceView view = NamespaceView.open(name, netns);
+    NamespaceView view = NamespaceView.open(name, path, netns);
     views.put(identity, view);
     return view;
   }
@@ -69,7 +70,7 @@ final class Namespaces implements AutoCloseable {
 
   private Optional<NamespaceView> open(String name, Path path) throws IOException {
     Optional<NetNs> netns = NetNs.openIfPresent(path);
-    return netns.isEmpty() ? Optional.empty() : Optional.of(add(name, netns.get()));
+    return netns.isEmpty() ? Optional.empty() : Optional.of(add(name, Optional.of(path), netns.get()));
   }
 
   /** Returns the link that has an address: of the namespaces known, or of a container. */
@@ -87,6 +88,34 @@ final class Namespaces implements AutoCloseable {
   /** Returns the attachment that an address is stored for; empty if there is none. */
   Optional<CachedAttachment> attachment(InetAddress address) {
     return attachments.stream().filter(it -> addresses(it).contains(address)).findFirst();
+  }
+
+  /** Returns the attachment whose result lists a link of the host; empty if there is none. */
+  Optional<CachedAttachment> attachmentOf(String hostLink) {
+    return attachments.stream().filter(it -> hostLinks(it).contains(hostLink)).findFirst();
+  }
+
+  /** Returns the attachment that has an address as its gateway; empty if none has. */
+  Optional<CachedAttachment> attachmentBehind(InetAddress gateway) {
+    return attachments.stream()
+        .filter(it -> ips(it).stream().anyMatch(ip -> ip.gateway().equals(Optional.of(gateway))))
+        .findFirst();
+  }
+
+  /** Returns the attachment that publishes the port of a query; empty if none does. */
+  Optional<CachedAttachment> publisher(PathQuery query) {
+    return attachments.stream().filter(it -> PublishedPort.of(it, query).isPresent()).findFirst();
+  }
+
+  /** Returns the attachments of a namespace. */
+  List<CachedAttachment> attachmentsOf(NamespaceView view) throws IOException {
+    List<CachedAttachment> found = new ArrayList<>();
+    for (CachedAttachment it : attachments) {
+      if (of(it).filter(view::equals).isPresent()) {
+        found.add(it);
+      }
+    }
+    return found;
   }
 
   /** Returns the namespace of an attachment; empty if it is gone. */
@@ -130,15 +159,38 @@ final class Namespaces implements AutoCloseable {
     return cached.network() + "/" + cached.attachment().containerId();
   }
 
+  /** Returns the command that restores an attachment. */
+  static String repairCommand(CachedAttachment cached) {
+    String id = "--container-id " + cached.attachment().containerId();
+    return "cni repair %s %s"
+        .formatted(
+            cached.network(), cached.attachment().namespace().map(Path::toString).orElse(id));
+  }
+
   /** Returns the addresses of an attachment; none if its result cannot be read. */
   static List<InetAddress> addresses(CachedAttachment cached) {
-    List<InetAddress> addresses = new ArrayList<>();
+    return ips(cached).stream().map(ip -> ip.address().address()).toList();
+  }
+
+  /** Returns the addresses of an attachment with their gateways, as {@link #addresses}. */
+  static List<Result.IpConfig> ips(CachedAttachment cached) {
     try {
-      cached.result().ips().forEach(ip -> addresses.add(ip.address().address()));
+      return cached.result().ips();
     } catch (CniException e) {
       return List.of(); // another program's result; its container is found by other means
     }
-    return addresses;
+  }
+
+  /** Returns the names of the host's links in the result of an attachment, as {@link #addresses}. */
+  static List<String> hostLinks(CachedAttachment cached) {
+    try {
+      return cached.result().interfaces().stream()
+          .filter(Result.Interface::isOnHost)
+          .map(Result.Interface::name)
+          .toList();
+    } catch (CniException e) {
+      return List.of();
+    }
   }
 
   @Override

@@ -45,14 +45,14 @@ record NeighbourEntry(NamespaceView view, Link out, InetAddress address) {
     return used.isEmpty() || used.equals(mac)
         ? Optional.empty()
         : Optional.of(
-            "%s has %s for %s, whose hardware address is %s"
+            "the neighbour table of %s has %s for %s, whose hardware address is %s"
                 .formatted(
                     view, used, InetAddresses.format(address), mac.isEmpty() ? "unknown" : mac));
   }
 
   PathFinding wrong(String mismatch) {
-    String command = "ip neigh del " + InetAddresses.format(address) + " dev " + out.name();
-    return new PathFinding(PathCause.NEIGHBOUR_WRONG, mismatch, "\"" + command + "\" in " + view);
+    String command = "neigh del " + InetAddresses.format(address) + " dev " + out.name();
+    return new PathFinding(PathCause.NEIGHBOUR_WRONG, mismatch, view.ip(command));
   }
 
   PathFinding unresolved() {

@@ -34,6 +34,8 @@ public enum PathCause {
   NOT_ON_LINK,
   /** No interface has the address. */
   ADDRESS_MISSING,
+  /** No rule translates a port of the host that a container publishes. */
+  NOT_TRANSLATED,
   /** The neighbour table has a wrong hardware address. */
   NEIGHBOUR_WRONG,
   /** Nobody answers the search for the hardware address. */

@@ -13,8 +13,10 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.stream.Collectors;
@@ -67,7 +69,13 @@ public final class PathEnds {
     }
     Path path = namespaces.apply(name);
     try (NetNs netns = NetNs.open(path)) {
-      return new PathEnd.Namespace(name, path, globalAddresses(netns));
+      // What an attachment has lost is of interest, and what no attachment has given it.
+      Set<InetAddress> addresses = new LinkedHashSet<>();
+      attachments.stream()
+          .filter(it -> it.attachment().namespace().equals(Optional.of(path)))
+          .forEach(it -> addresses.addAll(Namespaces.addresses(it)));
+      addresses.addAll(globalAddresses(netns));
+      return new PathEnd.Namespace(name, path, List.copyOf(addresses));
     } catch (IOException e) {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER,

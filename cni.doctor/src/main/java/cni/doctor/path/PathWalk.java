@@ -6,6 +6,7 @@ import cni.api.InetAddresses;
 import cni.doctor.path.Namespaces.Port;
 import cni.doctor.path.PathStep.Stage;
 import cni.doctor.path.PathStep.State;
+import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
@@ -32,6 +33,10 @@ final class PathWalk {
   private final List<String> notes = new ArrayList<>();
   private Optional<PathFinding> finding = Optional.empty();
   private Optional<NamespaceView> receiver = Optional.empty();
+
+  /** The port by which a bridge has passed the packet up to its own namespace. */
+  private Optional<Link> ingress = Optional.empty();
+
   private Optional<InetAddress> source;
   private InetAddress destination;
 
@@ -155,7 +160,10 @@ final class PathWalk {
     try {
       route = view.routes().route(lookup(place));
     } catch (NetlinkException e) {
-      fail(view, stage, new RouteProblem(view, place.input(), destination, source).find(e));
+      var problem = new RouteProblem(view, place.input(), destination, source);
+      boolean isLost = e.errno() == Errno.ENETUNREACH || e.errno() == Errno.EHOSTUNREACH;
+      Optional<PathFinding> lost = isLost ? lostAddress(view) : Optional.empty();
+      fail(view, stage, lost.isPresent() ? lost.get() : problem.find(e));
       return Optional.empty();
     }
     if (route.type() == RTN_LOCAL) {
@@ -180,8 +188,13 @@ final class PathWalk {
     return transit(view, out, hop.gateway().orElse(destination));
   }
 
+  private Optional<PathFinding> lostAddress(NamespaceView view) throws IOException {
+    return new MissingAddress(namespaces, destination).behind(view);
+  }
+
   private RouteLookup lookup(Place place) {
-    return place.input().isPresent() && source.isPresent()
+    boolean isFromItself = source.equals(Optional.of(destination)); // answered in translation
+    return place.input().isPresent() && source.isPresent() && !isFromItself
         ? RouteLookup.input(source.get(), destination, place.input().get().index())
         : RouteLookup.output(destination, Optional.empty());
   }
@@ -192,6 +205,14 @@ final class PathWalk {
     if (place.input().isPresent()
         && !RouteProblem.isForwarding(view, family, place.input().get())) {
       return Optional.of(RouteProblem.notForwarding(view, family, place.input().get()));
+    }
+    boolean isByRouter = route.hops().getFirst().gateway().isPresent();
+    if (isByRouter && view == namespaces.host()) {
+      // Without the route to the containers' network, what is for them takes the default route.
+      Optional<PathFinding> lost = lostAddress(view);
+      if (lost.isPresent()) {
+        return lost;
+      }
     }
     int mtu = route.mtu() == 0 ? out.mtu() : Math.min(route.mtu(), out.mtu());
     Optional<PathFinding> tooLong = tooLong(view, out.name(), mtu);
@@ -215,10 +236,22 @@ final class PathWalk {
       throws IOException {
     return switch (out.kind()) {
       case "veth" -> overVeth(view, out, nextHop);
-      case "bridge" -> overBridge(new Port(view, out), Optional.empty(), view, out, nextHop);
+      case "bridge" -> overBridge(new Port(view, out), bridgedFrom(view, out), view, out, nextHop);
       case "macvlan" -> overMacvlan(view, out, nextHop);
       default -> leave(view, out, nextHop);
     };
+  }
+
+  /**
+   * Returns the port that the packet has come in by if the bridge forwards it itself: br_netfilter
+   * translates on the bridge, and what stays on it is not routed.
+   */
+  private Optional<Link> bridgedFrom(NamespaceView view, Link bridge) throws IOException {
+    boolean isSame = ingress.filter(it -> it.master() == bridge.index()).isPresent();
+    String key = IpFamily.of(destination) == IpFamily.IPV4 ? "iptables" : "ip6tables";
+    return isSame && view.sysctl("net/bridge/bridge-nf-call-" + key).filter("1"::equals).isPresent()
+        ? ingress
+        : Optional.empty();
   }
 
   private Optional<Place> overVeth(NamespaceView view, Link out, InetAddress nextHop)
@@ -244,6 +277,11 @@ final class PathWalk {
         Port at = new Port(other.view(), bridge);
         return overBridge(at, Optional.of(other.link()), view, out, nextHop);
       }
+    }
+    Optional<PathFinding> detached = BridgeProblem.detached(namespaces, other);
+    if (detached.isPresent()) {
+      fail(view, Stage.LINK, text, detached.get());
+      return Optional.empty();
     }
     var entry = new NeighbourEntry(view, out, nextHop);
     boolean isOwner = other.view().owner(nextHop).isPresent();
@@ -279,12 +317,17 @@ final class PathWalk {
     Port to = owner.get();
     if (to.view() == view) {
       step(view, Stage.BRIDGE, name + " receives it itself");
+      ingress = in;
       return neighbourIsRight(sender, out, nextHop, bridge.link().mac())
           ? Optional.of(new Place(view, Optional.of(bridge.link())))
           : Optional.empty();
     }
     Optional<Port> port = namespaces.peer(to.view(), to.link());
-    Optional<PathFinding> problem = new BridgeProblem(bridge, in, port, to, size).find(nextHop);
+    Optional<PathFinding> problem =
+        port.isPresent() ? BridgeProblem.detached(namespaces, port.get()) : Optional.empty();
+    if (problem.isEmpty()) {
+      problem = new BridgeProblem(bridge, in, port, to, size).find(nextHop);
+    }
     if (problem.isPresent()) {
       fail(view, Stage.BRIDGE, name, problem.get());
       return Optional.empty();

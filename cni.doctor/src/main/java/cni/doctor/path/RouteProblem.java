@@ -54,7 +54,7 @@ record RouteProblem(
     return new PathFinding(
         PathCause.NO_ROUTE,
         view + " has no route to " + to,
-        "add a route; for a container, \"routes\" of the network's ipam or isDefaultGateway");
+        "cni repair, if a route of the network is missing; otherwise add \"routes\" to its ipam");
   }
 
   private PathFinding route(PathCause cause, String type, String to) {

@@ -39,6 +39,6 @@ final class RuleOwner {
         isIptables && isBuiltIn
             ? (chain.family() == TableFamily.IP ? "iptables" : "ip6tables") + " -t " + table + " -S"
             : "nft -a list chain " + chain;
-    return "no rule of this project; \"" + list + "\" lists the chain";
+    return "not a rule of a CNI plugin: accept the packet in that chain; \"" + list + "\" lists it";
   }
 }
