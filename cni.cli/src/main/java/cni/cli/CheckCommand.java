@@ -32,11 +32,9 @@ final class CheckCommand extends Subcommand {
 
   /** Prints the differences, and returns whether there are any. */
   private boolean check(Network network, Attachment attachment) throws CniException {
-    var printer = new FindingsPrinter(
-            network.name(),
-            attachment,
-            options.namespaceArgument(),
-            SuggestedCommand.of(spec()));
+    var printer =
+        new FindingsPrinter(
+            network.name(), attachment, options.namespaceArgument(), SuggestedCommand.of(spec()));
     try {
       network.check(attachment);
     } catch (CniException e) {

@@ -19,7 +19,8 @@ import tools.jackson.databind.node.ObjectNode;
  * @param namespace the container's namespace as the command line names it, if it does
  * @param suggested completes the command that restores the attachment
  */
-record FindingsPrinter(String network, Attachment attachment, Optional<String> namespace, SuggestedCommand suggested) {
+record FindingsPrinter(
+    String network, Attachment attachment, Optional<String> namespace, SuggestedCommand suggested) {
   /**
    * Prints text on standard error, and the error as the specification's JSON on standard output
    * unless that is a terminal.

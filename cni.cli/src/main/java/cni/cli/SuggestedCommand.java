@@ -36,8 +36,7 @@ record SuggestedCommand(List<String> locations) {
       if (parsed.hasMatchedOption(name)) {
         OptionSpec option = parsed.matchedOption(name);
         Object value = option.getValue();
-        Path path =
-            value instanceof Path it ? it : NamespacePaths.resolve(String.valueOf(value));
+        Path path = value instanceof Path it ? it : NamespacePaths.resolve(String.valueOf(value));
         given.add(name + " " + quote(Invocation.resolve(path.toString()).toString()));
       }
     }

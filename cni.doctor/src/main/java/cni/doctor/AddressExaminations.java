@@ -71,11 +71,11 @@ final class AddressExaminations {
           findings.ofAttachment(
               attachment,
               "the kernel does not use an address: another station on the link has it (DAD)",
-              "ip -n %s address show %s: %s dadfailed"
-                  .formatted(
-                      attachment.namespaceName(),
-                      attachment.attachment().interfaceName(),
-                      InetAddresses.format(address.address())),
+              attachment.ip(
+                  "address show %s: %s dadfailed"
+                      .formatted(
+                          attachment.attachment().interfaceName(),
+                          InetAddresses.format(address.address()))),
               "find the other station, then detach and attach the container again");
         }
       }
@@ -109,11 +109,11 @@ final class AddressExaminations {
           findings.ofAttachment(
               attachment,
               "an IPv6 address is not usable yet: duplicate address detection has not finished",
-              "ip -n %s address show %s: %s tentative"
-                  .formatted(
-                      attachment.namespaceName(),
-                      attachment.attachment().interfaceName(),
-                      InetAddresses.format(address.address())),
+              attachment.ip(
+                  "address show %s: %s tentative"
+                      .formatted(
+                          attachment.attachment().interfaceName(),
+                          InetAddresses.format(address.address()))),
               "it ends within seconds if the link has a carrier: see \"ip link\" on both sides");
         }
       }

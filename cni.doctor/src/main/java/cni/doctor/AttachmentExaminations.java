@@ -37,8 +37,7 @@ final class AttachmentExaminations {
         findings.ofAttachment(
             attachment,
             "the container has lost its interface",
-            "ip -n %s link: no %s"
-                .formatted(attachment.namespaceName(), attachment.attachment().interfaceName()),
+            attachment.ip("link: no " + attachment.attachment().interfaceName()),
             "cni del %s; cni add %s".formatted(attachment.arguments(), attachment.arguments()));
       }
     }
@@ -126,10 +125,7 @@ final class AttachmentExaminations {
       } catch (CniException e) {
         if (!e.is(ErrorCode.INCOMPATIBLE_VERSION)) { // no CHECK before 0.4.0
           findings.ofAttachment(
-              attachment,
-              describe(e),
-              e.getMessage(),
-              "cni repair " + attachment.arguments());
+              attachment, describe(e), e.getMessage(), "cni repair " + attachment.arguments());
         }
       }
     }

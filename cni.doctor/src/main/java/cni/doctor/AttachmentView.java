@@ -48,6 +48,14 @@ final class AttachmentView {
     return attachment().namespace().map(Path::toString).orElse("");
   }
 
+  /** Returns a command of {@code ip} that acts on the namespace. */
+  String ip(String arguments) {
+    return attachment()
+        .namespace()
+        .map(it -> IpCommand.in(it, arguments))
+        .orElse("ip " + arguments);
+  }
+
   /** Returns a name for messages: {@code blue/eth0}. */
   String label() {
     return attachment().containerId() + "/" + attachment().interfaceName();

@@ -65,7 +65,10 @@ final class BridgeExaminations {
             "the bridge is down: its containers reach nothing",
             "ip link show %s: state DOWN".formatted(it.getKey().name()),
             "ip link set %s up; cni repair %s"
-                .formatted(it.getKey().name(), it.getValue().size() == 1 ? String.join("", it.getValue()) : "").strip());
+                .formatted(
+                    it.getKey().name(),
+                    it.getValue().size() == 1 ? String.join("", it.getValue()) : "")
+                .strip());
       }
     }
   }
@@ -113,7 +116,7 @@ final class BridgeExaminations {
             attachment,
             "an interface of the attachment is down",
             inside.isPresent()
-                ? "ip -n %s link show %s: state DOWN".formatted(attachment.namespaceName(), name)
+                ? attachment.ip("link show %s: state DOWN".formatted(name))
                 : "ip link show %s: state DOWN".formatted(name),
             "cni repair " + attachment.arguments());
       }
@@ -181,7 +184,10 @@ final class BridgeExaminations {
       Optional<Link> bridge =
           attachment
               .bridge()
-              .filter(it -> it.mtu() < inside.mtu() && it.mtu() != smallestPort.getOrDefault(it.index(), 0));
+              .filter(
+                  it ->
+                      it.mtu() < inside.mtu()
+                          && it.mtu() != smallestPort.getOrDefault(it.index(), 0));
       Optional<Link> smallest = port.or(() -> bridge);
       if (smallest.isPresent()) {
         findings.ofAttachment(

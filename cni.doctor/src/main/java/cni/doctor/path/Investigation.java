@@ -6,7 +6,6 @@ import cni.doctor.path.Namespaces.Port;
 import cni.doctor.path.PathWalk.Translation;
 import cni.runtime.CachedAttachment;
 import java.io.IOException;
-import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -83,16 +82,33 @@ final class Investigation {
         namespaces, source, Optional.empty(), query.address(), query.size(), translation);
   }
 
-  /** Returns the first translation of the destination that was seen. */
+  /**
+   * Returns the first translation of the destination that was seen. Sightings of several namespaces
+   * are not in their order, and the host may send a translated packet back to its sender: the
+   * translation is the host's if the host has seen both destinations.
+   */
   private Optional<Translation> translation(Flight flight) {
-    for (Sighting it : flight.sightings()) {
-      InetAddress now = flight.key().destination(it.headers());
-      if (it.isForward() && !now.equals(query.address())) {
-        int port = flight.key().destinationPort(it.headers());
-        return Optional.of(new Translation(it.view(), now, port));
-      }
-    }
-    return Optional.empty();
+    NamespaceView host = namespaces.host();
+    boolean isOriginalOnHost =
+        flight.sightings().stream()
+            .anyMatch(it -> it.isForward() && it.view() == host && !isTranslated(flight, it));
+    List<Sighting> translated =
+        flight.sightings().stream().filter(it -> isTranslated(flight, it)).toList();
+    return translated.stream()
+        .filter(it -> isOriginalOnHost && it.view() == host)
+        .findFirst()
+        .or(() -> translated.stream().findFirst())
+        .map(
+            it ->
+                new Translation(
+                    it.view(),
+                    flight.key().destination(it.headers()),
+                    flight.key().destinationPort(it.headers())));
+  }
+
+  private boolean isTranslated(Flight flight, Sighting sighting) {
+    return sighting.isForward()
+        && !flight.key().destination(sighting.headers()).equals(query.address());
   }
 
   /** Returns the translation by which a port of the host is published, as it is stored. */

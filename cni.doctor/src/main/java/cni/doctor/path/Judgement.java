@@ -164,7 +164,10 @@ final class Judgement {
     String place = last.map(it -> it.view().name()).orElse(query.source().name());
     String text =
         "the packet leaves %s with the %ssource address %s, and no answer comes back"
-            .formatted(place, isUntranslated ? "untranslated " : "", from.map(InetAddresses::format).orElse("?"));
+            .formatted(
+                place,
+                isUntranslated ? "untranslated " : "",
+                from.map(InetAddresses::format).orElse("?"));
     return new PathFinding(
         PathCause.NO_ANSWER,
         text,

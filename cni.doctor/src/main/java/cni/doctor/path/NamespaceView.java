@@ -1,5 +1,6 @@
 package cni.doctor.path;
 
+import cni.doctor.IpCommand;
 import cni.netlink.ffm.file.Sysctl;
 import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.InterfaceAddress;
@@ -47,7 +48,7 @@ final class NamespaceView implements AutoCloseable {
 
   /** Returns a command of {@code ip} that acts on this namespace: {@code ip -n PATH link …}. */
   String ip(String arguments) {
-    return "ip " + path.map(it -> "-n " + it + " ").orElse("") + arguments;
+    return path.map(it -> IpCommand.in(it, arguments)).orElse("ip " + arguments);
   }
 
   NetNs netns() {

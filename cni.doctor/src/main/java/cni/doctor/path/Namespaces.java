@@ -70,7 +70,9 @@ final class Namespaces implements AutoCloseable {
 
   private Optional<NamespaceView> open(String name, Path path) throws IOException {
     Optional<NetNs> netns = NetNs.openIfPresent(path);
-    return netns.isEmpty() ? Optional.empty() : Optional.of(add(name, Optional.of(path), netns.get()));
+    return netns.isEmpty()
+        ? Optional.empty()
+        : Optional.of(add(name, Optional.of(path), netns.get()));
   }
 
   /** Returns the link that has an address: of the namespaces known, or of a container. */
@@ -181,7 +183,9 @@ final class Namespaces implements AutoCloseable {
     }
   }
 
-  /** Returns the names of the host's links in the result of an attachment, as {@link #addresses}. */
+  /**
+   * Returns the names of the host's links in the result of an attachment, as {@link #addresses}.
+   */
   static List<String> hostLinks(CachedAttachment cached) {
     try {
       return cached.result().interfaces().stream()

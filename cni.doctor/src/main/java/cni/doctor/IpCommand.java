@@ -1,0 +1,25 @@
+package cni.doctor;
+
+import cni.netlink.ffm.netns.NetNs;
+import java.nio.file.Path;
+
+/** The command {@code ip} in a network namespace, as an administrator types it. */
+public final class IpCommand {
+  private IpCommand() {}
+
+  /**
+   * Returns the command: {@code ip -n blue link show eth0}. {@code ip -n} takes only names below
+   * {@code /run/netns}, so that {@code nsenter} enters others.
+   *
+   * @param namespace the path of the namespace
+   * @param arguments the arguments of {@code ip}
+   */
+  public static String in(Path namespace, String arguments) {
+    boolean isNamed =
+        NetNs.RUN_DIRECTORY.equals(namespace.getParent())
+            || Path.of("/var/run/netns").equals(namespace.getParent());
+    return isNamed
+        ? "ip -n %s %s".formatted(namespace.getFileName(), arguments)
+        : "nsenter --net=%s ip %s".formatted(namespace, arguments);
+  }
+}
