@@ -2,6 +2,7 @@ package cni.plugins.support;
 
 import cni.api.Differences;
 import cni.netlink.ffm.nftables.InstalledRule;
+import cni.netlink.ffm.nftables.RuleText;
 import cni.netlink.ffm.nftables.RulesetReconciler;
 import cni.netlink.ffm.nftables.Userdata;
 import java.util.ArrayList;
@@ -62,7 +63,7 @@ public final class RuleDifferences {
     String named =
         ordered.stream()
             .limit(MAX_RULES)
-            .map(rule -> "\"%s\" in chain %s".formatted(RuleText.of(rule.rule()), rule.chain()))
+            .map(rule -> "\"%s\" in chain %s".formatted(RuleText.brief(rule), rule.chain()))
             .distinct()
             .collect(Collectors.joining(", "));
     return rules.size() <= MAX_RULES

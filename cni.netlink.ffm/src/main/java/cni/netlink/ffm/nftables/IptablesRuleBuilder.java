@@ -157,9 +157,19 @@ public final class IptablesRuleBuilder {
    * xt_addrtype_info_v1).
    */
   public IptablesRuleBuilder toLocalAddress() {
+    builder.append(localAddressMatch());
+    return this;
+  }
+
+  private static XtMatch localAddressMatch() {
     ByteBuffer info = info(8);
     info.putShort(2, ADDRESS_TYPE_LOCAL);
-    return match("addrtype", 1, info);
+    return new XtMatch("addrtype", 1, Bytes.of(info));
+  }
+
+  /** Returns whether a match is that of {@link #toLocalAddress}. */
+  static boolean isToLocalAddress(XtMatch match) {
+    return match.equals(localAddressMatch());
   }
 
   /**

@@ -25,6 +25,7 @@ record RuleField(String name, Format format, Bytes content) {
   static final RuleField UNKNOWN = of("<unknown>", Format.HEX);
   static final RuleField FIB = of("fib daddr type", Format.ADDRESS_TYPE);
 
+  private static final String PROTOCOL = "meta protocol";
   private static final int RTN_LOCAL = 2;
   private static final int RTN_BROADCAST = 3;
   private static final int RTN_MULTICAST = 5;
@@ -56,7 +57,7 @@ record RuleField(String name, Format format, Bytes content) {
   /** Returns a property by its key, NFT_META_*. */
   static RuleField meta(int key) {
     return switch (key) {
-      case Meta.PROTOCOL -> of("meta protocol", Format.HEX);
+      case Meta.PROTOCOL -> of(PROTOCOL, Format.HEX);
       case Meta.MARK -> of("meta mark", Format.HOST_ORDER);
       case Meta.INPUT_NAME -> of("iifname", Format.NAME);
       case Meta.OUTPUT_NAME -> of("oifname", Format.NAME);
@@ -137,17 +138,25 @@ record RuleField(String name, Format format, Bytes content) {
         && family == TableFamily.INET;
   }
 
+  /** Returns whether the field is the IP version, or a bridged frame's protocol. */
+  boolean isVersion() {
+    return format == Format.NETWORK_PROTOCOL || name.equals(PROTOCOL);
+  }
+
   /** Returns a condition. */
   String comparison(String operator, Bytes value) {
     if (format == Format.CONNECTION_STATE && content.length() > 0) {
       return name + " " + states(number(content));
     }
-    boolean isPrefix = format == Format.ADDRESS;
-    String mask = content.length() == 0 || isPrefix ? "" : " & " + content;
-    return name + mask + operator + (isPrefix ? network(value) : format(value));
+    if (content.length() == 0 || format == Format.ADDRESS) {
+      return name + operator + value(value);
+    }
+    String mask = " & " + (format == Format.HOST_ORDER ? value(content) : content);
+    return name + mask + (operator.isBlank() ? " == " : operator) + value(value);
   }
 
-  private String format(Bytes value) {
+  /** Returns the text of a value of the field. */
+  String value(Bytes value) {
     return switch (format) {
       case NUMBER -> decimal(value);
       case PROTOCOL -> protocol(value);
@@ -158,7 +167,8 @@ record RuleField(String name, Format format, Bytes content) {
       case DIRECTION -> decimal(value).equals("0") ? "original" : "reply";
       case ADDRESS_TYPE -> addressType(number(value));
       case MAC -> mac(value);
-      case HEX, ADDRESS -> value.toString();
+      case ADDRESS -> network(value);
+      case HEX -> value.toString();
     };
   }
 
@@ -241,7 +251,8 @@ record RuleField(String name, Format format, Bytes content) {
     return bits == version.addressBits() ? address : address + "/" + bits;
   }
 
-  private static String address(Bytes value, IpFamily version) {
+  /** Returns the first bytes of a value as an address. */
+  static String address(Bytes value, IpFamily version) {
     try {
       byte[] bytes = value.first(version.addressLength()).toArray();
       String text = InetAddress.getByAddress(bytes).getHostAddress();
