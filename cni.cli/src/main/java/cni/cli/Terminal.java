@@ -4,6 +4,7 @@ import cni.netlink.ffm.process.WindowSize;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
@@ -81,8 +82,18 @@ final class Terminal {
       return OptionalInt.empty();
     }
     OptionalInt given = parseColumns(EnvironmentVariables.get("COLUMNS").orElse(""));
-    OptionalInt width = given.isPresent() ? given : WindowSize.columns(stream.descriptor);
-    return width.isEmpty() ? width : OptionalInt.of(Math.max(MIN_WIDTH, width.getAsInt()));
+    if (given.isPresent()) {
+      return OptionalInt.of(Math.max(MIN_WIDTH, given.getAsInt()));
+    }
+    Optional<WindowSize> size = size(stream);
+    return size.isPresent()
+        ? OptionalInt.of(Math.max(MIN_WIDTH, size.get().columns()))
+        : OptionalInt.empty();
+  }
+
+  /** Returns the size of a stream's window; absent if it is not a terminal or has no size. */
+  static Optional<WindowSize> size(Stream stream) {
+    return Invocation.current().isPresent() ? Optional.empty() : WindowSize.of(stream.descriptor);
   }
 
   private static OptionalInt parseColumns(String text) {

@@ -5,7 +5,7 @@ import cni.doctor.traffic.AttachmentTraffic;
 import cni.doctor.traffic.TrafficRate;
 import cni.doctor.traffic.TrafficSample;
 import cni.doctor.traffic.TrafficSampler;
-import cni.netlink.ffm.process.Terminal;
+import cni.netlink.ffm.process.KeyInput;
 import cni.runtime.Cni;
 import java.time.Duration;
 import java.time.ZoneId;
@@ -95,10 +95,11 @@ final class TopCommand extends Subcommand {
     try (Cni cni = host.open()) {
       var sampler =
           new TrafficSampler(cni, host.hostNamespace(), it -> only.isEmpty() || only.contains(it));
-      Optional<Terminal> terminal =
-          asJson || count != null || Terminal.size().isEmpty() ? Optional.empty() : Terminal.open();
-      if (terminal.isPresent()) {
-        showScreen(sampler, terminal.get(), interval, order);
+      boolean hasScreen =
+          !asJson && count == null && Terminal.size(Terminal.Stream.OUTPUT).isPresent();
+      Optional<KeyInput> input = hasScreen ? KeyInput.open() : Optional.empty();
+      if (input.isPresent()) {
+        showScreen(sampler, input.get(), interval, order);
       } else {
         print(sampler, count == null ? 1 : count, interval, order);
       }
@@ -171,11 +172,11 @@ final class TopCommand extends Subcommand {
   }
 
   private static void showScreen(
-      TrafficSampler sampler, Terminal terminal, Duration interval, TopTable.Order firstOrder)
+      TrafficSampler sampler, KeyInput input, Duration interval, TopTable.Order firstOrder)
       throws CniException, InterruptedException {
     Duration pause = interval.isZero() ? Duration.ofSeconds(2) : interval;
     TopTable.Order order = firstOrder;
-    try (var screen = new TopScreen(terminal, System.out)) {
+    try (var screen = new TopScreen(input, System.out)) {
       Map<AttachmentTraffic.Key, TrafficRate> rates = Map.of();
       TrafficSample now = sampler.sample();
       while (true) {

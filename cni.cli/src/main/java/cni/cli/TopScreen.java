@@ -1,6 +1,7 @@
 package cni.cli;
 
-import cni.netlink.ffm.process.Terminal;
+import cni.netlink.ffm.process.KeyInput;
+import cni.netlink.ffm.process.WindowSize;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.time.Duration;
@@ -21,16 +22,16 @@ final class TopScreen implements AutoCloseable {
   private static final String PLAIN = "\033[0m";
 
   private static final Duration POLL = Duration.ofMillis(50);
-  private static final Terminal.Size DEFAULT_SIZE = new Terminal.Size(24, 80);
+  private static final WindowSize DEFAULT_SIZE = new WindowSize(24, 80);
 
-  private final Terminal terminal;
+  private final KeyInput input;
   private final PrintStream out;
   private final AtomicBoolean closed = new AtomicBoolean();
   private final Thread hook = new Thread(this::restore, "cni-terminal");
 
   /** Enters the alternate screen. */
-  TopScreen(Terminal terminal, PrintStream out) {
-    this.terminal = terminal;
+  TopScreen(KeyInput input, PrintStream out) {
+    this.input = input;
     this.out = out;
     Runtime.getRuntime().addShutdownHook(hook);
     out.print(ENTER);
@@ -43,7 +44,7 @@ final class TopScreen implements AutoCloseable {
    * @param title the index of the line that is printed in bold type
    */
   void show(List<String> lines, int title) {
-    Terminal.Size size = Terminal.size().orElse(DEFAULT_SIZE);
+    WindowSize size = Terminal.size(Terminal.Stream.OUTPUT).orElse(DEFAULT_SIZE);
     var frame = new StringBuilder(HOME);
     for (int i = 0; i < Math.min(lines.size(), size.rows()); i++) {
       String line = lines.get(i);
@@ -81,7 +82,7 @@ final class TopScreen implements AutoCloseable {
     if (!closed.getAndSet(true)) {
       out.print(LEAVE);
       out.flush();
-      terminal.close();
+      input.close();
     }
   }
 

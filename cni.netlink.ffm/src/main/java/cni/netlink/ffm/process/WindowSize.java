@@ -6,33 +6,37 @@ import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.libc.Libc;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.OptionalInt;
+import java.util.Optional;
 
-/** The size of a terminal's window, ioctl_tty(2). */
-public final class WindowSize {
+/**
+ * The size of a terminal's window in characters, ioctl_tty(2).
+ *
+ * @param rows the number of lines
+ * @param columns the number of characters in a line
+ */
+public record WindowSize(int rows, int columns) {
   private static final long TIOCGWINSZ = 0x5413;
 
-  /** struct winsize: rows, columns and two unused fields, each an unsigned short. */
-  private static final int WINSIZE_BYTES = 8;
-
-  private static final int COLUMNS_OFFSET = 2;
-
-  private WindowSize() {}
+  /** sizeof(struct winsize): rows, columns, width and height in pixels, all u16. */
+  private static final int WINSIZE = 8;
 
   /**
-   * Returns the number of columns.
+   * Returns the size of a terminal.
    *
    * @param fd a descriptor of this process
    * @return absent if the descriptor is not that of a terminal, or the terminal has no size
    */
-  public static OptionalInt columns(int fd) {
+  public static Optional<WindowSize> of(int fd) {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment size = arena.allocate(WINSIZE_BYTES);
-      Libc.ioctl(fd, TIOCGWINSZ, size, "ioctl TIOCGWINSZ");
-      int columns = Short.toUnsignedInt(size.get(JAVA_SHORT, COLUMNS_OFFSET));
-      return columns == 0 ? OptionalInt.empty() : OptionalInt.of(columns);
+      MemorySegment size = arena.allocate(WINSIZE, Short.BYTES);
+      Libc.ioctl(fd, TIOCGWINSZ, size, "reading the terminal's size");
+      int rows = Short.toUnsignedInt(size.get(JAVA_SHORT, 0));
+      int columns = Short.toUnsignedInt(size.get(JAVA_SHORT, Short.BYTES));
+      return rows == 0 || columns == 0
+          ? Optional.empty()
+          : Optional.of(new WindowSize(rows, columns));
     } catch (KernelException e) {
-      return OptionalInt.empty(); // ENOTTY
+      return Optional.empty(); // ENOTTY: a pipe, a file
     }
   }
 }

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Timeout;
 
 /** The mode of a terminal that script(1) makes for a process. */
 @Timeout(120)
-class TerminalTest {
+class KeyInputTest {
   /** Prints the flags of its terminal before, while and after it is switched, and its size. */
   static final class SwitchingProcess {
     private SwitchingProcess() {}
@@ -21,11 +21,11 @@ class TerminalTest {
     public static void main(String[] args) throws Exception {
       stty("rows", "33", "cols", "101");
       System.out.println("before: " + flags());
-      try (Terminal _ = Terminal.open().orElseThrow()) {
+      try (KeyInput _ = KeyInput.open().orElseThrow()) {
         System.out.println("while: " + flags());
       }
       System.out.println("after: " + flags());
-      Terminal.Size size = Terminal.size().orElseThrow();
+      WindowSize size = WindowSize.of(1).orElseThrow();
       System.out.println("size: " + size.rows() + " " + size.columns());
     }
 

@@ -9,18 +9,17 @@ import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
- * The terminal on standard input, switched so that each key can be read at once and is not echoed,
- * termios(3). Signals of the keyboard, such as that of Ctrl-C, stay enabled. Closing it restores
- * the mode that it had; the caller closes it also when the JVM shuts down.
+ * The input of single keys: the terminal on standard input, switched so that each key can be read
+ * at once and is not echoed (non-canonical mode, termios(3)). Signals of the keyboard, such as that
+ * of Ctrl-C, stay enabled. Closing it restores the mode that the terminal had; the caller closes it
+ * also when the JVM shuts down.
  */
-public final class Terminal implements AutoCloseable {
+public final class KeyInput implements AutoCloseable {
   private static final int STANDARD_INPUT = 0;
-  private static final int STANDARD_OUTPUT = 1;
 
   // asm-generic/ioctls.h, which x86-64 and AArch64 use
   private static final long TCGETS = 0x5401;
   private static final long TCSETS = 0x5402;
-  private static final long TIOCGWINSZ = 0x5413;
 
   /** sizeof(struct termios): four flags u32, the line u8, 19 control characters u8. */
   private static final int TERMIOS = 36;
@@ -29,53 +28,29 @@ public final class Terminal implements AutoCloseable {
   private static final int ICANON = 2;
   private static final int ECHO = 8;
 
-  /** sizeof(struct winsize): rows, columns, width and height in pixels, all u16. */
-  private static final int WINSIZE = 8;
-
   private final byte[] original;
   private final AtomicBoolean closed = new AtomicBoolean();
 
-  private Terminal(byte[] original) {
+  private KeyInput(byte[] original) {
     this.original = original;
   }
-
-  /**
-   * The size of a terminal in characters.
-   *
-   * @param rows the number of lines
-   * @param columns the number of characters in a line
-   */
-  public record Size(int rows, int columns) {}
 
   /**
    * Switches the terminal.
    *
    * @return absent if standard input is not a terminal
    */
-  public static Optional<Terminal> open() {
+  public static Optional<KeyInput> open() {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment mode = arena.allocate(TERMIOS, Integer.BYTES);
       Libc.ioctl(STANDARD_INPUT, TCGETS, mode, "reading the terminal's mode");
-      var terminal = new Terminal(mode.toArray(ValueLayout.JAVA_BYTE));
+      var input = new KeyInput(mode.toArray(ValueLayout.JAVA_BYTE));
       int flags = mode.get(ValueLayout.JAVA_INT, LOCAL_FLAGS);
       mode.set(ValueLayout.JAVA_INT, LOCAL_FLAGS, flags & ~(ICANON | ECHO));
       Libc.ioctl(STANDARD_INPUT, TCSETS, mode, "setting the terminal's mode");
-      return Optional.of(terminal);
+      return Optional.of(input);
     } catch (KernelException e) {
       return Optional.empty(); // ENOTTY: a pipe, a file
-    }
-  }
-
-  /** Returns the size of the terminal on standard output; absent if that is not a terminal. */
-  public static Optional<Size> size() {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment size = arena.allocate(WINSIZE, Short.BYTES);
-      Libc.ioctl(STANDARD_OUTPUT, TIOCGWINSZ, size, "reading the terminal's size");
-      int rows = Short.toUnsignedInt(size.get(ValueLayout.JAVA_SHORT, 0));
-      int columns = Short.toUnsignedInt(size.get(ValueLayout.JAVA_SHORT, 2));
-      return rows == 0 || columns == 0 ? Optional.empty() : Optional.of(new Size(rows, columns));
-    } catch (KernelException e) {
-      return Optional.empty();
     }
   }
 
