@@ -19,8 +19,13 @@ import java.util.Optional;
  * @param directory the directory of the network's reservations
  * @param sets the range sets; an attachment gets an address of each
  */
-record HostLocalRanges(Path directory, List<List<Range>> sets) {
+public record HostLocalRanges(Path directory, List<List<Range>> sets) {
   private static final String DEFAULT_DATA_DIR = "/var/lib/cni/networks";
+
+  /** Copies the list. */
+  public HostLocalRanges {
+    sets = List.copyOf(sets);
+  }
 
   /**
    * A range of addresses.
@@ -30,30 +35,39 @@ record HostLocalRanges(Path directory, List<List<Range>> sets) {
    * @param last the last address
    * @param gateway the address in the range that is never given away
    */
-  record Range(Cidr subnet, BigInteger first, BigInteger last, BigInteger gateway) {
+  public record Range(Cidr subnet, BigInteger first, BigInteger last, BigInteger gateway) {
     private static Range parse(ConfigObject config) throws CniException {
       Cidr subnet =
           config
               .parsed("subnet", Cidr::parse)
               .orElseThrow(() -> config.invalid("subnet", "is missing"));
       int bits = InetAddresses.bits(subnet.address());
+      if (bits - subnet.prefix() < 2) {
+        throw config.invalid("subnet", "has no addresses to give away");
+      }
       BigInteger start = InetAddresses.toNumber(subnet.network().address());
       BigInteger end =
           start.add(BigInteger.TWO.pow(bits - subnet.prefix()).subtract(BigInteger.ONE));
       BigInteger firstHost = start.add(BigInteger.ONE);
       return new Range(
           subnet.network(),
-          number(config, "rangeStart").orElse(firstHost),
-          number(config, "rangeEnd").orElse(subnet.isV4() ? end.subtract(BigInteger.ONE) : end),
-          number(config, "gateway").orElse(firstHost));
+          number(config, "rangeStart", bits).orElse(firstHost),
+          number(config, "rangeEnd", bits)
+              .orElse(subnet.isV4() ? end.subtract(BigInteger.ONE) : end),
+          number(config, "gateway", bits).orElse(firstHost));
     }
 
-    private static Optional<BigInteger> number(ConfigObject config, String key)
+    private static Optional<BigInteger> number(ConfigObject config, String key, int bits)
         throws CniException {
-      return config.parsed(key, InetAddresses::parse).map(InetAddresses::toNumber);
+      Optional<InetAddress> address = config.parsed(key, InetAddresses::parse);
+      if (address.isPresent() && InetAddresses.bits(address.get()) != bits) {
+        throw config.invalid(key, "must be an address of the subnet's IP version");
+      }
+      return address.map(InetAddresses::toNumber);
     }
 
-    boolean contains(InetAddress address) {
+    /** Returns whether an address is in the range, the gateway included. */
+    public boolean contains(InetAddress address) {
       BigInteger number = InetAddresses.toNumber(address);
       return InetAddresses.isV4(address) == subnet.isV4()
           && number.compareTo(first) >= 0
@@ -61,10 +75,20 @@ record HostLocalRanges(Path directory, List<List<Range>> sets) {
     }
 
     /** Returns the number of addresses that can be given away. */
-    BigInteger size() {
+    public BigInteger size() {
       BigInteger all = last.subtract(first).add(BigInteger.ONE);
       boolean hasGateway = gateway.compareTo(first) >= 0 && gateway.compareTo(last) <= 0;
       return hasGateway ? all.subtract(BigInteger.ONE) : all;
+    }
+
+    /** Returns the first and the last address: {@code 10.1.0.2-10.1.0.254}. */
+    public String text() {
+      return text(first) + "-" + text(last);
+    }
+
+    private String text(BigInteger number) {
+      int bits = InetAddresses.bits(subnet.address());
+      return InetAddresses.format(InetAddresses.fromNumber(number, bits));
     }
   }
 
@@ -73,7 +97,7 @@ record HostLocalRanges(Path directory, List<List<Range>> sets) {
    *
    * @throws CniException code 7 if the configuration is invalid
    */
-  static Optional<HostLocalRanges> of(NetworkConfig config) throws CniException {
+  public static Optional<HostLocalRanges> of(NetworkConfig config) throws CniException {
     for (PluginConfig plugin : config.plugins()) {
       if (plugin.ipamType().filter("host-local"::equals).isPresent()) {
         return Optional.of(of(config.name(), plugin.requireIpam("host-local")));
@@ -99,7 +123,7 @@ record HostLocalRanges(Path directory, List<List<Range>> sets) {
   }
 
   /** Returns the subnets of all ranges. */
-  List<Cidr> subnets() {
+  public List<Cidr> subnets() {
     return sets.stream().flatMap(List::stream).map(Range::subnet).distinct().toList();
   }
 }

@@ -1,11 +1,9 @@
 package cni.doctor.traffic;
 
-import cni.api.Cidr;
 import cni.api.CniException;
-import cni.api.ConfigObject;
 import cni.api.InetAddresses;
 import cni.api.NetworkConfig;
-import cni.api.PluginConfig;
+import cni.doctor.HostLocalRanges;
 import java.io.IOException;
 import java.math.BigInteger;
 import java.net.InetAddress;
@@ -27,9 +25,6 @@ import java.util.Optional;
  * @param used the number of addresses that are reserved
  */
 public record AddressPool(String network, String range, BigInteger size, long used) {
-  private static final String HOST_LOCAL = "host-local";
-  private static final String DEFAULT_DATA_DIR = "/var/lib/cni/networks";
-
   /** Returns which part of the pool is reserved, from 0 to 1. */
   public double fill() {
     return used / Math.max(1, size.doubleValue());
@@ -37,41 +32,33 @@ public record AddressPool(String network, String range, BigInteger size, long us
 
   /**
    * Returns the pools of a network; none if it has no host-local plugin. Ranges that only the
-   * capability argument {@code ipRanges} of an ADD names are not known. A range that host-local
-   * would refuse is left out: "cni validate" explains it.
+   * capability argument {@code ipRanges} of an ADD names are not known. Ranges that host-local
+   * would refuse are left out: "cni validate" explains them.
    */
   static List<AddressPool> of(NetworkConfig config) {
     List<AddressPool> pools = new ArrayList<>();
-    for (PluginConfig plugin : config.plugins()) {
-      try {
-        Optional<ConfigObject> ipam = plugin.ipam();
-        if (ipam.isPresent() && ipam.get().text("type").equals(Optional.of(HOST_LOCAL))) {
-          addAll(config.name(), ipam.get(), pools);
-        }
-      } catch (CniException e) {
-        // No pool that host-local could use.
-      }
+    Optional<HostLocalRanges> ranges = ranges(config);
+    if (ranges.isPresent()) {
+      List<InetAddress> reserved = reserved(ranges.get().directory());
+      ranges.get().sets().stream()
+          .flatMap(List::stream)
+          .forEach(range -> pools.add(of(config.name(), range, reserved)));
     }
     return pools;
   }
 
-  private static void addAll(String network, ConfigObject ipam, List<AddressPool> pools)
-      throws CniException {
-    List<Range> ranges = new ArrayList<>();
-    if (ipam.has("subnet")) {
-      ranges.add(Range.parse(ipam));
+  private static Optional<HostLocalRanges> ranges(NetworkConfig config) {
+    try {
+      return HostLocalRanges.of(config);
+    } catch (CniException e) {
+      return Optional.empty();
     }
-    for (List<ConfigObject> set : ipam.objectLists("ranges")) {
-      for (ConfigObject range : set) {
-        ranges.add(Range.parse(range));
-      }
-    }
-    String dataDir = ipam.nonEmpty("dataDir").orElse(DEFAULT_DATA_DIR);
-    List<InetAddress> reserved = reserved(Path.of(dataDir, network));
-    for (Range range : ranges) {
-      long used = reserved.stream().filter(range::contains).count();
-      pools.add(new AddressPool(network, range.toString(), range.size(), used));
-    }
+  }
+
+  private static AddressPool of(
+      String network, HostLocalRanges.Range range, List<InetAddress> reserved) {
+    long used = reserved.stream().filter(range::contains).count();
+    return new AddressPool(network, range.text(), range.size(), used);
   }
 
   /** Returns the addresses that have a file in a reservation directory of host-local. */
@@ -97,45 +84,6 @@ public record AddressPool(String network, String range, BigInteger size, long us
       return Optional.of(InetAddresses.parse(name));
     } catch (IllegalArgumentException e) {
       return Optional.empty();
-    }
-  }
-
-  /** The addresses from first to last, without the gateway, as host-local allocates them. */
-  private record Range(InetAddress first, InetAddress last, InetAddress gateway) {
-    static Range parse(ConfigObject config) throws CniException {
-      Cidr subnet =
-          config
-              .parsed("subnet", Cidr::parse)
-              .orElseThrow(() -> config.invalid("subnet", "is missing"));
-      InetAddress firstHost = offset(subnet.network().address(), 1);
-      InetAddress end = subnet.isV4() ? offset(subnet.lastAddress(), -1) : subnet.lastAddress();
-      return new Range(
-          config.parsed("rangeStart", InetAddresses::parse).orElse(firstHost),
-          config.parsed("rangeEnd", InetAddresses::parse).orElse(end),
-          config.parsed("gateway", InetAddresses::parse).orElse(firstHost));
-    }
-
-    private static InetAddress offset(InetAddress address, int by) {
-      BigInteger number = InetAddresses.toNumber(address).add(BigInteger.valueOf(by));
-      return InetAddresses.fromNumber(number, InetAddresses.bits(address));
-    }
-
-    boolean contains(InetAddress address) {
-      BigInteger number = InetAddresses.toNumber(address);
-      return InetAddresses.bits(address) == InetAddresses.bits(first)
-          && number.compareTo(InetAddresses.toNumber(first)) >= 0
-          && number.compareTo(InetAddresses.toNumber(last)) <= 0;
-    }
-
-    BigInteger size() {
-      BigInteger all =
-          InetAddresses.toNumber(last).subtract(InetAddresses.toNumber(first)).add(BigInteger.ONE);
-      return contains(gateway) ? all.subtract(BigInteger.ONE) : all;
-    }
-
-    @Override
-    public String toString() {
-      return InetAddresses.format(first) + "-" + InetAddresses.format(last);
     }
   }
 }

@@ -21,6 +21,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.JsonNode;
 
 /** Counters of attachments through which real packets pass. */
@@ -184,6 +186,27 @@ class TrafficSamplerTest {
       assertEquals(BigInteger.TWO.pow(64).subtract(BigInteger.TWO), pools.get(1).size());
       cni.network("n").delete(attachment);
       assertEquals(0, sample(cni).pools().getFirst().used());
+    }
+  }
+
+  /** Another network's pools are shown all the same. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "\"subnet\": \"255.255.255.255/32\"",
+        "\"subnet\": \"10.60.0.0/24\", \"rangeStart\": \"fd60::10\"",
+        "\"subnet\": \"10.60.0.0\""
+      })
+  void networkWithInvalidRangesHasNoPools(String range) throws Exception {
+    String config =
+        """
+        { "type": "bridge", "bridge": "br0",
+          "ipam": { "type": "host-local", "dataDir": "@DATA@", "ranges": [[{ %s }]] } }
+        """;
+    host.network("a", "1.1.0", config.formatted(range));
+    host.network("b", "1.1.0", config.formatted("\"subnet\": \"10.61.0.0/24\""));
+    try (Cni cni = host.openCni()) {
+      assertEquals(List.of("b"), sample(cni).pools().stream().map(AddressPool::network).toList());
     }
   }
 
