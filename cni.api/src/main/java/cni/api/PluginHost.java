@@ -41,12 +41,13 @@ public interface PluginHost {
   List<ActiveAttachment> attachments() throws CniException;
 
   /**
-   * Registers an action that runs whenever {@link #attachments} may have changed. It must not
-   * block. By default it never runs.
+   * Registers an action that runs whenever {@link #attachments} may have changed, while there are
+   * listeners of events. It must not block. By default it never runs.
    *
    * @return removes the action; it may still be running on another thread
    */
   default Closeable onAttachmentsChanged(Runnable action) {
+    requireNonNull(action, "action");
     return () -> {};
   }
 

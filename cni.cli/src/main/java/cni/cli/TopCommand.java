@@ -176,7 +176,7 @@ final class TopCommand extends Subcommand {
       throws CniException, InterruptedException {
     Duration pause = interval.isZero() ? Duration.ofSeconds(2) : interval;
     TopTable.Order order = firstOrder;
-    try (var screen = new TopScreen(input, System.out)) {
+    try (var screen = new TopScreen(input, Invocation.standardOutput())) {
       Map<AttachmentTraffic.Key, TrafficRate> rates = Map.of();
       TrafficSample now = sampler.sample();
       while (true) {

@@ -22,9 +22,6 @@ import tools.jackson.databind.node.ObjectNode;
 /** {@code cni validate}, and the warnings of the other commands about configurations. */
 @Isolated("captures the standard streams of the process")
 class ValidateCommandTest {
-  private static final String VALID =
-      "{ \"cniVersion\": \"1.0.0\", \"name\": \"%s\", \"plugins\": [\n { \"type\": \"loopback\"%s } ] }";
-
   private final ByteArrayOutputStream out = new ByteArrayOutputStream();
   private final ByteArrayOutputStream err = new ByteArrayOutputStream();
   private final PrintStream originalOut = System.out;
@@ -45,7 +42,12 @@ class ValidateCommandTest {
   }
 
   private Path file(String name, String network, String more) throws Exception {
-    return Files.writeString(directory.resolve(name), VALID.formatted(network, more));
+    return Files.writeString(
+        directory.resolve(name),
+        """
+        { "cniVersion": "1.0.0", "name": "%s", "plugins": [
+         { "type": "loopback"%s } ] }"""
+            .formatted(network, more));
   }
 
   private int run(String command, String... arguments) {

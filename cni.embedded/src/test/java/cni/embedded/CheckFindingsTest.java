@@ -229,7 +229,7 @@ class CheckFindingsTest {
         "1.0.0",
         TestHost.DUAL_STACK.formatted("\"mtu\": 1400,"),
         "{ \"type\": \"tuning\", \"dataDir\": \"@DATA@\", \"mtu\": 1300 }");
-    network().add(attachment);
+    network().add(attachment(container));
     assertEquals(List.of(), check());
     damage("c:ip link set eth0 mtu 1350");
     List<Finding> found = check();
@@ -242,7 +242,7 @@ class CheckFindingsTest {
   void withoutAConfiguredMtuTheEndsOfAVethMustAgree() throws Exception {
     network().delete(attachment);
     host.network("n", "1.0.0", TestHost.DUAL_STACK.formatted(""));
-    network().add(attachment);
+    network().add(attachment(container));
     damage("c:ip link set eth0 mtu 1450 && h:ip link set VETH mtu 1450");
     assertEquals(List.of(), check());
     damage("h:ip link set VETH mtu 1500");

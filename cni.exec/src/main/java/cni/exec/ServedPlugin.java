@@ -46,6 +46,15 @@ public final class ServedPlugin {
   private final String description;
   private final Delegates delegates;
   private final Optional<Path> hostNamespace;
+  private final Traces traces;
+
+  /** The causes of errors whose stack traces are added to an error without details. */
+  enum Traces {
+    /** Exceptions that no plugin should throw: the messages of other causes say enough. */
+    BUGS,
+    /** All causes, for the author of the plugin; the same as if it runs as a module. */
+    ALL_CAUSES
+  }
 
   /**
    * Creates a server that runs the plugin in the network namespace of this process.
@@ -66,14 +75,25 @@ public final class ServedPlugin {
    */
   public ServedPlugin(
       NetworkPlugin plugin, String description, Delegates delegates, Optional<Path> hostNamespace) {
+    this(plugin, description, delegates, hostNamespace, Traces.BUGS);
+  }
+
+  ServedPlugin(
+      NetworkPlugin plugin,
+      String description,
+      Delegates delegates,
+      Optional<Path> hostNamespace,
+      Traces traces) {
     this.plugin = plugin;
     this.description = description;
     this.delegates = delegates;
     this.hostNamespace = hostNamespace;
+    this.traces = traces;
   }
 
   /**
-   * Serves the request that this process was started with. Delegates are looked up on CNI_PATH.
+   * Serves the request that this process was started with. Delegates are looked up on CNI_PATH. The
+   * stack traces of the causes of an error that has no details become its details.
    *
    * @param description one line that is printed if the executable is run without CNI_COMMAND
    * @return the exit status
@@ -88,7 +108,7 @@ public final class ServedPlugin {
                         new CniException(
                             ErrorCode.INVALID_CONFIG,
                             "there is no plugin " + type + " in " + path));
-    return new ServedPlugin(plugin, description, onPath)
+    return new ServedPlugin(plugin, description, onPath, Optional.empty(), Traces.ALL_CAUSES)
         .serve(System.getenv(), System.in, System.out, System.err);
   }
 
@@ -122,7 +142,7 @@ public final class ServedPlugin {
       result.ifPresent(json -> Json.print(json, out));
       return SUCCESS;
     } catch (CniException e) {
-      Json.print(withTraceOfBug(e).toJson(version), out);
+      Json.print(withTrace(e).toJson(version), out);
       return FAILURE;
     } catch (RuntimeException | Error e) { // a bug in the plugin, or no memory
       printUnexpected(e, version, out, err);
@@ -132,16 +152,13 @@ public final class ServedPlugin {
     }
   }
 
-  /**
-   * Adds the stack trace of the cause to an error without details, if the cause is a bug: the
-   * messages of other causes say enough to those who run the plugin.
-   */
-  private static CniException withTraceOfBug(CniException e) {
+  /** Adds the stack trace of the cause to an error without details. */
+  private CniException withTrace(CniException e) {
     Throwable cause = e.getCause();
-    if (e.details().isEmpty() && (cause instanceof RuntimeException || cause instanceof Error)) {
-      return e.withDetails(StackTraces.of(cause));
-    }
-    return e;
+    boolean isBug = cause instanceof RuntimeException || cause instanceof Error;
+    return cause != null && e.details().isEmpty() && (isBug || traces == Traces.ALL_CAUSES)
+        ? e.withDetails(StackTraces.of(cause))
+        : e;
   }
 
   private void printUnexpected(

@@ -2,12 +2,14 @@ package cni.exec;
 
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
+import cni.api.ErrorCode;
 import cni.api.GcRequest;
 import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.PluginRequest;
 import cni.api.Result;
 import cni.api.SpecVersion;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -64,6 +66,8 @@ final class RecordingPlugin implements NetworkPlugin {
     verb = called;
     switch (request.config().view().text("do").orElse("")) {
       case "fail" -> throw new CniException(107, "requested failure", "in detail", null);
+      case "read" ->
+          throw new CniException(ErrorCode.IO_FAILURE, "not read", new IOException("oops"));
       case "throw" -> throw new IllegalStateException("oops");
       case "link" -> throw new NoClassDefFoundError("oops");
       case "recurse" -> recurse(0);

@@ -17,6 +17,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -39,6 +40,7 @@ class ServedPluginTest {
               "CNI_PATH", "/opt/cni/bin"));
   private String out = "";
   private String err = "";
+  private ServedPlugin.Traces traces = ServedPlugin.Traces.BUGS;
 
   private int serve(String input) {
     return serve(new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)));
@@ -53,7 +55,9 @@ class ServedPluginTest {
             "CNI recording plugin",
             type -> {
               throw new CniException(7, type, "", null);
-            });
+            },
+            Optional.empty(),
+            traces);
     int status =
         served.serve(environment, input, new PrintStream(outBytes), new PrintStream(errBytes));
     out = outBytes.toString(StandardCharsets.UTF_8);
@@ -361,5 +365,19 @@ class ServedPluginTest {
     String frame = "at " + RecordingPlugin.class.getName() + ".record(RecordingPlugin.java:";
     assertTrue(json().get("details").asString().contains(frame), out);
     assertTrue(err.contains(frame), err);
+  }
+
+  @Test
+  void traceOfAnExpectedCauseIsInTheDetailsForItsAuthorOnly() throws Exception {
+    String config = "{ \"cniVersion\": \"0.4.0\", \"name\": \"n\", \"do\": \"read\" }";
+    assertEquals(1, serve(config));
+    assertEquals("not read", json().get("msg").asString());
+    assertFalse(json().has("details"), out);
+    traces = ServedPlugin.Traces.ALL_CAUSES;
+    assertEquals(1, serve(config));
+    assertEquals("not read", json().get("msg").asString());
+    String start =
+        "java.io.IOException: oops\n\tat " + RecordingPlugin.class.getName() + ".record(";
+    assertTrue(json().get("details").asString().startsWith(start), out);
   }
 }
