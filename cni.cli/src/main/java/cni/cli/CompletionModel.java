@@ -120,8 +120,8 @@ record CompletionModel(List<Command> commands) {
 
   private static Kind kind(String label) {
     return switch (label) {
-      case "NETWORK" -> Kind.NETWORKS;
-      case "NETNS", "PID|NAME|PATH" -> Kind.NAMESPACES;
+      case "NETWORK", "FILE|NETWORK" -> Kind.NETWORKS; // or a path, with a slash
+      case "NETNS", "PID|NAME|PATH", "SOURCE", "DESTINATION[:PORT]" -> Kind.NAMESPACES;
       case "ID" -> Kind.CONTAINERS;
       case "TYPE", "TYPE|PATH" -> Kind.PLUGINS;
       case "FILE", "PATH" -> Kind.FILES;

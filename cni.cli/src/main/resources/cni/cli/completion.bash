@@ -34,7 +34,7 @@ _cni_value() {
     commands) COMPREPLY=($(compgen -c -- "$cur")) ;;
   esac
   case $kind:$cur in
-    namespaces:*/* | plugins:*/*) COMPREPLY=($(compgen -f -- "$cur")) ;;
+    namespaces:*/* | plugins:*/* | networks:*/*) COMPREPLY=($(compgen -f -- "$cur")) ;;
     *) [ -z "$words" ] || COMPREPLY=($(compgen -W "$words" -- "$cur")) ;;
   esac
 }

@@ -232,10 +232,10 @@ class CapabilityOptionsTest {
   void malformedValuesAreUsageErrors(String option, String value, String message) throws Exception {
     for (String command : List.of("add", "update")) {
       assertEquals(2, cni(command, option, value, "n", path()), command);
-      assertTrue(errors().startsWith(message), this::errors);
+      assertTrue(errors().startsWith("cni: " + message), this::errors);
     }
     assertEquals(2, cni("run", option, value, "-n", "n", "--", "true"));
-    assertTrue(errors().startsWith(message), this::errors);
+    assertTrue(errors().startsWith("cni: " + message), this::errors);
     host.assertNothingLeft("n", a);
   }
 

@@ -101,7 +101,7 @@ class CheckAndGcCommandTest {
     assertTrue(lines.get(4).startsWith("  4. portmap: ports [8080/tcp]"), err());
     assertTrue(lines.get(4).contains("\"tcp dport 8080 dnat to 10.50.0.2:80\""), err());
     String remedy = lines.getLast().replace("Restore the attachment: cni ", "");
-    assertEquals("repair n " + a.path(), remedy);
+    assertEquals("repair --cache " + host.directory().resolve("cache") + " n " + a.path(), remedy);
     JsonNode error = Json.parse(out(), "output");
     assertEquals(999, error.path("code").intValue());
     assertEquals(4, error.path("details").asString().lines().count());
@@ -121,7 +121,9 @@ class CheckAndGcCommandTest {
     assertEquals("bridge", finding.path("plugin").asString());
     assertEquals("ROUTE", finding.path("kind").asString());
     assertTrue(finding.path("repairable").booleanValue());
-    assertEquals("cni repair n " + a.path(), report.path("remedy").asString());
+    assertEquals(
+        "cni repair --cache " + host.directory().resolve("cache") + " n " + a.path(),
+        report.path("remedy").asString());
   }
 
   @Test

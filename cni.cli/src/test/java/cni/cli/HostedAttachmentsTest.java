@@ -82,7 +82,9 @@ class HostedAttachmentsTest {
 
   /** Configures a chain of a bridge and a script, which passes the result of the bridge on. */
   private static void network(TestHost host, String recorder) throws IOException {
-    host.script("recorder", recorder + "\nsed 's/.*\"prevResult\":\\(.*\\)}$/\\1/'");
+    String versions = "'{ \"cniVersion\": \"1.0.0\", \"supportedVersions\": [\"1.0.0\"] }'";
+    String answer = "[ $CNI_COMMAND != VERSION ] || { echo " + versions + "; exit; }\n";
+    host.script("recorder", answer + recorder + "\nsed 's/.*\"prevResult\":\\(.*\\)}$/\\1/'");
     host.network("n", "1.0.0", TestHost.DUAL_STACK.formatted(""), "{ \"type\": \"recorder\" }");
   }
 

@@ -51,7 +51,7 @@ class BridgeExaminationsTest {
       examined.run("ip link set " + port + " nomaster");
 
       examined.assertFirst(
-          FindingKind.PORT_DETACHED, "master none instead of br0", "set " + port + " master br0");
+          FindingKind.PORT_DETACHED, "master none instead of br0", "cni repair n ");
     }
   }
 

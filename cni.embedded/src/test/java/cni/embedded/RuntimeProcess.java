@@ -2,6 +2,7 @@ package cni.embedded;
 
 import cni.api.Attachment;
 import cni.api.AttachmentId;
+import cni.api.CapabilityArgs;
 import cni.api.CniException;
 import cni.api.Json;
 import cni.api.NetworkConfig;
@@ -132,7 +133,10 @@ final class RuntimeProcess {
     Network network = cni.network("n");
     AttachmentId id = attachment.id();
     switch (verb) {
-      case "ADD" -> network.add(attachment);
+      case "ADD" -> {
+        var args = CapabilityArgs.of(attachment.capabilityArgs());
+        network.add(attachment.withCapabilityArgs(args.only(network.capabilities().names())));
+      }
       case "UPDATE" -> network.update(id, update("1400", false, "700000000", "300", port(8081)));
       case "REVERT" -> network.update(id, update("1450", true, "800000000", "500", PORT_MAPPINGS));
       case "CHANGE_CHAIN" -> changeChain(cni, id);
