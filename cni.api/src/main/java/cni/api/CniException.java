@@ -26,7 +26,7 @@ public final class CniException extends Exception {
   private final String details;
 
   @SuppressWarnings("serial") // the lists of List.of and List.copyOf are serializable
-  private final List<Finding> findings;
+  private final List<CheckFinding> findings;
 
   private @Nullable ConfigFault fault;
 
@@ -45,7 +45,11 @@ public final class CniException extends Exception {
   }
 
   private CniException(
-      int code, String message, String details, List<Finding> findings, @Nullable Throwable cause) {
+      int code,
+      String message,
+      String details,
+      List<CheckFinding> findings,
+      @Nullable Throwable cause) {
     super(Excerpt.ofMessage(requireNonNull(message, "message")), cause);
     this.code = code;
     this.details = Excerpt.ofDetails(requireNonNull(details, "details"));
@@ -58,7 +62,7 @@ public final class CniException extends Exception {
    *
    * @param found at least one finding
    */
-  public static CniException ofFindings(List<Finding> found) {
+  public static CniException ofFindings(List<CheckFinding> found) {
     return ofFindings(ErrorCode.INTERNAL.value(), found);
   }
 
@@ -68,10 +72,10 @@ public final class CniException extends Exception {
    * @param code the code of the first error
    * @param found at least one finding
    */
-  public static CniException ofFindings(int code, List<Finding> found) {
+  public static CniException ofFindings(int code, List<CheckFinding> found) {
     NullChecks.requireElements(found, "found");
-    List<Finding> sorted = sorted(found);
-    boolean several = sorted.stream().map(Finding::plugin).distinct().count() > 1;
+    List<CheckFinding> sorted = sorted(found);
+    boolean several = sorted.stream().map(CheckFinding::plugin).distinct().count() > 1;
     String message =
         sorted.stream()
             .map(it -> several ? it.plugin() + ": " + it.text() : it.text())
@@ -79,15 +83,15 @@ public final class CniException extends Exception {
     String details =
         sorted.size() == 1
             ? ""
-            : sorted.stream().map(Finding::describe).collect(Collectors.joining("\n"));
+            : sorted.stream().map(CheckFinding::describe).collect(Collectors.joining("\n"));
     return new CniException(code, message, details, sorted, null);
   }
 
   /** Sorts by kind, so that causes come before their consequences, and removes duplicates. */
-  private static List<Finding> sorted(List<Finding> found) {
-    Map<String, Finding> byText = new LinkedHashMap<>();
+  private static List<CheckFinding> sorted(List<CheckFinding> found) {
+    Map<String, CheckFinding> byText = new LinkedHashMap<>();
     found.forEach(it -> byText.putIfAbsent(it.text(), it));
-    List<Finding> sorted = new ArrayList<>(byText.values());
+    List<CheckFinding> sorted = new ArrayList<>(byText.values());
     sorted.sort((one, other) -> one.kind().compareTo(other.kind()));
     return List.copyOf(sorted);
   }
@@ -139,17 +143,17 @@ public final class CniException extends Exception {
    * Returns what CHECK has found, causes before their consequences; empty for any other error, and
    * for that of an executable.
    */
-  public List<Finding> findings() {
+  public List<CheckFinding> findings() {
     return findings;
   }
 
   /** Returns this error with findings; code, message and details are kept. */
-  public CniException withFindings(List<Finding> found) {
+  public CniException withFindings(List<CheckFinding> found) {
     NullChecks.requireElements(found, "found");
     return copy(getMessage(), details, sorted(found));
   }
 
-  private CniException copy(String newMessage, String newDetails, List<Finding> found) {
+  private CniException copy(String newMessage, String newDetails, List<CheckFinding> found) {
     var copy = new CniException(code, newMessage, newDetails, found, getCause());
     copy.fault = fault;
     copy.fault = fault;

@@ -259,7 +259,7 @@ public final class Differences implements AutoCloseable {
   public void requireNone(String plugin) throws CniException {
     requireNonNull(plugin, "plugin");
     if (!list.isEmpty()) {
-      throw CniException.ofFindings(list.stream().map(it -> Finding.of(plugin, it)).toList());
+      throw CniException.ofFindings(list.stream().map(it -> CheckFinding.of(plugin, it)).toList());
     }
   }
 

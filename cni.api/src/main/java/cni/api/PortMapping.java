@@ -5,7 +5,10 @@ import static java.util.Objects.requireNonNull;
 import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -180,6 +183,30 @@ public record PortMapping(
         readPort(entry, "containerPort"),
         entry.parsed("protocol", TransportProtocol::parse).orElse(TransportProtocol.TCP),
         entry.parsed("hostIP", InetAddresses::parse));
+  }
+
+  /**
+   * Reads the capability argument {@code portMappings} of an attachment for display or diagnosis.
+   * Entries that are not valid are left out: ADD refuses them.
+   *
+   * @param capabilityArgs the arguments by capability, {@link Attachment#capabilityArgs}
+   */
+  public static List<PortMapping> readValid(Map<String, JsonNode> capabilityArgs) {
+    requireNonNull(capabilityArgs, "capabilityArgs");
+    @Nullable JsonNode entries = capabilityArgs.get(Capability.PORT_MAPPINGS.key());
+    return entries == null
+        ? List.of()
+        : entries.valueStream().flatMap(it -> readIfValid(it).stream()).toList();
+  }
+
+  private static Optional<PortMapping> readIfValid(JsonNode entry) {
+    try {
+      return entry instanceof ObjectNode object
+          ? Optional.of(read(new ConfigObject(object, "")))
+          : Optional.empty();
+    } catch (CniException e) {
+      return Optional.empty();
+    }
   }
 
   private static int readPort(ConfigObject entry, String key) throws CniException {

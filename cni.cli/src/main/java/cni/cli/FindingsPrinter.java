@@ -1,8 +1,8 @@
 package cni.cli;
 
 import cni.api.Attachment;
+import cni.api.CheckFinding;
 import cni.api.CniException;
-import cni.api.Finding;
 import cni.api.Json;
 import java.io.PrintStream;
 import java.util.List;
@@ -26,7 +26,7 @@ record FindingsPrinter(
    * unless that is a terminal.
    */
   void print(CniException error) {
-    List<Finding> findings = error.findings();
+    List<CheckFinding> findings = error.findings();
     PrintStream err = Invocation.standardError();
     err.println(
         "cni: network %s, container %s, interface %s: %s (code %d)"
@@ -39,18 +39,18 @@ record FindingsPrinter(
     for (int i = 0; i < findings.size(); i++) {
       err.println("  %d. %s".formatted(i + 1, describe(findings, i)));
     }
-    if (findings.stream().anyMatch(Finding::isRepairable)) {
+    if (findings.stream().anyMatch(CheckFinding::isRepairable)) {
       err.println("Restore the attachment: " + remedy());
     }
-    if (!findings.stream().allMatch(Finding::isRepairable)) {
+    if (!findings.stream().allMatch(CheckFinding::isRepairable)) {
       err.println(
           "What cannot be restored is as it should be again after \"cni del\" and \"cni add\".");
     }
     ErrorReporter.printJson(error);
   }
 
-  private static String describe(List<Finding> findings, int index) {
-    Finding finding = findings.get(index);
+  private static String describe(List<CheckFinding> findings, int index) {
+    CheckFinding finding = findings.get(index);
     int cause = cause(findings, finding);
     String text = finding.plugin() + ": " + finding.text();
     if (cause >= 0) {
@@ -60,10 +60,10 @@ record FindingsPrinter(
   }
 
   /** Returns the index of the finding that another one follows from; -1 for none. */
-  private static int cause(List<Finding> findings, Finding finding) {
+  private static int cause(List<CheckFinding> findings, CheckFinding finding) {
     return finding
         .followsFrom()
-        .map(cause -> findings.stream().map(Finding::text).toList().indexOf(cause))
+        .map(cause -> findings.stream().map(CheckFinding::text).toList().indexOf(cause))
         .orElse(-1);
   }
 
@@ -74,19 +74,19 @@ record FindingsPrinter(
   }
 
   /** Prints JSON on standard output: the attachment, and its findings. */
-  void printJson(List<Finding> findings) {
+  void printJson(List<CheckFinding> findings) {
     ObjectNode object = JsonNodeFactory.instance.objectNode();
     object.put("network", network);
     object.put("containerId", attachment.containerId());
     object.put("ifName", attachment.interfaceName());
     ArrayNode array = object.putArray("findings");
-    for (Finding it : findings) {
+    for (CheckFinding it : findings) {
       ObjectNode node = array.addObject();
       node.put("plugin", it.plugin()).put("kind", it.kind().name());
       node.put("text", it.text()).put("repairable", it.isRepairable());
       it.followsFrom().ifPresent(cause -> node.put("followsFrom", cause));
     }
-    if (findings.stream().anyMatch(Finding::isRepairable)) {
+    if (findings.stream().anyMatch(CheckFinding::isRepairable)) {
       object.put("remedy", remedy());
     }
     Json.print(object, Invocation.standardOutput());

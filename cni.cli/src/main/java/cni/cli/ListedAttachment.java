@@ -3,16 +3,16 @@ package cni.cli;
 import cni.api.Attachment;
 import cni.api.CniException;
 import cni.api.Json;
+import cni.api.PortMapping;
 import cni.runtime.AttachmentPresence;
 import cni.runtime.CachedAttachment;
 import cni.runtime.Cni;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import tools.jackson.databind.JsonNode;
+import java.util.stream.Collectors;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -90,7 +90,7 @@ record ListedAttachment(
       attachment.containerId(),
       attachment.interfaceName(),
       addresses().map(it -> String.join(" ", it)).orElse("?"),
-      orNone(String.join(" ", ports())),
+      orNone(ports().stream().map(PortMapping::toString).collect(Collectors.joining(" "))),
       state,
       storedAt.map(it -> age(Duration.between(it, now))).orElse(NONE),
       attachment.namespace().map(Path::toString).orElse(NONE)
@@ -111,30 +111,9 @@ record ListedAttachment(
     }
   }
 
-  private Optional<JsonNode> portMappings() {
-    return Optional.ofNullable(cached.attachment().capabilityArgs().get("portMappings"));
-  }
-
-  /** Returns the published ports: {@code [HOSTIP:]HOSTPORT:CONTAINERPORT/PROTOCOL}. */
-  private List<String> ports() {
-    List<String> ports = new ArrayList<>();
-    for (JsonNode it : portMappings().orElseGet(Json::object)) {
-      ports.add(
-          "%s%s:%s/%s"
-              .formatted(
-                  hostAddress(it.path("hostIP").asString("")),
-                  it.path("hostPort").asString("?"),
-                  it.path("containerPort").asString("?"),
-                  it.path("protocol").asString("tcp")));
-    }
-    return ports;
-  }
-
-  private static String hostAddress(String address) {
-    if (address.isEmpty()) {
-      return "";
-    }
-    return address.indexOf(':') >= 0 ? "[" + address + "]:" : address + ":";
+  /** Returns the published ports. */
+  private List<PortMapping> ports() {
+    return PortMapping.readValid(cached.attachment().capabilityArgs());
   }
 
   /**
@@ -164,7 +143,7 @@ record ListedAttachment(
     ArrayNode addresses = object.putArray("addresses");
     addresses().orElse(List.of()).forEach(addresses::add);
     ArrayNode ports = object.putArray("ports");
-    portMappings().ifPresent(it -> it.forEach(ports::add));
+    ports().forEach(it -> ports.add(it.toJson()));
     object.put("state", state);
     difference.ifPresent(it -> object.put("difference", it));
     storedAt.ifPresent(it -> object.put("storedAt", it.toString()));

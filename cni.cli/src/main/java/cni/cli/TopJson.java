@@ -3,7 +3,6 @@ package cni.cli;
 import cni.api.Json;
 import cni.doctor.traffic.AddressPool;
 import cni.doctor.traffic.AttachmentTraffic;
-import cni.doctor.traffic.PublishedPort;
 import cni.doctor.traffic.Shaping;
 import cni.doctor.traffic.TrafficRate;
 import cni.doctor.traffic.TrafficSample;
@@ -47,14 +46,7 @@ final class TopJson {
     ArrayNode addresses = json.putArray("addresses");
     it.addresses().forEach(addresses::add);
     ArrayNode ports = json.putArray("ports");
-    for (PublishedPort port : it.ports()) {
-      ports
-          .addObject()
-          .put("hostIP", port.hostIp())
-          .put("hostPort", port.hostPort())
-          .put("containerPort", port.containerPort())
-          .put("protocol", port.protocol());
-    }
+    it.ports().forEach(port -> ports.add(port.toJson()));
     it.statistics()
         .ifPresent(
             found -> {

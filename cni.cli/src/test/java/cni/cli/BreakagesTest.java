@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import cni.api.Json;
 import cni.netlink.ffm.netns.NetNs;
 import cni.testing.KernelTest;
 import cni.testing.TestBed;
@@ -22,8 +21,6 @@ import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.parallel.Isolated;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
-import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A network that {@code cni init} has written is broken in many ways: {@code cni check}, {@code cni
@@ -61,7 +58,7 @@ class BreakagesTest {
     b = host.container("b");
     cni = new CapturedCommand();
     succeed("init", "n");
-    moveState(host.networks().resolve("10-n.conflist"));
+    InitializedNetworkTest.useDirectories(host, host.networks().resolve("10-n.conflist"));
     succeed("add", "n", text(a), "--container-id", "a", "--capability-args", PORTS);
     veth =
         TestBed.linkNames(host.netns(), "veth").stream()
@@ -82,19 +79,6 @@ class BreakagesTest {
 
   private boolean isPort(String link) {
     return !link.equals("up0");
-  }
-
-  /** Moves the state of plugins, which is that of the machine otherwise. */
-  private void moveState(Path file) throws Exception {
-    ObjectNode config = Json.parse(Files.readAllBytes(file), "config");
-    for (JsonNode plugin : config.path("plugins")) {
-      if (plugin.get("ipam") instanceof ObjectNode ipam) {
-        ipam.put("dataDir", host.ipamData().toString());
-      } else if (plugin.path("type").asString().equals("tuning")) {
-        ((ObjectNode) plugin).put("dataDir", host.directory().resolve("tuning").toString());
-      }
-    }
-    Files.writeString(file, Json.pretty(config));
   }
 
   @AfterAll

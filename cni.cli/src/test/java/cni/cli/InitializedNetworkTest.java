@@ -35,7 +35,7 @@ class InitializedNetworkTest {
   }
 
   /** Moves the state of plugins, which is that of the machine otherwise. */
-  private static void useDirectories(TestHost host, Path file) throws Exception {
+  static void useDirectories(TestHost host, Path file) throws Exception {
     ObjectNode config = Json.parse(Files.readAllBytes(file), "config");
     for (JsonNode plugin : config.path("plugins")) {
       if (plugin.get("ipam") instanceof ObjectNode ipam) {

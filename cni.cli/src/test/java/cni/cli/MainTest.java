@@ -1,19 +1,16 @@
 package cni.cli;
 
 import static java.nio.charset.StandardCharsets.US_ASCII;
-import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.parallel.Isolated;
@@ -24,21 +21,11 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Parsing of the command line: usage, versions and errors, before a command does anything. */
 @Isolated("captures the standard streams of the process")
 class MainTest {
-  private final ByteArrayOutputStream out = new ByteArrayOutputStream();
-  private final ByteArrayOutputStream err = new ByteArrayOutputStream();
-  private final PrintStream originalOut = System.out;
-  private final PrintStream originalErr = System.err;
-
-  @BeforeEach
-  void captureStreams() {
-    System.setOut(new PrintStream(out, true, UTF_8));
-    System.setErr(new PrintStream(err, true, UTF_8));
-  }
+  private final CapturedCommand cni = new CapturedCommand();
 
   @AfterEach
   void restoreStreams() {
-    System.setOut(originalOut);
-    System.setErr(originalErr);
+    cni.close();
   }
 
   @ParameterizedTest
@@ -73,12 +60,11 @@ class MainTest {
         "init"
       })
   void everyCommandPrintsUsageAndVersion(String command) {
-    assertEquals(0, Main.execute(command, "--help"));
-    assertTrue(out.toString(UTF_8).startsWith("Usage: cni " + command + " "), out::toString);
-    out.reset();
-    assertEquals(0, Main.execute(command, "-V"));
-    assertTrue(out.toString(UTF_8).startsWith("cni "), out::toString);
-    assertEquals("", err.toString(UTF_8));
+    assertEquals(0, cni.run(command, "--help"));
+    assertTrue(cni.out().startsWith("Usage: cni " + command + " "), cni::out);
+    assertEquals(0, cni.run(command, "-V"));
+    assertTrue(cni.out().startsWith("cni "), cni::out);
+    assertEquals("", cni.err());
   }
 
   @ParameterizedTest
@@ -124,68 +110,60 @@ class MainTest {
         "statsu n; there is no command \"statsu\"; did you mean \"status\"?"
       })
   void invalidCommandLineIsWrongUsage(String line, String why) {
-    assertEquals(2, Main.execute(line.split(" ", -1)));
-    List<String> lines = err.toString(UTF_8).lines().toList();
-    assertTrue((lines.getFirst() + "\n").startsWith("cni: " + why), err::toString);
-    assertTrue(lines.getLast().matches("See \"cni( \\w+)* --help\"\\."), err::toString);
-    assertEquals(2, lines.size(), err::toString);
-    assertEquals("", out.toString(UTF_8));
+    assertEquals(2, cni.run(line.split(" ", -1)));
+    List<String> lines = cni.err().lines().toList();
+    assertTrue((lines.getFirst() + "\n").startsWith("cni: " + why), cni::err);
+    assertTrue(lines.getLast().matches("See \"cni( \\w+)* --help\"\\."), cni::err);
+    assertEquals(2, lines.size(), cni::err);
+    assertEquals("", cni.out());
   }
 
   @Test
   void helpIsACommandToo() {
-    assertEquals(0, Main.execute("help", "policy", "show"));
-    String help = out.toString(UTF_8);
+    assertEquals(0, cni.run("help", "policy", "show"));
+    String help = cni.out();
     assertTrue(help.startsWith("Usage: cni policy show "), help);
-    out.reset();
-    assertEquals(0, Main.execute("policy", "show", "--help"));
-    assertEquals(help, out.toString(UTF_8));
-    out.reset();
-    assertEquals(0, Main.execute("help"));
-    assertTrue(out.toString(UTF_8).contains("\nObserve:\n  list "), out::toString);
-    assertEquals(2, Main.execute("help", "frobnicate"));
+    assertEquals(0, cni.run("policy", "show", "--help"));
+    assertEquals(help, cni.out());
+    assertEquals(0, cni.run("help"));
+    assertTrue(cni.out().contains("\nObserve:\n  list "), cni::out);
+    assertEquals(2, cni.run("help", "frobnicate"));
   }
 
   @Test
   void invalidOptionOfADaemonIsWrongUsage() {
-    assertEquals(2, Main.execute("serve", "--daemon", "dhcp -leases /x -bogus"));
+    assertEquals(2, cni.run("serve", "--daemon", "dhcp -leases /x -bogus"));
     String message =
         "--daemon \"dhcp -leases /x -bogus\": dhcp daemon: -bogus is not a known option";
-    assertTrue(err.toString(UTF_8).startsWith("cni: " + message), err::toString);
-    assertTrue(err.toString(UTF_8).contains("-socketpath PATH"), err::toString);
+    assertTrue(cni.err().startsWith("cni: " + message), cni::err);
+    assertTrue(cni.err().contains("-socketpath PATH"), cni::err);
   }
 
   @Test
   void missingCommandPrintsUsage() {
-    assertEquals(2, Main.execute());
-    assertTrue(err.toString(UTF_8).contains("missing command"), err::toString);
-    assertTrue(err.toString(UTF_8).contains("Examples:"), err::toString);
+    assertEquals(2, cni.run());
+    assertTrue(cni.err().contains("missing command"), cni::err);
+    assertTrue(cni.err().contains("Examples:"), cni::err);
   }
 
   @Test
   void listOptionsAcceptCommasAndRepetition() {
-    assertEquals(2, Main.execute("list", "--order", "built-in,directory", "--timeout", "3x"));
-    assertTrue(err.toString(UTF_8).contains("--timeout: 3x is not a time"), err::toString);
-    err.reset();
-    assertEquals(2, Main.execute("list", "--order", "built-in", "--order", "executable,elsewhere"));
-    assertTrue(err.toString(UTF_8).contains("elsewhere is none of"), err::toString);
+    assertEquals(2, cni.run("list", "--order", "built-in,directory", "--timeout", "3x"));
+    assertTrue(cni.err().contains("--timeout: 3x is not a time"), cni::err);
+    assertEquals(2, cni.run("list", "--order", "built-in", "--order", "executable,elsewhere"));
+    assertTrue(cni.err().contains("elsewhere is none of"), cni::err);
   }
 
   @Test
   void updateNamesWhatIsWrongWithItsArguments(@TempDir Path cache) {
     String[] line = {"update", "n", "a", "--cache", cache.toString(), "--set", "mtu=1"};
-    assertEquals(1, Main.execute(line));
-    assertTrue(
-        err.toString(UTF_8).contains("--set must have the form TYPE.KEY=VALUE"), err::toString);
+    assertEquals(1, cni.run(line));
+    assertTrue(cni.err().contains("--set must have the form TYPE.KEY=VALUE"), cni::err);
     line[6] = "bridge.mtu=1";
-    err.reset();
-    assertEquals(1, Main.execute(line));
-    assertTrue(
-        err.toString(UTF_8).contains("no attachment of /run/netns/a to network n is kept"),
-        err::toString);
-    out.reset();
-    assertEquals(0, Main.execute("repair", "--cache", cache.toString()));
-    assertEquals("", out.toString(UTF_8));
+    assertEquals(1, cni.run(line));
+    assertTrue(cni.err().contains("no attachment of /run/netns/a to network n is kept"), cni::err);
+    assertEquals(0, cni.run("repair", "--cache", cache.toString()));
+    assertEquals("", cni.out());
   }
 
   /** The reason is printed; with the option the directory is read, and has no module. */
@@ -193,14 +171,11 @@ class MainTest {
   void modulesThatOthersMayReplaceAreDisabledUnlessAllowed(@TempDir Path modules) throws Exception {
     Path plugin = Files.createDirectory(modules.resolve("demo"));
     Files.setPosixFilePermissions(plugin, PosixFilePermissions.fromString("rwxrwxrwx"));
-    assertEquals(0, Main.execute("plugins", "--modules", modules.toString()));
-    assertTrue(
-        out.toString(UTF_8).contains(plugin + " may be written to by others (mode 0777)"),
-        out::toString);
-    assertTrue(out.toString(UTF_8).contains("--allow-untrusted-plugins"), out::toString);
-    out.reset();
-    Main.execute("plugins", "--modules", modules.toString(), "--allow-untrusted-plugins");
-    assertTrue(out.toString(UTF_8).contains("there is no module in it"), out::toString);
+    assertEquals(0, cni.run("plugins", "--modules", modules.toString()));
+    assertTrue(cni.out().contains(plugin + " may be written to by others (mode 0777)"), cni::out);
+    assertTrue(cni.out().contains("--allow-untrusted-plugins"), cni::out);
+    cni.run("plugins", "--modules", modules.toString(), "--allow-untrusted-plugins");
+    assertTrue(cni.out().contains("there is no module in it"), cni::out);
   }
 
   @Test
@@ -209,18 +184,18 @@ class MainTest {
         networks.resolve("n.conflist"),
         "{\"cniVersion\":\"1.1.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"loopback\"}]}");
     int status =
-        Main.execute(
+        cni.run(
             "add", "--networks", networks.toString(), "--capability-args", "[", "n", "/no/such");
     assertEquals(1, status);
-    assertTrue(err.toString(UTF_8).contains("--capability-args"), err::toString);
-    assertFalse(err.toString(UTF_8).contains("CAP_ARGS"), err::toString);
+    assertTrue(cni.err().contains("--capability-args"), cni::err);
+    assertFalse(cni.err().contains("CAP_ARGS"), cni::err);
   }
 
   @Test
   void errorsArePrintedInUtf8WhateverTheLocale() {
-    System.setOut(new PrintStream(out, true, US_ASCII));
-    assertEquals(1, Main.execute("show", "--networks", "/no/such/é", "n"));
-    assertTrue(out.toString(UTF_8).contains("/no/such/é"), () -> out.toString(UTF_8));
+    System.setOut(new PrintStream(System.out, true, US_ASCII));
+    assertEquals(1, cni.run("show", "--networks", "/no/such/é", "n"));
+    assertTrue(cni.out().contains("/no/such/é"), () -> cni.out());
   }
 
   @Test
@@ -231,7 +206,7 @@ class MainTest {
               throw new StackOverflowError("too deep");
             });
     assertEquals(1, status);
-    assertEquals("cni: java.lang.StackOverflowError: too deep (code 999)\n", err.toString(UTF_8));
-    assertTrue(out.toString(UTF_8).contains("999"), out.toString(UTF_8));
+    assertEquals("cni: java.lang.StackOverflowError: too deep (code 999)\n", cni.err());
+    assertTrue(cni.out().contains("999"), cni.out());
   }
 }

@@ -1,19 +1,15 @@
 package cni.cli;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.Json;
-import java.io.ByteArrayOutputStream;
-import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.parallel.Isolated;
@@ -22,23 +18,13 @@ import tools.jackson.databind.node.ObjectNode;
 /** {@code cni validate}, and the warnings of the other commands about configurations. */
 @Isolated("captures the standard streams of the process")
 class ValidateCommandTest {
-  private final ByteArrayOutputStream out = new ByteArrayOutputStream();
-  private final ByteArrayOutputStream err = new ByteArrayOutputStream();
-  private final PrintStream originalOut = System.out;
-  private final PrintStream originalErr = System.err;
+  private final CapturedCommand cni = new CapturedCommand();
 
   @TempDir Path directory;
 
-  @BeforeEach
-  void captureStreams() {
-    System.setOut(new PrintStream(out, true, UTF_8));
-    System.setErr(new PrintStream(err, true, UTF_8));
-  }
-
   @AfterEach
   void restoreStreams() {
-    System.setOut(originalOut);
-    System.setErr(originalErr);
+    cni.close();
   }
 
   private Path file(String name, String network, String more) throws Exception {
@@ -55,24 +41,21 @@ class ValidateCommandTest {
     line.addAll(List.of("--networks", directory.toString(), "--path", directory.toString()));
     line.addAll(List.of("--modules", "", "--cache", directory.resolve("cache").toString()));
     line.addAll(List.of(arguments));
-    out.reset();
-    err.reset();
-    return Main.execute(line.toArray(String[]::new));
+    return cni.run(line.toArray(String[]::new));
   }
 
   @Test
   void aValidFileHasASummary() throws Exception {
     Path file = file("n.conflist", "n", ", \"dns\": {}");
     assertEquals(0, run("validate", file.toString()));
-    assertEquals(
-        file + ": network n is valid: version 1.0.0, capabilities none\n", out.toString(UTF_8));
+    assertEquals(file + ": network n is valid: version 1.0.0, capabilities none\n", cni.out());
   }
 
   @Test
   void warningsFailOnlyStrictly() throws Exception {
     Path file = file("n.conflist", "n", ", \"mtuu\": 1");
     assertEquals(0, run("validate", file.toString()));
-    String printed = out.toString(UTF_8);
+    String printed = cni.out();
     assertTrue(
         printed.contains("is valid: version 1.0.0, capabilities none; 1 warning\n"), printed);
     assertTrue(
@@ -89,7 +72,7 @@ class ValidateCommandTest {
             + ": network n has 1 error\n  "
             + file
             + ":2: error: plugins[0].dns 5 must be an object, not a number\n",
-        out.toString(UTF_8));
+        cni.out());
   }
 
   @Test
@@ -98,7 +81,7 @@ class ValidateCommandTest {
     file("20.conflist", "b", ", \"dns\": 5");
     file("30.conflist", "b", "");
     assertEquals(1, run("validate", "--json"));
-    ObjectNode json = Json.parse(out.toString(UTF_8), "standard output");
+    ObjectNode json = Json.parse(cni.out(), "standard output");
     assertEquals(3, json.get("files").size());
     assertEquals(1, json.get("errors").intValue());
     assertEquals(1, json.get("warnings").intValue());
@@ -114,11 +97,11 @@ class ValidateCommandTest {
     file("20.conflist", "b", "");
     file("30.conflist", "b", "");
     assertEquals(0, run("validate", "a"));
-    assertEquals(1, out.toString(UTF_8).lines().count(), out::toString);
+    assertEquals(1, cni.out().lines().count(), cni::out);
     assertEquals(0, run("validate", "b"));
-    assertEquals(3, out.toString(UTF_8).lines().count(), out::toString);
+    assertEquals(3, cni.out().lines().count(), cni::out);
     assertEquals(1, run("validate", "c"));
-    assertTrue(err.toString(UTF_8).contains("no network named \"c\""), err::toString);
+    assertTrue(cni.err().contains("no network named \"c\""), cni::err);
   }
 
   @Test
@@ -129,24 +112,22 @@ class ValidateCommandTest {
         "cni: warning: network n is defined by %s, which is used, and by %s, which is not"
             .formatted(used, shadowed);
     assertEquals(0, run("list"));
-    assertTrue(err.toString(UTF_8).startsWith(warning), err::toString);
+    assertTrue(cni.err().startsWith(warning), cni::err);
     assertEquals(0, run("show", "n"));
-    assertTrue(err.toString(UTF_8).startsWith(warning), err::toString);
+    assertTrue(cni.err().startsWith(warning), cni::err);
     Files.delete(shadowed);
     assertEquals(0, run("list"));
-    assertEquals("", err.toString(UTF_8));
+    assertEquals("", cni.err());
   }
 
   @Test
   void statusPrintsWarningsAndFailsForErrors() throws Exception {
     Path file = file("10.conflist", "n", ", \"mtuu\": 1");
     assertEquals(0, run("status", "n"));
-    assertTrue(
-        err.toString(UTF_8).startsWith("cni: " + file + ":2: warning: plugins[0].mtuu"),
-        err::toString);
+    assertTrue(cni.err().startsWith("cni: " + file + ":2: warning: plugins[0].mtuu"), cni::err);
     file("10.conflist", "n", ", \"dns\": 5");
     assertEquals(1, run("status", "n"));
-    assertTrue(err.toString(UTF_8).contains("plugins[0].dns 5 must be an object"), err::toString);
+    assertTrue(cni.err().contains("plugins[0].dns 5 must be an object"), cni::err);
   }
 
   @Test
@@ -157,15 +138,15 @@ class ValidateCommandTest {
         "n",
         "}, { \"type\": \"debug\", \"cniOutputt\": 1, \"cniOutput\": \"" + calls + "\"");
     assertEquals(0, run("validate"));
-    assertTrue(out.toString(UTF_8).contains("cniOutputt 1 is not a known key"), out::toString);
+    assertTrue(cni.out().contains("cniOutputt 1 is not a known key"), cni::out);
     Files.writeString(
         directory.resolve("10.conflist"),
         "{ \"cniVersion\": \"1.0.0\", \"name\": \"n\", \"type\": \"debug\", \"cniOutputt\": 1,"
             + " \"cniOutput\": \""
             + calls
             + "\" }");
-    assertEquals(0, run("add", "n", "/proc/self/ns/net"), err::toString);
+    assertEquals(0, run("add", "n", "/proc/self/ns/net"), cni::err);
     assertTrue(Files.readString(calls).contains("\"cniOutputt\":1"));
-    assertEquals("", err.toString(UTF_8));
+    assertEquals("", cni.err());
   }
 }

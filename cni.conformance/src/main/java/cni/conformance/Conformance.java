@@ -2,8 +2,8 @@ package cni.conformance;
 
 import cni.api.CniException;
 import cni.api.SpecVersion;
-import cni.conformance.ConformanceReport.Finding;
 import cni.conformance.ConformanceReport.Outcome;
+import cni.conformance.ConformanceReport.RequirementResult;
 import cni.netlink.ffm.netns.NetNs;
 import cni.testing.NetNsSnapshot;
 import cni.testing.TestBed;
@@ -115,13 +115,13 @@ public final class Conformance {
    * @throws CniException code 5 if namespaces cannot be created, code 7 if ADD does not work with
    *     this configuration, code 11 if the thread is interrupted; the namespaces are then removed
    */
-  public ConformanceReport run(Consumer<Finding> listener) throws CniException {
+  public ConformanceReport run(Consumer<RequirementResult> listener) throws CniException {
     removeAbandoned();
     List<SpecVersion> supported = Preflight.supportedVersions(subject, subjectConfig, pluginPath);
     SpecVersion version = supported.getLast();
     Preflight.requireWorkingAdd(subject, subjectConfig, version, pluginPath);
-    List<Finding> findings = new ArrayList<>();
-    Consumer<Finding> sink = findings::add;
+    List<RequirementResult> findings = new ArrayList<>();
+    Consumer<RequirementResult> sink = findings::add;
     sink = sink.andThen(listener);
     long descriptors = countDescriptors();
     try {
@@ -149,7 +149,7 @@ public final class Conformance {
     }
   }
 
-  private void addLeakFindings(Consumer<Finding> sink, long descriptors) {
+  private void addLeakFindings(Consumer<RequirementResult> sink, long descriptors) {
     sink.accept(
         leakFinding(
             STATE_LEAK_ID, "no check leaves links, addresses, routes, rules or files", stateLeaks));
@@ -171,8 +171,8 @@ public final class Conformance {
     }
   }
 
-  private static Finding leakFinding(String id, String title, List<String> observed) {
-    return new Finding(
+  private static RequirementResult leakFinding(String id, String title, List<String> observed) {
+    return new RequirementResult(
         id,
         title,
         "3, Lifecycle & Ordering",
@@ -182,7 +182,8 @@ public final class Conformance {
         Duration.ZERO);
   }
 
-  private Finding examine(Requirement requirement, SpecVersion version, List<SpecVersion> supported)
+  private RequirementResult examine(
+      Requirement requirement, SpecVersion version, List<SpecVersion> supported)
       throws CniException {
     long begin = System.nanoTime();
     Outcome outcome = Outcome.FAILED;
@@ -205,7 +206,7 @@ public final class Conformance {
     } catch (IOException e) {
       throw CheckHost.setUpFailure(e);
     }
-    return new Finding(
+    return new RequirementResult(
         requirement.id(),
         requirement.title(),
         requirement.section(),

@@ -14,7 +14,7 @@ import tools.jackson.databind.node.ObjectNode;
  * @param version the version of the specification that was used
  * @param findings one for each check, in order
  */
-public record ConformanceReport(String subject, String version, List<Finding> findings) {
+public record ConformanceReport(String subject, String version, List<RequirementResult> findings) {
   /** The outcome of a check. */
   public enum Outcome {
     /** The plugin meets the requirement. */
@@ -35,7 +35,7 @@ public record ConformanceReport(String subject, String version, List<Finding> fi
    * @param observed the violation, or the reason for skipping; empty if the check passed
    * @param time the duration of the check
    */
-  public record Finding(
+  public record RequirementResult(
       String id,
       String title,
       String section,
@@ -58,7 +58,7 @@ public record ConformanceReport(String subject, String version, List<Finding> fi
   public String text() {
     var text = new StringBuilder();
     text.append(subject).append(", CNI ").append(version).append("\n\n");
-    for (Finding it : findings) {
+    for (RequirementResult it : findings) {
       String mark =
           switch (it.outcome()) {
             case PASSED -> "ok  ";
@@ -87,7 +87,7 @@ public record ConformanceReport(String subject, String version, List<Finding> fi
         .put("failed", count(Outcome.FAILED))
         .put("skipped", count(Outcome.SKIPPED));
     ArrayNode checks = json.putArray("checks");
-    for (Finding it : findings) {
+    for (RequirementResult it : findings) {
       checks
           .addObject()
           .put("id", it.id())
@@ -111,7 +111,7 @@ public record ConformanceReport(String subject, String version, List<Finding> fi
                 findings.size(),
                 count(Outcome.FAILED),
                 count(Outcome.SKIPPED)));
-    for (Finding it : findings) {
+    for (RequirementResult it : findings) {
       xml.append(
           "  <testcase classname=\"cni.conformance\" name=\"%s\" time=\"%s\">"
               .formatted(escape(it.id() + " " + it.title()), it.time().toMillis() / 1000.0));

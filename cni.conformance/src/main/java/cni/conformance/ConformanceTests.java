@@ -1,7 +1,7 @@
 package cni.conformance;
 
 import cni.api.CniException;
-import cni.conformance.ConformanceReport.Finding;
+import cni.conformance.ConformanceReport.RequirementResult;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
@@ -31,13 +31,13 @@ public final class ConformanceTests {
    */
   public static Stream<DynamicTest> of(Conformance conformance) throws CniException {
     List<DynamicTest> tests = new ArrayList<>();
-    for (Finding it : conformance.run().findings()) {
+    for (RequirementResult it : conformance.run().findings()) {
       tests.add(DynamicTest.dynamicTest(it.id() + " " + it.title(), () -> report(it)));
     }
     return tests.stream();
   }
 
-  private static void report(Finding it) {
+  private static void report(RequirementResult it) {
     switch (it.outcome()) {
       case FAILED -> Assertions.fail(it.observed() + "; required: " + it.specText());
       case SKIPPED -> Assumptions.abort(it.observed());

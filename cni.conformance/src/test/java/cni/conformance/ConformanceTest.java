@@ -5,8 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.CniException;
-import cni.conformance.ConformanceReport.Finding;
 import cni.conformance.ConformanceReport.Outcome;
+import cni.conformance.ConformanceReport.RequirementResult;
 import cni.conformance.FaultyPlugin.Fault;
 import cni.runtime.Cni;
 import cni.runtime.PluginRegistry;
@@ -202,7 +202,7 @@ class ConformanceTest {
     List<String> failed =
         report.findings().stream()
             .filter(it -> it.outcome() == Outcome.FAILED)
-            .map(Finding::id)
+            .map(RequirementResult::id)
             .toList();
     assertTrue(
         failed.containsAll(List.of("VERSION-2", "VERSION-3", "PARAM-1", "ADD-1", "ADD-3", "ADD-6")),

@@ -26,7 +26,7 @@ final class AddressExaminations {
   /** Returns the addresses of the attachment's interface that are of its result. */
   private static List<InterfaceAddress> installed(AttachmentView attachment)
       throws IOException, CniException {
-    Optional<NamespaceView> namespace = attachment.namespace();
+    Optional<NamespaceSnapshot> namespace = attachment.namespace();
     Optional<Link> link = attachment.link();
     if (namespace.isEmpty() || link.isEmpty()) {
       return List.of();

@@ -5,6 +5,7 @@ import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.NetworkConfig;
 import cni.api.PluginConfig;
+import cni.api.PortMapping;
 import cni.api.Result;
 import cni.netlink.ffm.route.Link;
 import cni.runtime.CachedAttachment;
@@ -17,10 +18,10 @@ import java.util.Optional;
 final class AttachmentView {
   private final CachedAttachment cached;
   private final HostKernel kernel;
-  private final Lazy<Optional<NamespaceView>> namespace;
+  private final Lazy<Optional<NamespaceSnapshot>> namespace;
 
   AttachmentView(
-      CachedAttachment cached, HostKernel kernel, Lazy<Optional<NamespaceView>> namespace) {
+      CachedAttachment cached, HostKernel kernel, Lazy<Optional<NamespaceSnapshot>> namespace) {
     this.cached = cached;
     this.kernel = kernel;
     this.namespace = namespace;
@@ -62,7 +63,7 @@ final class AttachmentView {
   }
 
   /** Returns the content of the namespace; absent if it does not exist or its path is unknown. */
-  Optional<NamespaceView> namespace() throws IOException, CniException {
+  Optional<NamespaceSnapshot> namespace() throws IOException, CniException {
     return namespace.get();
   }
 
@@ -119,6 +120,13 @@ final class AttachmentView {
   /** Returns the plugin of a type in the chain of the ADD; absent if there is none. */
   Optional<PluginConfig> plugin(String type) {
     return plugins().stream().filter(it -> it.type().equals(type)).findFirst();
+  }
+
+  /** Returns the ports that the chain publishes; none if it has no plugin that does. */
+  List<PortMapping> publishedPorts() {
+    return plugin("portmap").isEmpty()
+        ? List.of()
+        : PortMapping.readValid(attachment().capabilityArgs());
   }
 
   private Optional<NetworkConfig> config() {

@@ -24,7 +24,7 @@ final class HostView implements AutoCloseable {
   private final Lazy<List<NetworkFile>> files;
   private final Lazy<List<AttachmentView>> attachments;
   private final Lazy<Map<String, Path>> executables;
-  private final Map<Path, Lazy<Optional<NamespaceView>>> namespaces = new HashMap<>();
+  private final Map<Path, Lazy<Optional<NamespaceSnapshot>>> namespaces = new HashMap<>();
   private final Map<Path, List<Reservation>> reservations = new HashMap<>();
 
   /**
@@ -94,7 +94,7 @@ final class HostView implements AutoCloseable {
     boolean exists = Directories.exists(locations.cache().resolve("results"));
     List<AttachmentView> views = new ArrayList<>();
     for (CachedAttachment cached : exists ? cni.attachments() : List.<CachedAttachment>of()) {
-      Lazy<Optional<NamespaceView>> namespace =
+      Lazy<Optional<NamespaceSnapshot>> namespace =
           cached
               .attachment()
               .namespace()
@@ -105,8 +105,8 @@ final class HostView implements AutoCloseable {
     return views;
   }
 
-  private Lazy<Optional<NamespaceView>> namespace(Path path) {
-    return namespaces.computeIfAbsent(path, key -> new Lazy<>(() -> NamespaceView.read(key)));
+  private Lazy<Optional<NamespaceSnapshot>> namespace(Path path) {
+    return namespaces.computeIfAbsent(path, key -> new Lazy<>(() -> NamespaceSnapshot.read(key)));
   }
 
   /** Returns the reservations of a network. */

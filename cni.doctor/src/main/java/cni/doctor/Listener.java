@@ -1,6 +1,7 @@
 package cni.doctor;
 
 import cni.api.InetAddresses;
+import cni.api.PortMapping;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.ByteBuffer;
@@ -58,12 +59,12 @@ record Listener(String protocol, InetAddress address, int port) {
   }
 
   /** Returns whether the socket receives what is sent to a published port. */
-  boolean conflictsWith(PublishedPort published) {
-    return protocol.equals(published.protocol())
+  boolean conflictsWith(PortMapping published) {
+    return protocol.equals(published.protocol().toString())
         && port == published.hostPort()
         && (address.isAnyLocalAddress()
-            || published.hostIp().isEmpty()
-            || published.hostIp().get().equals(address));
+            || published.hostIp().stream()
+                .allMatch(it -> it.isAnyLocalAddress() || it.equals(address)));
   }
 
   /** Returns the form of ss(8). */

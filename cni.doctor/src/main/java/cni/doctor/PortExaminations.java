@@ -3,6 +3,7 @@ package cni.doctor;
 import cni.api.CniException;
 import cni.api.InetAddresses;
 import cni.api.PluginConfig;
+import cni.api.PortMapping;
 import cni.netlink.ffm.nftables.TrackedConnection;
 import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
@@ -76,7 +77,7 @@ final class PortExaminations {
   private static void portTaken(HostView host, Findings findings) throws IOException, CniException {
     List<Listener> listeners = Listener.readAll(host.kernel());
     for (AttachmentView attachment : host.attachments()) {
-      for (PublishedPort port : PublishedPort.of(attachment)) {
+      for (PortMapping port : attachment.publishedPorts()) {
         Optional<Listener> conflict =
             listeners.stream().filter(it -> it.conflictsWith(port)).findFirst();
         if (conflict.isPresent()) {
@@ -99,7 +100,7 @@ final class PortExaminations {
       Optional<PluginConfig> portmap = attachment.plugin("portmap");
       if (link.isEmpty()
           || portmap.isEmpty()
-          || PublishedPort.of(attachment).isEmpty()
+          || attachment.publishedPorts().isEmpty()
           || findings.explainsLostRoute(attachment)) {
         continue;
       }
@@ -126,7 +127,7 @@ final class PortExaminations {
       Optional<Link> port = attachment.hostLink().filter(it -> !it.portModes().hairpin());
       Optional<Link> bridge =
           attachment.bridge().filter(it -> (it.flags() & LinkConstants.IFF_PROMISC) == 0);
-      if (port.isPresent() && bridge.isPresent() && !PublishedPort.of(attachment).isEmpty()) {
+      if (port.isPresent() && bridge.isPresent() && !attachment.publishedPorts().isEmpty()) {
         findings.ofAttachment(
             attachment,
             "the container cannot reach itself by its published port",

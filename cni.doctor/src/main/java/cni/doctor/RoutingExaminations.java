@@ -111,7 +111,7 @@ final class RoutingExaminations {
   /** Returns the attachment that the container's IPv4 default route leads through. */
   private static Optional<AttachmentView> defaultAttachment(
       HostView host, AttachmentView attachment) throws IOException, CniException {
-    NamespaceView namespace = attachment.namespace().orElseThrow();
+    NamespaceSnapshot namespace = attachment.namespace().orElseThrow();
     Optional<Route> route =
         namespace.routes().stream()
             .filter(it -> it.prefix() == 0 && it.table() == RtnetlinkConstants.RT_TABLE_MAIN)

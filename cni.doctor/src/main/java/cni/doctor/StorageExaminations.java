@@ -122,7 +122,7 @@ final class StorageExaminations {
    * before the namespace is mounted on it, and is removed after it is unmounted.
    */
   private static boolean isStale(Path file) throws IOException {
-    if (NamespaceView.read(file).isPresent()) {
+    if (NamespaceSnapshot.read(file).isPresent()) {
       return false;
     }
     try {
@@ -131,6 +131,6 @@ final class StorageExaminations {
       Thread.currentThread().interrupt();
       throw new InterruptedIOException("interrupted while examining " + file);
     }
-    return Files.exists(file) && NamespaceView.read(file).isEmpty();
+    return Files.exists(file) && NamespaceSnapshot.read(file).isEmpty();
   }
 }

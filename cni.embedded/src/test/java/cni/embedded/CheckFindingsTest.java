@@ -7,9 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.Attachment;
+import cni.api.CheckFinding;
 import cni.api.CniException;
 import cni.api.Differences;
-import cni.api.Finding;
 import cni.netlink.ffm.netns.NetNs;
 import cni.runtime.Cni;
 import cni.runtime.Network;
@@ -78,7 +78,7 @@ class CheckFindingsTest {
   }
 
   /** Returns what one CHECK finds, without the arguments of the ADD; empty for nothing. */
-  private List<Finding> check() throws CniException {
+  private List<CheckFinding> check() throws CniException {
     try {
       network().check(attachment(container));
       return List.of();
@@ -143,13 +143,13 @@ class CheckFindingsTest {
       throws Exception {
     assertEquals(List.of(), check());
     damage(commands);
-    List<Finding> found = check();
+    List<CheckFinding> found = check();
     assertEquals(
         kinds,
         found.stream().map(it -> it.kind().name()).collect(Collectors.joining(" ")),
         found::toString);
     assertTrue(found.getFirst().text().contains(first), found::toString);
-    for (Finding it : found) {
+    for (CheckFinding it : found) {
       assertTrue(it.isRepairable(), it::toString);
       it.followsFrom()
           .ifPresent(
@@ -162,10 +162,10 @@ class CheckFindingsTest {
   @Test
   void aConsequenceNamesItsCause() throws Exception {
     damage("c:ip link set eth0 down");
-    List<Finding> found = check();
+    List<CheckFinding> found = check();
     String cause = found.getFirst().text();
     assertTrue(found.getFirst().followsFrom().isEmpty());
-    for (Finding consequence : found.subList(1, found.size())) {
+    for (CheckFinding consequence : found.subList(1, found.size())) {
       assertEquals(Optional.of(cause), consequence.followsFrom());
     }
   }
@@ -177,18 +177,18 @@ class CheckFindingsTest {
     var e = assertThrows(CniException.class, () -> network.check(attachment(container)));
     assertEquals(999, e.code());
     assertEquals(2, e.findings().size());
-    for (Finding it : e.findings()) {
+    for (CheckFinding it : e.findings()) {
       assertTrue(e.getMessage().contains(it.plugin() + ": " + it.text()), e.getMessage());
     }
     assertEquals(
-        e.findings().stream().map(Finding::describe).toList(), e.details().lines().toList());
+        e.findings().stream().map(CheckFinding::describe).toList(), e.details().lines().toList());
     assertTrue(e.getMessage().startsWith("network n, CHECK: "), e.getMessage());
   }
 
   @Test
   void aMissingInterfaceIsReportedOnceAndCannotBeRepaired() throws Exception {
     damage("c:ip link del eth0");
-    List<Finding> found = check();
+    List<CheckFinding> found = check();
     assertEquals(1, found.size(), found::toString);
     assertEquals(Differences.Kind.INTERFACE, found.getFirst().kind());
     assertFalse(found.getFirst().isRepairable());
@@ -214,7 +214,7 @@ class CheckFindingsTest {
             + " { \"net.core.somaxconn\": \"500\" } }");
     network().add(attachment(container));
     damage("c:sysctl -w net.core.somaxconn=5 && c:ip route del default");
-    List<Finding> found = check();
+    List<CheckFinding> found = check();
     assertEquals(
         List.of("bridge ROUTE", "tuning SYSCTL", "mine OTHER"),
         found.stream().map(it -> it.plugin() + " " + it.kind()).toList());
@@ -232,8 +232,8 @@ class CheckFindingsTest {
     network().add(attachment(container));
     assertEquals(List.of(), check());
     damage("c:ip link set eth0 mtu 1350");
-    List<Finding> found = check();
-    assertEquals(List.of("tuning"), found.stream().map(Finding::plugin).toList());
+    List<CheckFinding> found = check();
+    assertEquals(List.of("tuning"), found.stream().map(CheckFinding::plugin).toList());
     assertTrue(network().repair(attachment.id()).unrepaired().isEmpty());
     assertEquals(List.of(), check());
   }
@@ -247,7 +247,7 @@ class CheckFindingsTest {
     assertEquals(List.of(), check());
     damage("h:ip link set VETH mtu 1500");
     assertEquals(
-        List.of(Differences.Kind.LINK_SETTING), check().stream().map(Finding::kind).toList());
+        List.of(Differences.Kind.LINK_SETTING), check().stream().map(CheckFinding::kind).toList());
     assertTrue(network().repair(attachment.id()).unrepaired().isEmpty());
     assertEquals(List.of(), check());
   }

@@ -92,7 +92,7 @@ final class AutoRepair implements AutoCloseable {
   }
 
   /** What a comparison of an attachment has found. */
-  private enum Finding {
+  private enum Condition {
     INTACT,
     REPAIRABLE,
     /** Its interface is gone, perhaps by a DEL in progress, or it cannot be compared. */
@@ -253,23 +253,23 @@ final class AutoRepair implements AutoCloseable {
     nextComparison = System.nanoTime() + (DUTY_CYCLE_DIVISOR - 1) * duration;
   }
 
-  private Finding compare(CachedAttachment cached) {
+  private Condition compare(CachedAttachment cached) {
     try {
       UpdateReport report =
           network(cached).repairInBackground(cached.attachment().id(), Mode.DRY_RUN);
       if (!report.unrepaired().isEmpty()) {
-        return Finding.BEYOND_REPAIR;
+        return Condition.BEYOND_REPAIR;
       }
-      return report.steps().isEmpty() ? Finding.INTACT : Finding.REPAIRABLE;
+      return report.steps().isEmpty() ? Condition.INTACT : Condition.REPAIRABLE;
     } catch (CniException e) {
       LOG.get().log(System.Logger.Level.DEBUG, "an attachment is not compared", e);
-      return e.is(ErrorCode.TRY_AGAIN_LATER) ? Finding.BUSY : Finding.BEYOND_REPAIR;
+      return e.is(ErrorCode.TRY_AGAIN_LATER) ? Condition.BUSY : Condition.BEYOND_REPAIR;
     }
   }
 
   /** Returns whether an attachment has to be examined again. */
-  private boolean isSuspect(Key key, Finding finding) {
-    return switch (finding) {
+  private boolean isSuspect(Key key, Condition condition) {
+    return switch (condition) {
       case INTACT -> false;
       case REPAIRABLE, BUSY -> true;
       case BEYOND_REPAIR -> repaired.containsKey(key) && repaired.get(key).isRecent();
@@ -288,10 +288,10 @@ final class AutoRepair implements AutoCloseable {
         deleteRemains(key);
         return;
       }
-      Finding finding = compare(cached.get());
-      if (finding == Finding.REPAIRABLE) {
+      Condition condition = compare(cached.get());
+      if (condition == Condition.REPAIRABLE) {
         repair(key, cached.get());
-      } else if (isSuspect(key, finding)) {
+      } else if (isSuspect(key, condition)) {
         suspects.put(key, System.nanoTime());
       }
     } catch (CniException e) {

@@ -1,10 +1,10 @@
 package cni.runtime;
 
 import cni.api.AttachmentRequest;
+import cni.api.CheckFinding;
 import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.Differences;
-import cni.api.Finding;
 import cni.api.NetworkPlugin;
 import cni.api.Verb;
 import java.util.ArrayList;
@@ -17,7 +17,7 @@ final class CheckReport {
 
   private final String network;
   private final List<CniException> failures = new ArrayList<>();
-  private final List<Finding> findings = new ArrayList<>();
+  private final List<CheckFinding> findings = new ArrayList<>();
 
   CheckReport(String network) {
     this.network = network;
@@ -42,7 +42,7 @@ final class CheckReport {
     } catch (CniException e) {
       failures.add(e);
       if (findings.size() == before) { // it threw something else
-        findings.add(new Finding(type, Differences.Kind.OTHER, e.getMessage(), "", false));
+        findings.add(new CheckFinding(type, Differences.Kind.OTHER, e.getMessage(), "", false));
       }
     }
   }
@@ -55,7 +55,8 @@ final class CheckReport {
       plugin.check(request);
     } catch (CniException e) {
       if (e.findings().isEmpty()) {
-        findings.add(new Finding(type, Differences.Kind.OTHER, e.getMessage(), "", isReplaceable));
+        findings.add(
+            new CheckFinding(type, Differences.Kind.OTHER, e.getMessage(), "", isReplaceable));
       } else {
         findings.addAll(e.findings());
       }

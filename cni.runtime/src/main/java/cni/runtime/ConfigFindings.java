@@ -17,11 +17,11 @@ final class ConfigFindings {
   static final String WHOLE = "";
 
   /** A problem at a key. */
-  record Finding(Severity severity, ConfigFault fault) {}
+  record Entry(Severity severity, ConfigFault fault) {}
 
-  private final List<Finding> findings = new ArrayList<>();
+  private final List<Entry> findings = new ArrayList<>();
 
-  List<Finding> list() {
+  List<Entry> list() {
     return findings;
   }
 
@@ -38,9 +38,9 @@ final class ConfigFindings {
   }
 
   private void add(Severity severity, ConfigFault fault) {
-    var finding = new Finding(severity, fault);
-    if (!findings.contains(finding)) {
-      findings.add(finding);
+    var entry = new Entry(severity, fault);
+    if (!findings.contains(entry)) {
+      findings.add(entry);
     }
   }
 

@@ -2,7 +2,7 @@ package cni.runtime;
 
 import cni.api.ConfigFault;
 import cni.api.Json;
-import cni.runtime.ConfigFindings.Finding;
+import cni.runtime.ConfigFindings.Entry;
 import cni.runtime.ConfigProblem.Severity;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -33,11 +33,11 @@ record ProblemPlaces(
   private static final int MAX_DEPTH = 32;
 
   /** Returns the problems, those of each file in the order of their lines. */
-  List<ConfigProblem> locate(List<Finding> findings) {
+  List<ConfigProblem> locate(List<Entry> findings) {
     List<ConfigProblem> problems = new ArrayList<>();
-    var own = new ArrayList<Finding>();
-    Map<Integer, List<Finding>> others = new HashMap<>();
-    for (Finding finding : findings) {
+    var own = new ArrayList<Entry>();
+    Map<Integer, List<Entry>> others = new HashMap<>();
+    for (Entry finding : findings) {
       int index = additionalIndex(finding.fault().key());
       if (index < 0) {
         own.add(single ? relative(finding, "plugins[0]") : finding);
@@ -69,7 +69,7 @@ record ProblemPlaces(
     return -1;
   }
 
-  private static Finding relative(Finding finding, String plugin) {
+  private static Entry relative(Entry finding, String plugin) {
     ConfigFault fault = finding.fault();
     String key = fault.key();
     if (key.equals(plugin)) {
@@ -77,17 +77,17 @@ record ProblemPlaces(
     } else if (key.startsWith(plugin + ".")) {
       key = key.substring(plugin.length() + 1);
     }
-    return new Finding(finding.severity(), new ConfigFault(key, fault.value(), fault.reason()));
+    return new Entry(finding.severity(), new ConfigFault(key, fault.value(), fault.reason()));
   }
 
   private static void addAll(
       Optional<Path> file,
       Optional<byte[]> text,
-      List<Finding> findings,
+      List<Entry> findings,
       List<ConfigProblem> problems) {
     Set<String> keys = new HashSet<>();
     keys.add(ConfigFindings.WHOLE);
-    for (Finding finding : findings) {
+    for (Entry finding : findings) {
       for (String key = finding.fault().key(); !key.isEmpty(); key = ConfigFindings.parent(key)) {
         keys.add(key);
       }

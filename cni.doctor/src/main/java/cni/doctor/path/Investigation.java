@@ -117,7 +117,7 @@ final class Investigation {
       return Optional.empty();
     }
     return attachments.stream()
-        .flatMap(it -> PublishedPort.of(it, query).stream())
+        .flatMap(it -> PublishedTarget.of(it, query).stream())
         .findFirst()
         .map(it -> new Translation(namespaces.host(), it.address(), it.port()));
   }

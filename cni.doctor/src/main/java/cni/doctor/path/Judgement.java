@@ -137,7 +137,7 @@ final class Judgement {
     return new PathFinding(
         isPolicy ? PathCause.CHAIN_POLICY : PathCause.RULE,
         text,
-        RuleOwner.remedy(drop.event().chain(), query));
+        DropRemedy.remedy(drop.event().chain(), query));
   }
 
   private Optional<PathFinding> unanswered(Flight flight, Sighting delivery) throws IOException {

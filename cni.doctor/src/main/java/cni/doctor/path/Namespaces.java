@@ -106,7 +106,7 @@ final class Namespaces implements AutoCloseable {
 
   /** Returns the attachment that publishes the port of a query; empty if none does. */
   Optional<CachedAttachment> publisher(PathQuery query) {
-    return attachments.stream().filter(it -> PublishedPort.of(it, query).isPresent()).findFirst();
+    return attachments.stream().filter(it -> PublishedTarget.of(it, query).isPresent()).findFirst();
   }
 
   /** Returns the attachments of a namespace. */

@@ -1,6 +1,7 @@
 package cni.doctor.traffic;
 
 import cni.api.AttachmentId;
+import cni.api.PortMapping;
 import cni.netlink.ffm.route.LinkStatistics;
 import cni.runtime.AttachmentPresence;
 import cni.runtime.CachedAttachment;
@@ -29,7 +30,7 @@ public record AttachmentTraffic(
     Optional<Shaping> ingress,
     Optional<Shaping> egress,
     List<String> addresses,
-    List<PublishedPort> ports) {
+    List<PortMapping> ports) {
   /** Copies the lists. */
   public AttachmentTraffic {
     addresses = List.copyOf(addresses);

@@ -4,6 +4,7 @@ import cni.api.Attachment;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.NetworkConfig;
+import cni.api.PortMapping;
 import cni.api.Result;
 import cni.api.internal.IoErrors;
 import cni.netlink.ffm.netns.NetNs;
@@ -23,7 +24,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Predicate;
-import tools.jackson.databind.node.JsonNodeFactory;
 
 /**
  * Reads the counters of attachments: those of the container's interface, for which it opens a
@@ -105,10 +105,7 @@ public final class TrafficSampler {
         ingress,
         egress,
         result.ips().stream().map(it -> it.address().toString()).toList(),
-        PublishedPort.read(
-            attachment
-                .capabilityArgs()
-                .getOrDefault("portMappings", JsonNodeFactory.instance.missingNode())));
+        PortMapping.readValid(attachment.capabilityArgs()));
   }
 
   private static Result result(CachedAttachment cached) {

@@ -8,12 +8,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.Attachment;
 import cni.api.Json;
+import cni.api.PortMapping;
 import cni.doctor.page.PageContent.NetworkSummary;
 import cni.doctor.page.PageContent.PolicySummary;
 import cni.doctor.page.ParsedPage.Element;
 import cni.doctor.traffic.AddressPool;
 import cni.doctor.traffic.AttachmentTraffic;
-import cni.doctor.traffic.PublishedPort;
 import cni.doctor.traffic.Shaping;
 import cni.doctor.traffic.TrafficSample;
 import cni.runtime.AttachmentPresence;
@@ -54,7 +54,7 @@ class HostPageTest {
         Optional.of(new Shaping(100_000_000, 3, 4, 5)),
         Optional.empty(),
         List.of("10.1.0.2/24"),
-        List.of(new PublishedPort("", 8080, 80, "tcp")));
+        List.of(PortMapping.tcp(8080, 80)));
   }
 
   private static ParsedPage page(List<AttachmentTraffic> attachments, String name) {
@@ -117,7 +117,7 @@ class HostPageTest {
     assertTrue(text.contains("● up"), text);
     assertTrue(text.contains("90 %, almost full"), text);
     assertTrue(text.contains("in\u00a0100\u00a0Mbit/s"), text);
-    assertTrue(text.contains("8080→80/tcp"), text);
+    assertTrue(text.contains("8080:80/tcp"), text);
     String facts = page.all("dl").getFirst().text().toString();
     assertEquals("networks2containers2attachments3not present2policy1", facts);
   }

@@ -6,6 +6,7 @@ import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.IpFamily;
 import cni.testing.TestBed;
 import cni.testing.TestHost;
+import java.io.IOException;
 import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.List;
@@ -354,44 +355,14 @@ final class PathSituations {
                     "forward priority 0",
                     "tcp dport 8080 counter drop")));
     for (String target : List.of("DROP", "REJECT")) {
-      both(
-          "iptables -j " + target,
-          ProbeProtocol.TCP,
-          Fate.LOST,
-          PathCause.RULE,
-          routed(
-              world ->
-                  world.host(
-                      world.iptables(),
-                      "-A",
-                      "FORWARD",
-                      "-p",
-                      "tcp",
-                      "--dport",
-                      "8080",
-                      "-m",
-                      "comment",
-                      "--comment",
-                      "no",
-                      "-j",
-                      target)));
-      both(
-          "iptables -j " + target,
-          ProbeProtocol.UDP,
-          Fate.LOST,
-          PathCause.RULE,
-          routed(
-              world ->
-                  world.host(
-                      world.iptables(),
-                      "-A",
-                      "FORWARD",
-                      "-p",
-                      "udp",
-                      "--dport",
-                      "8080",
-                      "-j",
-                      target)));
+      for (ProbeProtocol protocol : List.of(ProbeProtocol.TCP, ProbeProtocol.UDP)) {
+        both(
+            "iptables -j " + target,
+            protocol,
+            Fate.LOST,
+            PathCause.RULE,
+            routed(world -> dropByIptables(world, protocol, target)));
+      }
     }
     both(
         "iptables policy DROP",
@@ -403,6 +374,13 @@ final class PathSituations {
     policy("denies egress", "a", "Egress", Fate.LOST, "[]");
     policy("allows ingress", "b", "Ingress", Fate.ARRIVES, "[{}]");
     policy("allows egress", "a", "Egress", Fate.ARRIVES, "[{}]");
+  }
+
+  private static void dropByIptables(PathWorld world, ProbeProtocol protocol, String target)
+      throws IOException {
+    String name = protocol.name().toLowerCase(Locale.ROOT);
+    String rule = "-A FORWARD -p " + name + " --dport 8080 -m comment --comment no -j " + target;
+    world.host((world.iptables() + " " + rule).split(" "));
   }
 
   private void policy(String name, String selected, String type, Fate fate, String rules) {

@@ -228,7 +228,7 @@ class TrafficSamplerTest {
                       + " {\"hostPort\": 53, \"containerPort\": 5353, \"protocol\": \"udp\","
                       + " \"hostIP\": \"fd50::1\"}]"));
       assertEquals(
-          "[8080→80/tcp, [fd50::1]:53→5353/udp]",
+          "[8080:80/tcp, [fd50::1]:53:5353/udp]",
           sample(cni).attachments().getFirst().ports().toString());
     }
   }

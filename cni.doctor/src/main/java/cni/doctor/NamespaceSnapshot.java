@@ -21,7 +21,7 @@ import java.util.Optional;
  * @param routes the routes of both families, in all tables
  * @param rules the policy rules of both families
  */
-record NamespaceView(
+record NamespaceSnapshot(
     List<Link> links,
     List<InterfaceAddress> addresses,
     List<Route> routes,
@@ -31,7 +31,7 @@ record NamespaceView(
    *
    * @throws IOException if it cannot be entered: EPERM or EACCES for lack of privileges
    */
-  static Optional<NamespaceView> read(Path path) throws IOException {
+  static Optional<NamespaceSnapshot> read(Path path) throws IOException {
     Optional<NetNs> found = NetNs.openIfPresent(path);
     if (found.isEmpty()) {
       return Optional.empty();
@@ -44,7 +44,7 @@ record NamespaceView(
         routes.addAll(socket.routes(family));
         rules.addAll(socket.policyRules(family));
       }
-      return Optional.of(new NamespaceView(socket.links(), socket.addresses(), routes, rules));
+      return Optional.of(new NamespaceSnapshot(socket.links(), socket.addresses(), routes, rules));
     }
   }
 

@@ -15,11 +15,11 @@ import java.util.Optional;
  *     removes the routes of an interface that is set down
  * @param isRepairable whether a repair removes it without deleting the attachment
  */
-public record Finding(
+public record CheckFinding(
     String plugin, Differences.Kind kind, String text, String cause, boolean isRepairable)
     implements Serializable {
   /** Checks that no argument is null. */
-  public Finding {
+  public CheckFinding {
     requireNonNull(plugin, "plugin");
     requireNonNull(kind, "kind");
     requireNonNull(text, "text");
@@ -27,8 +27,8 @@ public record Finding(
   }
 
   /** Creates the finding for a difference. */
-  static Finding of(String plugin, Differences.Difference difference) {
-    return new Finding(
+  static CheckFinding of(String plugin, Differences.Difference difference) {
+    return new CheckFinding(
         plugin,
         difference.kind(),
         difference.finding(),

@@ -4,9 +4,9 @@ import cni.netlink.ffm.nftables.Chain;
 import cni.netlink.ffm.nftables.TableFamily;
 import java.util.Locale;
 
-/** Who made a rule, and what can be done about it. */
-final class RuleOwner {
-  private RuleOwner() {}
+/** What lets a packet through that a rule drops, by the program that made the rule. */
+final class DropRemedy {
+  private DropRemedy() {}
 
   /** Returns what would let a packet through that a chain has dropped. */
   static String remedy(Chain chain, PathQuery query) {
