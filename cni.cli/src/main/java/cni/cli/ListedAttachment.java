@@ -4,6 +4,7 @@ import cni.api.Attachment;
 import cni.api.CniException;
 import cni.api.Json;
 import cni.api.PortMapping;
+import cni.doctor.traffic.Quantity;
 import cni.runtime.AttachmentPresence;
 import cni.runtime.CachedAttachment;
 import cni.runtime.Cni;
@@ -92,7 +93,7 @@ record ListedAttachment(
       addresses().map(it -> String.join(" ", it)).orElse("?"),
       orNone(ports().stream().map(PortMapping::toString).collect(Collectors.joining(" "))),
       state,
-      storedAt.map(it -> age(Duration.between(it, now))).orElse(NONE),
+      storedAt.map(it -> Quantity.age(Duration.between(it, now))).orElse(NONE),
       attachment.namespace().map(Path::toString).orElse(NONE)
     };
   }
@@ -114,19 +115,6 @@ record ListedAttachment(
   /** Returns the published ports. */
   private List<PortMapping> ports() {
     return PortMapping.readValid(cached.attachment().capabilityArgs());
-  }
-
-  /**
-   * Returns a time in the largest unit that it has at least two of, as {@code 90m} or {@code 3d}.
-   */
-  static String age(Duration time) {
-    if (time.toDays() >= 2) {
-      return time.toDays() + "d";
-    }
-    if (time.toHours() >= 2) {
-      return time.toHours() + "h";
-    }
-    return time.toMinutes() >= 2 ? time.toMinutes() + "m" : Math.max(0, time.toSeconds()) + "s";
   }
 
   /**

@@ -47,6 +47,12 @@ final class TopJson {
     it.addresses().forEach(addresses::add);
     ArrayNode ports = json.putArray("ports");
     it.ports().forEach(port -> ports.add(port.toJson()));
+    it.lease()
+        .ifPresent(
+            lease ->
+                json.putObject("lease")
+                    .put("obtainedAt", lease.obtainedAt().toString())
+                    .put("expiresAt", lease.expiresAt().toString()));
     it.statistics()
         .ifPresent(
             found -> {

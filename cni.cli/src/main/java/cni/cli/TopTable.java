@@ -82,7 +82,7 @@ final class TopTable {
     List<AttachmentTraffic> sorted = new ArrayList<>(sample.attachments());
     sorted.sort(comparator(order));
     var table = new TextTable();
-    table.alignRight(3, 9);
+    table.alignRight(3, 10);
     table.row(
         "NETWORK",
         "CONTAINER",
@@ -94,6 +94,7 @@ final class TopTable {
         "TX B",
         "DROPS",
         "AGE",
+        "LEASE",
         "STATE",
         "LIMIT BIT/S RX/TX",
         "PORTS");
@@ -116,6 +117,9 @@ final class TopTable {
       counters.map(_ -> Quantity.decimal(it.drops())).orElse(UNKNOWN),
       it.storedAt()
           .map(stored -> Quantity.age(Duration.between(stored, sample.time())))
+          .orElse(UNKNOWN),
+      it.lease()
+          .map(lease -> Quantity.age(Duration.between(sample.time(), lease.expiresAt())))
           .orElse(UNKNOWN),
       state(it),
       it.ingress().isEmpty() && it.egress().isEmpty()

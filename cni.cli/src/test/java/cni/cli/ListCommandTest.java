@@ -10,13 +10,10 @@ import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.RouteSocket;
 import cni.testing.KernelTest;
 import cni.testing.TestHost;
-import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.parallel.Isolated;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import tools.jackson.databind.JsonNode;
 
 @KernelTest
@@ -113,19 +110,5 @@ class ListCommandTest {
 
   private static String name(NetNs container) {
     return container.path().getFileName().toString();
-  }
-
-  @ParameterizedTest
-  @CsvSource({
-    "0, 0s",
-    "119, 119s",
-    "120, 2m",
-    "7199, 119m",
-    "7200, 2h",
-    "172799, 47h",
-    "172800, 2d"
-  })
-  void ageIsShort(long seconds, String text) {
-    assertEquals(text, ListedAttachment.age(Duration.ofSeconds(seconds)));
   }
 }

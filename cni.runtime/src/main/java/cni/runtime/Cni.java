@@ -173,6 +173,11 @@ public final class Cni implements AutoCloseable {
     return state.plugins();
   }
 
+  /** Returns the cache directory: results of attachments, and what plugins keep beside them. */
+  public Path cacheDirectory() {
+    return state.cacheDirectory();
+  }
+
   /**
    * Returns the attachments in the cache, of all networks and containers and whichever process
    * added them, in the order of the file names. Files that are not readable as a cache entry are

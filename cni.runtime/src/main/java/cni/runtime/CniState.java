@@ -25,6 +25,7 @@ final class CniState {
 
   private final NetworkConfigDirectory networks;
   private final PluginRegistry plugins;
+  private final Path cacheDirectory;
   private final FileRecycler recycler;
   private final ResultCache cache;
   private final AddJournal journal;
@@ -51,6 +52,7 @@ final class CniState {
             builder.caller,
             builder.shared.map(Cni::plugins),
             builder.pluginCallObserver);
+    this.cacheDirectory = builder.cache;
     this.recycler =
         CacheDirectory.recycler(builder.cache, builder.oneShot ? 0 : MAX_RECYCLED_FILES);
     this.cache = new ResultCache(builder.cache, recycler);
@@ -66,6 +68,10 @@ final class CniState {
     this.hostNamespace = builder.hostNamespace;
     this.allowHostNamespace = builder.allowHostNamespace;
     this.timeout = builder.timeout;
+  }
+
+  Path cacheDirectory() {
+    return cacheDirectory;
   }
 
   NetworkConfigDirectory networks() {

@@ -5,13 +5,16 @@ import static cni.doctor.metrics.MetricsText.Type.GAUGE;
 
 import cni.doctor.traffic.AddressPool;
 import cni.doctor.traffic.AttachmentTraffic;
+import cni.doctor.traffic.DhcpLease;
 import cni.doctor.traffic.Shaping;
 import cni.doctor.traffic.TrafficSample;
 import cni.netlink.ffm.route.LinkStatistics;
 import cni.runtime.AttachmentPresence;
+import java.time.Instant;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Function;
 import java.util.function.ToLongFunction;
 
 /** Writes the metrics of attachments and address pools. */
@@ -30,6 +33,7 @@ public final class TrafficMetrics {
     metrics.writeStates();
     metrics.writeCounters();
     metrics.writeLimits();
+    metrics.writeLeases();
     metrics.writePools();
   }
 
@@ -119,6 +123,27 @@ public final class TrafficMetrics {
       "direction",
       direction
     };
+  }
+
+  private void writeLeases() {
+    lease(
+        text.metric(
+            "cni_attachment_lease_obtained_timestamp_seconds",
+            GAUGE,
+            "When a DHCP server granted or renewed the lease, in seconds since 1970."),
+        DhcpLease::obtainedAt);
+    lease(
+        text.metric(
+            "cni_attachment_lease_expiry_timestamp_seconds",
+            GAUGE,
+            "When the DHCP lease expires unless it is renewed, in seconds since 1970."),
+        DhcpLease::expiresAt);
+  }
+
+  private void lease(MetricsText.Metric metric, Function<DhcpLease, Instant> time) {
+    for (AttachmentTraffic it : sample.attachments()) {
+      it.lease().ifPresent(lease -> metric.add(time.apply(lease).getEpochSecond(), labels(it)));
+    }
   }
 
   private void writePools() {

@@ -20,6 +20,7 @@ import java.util.Optional;
  * @param ingress the limit of what the container receives; absent if there is none
  * @param egress the limit of what the container sends; absent if there is none
  * @param addresses its addresses with prefix lengths, as the result of ADD has them
+ * @param lease its DHCP lease; absent if this host keeps none for it
  * @param ports the ports of the host that lead to the container
  */
 public record AttachmentTraffic(
@@ -30,6 +31,7 @@ public record AttachmentTraffic(
     Optional<Shaping> ingress,
     Optional<Shaping> egress,
     List<String> addresses,
+    Optional<DhcpLease> lease,
     List<PortMapping> ports) {
   /** Copies the lists. */
   public AttachmentTraffic {

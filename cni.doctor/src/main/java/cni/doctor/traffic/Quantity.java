@@ -7,9 +7,6 @@ import java.util.Locale;
 public final class Quantity {
   private static final String PREFIXES = " kMGTPE";
   private static final int STEP = 1000;
-  private static final int MINUTE = 60;
-  private static final int HOUR = 60 * MINUTE;
-  private static final int DAY = 24 * HOUR;
 
   private Quantity() {}
 
@@ -48,15 +45,16 @@ public final class Quantity {
         + PREFIXES.substring(prefix, prefix + 1).strip();
   }
 
-  /** Returns a duration in its largest unit: 12s, 3m, 5h, 2d. */
+  /** Returns a duration in the largest unit that it has at least two of: 12s, 90m, 47h, 2d. */
   public static String age(Duration duration) {
-    long seconds = Math.max(0, duration.toSeconds());
-    if (seconds < MINUTE) {
-      return seconds + "s";
+    if (duration.toDays() >= 2) {
+      return duration.toDays() + "d";
     }
-    if (seconds < HOUR) {
-      return seconds / MINUTE + "m";
+    if (duration.toHours() >= 2) {
+      return duration.toHours() + "h";
     }
-    return seconds < DAY ? seconds / HOUR + "h" : seconds / DAY + "d";
+    return duration.toMinutes() >= 2
+        ? duration.toMinutes() + "m"
+        : Math.max(0, duration.toSeconds()) + "s";
   }
 }

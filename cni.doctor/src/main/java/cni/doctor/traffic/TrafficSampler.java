@@ -67,11 +67,12 @@ public final class TrafficSampler {
     List<CachedAttachment> cached = new ArrayList<>(cni.attachments());
     cached.removeIf(it -> !networks.test(it.network()));
     HostLimits limits = readLimits();
+    Map<AttachmentTraffic.Key, DhcpLease> leases = DhcpLease.readAll(cni.cacheDirectory());
     Instant time = Instant.now();
     long nanos = System.nanoTime();
     List<AttachmentTraffic> attachments = new ArrayList<>(cached.size());
     for (CachedAttachment it : cached) {
-      attachments.add(read(it, limits));
+      attachments.add(read(it, limits, leases));
     }
     return new TrafficSample(time, nanos, attachments, pools(cached, nanos));
   }
@@ -85,7 +86,8 @@ public final class TrafficSampler {
     }
   }
 
-  private AttachmentTraffic read(CachedAttachment cached, HostLimits limits) {
+  private AttachmentTraffic read(
+      CachedAttachment cached, HostLimits limits, Map<AttachmentTraffic.Key, DhcpLease> leases) {
     Attachment attachment = cached.attachment();
     Measured measured = measure(attachment);
     Result result = result(cached);
@@ -105,6 +107,8 @@ public final class TrafficSampler {
         ingress,
         egress,
         result.ips().stream().map(it -> it.address().toString()).toList(),
+        Optional.ofNullable(
+            leases.get(new AttachmentTraffic.Key(cached.network(), attachment.id()))),
         PortMapping.readValid(attachment.capabilityArgs()));
   }
 

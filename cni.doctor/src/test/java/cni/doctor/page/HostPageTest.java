@@ -54,6 +54,7 @@ class HostPageTest {
         Optional.of(new Shaping(100_000_000, 3, 4, 5)),
         Optional.empty(),
         List.of("10.1.0.2/24"),
+        Optional.empty(),
         List.of(PortMapping.tcp(8080, 80)));
   }
 

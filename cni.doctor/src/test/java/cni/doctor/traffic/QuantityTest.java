@@ -27,7 +27,15 @@ class QuantityTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"-5, 0s", "59, 59s", "60, 1m", "3599, 59m", "3600, 1h", "86399, 23h", "172800, 2d"})
+  @CsvSource({
+    "-5, 0s",
+    "119, 119s",
+    "120, 2m",
+    "7199, 119m",
+    "7200, 2h",
+    "172799, 47h",
+    "172800, 2d"
+  })
   void agesHaveOneUnit(long seconds, String expected) {
     assertEquals(expected, Quantity.age(Duration.ofSeconds(seconds)));
   }

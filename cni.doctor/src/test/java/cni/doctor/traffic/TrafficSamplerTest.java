@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.Attachment;
 import cni.api.Json;
+import cni.api.internal.BootClock;
 import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.LinkStatistics;
 import cni.runtime.AttachmentPresence;
@@ -17,6 +18,10 @@ import java.math.BigInteger;
 import java.net.DatagramPacket;
 import java.net.DatagramSocket;
 import java.net.InetAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -208,6 +213,39 @@ class TrafficSamplerTest {
     try (Cni cni = host.openCni()) {
       assertEquals(List.of("b"), sample(cni).pools().stream().map(AddressPool::network).toList());
     }
+  }
+
+  @Test
+  void leaseIsTheOneThatExpiresFirstOfThisBoot() throws Exception {
+    host.dualStack("n", "");
+    NetNs a = host.container("a");
+    try (Cni cni = host.openCni()) {
+      cni.network("n").add(TestHost.attachment(a));
+      assertEquals(Optional.empty(), sample(cni).attachments().getFirst().lease());
+      long uptime = BootClock.now().toMillis();
+      String id = TestBed.nameOf(a);
+      lease("1.4", id, BootClock.bootId(), uptime - 60_000, 3600_000);
+      lease("1.6", id, BootClock.bootId(), uptime - 120_000, 600_000);
+      lease("2.4", id, "00000000-0000-0000-0000-000000000000", uptime, 1000);
+      Files.writeString(host.cache().resolve("dhcp/3.4.lease"), "{");
+      DhcpLease lease = sample(cni).attachments().getFirst().lease().orElseThrow();
+      Duration left = Duration.between(Instant.now(), lease.expiresAt());
+      assertTrue(Math.abs(left.toSeconds() - 480) < 30, left::toString);
+      assertEquals(600, Duration.between(lease.obtainedAt(), lease.expiresAt()).toSeconds());
+    }
+  }
+
+  /** Writes a lease as the dhcp plugin does (LeaseDirectoryTest of cni.plugins.ipam). */
+  private void lease(String name, String container, String boot, long obtained, long validFor)
+      throws IOException {
+    Path directory = Files.createDirectories(host.cache().resolve("dhcp"));
+    Files.writeString(
+        directory.resolve(name + ".lease"),
+        """
+        { "network": "n", "containerId": "%s", "ifName": "eth0",
+          "binding": { "boot": "%s", "obtained": %d, "validFor": %d } }
+        """
+            .formatted(container, boot, obtained, validFor));
   }
 
   @Test

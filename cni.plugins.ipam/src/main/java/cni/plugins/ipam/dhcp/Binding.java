@@ -6,6 +6,7 @@ import cni.api.Json;
 import cni.api.Result;
 import cni.api.ResultJson;
 import cni.api.SpecVersion;
+import cni.api.internal.BootClock;
 import java.net.InetAddress;
 import java.time.Duration;
 import java.util.List;

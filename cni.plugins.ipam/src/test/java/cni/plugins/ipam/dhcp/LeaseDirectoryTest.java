@@ -9,6 +9,7 @@ import cni.api.Cidr;
 import cni.api.Dns;
 import cni.api.Json;
 import cni.api.Result;
+import cni.api.internal.BootClock;
 import cni.plugins.ipam.SpecialFile;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -27,6 +28,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Lease directories with damaged files, and what the daemon creates under any umask. */
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD) // a FIFO blocks its reader
@@ -72,6 +75,23 @@ class LeaseDirectoryTest {
     assertTrue(Files.exists(aside, LinkOption.NOFOLLOW_LINKS));
     directory.write(lease("bad")); // the attachment can have a lease again
     assertEquals(2, directory.readAll().size());
+  }
+
+  /** The keys that {@code cni.doctor.traffic.DhcpLease} reads. */
+  @Test
+  void fileHasTheTimesForMonitoring() throws Exception {
+    LeaseDirectory directory = directory();
+    directory.write(lease("c"));
+    Path file = directory.file("n", new AttachmentId("c", "eth0"), DhcpFamily.IPV4);
+    ObjectNode json = Json.parse(Files.readAllBytes(file), file.toString());
+    assertEquals("n", json.path("network").asString());
+    assertEquals("c", json.path("containerId").asString());
+    assertEquals("eth0", json.path("ifName").asString());
+    JsonNode binding = json.path("binding");
+    assertEquals(BootClock.bootId(), binding.path("boot").asString());
+    assertEquals(30_000, binding.path("validFor").asLong());
+    long age = BootClock.now().toMillis() - binding.path("obtained").asLong();
+    assertTrue(age >= 0 && age < 60_000, binding::toString);
   }
 
   @ParameterizedTest

@@ -1,6 +1,5 @@
-package cni.plugins.ipam.dhcp;
+package cni.api.internal;
 
-import cni.api.internal.BootId;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.math.BigDecimal;
@@ -12,13 +11,13 @@ import java.time.Duration;
  * The time since the machine booted, including suspension (CLOCK_BOOTTIME, from /proc/uptime): it
  * is never adjusted and is the same in all processes, so times survive in files.
  */
-final class BootClock {
+public final class BootClock {
   private static final Path UPTIME = Path.of("/proc/uptime");
 
   private BootClock() {}
 
   /** Returns the time since boot. */
-  static Duration now() {
+  public static Duration now() {
     String seconds;
     try {
       seconds = Files.readString(UPTIME).split(" ", -1)[0];
@@ -31,7 +30,7 @@ final class BootClock {
   /**
    * Returns the id of this boot. Times of another boot cannot be compared with those of this one.
    */
-  static String bootId() {
+  public static String bootId() {
     return BootId.current().orElseThrow(); // without /proc, now() fails too
   }
 }
