@@ -156,7 +156,6 @@ public final class CniException extends Exception {
   private CniException copy(String newMessage, String newDetails, List<CheckFinding> found) {
     var copy = new CniException(code, newMessage, newDetails, found, getCause());
     copy.fault = fault;
-    copy.fault = fault;
     copy.setStackTrace(getStackTrace());
     for (Throwable suppressed : getSuppressed()) {
       copy.addSuppressed(suppressed);
