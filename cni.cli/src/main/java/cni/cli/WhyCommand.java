@@ -83,9 +83,9 @@ final class WhyCommand extends Subcommand {
   WhyCommand() {
     super(
         "Explain why a packet does or does not arrive.",
-        "Follows the packet through routes, interfaces, bridges and rules, by the kernel's own"
-            + " answers; then sends one and traces it. The rules that mark it for the trace are"
-            + " removed by the kernel when the command ends.");
+        "Sends a packet and traces it through filter rules; then follows its path through routes,"
+            + " interfaces and bridges, by the kernel's own answers. The rules that mark the packet"
+            + " for the trace are removed by the kernel when the command ends.");
     List.of(protocol, size, noProbe, ipv4, ipv6, json, cache, hostNamespace)
         .forEach(spec()::addOption);
     spec().addPositional(source).addPositional(destination);

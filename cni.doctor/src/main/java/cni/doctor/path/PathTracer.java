@@ -9,10 +9,10 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Finds out why a packet does or does not arrive. It follows the path that the kernel's routes,
- * links, bridges and neighbours give the packet, then sends a real one and traces it through the
- * rules of nf_tables in every namespace on the path. What it adds for that, a table that marks the
- * packets of this flow, is removed by the kernel when it ends, however it ends. Needs root.
+ * Finds out why a packet does or does not arrive. It sends a packet and traces it through the rules
+ * of nf_tables in every namespace on the path, then follows the path that the kernel's routes,
+ * links, bridges and neighbours give such a packet. The table of rules that marks the packets for
+ * the trace is removed by the kernel when the tracer or the process ends. Needs root.
  *
  * <pre>{@code
  * var tracer = new PathTracer(Optional.empty(), cni.attachments());
