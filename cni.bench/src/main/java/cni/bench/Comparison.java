@@ -142,7 +142,7 @@ public final class Comparison {
         new UpdateComparison(networks, table).run();
       }
       if (has(Section.RESERVATIONS)) {
-        Chart reservations = new ReservationComparison(networks, table).run();
+        Chart reservations = new ReservationCountComparison(networks, table).run();
         Files.writeString(charts.resolve("reservations.svg"), reservations.svg());
       }
       if (has(Section.PROCESSES)) {

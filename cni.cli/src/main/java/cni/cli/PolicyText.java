@@ -6,10 +6,10 @@ import cni.policy.Direction;
 import cni.policy.Endpoint;
 import cni.policy.Peer;
 import cni.policy.Policy;
-import cni.policy.PolicyRule;
 import cni.policy.PortMatch;
 import cni.policy.RateLimit;
 import cni.policy.Selector;
+import cni.policy.TrafficRule;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -64,7 +64,7 @@ final class PolicyText {
   static List<String> lines(Policy policy) {
     List<String> lines = new ArrayList<>();
     for (Direction direction : Direction.values()) {
-      List<PolicyRule> rules = policy.rules().get(direction);
+      List<TrafficRule> rules = policy.rules().get(direction);
       if (rules != null) {
         String name = name(direction);
         if (rules.isEmpty()) {
@@ -91,7 +91,7 @@ final class PolicyText {
     return direction.key();
   }
 
-  private static String rule(PolicyRule rule, Direction direction) {
+  private static String rule(TrafficRule rule, Direction direction) {
     String ports =
         rule.ports().isEmpty()
             ? "everything"

@@ -72,5 +72,5 @@ public record Decision(Verdict egress, Verdict ingress) {
    * @param rule to append to the policy's rules of that direction
    * @param text the reason and the change in a sentence
    */
-  public record Remedy(String policy, Direction direction, PolicyRule rule, String text) {}
+  public record Remedy(String policy, Direction direction, TrafficRule rule, String text) {}
 }

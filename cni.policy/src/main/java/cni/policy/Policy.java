@@ -19,7 +19,7 @@ public record Policy(
     String name,
     Selector selector,
     Set<String> networks,
-    Map<Direction, List<PolicyRule>> rules,
+    Map<Direction, List<TrafficRule>> rules,
     Map<Direction, RateLimit> limits) {
   /** Copies the collections. */
   public Policy {

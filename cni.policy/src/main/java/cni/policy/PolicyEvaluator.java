@@ -78,12 +78,12 @@ public final class PolicyEvaluator {
     }
   }
 
-  private void add(Policy policy, Direction direction, List<PolicyRule> rules) {
+  private void add(Policy policy, Direction direction, List<TrafficRule> rules) {
     var compiled = new CompiledRules(policy, direction, rules.stream().map(this::compile).toList());
     restrictions.add(policy.selector(), policy.networks(), compiled);
   }
 
-  private CompiledRules.Rule compile(PolicyRule rule) {
+  private CompiledRules.Rule compile(TrafficRule rule) {
     var ruleGroups = new BitSet();
     List<CompiledRules.Block> blocks = new ArrayList<>();
     for (Peer peer : rule.peers()) {

@@ -52,7 +52,7 @@ final class Remedies {
   }
 
   private Remedy remedy(CompiledRules rules, String reason) {
-    PolicyRule rule = rule();
+    TrafficRule rule = rule();
     String json = new String(Json.bytes(PolicyJson.of(rule, direction)), StandardCharsets.UTF_8);
     String policy = rules.policy().name();
     String text = "policy " + policy + ": " + reason + "; add " + json + " to its " + key();
@@ -75,8 +75,8 @@ final class Remedies {
     return flow.describeService();
   }
 
-  private PolicyRule rule() {
-    return new PolicyRule(
+  private TrafficRule rule() {
+    return new TrafficRule(
         isLinkLocal() ? List.of() : List.of(wantedPeer()),
         wantedPort().map(List::of).orElse(List.of()));
   }

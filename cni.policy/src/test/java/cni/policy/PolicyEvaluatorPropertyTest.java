@@ -76,8 +76,8 @@ class PolicyEvaluatorPropertyTest {
   }
 
   private static Policy withRule(Policy policy, Decision.Remedy remedy) {
-    Map<Direction, List<PolicyRule>> rules = new HashMap<>(policy.rules());
-    List<PolicyRule> more = new ArrayList<>(rules.getOrDefault(remedy.direction(), List.of()));
+    Map<Direction, List<TrafficRule>> rules = new HashMap<>(policy.rules());
+    List<TrafficRule> more = new ArrayList<>(rules.getOrDefault(remedy.direction(), List.of()));
     more.add(remedy.rule());
     rules.put(remedy.direction(), more);
     return new Policy(policy.name(), policy.selector(), policy.networks(), rules, policy.limits());
@@ -115,7 +115,7 @@ class PolicyEvaluatorPropertyTest {
               .anyMatch(it -> matchesPeers(it, other) && matchesPorts(it));
     }
 
-    private boolean matchesPeers(PolicyRule rule, InetAddress other) {
+    private boolean matchesPeers(TrafficRule rule, InetAddress other) {
       if (rule.peers().isEmpty()) {
         return true;
       }
@@ -148,7 +148,7 @@ class PolicyEvaluatorPropertyTest {
                       });
     }
 
-    private boolean matchesPorts(PolicyRule rule) {
+    private boolean matchesPorts(TrafficRule rule) {
       return rule.ports().isEmpty() || rule.ports().stream().anyMatch(this::matches);
     }
 
@@ -204,10 +204,10 @@ class PolicyEvaluatorPropertyTest {
       Peer peer = new Peer.Group(new Selector(Map.of("app", "a" + i), List.of()), Set.of());
       Peer block = new Peer.Block(Cidr.parse("10.0.%d.0/25".formatted(i % 4)), List.of());
       PortMatch port = new PortMatch.Range(Protocol.TCP, 1000 + i / 10, 1001 + i / 10);
-      var rule = new PolicyRule(List.of(peer, block), List.of(port));
+      var rule = new TrafficRule(List.of(peer, block), List.of(port));
       var selector = new Selector(Map.of("tier", "t" + i % 10), List.of());
-      List<PolicyRule> rules = List.of(rule, rule);
-      Map<Direction, List<PolicyRule>> both =
+      List<TrafficRule> rules = List.of(rule, rule);
+      Map<Direction, List<TrafficRule>> both =
           Map.of(Direction.INGRESS, rules, Direction.EGRESS, rules);
       all.add(new Policy("p%03d".formatted(i), selector, Set.of(), both, Map.of()));
     }

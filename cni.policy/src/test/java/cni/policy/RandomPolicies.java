@@ -56,7 +56,7 @@ public final class RandomPolicies {
   }
 
   public Policy policy(String name) {
-    Map<Direction, List<PolicyRule>> rules = new EnumMap<>(Direction.class);
+    Map<Direction, List<TrafficRule>> rules = new EnumMap<>(Direction.class);
     Map<Direction, RateLimit> limits = new EnumMap<>(Direction.class);
     for (Direction direction : Direction.values()) {
       if (random.nextBoolean()) {
@@ -69,8 +69,8 @@ public final class RandomPolicies {
     return new Policy(name, selector(), networks(), rules, limits);
   }
 
-  private PolicyRule rule() {
-    return new PolicyRule(some(2, this::peer), some(2, this::port));
+  private TrafficRule rule() {
+    return new TrafficRule(some(2, this::peer), some(2, this::port));
   }
 
   private Peer peer() {

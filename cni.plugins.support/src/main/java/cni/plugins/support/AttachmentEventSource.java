@@ -59,8 +59,8 @@ public final class AttachmentEventSource implements EventSource {
     private final Thread thread;
     private volatile boolean closed;
 
-    /** The last published state, by {@link #key}. */
-    private Map<String, AttachmentState> reported = new HashMap<>();
+    /** The last published health, by {@link #key}. */
+    private Map<String, AttachmentHealth> reported = new HashMap<>();
 
     /** When a change for the worse was first seen, by {@link #key}, as System.nanoTime. */
     private final Map<String, Long> unconfirmedSince = new HashMap<>();
@@ -107,11 +107,11 @@ public final class AttachmentEventSource implements EventSource {
     private void compareAll() throws InterruptedException {
       long start = System.nanoTime();
       try {
-        Map<String, AttachmentState> current = new HashMap<>();
+        Map<String, AttachmentHealth> current = new HashMap<>();
         for (PluginHost.ActiveAttachment active : host.attachments()) {
           String key = key(active);
-          AttachmentState state = AttachmentState.read(notifications.rtnetlink(), active);
-          current.put(key, reportChange(key, active, state));
+          AttachmentHealth health = AttachmentHealth.read(notifications.rtnetlink(), active);
+          current.put(key, reportChange(key, active, health));
         }
         reported = current;
         unconfirmedSince.keySet().retainAll(current.keySet());
@@ -126,21 +126,21 @@ public final class AttachmentEventSource implements EventSource {
       return active.network() + "/" + id.containerId() + "/" + id.interfaceName();
     }
 
-    /** Publishes a change, if it is due, and returns the state published last. */
-    private AttachmentState reportChange(
-        String key, PluginHost.ActiveAttachment active, AttachmentState state) {
-      AttachmentState before = reported.getOrDefault(key, AttachmentState.healthy(active));
-      if (state.equals(before)) {
+    /** Publishes a change, if it is due, and returns the health published last. */
+    private AttachmentHealth reportChange(
+        String key, PluginHost.ActiveAttachment active, AttachmentHealth health) {
+      AttachmentHealth before = reported.getOrDefault(key, AttachmentHealth.healthy(active));
+      if (health.equals(before)) {
         unconfirmedSince.remove(key);
         return before;
       }
       long since = unconfirmedSince.computeIfAbsent(key, _ -> System.nanoTime());
-      if (state.isWorseThan(before) && System.nanoTime() - since < CONFIRMATION_DELAY.toNanos()) {
+      if (health.isWorseThan(before) && System.nanoTime() - since < CONFIRMATION_DELAY.toNanos()) {
         return before;
       }
       unconfirmedSince.remove(key);
-      state.forEachChange(before, (kind, what) -> publish(active, kind, what));
-      return state;
+      health.forEachChange(before, (kind, what) -> publish(active, kind, what));
+      return health;
     }
 
     private void publish(PluginHost.ActiveAttachment active, PluginEvent.Kind kind, String what) {

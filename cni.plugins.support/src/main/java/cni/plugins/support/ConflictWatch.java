@@ -164,7 +164,7 @@ final class ConflictWatch implements AutoCloseable {
             "kernel",
             target.active().network(),
             Optional.of(target.active().attachment().id()),
-            AttachmentState.conflict(claim.address(), target.interfaceOf())
+            AttachmentHealth.conflict(claim.address(), target.interfaceOf())
                 + ", with the hardware address "
                 + claim.mac()));
   }

@@ -4,10 +4,10 @@ import cni.api.Json;
 import cni.policy.Direction;
 import cni.policy.Peer;
 import cni.policy.Policy;
-import cni.policy.PolicyRule;
 import cni.policy.PortMatch;
 import cni.policy.RateLimit;
 import cni.policy.Selector;
+import cni.policy.TrafficRule;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -50,7 +50,7 @@ public final class PolicyJson {
     return json;
   }
 
-  private static void writeRules(Map<Direction, List<PolicyRule>> rules, ObjectNode json) {
+  private static void writeRules(Map<Direction, List<TrafficRule>> rules, ObjectNode json) {
     if (rules.isEmpty()) {
       return;
     }
@@ -65,7 +65,7 @@ public final class PolicyJson {
   }
 
   /** Returns a rule. */
-  public static ObjectNode of(PolicyRule rule, Direction direction) {
+  public static ObjectNode of(TrafficRule rule, Direction direction) {
     ObjectNode json = Json.object();
     if (!rule.peers().isEmpty()) {
       ArrayNode peers = json.putArray(direction == Direction.INGRESS ? "from" : "to");

@@ -3,10 +3,10 @@ package cni.policy.file;
 import cni.policy.Direction;
 import cni.policy.Labels;
 import cni.policy.Policy;
-import cni.policy.PolicyRule;
 import cni.policy.RateLimit;
 import cni.policy.Selector;
 import cni.policy.Selector.Requirement;
+import cni.policy.TrafficRule;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
@@ -186,8 +186,8 @@ final class PolicyParser {
         limits(json));
   }
 
-  private static Map<Direction, List<PolicyRule>> rules(StrictObject json, RuleParser parser) {
-    Map<Direction, List<PolicyRule>> rules = new EnumMap<>(Direction.class);
+  private static Map<Direction, List<TrafficRule>> rules(StrictObject json, RuleParser parser) {
+    Map<Direction, List<TrafficRule>> rules = new EnumMap<>(Direction.class);
     rules.put(Direction.INGRESS, parser.rules(json, "ingress", "from"));
     rules.put(Direction.EGRESS, parser.rules(json, "egress", "to"));
     Set<Direction> types = json.has("policyTypes") ? policyTypes(json) : defaultTypes(json);

@@ -4,12 +4,12 @@ import cni.api.Cidr;
 import cni.api.Names;
 import cni.policy.Labels;
 import cni.policy.Peer;
-import cni.policy.PolicyRule;
 import cni.policy.PortMatch;
 import cni.policy.Protocol;
 import cni.policy.Selector;
 import cni.policy.Selector.Operator;
 import cni.policy.Selector.Requirement;
+import cni.policy.TrafficRule;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -42,15 +42,15 @@ final class RuleParser {
   }
 
   /** Reads a list of rules. */
-  List<PolicyRule> rules(StrictObject policy, String key, String peersKey) {
-    List<PolicyRule> rules = new ArrayList<>();
+  List<TrafficRule> rules(StrictObject policy, String key, String peersKey) {
+    List<TrafficRule> rules = new ArrayList<>();
     for (StrictObject rule : policy.objects(key)) {
       rule.requireKeys(List.of(peersKey, "ports"));
       List<Peer> peers = new ArrayList<>();
       rule.objects(peersKey).forEach(it -> peer(it).ifPresent(peers::add));
       List<PortMatch> ports = new ArrayList<>();
       rule.objects("ports").forEach(it -> port(it).ifPresent(ports::add));
-      rules.add(new PolicyRule(peers, ports));
+      rules.add(new TrafficRule(peers, ports));
     }
     return rules;
   }

@@ -3,8 +3,8 @@ package cni.policy.tables;
 import cni.policy.Direction;
 import cni.policy.Endpoint;
 import cni.policy.Peer;
-import cni.policy.PolicyRule;
 import cni.policy.PortMatch;
+import cni.policy.TrafficRule;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
@@ -32,9 +32,9 @@ record Access(boolean everything, Set<PortMatch> ports) {
   }
 
   /** Returns what the rules of a policy let one container do, or let others do to it. */
-  static Access of(List<PolicyRule> rules, Direction direction, Identity identity, Endpoint peer) {
+  static Access of(List<TrafficRule> rules, Direction direction, Identity identity, Endpoint peer) {
     Set<PortMatch> ports = Set.of();
-    for (PolicyRule rule : rules) {
+    for (TrafficRule rule : rules) {
       boolean isMember = isMember(rule, peer);
       if (isMember && rule.ports().isEmpty()) {
         return ALL;
@@ -55,7 +55,7 @@ record Access(boolean everything, Set<PortMatch> ports) {
     return ports.isEmpty() ? NONE : new Access(false, ports);
   }
 
-  private static boolean isMember(PolicyRule rule, Endpoint peer) {
+  private static boolean isMember(TrafficRule rule, Endpoint peer) {
     for (Peer candidate : rule.peers()) {
       if (candidate instanceof Peer.Group group && group.contains(peer)) {
         return true;
@@ -65,7 +65,7 @@ record Access(boolean everything, Set<PortMatch> ports) {
   }
 
   /** Returns whether a rule names the address without naming the container. */
-  private static boolean isInBlock(PolicyRule rule, Identity identity) {
+  private static boolean isInBlock(TrafficRule rule, Identity identity) {
     return rule.peers().isEmpty()
         || rule.peers().stream()
             .anyMatch(it -> it instanceof Peer.Block b && b.contains(identity.address()));

@@ -11,8 +11,8 @@ import cni.policy.Direction;
 import cni.policy.Endpoint;
 import cni.policy.Peer;
 import cni.policy.Policy;
-import cni.policy.PolicyRule;
 import cni.policy.PortMatch;
+import cni.policy.TrafficRule;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.EnumSet;
@@ -59,7 +59,7 @@ final class Profile {
     Shape known = shape;
     if (known == null) {
       known = new Shape();
-      for (PolicyRule rule : rules()) {
+      for (TrafficRule rule : rules()) {
         addSets(rule, known);
       }
       shape = known;
@@ -89,7 +89,7 @@ final class Profile {
         new TreeMap<>(
             Comparator.comparing(PortMatch.Named::name).thenComparing(PortMatch.Named::protocol));
     for (Policy policy : policies) {
-      for (PolicyRule rule : policy.rules().getOrDefault(Direction.INGRESS, List.of())) {
+      for (TrafficRule rule : policy.rules().getOrDefault(Direction.INGRESS, List.of())) {
         for (PortMatch port : rule.ports()) {
           if (port instanceof PortMatch.Named named) {
             Endpoint.NamedPort known = endpoint.ports().get(named.name());
@@ -103,12 +103,12 @@ final class Profile {
     return ports;
   }
 
-  private List<PolicyRule> rules(Policy policy) {
+  private List<TrafficRule> rules(Policy policy) {
     return policy.rules().getOrDefault(direction, List.of());
   }
 
   /** Notes the sets that a rule may have elements in, whichever containers there are. */
-  private void addSets(PolicyRule rule, Shape shape) {
+  private void addSets(TrafficRule rule, Shape shape) {
     boolean hasGroup = rule.peers().stream().anyMatch(Peer.Group.class::isInstance);
     boolean hasNames =
         direction == Direction.EGRESS
@@ -137,7 +137,7 @@ final class Profile {
   }
 
   /** Returns the addresses of one family that a rule names without naming containers. */
-  static List<AddressRange> blocks(PolicyRule rule, boolean isV4) {
+  static List<AddressRange> blocks(TrafficRule rule, boolean isV4) {
     if (rule.peers().isEmpty()) {
       return List.of(AddressRange.all(isV4));
     }
@@ -179,7 +179,7 @@ final class Profile {
   }
 
   /** Returns the rules of all its policies. */
-  List<PolicyRule> rules() {
+  List<TrafficRule> rules() {
     return policies.stream().flatMap(it -> rules(it).stream()).toList();
   }
 

@@ -5,8 +5,8 @@ import cni.api.ErrorCode;
 import cni.netlink.ffm.nftables.Bytes;
 import cni.netlink.ffm.nftables.SetElement;
 import cni.policy.Policy;
-import cni.policy.PolicyRule;
 import cni.policy.PortMatch;
+import cni.policy.TrafficRule;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -57,7 +57,7 @@ final class ProfileElements {
   /** Returns the addresses that may use every port. */
   static List<AddressRange> openBlocks(Profile profile, boolean isV4) {
     List<AddressRange> open = new ArrayList<>();
-    for (PolicyRule rule : profile.rules()) {
+    for (TrafficRule rule : profile.rules()) {
       if (rule.ports().isEmpty()) {
         open.addAll(Profile.blocks(rule, isV4));
       }
@@ -67,7 +67,7 @@ final class ProfileElements {
 
   private static List<DisjointRanges.Box> boxes(Profile profile, boolean isV4) throws CniException {
     var ranges = new DisjointRanges();
-    for (PolicyRule rule : profile.rules()) {
+    for (TrafficRule rule : profile.rules()) {
       List<PortMatch.Range> ports = profile.ranges(rule.ports());
       for (AddressRange addresses : Profile.blocks(rule, isV4)) {
         ports.forEach(it -> ranges.add(addresses, it));

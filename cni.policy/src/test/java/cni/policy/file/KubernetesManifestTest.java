@@ -8,12 +8,12 @@ import cni.policy.Direction;
 import cni.policy.Labels;
 import cni.policy.Peer;
 import cni.policy.Policy;
-import cni.policy.PolicyRule;
 import cni.policy.PortMatch;
 import cni.policy.Protocol;
 import cni.policy.Selector;
 import cni.policy.Selector.Operator;
 import cni.policy.Selector.Requirement;
+import cni.policy.TrafficRule;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
@@ -83,14 +83,14 @@ class KubernetesManifestTest {
             """);
     var block = new Peer.Block(Cidr.parse("172.17.0.0/16"), List.of(Cidr.parse("172.17.1.0/24")));
     var ingress =
-        new PolicyRule(
+        new TrafficRule(
             List.of(
                 block,
                 new Peer.Group(inNamespace(Map.of(), "tools"), Set.of()),
                 new Peer.Group(inNamespace(Map.of("role", "frontend"), "shop"), Set.of())),
             List.of(new PortMatch.Range(Protocol.TCP, 6379, 6379)));
     var egress =
-        new PolicyRule(
+        new TrafficRule(
             List.of(new Peer.Block(Cidr.parse("10.0.0.0/24"), List.of())),
             List.of(new PortMatch.Range(Protocol.TCP, 32000, 32768)));
     assertEquals(
@@ -117,7 +117,7 @@ class KubernetesManifestTest {
     assertEquals("test", policy.name());
     assertEquals(Selector.ANY, policy.selector());
     assertEquals(
-        Map.of(Direction.INGRESS, List.of(new PolicyRule(List.of(), List.of()))), policy.rules());
+        Map.of(Direction.INGRESS, List.of(new TrafficRule(List.of(), List.of()))), policy.rules());
   }
 
   @Test
@@ -129,7 +129,7 @@ class KubernetesManifestTest {
 
   private static Peer peer(String namespace, String peer) {
     String spec = "{\"podSelector\": {}, \"ingress\": [{\"from\": [" + peer + "]}]}";
-    List<PolicyRule> rules =
+    List<TrafficRule> rules =
         manifest(namespace, spec).rules().getOrDefault(Direction.INGRESS, List.of());
     assertEquals(1, rules.size());
     return rules.getFirst().peers().getFirst();

@@ -7,13 +7,13 @@ import cni.api.Cidr;
 import cni.policy.Direction;
 import cni.policy.Peer;
 import cni.policy.Policy;
-import cni.policy.PolicyRule;
 import cni.policy.PortMatch;
 import cni.policy.Protocol;
 import cni.policy.RateLimit;
 import cni.policy.Selector;
 import cni.policy.Selector.Operator;
 import cni.policy.Selector.Requirement;
+import cni.policy.TrafficRule;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
@@ -89,7 +89,7 @@ class PolicyReaderTest {
             Map.of(
                 Direction.INGRESS,
                 List.of(
-                    new PolicyRule(
+                    new TrafficRule(
                         List.of(
                             new Peer.Group(labels("app", "web"), Set.of("front")),
                             new Peer.Group(Selector.ANY, Set.of("back")),

@@ -10,11 +10,11 @@ import cni.api.InetAddresses;
 import cni.policy.Direction;
 import cni.policy.Peer;
 import cni.policy.Policy;
-import cni.policy.PolicyRule;
 import cni.policy.PolicyState;
 import cni.policy.PortMatch;
 import cni.policy.Protocol;
 import cni.policy.Selector;
+import cni.policy.TrafficRule;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
@@ -160,7 +160,7 @@ class DisjointRangesTest {
             "wide",
             Selector.ANY,
             Set.of(),
-            Map.of(Direction.INGRESS, List.of(new PolicyRule(peers, ports))),
+            Map.of(Direction.INGRESS, List.of(new TrafficRule(peers, ports))),
             Map.of());
     PolicyState state =
         RandomState.with(

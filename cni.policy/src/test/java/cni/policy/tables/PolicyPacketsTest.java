@@ -14,11 +14,11 @@ import cni.policy.Endpoint;
 import cni.policy.Peer;
 import cni.policy.Policy;
 import cni.policy.PolicyHits;
-import cni.policy.PolicyRule;
 import cni.policy.PolicyState;
 import cni.policy.PortMatch;
 import cni.policy.Protocol;
 import cni.policy.Selector;
+import cni.policy.TrafficRule;
 import cni.testing.EchoServer;
 import cni.testing.KernelTest;
 import cni.testing.Probe;
@@ -132,7 +132,7 @@ class PolicyPacketsTest {
   }
 
   /** Of the container {@code two}. */
-  private static Policy ingress(String name, PolicyRule... rules) {
+  private static Policy ingress(String name, TrafficRule... rules) {
     return new Policy(
         name,
         new Selector(Map.of("name", "two"), List.of()),
@@ -141,8 +141,8 @@ class PolicyPacketsTest {
         Map.of());
   }
 
-  private static PolicyRule from(String name, int port) {
-    return new PolicyRule(
+  private static TrafficRule from(String name, int port) {
+    return new TrafficRule(
         List.of(new Peer.Group(new Selector(Map.of("name", name), List.of()), Set.of())),
         List.of(new PortMatch.Range(Protocol.TCP, port, port)));
   }

@@ -6,12 +6,12 @@ import cni.policy.Endpoint;
 import cni.policy.Endpoint.NamedPort;
 import cni.policy.Peer;
 import cni.policy.Policy;
-import cni.policy.PolicyRule;
 import cni.policy.PolicyState;
 import cni.policy.PortMatch;
 import cni.policy.Protocol;
 import cni.policy.RateLimit;
 import cni.policy.Selector;
+import cni.policy.TrafficRule;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -159,7 +159,7 @@ final class RandomState {
   }
 
   Policy policy(String name) {
-    Map<Direction, List<PolicyRule>> rules = new HashMap<>();
+    Map<Direction, List<TrafficRule>> rules = new HashMap<>();
     Map<Direction, RateLimit> limits = new HashMap<>();
     for (Direction direction : Direction.values()) {
       if (random.nextInt(3) > 0) {
@@ -190,8 +190,8 @@ final class RandomState {
     return new Selector(labels, requirements);
   }
 
-  private PolicyRule rule() {
-    return new PolicyRule(some(2, this::peer), some(3, this::port));
+  private TrafficRule rule() {
+    return new TrafficRule(some(2, this::peer), some(3, this::port));
   }
 
   private Peer peer() {

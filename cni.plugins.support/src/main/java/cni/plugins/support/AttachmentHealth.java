@@ -25,7 +25,7 @@ import java.util.function.BiConsumer;
  *
  * @param items by the description that events use: {@code interface eth0 in /run/netns/blue}
  */
-record AttachmentState(Map<String, Health> items) {
+record AttachmentHealth(Map<String, Health> items) {
   /** The health of an interface or address, from best to worst. */
   enum Health {
     HEALTHY,
@@ -37,8 +37,8 @@ record AttachmentState(Map<String, Health> items) {
   private static final String ADDRESS = "address ";
   private static final String INTERFACE = "interface ";
 
-  /** Returns the state of an attachment that is as its result says. */
-  static AttachmentState healthy(PluginHost.ActiveAttachment active) {
+  /** Returns the health of an attachment that is as its result says. */
+  static AttachmentHealth healthy(PluginHost.ActiveAttachment active) {
     Map<String, Health> items = new TreeMap<>();
     Result result = active.result();
     for (int i = 0; i < result.interfaces().size(); i++) {
@@ -46,7 +46,7 @@ record AttachmentState(Map<String, Health> items) {
       items.put(INTERFACE + name, Health.HEALTHY);
       result.ipsOf(i).forEach(ip -> items.put(describe(ip.address(), name), Health.HEALTHY));
     }
-    return new AttachmentState(items);
+    return new AttachmentHealth(items);
   }
 
   /** Returns the message of a conflict about an address of an interface in a container. */
@@ -67,14 +67,14 @@ record AttachmentState(Map<String, Health> items) {
   }
 
   /**
-   * Reads the state from the kernel.
+   * Determines the health from the state of the kernel.
    *
    * @param host a socket in the host's namespace
    * @throws IOException if the kernel cannot be queried
    */
-  static AttachmentState read(RouteSocket host, PluginHost.ActiveAttachment active)
+  static AttachmentHealth read(RouteSocket host, PluginHost.ActiveAttachment active)
       throws IOException {
-    AttachmentState state = healthy(active);
+    AttachmentHealth health = healthy(active);
     Optional<NetNs> sandbox = open(active.attachment());
     try {
       Optional<NsidView> container =
@@ -83,17 +83,17 @@ record AttachmentState(Map<String, Health> items) {
       for (int i = 0; i < interfaces.size(); i++) {
         Result.Interface it = interfaces.get(i);
         if (it.isOnHost()) {
-          state.putLink(describe(it), host.link(it.name()), List.of(), List.of());
+          health.putLink(describe(it), host.link(it.name()), List.of(), List.of());
         } else if (container.isEmpty()) {
-          state.items.put(INTERFACE + describe(it), Health.MISSING);
+          health.items.put(INTERFACE + describe(it), Health.MISSING);
         } else if (it.sandbox().equals(active.attachment().sandbox())) {
           Optional<Link> link = container.get().link(it.name());
           List<InterfaceAddress> addresses =
               link.isPresent() ? container.get().addresses(link.get().index()) : List.of();
-          state.putLink(describe(it), link, active.result().ipsOf(i), addresses);
+          health.putLink(describe(it), link, active.result().ipsOf(i), addresses);
         }
       }
-      return state;
+      return health;
     } finally {
       sandbox.ifPresent(NetNs::close);
     }
@@ -134,8 +134,8 @@ record AttachmentState(Map<String, Health> items) {
     return Health.MISSING;
   }
 
-  /** Whether any interface or address is in a worse state than in the other. */
-  boolean isWorseThan(AttachmentState other) {
+  /** Returns whether any interface or address is in worse health than in the other. */
+  boolean isWorseThan(AttachmentHealth other) {
     return items.entrySet().stream()
         .anyMatch(it -> it.getValue().compareTo(other.healthOf(it.getKey())) > 0);
   }
@@ -145,7 +145,7 @@ record AttachmentState(Map<String, Health> items) {
   }
 
   /** Passes each change since an earlier state to the consumer, as event kind and message. */
-  void forEachChange(AttachmentState before, BiConsumer<PluginEvent.Kind, String> consumer) {
+  void forEachChange(AttachmentHealth before, BiConsumer<PluginEvent.Kind, String> consumer) {
     List<String> changed = new ArrayList<>();
     items.forEach(
         (item, health) -> {

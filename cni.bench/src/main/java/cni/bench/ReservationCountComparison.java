@@ -17,7 +17,7 @@ import java.util.Optional;
 import java.util.Set;
 
 /** Compares host-local alone, by the number of existing reservations. */
-final class ReservationComparison {
+final class ReservationCountComparison {
   private static final List<Integer> RESERVATIONS =
       List.of(0, 1_000, 10_000, 20_000, 40_000, 60_000);
   private static final List<Integer> RESERVATIONS_FOR_EXECUTABLES = List.of(0, 1_000, 20_000);
@@ -27,7 +27,7 @@ final class ReservationComparison {
   private final BenchNetworks networks;
   private final ComparisonTable table;
 
-  ReservationComparison(BenchNetworks networks, ComparisonTable table) {
+  ReservationCountComparison(BenchNetworks networks, ComparisonTable table) {
     this.networks = networks;
     this.table = table;
   }

@@ -8,9 +8,9 @@ import java.util.List;
  * @param peers the other sides; empty for any
  * @param ports the destination ports; empty for any packet of any protocol
  */
-public record PolicyRule(List<Peer> peers, List<PortMatch> ports) {
+public record TrafficRule(List<Peer> peers, List<PortMatch> ports) {
   /** Copies the lists. */
-  public PolicyRule {
+  public TrafficRule {
     peers = List.copyOf(peers);
     ports = List.copyOf(ports);
   }
