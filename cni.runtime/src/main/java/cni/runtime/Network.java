@@ -33,8 +33,9 @@ import java.util.Set;
  * executables for their versions, which takes at most 10 seconds for each.
  *
  * <p>Any thread may call the methods. Operations of one {@link Cni} on the same container run one
- * after the other. While {@link #gc} runs, ADDs and DELs on the network wait, also those of other
- * processes that use the same cache.
+ * after the other. While {@link #gc}, {@link #update} or {@link #repair} runs, all other operations
+ * on the network except {@link #check} and {@link #status} wait, also those of other processes that
+ * use the same cache.
  *
  * <p>The configuration is that of the time when this object was obtained. Instances are immutable
  * and cheap; obtain a new one to pick up a changed file.
@@ -212,8 +213,8 @@ public final class Network {
    * stay. Plugins that the change concerns compare the attachment with the desired state and change
    * what differs; the cache then has the new state. If a step fails, the steps before are undone.
    *
-   * <p>While it runs, ADD and DEL on this network wait. If the process dies, the next update,
-   * repair or DEL finds either state and finishes it.
+   * <p>While it runs, ADD, DEL and GC on this network wait. If the process dies, the next update or
+   * repair completes or undoes it; DEL removes what either state has made.
    *
    * @return what was changed
    * @throws CniException code 4 if the attachment is not in the cache, no plugin declares a

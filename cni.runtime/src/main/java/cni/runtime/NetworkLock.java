@@ -18,15 +18,16 @@ import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 
 /**
- * The lock that excludes GC of a network from its ADD and DEL (SPEC section 2, "GC"): ADD and DEL
- * hold it shared, GC holds it exclusively. Threads of this process use a lock in memory, processes
- * use flock(2) on two files beside the results:
+ * The lock that excludes GC of a network from its ADD and DEL (SPEC section 2, "GC"), and updates
+ * and repairs from all of these: ADD, DEL and dry runs hold it shared; GC, update and repair hold
+ * it exclusively. Threads of this process use a lock in memory, processes use flock(2) on two files
+ * beside the results:
  *
  * <ul>
  *   <li>{@code <cache>/locks/stay/<network>} is the lock itself.
  *   <li>{@code <cache>/locks/entry/<network>} is held, in the same mode, while the first is
  *       acquired. GC holds it exclusively while it waits, so that new ADDs queue behind it and
- *       cannot keep it waiting without end.
+ *       cannot keep it waiting without end; update and repair do the same.
  * </ul>
  */
 final class NetworkLock {
@@ -54,7 +55,8 @@ final class NetworkLock {
   }
 
   /**
-   * Acquires the lock for ADD or DEL: waits until no GC of the network is running or waiting.
+   * Acquires the lock for ADD, DEL or a dry run: waits until no GC, update or repair of the network
+   * is running or waiting.
    *
    * @throws CniException code 11 if the deadline passes or the thread is interrupted, code 5 if the
    *     files cannot be created or locked
@@ -64,7 +66,7 @@ final class NetworkLock {
   }
 
   /**
-   * Acquires the lock for GC: waits until no ADD, DEL or GC of the network is running.
+   * Acquires the lock for GC, update or repair: waits until no operation that holds it is running.
    *
    * @throws CniException as {@link #shared}
    */
