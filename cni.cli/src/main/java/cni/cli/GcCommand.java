@@ -5,7 +5,7 @@ import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Json;
-import cni.api.internal.NearestName;
+import cni.api.internal.Suggestions;
 import cni.runtime.Cni;
 import cni.runtime.GcReport;
 import cni.runtime.Network;
@@ -146,8 +146,7 @@ final class GcCommand extends Subcommand {
     if (known.isEmpty()) {
       return "none is known.";
     }
-    return NearestName.of(text, known)
-        .map(it -> "did you mean " + it + "?")
+    return Suggestions.didYouMean(text, known)
         .orElse(
             "known are "
                 + known.stream().limit(MAX_NAMED).collect(Collectors.joining(", "))

@@ -2,10 +2,10 @@ package cni.cli;
 
 import cni.api.CniException;
 import cni.api.ErrorCode;
+import cni.api.internal.Suggestions;
 import cni.policy.Policy;
 import cni.policy.PolicyState;
 import cni.policy.file.PolicyFiles;
-import cni.policy.file.Suggestions;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;

@@ -1,9 +1,8 @@
 package cni.cli;
 
 import cni.api.Json;
-import cni.api.internal.NearestName;
+import cni.api.internal.Suggestions;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -59,12 +58,11 @@ final class UsageErrors {
 
   /** Prints that a word is not the name of a command; returns the exit status. */
   static int unknownCommand(CommandLine parent, String word) {
-    Optional<String> nearest = nearest(word, parent.getSubcommands().keySet());
+    Optional<String> suggestion =
+        Suggestions.didYouMean(word, parent.getSubcommands().keySet(), Json::quote);
     return print(
         parent,
-        "there is no command "
-            + Json.quote(word)
-            + nearest.map(it -> "; did you mean " + Json.quote(it) + "?").orElse(""));
+        "there is no command " + Json.quote(word) + suggestion.map(it -> "; " + it).orElse(""));
   }
 
   /** Prints the help of a command that needs a subcommand; returns the exit status. */
@@ -105,7 +103,7 @@ final class UsageErrors {
           .formatted(
               name(command),
               option,
-              nearest(option, known).map(it -> "; did you mean " + it + "?").orElse(""));
+              Suggestions.didYouMean(option, known).map(it -> "; " + it).orElse(""));
     }
     return "unexpected argument %s; %s takes %s"
         .formatted(Json.quote(argument), name(command), parameters(command));
@@ -173,10 +171,6 @@ final class UsageErrors {
       }
     }
     return String.join(" ", words);
-  }
-
-  private static Optional<String> nearest(String given, Collection<String> known) {
-    return NearestName.of(given, known);
   }
 
   private static String name(CommandSpec command) {

@@ -10,7 +10,7 @@ import cni.api.NetworkConfig;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.SpecVersion;
-import cni.api.internal.NearestName;
+import cni.api.internal.Suggestions;
 import cni.runtime.PluginRegistry.AvailablePlugin;
 import cni.runtime.PluginRegistry.ResolvedPlugin;
 import java.util.ArrayList;
@@ -94,9 +94,9 @@ final class PluginConfigCheck {
   private String remedy(String type, CniException unknown) {
     try {
       List<String> types = cni.plugins().list().stream().map(AvailablePlugin::type).toList();
-      Optional<String> meant = NearestName.of(type, types);
-      if (meant.isPresent()) {
-        return "did you mean " + Json.quote(meant.get()) + "?";
+      Optional<String> suggestion = Suggestions.didYouMean(type, types, Json::quote);
+      if (suggestion.isPresent()) {
+        return suggestion.get();
       }
     } catch (CniException _) {
       // the plugin path cannot be read: no suggestion
@@ -194,18 +194,16 @@ final class PluginConfigCheck {
       if (known.stream().anyMatch(name::equals)) {
         continue;
       }
-      Optional<String> meant = NearestName.of(name, known);
-      if (meant.isPresent() || judged) {
+      Optional<String> suggestion = Suggestions.didYouMean(name, known);
+      if (suggestion.isPresent() || judged) {
         findings.warning(
             path + ".capabilities." + name,
             "true",
             "is not a capability of plugin "
                 + plugin.type()
                 + ": "
-                + meant
-                    .map(it -> "did you mean " + it + "?")
-                    .orElse(
-                        known.isEmpty() ? "it has none" : "it has " + String.join(", ", known)));
+                + suggestion.orElse(
+                    known.isEmpty() ? "it has none" : "it has " + String.join(", ", known)));
       }
     }
   }

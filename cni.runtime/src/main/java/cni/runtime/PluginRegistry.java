@@ -7,6 +7,7 @@ import static java.util.stream.Collectors.joining;
 import cni.api.CniException;
 import cni.api.Delegates;
 import cni.api.ErrorCode;
+import cni.api.Json;
 import cni.api.NetworkConfig;
 import cni.api.NetworkPlugin;
 import cni.api.PluginConfig;
@@ -15,7 +16,7 @@ import cni.api.ResidentPlugin;
 import cni.api.SpecVersion;
 import cni.api.internal.IoErrors;
 import cni.api.internal.LazyLogger;
-import cni.api.internal.NearestName;
+import cni.api.internal.Suggestions;
 import cni.api.internal.Uninterruptibly;
 import cni.exec.CallerContext;
 import cni.exec.ExecutablePlugin;
@@ -252,7 +253,7 @@ public final class PluginRegistry implements Delegates {
   private String suggestion(String type) {
     try {
       List<String> known = list().stream().map(AvailablePlugin::type).distinct().toList();
-      return NearestName.of(type, known).map(it -> " (did you mean \"" + it + "\"?)").orElse("");
+      return Suggestions.didYouMean(type, known, Json::quote).map(it -> " (" + it + ")").orElse("");
     } catch (CniException e) {
       return ""; // a directory that cannot be read
     }
@@ -394,7 +395,7 @@ public final class PluginRegistry implements Delegates {
    * A plugin that can be used.
    *
    * @param type the type that configurations name it by
-   * @param origin where it comes from
+   * @param origin the module, directory or executable that provides it
    * @param plugin the plugin itself, whose calls are not recorded
    */
   public record AvailablePlugin(String type, PluginOrigin origin, NetworkPlugin plugin) {
@@ -431,7 +432,7 @@ public final class PluginRegistry implements Delegates {
    * The plugin that serves a type.
    *
    * @param plugin the plugin, whose calls are recorded by Java Flight Recorder
-   * @param source where it comes from
+   * @param source the kind of its origin: built-in, directory or executable
    */
   record ResolvedPlugin(NetworkPlugin plugin, PluginSource source) {
     /** Returns whether the plugin is a module, not an executable. */

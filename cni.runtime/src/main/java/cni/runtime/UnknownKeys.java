@@ -2,7 +2,7 @@ package cni.runtime;
 
 import cni.api.ConfigRecorder;
 import cni.api.Json;
-import cni.api.internal.NearestName;
+import cni.api.internal.Suggestions;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -110,18 +110,14 @@ final class UnknownKeys {
       candidates.addAll(COMMON);
     }
     candidates.removeIf(it -> it.indexOf('[') >= 0);
-    Optional<String> meant = NearestName.of(key, candidates);
-    if (meant.isPresent() || complete) {
+    Optional<String> suggestion = Suggestions.didYouMean(key, candidates);
+    if (suggestion.isPresent() || complete) {
       findings.warning(
-          path.isEmpty() ? key : path + "." + key, Json.excerpt(value), describe(meant, read));
+          path.isEmpty() ? key : path + "." + key,
+          Json.excerpt(value),
+          "is not a known key: "
+              + suggestion.orElseGet(() -> "known are " + String.join(", ", new TreeSet<>(read))));
     }
-  }
-
-  private static String describe(Optional<String> meant, Collection<String> known) {
-    return "is not a known key: "
-        + meant
-            .map(it -> "did you mean " + it + "?")
-            .orElseGet(() -> "known are " + String.join(", ", new TreeSet<>(known)));
   }
 
   private boolean isCommon(String path, String key) {

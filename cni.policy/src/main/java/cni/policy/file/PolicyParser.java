@@ -1,5 +1,6 @@
 package cni.policy.file;
 
+import cni.api.internal.Suggestions;
 import cni.policy.Direction;
 import cni.policy.Labels;
 import cni.policy.Policy;

@@ -2,6 +2,7 @@ package cni.policy.file;
 
 import cni.api.Cidr;
 import cni.api.Names;
+import cni.api.internal.Suggestions;
 import cni.policy.Labels;
 import cni.policy.Peer;
 import cni.policy.PortMatch;

@@ -2,6 +2,7 @@ package cni.policy.file;
 
 import cni.api.ConfigObject;
 import cni.api.Json;
+import cni.api.internal.Suggestions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;

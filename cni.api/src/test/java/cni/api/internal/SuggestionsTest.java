@@ -1,4 +1,4 @@
-package cni.policy.file;
+package cni.api.internal;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
