@@ -121,7 +121,7 @@ final class AttachmentOptions {
         (cni, found) -> {
           Optional<String> name =
               given(interfaceName).or(() -> EnvironmentVariables.get("CNI_IFNAME"));
-          var stored = new StoredAttachment(cni, found, given(containerId), name);
+          var stored = new StoredAttachmentLookup(cni, found, given(containerId), name);
           action.apply(found, stored.complete(attachment()));
         });
   }

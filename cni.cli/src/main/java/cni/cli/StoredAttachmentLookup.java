@@ -13,20 +13,20 @@ import java.util.Optional;
 import java.util.stream.Collectors;
 
 /**
- * Finds the attachment that CHECK and DEL are for in the cache, so that the command line need not
- * repeat what the ADD was given.
+ * Completes an attachment with stored values. Looks it up by its id; if the container id or
+ * interface name was not given, uses the only stored attachment that matches the rest.
  */
-final class StoredAttachment {
+final class StoredAttachmentLookup {
   private final Cni cni;
   private final Network network;
 
-  /** The container id that was given; empty if it is to be found. */
+  /** The container id that was given; empty if it is to be looked up. */
   private final Optional<String> containerId;
 
-  /** The interface name that was given; empty if it is to be found. */
+  /** The interface name that was given; empty if it is to be looked up. */
   private final Optional<String> interfaceName;
 
-  StoredAttachment(
+  StoredAttachmentLookup(
       Cni cni, Network network, Optional<String> containerId, Optional<String> interfaceName) {
     this.cni = cni;
     this.network = network;
@@ -35,11 +35,10 @@ final class StoredAttachment {
   }
 
   /**
-   * Returns an attachment with what is stored where nothing was given. If none is stored with its
-   * id, and the container id or the interface name is a default, that is the only one stored that
-   * fits what was given.
+   * Returns the attachment, with the stored values of what was not given; unchanged if none is
+   * stored.
    *
-   * @throws CniException code 4 if several fit
+   * @throws CniException code 4 if several match
    */
   Attachment complete(Attachment attachment) throws CniException {
     Optional<CachedAttachment> stored = network.cachedAttachment(attachment.id());
@@ -63,7 +62,7 @@ final class StoredAttachment {
     List<CachedAttachment> found =
         cni.attachments().stream()
             .filter(it -> it.network().equals(network.name()))
-            .filter(it -> isGiven(it.attachment().id()))
+            .filter(it -> matches(it.attachment().id()))
             .filter(
                 it ->
                     namespace.isEmpty()
@@ -83,7 +82,7 @@ final class StoredAttachment {
     return found.stream().findFirst();
   }
 
-  private boolean isGiven(AttachmentId id) {
+  private boolean matches(AttachmentId id) {
     return containerId.map(id.containerId()::equals).orElse(true)
         && interfaceName.map(id.interfaceName()::equals).orElse(true);
   }
