@@ -40,7 +40,7 @@ final class ChainComparison implements AutoCloseable {
 
   private final List<Step> steps = new ArrayList<>();
   private final List<String> refusals = new ArrayList<>();
-  private final List<Differences> closeables = new ArrayList<>();
+  private final List<Differences> differencesByPlugin = new ArrayList<>();
   private final Result original;
   private Result result;
 
@@ -136,7 +136,7 @@ final class ChainComparison implements AutoCloseable {
       return;
     }
     var differences = new Differences();
-    closeables.add(differences);
+    differencesByPlugin.add(differences);
     result =
         updatable.get().compare(new UpdateRequest(currentRequest, desiredRequest), differences);
     differences.list().forEach(it -> steps.add(new Step(after.type(), it)));
@@ -213,14 +213,14 @@ final class ChainComparison implements AutoCloseable {
       AttachmentState from,
       PluginConfig after,
       AttachmentState to,
-      CallContext time)
+      CallContext context)
       throws CniException, IOException {
     try {
-      delete(before, from, time);
-      add(after, to, time);
+      delete(before, from, context);
+      add(after, to, context);
     } catch (CniException | IOException e) {
       try {
-        add(before, from, time.forCleanup());
+        add(before, from, context.forCleanup());
       } catch (CniException again) {
         e.addSuppressed(again);
       }
@@ -235,37 +235,37 @@ final class ChainComparison implements AutoCloseable {
     add(plugin, desired, context);
   }
 
-  private void add(PluginConfig plugin, AttachmentState state, CallContext time)
+  private void add(PluginConfig plugin, AttachmentState state, CallContext context)
       throws CniException {
     var call = new PluginCall(state.config().name(), Verb.ADD, plugin.type());
     call.run(
         () -> {
-          Result after = cni.plugins().find(plugin.type()).add(request(plugin, state, time));
+          Result after = cni.plugins().find(plugin.type()).add(request(plugin, state, context));
           after.interfaces().stream()
               .filter(it -> result.find(it.name(), it.sandbox()).isEmpty())
               .forEach(reported::add);
         });
   }
 
-  private void delete(PluginConfig plugin, AttachmentState state, CallContext time)
+  private void delete(PluginConfig plugin, AttachmentState state, CallContext context)
       throws CniException, IOException {
     new PluginCall(state.config().name(), Verb.DEL, plugin.type())
-        .run(() -> cni.plugins().find(plugin.type()).delete(request(plugin, state, time)));
+        .run(() -> cni.plugins().find(plugin.type()).delete(request(plugin, state, context)));
     result = withoutDeleted(result);
   }
 
-  private AttachmentRequest request(PluginConfig plugin, AttachmentState state, CallContext time)
+  private AttachmentRequest request(PluginConfig plugin, AttachmentState state, CallContext context)
       throws CniException {
-    return request(plugin, state, result, time);
+    return request(plugin, state, result, context);
   }
 
   private AttachmentRequest request(
-      PluginConfig plugin, AttachmentState state, Result previous, CallContext time)
+      PluginConfig plugin, AttachmentState state, Result previous, CallContext context)
       throws CniException {
     Attachment attachment = state.attachment();
     PluginConfig derived =
         plugin.forRequest(state.config().name(), version, attachment.capabilityArgs());
-    return new AttachmentRequest(derived, attachment, Optional.of(previous), time);
+    return new AttachmentRequest(derived, attachment, Optional.of(previous), context);
   }
 
   private PluginCall call(String operation, String type) {
@@ -273,7 +273,7 @@ final class ChainComparison implements AutoCloseable {
   }
 
   /** Excludes changes that have been made before, and did not remove their differences. */
-  void giveUp(List<UpdateReport.Step> done) {
+  void excludeRepeated(List<UpdateReport.Step> done) {
     steps.replaceAll(
         step ->
             done.contains(step.toReport())
@@ -302,7 +302,7 @@ final class ChainComparison implements AutoCloseable {
 
   /** Returns the actions that follow a successful update. */
   List<Differences.Change> completions() {
-    return closeables.stream().flatMap(it -> it.completions().stream()).toList();
+    return differencesByPlugin.stream().flatMap(it -> it.completions().stream()).toList();
   }
 
   /** Returns the stored result. */
@@ -341,6 +341,6 @@ final class ChainComparison implements AutoCloseable {
 
   @Override
   public void close() {
-    closeables.forEach(Differences::close);
+    differencesByPlugin.forEach(Differences::close);
   }
 }

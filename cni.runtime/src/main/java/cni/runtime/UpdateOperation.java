@@ -69,7 +69,7 @@ final class UpdateOperation {
       throws CniException {
     AttachmentState state = AttachmentState.of(stored);
     try (ChainComparison comparison = compare(stored, state, state)) {
-      comparison.giveUp(done);
+      comparison.excludeRepeated(done);
       return apply(comparison, stored, state, state, mode);
     }
   }
@@ -130,7 +130,7 @@ final class UpdateOperation {
   }
 
   /**
-   * Completes an update that was interrupted, or takes it back if that fails, and returns what is
+   * Completes an update that was interrupted, or reverts it if that fails, and returns what is
    * stored then.
    */
   private CachedAttachment finishInterrupted(Mode mode) throws CniException {
@@ -162,19 +162,19 @@ final class UpdateOperation {
       }
     } else if (state.isSameAs(before)
         && stored.resultJson().equals(journaled.before().resultJson())) { // else of an earlier ADD
-      bringOrTakeBack(stored, journaled);
+      completeOrRevert(stored, journaled);
     }
   }
 
-  private void bringOrTakeBack(CachedAttachment stored, UpdateJournal.Entry journaled)
+  private void completeOrRevert(CachedAttachment stored, UpdateJournal.Entry journaled)
       throws CniException {
     AttachmentState before = AttachmentState.of(journaled.before());
     AttachmentState desired = AttachmentState.of(journaled.desired());
     try {
-      bring(stored, before, desired);
+      changeTo(stored, before, desired);
     } catch (CniException e) {
       try {
-        bring(journaled.desired(), desired, before); // as an update back to what it was
+        changeTo(journaled.desired(), desired, before); // as an update back to what it was
       } catch (CniException again) {
         e.addSuppressed(again);
         throw e;
@@ -187,7 +187,7 @@ final class UpdateOperation {
    *
    * @param from the current state with its result
    */
-  private void bring(CachedAttachment from, AttachmentState current, AttachmentState desired)
+  private void changeTo(CachedAttachment from, AttachmentState current, AttachmentState desired)
       throws CniException {
     try (ChainComparison comparison = compare(from, current, desired, true)) {
       if (!comparison.refusals().isEmpty()) {
