@@ -101,7 +101,7 @@ final class AddressExaminations {
 
   private static void tentative(HostView host, Findings findings) throws IOException, CniException {
     for (AttachmentView attachment : host.present()) {
-      if (findings.explainsLostRoute(attachment)) {
+      if (findings.isLinkBroken(attachment)) {
         continue; // detection waits for a carrier
       }
       for (InterfaceAddress address : installed(attachment)) {

@@ -68,8 +68,8 @@ final class Findings {
     }
   }
 
-  /** Returns whether what concerns no network is of interest. */
-  boolean areOfWholeHost() {
+  /** Returns whether the scope is the whole host, not one network. */
+  boolean scopeIsHost() {
     return scope.network().isEmpty();
   }
 
@@ -78,8 +78,11 @@ final class Findings {
     return scope.includes(attachment.network(), attachment.attachment());
   }
 
-  /** Returns whether the link of an attachment to the host is broken: much follows from that. */
-  boolean explainsLostRoute(AttachmentView attachment) {
+  /**
+   * Returns whether an earlier finding is that the link of an attachment to the host is broken.
+   * Lost routes and unusable addresses follow from that, and are not reported beside it.
+   */
+  boolean isLinkBroken(AttachmentView attachment) {
     return earlier.stream()
         .filter(it -> LINK_BROKEN.contains(it.kind()))
         .filter(it -> it.networks().contains(attachment.network()))

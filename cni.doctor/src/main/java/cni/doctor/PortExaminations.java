@@ -101,7 +101,7 @@ final class PortExaminations {
       if (link.isEmpty()
           || portmap.isEmpty()
           || attachment.publishedPorts().isEmpty()
-          || findings.explainsLostRoute(attachment)) {
+          || findings.isLinkBroken(attachment)) {
         continue;
       }
       boolean snat = !portmap.get().view().has("snat") || portmap.get().view().bool("snat");

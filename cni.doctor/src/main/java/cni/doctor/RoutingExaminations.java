@@ -140,7 +140,7 @@ final class RoutingExaminations {
       throws IOException, CniException {
     for (AttachmentView attachment : host.present()) {
       Optional<Link> own = attachment.routingLink();
-      if (own.isEmpty() || own.get().master() != 0 || findings.explainsLostRoute(attachment)) {
+      if (own.isEmpty() || own.get().master() != 0 || findings.isLinkBroken(attachment)) {
         continue; // a VRF has another routing table
       }
       for (IpFamily family : IpFamily.values()) {

@@ -104,7 +104,7 @@ final class StorageExaminations {
   }
 
   private static void staleNamespaces(HostView host, Findings findings) throws IOException {
-    if (!findings.areOfWholeHost()) {
+    if (!findings.scopeIsHost()) {
       return;
     }
     for (Path file : Directories.entries(host.locations().namespaces())) {

@@ -1,7 +1,7 @@
 package cni.doctor.path;
 
 import cni.api.InetAddresses;
-import cni.doctor.path.Namespaces.Port;
+import cni.doctor.path.Namespaces.NamespaceLink;
 import cni.netlink.ffm.route.BridgeVlan;
 import cni.netlink.ffm.route.Link;
 import cni.runtime.CachedAttachment;
@@ -19,12 +19,18 @@ import java.util.stream.Collectors;
  * @param to the interface of the container
  * @param size the length of the packet in bytes, 0 for a short one
  */
-record BridgeProblem(Port bridge, Optional<Link> in, Optional<Port> out, Port to, int size) {
+record BridgeProblem(
+    NamespaceLink bridge,
+    Optional<Link> in,
+    Optional<NamespaceLink> out,
+    NamespaceLink to,
+    int size) {
   /**
    * Returns that the host's end of a container's veth pair is no port of the bridge that ADD made
    * it a port of; empty if it is, or is no such end.
    */
-  static Optional<PathFinding> detached(Namespaces namespaces, Port end) throws IOException {
+  static Optional<PathFinding> detached(Namespaces namespaces, NamespaceLink end)
+      throws IOException {
     if (end.view() != namespaces.host() || end.link().master() != 0) {
       return Optional.empty();
     }

@@ -34,9 +34,9 @@ final class DropRemedy {
       return "firewalld: see firewall-cmd --list-all-policies and the zone of the interface";
     }
     boolean isIptables = chain.family() == TableFamily.IP || chain.family() == TableFamily.IP6;
-    boolean isBuiltIn = name.equals(name.toUpperCase(Locale.ROOT));
+    boolean hasIptablesName = name.equals(name.toUpperCase(Locale.ROOT));
     String list =
-        isIptables && isBuiltIn
+        isIptables && hasIptablesName
             ? (chain.family() == TableFamily.IP ? "iptables" : "ip6tables") + " -t " + table + " -S"
             : "nft -a list chain " + chain;
     return "not a rule of a CNI plugin: accept the packet in that chain; \"" + list + "\" lists it";

@@ -2,7 +2,7 @@ package cni.doctor.path;
 
 import cni.api.CniException;
 import cni.api.ErrorCode;
-import cni.doctor.path.Namespaces.Port;
+import cni.doctor.path.Namespaces.NamespaceLink;
 import cni.doctor.path.PathWalk.Translation;
 import cni.runtime.CachedAttachment;
 import java.io.IOException;
@@ -57,7 +57,7 @@ final class Investigation {
     Flight flight = Flight.send(query, source, traced, query.port());
     Optional<Translation> translation = translation(flight);
     if (translation.isPresent()) {
-      Optional<Port> owner = namespaces.owner(translation.get().address());
+      Optional<NamespaceLink> owner = namespaces.owner(translation.get().address());
       if (owner.isPresent() && traced.add(owner.get().view())) {
         // The packet goes to a container that was not known to be involved: once more, with it.
         flight = Flight.send(query, source, traced, translation.get().port());

@@ -32,7 +32,7 @@ final class Judgement {
   PathReport withoutProbe() throws IOException {
     Optional<PathFinding> finding = walk.finding();
     Fate fate = finding.isPresent() ? Fate.LOST : Fate.NO_OBSTACLE;
-    int port = walk.port().orElse(query.port());
+    int port = walk.destinationPort().orElse(query.port());
     if (walk.receiver().isPresent()
         && !ListeningSockets.exists(walk.receiver().get(), query.protocol(), port)) {
       finding = Optional.of(noListener(walk.receiver().get().name(), port));
@@ -179,7 +179,7 @@ final class Judgement {
 
   /** Returns that no rule translates a port of the host that an attachment publishes. */
   private Optional<PathFinding> untranslated() throws IOException {
-    if (walk.port().isPresent() || namespaces.host().owner(query.address()).isEmpty()) {
+    if (walk.destinationPort().isPresent() || namespaces.host().owner(query.address()).isEmpty()) {
       return Optional.empty();
     }
     return namespaces

@@ -25,7 +25,7 @@ final class Namespaces implements AutoCloseable {
   private final NamespaceView host;
 
   /** A link of a namespace. */
-  record Port(NamespaceView view, Link link) {}
+  record NamespaceLink(NamespaceView view, Link link) {}
 
   /**
    * Opens the host's namespace.
@@ -76,8 +76,8 @@ final class Namespaces implements AutoCloseable {
   }
 
   /** Returns the link that has an address: of the namespaces known, or of a container. */
-  Optional<Port> owner(InetAddress address) throws IOException {
-    Optional<Port> known = ownerAmongKnown(address);
+  Optional<NamespaceLink> owner(InetAddress address) throws IOException {
+    Optional<NamespaceLink> known = ownerAmongKnown(address);
     if (known.isPresent()) {
       return known;
     }
@@ -126,31 +126,31 @@ final class Namespaces implements AutoCloseable {
     return path.isEmpty() ? Optional.empty() : open(name(cached), path.get());
   }
 
-  private Optional<Port> ownerAmongKnown(InetAddress address) throws IOException {
+  private Optional<NamespaceLink> ownerAmongKnown(InetAddress address) throws IOException {
     for (NamespaceView view : all()) {
       Optional<Link> link = view.owner(address);
       if (link.isPresent()) {
-        return Optional.of(new Port(view, link.get()));
+        return Optional.of(new NamespaceLink(view, link.get()));
       }
     }
     return Optional.empty();
   }
 
   /** Returns the other end of a veth pair; empty if it is in a namespace that is not known. */
-  Optional<Port> peer(NamespaceView view, Link link) throws IOException {
+  Optional<NamespaceLink> peer(NamespaceView view, Link link) throws IOException {
     for (NamespaceView other : all()) {
       if (other == view) {
         Optional<Link> peer = view.routes().link(link.linkedIndex());
         boolean isPair = link.linkedNsid() < 0 && peer.filter(it -> it.isKind("veth")).isPresent();
         if (isPair && peer.get().linkedIndex() == link.index()) {
-          return Optional.of(new Port(view, peer.get()));
+          return Optional.of(new NamespaceLink(view, peer.get()));
         }
         continue;
       }
       var end = new RouteSocket.VethPeer(view.netns(), link);
       Optional<Link> peer = other.routes().hostPeers(List.of(end)).getFirst();
       if (peer.isPresent()) {
-        return Optional.of(new Port(other, peer.get()));
+        return Optional.of(new NamespaceLink(other, peer.get()));
       }
     }
     return Optional.empty();

@@ -3,7 +3,7 @@ package cni.doctor.path;
 import static cni.netlink.ffm.route.RtnetlinkConstants.RTN_LOCAL;
 
 import cni.api.InetAddresses;
-import cni.doctor.path.Namespaces.Port;
+import cni.doctor.path.Namespaces.NamespaceLink;
 import cni.doctor.path.PathStep.Stage;
 import cni.doctor.path.PathStep.State;
 import cni.netlink.ffm.Errno;
@@ -126,8 +126,8 @@ final class PathWalk {
     return receiver;
   }
 
-  /** Returns the port after the translation; empty if there is none. */
-  OptionalInt port() {
+  /** Returns the destination port after the translation; empty if there is none. */
+  OptionalInt destinationPort() {
     return translation.isPresent() ? OptionalInt.of(translation.get().port()) : OptionalInt.empty();
   }
 
@@ -236,7 +236,8 @@ final class PathWalk {
       throws IOException {
     return switch (out.kind()) {
       case "veth" -> overVeth(view, out, nextHop);
-      case "bridge" -> overBridge(new Port(view, out), bridgedFrom(view, out), view, out, nextHop);
+      case "bridge" ->
+          overBridge(new NamespaceLink(view, out), bridgedFrom(view, out), view, out, nextHop);
       case "macvlan" -> overMacvlan(view, out, nextHop);
       default -> leave(view, out, nextHop);
     };
@@ -256,11 +257,11 @@ final class PathWalk {
 
   private Optional<Place> overVeth(NamespaceView view, Link out, InetAddress nextHop)
       throws IOException {
-    Optional<Port> peer = namespaces.peer(view, out);
+    Optional<NamespaceLink> peer = namespaces.peer(view, out);
     if (peer.isEmpty()) {
       return leave(view, out, nextHop);
     }
-    Port other = peer.get();
+    NamespaceLink other = peer.get();
     String text = "veth " + out.name() + " to " + other.link().name() + " of " + other.view();
     Optional<PathFinding> problem = LinkProblem.of(other.view(), other.link());
     if (problem.isEmpty()) {
@@ -274,7 +275,7 @@ final class PathWalk {
       Link bridge = other.view().link(other.link().master());
       if (bridge.isKind("bridge")) {
         step(view, Stage.LINK, text + ", port of " + bridge.name());
-        Port at = new Port(other.view(), bridge);
+        NamespaceLink at = new NamespaceLink(other.view(), bridge);
         return overBridge(at, Optional.of(other.link()), view, out, nextHop);
       }
     }
@@ -302,7 +303,7 @@ final class PathWalk {
    * @param sender the namespace that the frame is from, whose neighbours it uses
    */
   private Optional<Place> overBridge(
-      Port bridge, Optional<Link> in, NamespaceView sender, Link out, InetAddress nextHop)
+      NamespaceLink bridge, Optional<Link> in, NamespaceView sender, Link out, InetAddress nextHop)
       throws IOException {
     NamespaceView view = bridge.view();
     String name = "bridge " + bridge.link().name();
@@ -310,11 +311,11 @@ final class PathWalk {
       fail(view, Stage.BRIDGE, name, LinkProblem.down(view, bridge.link()));
       return Optional.empty();
     }
-    Optional<Port> owner = namespaces.owner(nextHop);
+    Optional<NamespaceLink> owner = namespaces.owner(nextHop);
     if (owner.isEmpty()) {
       return toUnknown(bridge, sender, out, nextHop);
     }
-    Port to = owner.get();
+    NamespaceLink to = owner.get();
     if (to.view() == view) {
       step(view, Stage.BRIDGE, name + " receives it itself");
       ingress = in;
@@ -322,7 +323,7 @@ final class PathWalk {
           ? Optional.of(new Place(view, Optional.of(bridge.link())))
           : Optional.empty();
     }
-    Optional<Port> port = namespaces.peer(to.view(), to.link());
+    Optional<NamespaceLink> port = namespaces.peer(to.view(), to.link());
     Optional<PathFinding> problem =
         port.isPresent() ? BridgeProblem.detached(namespaces, port.get()) : Optional.empty();
     if (problem.isEmpty()) {
@@ -340,7 +341,8 @@ final class PathWalk {
 
   /** The next hop may be another machine, if the bridge has a port to the outside. */
   private Optional<Place> toUnknown(
-      Port bridge, NamespaceView sender, Link out, InetAddress nextHop) throws IOException {
+      NamespaceLink bridge, NamespaceView sender, Link out, InetAddress nextHop)
+      throws IOException {
     NamespaceView view = bridge.view();
     boolean hasUplink = false;
     for (Link link : view.routes().links()) {
@@ -359,16 +361,16 @@ final class PathWalk {
   /** Macvlans of one parent reach each other and the outside, but not the host. */
   private Optional<Place> overMacvlan(NamespaceView view, Link out, InetAddress nextHop)
       throws IOException {
-    Optional<Port> owner = namespaces.owner(nextHop);
+    Optional<NamespaceLink> owner = namespaces.owner(nextHop);
     boolean isSibling =
         owner
-            .map(Port::link)
+            .map(NamespaceLink::link)
             .filter(it -> it.isKind("macvlan") && it.linkedIndex() == out.linkedIndex())
             .isPresent();
     if (!isSibling) {
       return leave(view, out, nextHop);
     }
-    Port to = owner.orElseThrow();
+    NamespaceLink to = owner.orElseThrow();
     String text = "macvlan " + out.name() + " to " + to.link().name() + " of " + to.view();
     Optional<PathFinding> problem = LinkProblem.of(to.view(), to.link());
     if (problem.isPresent()) {
