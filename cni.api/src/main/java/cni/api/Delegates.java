@@ -4,7 +4,7 @@ package cni.api;
 @FunctionalInterface
 public interface Delegates {
   /**
-   * Finds a plugin by type. The delegating plugin passes its own request on, and cannot tell
+   * Finds a plugin by type. The delegating plugin passes its own request on, and does not know
    * whether a module or an executable serves it.
    *
    * @throws CniException code 7 if there is no such plugin

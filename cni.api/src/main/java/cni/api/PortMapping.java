@@ -130,7 +130,8 @@ public record PortMapping(
       int first = parsePort(dash < 0 ? text : text.substring(0, dash));
       int last = dash < 0 ? first : parsePort(text.substring(dash + 1));
       if (last < first) {
-        throw new IllegalArgumentException("has the ports " + text + ", whose end is below");
+        throw new IllegalArgumentException(
+            "has the port range " + text + ", which ends before it begins");
       }
       return new PortRange(first, last);
     }

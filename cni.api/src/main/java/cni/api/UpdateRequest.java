@@ -5,7 +5,7 @@ import static java.util.Objects.requireNonNull;
 /**
  * A request to bring an attachment to a desired state.
  *
- * @param current the configuration and the arguments of the last successful ADD or update; tells
+ * @param current the configuration and the arguments of the last successful ADD or update; shows
  *     which state that is no longer desired may have to be removed. After an interrupted update the
  *     kernel may be in a state between the current and the desired one, or in either.
  * @param desired the configuration and the arguments that the attachment shall have. Equal to the

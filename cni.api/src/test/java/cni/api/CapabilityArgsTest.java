@@ -53,7 +53,7 @@ class CapabilityArgsTest {
         "8080:80/icmp; has the protocol \"icmp\", which must be tcp, udp or sctp",
         "8080:80/; has the protocol \"\"",
         "8000-8010:80; maps 11 ports of the host to 1 of the container",
-        "8010-8000:8010-8000; has the ports 8010-8000, whose end is below",
+        "8010-8000:8010-8000; has the port range 8010-8000, which ends before it begins",
         "::1:8080:80; must have the IPv6 address in brackets",
         "[10.0.0.1]:8080:80; must have brackets around IPv6 addresses only",
         "localhost:8080:80; has the host address \"localhost\", which is not an IP address",

@@ -34,7 +34,7 @@ final class FreeSubnets {
   private final SecureRandom random;
 
   /**
-   * Creates a choice.
+   * Creates a chooser.
    *
    * @param used networks that exist; default routes among them are ignored
    */
@@ -49,7 +49,10 @@ final class FreeSubnets {
     this.random = random;
   }
 
-  /** Returns a /24 of the private networks of RFC 1918; absent if none is free. */
+  /**
+   * Returns the first /24 of 10.N.0.0, 172.N.0.0 and 192.168.N.0 (RFC 1918) that is not in use and
+   * that other software does not use by default; absent if there is none.
+   */
   Optional<Cidr> v4() {
     return Stream.of(
             IntStream.range(1, 255).mapToObj("10.%d.0.0"::formatted),

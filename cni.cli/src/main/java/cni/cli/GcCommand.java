@@ -19,8 +19,6 @@ import picocli.CommandLine.ParameterException;
 
 /** {@code cni gc}. */
 final class GcCommand extends Subcommand {
-  private static final int EXIT_USAGE = 2;
-
   /** How many known attachments an error names. */
   private static final int MAX_NAMED = 10;
 
@@ -41,8 +39,8 @@ final class GcCommand extends Subcommand {
   GcCommand() {
     super(
         "Remove resources of attachments that no longer exist.",
-        "Keeps the attachments whose namespace and interface exist, or, with --valid, exactly those"
-            + " named. Deletes the others in the cache and those of interrupted ADDs, then has every"
+        "Keeps the attachments whose namespace and interface exist, those of which that is not known,"
+            + " and those whose ADD made no interface; or, with --valid, exactly those named. Deletes the others in the cache and those of interrupted ADDs, then has every"
             + " plugin remove what belongs to none of those kept, such as reservations and rules."
             + " Attachments that are not in this cache (--cache), as those of another container"
             + " engine, count as no longer existing.");
@@ -69,7 +67,7 @@ final class GcCommand extends Subcommand {
         throw e;
       }
       int _ = ErrorReporter.report(e);
-      return EXIT_USAGE;
+      return UsageErrors.EXIT_USAGE;
     }
   }
 

@@ -14,7 +14,6 @@ import cni.doctor.metrics.PluginCallMetrics;
 import cni.doctor.metrics.TrafficMetrics;
 import cni.doctor.traffic.TrafficSampler;
 import cni.runtime.Cni;
-import cni.runtime.Subscription;
 import java.nio.file.Path;
 import java.util.Optional;
 
@@ -35,13 +34,13 @@ final class HostMetrics {
   }
 
   /**
-   * Serves the metrics until the returned subscription is closed.
+   * Serves the metrics until the returned service is closed.
    *
    * @param networks the directory of configurations, whose address pools are reported
    * @param cache the directory whose attachments are reported
    * @throws CniException code 4 or 5 if the address cannot be listened on
    */
-  static Subscription serve(
+  static HostService serve(
       MetricsAddress address, Path networks, Path cache, HostedRequests requests, HostServer server)
       throws CniException {
     Cni cni = requests.openReading(cache, networks);

@@ -13,7 +13,6 @@ import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.process.ServiceNotification;
 import cni.netlink.ffm.process.SystemdSocket;
 import cni.runtime.Cni;
-import cni.runtime.Subscription;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -219,8 +218,8 @@ final class ServeCommand extends Subcommand {
     }
   }
 
-  /** Returns what stops the repair when it is closed. */
-  private Subscription startRepair(HostedRequests requests) {
+  /** Starts the repair, if it is requested, and returns a handle that stops it. */
+  private HostService startRepair(HostedRequests requests) {
     boolean isRequested = repair.getValue();
     if (!isRequested) {
       return () -> {};
@@ -238,8 +237,8 @@ final class ServeCommand extends Subcommand {
     }
   }
 
-  /** Returns what stops the metrics when it is closed. */
-  private Subscription startMetrics(
+  /** Starts to serve metrics, if there is an address, and returns a handle that stops it. */
+  private HostService startMetrics(
       Optional<MetricsAddress> address, HostedRequests requests, HostServer server)
       throws CniException {
     if (address.isEmpty()) {

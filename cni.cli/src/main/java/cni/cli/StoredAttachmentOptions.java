@@ -15,7 +15,7 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 
-/** The arguments and options that select attachments in the cache, whoever made them. */
+/** The arguments and options that select attachments in the cache, made by any program. */
 final class StoredAttachmentOptions {
   private final HostOptions hostOptions;
 

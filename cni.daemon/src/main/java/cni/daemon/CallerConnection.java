@@ -78,7 +78,7 @@ final class CallerConnection implements AutoCloseable {
     return reader.request(hostNamespace);
   }
 
-  /** Tells the caller to serve the request itself, as it does, too, if the connection ends. */
+  /** Requests the caller to serve the request itself, as it also does if the connection ends. */
   void refuse(String reason) {
     try {
       socket.send(Frame.REFUSED.bytes(reason), HostProtocol.SEND_TIMEOUT);
@@ -88,7 +88,7 @@ final class CallerConnection implements AutoCloseable {
   }
 
   /**
-   * Tells the caller that the request will be served, and from now on only watches it.
+   * Notifies the caller that the request will be served, and from now on only watches it.
    *
    * @throws KernelException if the caller has gone; the request must not be served then
    */

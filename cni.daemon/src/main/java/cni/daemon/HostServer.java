@@ -99,7 +99,7 @@ public final class HostServer implements AutoCloseable {
    * Serves until {@link #stop} has ended, on the calling thread.
    *
    * @param interval how often to call the task; absent for never
-   * @param task called between requests, such as to tell a watchdog that the host is alive
+   * @param task called between requests, such as to notify a watchdog that the host is alive
    * @throws CniException code 4 if the socket was removed and cannot be created again, code 5 if
    *     the host cannot go on
    */

@@ -3,7 +3,7 @@ package cni.daemon;
 import java.util.Optional;
 
 /**
- * A request and what tells whether the host can serve it as the caller would.
+ * A request and what shows whether the host can serve it as the caller would.
  *
  * @param request the request
  * @param image the image that the caller belongs to

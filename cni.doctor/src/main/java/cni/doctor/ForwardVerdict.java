@@ -21,8 +21,8 @@ import java.util.Set;
 
 /**
  * Whether a base chain drops forwarded packets unless a rule accepts them, and whether its table
- * has a rule that may accept those of an address. A rule that cannot be understood, such as one
- * with a set, may: this errs towards silence.
+ * has a rule that may accept those of an address. A rule that is not understood, such as one with a
+ * set, counts as one that may accept them, so that no finding is reported in doubt.
  *
  * @param chain the chain
  * @param rules the rules of its table
@@ -35,7 +35,7 @@ record ForwardVerdict(InstalledChain chain, List<InstalledRule> rules) {
     return new ForwardVerdict(chain, kernel.rules(chain.chain().table()));
   }
 
-  /** Returns whether a chain is one of others that filters forwarded packets. */
+  /** Returns whether a chain filters forwarded packets and is in a table of another program. */
   static boolean filtersForwarded(InstalledChain chain) {
     Set<TableFamily> families = Set.of(TableFamily.INET, TableFamily.IP, TableFamily.IP6);
     return chain

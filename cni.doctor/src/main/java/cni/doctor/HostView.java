@@ -85,7 +85,7 @@ final class HostView implements AutoCloseable {
     return Directories.exists(journal()) ? cni.interruptedAdds() : List.of();
   }
 
-  /** The directory of {@link Cni#pendingAdds}, which takes one that may not be read for empty. */
+  /** Returns the directory of {@link Cni#pendingAdds}, which treats an unreadable one as empty. */
   private Path journal() {
     return locations.cache().resolve("begun");
   }

@@ -13,7 +13,8 @@ import java.nio.file.Path;
  * Passes what a bridge forwards between its ports to the rules of the inet tables, by the bridge's
  * own options nf_call_iptables and nf_call_ip6tables of br_netfilter
  * (net/bridge/br_netfilter_hooks.c). The settings of the host, net.bridge.bridge-nf-call-*, are
- * left as they are: other bridges do not change, and nobody who sets them to 0 opens this one.
+ * left as they are: other bridges do not change, and a program that sets them to 0 does not open
+ * this one.
  */
 final class BridgeFiltering {
   /** It is there while the module br_netfilter is loaded. */

@@ -32,7 +32,7 @@ final class ChangeJournal {
       isUnfinished = text.endsWith(UNFINISHED);
       count = Long.parseLong(isUnfinished ? text.replace(UNFINISHED, "") : text);
     } catch (NoSuchFileException | NumberFormatException e) {
-      // It is damaged, or the directory is new, perhaps in place of one that some process has read:
+      // It is damaged, or the directory is new, possibly in place of one that a process has read:
       // no process must know the count.
       count = ThreadLocalRandom.current().nextLong(Long.MAX_VALUE / 2);
       isUnfinished = true;

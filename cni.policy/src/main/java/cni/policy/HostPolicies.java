@@ -160,7 +160,7 @@ public final class HostPolicies {
   }
 
   /**
-   * Makes the rules in the kernel what they should be, whatever somebody has done to them.
+   * Makes the rules in the kernel what they should be, whatever other programs have done to them.
    *
    * @throws CniException as {@link #attach}
    */

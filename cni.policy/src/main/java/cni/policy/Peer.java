@@ -26,7 +26,7 @@ public sealed interface Peer {
   }
 
   /**
-   * A range of addresses, whoever has them.
+   * A range of addresses, regardless of what has them.
    *
    * @param cidr the range, without host bits
    * @param except ranges inside of it that do not belong to it

@@ -115,8 +115,8 @@ public final class PolicyEvaluator {
   }
 
   /**
-   * Returns whether a connection is forbidden, whoever has the addresses. For many connections:
-   * does not find out why.
+   * Returns whether a connection is forbidden between any parties that have the addresses. For many
+   * connections: does not determine why.
    *
    * @param protocol the number in the IP header
    * @param port the destination port; ignored for protocols without ports

@@ -32,7 +32,7 @@ import java.util.stream.Collectors;
  * routes, rules, qdiscs or nf_tables, it compares all attachments with what they should be, and
  * repairs those that still differ half a second later.
  *
- * <p>The delay is for a DEL in progress, by whatever program: it removes parts of an attachment one
+ * <p>The delay is for a DEL in progress, by any program: it removes parts of an attachment one
  * after the other. An attachment with a part that cannot be repaired, such as an interface that is
  * gone, is left alone altogether, for the same reason. Where something removes again what a repair
  * restores, the next one waits longer each time ({@link RepairBackoff}), and an event says so.
@@ -95,7 +95,7 @@ final class AutoRepair implements AutoCloseable {
   private enum Condition {
     INTACT,
     REPAIRABLE,
-    /** Its interface is gone, perhaps by a DEL in progress, or it cannot be compared. */
+    /** Its interface is gone, possibly by a DEL in progress, or it cannot be compared. */
     BEYOND_REPAIR,
     /** Another operation holds its locks. */
     BUSY

@@ -24,8 +24,8 @@ final class CheckReport {
   }
 
   /**
-   * Calls a plugin and collects its error. What is no list of findings, such as the error of an
-   * executable, is one finding.
+   * Calls a plugin and collects its error. An error without findings, such as that of an
+   * executable, counts as one finding.
    *
    * @param isFirst whether the plugin is the first of the chain
    */

@@ -120,9 +120,9 @@ final class GcOperation {
 
   /**
    * Returns the attachments that are known by the names of their files, and not valid. DEL frees
-   * what belongs to them and removes the file. Where a name is ambiguous all that it may mean are
-   * deleted, of which at most one exists; none if one of them is valid, or if the file may be of
-   * another network.
+   * what belongs to them and removes the file. If a name is ambiguous, every attachment that it may
+   * denote is deleted; at most one of them exists. None is deleted if one of them is valid, or if
+   * the file may belong to another network.
    *
    * @param networks the names of all known networks
    */

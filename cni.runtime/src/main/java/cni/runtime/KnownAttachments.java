@@ -32,8 +32,8 @@ record KnownAttachments(CniState cni, String network) {
   }
 
   /**
-   * Returns those in the cache that exist, or of which it is not known whether they do: also those
-   * that only the names of damaged files tell.
+   * Returns those in the cache that exist, or of which it is not known whether they do, including
+   * those known only from the names of damaged files.
    */
   Set<AttachmentId> living() throws CniException {
     Set<AttachmentId> ids = new LinkedHashSet<>();

@@ -370,8 +370,7 @@ public final class Network {
 
   /**
    * Removes what belongs to attachments whose namespace or interface no longer exists, as {@link
-   * #gc} with the {@linkplain #livingAttachments living} ones. An ADD that ends meanwhile is waited
-   * for.
+   * #gc} with the {@linkplain #livingAttachments living} ones. Waits for ADDs in progress first.
    *
    * @return what was removed
    * @throws CniException as {@link #gc}
@@ -388,7 +387,8 @@ public final class Network {
 
   /**
    * Returns the attachments to this network that exist: those in the cache whose namespace and
-   * interface are there, and those of which that is not known. An interrupted ADD has made none.
+   * interface exist, those of which that is not known, and those whose namespace exists and whose
+   * ADD made no interface. Interrupted ADDs are not among them.
    *
    * @throws CniException if the cache cannot be listed
    */

@@ -55,9 +55,9 @@ final class ResultCache {
     ABSENT,
 
     /**
-     * A file that proves no attachment: it is not a result, as after a loss of power, or it is of
-     * an earlier boot, or of a namespace that has been replaced: whatever has the attachment's name
-     * now is not what it describes.
+     * A file that does not prove an attachment: it is not a result, as after a loss of power, it is
+     * of an earlier boot, or its namespace has been replaced. An interface that has the
+     * attachment's name now is not the one that it describes.
      */
     STALE,
 

@@ -85,7 +85,7 @@ public final class EchoServer implements AutoCloseable {
   }
 
   /**
-   * Stops the server: the kernel refuses whoever connects after this has returned.
+   * Stops the server: the kernel refuses connections after this has returned.
    *
    * @throws IOException if a socket cannot be closed, or the thread is interrupted
    */

@@ -75,7 +75,7 @@ final class FlowTracer implements AutoCloseable {
    *
    * @param table the name of the table, unique in the namespace
    * @param destinationPort a port by which the packets are recognized, too, because their source
-   *     port may have been translated; empty for none. Of ICMP all echo requests are examined
+   *     port may have been translated; empty for none. For ICMP, all echo requests are examined
    * @throws IOException if the kernel refuses it: it has no nf_tables, or is older than 5.12
    */
   static FlowTracer start(

@@ -58,7 +58,7 @@ record NeighbourEntry(NamespaceView view, Link out, InetAddress address) {
   PathFinding unresolved() {
     return new PathFinding(
         PathCause.NEIGHBOUR_UNRESOLVED,
-        "nobody on %s of %s answers for %s"
+        "no host on %s of %s answers for %s"
             .formatted(out.name(), view, InetAddresses.format(address)),
         "check the route, and that the next hop is up and on this link");
   }

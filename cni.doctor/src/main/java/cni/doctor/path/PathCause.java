@@ -38,7 +38,7 @@ public enum PathCause {
   NOT_TRANSLATED,
   /** The neighbour table has a wrong hardware address. */
   NEIGHBOUR_WRONG,
-  /** Nobody answers the search for the hardware address. */
+  /** No host answers the request for the hardware address. */
   NEIGHBOUR_UNRESOLVED,
   /** It is longer than an interface transmits. */
   MTU,

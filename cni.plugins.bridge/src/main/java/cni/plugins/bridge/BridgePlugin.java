@@ -53,7 +53,7 @@ public final class BridgePlugin implements UpdatablePlugin {
    * {@inheritDoc}
    *
    * <p>The bridge is shared and never deleted, so keys that only concern it change it for all
-   * attachments. {@code isGateway} cannot change: nothing tells whether others need the bridge's
+   * attachments. {@code isGateway} cannot change: it is not known whether others need the bridge's
    * address. {@code vlan} cannot change while there is a gateway: that of the other VLAN would need
    * the same address, and the host would have two routes to one network.
    *

@@ -11,8 +11,9 @@ import java.io.IOException;
 import java.util.Optional;
 
 /**
- * Comparison of a result with the state of the kernel, for CHECK. Every error names the object that
- * differs, the expected and the actual value.
+ * Finds the interface of an attachment, in a result and in the container, for CHECK and update, and
+ * creates the errors for what is missing or different. An error names the object, the expected and
+ * the actual value.
  */
 public final class AttachmentCheck {
   private AttachmentCheck() {}

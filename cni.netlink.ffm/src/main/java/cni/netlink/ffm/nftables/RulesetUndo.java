@@ -31,7 +31,7 @@ final class RulesetUndo {
    * Creates a plan.
    *
    * @param committed the changes
-   * @param isOwn matches the rules that nobody else relies on
+   * @param isOwn matches the rules that only the owner of the changes relies on
    */
   RulesetUndo(
       NftablesSocket nftables, RulesetReconciler committed, Predicate<InstalledRule> isOwn) {

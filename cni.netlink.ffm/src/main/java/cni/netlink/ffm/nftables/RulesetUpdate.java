@@ -26,7 +26,7 @@ public final class RulesetUpdate<E extends Exception> {
    * Creates an update without changes.
    *
    * @param planner plans the changes, when they are planned and again when the ruleset has changed
-   * @param isOwn matches the rules that nobody but the owner of this update relies on
+   * @param isOwn matches the rules that only the owner of this update relies on
    */
   public RulesetUpdate(
       NftablesSocket nftables,

@@ -38,8 +38,8 @@ public final class UnixConnection implements AutoCloseable {
   /**
    * Connects to the socket of another process.
    *
-   * @throws KernelException ENOENT if there is no such file, ECONNREFUSED if nobody listens, EAGAIN
-   *     if the listener's queue is full
+   * @throws KernelException ENOENT if there is no such file, ECONNREFUSED if no process listens,
+   *     EAGAIN if the listener's queue is full
    */
   public static UnixConnection connect(Path path) throws KernelException {
     int type = LibcSocket.SOCK_STREAM | LibcSocket.SOCK_NONBLOCK | Libc.SOCK_CLOEXEC;

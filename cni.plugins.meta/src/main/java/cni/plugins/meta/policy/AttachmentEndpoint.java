@@ -52,7 +52,8 @@ final class AttachmentEndpoint {
             .toList();
     if (addresses.isEmpty()) {
       throw unenforceable(
-          "%s has no address: policies tell containers by their addresses".formatted(link.name()));
+          "%s has no address: policies identify containers by their addresses"
+              .formatted(link.name()));
     }
     return new Endpoint(
         id(request),
@@ -91,7 +92,7 @@ final class AttachmentEndpoint {
     }
     if (bridge.vlanFiltering()) {
       throw unenforceable(
-          "bridge %s separates VLANs: policies do not tell their addresses apart"
+          "bridge %s separates VLANs: policies do not distinguish their addresses"
               .formatted(master.name()));
     }
     return Optional.of(master.name());

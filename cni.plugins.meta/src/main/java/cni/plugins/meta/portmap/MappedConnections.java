@@ -93,7 +93,7 @@ final class MappedConnections {
           && served().matches(connection);
     }
 
-    /** Whether both map the same port of the host, perhaps of other addresses, in one family. */
+    /** Whether both map the same port of the host, possibly of other addresses, in one family. */
     boolean hasPortOf(Target other) {
       return mapping.protocol() == other.mapping.protocol()
           && mapping.hostPort() == other.mapping.hostPort()

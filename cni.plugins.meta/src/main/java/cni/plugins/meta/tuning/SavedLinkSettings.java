@@ -183,7 +183,7 @@ record SavedLinkSettings(Path directory) {
     }
   }
 
-  /** Whether a file that is not a valid attachment's is the network's, or nobody's. */
+  /** Returns whether a file without a valid attachment is of the network, or of none. */
   private static boolean isStale(Path file, String network) throws IOException {
     String name = String.valueOf(file.getFileName());
     if (TEMP_NAME.matcher(name).matches()) {

@@ -280,7 +280,7 @@ class PolicyPlacementTest {
     requireRefusal(
         host,
         "{ \"type\": \"bridge\", \"bridge\": \"br7\", \"vlan\": 7, " + STATIC + " }",
-        "bridge br7 separates VLANs: policies do not tell their addresses apart");
+        "bridge br7 separates VLANs: policies do not distinguish their addresses");
   }
 
   /** The container's own view: what it sends to the host is egress, replies are not. */

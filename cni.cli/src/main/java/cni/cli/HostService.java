@@ -1,0 +1,8 @@
+package cni.cli;
+
+/** A part of the resident host that runs until it is closed. */
+@FunctionalInterface
+interface HostService extends AutoCloseable {
+  @Override
+  void close();
+}
