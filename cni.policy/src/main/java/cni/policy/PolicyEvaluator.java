@@ -30,7 +30,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>IPv6 link-local addresses (fe80::/10) match only rules for any peer. Neighbour discovery and
  * DHCP, which the rules in the kernel always allow, are not treated specially. Two containers with
- * one address, of networks that overlap, are told apart only if the caller names them.
+ * one address, of networks that overlap, are distinguished only if the caller names them.
  *
  * <p>May be used by several threads. An evaluator of 100 policies and 1,000 attachments is made and
  * decides 10,000 flows in less than 30 ms.
