@@ -8,6 +8,7 @@ import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.NetworkConfig;
 import cni.api.PluginConfig;
+import cni.api.internal.BridgeName;
 import cni.api.internal.IoErrors;
 import cni.doctor.page.HostPage;
 import cni.doctor.page.PageContent;
@@ -98,7 +99,7 @@ final class HostPageFile {
     PluginConfig first = config.plugins().getFirst();
     try {
       return first.type().equals("bridge")
-          ? first.view().nonEmpty("bridge").or(() -> Optional.of("cni0"))
+          ? Optional.of(BridgeName.of(first.view()))
           : Optional.empty();
     } catch (CniException e) {
       return Optional.empty(); // "cni validate" explains it

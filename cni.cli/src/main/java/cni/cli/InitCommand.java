@@ -8,7 +8,6 @@ import cni.api.Names;
 import cni.api.NetworkConfig;
 import cni.api.internal.AtomicFiles;
 import cni.api.internal.IoErrors;
-import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.InterfaceAddress;
 import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
@@ -185,7 +184,7 @@ final class InitCommand extends Subcommand {
   }
 
   private void addUsedByHost(List<Cidr> used, Set<String> links) throws IOException {
-    try (RouteSocket socket = openHost()) {
+    try (RouteSocket socket = RouteSocket.open(host.hostNamespace())) {
       for (InterfaceAddress it : socket.addresses()) {
         used.add(new Cidr(it.address(), it.prefix()));
       }
@@ -197,17 +196,6 @@ final class InitCommand extends Subcommand {
       for (Link it : socket.links()) {
         links.add(it.name());
       }
-    }
-  }
-
-  /** Opens the host's namespace; that of this process needs no privileges. */
-  private RouteSocket openHost() throws IOException {
-    Optional<Path> path = host.hostNamespace();
-    if (path.isEmpty()) {
-      return RouteSocket.open();
-    }
-    try (NetNs netns = NetNs.open(path.get())) {
-      return RouteSocket.open(netns);
     }
   }
 

@@ -4,6 +4,7 @@ import cni.api.CniException;
 import cni.api.InetAddresses;
 import cni.api.PluginConfig;
 import cni.api.Result;
+import cni.api.internal.BridgeName;
 import cni.netlink.ffm.route.Link;
 import cni.runtime.Network;
 import java.io.IOException;
@@ -27,13 +28,11 @@ final class BridgeExaminations {
           new Examination(FindingKind.MTU_ABOVE_BRIDGE, BridgeExaminations::mtuAboveBridge),
           new Examination(FindingKind.BRIDGE_MAC_BORROWED, BridgeExaminations::borrowedMac));
 
-  private static final String DEFAULT_BRIDGE = "cni0";
-
   private BridgeExaminations() {}
 
   /** Returns the name of the bridge that a plugin of type bridge uses. */
   static String bridgeName(PluginConfig plugin) throws CniException {
-    return plugin.view().nonEmpty("bridge").orElse(DEFAULT_BRIDGE);
+    return BridgeName.of(plugin.view());
   }
 
   /** Returns whether the bridge has the addresses of the networks' gateways. */

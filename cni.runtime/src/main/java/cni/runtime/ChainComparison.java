@@ -13,7 +13,6 @@ import cni.api.SpecVersion;
 import cni.api.UpdatablePlugin;
 import cni.api.UpdateRequest;
 import cni.api.Verb;
-import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.RouteSocket;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -320,7 +319,7 @@ final class ChainComparison implements AutoCloseable {
   /** Returns the result without interfaces of the host that the DEL of a plugin has deleted. */
   private Result withoutDeleted(Result before) throws IOException {
     Set<String> existing = new HashSet<>();
-    try (RouteSocket host = openHost()) {
+    try (RouteSocket host = RouteSocket.open(context.hostNamespace())) {
       for (Result.Interface it : before.interfaces()) {
         if (it.isOnHost() && host.link(it.name()).isPresent()) {
           existing.add(it.name());
@@ -328,15 +327,6 @@ final class ChainComparison implements AutoCloseable {
       }
     }
     return before.withoutInterfaces(it -> it.isOnHost() && !existing.contains(it.name()));
-  }
-
-  private RouteSocket openHost() throws IOException {
-    if (context.hostNamespace().isEmpty()) {
-      return RouteSocket.open();
-    }
-    try (NetNs host = NetNs.open(context.hostNamespace().get())) {
-      return RouteSocket.open(host);
-    }
   }
 
   @Override

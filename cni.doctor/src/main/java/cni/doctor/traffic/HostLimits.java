@@ -1,6 +1,5 @@
 package cni.doctor.traffic;
 
-import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.RouteSocket;
 import cni.netlink.ffm.tc.HtbClass;
@@ -32,13 +31,7 @@ record HostLimits(Map<String, String> kinds, Map<String, Shaping> limits) {
    * @throws IOException if the namespace cannot be entered, or the kernel refuses
    */
   static HostLimits read(Optional<Path> namespace) throws IOException {
-    if (namespace.isEmpty()) {
-      try (RouteSocket socket = RouteSocket.open()) {
-        return read(socket);
-      }
-    }
-    try (NetNs host = NetNs.open(namespace.get());
-        RouteSocket socket = RouteSocket.open(host)) {
+    try (RouteSocket socket = RouteSocket.open(namespace)) {
       return read(socket);
     }
   }

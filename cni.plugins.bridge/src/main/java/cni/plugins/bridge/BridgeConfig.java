@@ -5,6 +5,7 @@ import cni.api.ConfigObject;
 import cni.api.Dns;
 import cni.api.Names;
 import cni.api.PluginConfig;
+import cni.api.internal.BridgeName;
 import cni.netlink.ffm.route.BridgeVlan;
 import cni.plugins.support.Masquerade;
 import cni.plugins.support.RequestedMac;
@@ -59,7 +60,6 @@ record BridgeConfig(
     boolean spoofCheck,
     Optional<String> ipam,
     Dns dns) {
-  private static final String DEFAULT_BRIDGE = "cni0";
   private static final int MAX_MTU = 65535;
   private static final int MAX_VLAN = 4094;
 
@@ -179,17 +179,8 @@ record BridgeConfig(
     }
   }
 
-  /**
-   * Returns the bridge's name, valid or not.
-   *
-   * @throws CniException code 7 if it is not a string
-   */
-  static String bridgeName(ConfigObject view) throws CniException {
-    return view.nonEmpty("bridge").orElse(DEFAULT_BRIDGE);
-  }
-
   private static String bridge(ConfigObject view) throws CniException {
-    String name = bridgeName(view);
+    String name = BridgeName.of(view);
     if (!Names.isInterfaceName(name)) {
       throw view.invalid("bridge", Names.INTERFACE_NAME_RULES.strip());
     }

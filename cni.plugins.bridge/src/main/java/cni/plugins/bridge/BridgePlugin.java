@@ -10,6 +10,7 @@ import cni.api.NetworkRequest;
 import cni.api.Result;
 import cni.api.UpdatablePlugin;
 import cni.api.UpdateRequest;
+import cni.api.internal.BridgeName;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
@@ -98,7 +99,7 @@ public final class BridgePlugin implements UpdatablePlugin {
    */
   @Override
   public void delete(AttachmentRequest request) throws CniException {
-    String bridge = BridgeConfig.bridgeName(request.config().view());
+    String bridge = BridgeName.of(request.config().view());
     try {
       Ipam.delete(request, () -> detach(request, bridge));
     } catch (IOException e) {

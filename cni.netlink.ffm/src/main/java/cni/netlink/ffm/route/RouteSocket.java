@@ -13,6 +13,7 @@ import cni.netlink.ffm.netns.NetNs;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.ByteBuffer;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -53,6 +54,24 @@ public final class RouteSocket extends NetlinkClient {
    */
   public static RouteSocket open(NetNs namespace) throws KernelException {
     return namespace.call(RouteSocket::open);
+  }
+
+  /**
+   * Opens a socket in the namespace at a path, or in that of the calling thread, which needs no
+   * privileges.
+   *
+   * @param namespace the path, such as /run/netns/blue; empty for the namespace of the calling
+   *     thread
+   * @throws KernelException if the namespace cannot be opened or entered, or the socket cannot be
+   *     opened
+   */
+  public static RouteSocket open(Optional<Path> namespace) throws KernelException {
+    if (namespace.isEmpty()) {
+      return open();
+    }
+    try (NetNs opened = NetNs.open(namespace.get())) {
+      return open(opened);
+    }
   }
 
   /**

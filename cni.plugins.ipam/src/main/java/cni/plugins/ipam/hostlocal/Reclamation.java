@@ -5,8 +5,8 @@ import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.InetAddresses;
 import cni.api.PluginConfig;
+import cni.api.internal.BridgeName;
 import cni.api.internal.LazyLogger;
-import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.Neighbour;
@@ -47,9 +47,6 @@ import java.util.Set;
 record Reclamation(Optional<Path> hostNamespace, Optional<String> linkName, Deadline deadline) {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.ipam");
 
-  /** The default of the bridge plugin. */
-  private static final String DEFAULT_BRIDGE = "cni0";
-
   private static final int MAX_VLAN = 4094;
 
   /** The number of addresses that are probed at a time: net.ipv4.neigh.*.gc_thresh1 is 128. */
@@ -72,7 +69,7 @@ record Reclamation(Optional<Path> hostNamespace, Optional<String> linkName, Dead
 
   /** Returns the host's interface in the network of a bridge, as the bridge plugin names it. */
   private static String bridgeInterface(PluginConfig config) throws CniException {
-    String bridge = config.view().nonEmpty("bridge").orElse(DEFAULT_BRIDGE);
+    String bridge = BridgeName.of(config.view());
     int vlan = config.view().integer("vlan", 0, MAX_VLAN).orElse(0);
     return vlan == 0 ? bridge : bridge + "." + vlan;
   }
@@ -111,9 +108,7 @@ record Reclamation(Optional<Path> hostNamespace, Optional<String> linkName, Dead
 
   /** Returns the addresses that are in use; all of them if that cannot be found out. */
   private Set<InetAddress> usedOf(List<InetAddress> addresses) throws CniException {
-    try (NetNs namespace = hostNamespace.isPresent() ? NetNs.open(hostNamespace.get()) : null;
-        RouteSocket routing =
-            namespace == null ? RouteSocket.open() : RouteSocket.open(namespace)) {
+    try (RouteSocket routing = RouteSocket.open(hostNamespace)) {
       Optional<Link> link = linkName.isPresent() ? routing.link(linkName.get()) : Optional.empty();
       // A link that does not exist connects no container.
       if (link.isPresent()) {
