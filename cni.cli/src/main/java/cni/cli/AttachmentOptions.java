@@ -99,8 +99,8 @@ final class AttachmentOptions {
   }
 
   /**
-   * Opens the host and runs the action, which a signal interrupts: an ADD is then taken back before
-   * the process ends. Returns the exit status.
+   * Opens the host and runs the action, which a signal interrupts: an ADD is then rolled back
+   * before the process ends. Returns the exit status.
    */
   int apply(Action action) {
     return run((cni, found) -> action.apply(found, attachment()));
