@@ -14,11 +14,21 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 final class CompletionCommand extends Subcommand {
   private static final List<String> SHELLS = List.of("bash", "zsh", "fish");
 
-  /** zsh runs the script of bash. */
+  /**
+   * Lets zsh run the script of bash, whether it sources the script or loads it as the function
+   * {@code _cni} of a directory.
+   */
   private static final String ZSH_HEADER =
       """
+      #compdef cni
       whence compdef > /dev/null || { autoload -U +X compinit && compinit; }
       autoload -U +X bashcompinit && bashcompinit
+      """;
+
+  /** Completes the word for which zsh has loaded the function. */
+  private static final String ZSH_FOOTER =
+      """
+      if [ "${funcstack[1]}" = _cni ]; then _bash_complete -F _cni; fi
       """;
 
   private final PositionalParamSpec shell =
@@ -58,7 +68,9 @@ final class CompletionCommand extends Subcommand {
         switch (chosen) {
           case "fish" -> FishCompletion.script(model, resource("completion.fish"), plugins);
           case "zsh" ->
-              ZSH_HEADER + BashCompletion.script(model, resource("completion.bash"), plugins);
+              ZSH_HEADER
+                  + BashCompletion.script(model, resource("completion.bash"), plugins)
+                  + ZSH_FOOTER;
           default -> BashCompletion.script(model, resource("completion.bash"), plugins);
         });
     return 0;

@@ -29,10 +29,15 @@ final class Image {
 
   /** Returns whether a file is the launcher or a link to it. */
   static boolean isLauncher(Path file) {
+    return isSameFile(file, launcher());
+  }
+
+  /** Returns whether two paths lead to one file; false if one of them does not exist. */
+  static boolean isSameFile(Path one, Path other) {
     try {
-      return file.toRealPath().equals(launcher().toRealPath());
+      return one.toRealPath().equals(other.toRealPath());
     } catch (IOException e) {
-      return false; // the launcher or the file does not exist
+      return false;
     }
   }
 

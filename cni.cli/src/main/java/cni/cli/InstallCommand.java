@@ -27,10 +27,20 @@ final class InstallCommand extends Subcommand {
           .paramLabel("DIR")
           .description("Directory for the links, such as /opt/cni/bin; created if missing.")
           .build();
+  private final OptionSpec launcher =
+      OptionSpec.builder("--launcher")
+          .type(Path.class)
+          .paramLabel("PATH")
+          .description(
+              "What the links lead to, if this image has been copied elsewhere; relative to DIR, such"
+                  + " as ../image/bin/cni for a directory of another root; default: this image's"
+                  + " bin/cni.")
+          .build();
   private final OptionSpec force =
       flag(
           "--force",
-          "Replace files that are not links to this image; allow a directory that others may write to.");
+          "Replace files that are not links to an image of this project; allow a directory that others"
+              + " may write to.");
   private final OptionSpec remove =
       flag("--remove", "Remove links to this image, and nothing else.");
   private final PositionalParamSpec types =
@@ -39,21 +49,28 @@ final class InstallCommand extends Subcommand {
   InstallCommand() {
     super(
         "Install the image's plugins as executables.",
-        "Each is a link to the image, for runtimes such as containerd and Podman. Files that are not links"
-            + " to this image are replaced only with --force.");
-    spec().addOption(directory).addOption(force).addOption(remove).addPositional(types);
+        "Each is a link to the image, for runtimes such as containerd and Podman. Links to another image of"
+            + " this project are replaced, as for an upgrade; other files only with --force.");
+    spec()
+        .addOption(directory)
+        .addOption(launcher)
+        .addOption(force)
+        .addOption(remove)
+        .addPositional(types);
   }
 
   @Override
   public Integer call() throws CniException, IOException {
-    if (!Files.isExecutable(Image.launcher())) {
+    Path target = directory.getValue();
+    Path destination = launcher.getValue() == null ? Image.launcher() : launcher.getValue();
+    boolean removal = remove.getValue();
+    if (!removal && !Files.isExecutable(target.resolve(destination).normalize())) {
       throw new CniException(
           ErrorCode.IO_FAILURE,
-          Image.launcher() + " does not exist: this command is not running from its image");
+          target.resolve(destination)
+              + " does not exist: this command is not running from its image, or --launcher is wrong");
     }
-    Path target = directory.getValue();
     List<Path> links = selectedTypes().stream().map(target::resolve).toList();
-    boolean removal = remove.getValue();
     if (removal && Files.notExists(target)) {
       return 0;
     }
@@ -64,9 +81,9 @@ final class InstallCommand extends Subcommand {
     }
     for (Path file : links) {
       if (removal) {
-        removeLink(file);
+        removeLink(file, target.resolve(destination));
       } else {
-        link(file);
+        link(file, destination);
       }
     }
     return 0;
@@ -88,13 +105,28 @@ final class InstallCommand extends Subcommand {
     List<Path> others =
         links.stream()
             .filter(file -> Files.exists(file, LinkOption.NOFOLLOW_LINKS))
-            .filter(file -> !Image.isLauncher(file))
+            .filter(file -> !isLinkToAnImage(file))
             .toList();
     if (!others.isEmpty()) {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER,
-          "nothing installed: these files are not links to this image, use --force to replace them: "
+          "nothing installed: these files are not links to an image of this project, use --force to"
+              + " replace them: "
               + others.stream().map(Path::toString).collect(Collectors.joining(", ")));
+    }
+  }
+
+  /** Returns whether a file is a link to a launcher, which may have been removed. */
+  private static boolean isLinkToAnImage(Path file) {
+    try {
+      if (!Files.isSymbolicLink(file)) {
+        return false;
+      }
+      Path target = file.resolveSibling(Files.readSymbolicLink(file));
+      Path script = target.resolveSibling("cni-jvm");
+      return target.endsWith("bin/cni") && (Files.notExists(target) || Files.exists(script));
+    } catch (IOException e) {
+      return false;
     }
   }
 
@@ -116,10 +148,10 @@ final class InstallCommand extends Subcommand {
   }
 
   /** Creates or replaces a link atomically, so that a runtime never finds the plugin missing. */
-  private static void link(Path link) throws IOException {
+  private static void link(Path link, Path destination) throws IOException {
     Path temporary =
         link.resolveSibling(".cni-%08x".formatted(ThreadLocalRandom.current().nextInt()));
-    Files.createSymbolicLink(temporary, Image.launcher());
+    Files.createSymbolicLink(temporary, destination);
     try {
       Files.move(temporary, link, StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {
@@ -129,8 +161,8 @@ final class InstallCommand extends Subcommand {
     System.out.println(link);
   }
 
-  private static void removeLink(Path link) throws IOException {
-    if (Files.isSymbolicLink(link) && Image.isLauncher(link)) {
+  private static void removeLink(Path link, Path destination) throws IOException {
+    if (Files.isSymbolicLink(link) && Image.isSameFile(link, destination)) {
       Files.delete(link);
       System.out.println(link);
     }

@@ -10,6 +10,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.function.IntSupplier;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -76,26 +77,35 @@ public final class Main implements Callable<Integer> {
     return StandardOutput.check(status);
   }
 
+  /** Returns the model of all commands, for manual pages. */
+  public static CommandSpec spec() {
+    return spec(_ -> true);
+  }
+
+  private static CommandSpec spec(Predicate<String> commands) {
+    CommandSpec spec = new Main().spec;
+    COMMANDS.forEach(
+        (name, command) -> {
+          if (commands.test(name)) {
+            CommandSpec subcommand = command.get().spec();
+            HostedCommands.describe(name, subcommand);
+            spec.addSubcommand(name, subcommand);
+          }
+        });
+    return spec;
+  }
+
   static int execute(String... given) {
     String[] args = withoutHelpCommand(given);
     Optional<Invocation> invocation = Invocation.current();
     if (invocation.isEmpty() && args.length > 0 && KERNEL_COMMANDS.contains(args[0])) {
       Warmup.kernel();
     }
-    CommandSpec spec = new Main().spec;
     // Creating a command takes time, so only the requested one is created if it is known.
     boolean single =
         args.length > 0 && COMMANDS.containsKey(args[0]) && !args[0].equals(COMPLETION);
-    COMMANDS.forEach(
-        (name, command) -> {
-          if (!single || name.equals(args[0])) {
-            CommandSpec subcommand = command.get().spec();
-            HostedCommands.describe(name, subcommand);
-            spec.addSubcommand(name, subcommand);
-          }
-        });
     CommandLine commandLine =
-        new CommandLine(spec)
+        new CommandLine(spec(name -> !single || name.equals(args[0])))
             .setExecutionExceptionHandler((e, command, parsed) -> ErrorReporter.report(e))
             .setParameterExceptionHandler((e, parsed) -> UsageErrors.report(e));
     invocation.ifPresent(it -> redirect(commandLine, it));

@@ -27,10 +27,18 @@ record NetworkTemplate(
   /** The chained plugins of a network unless others are chosen. */
   static final List<String> DEFAULT_CHAINED = List.of("portmap", "firewall", "bandwidth", "tuning");
 
+  /** The version for runtimes that do not read {@code cniVersions}, such as containerd 1.x. */
+  private static final SpecVersion COMMON_VERSION = SpecVersion.V1_0_0;
+
   /** Returns the network configuration. */
   ObjectNode json() {
     ObjectNode network = Json.object();
-    network.put("cniVersion", SpecVersion.CURRENT.toString()).put("name", name);
+    network.put("cniVersion", COMMON_VERSION.toString());
+    network
+        .putArray("cniVersions")
+        .add(COMMON_VERSION.toString())
+        .add(SpecVersion.CURRENT.toString());
+    network.put("name", name);
     ArrayNode plugins = network.putArray("plugins");
     plugins.add(bridgeJson());
     CHAINED.stream().filter(chained::contains).forEach(it -> plugins.add(chainedJson(it)));

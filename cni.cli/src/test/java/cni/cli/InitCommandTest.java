@@ -153,7 +153,7 @@ class InitCommandTest {
     Files.writeString(file, Files.readString(file).replace("portmap", "prtmap"));
     String networks = "--networks=" + file.getParent();
     assertEquals(1, cni.run("status", networks, "--cache=" + directory.resolve("cache"), "n"));
-    assertTrue(cni.err().startsWith("cni: " + file + ":28: error: plugins[1].type"), cni::err);
+    assertTrue(cni.err().startsWith("cni: " + file + ":32: error: plugins[1].type"), cni::err);
     assertTrue(
         cni.err().contains("plugin type \"prtmap\" is not known (did you mean \"portmap\"?): "),
         cni::err);

@@ -42,7 +42,7 @@ public record DhcpLease(Instant obtainedAt, Instant expiresAt) {
       try (DirectoryStream<Path> files = Files.newDirectoryStream(directory, "*.lease")) {
         files.forEach(file -> readInto(leases, file));
       } catch (IOException | DirectoryIteratorException e) {
-        continue; // not readable for this user: unknown, as are counters
+        // not readable for this user: unknown, as are counters
       }
     }
     return leases;
@@ -65,7 +65,7 @@ public record DhcpLease(Instant obtainedAt, Instant expiresAt) {
           new DhcpLease(obtained, obtained.plus(millis(binding, "validFor"))),
           (one, other) -> one.expiresAt.isBefore(other.expiresAt) ? one : other);
     } catch (IOException | CniException e) {
-      return; // released meanwhile, or damaged: the plugin reports that
+      // released meanwhile, or damaged: the plugin reports that
     }
   }
 
