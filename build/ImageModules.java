@@ -12,8 +12,16 @@ import java.lang.classfile.ClassModel;
 import java.lang.classfile.MethodModel;
 import java.lang.classfile.MethodTransform;
 import java.lang.constant.ClassDesc;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 import java.util.zip.ZipOutputStream;
@@ -21,9 +29,9 @@ import java.util.zip.ZipOutputStream;
 /**
  * Converts the build's modules for the image: class files older than Java 6 (picocli's) become
  * class files of the current version. The JVM cannot store older ones in its AOT cache, and would
- * parse and verify them at each start.
+ * parse and verify them at each start. Also lists what the image leaves out of the JDK's modules.
  *
- * <p>usage: java ImageModules.java DIRECTORY MODULE_PATH
+ * <p>usage: java ImageModules.java DIRECTORY EXCLUDED MODULE_PATH
  */
 final class ImageModules {
   private final ZipFile module;
@@ -42,13 +50,45 @@ final class ImageModules {
 
   public static void main(String[] arguments) throws IOException {
     Path directory = Files.createDirectories(Path.of(arguments[0]));
-    for (String element : arguments[1].split(":", -1)) {
+    Files.write(Path.of(arguments[1]), unusedXml());
+    for (String element : arguments[2].split(":", -1)) {
       Path file = Path.of(element);
       if (Files.isRegularFile(file)) {
         try (var module = new ZipFile(file.toFile())) {
           new ImageModules(module).copy(directory.resolve(file.getFileName()));
         }
       }
+    }
+  }
+
+  /**
+   * Lists the resources of java.xml but for its types, which jackson-databind requires: parsers and
+   * transformers, of which the image uses none. Of each package one class stays, because jlink
+   * refuses a module that lacks packages of its descriptor.
+   */
+  private static List<String> unusedXml() throws IOException {
+    Path module = Path.of(URI.create("jrt:/java.xml"));
+    Map<Path, List<Path>> packages;
+    try (Stream<Path> files = Files.walk(module)) {
+      packages =
+          files
+              .filter(it -> module.relativize(it).toString().matches("(com|jdk)/.*"))
+              .filter(Files::isRegularFile)
+              .collect(Collectors.groupingBy(Path::getParent, TreeMap::new, Collectors.toList()));
+    }
+    List<String> unused = new ArrayList<>();
+    for (List<Path> files : packages.values()) {
+      files.sort(Comparator.comparing(ImageModules::size).thenComparing(Path::toString));
+      files.stream().skip(1).map(it -> "/java.xml/" + module.relativize(it)).forEach(unused::add);
+    }
+    return unused;
+  }
+
+  private static long size(Path file) {
+    try {
+      return Files.size(file);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 
