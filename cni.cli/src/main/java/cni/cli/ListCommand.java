@@ -32,7 +32,9 @@ final class ListCommand extends Subcommand {
           .description("List only attachments of this network.")
           .build();
   private final OptionSpec check =
-      flag("--check", "Run CHECK for each attachment; exits with 1 if one is not as ADD made it.");
+      flag(
+          "--check",
+          "Run CHECK for each attachment; exits with 1 if one is not as ADD made it, or is gone.");
   private final OptionSpec json = flag("--json", "Print JSON.");
 
   ListCommand() {
@@ -64,7 +66,7 @@ final class ListCommand extends Subcommand {
     } else {
       print(listed);
     }
-    return listed.stream().allMatch(it -> it.difference().isEmpty()) ? 0 : DIFFERENT;
+    return checks && listed.stream().anyMatch(ListedAttachment::differs) ? DIFFERENT : 0;
   }
 
   private List<CachedAttachment> select(Cni cni) throws CniException {

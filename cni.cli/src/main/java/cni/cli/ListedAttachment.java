@@ -21,13 +21,13 @@ import tools.jackson.databind.node.ObjectNode;
  * An attachment as {@code cni list} shows it.
  *
  * @param cached what is stored of it
- * @param state whether it exists, in a few words
+ * @param presence whether its namespace and interface exist
  * @param difference what CHECK has found; absent if it succeeded or was not run
  * @param storedAt when it was added or updated last; absent if it has just been deleted
  */
 record ListedAttachment(
     CachedAttachment cached,
-    String state,
+    AttachmentPresence presence,
     Optional<String> difference,
     Optional<Instant> storedAt) {
   private static final String OK = "ok";
@@ -44,8 +44,7 @@ record ListedAttachment(
     AttachmentPresence presence = cached.presence();
     Optional<String> difference =
         checks && presence == AttachmentPresence.PRESENT ? check(cached, cni) : Optional.empty();
-    String state = difference.isPresent() ? DIFFERS : describe(presence);
-    return new ListedAttachment(cached, state, difference, cni.storedAt(cached));
+    return new ListedAttachment(cached, presence, difference, cni.storedAt(cached));
   }
 
   private static Optional<String> check(CachedAttachment cached, Cni cni) {
@@ -57,9 +56,17 @@ record ListedAttachment(
     }
   }
 
-  private static String describe(AttachmentPresence presence) {
+  /** Returns whether the attachment is known not to be as ADD made it. */
+  boolean differs() {
+    return difference.isPresent()
+        || presence == AttachmentPresence.NAMESPACE_GONE
+        || presence == AttachmentPresence.INTERFACE_GONE;
+  }
+
+  /** Returns whether the attachment exists and is as ADD made it, in a few words. */
+  private String state() {
     return switch (presence) {
-      case PRESENT -> OK;
+      case PRESENT -> difference.isPresent() ? DIFFERS : OK;
       case NAMESPACE_GONE -> "namespace gone";
       case INTERFACE_GONE -> "interface gone";
       case UNKNOWN -> UNKNOWN;
@@ -92,7 +99,7 @@ record ListedAttachment(
       attachment.interfaceName(),
       addresses().map(it -> String.join(" ", it)).orElse("?"),
       orNone(ports().stream().map(PortMapping::toString).collect(Collectors.joining(" "))),
-      state,
+      state(),
       storedAt.map(it -> Quantity.age(Duration.between(it, now))).orElse(NONE),
       attachment.namespace().map(Path::toString).orElse(NONE)
     };
@@ -132,7 +139,7 @@ record ListedAttachment(
     addresses().orElse(List.of()).forEach(addresses::add);
     ArrayNode ports = object.putArray("ports");
     ports().forEach(it -> ports.add(it.toJson()));
-    object.put("state", state);
+    object.put("state", state());
     difference.ifPresent(it -> object.put("difference", it));
     storedAt.ifPresent(it -> object.put("storedAt", it.toString()));
     object.put("netns", attachment.sandbox());

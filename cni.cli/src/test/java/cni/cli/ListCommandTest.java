@@ -71,6 +71,9 @@ class ListCommandTest {
       assertTrue(lines.get(1).matches(".* ok +\\d+s +" + a.path()), cni::out);
       assertTrue(lines.get(2).contains("  -  ") && lines.get(2).contains("  interface gone  "));
       assertTrue(lines.get(3).matches(".*  namespace gone +\\d+s +" + path), cni::out);
+      for (NetNs gone : List.of(b, c)) {
+        assertEquals(1, list(cni, host, "--check", "--container-id", name(gone)), cni::out);
+      }
 
       assertEquals(0, list(cni, host, "--json", "-n", "n", "--container-id", name(a)), cni::err);
       JsonNode json = Json.parseAny(cni.out().getBytes(UTF_8), "output");
