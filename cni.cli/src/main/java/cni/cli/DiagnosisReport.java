@@ -60,8 +60,12 @@ record DiagnosisReport(Diagnosis diagnosis, SuggestedCommand suggested) {
     String networks = String.join(", ", finding.networks());
     return finding
         .attachment()
-        .map(id -> networks + " " + id.containerId() + "/" + id.interfaceName())
+        .map(id -> "%s %s/%s".formatted(networks, container(finding, id), id.interfaceName()))
         .orElse(networks);
+  }
+
+  private static String container(Finding finding, AttachmentId id) {
+    return finding.container().orElse(id.containerId());
   }
 
   private void printOmitted(PrintStream out) {

@@ -107,7 +107,7 @@ final class TopTable {
     Optional<LinkStatistics> counters = it.statistics();
     return new String[] {
       printable(it.network()),
-      shortId(printable(it.containerId())),
+      shortId(printable(it.containerName())),
       printable(it.interfaceName()),
       rate.map(r -> Quantity.decimal(r.receivedBytes())).orElse(UNKNOWN),
       rate.map(r -> Quantity.decimal(r.transmittedBytes())).orElse(UNKNOWN),
@@ -170,7 +170,7 @@ final class TopTable {
   private Comparator<AttachmentTraffic> comparator(Order order) {
     Comparator<AttachmentTraffic> byName =
         comparing(AttachmentTraffic::network)
-            .thenComparing(AttachmentTraffic::containerId)
+            .thenComparing(AttachmentTraffic::containerName)
             .thenComparing(AttachmentTraffic::interfaceName);
     ToDoubleFunction<AttachmentTraffic> received =
         it -> value(it, TrafficRate::receivedBytes, found -> found.received().bytes());

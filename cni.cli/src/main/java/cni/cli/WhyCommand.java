@@ -21,6 +21,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 import tools.jackson.databind.node.ArrayNode;
@@ -31,6 +32,7 @@ final class WhyCommand extends Subcommand {
   private static final int DOES_NOT_ARRIVE = 1;
   private static final int FAILURE = 2;
   private static final int MAX_PACKET = 65535;
+  private static final String LOCALHOST = "localhost";
 
   private final OptionSpec protocol =
       OptionSpec.builder("-p", "--protocol")
@@ -42,10 +44,11 @@ final class WhyCommand extends Subcommand {
 
   private final OptionSpec size =
       OptionSpec.builder("--size")
-          .type(int.class)
-          .initialValue(0)
+          .type(Integer.class)
           .paramLabel("BYTES")
-          .description("Length of the IP packet, sent unfragmented, over udp or icmp.")
+          .description(
+              "Length of the IP packet with its headers, sent unfragmented, over udp or icmp; at"
+                  + " least 40 over IPv4 and 60 over IPv6.")
           .build();
 
   private final OptionSpec noProbe =
@@ -77,7 +80,8 @@ final class WhyCommand extends Subcommand {
 
   private final PositionalParamSpec destination =
       requiredParameter(1, "DESTINATION[:PORT]")
-          .description("Who should receive: as SOURCE; [fd00::1]:80 for IPv6.")
+          .description(
+              "Who should receive: as SOURCE, or localhost for SOURCE itself; [fd00::1]:80 for IPv6.")
           .build();
 
   WhyCommand() {
@@ -93,13 +97,15 @@ final class WhyCommand extends Subcommand {
         .usageMessage()
         .footerHeading("%nExit status:%n")
         .footer(
-            "  0  it arrives",
-            "  1  it does not, or no answer comes back",
+            "  0  it arrives, even if no program listens there and the connection is refused:",
+            "     the first line says so, and \"cause\" of --json is no-listener",
+            "  1  it does not arrive, or no answer comes back",
             "  2  invalid arguments, or the path cannot be examined",
             "",
             "Examples:",
             "  cni why blue green:80",
             "  cni why -p udp mynet/blue 10.1.0.3:53",
+            "  cni why host localhost:8080",
             "  cni why host '[fd00::2]:443'",
             "  cni why -p icmp --size 1500 blue 192.0.2.7");
   }
@@ -166,25 +172,44 @@ final class WhyCommand extends Subcommand {
   private List<PathQuery> queries(PathEnds ends) throws CniException {
     Target target = Target.parse(destination.getValue());
     ProbeProtocol asked = protocol(target);
-    int bytes = size(asked);
     PathEnd from = ends.parse(source.getValue());
-    PathEnd to = ends.parse(target.name());
-    boolean probe = !noProbe.<Boolean>getValue();
+    boolean isLoopback = isLoopback(target.name());
+    if (isLoopback && from instanceof PathEnd.Outside) {
+      throw invalid(target.name() + " is SOURCE itself, from which nothing can be sent");
+    }
+    PathEnd to = isLoopback ? from : ends.parse(target.name());
+    List<InetAddress> addresses =
+        isLoopback ? loopback(target.name()) : addresses(ends, from, to, target.name());
     boolean onlyV4 = ipv4.getValue();
     boolean onlyV6 = ipv6.getValue();
-    List<InetAddress> addresses = new ArrayList<>();
-    if (to instanceof PathEnd.Host && !target.name().equals(to.name())) {
-      addresses.add(InetAddress.ofLiteral(target.name())); // one of the host's addresses
-    } else {
-      addresses.addAll(ends.addresses(from, to));
-    }
     addresses.removeIf(it -> it instanceof Inet4Address ? onlyV6 : onlyV4);
     if (addresses.isEmpty()) {
-      throw invalid(to.name() + " has no address of this IP version");
+      throw invalid(target.name() + " has no address of this IP version");
     }
+    int bytes = size(asked, addresses);
+    boolean probe = !noProbe.<Boolean>getValue();
     return addresses.stream()
         .map(it -> new PathQuery(from, to, it, asked, target.port(), bytes, probe))
         .toList();
+  }
+
+  private static List<InetAddress> addresses(PathEnds ends, PathEnd from, PathEnd to, String name)
+      throws CniException {
+    return new ArrayList<>(
+        to instanceof PathEnd.Host && !name.equals(to.name())
+            ? List.of(InetAddress.ofLiteral(name)) // one of the host's addresses
+            : ends.addresses(from, to));
+  }
+
+  private static boolean isLoopback(String name) {
+    return name.equals(LOCALHOST) || name.equals("::1") || name.matches("127(\\.\\d{1,3}){3}");
+  }
+
+  /** Returns the loopback address that is meant; for localhost that of IPv4, unless -6 is given. */
+  private List<InetAddress> loopback(String name) {
+    boolean onlyV6 = ipv6.getValue();
+    String literal = name.equals(LOCALHOST) ? (onlyV6 ? "::1" : "127.0.0.1") : name;
+    return new ArrayList<>(List.of(InetAddress.ofLiteral(literal)));
   }
 
   private ProbeProtocol protocol(Target target) throws CniException {
@@ -207,12 +232,19 @@ final class WhyCommand extends Subcommand {
     return asked;
   }
 
-  private int size(ProbeProtocol asked) throws CniException {
-    int bytes = size.getValue();
-    if (bytes < 0 || bytes > MAX_PACKET) {
-      throw invalid("--size " + bytes + " is not between 0 and " + MAX_PACKET);
+  /** Returns the length of the packets; 0 if it is not given. */
+  private int size(ProbeProtocol asked, List<InetAddress> addresses) throws CniException {
+    @Nullable Integer bytes = size.getValue();
+    if (bytes == null) {
+      return 0;
     }
-    if (bytes > 0 && asked == ProbeProtocol.TCP) {
+    int least = addresses.stream().mapToInt(PathQuery::minSize).max().orElseThrow();
+    if (bytes < least || bytes > MAX_PACKET) {
+      throw invalid(
+          "--size %d is not between %d, the headers and what the packet is recognized by, and %d"
+              .formatted(bytes, least, MAX_PACKET));
+    }
+    if (asked == ProbeProtocol.TCP) {
       throw invalid("--size needs -p udp or -p icmp: a TCP connection begins with short packets");
     }
     return bytes;

@@ -57,9 +57,14 @@ final class AttachmentView {
         .orElse("ip " + arguments);
   }
 
+  /** Returns the container's name for messages. */
+  String container() {
+    return NamespaceName.ofContainer(attachment());
+  }
+
   /** Returns a name for messages: {@code blue/eth0}. */
   String label() {
-    return attachment().containerId() + "/" + attachment().interfaceName();
+    return container() + "/" + attachment().interfaceName();
   }
 
   /** Returns the content of the namespace; absent if it does not exist or its path is unknown. */

@@ -50,7 +50,9 @@ final class Findings {
   /** Adds what concerns several networks. */
   void ofNetworks(List<String> networks, String description, String evidence, String remedy) {
     if (scope.includes(networks)) {
-      found.add(new Finding(kind, networks, Optional.empty(), description, evidence, remedy));
+      found.add(
+          new Finding(
+              kind, networks, Optional.empty(), Optional.empty(), description, evidence, remedy));
     }
   }
 
@@ -62,6 +64,7 @@ final class Findings {
               kind,
               List.of(attachment.network()),
               Optional.of(attachment.attachment().id()),
+              Optional.of(attachment.container()),
               description,
               evidence,
               remedy));

@@ -1,6 +1,5 @@
 package cni.doctor;
 
-import cni.netlink.ffm.netns.NetNs;
 import java.nio.file.Path;
 
 /** The command {@code ip} in a network namespace, as an administrator types it. */
@@ -15,11 +14,8 @@ public final class IpCommand {
    * @param arguments the arguments of {@code ip}
    */
   public static String in(Path namespace, String arguments) {
-    boolean isNamed =
-        NetNs.RUN_DIRECTORY.equals(namespace.getParent())
-            || Path.of("/var/run/netns").equals(namespace.getParent());
-    return isNamed
-        ? "ip -n %s %s".formatted(namespace.getFileName(), arguments)
-        : "nsenter --net=%s ip %s".formatted(namespace, arguments);
+    return NamespaceName.of(namespace)
+        .map(name -> "ip -n %s %s".formatted(name, arguments))
+        .orElseGet(() -> "nsenter --net=%s ip %s".formatted(namespace, arguments));
   }
 }

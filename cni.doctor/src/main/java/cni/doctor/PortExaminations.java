@@ -4,6 +4,7 @@ import cni.api.CniException;
 import cni.api.InetAddresses;
 import cni.api.PluginConfig;
 import cni.api.PortMapping;
+import cni.doctor.socket.ListeningSocket;
 import cni.netlink.ffm.nftables.TrackedConnection;
 import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
@@ -11,6 +12,7 @@ import cni.netlink.ffm.route.LinkConstants;
 import cni.runtime.Network;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -75,11 +77,11 @@ final class PortExaminations {
   }
 
   private static void portTaken(HostView host, Findings findings) throws IOException, CniException {
-    List<Listener> listeners = Listener.readAll(host.kernel());
+    List<ListeningSocket> listeners = listeners(host.kernel());
     for (AttachmentView attachment : host.attachments()) {
       for (PortMapping port : attachment.publishedPorts()) {
-        Optional<Listener> conflict =
-            listeners.stream().filter(it -> it.conflictsWith(port)).findFirst();
+        Optional<ListeningSocket> conflict =
+            listeners.stream().filter(it -> conflicts(it, port)).findFirst();
         if (conflict.isPresent()) {
           findings.ofAttachment(
               attachment,
@@ -91,6 +93,26 @@ final class PortExaminations {
         }
       }
     }
+  }
+
+  /** Lists the sockets of the host's namespace. */
+  private static List<ListeningSocket> listeners(HostKernel kernel) throws IOException {
+    List<ListeningSocket> all = new ArrayList<>();
+    for (String file : ListeningSocket.FILES) {
+      kernel
+          .procNet(file)
+          .ifPresent(text -> all.addAll(ListeningSocket.parse(file, text.lines().toList())));
+    }
+    return all;
+  }
+
+  /** Returns whether a socket would receive what is sent to a published port. */
+  private static boolean conflicts(ListeningSocket socket, PortMapping published) {
+    return socket.protocol().equals(published.protocol().toString())
+        && socket.port() == published.hostPort()
+        && (socket.address().isAnyLocalAddress()
+            || published.hostIp().stream()
+                .allMatch(it -> it.isAnyLocalAddress() || it.equals(socket.address())));
   }
 
   private static void routeLocalnetOff(HostView host, Findings findings)

@@ -126,8 +126,8 @@ record Flight(
     }
 
     private byte[] payload() {
-      int headers = IpFamily.of(query.address()) == IpFamily.IPV4 ? 28 : 48;
-      byte[] payload = new byte[Math.max(FlowKey.COOKIE, query.size() - headers)];
+      int length = query.size() - PathQuery.headers(query.address());
+      byte[] payload = new byte[Math.max(FlowKey.COOKIE, length)];
       System.arraycopy(cookie, 0, payload, 0, FlowKey.COOKIE);
       return payload;
     }

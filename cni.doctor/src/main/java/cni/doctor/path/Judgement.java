@@ -18,12 +18,14 @@ final class Judgement {
   private final Namespaces namespaces;
   private final PathQuery query;
   private final PathWalk walk;
+  private final ListenerSearch listeners;
   private final List<String> notes;
 
   Judgement(Namespaces namespaces, PathQuery query, PathWalk walk, List<String> notes) {
     this.namespaces = namespaces;
     this.query = query;
     this.walk = walk;
+    this.listeners = new ListenerSearch(namespaces, query);
     this.notes = new ArrayList<>(notes);
     this.notes.addAll(walk.notes());
   }
@@ -33,9 +35,10 @@ final class Judgement {
     Optional<PathFinding> finding = walk.finding();
     Fate fate = finding.isPresent() ? Fate.LOST : Fate.NO_OBSTACLE;
     int port = walk.destinationPort().orElse(query.port());
-    if (walk.receiver().isPresent()
-        && !ListeningSockets.exists(walk.receiver().get(), query.protocol(), port)) {
-      finding = Optional.of(noListener(walk.receiver().get().name(), port));
+    if (walk.receiver().isPresent()) {
+      Optional<PathFinding> problem =
+          listeners.problem(walk.receiver().get(), walk.destination(), port);
+      finding = problem.isPresent() ? problem : finding;
     }
     return new PathReport(query, walk.source(), fate, finding, cut(walk.steps()), notes);
   }
@@ -55,13 +58,10 @@ final class Judgement {
       if (needsAnswer && !isAnswered && !isRefused) {
         return report(flight, Fate.UNANSWERED, unanswered(flight, delivery.get()));
       }
-      int port = flight.key().destinationPort(delivery.get().headers());
       return report(
           flight,
           Fate.ARRIVES,
-          isRefused
-              ? Optional.of(noListener(delivery.get().view().name(), port))
-              : Optional.empty());
+          isRefused ? Optional.of(refused(flight, delivery.get())) : Optional.empty());
     }
     if (isAnswered) {
       return report(flight, Fate.ARRIVES, Optional.empty());
@@ -70,7 +70,7 @@ final class Judgement {
       return report(flight, Fate.LOST, Optional.of(dropped(flight, drop.get(), "")));
     }
     if (isRefused) {
-      PathFinding finding = noListener(query.destination().name(), query.port());
+      PathFinding finding = listeners.absent(query.destination().name(), query.port());
       return report(flight, Fate.ARRIVES, Optional.of(finding));
     }
     return undelivered(flight);
@@ -193,12 +193,11 @@ final class Judgement {
                     Namespaces.repairCommand(it)));
   }
 
-  private PathFinding noListener(String place, int port) {
-    String protocol = query.protocol().name();
-    return new PathFinding(
-        PathCause.NO_LISTENER,
-        "no program of %s listens on %s port %d".formatted(place, protocol, port),
-        "start the program, on the container's address or on all addresses");
+  private PathFinding refused(Flight flight, Sighting delivery) throws IOException {
+    return listeners.refused(
+        delivery.view(),
+        flight.key().destination(delivery.headers()),
+        flight.key().destinationPort(delivery.headers()));
   }
 
   private PathReport report(Flight flight, Fate fate, Optional<PathFinding> finding) {

@@ -2,6 +2,7 @@ package cni.doctor.path;
 
 import cni.api.CniException;
 import cni.api.Result;
+import cni.doctor.NamespaceName;
 import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.RouteSocket;
@@ -158,7 +159,7 @@ final class Namespaces implements AutoCloseable {
 
   /** Returns the name of an attachment in reports. */
   static String name(CachedAttachment cached) {
-    return cached.network() + "/" + cached.attachment().containerId();
+    return cached.network() + "/" + NamespaceName.ofContainer(cached.attachment());
   }
 
   /** Returns the command that restores an attachment. */

@@ -4,6 +4,7 @@ import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.InetAddresses;
+import cni.api.internal.Suggestions;
 import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.InterfaceAddress;
 import cni.netlink.ffm.route.IpFamily;
@@ -11,6 +12,7 @@ import cni.netlink.ffm.route.RouteSocket;
 import cni.runtime.CachedAttachment;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
@@ -20,6 +22,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * The ends of paths as people name them: {@code host}, a container by its id or {@code
@@ -80,16 +83,31 @@ public final class PathEnds {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER,
           "%s is no container, address or network namespace, nor \"host\": %s"
-              .formatted(name, known()));
+              .formatted(name, Suggestions.didYouMean(name, names()).orElseGet(this::containers)));
     }
   }
 
-  private String known() {
+  private String containers() {
     TreeSet<String> names =
         attachments.stream().map(Namespaces::name).collect(Collectors.toCollection(TreeSet::new));
     return names.isEmpty()
         ? "there are no containers"
         : "containers are " + String.join(", ", names);
+  }
+
+  /** Returns all names but addresses: of namespaces, and of containers in every form. */
+  private Set<String> names() {
+    Set<String> names = new TreeSet<>(List.of(HOST));
+    for (CachedAttachment it : attachments) {
+      names.add(it.attachment().containerId());
+      names.add(Namespaces.name(it));
+    }
+    try (Stream<Path> files = Files.list(NetNs.RUN_DIRECTORY)) {
+      files.forEach(file -> names.add(String.valueOf(file.getFileName())));
+    } catch (IOException e) {
+      return names; // there are no named namespaces
+    }
+    return names;
   }
 
   private static Optional<InetAddress> address(String text) {
@@ -112,17 +130,22 @@ public final class PathEnds {
         : new PathEnd.Outside(address);
   }
 
-  /** Finds containers by NETWORK/CONTAINER, by their ids, or by the beginning of an id. */
+  /**
+   * Finds containers by NETWORK/CONTAINER, by their ids, or by the beginning of an id. CONTAINER is
+   * the id or the name in reports.
+   */
   private List<CachedAttachment> named(String name) {
-    List<CachedAttachment> exact =
-        attachments.stream()
-            .filter(
-                it ->
-                    it.attachment().containerId().equals(name) || Namespaces.name(it).equals(name))
-            .toList();
+    List<CachedAttachment> exact = attachments.stream().filter(it -> isNamed(it, name)).toList();
     return exact.isEmpty() && name.indexOf('/') < 0
         ? attachments.stream().filter(it -> it.attachment().containerId().startsWith(name)).toList()
         : exact;
+  }
+
+  private static boolean isNamed(CachedAttachment cached, String name) {
+    String id = cached.attachment().containerId();
+    return id.equals(name)
+        || name.equals(cached.network() + "/" + id)
+        || name.equals(Namespaces.name(cached));
   }
 
   /** The attachments of one container share its namespace. */

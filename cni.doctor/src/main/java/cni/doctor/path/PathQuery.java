@@ -1,5 +1,6 @@
 package cni.doctor.path;
 
+import java.net.Inet4Address;
 import java.net.InetAddress;
 
 /**
@@ -11,8 +12,8 @@ import java.net.InetAddress;
  *     published
  * @param protocol what is sent
  * @param port the port it is sent to; ignored if the protocol has no ports
- * @param size the length of the IP packet in bytes, which is sent with the prohibition to fragment
- *     it; 0 for a short one. TCP connection requests are always short
+ * @param size the length of the IP packet in bytes, at least {@link #minSize}, which is sent with
+ *     the prohibition to fragment it; 0 for a short one. TCP connection requests are always short
  * @param probe whether to send it, rather than only to look at the configuration
  */
 public record PathQuery(
@@ -22,4 +23,23 @@ public record PathQuery(
     ProbeProtocol protocol,
     int port,
     int size,
-    boolean probe) {}
+    boolean probe) {
+  private static final int IPV4_HEADER = 20;
+  private static final int IPV6_HEADER = 40;
+
+  /** The header of UDP and of an ICMP echo request. */
+  private static final int TRANSPORT_HEADER = 8;
+
+  /**
+   * Returns the least length in bytes of a packet to an address: its headers, and what the tracer
+   * recognizes it by.
+   */
+  public static int minSize(InetAddress address) {
+    return headers(address) + FlowKey.COOKIE;
+  }
+
+  /** Returns the length in bytes of the headers of UDP and ICMP packets to an address. */
+  static int headers(InetAddress address) {
+    return (address instanceof Inet4Address ? IPV4_HEADER : IPV6_HEADER) + TRANSPORT_HEADER;
+  }
+}

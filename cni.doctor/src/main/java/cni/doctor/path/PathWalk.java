@@ -126,6 +126,11 @@ final class PathWalk {
     return receiver;
   }
 
+  /** Returns the destination after the translation. */
+  InetAddress destination() {
+    return destination;
+  }
+
   /** Returns the destination port after the translation; empty if there is none. */
   OptionalInt destinationPort() {
     return translation.isPresent() ? OptionalInt.of(translation.get().port()) : OptionalInt.empty();

@@ -2,6 +2,7 @@ package cni.doctor.traffic;
 
 import cni.api.AttachmentId;
 import cni.api.PortMapping;
+import cni.doctor.NamespaceName;
 import cni.netlink.ffm.route.LinkStatistics;
 import cni.runtime.AttachmentPresence;
 import cni.runtime.CachedAttachment;
@@ -60,6 +61,11 @@ public record AttachmentTraffic(
   /** Returns the container's id. */
   public String containerId() {
     return cached.attachment().containerId();
+  }
+
+  /** Returns the name of the container for people: its id, or the name of its namespace. */
+  public String containerName() {
+    return NamespaceName.ofContainer(cached.attachment());
   }
 
   /** Returns the name of the interface in the container. */

@@ -4,8 +4,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import cni.api.Attachment;
+import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.ErrorCode;
+import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.IpFamily;
 import cni.testing.KernelTest;
 import cni.testing.TestBed;
@@ -13,6 +16,7 @@ import cni.testing.TestHost;
 import java.net.InetAddress;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -97,6 +101,23 @@ class PathEndsTest {
     assertTrue(
         String.valueOf(e.getMessage()).contains("n/" + prefix + "a, n/" + prefix + "b"),
         e.getMessage());
+  }
+
+  @Test
+  void misspeltNameIsRefusedWithTheNearest() {
+    String near = TestBed.nameOf(world.a());
+    CniException e = assertThrows(CniException.class, () -> ends().parse(near + "a"));
+    assertTrue(String.valueOf(e.getMessage()).endsWith("did you mean " + near + "?"), e.toString());
+  }
+
+  @Test
+  void containerWhoseIdIsDerivedHasTheNameOfItsNamespace() throws Exception {
+    NetNs c = world.host().container("c");
+    var id = new AttachmentId("cnitool-0123456789abcdef0123", "eth0");
+    world.cni().network("n").add(new Attachment(id, Optional.of(c.path()), Map.of(), Map.of()));
+    PathEnd byId = ends().parse("n/" + id.containerId());
+    assertEquals("n/" + TestBed.nameOf(c), byId.name());
+    assertEquals(byId, ends().parse(byId.name()));
   }
 
   private PathReport unsent(PathEnd from, PathEnd to, int port) throws CniException {
