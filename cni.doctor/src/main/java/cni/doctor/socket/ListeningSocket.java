@@ -3,6 +3,7 @@ package cni.doctor.socket;
 import cni.api.InetAddresses;
 import java.net.Inet4Address;
 import java.net.InetAddress;
+import java.net.UnknownHostException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
@@ -58,7 +59,11 @@ public record ListeningSocket(String protocol, InetAddress address, int port) {
     while (words.hasRemaining()) {
       bytes.putInt(words.getInt());
     }
-    return InetAddresses.of(bytes.array());
+    try {
+      return InetAddress.getByAddress(bytes.array()); // an IPv4 one for ::ffff:127.0.0.1, too
+    } catch (UnknownHostException e) {
+      throw new IllegalArgumentException(hex + " has neither 4 nor 16 bytes", e);
+    }
   }
 
   /**
