@@ -74,7 +74,9 @@ final class InstallCommand extends Subcommand {
     if (removal && Files.notExists(target)) {
       return 0;
     }
-    AtomicFiles.createDirectories(target.toAbsolutePath(), "rwxr-xr-x");
+    if (Files.notExists(target)) {
+      AtomicFiles.createDirectories(target.toAbsolutePath(), "rwxr-xr-x");
+    }
     if (!removal && !force.<Boolean>getValue()) {
       requireTrusted(target);
       requireNoForeignFiles(links);

@@ -25,6 +25,12 @@ public final class Main implements Callable<Integer> {
   private static final Set<String> KERNEL_COMMANDS =
       Set.of("add", "check", "del", "update", "repair", "run");
 
+  /** The subcommands that are daemons; their log has times and levels. */
+  private static final Set<String> DAEMONS = Set.of("serve", "dhcp");
+
+  /** The system property with the format of java.util.logging.SimpleFormatter. */
+  private static final String LOG_FORMAT = "java.util.logging.SimpleFormatter.format";
+
   /** The subcommands, in the order of the help. */
   private static final Map<String, Supplier<Subcommand>> COMMANDS = commands();
 
@@ -41,7 +47,7 @@ public final class Main implements Callable<Integer> {
             "  1  failure: printed as text on standard error, and as the specification's",
             "     JSON on standard output unless that is a terminal",
             "  2  invalid command line",
-            "  run, policy explain and policy diff have more: see their help",
+            "  run, why, policy explain and policy diff have more: see their help",
             "",
             "Environment:",
             "  CNI_HOST_SOCKET  socket of the resident host (cni serve) that executes",
@@ -58,6 +64,9 @@ public final class Main implements Callable<Integer> {
 
   /** Runs the command and ends the process with its exit status. */
   public static void main(String[] args) {
+    if (args.length == 0 || !DAEMONS.contains(args[0])) {
+      System.setProperty(LOG_FORMAT, "cni: warning: %5$s%6$s%n");
+    }
     System.exit(run(args));
   }
 

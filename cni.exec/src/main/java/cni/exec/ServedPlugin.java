@@ -152,11 +152,17 @@ public final class ServedPlugin {
     }
   }
 
-  /** Adds the stack trace of the cause to an error without details. */
+  /**
+   * Adds the stack trace of the cause to an error without details. Invalid input has none: parsers
+   * report it by unchecked exceptions, too.
+   */
   private CniException withTrace(CniException e) {
     Throwable cause = e.getCause();
-    boolean isBug = cause instanceof RuntimeException || cause instanceof Error;
-    return cause != null && e.details().isEmpty() && (isBug || traces == Traces.ALL_CAUSES)
+    boolean isUnchecked = cause instanceof RuntimeException || cause instanceof Error;
+    boolean isBug = isUnchecked && e.is(ErrorCode.INTERNAL);
+    boolean isInput = e.is(ErrorCode.DECODING_FAILURE) || e.is(ErrorCode.INVALID_CONFIG);
+    boolean isTraced = isBug || (traces == Traces.ALL_CAUSES && !isInput);
+    return cause != null && e.details().isEmpty() && isTraced
         ? e.withDetails(StackTraces.of(cause))
         : e;
   }

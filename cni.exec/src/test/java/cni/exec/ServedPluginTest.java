@@ -368,6 +368,16 @@ class ServedPluginTest {
   }
 
   @Test
+  void inputThatIsNotJsonHasNoTrace() throws Exception {
+    for (ServedPlugin.Traces each : ServedPlugin.Traces.values()) {
+      traces = each;
+      assertEquals(1, serve("{bad"));
+      assertEquals(6, json().get("code").asInt());
+      assertFalse(json().has("details"), out);
+    }
+  }
+
+  @Test
   void traceOfAnExpectedCauseIsInTheDetailsForItsAuthorOnly() throws Exception {
     String config = "{ \"cniVersion\": \"0.4.0\", \"name\": \"n\", \"do\": \"read\" }";
     assertEquals(1, serve(config));

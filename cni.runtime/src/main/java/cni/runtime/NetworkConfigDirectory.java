@@ -64,7 +64,7 @@ final class NetworkConfigDirectory {
    */
   LoadedConfig load(String name) throws CniException {
     List<String> names = new ArrayList<>();
-    CniException unreadable = null;
+    List<CniException> unreadable = new ArrayList<>();
     for (Path file : files()) {
       byte[] text;
       String found;
@@ -72,19 +72,19 @@ final class NetworkConfigDirectory {
         text = bytes(file);
         found = NetworkConfig.nameOf(text, file.toString());
       } catch (CniException e) {
-        unreadable = unreadable == null ? e : unreadable;
-        logSkipped(e);
+        unreadable.add(e);
         continue;
       }
       if (found.equals(name)) {
+        unreadable.forEach(this::logSkipped);
         return new LoadedConfig(parse(text, file), file);
       }
       if (!found.isEmpty()) {
         names.add(found);
       }
     }
-    if (unreadable != null) {
-      throw unreadable;
+    if (!unreadable.isEmpty()) {
+      throw firstOf(unreadable);
     }
     throw new CniException(
         ErrorCode.INVALID_CONFIG,
@@ -101,7 +101,7 @@ final class NetworkConfigDirectory {
   List<LoadedConfig> loadAll() throws CniException {
     List<LoadedConfig> networks = new ArrayList<>();
     Set<String> names = new HashSet<>();
-    CniException first = null;
+    List<CniException> skipped = new ArrayList<>();
     for (Path file : files()) {
       try {
         byte[] text = bytes(file);
@@ -111,13 +111,13 @@ final class NetworkConfigDirectory {
           networks.add(new LoadedConfig(parse(text, file), file));
         }
       } catch (CniException e) {
-        first = first == null ? e : first;
-        logSkipped(e);
+        skipped.add(e);
       }
     }
-    if (networks.isEmpty() && first != null) {
-      throw first;
+    if (networks.isEmpty() && !skipped.isEmpty()) {
+      throw firstOf(skipped);
     }
+    skipped.forEach(this::logSkipped);
     return networks;
   }
 
@@ -166,6 +166,12 @@ final class NetworkConfigDirectory {
       }
     }
     return shadowed;
+  }
+
+  /** Returns the first error, which is thrown and need not be logged, and logs the others. */
+  private CniException firstOf(List<CniException> errors) {
+    errors.subList(1, errors.size()).forEach(this::logSkipped);
+    return errors.getFirst();
   }
 
   private void logSkipped(CniException e) {

@@ -141,6 +141,22 @@ class NetworkConfigDirectoryTest {
         messages::toString);
   }
 
+  @Test
+  void errorThatIsThrownIsNotLoggedAsWell() throws Exception {
+    file("10-x.conflist", "{bad");
+    Logger logger = Logger.getLogger("cni.runtime");
+    List<String> messages = Collections.synchronizedList(new ArrayList<>());
+    Handler handler = collecting(messages);
+    logger.addHandler(handler);
+    try (Cni cni = cni()) {
+      assertThrows(CniException.class, () -> cni.network("n"));
+      assertThrows(CniException.class, cni::networks);
+    } finally {
+      logger.removeHandler(handler);
+    }
+    assertEquals(List.of(), messages);
+  }
+
   private static Handler collecting(List<String> messages) {
     return new Handler() {
       @Override
