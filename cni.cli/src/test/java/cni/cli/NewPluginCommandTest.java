@@ -133,6 +133,12 @@ class NewPluginCommandTest {
   }
 
   @Test
+  void readmeBeginsWithATitle() throws Exception {
+    List<String> readme = Files.readAllLines(created("chained").resolve("README.md"));
+    assertTrue(readme.get(1).matches("=+"), readme::toString);
+  }
+
+  @Test
   void projectHasNoParentAndTheVersionsOfThisBuild() throws Exception {
     String pom = Files.readString(created("chained").resolve("pom.xml"));
     assertFalse(pom.contains("<parent>"), pom);
