@@ -283,6 +283,23 @@ class LauncherIT {
     assertTrue(command.err().contains("standard output cannot be written"), command::err);
   }
 
+  /** The reader, the shell's command ":", has ended before the JVM writes. */
+  @Test
+  void closedPipeEndsTheCommandQuietly() throws Exception {
+    CommandOutput piped =
+        run.shell(Map.of(), "{ $IMAGE/bin/cni completion; echo $? >&2; } | :", "");
+    assertEquals("141\n", piped.err());
+  }
+
+  @Test
+  void warningIsOneLine() throws Exception {
+    host.dualStack("n", "");
+    Files.writeString(host.networks().resolve("00-bad.conflist"), "{bad");
+    CommandOutput status = run.cni(Map.of(), "status", "n");
+    assertEquals(0, status.status(), status::err);
+    assertTrue(status.err().matches("cni: warning: .*00-bad.conflist.*\n"), status::err);
+  }
+
   @Test
   void jvmEndsWithItsLauncher() throws Exception {
     Path jvm = host.directory().resolve("jvm");
@@ -319,10 +336,12 @@ class LauncherIT {
     CommandOutput refused = run.cni(Map.of(), "install", "--dir", directory.toString());
     assertEquals(4, refused.json().get("code").intValue(), refused::err);
     assertTrue(refused.err().contains(directory + " may be written to by others"), refused::err);
+    assertEquals(1, refused.err().lines().count(), refused::err);
     try (var files = Files.list(directory)) {
       assertEquals(0, files.count());
     }
     CommandOutput forced = run.cni(Map.of(), "install", "--dir", directory.toString(), "--force");
     assertEquals(0, forced.status(), forced::err);
+    assertEquals("", forced.err());
   }
 }
