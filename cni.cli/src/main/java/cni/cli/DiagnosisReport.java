@@ -24,6 +24,9 @@ record DiagnosisReport(Diagnosis diagnosis, SuggestedCommand suggested) {
   /** Of more findings of one kind, such as attachments before a reboot, the text has a count. */
   private static final int MAX_OF_KIND = 5;
 
+  /** The length from which the text has only the beginning of evidence. */
+  private static final int MAX_EVIDENCE = 300;
+
   /** Prints the findings as text, the most serious first, and a summary in the last line. */
   void print(PrintStream out) {
     Map<FindingKind, List<Finding>> byKind = new LinkedHashMap<>();
@@ -51,7 +54,7 @@ record DiagnosisReport(Diagnosis diagnosis, SuggestedCommand suggested) {
                 finding.kind(),
                 subject.isEmpty() ? "" : "  " + subject));
     out.println("  " + finding.description());
-    out.println("  seen:  " + finding.evidence());
+    out.println("  seen:  " + shortened(finding.evidence()));
     out.println("  mend:  " + suggested.complete(finding.remedy()));
     out.println();
   }
@@ -62,6 +65,17 @@ record DiagnosisReport(Diagnosis diagnosis, SuggestedCommand suggested) {
         .attachment()
         .map(id -> "%s %s/%s".formatted(networks, container(finding, id), id.interfaceName()))
         .orElse(networks);
+  }
+
+  /** Ends long evidence, such as a list of rules, after a word. */
+  private static String shortened(String evidence) {
+    if (evidence.length() <= MAX_EVIDENCE) {
+      return evidence;
+    }
+    int space = evidence.lastIndexOf(' ', MAX_EVIDENCE);
+    int end = space > 0 ? space : MAX_EVIDENCE;
+    return "%s … (%d more characters; --json has them)"
+        .formatted(evidence.substring(0, end), evidence.length() - end);
   }
 
   private static String container(Finding finding, AttachmentId id) {

@@ -6,7 +6,7 @@ import cni.runtime.Network;
 /** {@code cni repair}. */
 final class RepairCommand extends Subcommand {
   private final StoredAttachmentOptions options = new StoredAttachmentOptions(spec(), false);
-  private final UpdateReports reports = new UpdateReports(spec());
+  private final UpdateReports reports = new UpdateReports(spec(), UpdateReports.Style.FINDINGS);
 
   RepairCommand() {
     super(
@@ -23,6 +23,7 @@ final class RepairCommand extends Subcommand {
         () -> {
           try (Cni cni = options.open()) {
             return reports.run(
+                cni,
                 options.select(cni),
                 cached -> {
                   Network network = cni.network(cached.config());

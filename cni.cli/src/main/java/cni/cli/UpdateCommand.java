@@ -92,7 +92,7 @@ final class UpdateCommand extends Subcommand {
             + " has of that capability.");
     List.of(capabilityArgs, args, set, unset, append, remove, reload, all, recreate)
         .forEach(spec()::addOption);
-    reports = new UpdateReports(spec());
+    reports = new UpdateReports(spec(), UpdateReports.Style.CHANGES);
     spec()
         .usageMessage()
         .footer(
@@ -117,7 +117,7 @@ final class UpdateCommand extends Subcommand {
                 isSet(all) || isSet(reload)
                     ? Optional.of(cni.network(options.network()))
                     : Optional.empty();
-            return reports.run(options.select(cni), it -> update(cni, network, it, change));
+            return reports.run(cni, options.select(cni), it -> update(cni, network, it, change));
           }
         });
   }

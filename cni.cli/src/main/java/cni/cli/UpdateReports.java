@@ -5,10 +5,12 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.runtime.CachedAttachment;
+import cni.runtime.Cni;
 import cni.runtime.UpdateReport;
 import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import tools.jackson.databind.node.ArrayNode;
@@ -28,8 +30,19 @@ final class UpdateReports {
   private final List<CniException> failures = new ArrayList<>();
   private boolean incomplete;
 
+  /** Which lines describe a step. */
+  enum Style {
+    /** The change only, for a change that was asked for. */
+    CHANGES,
+    /** What was found, and the change. */
+    FINDINGS
+  }
+
+  private final Style style;
+
   /** Adds the options to a command. */
-  UpdateReports(CommandSpec command) {
+  UpdateReports(CommandSpec command, Style style) {
+    this.style = style;
     command.addOption(dryRun).addOption(json);
   }
 
@@ -48,11 +61,12 @@ final class UpdateReports {
    * @return the exit status: 1 if an operation failed or left a difference
    * @throws CniException the first failure; further ones are suppressed exceptions of it
    */
-  int run(List<CachedAttachment> attachments, Operation operation) throws CniException {
+  int run(Cni cni, List<CachedAttachment> attachments, Operation operation) throws CniException {
     for (CachedAttachment cached : attachments) {
       AttachmentId id = cached.attachment().id();
       try {
-        print(operation.run(cached));
+        UpdateReport report = operation.run(cached);
+        print(report, report.isRecreated() && !isDryRun() ? addresses(cni, report) : List.of());
       } catch (CniException e) {
         failures.add(
             e.withContext("container " + id.containerId() + ", interface " + id.interfaceName()));
@@ -76,32 +90,51 @@ final class UpdateReports {
     return json.<Boolean>getValue();
   }
 
-  private void print(UpdateReport report) {
+  /** Returns the addresses of an attachment that was added again, which may have changed. */
+  private static List<String> addresses(Cni cni, UpdateReport report) throws CniException {
+    List<String> addresses = new ArrayList<>();
+    for (CachedAttachment it : cni.attachments(report.attachment().containerId())) {
+      if (it.network().equals(report.network())
+          && it.attachment().id().equals(report.attachment())) {
+        it.result().ips().forEach(ip -> addresses.add(ip.address().toString()));
+      }
+    }
+    return addresses;
+  }
+
+  private void print(UpdateReport report, List<String> addresses) {
     incomplete |= !report.unrepaired().isEmpty();
     if (isJson()) {
-      printed.add(toJson(report));
+      printed.add(toJson(report, addresses));
     } else {
-      printText(report, Invocation.standardOutput());
+      printText(report, addresses, Invocation.standardOutput());
     }
   }
 
-  private void printText(UpdateReport report, PrintStream out) {
+  private void printText(UpdateReport report, List<String> addresses, PrintStream out) {
     out.println(
         "%s: container %s, interface %s: %s"
             .formatted(
                 report.network(),
                 report.attachment().containerId(),
                 report.attachment().interfaceName(),
-                summary(report)));
-    for (UpdateReport.Step step : report.steps()) {
-      out.println("  " + step.plugin() + ": " + step.finding());
-      out.println(
-          step.change()
-              .map(change -> (isDryRun() ? "    would " : "    ") + change)
-              .orElse(
-                  "    cannot be restored without deleting the attachment and adding it again"));
-    }
+                summary(report)
+                    + (addresses.isEmpty() ? "" : " with " + String.join(", ", addresses))));
+    report.steps().forEach(step -> print(step, out));
     report.warnings().forEach(warning -> out.println("  warning: " + warning));
+  }
+
+  private void print(UpdateReport.Step step, PrintStream out) {
+    Optional<String> change = step.change().map(it -> (isDryRun() ? "would " : "") + it);
+    if (style == Style.CHANGES && change.isPresent()) {
+      out.println("  " + step.plugin() + ": " + change.get());
+      return;
+    }
+    out.println("  " + step.plugin() + ": " + step.finding());
+    out.println(
+        "    "
+            + change.orElse(
+                "cannot be restored without deleting the attachment and adding it again"));
   }
 
   private String summary(UpdateReport report) {
@@ -116,12 +149,15 @@ final class UpdateReports {
         .formatted(count, count == 1 ? "change" : "changes", isDryRun() ? " to make" : " made");
   }
 
-  private static ObjectNode toJson(UpdateReport report) {
+  private static ObjectNode toJson(UpdateReport report, List<String> addresses) {
     ObjectNode object = JsonNodeFactory.instance.objectNode();
     object.put("network", report.network());
     object.put("containerId", report.attachment().containerId());
     object.put("ifName", report.attachment().interfaceName());
     object.put("recreated", report.isRecreated());
+    if (!addresses.isEmpty()) {
+      addresses.forEach(object.putArray("addresses")::add);
+    }
     ArrayNode steps = object.putArray("steps");
     for (UpdateReport.Step it : report.steps()) {
       ObjectNode step = steps.addObject();

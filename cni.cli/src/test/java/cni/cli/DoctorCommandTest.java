@@ -4,6 +4,8 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import cni.api.Attachment;
+import cni.api.AttachmentId;
 import cni.api.Json;
 import cni.netlink.ffm.netns.NetNs;
 import cni.runtime.Cni;
@@ -15,6 +17,8 @@ import java.io.PrintStream;
 import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -100,6 +104,38 @@ class DoctorCommandTest {
     assertEquals("net.ipv4.ip_forward = 0", finding.get("evidence").asString());
     assertTrue(json.get("omitted").isEmpty());
     assertTrue(json.get("examinations").asInt() > 35);
+  }
+
+  /**
+   * The id is one that cnitool derives from the path of a namespace; each change has many rules.
+   */
+  @Test
+  void textHasTheNameOfTheNamespaceAndTheBeginningOfLongEvidence(TestHost host) throws Exception {
+    host.network(
+        "n",
+        "1.1.0",
+        TestHost.DUAL_STACK.formatted("\"ipMasq\": true,"),
+        "{ \"type\": \"portmap\", \"capabilities\": { \"portMappings\": true } }");
+    NetNs a = host.container("a");
+    Map<String, JsonNode> ports =
+        Map.of(
+            "portMappings",
+            Json.parseAny(
+                "[{\"hostPort\":8080,\"containerPort\":80,\"protocol\":\"tcp\"}]".getBytes(UTF_8),
+                "ports"));
+    var id = new AttachmentId("cnitool-0123456789abcdef0123", "eth0");
+    try (Cni cni = host.openCni()) {
+      cni.network("n").add(new Attachment(id, Optional.of(a.path()), Map.of(), ports));
+    }
+    TestBed.run(host.netns(), "nft", "flush", "ruleset");
+
+    assertEquals(1, doctor(host, "n"));
+    assertTrue(output().contains("check-failed  n " + TestBed.nameOf(a) + "/eth0"), this::output);
+    assertTrue(output().contains("; --json has them)"), this::output);
+    assertTrue(output().lines().allMatch(it -> it.length() < 400), this::output);
+    assertEquals(1, doctor(host, "n", "--json"));
+    assertTrue(output().contains(id.containerId()), this::output);
+    assertTrue(output().lines().anyMatch(it -> it.length() > 400), this::output);
   }
 
   @Test
