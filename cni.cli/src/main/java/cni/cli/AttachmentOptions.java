@@ -24,6 +24,9 @@ import tools.jackson.databind.JsonNode;
 
 /** The arguments and options that select a network and describe an attachment, as for cnitool. */
 final class AttachmentOptions {
+  /** What a container id begins with that is derived from the path of a namespace. */
+  static final String DERIVED_ID_PREFIX = "cnitool-";
+
   private static final int CONTAINER_ID_BYTES = 10;
 
   private final HostOptions hostOptions;
@@ -138,7 +141,7 @@ final class AttachmentOptions {
             action.apply(cni, hostOptions.network(cni, network.getValue()));
             return 0;
           } catch (CniException e) {
-            throw hostOptions.withFile(e, network.getValue());
+            throw hostOptions.explained(e, network.getValue());
           }
         });
   }
@@ -174,12 +177,13 @@ final class AttachmentOptions {
   }
 
   /** Derives the id that cnitool uses, so that each tool can delete what the other added. */
-  private static String cnitoolContainerId(Path path) {
+  static String cnitoolContainerId(Path path) {
     try {
       byte[] digest =
           MessageDigest.getInstance("SHA-512")
               .digest(path.toString().getBytes(StandardCharsets.UTF_8));
-      return "cnitool-" + HexFormat.of().formatHex(Arrays.copyOf(digest, CONTAINER_ID_BYTES));
+      return DERIVED_ID_PREFIX
+          + HexFormat.of().formatHex(Arrays.copyOf(digest, CONTAINER_ID_BYTES));
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException(e); // every Java platform has SHA-512
     }

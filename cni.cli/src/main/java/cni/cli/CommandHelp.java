@@ -27,9 +27,9 @@ final class CommandHelp {
   static {
     GROUPS.put("Start", List.of("init", "run", "demo"));
     GROUPS.put("Attach", List.of("add", "check", "del", "update", "repair", "gc", "status"));
-    GROUPS.put("Observe", List.of("list", "show", "events", "top", "doctor", "why"));
+    GROUPS.put("Observe", List.of("list", "show", "events", "top", "metrics", "doctor", "why"));
     GROUPS.put("Configure", List.of("validate", "policy", "plugins", "version"));
-    GROUPS.put("Serve", List.of("install", "serve", "dhcp"));
+    GROUPS.put("Install and serve", List.of("install", "serve", "dhcp", "completion"));
     GROUPS.put("Write plugins", List.of("new-plugin", "conformance"));
   }
 

@@ -6,9 +6,9 @@ import cni.api.Json;
 import cni.doctor.Diagnosis;
 import cni.doctor.Doctor;
 import cni.doctor.Scope;
-import cni.runtime.CachedAttachment;
 import cni.runtime.Cni;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.OptionSpec;
@@ -61,25 +61,19 @@ final class DoctorCommand extends Subcommand {
   }
 
   /** Requires that the scope names something that exists: a mistyped name must not seem healthy. */
-  private static void requireKnown(Scope scope, Cni cni) throws CniException {
+  private void requireKnown(Scope scope, Cni cni) throws CniException {
     if (scope.network().isEmpty()) {
       return;
     }
     String name = scope.network().get();
-    boolean isAttached = false;
-    boolean isInScope = false;
-    for (CachedAttachment cached : cni.attachments()) {
-      isAttached |= cached.network().equals(name);
-      isInScope |= scope.includes(cached.network(), cached.attachment());
-    }
+    host.requireKnown(cni, List.of(name));
+    boolean isInScope =
+        cni.attachments().stream().anyMatch(it -> scope.includes(it.network(), it.attachment()));
     if (scope.namespace().isPresent() && !isInScope) {
       throw new CniException(
           ErrorCode.INVALID_PARAMETER,
           "%s is not attached to network %s; \"cni list\" shows what is attached"
               .formatted(scope.namespace().map(Path::toString).orElse(""), name));
-    }
-    if (!isAttached) {
-      cni.network(name); // throws the reason why there is no such network
     }
   }
 }

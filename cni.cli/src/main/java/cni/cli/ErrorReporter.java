@@ -45,7 +45,8 @@ final class ErrorReporter {
             .orElse(error));
   }
 
-  private static CniException withMessage(CniException error, String message) {
+  /** Returns an error with another message. */
+  static CniException withMessage(CniException error, String message) {
     var changed = new CniException(error.code(), message, error.details(), error.getCause());
     for (Throwable suppressed : error.getSuppressed()) {
       changed.addSuppressed(suppressed);

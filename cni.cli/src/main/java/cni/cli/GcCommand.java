@@ -22,7 +22,7 @@ final class GcCommand extends Subcommand {
   /** How many known attachments an error names. */
   private static final int MAX_NAMED = 10;
 
-  private final NetworkOptions options = new NetworkOptions(spec());
+  private final NetworkOptions options = NetworkOptions.ofAll(spec());
   private final OptionSpec valid =
       listOption("--valid")
           .paramLabel("ID/IFNAME")
@@ -54,6 +54,12 @@ final class GcCommand extends Subcommand {
     if (isSet(all) && !names.isEmpty()) {
       throw new ParameterException(
           spec().commandLine(), "--all and --valid exclude each other: --all keeps nothing");
+    }
+    if (!options.nameNetwork() && (isSet(all) || !names.isEmpty())) {
+      throw new ParameterException(
+          spec().commandLine(),
+          "--all and --valid need a NETWORK, as in \"cni gc mynet --all\": without one, only what no"
+              + " longer exists is removed");
     }
     try {
       Set<AttachmentId> ids = new HashSet<>();

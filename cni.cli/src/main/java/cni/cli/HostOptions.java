@@ -96,6 +96,9 @@ final class HostOptions {
 
   private final OptionSpec timeout = timeoutOption();
 
+  /** What host-local advises if no address is free. */
+  private static final String RUN_GC = "run GC";
+
   private static final String INIT_HINT = "; write one by \"cni init ";
 
   /** Creates the option for the host's network namespace. */
@@ -176,6 +179,22 @@ final class HostOptions {
     return all;
   }
 
+  /**
+   * Requires that networks exist, so that a misspelt name does not look like a network without
+   * attachments. A network that only the cache knows exists as well: its file may have been
+   * removed.
+   *
+   * @throws CniException as {@link #network} for the first that is neither configured nor attached
+   *     to
+   */
+  void requireKnown(Cni cni, Iterable<String> names) throws CniException {
+    for (String name : names) {
+      if (cni.attachments().stream().noneMatch(it -> it.network().equals(name))) {
+        network(cni, name);
+      }
+    }
+  }
+
   /** Says how to write a configuration if none is there. */
   private CniException withHint(CniException error, String name) {
     try {
@@ -193,10 +212,17 @@ final class HostOptions {
   }
 
   /**
-   * Returns the error of an operation on a network; if its configuration is invalid, the message
-   * also names the file.
+   * Returns the error of an operation on a network with what this command knows about it: the file
+   * of an invalid configuration, and the command for what a plugin calls GC.
    */
-  CniException withFile(CniException error, String name) {
+  CniException explained(CniException error, String name) {
+    String message = String.valueOf(error.getMessage());
+    return message.contains(RUN_GC)
+        ? ErrorReporter.withMessage(error, message.replace(RUN_GC, "run \"cni gc " + name + "\""))
+        : withFile(error, name);
+  }
+
+  private CniException withFile(CniException error, String name) {
     if (!error.is(ErrorCode.INVALID_CONFIG)) {
       return error;
     }

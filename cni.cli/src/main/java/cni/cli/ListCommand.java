@@ -52,6 +52,7 @@ final class ListCommand extends Subcommand {
     List<ListedAttachment> listed = new ArrayList<>();
     try (Cni cni = host.open()) {
       ConfigWarnings.printShadowed(cni);
+      requireKnownNetwork(cni);
       for (CachedAttachment cached : select(cni)) {
         listed.add(ListedAttachment.of(cached, cni, checks));
       }
@@ -67,6 +68,11 @@ final class ListCommand extends Subcommand {
       print(listed);
     }
     return checks && listed.stream().anyMatch(ListedAttachment::differs) ? DIFFERENT : 0;
+  }
+
+  private void requireKnownNetwork(Cni cni) throws CniException {
+    String only = network.getValue();
+    host.requireKnown(cni, only.isEmpty() ? List.of() : List.of(only));
   }
 
   private List<CachedAttachment> select(Cni cni) throws CniException {

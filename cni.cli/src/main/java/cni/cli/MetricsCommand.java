@@ -38,6 +38,7 @@ final class MetricsCommand extends Subcommand {
   public Integer call() throws CniException {
     List<String> only = networks.getValue();
     try (Cni cni = host.open()) {
+      host.requireKnown(cni, only);
       var sampler =
           new TrafficSampler(cni, host.hostNamespace(), it -> only.isEmpty() || only.contains(it));
       var text = new MetricsText();

@@ -180,7 +180,7 @@ final class RunCommand extends Subcommand {
     try {
       network.add(attachment);
     } catch (CniException e) {
-      throw host.withFile(e, network.name());
+      throw host.explained(e, network.name());
     }
   }
 

@@ -59,6 +59,8 @@ final class TopCommand extends Subcommand {
       OptionSpec.builder("--sort")
           .type(String.class)
           .defaultValue(TopTable.Order.TRAFFIC.text())
+          .completionCandidates(
+              Arrays.stream(TopTable.Order.values()).map(TopTable.Order::text).toList())
           .paramLabel("KEY")
           .description("Order: traffic, rx, tx, drops or name; default: ${DEFAULT-VALUE}.")
           .build();
@@ -93,6 +95,7 @@ final class TopCommand extends Subcommand {
       throw usage("--iterations " + count + " must not be negative");
     }
     try (Cni cni = host.open()) {
+      host.requireKnown(cni, only);
       var sampler =
           new TrafficSampler(cni, host.hostNamespace(), it -> only.isEmpty() || only.contains(it));
       boolean hasScreen =

@@ -67,6 +67,7 @@ final class UsageErrors {
 
   /** Prints the help of a command that needs a subcommand; returns the exit status. */
   static int missingCommand(CommandLine command) {
+    CommandHelp.prepare(command.getCommandSpec().root().commandLine());
     command.getErr().println("cni: missing command");
     command.usage(command.getErr());
     return EXIT_USAGE;

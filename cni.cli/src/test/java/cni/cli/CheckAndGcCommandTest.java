@@ -14,9 +14,11 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import tools.jackson.databind.JsonNode;
@@ -168,6 +170,80 @@ class CheckAndGcCommandTest {
     assertEquals(0, run("check", "n", a.path().toString()), this::err);
     assertEquals(0, run("gc", "--all", "n"), this::err);
     host.assertNothingLeft("n", a, b);
+  }
+
+  @Test
+  void gcWithoutNetworkIsForAllButNotForThoseInUse() throws Exception {
+    host.dualStack("m", "");
+    add(a, "--container-id", "first");
+    assertEquals(0, run("gc", "--dry-run"), this::err);
+    assertTrue(out().contains("n: 0 attachments would be removed, 1 kept"), out());
+    assertTrue(out().contains("m: 0 attachments would be removed, 0 kept"), out());
+    assertEquals(2, run("gc", "--all"));
+    assertTrue(err().contains("need a NETWORK"), err());
+    assertEquals(List.of("n-first-eth0"), host.results());
+  }
+
+  @Test
+  void delNotesWhatNothingIsKnownOf() {
+    assertEquals(0, run("del", "n", "nope"), this::err);
+    assertTrue(err().startsWith("cni: note: /run/netns/nope does not exist, and the cache"), err());
+    assertEquals(0, run("del", "n", "--container-id", "nope"), this::err);
+    assertEquals("cni: note: the cache has no attachment nope/eth0 to network n\n", err());
+    add(a);
+    assertEquals(0, run("del", "n", a.path().toString()), this::err);
+    assertEquals("", err());
+  }
+
+  @Test
+  void updateSuggestsTheKeyThatIsMeant() {
+    add(a);
+    assertEquals(1, run("update", "n", a.path().toString(), "--set", "bridge.mtuu=1400"));
+    assertTrue(err().contains("mtuu 1400 is not a known key: did you mean mtu? Nothing"), err());
+  }
+
+  @Test
+  void updatePlanIsALineForEachChange() {
+    add(a);
+    assertEquals(
+        0, run("update", "n", a.path().toString(), "-p", "8081:80", "--dry-run"), this::err);
+    List<String> lines = out().lines().toList();
+    assertTrue(lines.getFirst().endsWith("eth0: 3 changes to make"), out());
+    assertTrue(lines.get(1).startsWith("  portmap: would map ports [8081/tcp] (rules: "), out());
+    assertEquals(4, lines.size(), out());
+    assertTrue(lines.stream().skip(1).allMatch(it -> it.startsWith("  portmap: would ")), out());
+  }
+
+  @Test
+  void recreatedAttachmentIsPrintedWithItsAddresses() {
+    add(a);
+    String[] recreation = {"update", "n", a.path().toString(), "--set", "bridge.bridge=br7"};
+    assertEquals(0, run("update", with(recreation, "--recreate")), this::err);
+    assertTrue(out().contains("recreated with 10.50.0.3/24, fd50::3/64\n"), out());
+    recreation[4] = "bridge.bridge=br8";
+    assertEquals(0, run("update", with(recreation, "--recreate", "--json")), this::err);
+    assertTrue(out().contains("\"10.50.0.4/24\""), out());
+  }
+
+  /** Returns the arguments of a command, without its name, and more. */
+  private static String[] with(String[] command, String... more) {
+    return Stream.concat(Arrays.stream(command).skip(1), Arrays.stream(more))
+        .toArray(String[]::new);
+  }
+
+  @Test
+  void exhaustedRangeNamesTheCommandOfGc() throws Exception {
+    host.network(
+        "n",
+        "1.1.0",
+        """
+        { "type": "bridge", "bridge": "br9",
+          "ipam": { "type": "host-local", "dataDir": "@DATA@",
+                    "ranges": [[{ "subnet": "10.9.0.0/30" }]] } }
+        """);
+    add(a);
+    assertEquals(1, run("add", "n", b.path().toString()));
+    assertTrue(err().contains("run \"cni gc n\""), err());
   }
 
   @Test

@@ -10,6 +10,7 @@ import cni.netlink.ffm.route.LinkRequests;
 import cni.netlink.ffm.route.RouteSocket;
 import cni.testing.KernelTest;
 import cni.testing.TestHost;
+import java.nio.file.Files;
 import java.time.Instant;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -83,8 +84,12 @@ class ListCommandTest {
       assertEquals(2, json.path(0).path("addresses").size());
       Instant stored = Instant.parse(json.path(0).path("storedAt").asString());
       assertTrue(stored.isAfter(before) && stored.isBefore(Instant.now().plusSeconds(1)));
-      assertEquals(0, list(cni, host, "-n", "other"));
-      assertEquals(1, cni.out().lines().count());
+
+      assertEquals(1, list(cni, host, "-n", "other"));
+      assertTrue(cni.err().startsWith("cni: no network named \"other\" in "), cni::err);
+      Files.delete(host.networks().resolve("n.conflist"));
+      assertEquals(0, list(cni, host, "-n", "n"), cni::err); // the cache knows it
+      assertEquals(4, cni.out().lines().count());
     }
   }
 

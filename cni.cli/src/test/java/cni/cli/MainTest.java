@@ -143,6 +143,8 @@ class MainTest {
   void missingCommandPrintsUsage() {
     assertEquals(2, cni.run());
     assertTrue(cni.err().contains("missing command"), cni::err);
+    assertTrue(cni.err().contains("\nObserve:\n"), cni::err);
+    assertFalse(cni.err().contains("\nOther:\n"), cni::err);
     assertTrue(cni.err().contains("Examples:"), cni::err);
   }
 

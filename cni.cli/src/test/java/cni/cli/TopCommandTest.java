@@ -48,6 +48,12 @@ class TopCommandTest {
   }
 
   private String cni(String command, String... options) {
+    var out = new ByteArrayOutputStream();
+    assertEquals(0, run(out, command, options));
+    return out.toString(UTF_8);
+  }
+
+  private int run(ByteArrayOutputStream out, String command, String... options) {
     List<String> arguments = new ArrayList<>(List.of(command));
     arguments.addAll(
         List.of(
@@ -55,15 +61,19 @@ class TopCommandTest {
             "--cache", host.cache().toString(),
             "--host-netns", host.netns().path().toString()));
     arguments.addAll(List.of(options));
-    var out = new ByteArrayOutputStream();
     PrintStream original = System.out;
     System.setOut(new PrintStream(out, true, UTF_8));
     try {
-      assertEquals(0, Main.execute(arguments.toArray(String[]::new)));
+      return Main.execute(arguments.toArray(String[]::new));
     } finally {
       System.setOut(original);
     }
-    return out.toString(UTF_8);
+  }
+
+  @Test
+  void unknownNetworkIsAnError() {
+    assertEquals(1, run(new ByteArrayOutputStream(), "top", "--delay", "0", "-n", "o"));
+    assertEquals(1, run(new ByteArrayOutputStream(), "metrics", "-n", "o"));
   }
 
   @Test
@@ -123,7 +133,8 @@ class TopCommandTest {
   }
 
   @Test
-  void metricsArePrintedOnceForTheSelectedNetworks() {
+  void metricsArePrintedOnceForTheSelectedNetworks() throws Exception {
+    host.dualStack("other", "");
     String all = cni("metrics");
     assertTrue(all.contains("cni_attachments{network=\"n\",state=\"present\"} 2\n"), all);
     assertTrue(all.startsWith("# HELP cni_build_info "), all);

@@ -64,6 +64,13 @@ class ValidateCommandTest {
   }
 
   @Test
+  void missingFileIsTheOnlyProblem(@TempDir Path empty) {
+    assertEquals(1, cni.run("validate", empty.resolve("n").toString()));
+    assertTrue(cni.out().contains("no such file"), cni::out);
+    assertFalse(cni.out().contains("warning"), cni::out);
+  }
+
+  @Test
   void errorsFail() throws Exception {
     Path file = file("n.conflist", "n", ", \"dns\": 5");
     assertEquals(1, run("validate", file.toString()));

@@ -5,6 +5,7 @@ import cni.api.ConfigFault;
 import cni.runtime.ConfigProblem.Severity;
 import cni.runtime.ValidationReport.FileReport;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -49,7 +50,8 @@ final class ConfigValidator {
   FileReport file(Path file) {
     FileReport report = check(file);
     String name = String.valueOf(file.getFileName());
-    if (NetworkConfigDirectory.isList(name) || NetworkConfigDirectory.isSingle(name)) {
+    boolean isRead = NetworkConfigDirectory.isList(name) || NetworkConfigDirectory.isSingle(name);
+    if (isRead || Files.notExists(file)) {
       return report;
     }
     return withWarning(report, new ConfigFault(ConfigFindings.WHOLE, "", unread()));

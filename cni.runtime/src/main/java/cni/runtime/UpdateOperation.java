@@ -97,6 +97,7 @@ final class UpdateOperation {
         return mode == Mode.APPLY ? followUp(report, desired) : report;
       }
       if (!change.allowsRecreation()) {
+        requireNoNewProblem(current.config(), desired.config());
         throw new CniException(
             ErrorCode.INVALID_PARAMETER,
             ("%s; nothing has been changed. Allow recreation (--recreate) to delete the attachment"
@@ -105,6 +106,27 @@ final class UpdateOperation {
       }
     }
     return recreate(current, desired, mode);
+  }
+
+  /**
+   * Requires that validation objects to nothing that the change has brought in: a misspelt key
+   * cannot be changed because no plugin knows it, and recreation would not help.
+   */
+  private void requireNoNewProblem(NetworkConfig current, NetworkConfig desired)
+      throws CniException {
+    List<String> problems = new ArrayList<>(problems(desired));
+    problems.removeAll(problems(current));
+    if (!problems.isEmpty()) {
+      throw new CniException(
+          ErrorCode.INVALID_PARAMETER, String.join("; ", problems) + " Nothing has been changed");
+    }
+  }
+
+  private List<String> problems(NetworkConfig config) {
+    return new ConfigFileCheck(cni, Optional.empty())
+        .run(config.json(), Optional.empty()).problems().stream()
+            .map(ConfigProblem::description)
+            .toList();
   }
 
   /**
