@@ -4,6 +4,7 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.InetAddresses;
 import cni.api.internal.Suggestions;
+import cni.netlink.ffm.netns.NetNs;
 import cni.policy.Endpoint;
 import cni.policy.Endpoint.NamedPort;
 import cni.policy.Party;
@@ -140,20 +141,30 @@ final class ExplainedParties {
 
   private static boolean isNamed(Endpoint.Id id, String[] words) {
     return switch (words.length) {
-      case 1 -> id.containerId().equals(words[0]);
-      case 2 -> id.network().equals(words[0]) && id.containerId().equals(words[1]);
+      case 1 -> isContainer(id, words[0]);
+      case 2 -> id.network().equals(words[0]) && isContainer(id, words[1]);
       case 3 ->
           id.network().equals(words[0])
-              && id.containerId().equals(words[1])
+              && isContainer(id, words[1])
               && id.ifname().equals(words[2]);
       default -> false;
     };
   }
 
+  /** Returns whether a word is the id of a container, or the name of the namespace it is from. */
+  private static boolean isContainer(Endpoint.Id id, String word) {
+    return id.containerId().equals(word)
+        || (!word.isEmpty()
+            && id.containerId().startsWith(AttachmentOptions.DERIVED_ID_PREFIX)
+            && id.containerId()
+                .equals(AttachmentOptions.cnitoolContainerId(NetNs.RUN_DIRECTORY.resolve(word))));
+  }
+
   /** Suggests an attachment by its whole name, or by as many words as were given. */
   private static String near(String text, List<String> names) {
     if (names.isEmpty()) {
-      return "there are no attachments with policies";
+      return "there are no attachments with policies; those to a network have them if its chain"
+          + " contains the plugin \"policy\"";
     }
     int words = text.split("/", -1).length;
     Map<String, String> shortened = new TreeMap<>();

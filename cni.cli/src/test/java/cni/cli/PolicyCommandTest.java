@@ -201,6 +201,7 @@ class PolicyCommandTest {
       delimiter = ';',
       value = {
         "net/tow one:1; net/tow is no attachment with policies, address or list of labels (a=b): did you mean net/two?",
+        "zzzzzz one:1; zzzzzz is no attachment with policies, address or list of labels (a=b): known are one, other, two",
         "o one:1; o has several attachments: give one of net/one/eth0, net/other/eth0",
         "two one:htpt; htpt is no port from 1 to 65535, and no TCP port of the destination: did you mean http?",
         "two 192.0.2.1:70000; 70000 is no port from 1 to 65535, and the destination has no named ports",
@@ -212,6 +213,27 @@ class PolicyCommandTest {
   void explainRefusesWhatMeansNothing(String line, String why) {
     assertEquals(2, cni("explain", line.split(" ", -1)));
     assertTrue(errors().contains(why), this::errors);
+  }
+
+  @Test
+  void explainNamesThePluginThatIsMissing() throws Exception {
+    for (String name : List.of("one", "two", "other")) {
+      Files.delete(data.resolve("endpoints").resolve("net:" + name + ":eth0"));
+    }
+    assertEquals(2, cni("explain", "net/one", "net/two:80"));
+    assertTrue(errors().contains("if its chain contains the plugin \"policy\""), this::errors);
+  }
+
+  /** The id is the one that cnitool derives from /run/netns/blue. */
+  @Test
+  void explainAcceptsTheNameOfANamespace() throws Exception {
+    String id = AttachmentOptions.cnitoolContainerId(Path.of("/run/netns/blue"));
+    Path file = data.resolve("endpoints").resolve("net:one:eth0");
+    Files.writeString(file, Files.readString(file).replace("\"one\"", "\"" + id + "\""));
+    Files.move(file, file.resolveSibling("net:" + id + ":eth0"));
+    assertEquals(0, cni("explain", "two", "net/blue:8080"), this::errors);
+    assertTrue(output().contains(" to net/" + id), this::output);
+    assertEquals(2, cni("explain", "two", "net/green:8080"));
   }
 
   @Test
