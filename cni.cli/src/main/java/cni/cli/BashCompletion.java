@@ -16,12 +16,15 @@ final class BashCompletion {
   /**
    * Returns the script.
    *
+   * @param shell bash or zsh
    * @param functions the functions that do not depend on the model, of the resource completion.bash
    * @param plugins the types of the image's plugins
    */
-  static String script(CompletionModel model, String functions, List<String> plugins) {
+  static String script(
+      String shell, CompletionModel model, String functions, List<String> plugins) {
     var text = new StringBuilder();
-    text.append("# Completion of cni for bash; printed by \"cni completion bash\".\n");
+    text.append(
+        "# Completion of cni for %s; printed by \"cni completion %s\".%n".formatted(shell, shell));
     function(text, "_cni_subcommands", "$1", model, it -> words(it.subcommands()));
     function(
         text,

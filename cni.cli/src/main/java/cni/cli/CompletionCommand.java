@@ -55,6 +55,7 @@ final class CompletionCommand extends Subcommand {
             "  cni completion fish | source",
             "For all shells:",
             "  cni completion bash > /etc/bash_completion.d/cni",
+            "  cni completion zsh > /usr/local/share/zsh/site-functions/_cni   (with compinit)",
             "  cni completion zsh > /etc/zsh/cni && echo source /etc/zsh/cni >> /etc/zsh/zshrc",
             "  cni completion fish > /etc/fish/completions/cni.fish");
   }
@@ -69,9 +70,9 @@ final class CompletionCommand extends Subcommand {
           case "fish" -> FishCompletion.script(model, resource("completion.fish"), plugins);
           case "zsh" ->
               ZSH_HEADER
-                  + BashCompletion.script(model, resource("completion.bash"), plugins)
+                  + BashCompletion.script(chosen, model, resource("completion.bash"), plugins)
                   + ZSH_FOOTER;
-          default -> BashCompletion.script(model, resource("completion.bash"), plugins);
+          default -> BashCompletion.script(chosen, model, resource("completion.bash"), plugins);
         });
     return 0;
   }

@@ -50,6 +50,8 @@ record CompletionModel(List<Command> commands) {
     NETWORKS,
     NAMESPACES,
     CONTAINERS,
+    /** The host, a namespace or a container. */
+    ENDS,
     PLUGINS,
     FILES,
     DIRECTORIES,
@@ -121,7 +123,8 @@ record CompletionModel(List<Command> commands) {
   private static Kind kind(String label) {
     return switch (label) {
       case "NETWORK", "FILE|NETWORK" -> Kind.NETWORKS; // or a path, with a slash
-      case "NETNS", "PID|NAME|PATH", "SOURCE", "DESTINATION[:PORT]" -> Kind.NAMESPACES;
+      case "NETNS", "PID|NAME|PATH" -> Kind.NAMESPACES;
+      case "SOURCE", "DESTINATION[:PORT]" -> Kind.ENDS;
       case "ID" -> Kind.CONTAINERS;
       case "TYPE", "TYPE|PATH" -> Kind.PLUGINS;
       case "FILE", "PATH" -> Kind.FILES;

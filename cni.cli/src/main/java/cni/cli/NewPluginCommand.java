@@ -52,6 +52,7 @@ final class NewPluginCommand extends Subcommand {
       OptionSpec.builder("--kind")
           .type(String.class)
           .defaultValue(CHAINED)
+          .completionCandidates(KINDS)
           .paramLabel("KIND")
           .description(
               "What the plugin does: chained (changes the interface of another plugin), interface"

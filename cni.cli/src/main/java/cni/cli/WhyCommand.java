@@ -38,6 +38,7 @@ final class WhyCommand extends Subcommand {
       OptionSpec.builder("-p", "--protocol")
           .type(String.class)
           .initialValue("")
+          .completionCandidates(List.of("tcp", "udp", "icmp"))
           .paramLabel("PROTOCOL")
           .description("tcp, udp or icmp; default: tcp with a port, icmp without.")
           .build();

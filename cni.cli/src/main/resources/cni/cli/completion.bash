@@ -14,10 +14,12 @@ _cni_containers() {
 }
 
 _cni_plugins() {
-  echo "$_cni_plugin_types"
-  echo "${CNI_PATH:-/opt/cni/bin}" | tr ':' '\n' | while IFS= read -r directory; do
-    ls "$directory" 2>/dev/null
-  done
+  {
+    echo "$_cni_plugin_types" | tr ' ' '\n'
+    echo "${CNI_PATH:-/opt/cni/bin}" | tr ':' '\n' | while IFS= read -r directory; do
+      ls "$directory" 2>/dev/null
+    done
+  } | sort -u
 }
 
 # Completes a value of a kind.
@@ -27,6 +29,7 @@ _cni_value() {
     words:*) words=${kind#words:} ;;
     networks) words=$(_cni_networks "$networks") ;;
     namespaces) words=$(ls /run/netns 2>/dev/null) ;;
+    ends) words="host $(ls /run/netns 2>/dev/null) $(_cni_containers "$cache")" ;;
     containers) words=$(_cni_containers "$cache") ;;
     plugins) words=$(_cni_plugins) ;;
     directories) COMPREPLY=($(compgen -d -- "$cur")) ;;
@@ -34,7 +37,7 @@ _cni_value() {
     commands) COMPREPLY=($(compgen -c -- "$cur")) ;;
   esac
   case $kind:$cur in
-    namespaces:*/* | plugins:*/* | networks:*/*) COMPREPLY=($(compgen -f -- "$cur")) ;;
+    namespaces:*/* | ends:*/* | plugins:*/* | networks:*/*) COMPREPLY=($(compgen -f -- "$cur")) ;;
     *) [ -z "$words" ] || COMPREPLY=($(compgen -W "$words" -- "$cur")) ;;
   esac
 }

@@ -60,9 +60,19 @@ function __cni_networks
     end
 end
 
+# Files are candidates only once a slash has been typed.
 function __cni_namespaces
     ls /run/netns 2>/dev/null
-    __fish_complete_path (commandline -ct)
+    if string match -q -- '*/*' (commandline -ct)
+        __fish_complete_path (commandline -ct)
+    end
+end
+
+# The ends of a path, for "cni why".
+function __cni_ends
+    echo host
+    __cni_namespaces
+    __cni_containers
 end
 
 function __cni_containers
@@ -72,8 +82,10 @@ end
 function __cni_plugins
     set -l path /opt/cni/bin
     set -q CNI_PATH; and set path (string split ':' -- $CNI_PATH)
-    printf '%s\n' $__cni_plugin_types
-    ls $path 2>/dev/null
+    begin
+        printf '%s\n' $__cni_plugin_types
+        ls $path 2>/dev/null | string match -v '*:'
+    end | sort -u
 end
 
 complete -c cni -f

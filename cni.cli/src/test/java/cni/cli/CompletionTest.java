@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
@@ -100,6 +101,10 @@ class CompletionTest {
         "list ``; ``",
         "conformance br; bridge",
         "version th; third",
+        "top --sort t; traffic tx",
+        "new-plugin x --kind in; interface",
+        "why --cache @/cache hos; host",
+        "why --cache @/cache host c0f; c0ffee",
         "init n --plugins p; policy portmap",
         "run -n mynet -- trunc; truncate",
         "install --dir @/n; @/net.d",
@@ -109,6 +114,16 @@ class CompletionTest {
   void bashCompletes(String line, String expected) throws Exception {
     String completed = bash(line.replace("``", ""));
     assertEquals(expected.replace("@", directory.toString()).replace("``", ""), completed);
+  }
+
+  /** Plugins of the image are usually installed as executables, too. */
+  @Test
+  void typesAreListedOnce() throws Exception {
+    Files.writeString(directory.resolve("bin/bridge"), "");
+    String command = "source %s; _cni_plugins".formatted(script("bash"));
+    List<String> types = run("bash", "--norc", "-c", command).lines().toList();
+    assertEquals(1, Collections.frequency(types, "bridge"), types::toString);
+    assertTrue(types.contains("third"), types::toString);
   }
 
   @Test
@@ -136,6 +151,10 @@ class CompletionTest {
         "cni conformance --format j; json",
         "cni list --cache @/cache --container-id c; c0ffee",
         "cni version th; third",
+        "cni top --sort dr; drops",
+        "cni new-plugin x --kind in; interface",
+        "cni why ho; host",
+        "cni why --cache @/cache host c0; c0ffee",
         "cni run -n mynet -- trunc; truncate"
       })
   void fishCompletes(String line, String expected) throws Exception {
@@ -149,13 +168,57 @@ class CompletionTest {
   }
 
   @Test
+  void fishCompletesFilesForANamespaceOnlyBehindASlash() throws Exception {
+    assumeInstalled("fish");
+    String command = "cd %s; source %s; complete -C 'cni add mynet %s'";
+    String script = script("fish");
+    String plain = run("fish", "--no-config", "-c", command.formatted(directory, script, ""));
+    assertFalse(plain.contains("net.d"), plain);
+    String path = run("fish", "--no-config", "-c", command.formatted(directory, script, "./n"));
+    assertTrue(path.contains("./net.d"), path);
+  }
+
+  @Test
   void fishCompletesParametersInTheirOrder() throws Exception {
     assumeInstalled("fish");
     String command = "source %s; complete -C 'cni add mynet '".formatted(script("fish"));
     assertFalse(run("fish", "--no-config", "-c", command).contains("mynet"));
   }
 
-  /** A shell with a terminal, in which the tabulator is pressed. */
+  /** The first call of an autoloaded function loads the script, which completes that call, too. */
+  @Test
+  void zshCompletesWithTheScriptInItsFunctionPath() throws Exception {
+    assumeInstalled("zsh");
+    Path functions = Files.createDirectory(directory.resolve("functions"));
+    String script = Files.readString(Path.of(script("zsh")));
+    assertTrue(script.startsWith("#compdef cni\n"), script);
+    assertTrue(script.contains("Completion of cni for zsh"), script);
+    Files.writeString(functions.resolve("_cni"), script);
+    String setUp = "fpath=($1 $fpath); autoload -U compinit && compinit -u -D";
+    for (String typed : List.of("cni valida", "cni add myn")) {
+      String expected = typed.endsWith("n") ? "mynet" : "validate";
+      String output = zsh(setUp, functions.toString(), typed, expected);
+      assertTrue(output.contains(expected), output);
+    }
+  }
+
+  /** Types in a shell with a terminal, then presses the tabulator. */
+  private String zsh(String setUp, String argument, String typed, String expected)
+      throws Exception {
+    String driver =
+        """
+        zmodload zsh/zpty
+        zpty shell zsh -f -i
+        zpty -w shell "SETUP; print REA''DY"
+        zpty -r -m shell output '*READY*'
+        zpty -w -n shell "$2"$'\\t'
+        zpty -r -m shell output "*$3*"
+        print -rn -- "$output"
+        """
+            .replace("SETUP", setUp);
+    return run("timeout", "50", "zsh", "-f", "-c", driver, "zsh", argument, typed, expected);
+  }
+
   @ParameterizedTest
   @CsvSource({
     "cni valida, validate",
@@ -165,18 +228,8 @@ class CompletionTest {
   })
   void zshCompletes(String typed, String expected) throws Exception {
     assumeInstalled("zsh");
-    String driver =
-        """
-        zmodload zsh/zpty
-        zpty shell zsh -f -i
-        zpty -w shell "autoload -U compinit && compinit -u -D; source $1; print REA''DY"
-        zpty -r -m shell output '*READY*'
-        zpty -w -n shell "$2"$'\\t'
-        zpty -r -m shell output "*$3*"
-        print -rn -- "$output"
-        """;
-    String output =
-        run("timeout", "50", "zsh", "-f", "-c", driver, "zsh", script("zsh"), typed, expected);
+    String setUp = "autoload -U compinit && compinit -u -D; source $1";
+    String output = zsh(setUp, script("zsh"), typed, expected);
     assertTrue(output.contains(expected), output);
   }
 }
