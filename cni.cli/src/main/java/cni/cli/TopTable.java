@@ -107,7 +107,10 @@ final class TopTable {
     Optional<LinkStatistics> counters = it.statistics();
     return new String[] {
       printable(it.network()),
-      shortId(printable(it.containerName())),
+      printable(
+          it.containerName().equals(it.containerId())
+              ? shortId(it.containerId())
+              : it.containerName()),
       printable(it.interfaceName()),
       rate.map(r -> Quantity.decimal(r.receivedBytes())).orElse(UNKNOWN),
       rate.map(r -> Quantity.decimal(r.transmittedBytes())).orElse(UNKNOWN),

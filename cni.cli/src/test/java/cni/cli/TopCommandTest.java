@@ -70,6 +70,18 @@ class TopCommandTest {
     }
   }
 
+  /** The id is one that cnitool derives from the path of a namespace. */
+  @Test
+  void containerWithoutAnIdOfItsOwnHasTheNameOfItsNamespace() throws Exception {
+    NetNs c = host.container("c");
+    try (Cni cni = host.openCni()) {
+      cni.network("n").add(Attachment.of("cnitool-0123456789abcdef0123", c.path(), "eth0"));
+    }
+    String shown = cni("top", "--delay", "0");
+    assertTrue(shown.contains("\nn        " + TestBed.nameOf(c) + "  eth0"), shown);
+    assertFalse(shown.contains("cnitool"), shown);
+  }
+
   @Test
   void unknownNetworkIsAnError() {
     assertEquals(1, run(new ByteArrayOutputStream(), "top", "--delay", "0", "-n", "o"));
