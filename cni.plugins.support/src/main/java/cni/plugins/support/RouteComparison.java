@@ -11,6 +11,7 @@ import cni.netlink.ffm.route.FamilyListing;
 import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.Route;
+import cni.netlink.ffm.route.RtnetlinkConstants;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.util.ArrayList;
@@ -21,7 +22,6 @@ import java.util.stream.Collectors;
 /** Comparison of the container's routes with results. Lists the routes of a family once. */
 final class RouteComparison {
   private static final int RT_TABLE_UNSPEC = 0;
-  private static final int RT_TABLE_LOCAL = 255;
 
   /** The metric of the routes to the networks of IPv6 addresses, net/ipv6.h of the kernel. */
   private static final int IP6_RT_PRIO_ADDRCONF = 256;
@@ -216,7 +216,7 @@ final class RouteComparison {
     List<Route> found = new ArrayList<>();
     for (Route route : list(IpFamily.of(network.address()))) {
       if (route.hasDestination(network.address(), network.prefix())
-          && route.table() != RT_TABLE_LOCAL) {
+          && route.table() != RtnetlinkConstants.RT_TABLE_LOCAL) {
         found.add(route);
       }
     }

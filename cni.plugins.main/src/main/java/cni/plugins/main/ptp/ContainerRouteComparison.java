@@ -3,6 +3,7 @@ package cni.plugins.main.ptp;
 import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.Differences;
+import cni.api.InetAddresses;
 import cni.api.Result;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkRequest;
@@ -68,8 +69,7 @@ final class ContainerRouteComparison {
         // The routes of an address that is missing may be there, without their source (IPv6).
         boolean isNew = !current.contains(ip) || !listed.isPresent(ip);
         for (Route route : routes(ip)) {
-          List<Route> wanted = isNew ? equivalents(route, desired) : List.of();
-          compareRoute(ip, route, wanted, obsolete);
+          compareRoute(ip, route, isNew ? equivalents(route, desired) : List.of(), obsolete);
         }
       }
     }
@@ -118,7 +118,7 @@ final class ContainerRouteComparison {
                         ? hasSameHop(it, route)
                         : wanted.stream().anyMatch(one -> isEqual(it, one)));
     if (!isPresent) {
-      addRoute(ip, route, actual, obsolete);
+      addRoute(ip, route, actual, obsolete, wanted.isEmpty());
     } else if (hasGateway(route) && actual.stream().anyMatch(this::isDirect)) {
       deleteDirect(ip, destination);
     }
@@ -132,7 +132,12 @@ final class ContainerRouteComparison {
     return route.protocol() == RtnetlinkConstants.RTPROT_KERNEL && !hasGateway(route);
   }
 
-  private void addRoute(Result.IpConfig ip, Route route, List<Route> actual, List<Route> obsolete) {
+  private void addRoute(
+      Result.IpConfig ip,
+      Route route,
+      List<Route> actual,
+      List<Route> obsolete,
+      boolean isRestored) {
     var destination = new Cidr(route.destination(), route.prefix());
     String role = hasGateway(route) ? "network" : "gateway";
     String finding =
@@ -143,7 +148,7 @@ final class ContainerRouteComparison {
             .filter(
                 it -> isWithoutSource(it, route) || obsolete.stream().anyMatch(o -> isEqual(it, o)))
             .findFirst();
-    var change = new RouteChange(route, replaced, ip);
+    var change = new RouteChange(route, replaced, ip, isRestored);
     String verb = replaced.isPresent() ? "replace" : "add";
     differences.add(
         finding,
@@ -165,7 +170,7 @@ final class ContainerRouteComparison {
         .hops()
         .getFirst()
         .gateway()
-        .map(gateway -> " via " + gateway.getHostAddress())
+        .map(gateway -> " via " + InetAddresses.format(gateway))
         .orElse(" on " + link.name());
   }
 
@@ -188,18 +193,26 @@ final class ContainerRouteComparison {
     private final Route route;
     private final Optional<Route> replaced;
     private final Optional<DirectRoute> direct;
+    private final boolean isRestored;
     private boolean changed;
 
-    RouteChange(Route route, Optional<Route> replaced, Result.IpConfig ip) {
+    RouteChange(Route route, Optional<Route> replaced, Result.IpConfig ip, boolean isRestored) {
       this.route = route;
       this.replaced = replaced.map(it -> it.inTable(it.table()));
       this.direct = hasGateway(route) ? Optional.of(new DirectRoute(ip)) : Optional.empty();
+      this.isRestored = isRestored;
     }
 
     void apply() throws CniException, IOException {
       awaitSource(route);
       NetlinkRequest request = replaced.isPresent() ? route.replaceRequest() : route.addRequest();
-      changed = rtnetlink().executeIgnoring(request, Errno.EEXIST);
+      // A later plugin of the chain may have moved the route, with that to the gateway, to another
+      // table, and restores it there.
+      int[] ignored =
+          isRestored && hasGateway(route)
+              ? new int[] {Errno.EEXIST, Errno.ENETUNREACH, Errno.EHOSTUNREACH}
+              : new int[] {Errno.EEXIST};
+      changed = rtnetlink().executeIgnoring(request, ignored);
       try {
         if (direct.isPresent()) {
           direct.get().delete();

@@ -47,6 +47,14 @@ final class RoutingTables {
         .toList();
   }
 
+  /** Returns the interface's routes in the tables other than the local one, one for each hop. */
+  List<Route> routes(boolean v4) throws IOException {
+    return routes.of(v4 ? IpFamily.IPV4 : IpFamily.IPV6).stream()
+        .filter(it -> it.table() != RtnetlinkConstants.RT_TABLE_LOCAL)
+        .flatMap(it -> it.partsThrough(link).stream())
+        .toList();
+  }
+
   /** Returns the interface's routes in a table, one for each hop. */
   List<Route> routesIn(IpFamily family, int table) throws IOException {
     return routes.of(family).stream()

@@ -45,6 +45,7 @@ final class SbrComparison {
   private final RoutingTables tables;
   private final RoutingChanges changes;
   private final Link link;
+  private final PointToPointRoutes interfaceRoutes;
   private final RouteSocket routing;
   private final Differences differences;
 
@@ -52,10 +53,11 @@ final class SbrComparison {
       UpdateRequest request,
       SbrConfig current,
       SbrConfig desired,
+      RouteSocket host,
       RouteSocket routing,
       Link link,
       Differences differences)
-      throws CniException {
+      throws CniException, IOException {
     this.current = current;
     this.desired = desired;
     this.link = link;
@@ -68,6 +70,7 @@ final class SbrComparison {
     routes = new SourceRoutes(link, desired);
     routesBefore = new SourceRoutes(link, current);
     tables = new RoutingTables(routing, link.index());
+    interfaceRoutes = new PointToPointRoutes(host, link, tables);
     changes = new RoutingChanges(routing, link.name(), differences);
   }
 
@@ -88,7 +91,14 @@ final class SbrComparison {
     try {
       Optional<Link> link = AttachmentCheck.findInterface(wanted, container, differences);
       if (link.isPresent()) {
-        new SbrComparison(request, current, desired, container.rtnetlink(), link.get(), differences)
+        new SbrComparison(
+                request,
+                current,
+                desired,
+                host.rtnetlink(),
+                container.rtnetlink(),
+                link.get(),
+                differences)
             .compare();
       }
       return previous;
@@ -177,7 +187,8 @@ final class SbrComparison {
   private void compareTable(Result.IpConfig ip, List<Route> moved) throws IOException {
     InetAddress address = ip.address().address();
     List<Route> expected =
-        moved.isEmpty() ? routes.of(ip, ips, result) : routes.expected(ip, moved);
+        routes.expected(
+            ip, moved.isEmpty() ? interfaceRoutes.of(ip.address().isV4(), ips, result) : moved);
     IpFamily family = IpFamily.of(address);
     Optional<Integer> found =
         tables.rulesFrom(address).stream()
@@ -201,12 +212,13 @@ final class SbrComparison {
   }
 
   /** Returns the routes that an address should have had before, if it had a table. */
-  private List<Route> routesBefore(Result.IpConfig ip) {
+  private List<Route> routesBefore(Result.IpConfig ip) throws IOException {
     Optional<Result.IpConfig> same =
         ipsBefore.stream().filter(it -> it.address().equals(ip.address())).findFirst();
     return current.table().isPresent() || same.isEmpty()
         ? List.of()
-        : routesBefore.of(same.get(), ipsBefore, before);
+        : routesBefore.expected(
+            same.get(), interfaceRoutes.of(ip.address().isV4(), ipsBefore, before));
   }
 
   private void compareRoutes(

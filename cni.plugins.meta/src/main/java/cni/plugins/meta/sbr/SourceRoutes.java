@@ -49,11 +49,6 @@ record SourceRoutes(Link link, SbrConfig config) {
     return selected;
   }
 
-  /** Returns the routes that an address should have according to a result. */
-  List<Route> of(Result.IpConfig ip, List<Result.IpConfig> ips, Result result) {
-    return expected(ip, InterfaceRoutes.of(link.index(), ip.address().isV4(), ips, result));
-  }
-
   /**
    * Returns the routes of {@link #select} without those that others replace, and those without a
    * gateway first, which the gateways of the others need.
