@@ -21,6 +21,15 @@ public interface NetworkPlugin {
   String type();
 
   /**
+   * Returns what the plugin does in a chain; absent if that is not known, as by default and for
+   * executables. A known role makes a configuration that names the plugin in the wrong place an
+   * error from the start.
+   */
+  default Optional<PluginRole> role() {
+    return Optional.empty();
+  }
+
+  /**
    * Returns the versions of the specification that the plugin supports (VERSION).
    *
    * @throws CniException if an executable cannot report them; modules do not throw it

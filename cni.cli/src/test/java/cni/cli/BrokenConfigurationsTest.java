@@ -34,7 +34,9 @@ class BrokenConfigurationsTest {
   @TempDir Path directory;
 
   static Stream<Sample> samples() throws IOException {
-    return ConfigurationSamples.read("broken-configurations.txt").stream();
+    return Stream.concat(
+        ConfigurationSamples.read("broken-configurations.txt").stream(),
+        ConfigurationSamples.read("impossible-configurations.txt").stream());
   }
 
   @ParameterizedTest

@@ -8,6 +8,7 @@ import cni.api.GcRequest;
 import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.PluginHost;
+import cni.api.PluginRole;
 import cni.api.ResidentPlugin;
 import cni.api.Result;
 import cni.api.ResultJson;
@@ -31,6 +32,7 @@ final class IsolatedPlugin implements ResidentPlugin {
 
   private final NetworkPlugin plugin;
   private final String type;
+  private final Optional<PluginRole> role;
   private final Set<SpecVersion> versions;
 
   private volatile boolean started;
@@ -41,14 +43,16 @@ final class IsolatedPlugin implements ResidentPlugin {
   /** Whether a newer version has replaced the plugin; guarded by this. */
   private boolean retired;
 
-  private IsolatedPlugin(NetworkPlugin plugin, String type, Set<SpecVersion> versions) {
+  private IsolatedPlugin(
+      NetworkPlugin plugin, String type, Optional<PluginRole> role, Set<SpecVersion> versions) {
     this.plugin = plugin;
     this.type = type;
+    this.role = role;
     this.versions = versions;
   }
 
   /**
-   * Isolates a plugin, after asking it for its type and versions.
+   * Isolates a plugin, after asking it for its type, role and versions.
    *
    * @throws CniException if it cannot report them
    */
@@ -57,7 +61,9 @@ final class IsolatedPlugin implements ResidentPlugin {
         plugin.getClass().getName(),
         loader(plugin),
         Deadline.after(IsolatedCall.SETUP_TIMEOUT),
-        () -> new IsolatedPlugin(plugin, plugin.type(), Set.copyOf(plugin.versions())));
+        () ->
+            new IsolatedPlugin(
+                plugin, plugin.type(), plugin.role(), Set.copyOf(plugin.versions())));
   }
 
   /** Returns the class of the third-party plugin. */
@@ -68,6 +74,11 @@ final class IsolatedPlugin implements ResidentPlugin {
   @Override
   public String type() {
     return type;
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return role;
   }
 
   @Override

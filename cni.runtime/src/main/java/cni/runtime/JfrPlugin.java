@@ -8,6 +8,7 @@ import cni.api.GcRequest;
 import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.PluginRequest;
+import cni.api.PluginRole;
 import cni.api.Result;
 import cni.api.SpecVersion;
 import cni.api.UpdatablePlugin;
@@ -31,6 +32,11 @@ record JfrPlugin(NetworkPlugin plugin, PluginOrigin origin) implements NetworkPl
   @Override
   public String type() {
     return plugin.type();
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return plugin.role();
   }
 
   @Override

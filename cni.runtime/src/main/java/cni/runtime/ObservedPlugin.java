@@ -5,6 +5,7 @@ import cni.api.CniException;
 import cni.api.GcRequest;
 import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
+import cni.api.PluginRole;
 import cni.api.Result;
 import cni.api.SpecVersion;
 import cni.api.UpdatablePlugin;
@@ -25,6 +26,11 @@ record ObservedPlugin(NetworkPlugin plugin, PluginCallObserver observer) impleme
   @Override
   public String type() {
     return plugin.type();
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return plugin.role();
   }
 
   @Override

@@ -7,6 +7,7 @@ import cni.api.ConfigObject;
 import cni.api.Differences;
 import cni.api.GcRequest;
 import cni.api.NetworkRequest;
+import cni.api.PluginRole;
 import cni.api.Result;
 import cni.api.UpdatablePlugin;
 import cni.api.UpdateRequest;
@@ -38,6 +39,11 @@ public final class BridgePlugin implements UpdatablePlugin {
   @Override
   public String type() {
     return "bridge";
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return Optional.of(PluginRole.INTERFACE);
   }
 
   @Override

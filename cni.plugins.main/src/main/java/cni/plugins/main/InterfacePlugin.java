@@ -8,6 +8,7 @@ import cni.api.ErrorCode;
 import cni.api.GcRequest;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
+import cni.api.PluginRole;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.UpdatablePlugin;
@@ -45,6 +46,11 @@ public abstract class InterfacePlugin implements UpdatablePlugin {
   @Override
   public String type() {
     return kind;
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return Optional.of(PluginRole.INTERFACE);
   }
 
   /**

@@ -5,9 +5,7 @@ import cni.api.CniException;
 import cni.api.Differences;
 import cni.api.ErrorCode;
 import cni.api.GcRequest;
-import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
-import cni.api.PluginRequest;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.UpdatablePlugin;
@@ -32,13 +30,6 @@ public final class Ipam {
     void detach() throws CniException, IOException;
   }
 
-  private static Optional<NetworkPlugin> findPlugin(PluginRequest request) throws CniException {
-    Optional<String> type = request.config().ipamType();
-    return type.isEmpty()
-        ? Optional.empty()
-        : Optional.of(request.context().delegates().find(type.get()));
-  }
-
   /**
    * Delegates ADD, and registers the DEL that releases the addresses if the operation fails later.
    *
@@ -49,14 +40,14 @@ public final class Ipam {
    */
   public static Optional<Result> add(AttachmentRequest request, Rollback rollback, Detach detach)
       throws CniException {
-    Optional<NetworkPlugin> plugin = findPlugin(request);
-    if (plugin.isEmpty()) {
+    Optional<IpamDelegate> delegate = IpamDelegate.find(request);
+    if (delegate.isEmpty()) {
       return Optional.empty();
     }
     Result assigned;
     boolean refused = false;
     try {
-      assigned = plugin.get().add(request);
+      assigned = delegate.get().plugin().add(delegate.get().in(request));
     } catch (CniException e) {
       // Specification section 4: a failed ADD is followed by a DEL. Code 4 is an exception: the
       // plugin already knows the attachment, and DEL would release the addresses of that earlier
@@ -71,7 +62,9 @@ public final class Ipam {
     if (assigned.ips().isEmpty()) {
       throw new CniException(
           ErrorCode.INVALID_CONFIG,
-          "ipam plugin " + plugin.get().type() + " returned a result without an address");
+          "ipam plugin "
+              + delegate.get().plugin().type()
+              + " returned a result without an address");
     }
     return Optional.of(assigned);
   }
@@ -87,17 +80,17 @@ public final class Ipam {
    */
   public static Optional<Result> compare(UpdateRequest request, Differences differences)
       throws CniException {
-    Optional<NetworkPlugin> plugin = findPlugin(request.desired());
-    if (plugin.isEmpty()) {
+    Optional<IpamDelegate> delegate = IpamDelegate.find(request.desired());
+    if (delegate.isEmpty()) {
       return Optional.empty();
     }
-    Optional<UpdatablePlugin> updatable = plugin.get().updatable();
+    Optional<UpdatablePlugin> updatable = delegate.get().plugin().updatable();
     Differences reservations = differences.of(Differences.Kind.RESERVATION);
     if (updatable.isPresent()) {
-      return Optional.of(updatable.get().compare(request, reservations));
+      return Optional.of(updatable.get().compare(delegate.get().in(request), reservations));
     }
     try {
-      plugin.get().check(request.current());
+      delegate.get().plugin().check(delegate.get().in(request.current()));
     } catch (CniException e) {
       if (!request.isUnchanged() || e.is(ErrorCode.TRY_AGAIN_LATER)) {
         throw e;
@@ -140,9 +133,9 @@ public final class Ipam {
   }
 
   private static void deleteAddresses(AttachmentRequest request) throws CniException {
-    Optional<NetworkPlugin> plugin = findPlugin(request);
-    if (plugin.isPresent()) {
-      plugin.get().delete(request);
+    Optional<IpamDelegate> delegate = IpamDelegate.find(request);
+    if (delegate.isPresent()) {
+      delegate.get().plugin().delete(delegate.get().in(request));
     }
   }
 
@@ -152,9 +145,9 @@ public final class Ipam {
    * @throws CniException the plugin's error
    */
   public static void gc(GcRequest request) throws CniException {
-    Optional<NetworkPlugin> plugin = findPlugin(request);
-    if (plugin.isPresent()) {
-      plugin.get().gc(request);
+    Optional<IpamDelegate> delegate = IpamDelegate.find(request);
+    if (delegate.isPresent()) {
+      delegate.get().plugin().gc(delegate.get().in(request));
     }
   }
 
@@ -184,9 +177,9 @@ public final class Ipam {
       error = e;
     }
     try {
-      Optional<NetworkPlugin> plugin = findPlugin(request);
-      if (plugin.isPresent()) {
-        plugin.get().validate(request);
+      Optional<IpamDelegate> delegate = IpamDelegate.find(request);
+      if (delegate.isPresent()) {
+        delegate.get().plugin().validate(delegate.get().in(request));
       }
     } catch (CniException e) {
       if (error == null) {
@@ -205,9 +198,9 @@ public final class Ipam {
    * @throws CniException the plugin's error: code 50 if it cannot assign addresses
    */
   public static void status(NetworkRequest request) throws CniException {
-    Optional<NetworkPlugin> plugin = findPlugin(request);
-    if (plugin.isPresent()) {
-      plugin.get().status(request);
+    Optional<IpamDelegate> delegate = IpamDelegate.find(request);
+    if (delegate.isPresent()) {
+      delegate.get().plugin().status(delegate.get().in(request));
     }
   }
 }

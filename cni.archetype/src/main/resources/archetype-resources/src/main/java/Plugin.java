@@ -5,6 +5,7 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.NetworkPlugin;
 import cni.api.PluginConfig;
+import cni.api.PluginRole;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.netlink.ffm.route.Link;
@@ -27,6 +28,11 @@ public final class Plugin implements NetworkPlugin {
   @Override
   public String type() {
     return "${artifactId}";
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return Optional.of(PluginRole.CHAINED);
   }
 
   /**

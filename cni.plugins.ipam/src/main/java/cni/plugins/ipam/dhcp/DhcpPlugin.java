@@ -9,6 +9,7 @@ import cni.api.InetAddresses;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.PluginHost;
+import cni.api.PluginRole;
 import cni.api.ResidentPlugin;
 import cni.api.Result;
 import cni.api.UpdatablePlugin;
@@ -41,6 +42,11 @@ public final class DhcpPlugin implements ResidentPlugin, UpdatablePlugin {
   @Override
   public String type() {
     return "dhcp";
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return Optional.of(PluginRole.IPAM);
   }
 
   @Override

@@ -14,6 +14,7 @@ import cni.api.PluginConfig;
 import cni.api.PluginEvent;
 import cni.api.PluginHost;
 import cni.api.PluginRequest;
+import cni.api.PluginRole;
 import cni.api.ResidentPlugin;
 import cni.api.Result;
 import cni.api.UpdatablePlugin;
@@ -66,6 +67,11 @@ public final class HostLocalPlugin implements ResidentPlugin, UpdatablePlugin {
   @Override
   public String type() {
     return "host-local";
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return Optional.of(PluginRole.IPAM);
   }
 
   @Override

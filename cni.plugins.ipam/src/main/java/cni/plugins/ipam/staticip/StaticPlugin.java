@@ -11,6 +11,7 @@ import cni.api.InetAddresses;
 import cni.api.Json;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
+import cni.api.PluginRole;
 import cni.api.Result;
 import cni.api.SpecVersion;
 import cni.api.UpdatablePlugin;
@@ -36,6 +37,11 @@ public final class StaticPlugin implements UpdatablePlugin {
   @Override
   public String type() {
     return "static";
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return Optional.of(PluginRole.IPAM);
   }
 
   @Override

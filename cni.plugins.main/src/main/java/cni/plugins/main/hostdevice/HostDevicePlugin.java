@@ -7,6 +7,7 @@ import cni.api.Differences;
 import cni.api.GcRequest;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
+import cni.api.PluginRole;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.UpdatablePlugin;
@@ -39,6 +40,11 @@ public final class HostDevicePlugin implements UpdatablePlugin {
   @Override
   public String type() {
     return "host-device";
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return Optional.of(PluginRole.INTERFACE);
   }
 
   @Override

@@ -6,6 +6,7 @@ import cni.api.CniException;
 import cni.api.Differences;
 import cni.api.ErrorCode;
 import cni.api.NetworkRequest;
+import cni.api.PluginRole;
 import cni.api.Result;
 import cni.api.UpdatablePlugin;
 import cni.api.UpdateRequest;
@@ -35,6 +36,11 @@ public final class LoopbackPlugin implements UpdatablePlugin {
   @Override
   public String type() {
     return "loopback";
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return Optional.of(PluginRole.OTHER);
   }
 
   @Override

@@ -6,6 +6,7 @@ import cni.api.Differences;
 import cni.api.GcRequest;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
+import cni.api.PluginRole;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.UpdatablePlugin;
@@ -37,6 +38,11 @@ public final class PtpPlugin implements UpdatablePlugin {
   @Override
   public String type() {
     return "ptp";
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return Optional.of(PluginRole.INTERFACE);
   }
 
   private static int mtu(PluginConfig config) throws CniException {

@@ -6,6 +6,7 @@ import cni.api.Differences;
 import cni.api.ErrorCode;
 import cni.api.GcRequest;
 import cni.api.NetworkRequest;
+import cni.api.PluginRole;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.SpecVersion;
@@ -44,6 +45,11 @@ public final class BandwidthPlugin implements UpdatablePlugin {
   @Override
   public String type() {
     return "bandwidth";
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return Optional.of(PluginRole.CHAINED);
   }
 
   /**

@@ -12,6 +12,7 @@ import cni.api.GcRequest;
 import cni.api.Json;
 import cni.api.NetworkRequest;
 import cni.api.PluginRequest;
+import cni.api.PluginRole;
 import cni.api.Result;
 import cni.api.ResultJson;
 import cni.api.UpdatablePlugin;
@@ -61,6 +62,11 @@ public final class DebugPlugin implements UpdatablePlugin {
   @Override
   public String type() {
     return "debug";
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return Optional.of(PluginRole.OTHER);
   }
 
   @Override

@@ -8,6 +8,7 @@ import cni.api.Differences;
 import cni.api.ErrorCode;
 import cni.api.GcRequest;
 import cni.api.NetworkRequest;
+import cni.api.PluginRole;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.SpecVersion;
@@ -51,6 +52,11 @@ public final class FirewallPlugin implements UpdatablePlugin {
   @Override
   public String type() {
     return "firewall";
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return Optional.of(PluginRole.CHAINED);
   }
 
   /** {@inheritDoc} Those with CHECK, 0.4.0 and later, as the reference plugin. */

@@ -8,6 +8,7 @@ import cni.api.GcRequest;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.PluginHost;
+import cni.api.PluginRole;
 import cni.api.ResidentPlugin;
 import cni.api.Result;
 import cni.api.SpecVersion;
@@ -44,6 +45,11 @@ public final class PolicyPlugin implements ResidentPlugin, UpdatablePlugin {
   @Override
   public String type() {
     return "policy";
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return Optional.of(PluginRole.CHAINED);
   }
 
   /** {@inheritDoc} Policies are put in force from now on when their files change. */

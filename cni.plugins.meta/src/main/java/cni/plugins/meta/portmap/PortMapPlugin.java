@@ -6,6 +6,7 @@ import cni.api.CniException;
 import cni.api.Differences;
 import cni.api.GcRequest;
 import cni.api.NetworkRequest;
+import cni.api.PluginRole;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.UpdatablePlugin;
@@ -18,6 +19,7 @@ import cni.plugins.support.NetNsSession;
 import cni.plugins.support.RuleBackend;
 import cni.plugins.support.RuleOwner;
 import java.io.IOException;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
@@ -35,6 +37,11 @@ public final class PortMapPlugin implements UpdatablePlugin {
   @Override
   public String type() {
     return "portmap";
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return Optional.of(PluginRole.CHAINED);
   }
 
   @Override

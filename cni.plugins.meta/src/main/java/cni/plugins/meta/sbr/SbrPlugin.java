@@ -6,6 +6,7 @@ import cni.api.CniException;
 import cni.api.Differences;
 import cni.api.ErrorCode;
 import cni.api.NetworkRequest;
+import cni.api.PluginRole;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.UpdatablePlugin;
@@ -49,6 +50,11 @@ public final class SbrPlugin implements UpdatablePlugin {
   @Override
   public String type() {
     return "sbr";
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return Optional.of(PluginRole.CHAINED);
   }
 
   @Override

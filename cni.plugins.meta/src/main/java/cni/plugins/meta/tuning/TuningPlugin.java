@@ -9,6 +9,7 @@ import cni.api.GcRequest;
 import cni.api.Json;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
+import cni.api.PluginRole;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.UpdatablePlugin;
@@ -52,6 +53,11 @@ public final class TuningPlugin implements UpdatablePlugin {
   @Override
   public String type() {
     return "tuning";
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return Optional.of(PluginRole.CHAINED);
   }
 
   @Override

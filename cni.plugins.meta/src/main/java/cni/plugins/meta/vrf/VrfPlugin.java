@@ -8,6 +8,7 @@ import cni.api.ErrorCode;
 import cni.api.Names;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
+import cni.api.PluginRole;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.api.SpecVersion;
@@ -69,6 +70,11 @@ public final class VrfPlugin implements UpdatablePlugin {
   @Override
   public String type() {
     return "vrf";
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return Optional.of(PluginRole.CHAINED);
   }
 
   /** {@inheritDoc} 0.3.1 and later, as the reference plugin. */

@@ -6,6 +6,7 @@ import cni.api.GcRequest;
 import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
+import cni.api.PluginRole;
 import cni.api.Result;
 import cni.api.Rollback;
 import cni.netlink.ffm.Errno;
@@ -44,6 +45,11 @@ public final class Plugin implements NetworkPlugin {
   @Override
   public String type() {
     return "${artifactId}";
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return Optional.of(PluginRole.INTERFACE);
   }
 
   /**

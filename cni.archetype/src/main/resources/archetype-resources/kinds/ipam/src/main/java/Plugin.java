@@ -10,8 +10,10 @@ import cni.api.InetAddresses;
 import cni.api.NetworkPlugin;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
+import cni.api.PluginRole;
 import cni.api.Result;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
@@ -26,6 +28,11 @@ public final class Plugin implements NetworkPlugin {
   @Override
   public String type() {
     return "${artifactId}";
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return Optional.of(PluginRole.IPAM);
   }
 
   /**
