@@ -4,9 +4,11 @@ import static java.util.Objects.requireNonNull;
 
 import java.math.BigDecimal;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -27,6 +29,12 @@ public record BandwidthLimit(Optional<Rate> ingress, Optional<Rate> egress) {
   /** The largest burst whose number of bytes fits the 32 bits that the kernel has for it. */
   private static final long MAX_BURST_BITS = 8 * 0xffff_ffffL - 1;
 
+  /**
+   * The kernel keeps a burst as the time that it takes at the rate, in microseconds, and refuses
+   * none (tbf_change in net/sched/sch_tbf.c: EINVAL for a buffer of no bytes).
+   */
+  private static final long MAX_BURSTS_PER_SECOND = 1_000_000;
+
   /** The largest packet that a container with segmentation offload sends, in bits. */
   private static final long LARGEST_PACKET_BITS = 8 * 65_536;
 
@@ -39,7 +47,8 @@ public record BandwidthLimit(Optional<Rate> ingress, Optional<Rate> egress) {
    * The limit of a direction.
    *
    * @param bitsPerSecond the average rate, at least 8
-   * @param burstBits how many bits may be sent at once after a pause, from 8 to 34359738359
+   * @param burstBits how many bits may be sent at once after a pause, from 8 to 34359738359; at
+   *     least what the rate sends in a microsecond
    */
   public record Rate(long bitsPerSecond, long burstBits) {
     /**
@@ -53,6 +62,18 @@ public record BandwidthLimit(Optional<Rate> ingress, Optional<Rate> egress) {
             "a limit of %d bit/s with a burst of %d bits is out of range; both must be at least 8, and the burst at most %d"
                 .formatted(bitsPerSecond, burstBits, MAX_BURST_BITS));
       }
+      if (isTooShort(bitsPerSecond, burstBits)) {
+        throw new IllegalArgumentException(tooShort(bitsPerSecond, burstBits));
+      }
+    }
+
+    private static boolean isTooShort(long bitsPerSecond, long burstBits) {
+      return bitsPerSecond / 8 > burstBits / 8 * MAX_BURSTS_PER_SECOND;
+    }
+
+    private static String tooShort(long bitsPerSecond, long burstBits) {
+      return "a burst of %d bits takes less than a microsecond at %d bit/s, which the kernel cannot limit"
+          .formatted(burstBits, bitsPerSecond);
     }
 
     /**
@@ -60,12 +81,24 @@ public record BandwidthLimit(Optional<Rate> ingress, Optional<Rate> egress) {
      * bytes, the largest packet.
      */
     public static Rate of(long bitsPerSecond) {
-      long burst = Math.max(bitsPerSecond / DEFAULT_BURSTS_PER_SECOND, LARGEST_PACKET_BITS);
-      return new Rate(bitsPerSecond, Math.min(burst, MAX_BURST_BITS));
+      return new Rate(bitsPerSecond, defaultBurst(bitsPerSecond));
     }
 
-    private Rate withBurst(@Nullable Long bits) {
-      return bits == null ? this : new Rate(bitsPerSecond, bits);
+    private static long defaultBurst(long bitsPerSecond) {
+      long burst = Math.max(bitsPerSecond / DEFAULT_BURSTS_PER_SECOND, LARGEST_PACKET_BITS);
+      return Math.min(burst, MAX_BURST_BITS);
+    }
+
+    /** Returns the limit of one direction of a text; absent without a rate. */
+    private static Optional<Rate> ofText(@Nullable Long rate, @Nullable Long givenBurst) {
+      if (rate == null) {
+        return Optional.empty();
+      }
+      long burst = givenBurst == null ? defaultBurst(rate) : givenBurst;
+      if (isTooShort(rate, burst)) {
+        throw new IllegalArgumentException("is out of range: " + tooShort(rate, burst));
+      }
+      return Optional.of(new Rate(rate, burst));
     }
   }
 
@@ -88,21 +121,28 @@ public record BandwidthLimit(Optional<Rate> ingress, Optional<Rate> egress) {
    */
   public static BandwidthLimit parse(String text) {
     requireNonNull(text, "text");
-    @Nullable Rate in = null;
-    @Nullable Rate out = null;
+    @Nullable Long in = null;
+    @Nullable Long out = null;
     @Nullable Long inBurst = null;
     @Nullable Long outBurst = null;
+    Set<String> keys = new HashSet<>();
     for (String part : text.split(",", -1)) {
       int equals = part.indexOf('=');
       String key = equals < 0 ? "" : part.substring(0, equals);
       long bits = parseBits(part.substring(equals + 1));
+      if (!keys.add(key)) {
+        throw new IllegalArgumentException(
+            key.isEmpty()
+                ? "has two rates for both directions; give one"
+                : "has the key " + Json.quote(key) + " twice; keep one of them");
+      }
       switch (key) {
         case "" -> {
-          in = Rate.of(bits);
-          out = in;
+          in = bits;
+          out = bits;
         }
-        case "in" -> in = Rate.of(bits);
-        case "out" -> out = Rate.of(bits);
+        case "in" -> in = bits;
+        case "out" -> out = bits;
         case "burst" -> {
           inBurst = requireBurst(bits);
           outBurst = inBurst;
@@ -119,9 +159,7 @@ public record BandwidthLimit(Optional<Rate> ingress, Optional<Rate> egress) {
     if (in == null && out == null) {
       throw new IllegalArgumentException("has no rate; give one, such as in=10M,burst=1M");
     }
-    return new BandwidthLimit(
-        in == null ? Optional.empty() : Optional.of(in.withBurst(inBurst)),
-        out == null ? Optional.empty() : Optional.of(out.withBurst(outBurst)));
+    return new BandwidthLimit(Rate.ofText(in, inBurst), Rate.ofText(out, outBurst));
   }
 
   private static Long requireBurst(long bits) {
@@ -200,6 +238,11 @@ public record BandwidthLimit(Optional<Rate> ingress, Optional<Rate> egress) {
       throw rate == 0
           ? limits.invalid(burstKey, "needs " + rateKey + ", the number of bits per second")
           : limits.invalid(rateKey, "must be at least 8: its unit is bits per second");
+    }
+    if (Rate.isTooShort(rate, burst)) {
+      throw limits.invalid(
+          burstKey,
+          "is out of range for %s %d: ".formatted(rateKey, rate) + Rate.tooShort(rate, burst));
     }
     return Optional.of(new Rate(rate, burst));
   }

@@ -177,9 +177,18 @@ public final class CapabilityArgs {
       return this;
     }
 
-    /** Adds a search domain (capability {@code dns}). */
+    /**
+     * Adds a search domain (capability {@code dns}).
+     *
+     * @throws IllegalArgumentException if it is empty or has white space or control characters,
+     *     which end it in a resolver's configuration; the message continues a sentence that begins
+     *     with the domain
+     */
     public Builder dnsSearch(String domain) {
       requireNonNull(domain, "domain");
+      if (domain.isEmpty() || domain.chars().anyMatch(it -> it <= ' ' || it == '\u007f')) {
+        throw new IllegalArgumentException("is no domain, such as example.com");
+      }
       list(object(Capability.DNS), "searches").add(domain);
       return this;
     }

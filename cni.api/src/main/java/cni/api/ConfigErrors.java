@@ -1,6 +1,8 @@
 package cni.api;
 
 import cni.api.internal.Excerpt;
+import java.util.List;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 
@@ -40,6 +42,23 @@ final class ConfigErrors {
     String why = "appears more than once in the same object: keep one of them";
     return new CniException(ErrorCode.INVALID_CONFIG, Excerpt.of(path) + " " + why)
         .withFault(new ConfigFault(path, "", why));
+  }
+
+  /**
+   * Returns the error of several values: the first, with the messages of all and the others as
+   * suppressed exceptions.
+   *
+   * @param errors at least one
+   */
+  static CniException combined(List<CniException> errors) {
+    CniException first = errors.getFirst();
+    if (errors.size() == 1) {
+      return first;
+    }
+    String all = errors.stream().map(CniException::getMessage).collect(Collectors.joining("; "));
+    var combined = new CniException(ErrorCode.INVALID_CONFIG, all, first);
+    errors.stream().skip(1).forEach(combined::addSuppressed);
+    return first.fault().isEmpty() ? combined : combined.withFault(first.fault().get());
   }
 
   /** Returns the error for a value of the wrong JSON type. */

@@ -2,6 +2,7 @@ package cni.api;
 
 import static java.util.Objects.requireNonNull;
 
+import cni.api.internal.CniCallable;
 import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.List;
@@ -24,7 +25,16 @@ import tools.jackson.databind.node.ObjectNode;
  */
 public record PortMapping(
     int hostPort, int containerPort, TransportProtocol protocol, Optional<InetAddress> hostIp) {
+  /**
+   * The largest number of mappings of one attachment. Each is up to four rules of the kernel, in
+   * one message to it and in every result and check.
+   */
+  public static final int MAX_PER_ATTACHMENT = 4096;
+
   private static final int MAX_PORT = 65535;
+
+  /** The destination of broadcasts to the sender's network, RFC 919. */
+  private static final InetAddress LIMITED_BROADCAST = InetAddresses.parse("255.255.255.255");
 
   /**
    * Checks the ports.
@@ -51,7 +61,7 @@ public record PortMapping(
   /**
    * Parses {@code [HOSTIP:]HOSTPORT:CONTAINERPORT[/PROTOCOL]}: {@code 8080:80}, {@code
    * 127.0.0.1:8080:80}, {@code [::1]:5353:53/udp}. A range on both sides gives a mapping for each
-   * port: {@code 8000-8010:9000-9010}.
+   * port: {@code 8000-8010:9000-9010}, at most {@link #MAX_PER_ATTACHMENT}.
    *
    * @return in ascending order of ports; TCP without a protocol
    * @throws IllegalArgumentException if the text has another form; the message continues a sentence
@@ -77,6 +87,11 @@ public record PortMapping(
       throw new IllegalArgumentException(
           "maps %d ports of the host to %d of the container; both must be equally many"
               .formatted(host.size(), container.size()));
+    }
+    if (host.size() > MAX_PER_ATTACHMENT) {
+      throw new IllegalArgumentException(
+          "has %d ports; an attachment can publish at most %d"
+              .formatted(host.size(), MAX_PER_ATTACHMENT));
     }
     List<PortMapping> mappings = new ArrayList<>(host.size());
     for (int i = 0; i < host.size(); i++) {
@@ -116,11 +131,21 @@ public record PortMapping(
               : "must have brackets around IPv6 addresses only");
     }
     try {
-      return InetAddresses.parse(address);
+      return requireHostAddress(address);
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException(
           "has the host address " + Json.quote(address) + ", which " + e.getMessage(), e);
     }
+  }
+
+  /** Parses an address that connections to the host can have as their destination. */
+  private static InetAddress requireHostAddress(String text) {
+    InetAddress address = InetAddresses.parse(text);
+    if (address.isMulticastAddress() || address.equals(LIMITED_BROADCAST)) {
+      throw new IllegalArgumentException(
+          "is no address of a host: give one, such as 127.0.0.1, or leave it out for all");
+    }
+    return address;
   }
 
   /** Consecutive ports, both ends included. */
@@ -175,15 +200,33 @@ public record PortMapping(
    * Reads an entry of {@code portMappings}. Without {@code protocol} it is TCP; keys that
    * CONVENTIONS.md does not have are ignored.
    *
-   * @throws CniException code 7 if a value is missing or invalid
+   * @throws CniException code 7 if a value is missing or invalid; the message has all of them
    */
   public static PortMapping read(ConfigObject entry) throws CniException {
     requireNonNull(entry, "entry");
-    return new PortMapping(
-        readPort(entry, "hostPort"),
-        readPort(entry, "containerPort"),
-        entry.parsed("protocol", TransportProtocol::parse).orElse(TransportProtocol.TCP),
-        entry.parsed("hostIP", InetAddresses::parse));
+    List<CniException> errors = new ArrayList<>();
+    int hostPort = readOr(1, errors, () -> readPort(entry, "hostPort"));
+    int containerPort = readOr(1, errors, () -> readPort(entry, "containerPort"));
+    Optional<TransportProtocol> protocol =
+        readOr(Optional.empty(), errors, () -> entry.parsed("protocol", TransportProtocol::parse));
+    Optional<InetAddress> hostIp =
+        readOr(
+            Optional.empty(),
+            errors,
+            () -> entry.parsed("hostIP", PortMapping::requireHostAddress));
+    if (!errors.isEmpty()) {
+      throw ConfigErrors.combined(errors);
+    }
+    return new PortMapping(hostPort, containerPort, protocol.orElse(TransportProtocol.TCP), hostIp);
+  }
+
+  private static <T> T readOr(T substitute, List<CniException> errors, CniCallable<T> reader) {
+    try {
+      return reader.call();
+    } catch (CniException e) {
+      errors.add(e);
+      return substitute;
+    }
   }
 
   /**

@@ -14,6 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.node.ObjectNode;
 import tools.jackson.databind.node.StringNode;
 
@@ -57,6 +58,11 @@ class CapabilityArgsTest {
         "::1:8080:80; must have the IPv6 address in brackets",
         "[10.0.0.1]:8080:80; must have brackets around IPv6 addresses only",
         "localhost:8080:80; has the host address \"localhost\", which is not an IP address",
+        "224.0.0.1:80:80; has the host address \"224.0.0.1\", which is no address of a host",
+        "[ff02::1]:80:80; has the host address \"ff02::1\", which is no address of a host",
+        "255.255.255.255:80:80; has the host address \"255.255.255.255\", which is no address",
+        "1-65535:1-65535; has 65535 ports",
+        "1-4097:1-4097/udp; has 4097 ports",
       })
   void malformedPortMappingsAreRefused(String text, String message) {
     assertRefused(message, () -> PortMapping.parse(text));
@@ -112,9 +118,41 @@ class CapabilityArgsTest {
         "burst=1M; has no rate",
         "in=10M,burst=35G; has a burst above 34359738359 bits",
         "in=10M,; has the value \"\"",
+        "in=10M,in=5M; has the key \"in\" twice",
+        "10M,5M; has two rates for both directions",
+        "100000T; is out of range: a burst of 34359738359 bits takes less than a microsecond",
+        "10G,burst=8; is out of range: a burst of 8 bits takes less than a microsecond",
       })
   void malformedBandwidthLimitsAreRefused(String text, String message) {
     assertRefused(message, () -> BandwidthLimit.parse(text));
+  }
+
+  @Test
+  void aLimitReadFromAConfigurationIsOneOfTheKernel() throws Exception {
+    var limits = Json.object().put("ingressRate", 10_000_000_000L).put("ingressBurst", 8);
+    CniException e =
+        assertThrows(
+            CniException.class, () -> BandwidthLimit.read(new ConfigObject(limits, "bandwidth")));
+    assertTrue(
+        e.getMessage().startsWith("bandwidth.ingressBurst 8 is out of range for ingressRate"),
+        e::getMessage);
+  }
+
+  @Test
+  void everyWrongValueOfAPortMappingIsNamed() {
+    var entry = Json.object().put("hostPort", 0).put("protocol", "icmp").put("hostIP", "224.0.0.1");
+    CniException e =
+        assertThrows(
+            CniException.class, () -> PortMapping.read(new ConfigObject(entry, "portMappings[0]")));
+    for (String key : List.of("hostPort 0", "containerPort", "protocol", "hostIP")) {
+      assertTrue(e.getMessage().contains("portMappings[0]." + key), e::getMessage);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "a b", "a\nnameserver 10.0.0.1", "\t"})
+  void searchDomainsHaveNoWhiteSpace(String domain) {
+    assertRefused("is no domain", () -> CapabilityArgs.builder().dnsSearch(domain));
   }
 
   @ParameterizedTest

@@ -10,10 +10,15 @@ import cni.api.ConfigObject;
 import cni.api.InetAddresses;
 import cni.api.Json;
 import cni.api.PortMapping;
+import cni.api.TransportProtocol;
 import cni.netlink.ffm.route.Mac;
 import cni.runtime.Network;
+import java.net.InetAddress;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -30,7 +35,9 @@ final class CapabilityOptions {
           .paramLabel("PORT:PORT")
           .description(
               "Publish a port: the host's, then the container's, such as 8080:80, 5353:53/udp,"
-                  + " 127.0.0.1:8080:80 or 8000-8010:8000-8010; may be repeated.")
+                  + " 127.0.0.1:8080:80 or 8000-8010:8000-8010; may be repeated, for at most "
+                  + PortMapping.MAX_PER_ATTACHMENT
+                  + " ports.")
           .build();
 
   private final OptionSpec bandwidth =
@@ -114,14 +121,16 @@ final class CapabilityOptions {
 
   private CapabilityArgs read() {
     CapabilityArgs.Builder args = CapabilityArgs.builder();
-    read(publish, text -> args.portMappings(PortMapping.parse(text)));
+    Set<HostSide> published = new HashSet<>();
+    Map<String, String> given = new HashMap<>();
+    read(publish, text -> addPorts(args, text, published));
     read(bandwidth, text -> args.bandwidth(BandwidthLimit.parse(text)));
     read(addresses, text -> addAddress(args, text));
     read(mac, text -> args.mac(Mac.format(Mac.parse(text))));
     read(nameServers, text -> args.dnsServer(InetAddresses.parse(text)));
     read(searchDomains, args::dnsSearch);
-    read(labels, text -> addLabel(args, text));
-    read(namedPorts, text -> addNamedPort(args, text));
+    read(labels, text -> addLabel(args, text, given));
+    read(namedPorts, text -> addNamedPort(args, text, given));
     return args.build();
   }
 
@@ -148,6 +157,26 @@ final class CapabilityOptions {
     }
   }
 
+  /** The host's side of a published port; an absent address is not the same as any other. */
+  private record HostSide(int port, TransportProtocol protocol, Optional<InetAddress> address) {}
+
+  private static void addPorts(CapabilityArgs.Builder args, String text, Set<HostSide> published) {
+    List<PortMapping> mappings = PortMapping.parse(text);
+    for (PortMapping it : mappings) {
+      if (!published.add(new HostSide(it.hostPort(), it.protocol(), it.hostIp()))) {
+        throw new IllegalArgumentException(
+            "publishes host port %d/%s, which another --publish has: choose another host port"
+                .formatted(it.hostPort(), it.protocol()));
+      }
+    }
+    if (published.size() > PortMapping.MAX_PER_ATTACHMENT) {
+      throw new IllegalArgumentException(
+          "makes %d published ports; an attachment can have at most %d"
+              .formatted(published.size(), PortMapping.MAX_PER_ATTACHMENT));
+    }
+    args.portMappings(mappings);
+  }
+
   private static void addAddress(CapabilityArgs.Builder args, String text) {
     if (text.indexOf('/') < 0) {
       args.ip(InetAddresses.parse(text));
@@ -156,20 +185,34 @@ final class CapabilityOptions {
     }
   }
 
-  private static void addLabel(CapabilityArgs.Builder args, String text) {
+  private static void addLabel(
+      CapabilityArgs.Builder args, String text, Map<String, String> given) {
     int equals = text.indexOf('=');
     if (equals <= 0) {
       throw new IllegalArgumentException("must be KEY=VALUE, such as app=web");
     }
-    args.label(text.substring(0, equals), text.substring(equals + 1));
+    String value = text.substring(equals + 1);
+    requireSingle("label " + text.substring(0, equals), value, given);
+    args.label(text.substring(0, equals), value);
   }
 
-  private static void addNamedPort(CapabilityArgs.Builder args, String text) {
+  private static void addNamedPort(
+      CapabilityArgs.Builder args, String text, Map<String, String> given) {
     int equals = text.indexOf('=');
     if (equals <= 0) {
       throw new IllegalArgumentException("must be NAME=PORT, such as http=8080 or dns=53/udp");
     }
-    args.namedPort(text.substring(0, equals), text.substring(equals + 1));
+    String port = text.substring(equals + 1);
+    requireSingle("port " + text.substring(0, equals), port, given);
+    args.namedPort(text.substring(0, equals), port);
+  }
+
+  private static void requireSingle(String name, String value, Map<String, String> given) {
+    @Nullable String before = given.putIfAbsent(name, value);
+    if (before != null && !before.equals(value)) {
+      throw new IllegalArgumentException(
+          "gives %s another value than %s: keep one of them".formatted(name, Json.quote(before)));
+    }
   }
 
   /**

@@ -228,6 +228,13 @@ class CapabilityOptionsTest {
         "-l; app; --label \"app\" must be KEY=VALUE",
         "--named-port; http; --named-port \"http\" must be NAME=PORT",
         "--named-port; http=0; --named-port \"http=0\" has the port \"0\"",
+        "-p; 1-65535:1-65535; --publish \"1-65535:1-65535\" has 65535 ports",
+        "-p; 224.0.0.1:80:80; --publish \"224.0.0.1:80:80\" has the host address",
+        "--mac; 00:00:00:00:00:00; --mac \"00:00:00:00:00:00\" is zero",
+        "--mac; 01:00:5e:00:00:01; --mac \"01:00:5e:00:00:01\" is the hardware address of a group",
+        "--bandwidth; in=10M,in=5M; --bandwidth \"in=10M,in=5M\" has the key \"in\" twice",
+        "--bandwidth; 1000000T; --bandwidth \"1000000T\" is out of range",
+        "--dns-search; 'a b'; --dns-search \"a b\" is no domain",
       })
   void malformedValuesAreUsageErrors(String option, String value, String message) throws Exception {
     for (String command : List.of("add", "update")) {
@@ -237,6 +244,22 @@ class CapabilityOptionsTest {
     assertEquals(2, cni("run", option, value, "-n", "n", "--", "true"));
     assertTrue(errors().startsWith("cni: " + message), this::errors);
     host.assertNothingLeft("n", a);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      value = {
+        "-l; app=a; app=b; --label \"app=b\" gives label app another value than \"a\"",
+        "--named-port; a=1; a=2; --named-port \"a=2\" gives port a another value than \"1\"",
+        "-p; 80:80; 80:81; --publish \"80:81\" publishes host port 80/tcp, which another",
+        "-p; [::1]:1-9:1-9/udp; [::1]:9:9/udp; --publish \"[::1]:9:9/udp\" publishes host port 9/udp",
+        "-p; 1-4096:1-4096; 5000:80; --publish \"5000:80\" makes 4097 published ports",
+      })
+  void valuesThatContradictEachOtherAreUsageErrors(
+      String option, String first, String second, String message) throws Exception {
+    assertEquals(2, cni("add", option, first, option, second, "n", path()));
+    assertTrue(errors().startsWith("cni: " + message), this::errors);
   }
 
   @ParameterizedTest

@@ -1,5 +1,6 @@
 package cni.netlink.ffm.route;
 
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.regex.Pattern;
@@ -18,8 +19,8 @@ public final class Mac {
    *
    * @return the six bytes
    * @throws IllegalArgumentException if the text is malformed, or the address is a multicast
-   *     address, which no interface can have. The message continues a sentence that begins with the
-   *     text: "is not a hardware address, …"
+   *     address or zero, which no interface can be given (is_valid_ether_addr of the kernel). The
+   *     message continues a sentence that begins with the text: "is not a hardware address, …"
    */
   public static byte[] parse(String text) {
     if (!SYNTAX.matcher(text).matches()) {
@@ -28,6 +29,9 @@ public final class Mac {
     byte[] bytes = HexFormat.of().parseHex(text.replaceAll("[:.-]", ""));
     if ((bytes[0] & 1) != 0) {
       throw new IllegalArgumentException("is the hardware address of a group, not of an interface");
+    }
+    if (Arrays.equals(bytes, new byte[bytes.length])) {
+      throw new IllegalArgumentException("is zero, which no interface can have");
     }
     return bytes;
   }

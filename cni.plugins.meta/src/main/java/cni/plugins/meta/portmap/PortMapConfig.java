@@ -77,7 +77,8 @@ record PortMapConfig(
   /**
    * Reads {@code runtimeConfig.portMappings}.
    *
-   * @throws CniException code 7 if a value is invalid, or two different entries map the same port
+   * @throws CniException code 7 if a value is invalid, there are more than {@link
+   *     PortMapping#MAX_PER_ATTACHMENT}, or two different entries map the same port
    */
   private static List<HostPort> parseMappings(PluginConfig config) throws CniException {
     Optional<ConfigObject> runtime = config.runtimeConfig();
@@ -86,7 +87,16 @@ record PortMapConfig(
       return mappings;
     }
     Map<Integer, List<HostPort>> byPort = new HashMap<>();
-    for (ConfigObject entry : runtime.get().objects("portMappings")) {
+    List<ConfigObject> entries = runtime.get().objects("portMappings");
+    if (entries.size() > PortMapping.MAX_PER_ATTACHMENT) {
+      throw runtime
+          .get()
+          .invalid(
+              "portMappings",
+              "has %d entries; an attachment can have at most %d"
+                  .formatted(entries.size(), PortMapping.MAX_PER_ATTACHMENT));
+    }
+    for (ConfigObject entry : entries) {
       HostPort mapping = HostPort.of(PortMapping.read(entry));
       List<HostPort> samePort =
           byPort.computeIfAbsent(mapping.hostPort(), port -> new ArrayList<>());

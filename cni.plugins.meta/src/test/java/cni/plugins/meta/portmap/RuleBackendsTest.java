@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import cni.api.Attachment;
 import cni.api.AttachmentId;
 import cni.api.CniException;
+import cni.api.PortMapping;
 import cni.netlink.ffm.netns.NetNs;
 import cni.runtime.Cni;
 import cni.testing.KernelTest;
@@ -181,17 +182,33 @@ class RuleBackendsTest {
   @Timeout(300)
   void thousandsOfPortsAreMappedCheckedAndDeleted(String backend) throws Exception {
     network("n", "bridge", 50, "", "\"backend\": \"" + backend + "\",");
-    Attachment attachment =
-        attachment(
-            a,
-            "portMappings",
-            IntStream.rangeClosed(1, 4000)
-                .mapToObj(it -> "{\"hostPort\":%1$d,\"containerPort\":%1$d}".formatted(it))
-                .collect(Collectors.joining(",", "[", "]")));
+    Attachment attachment = publishing(PortMapping.MAX_PER_ATTACHMENT);
     Cni cni = host.openCni();
     cni.network("n").add(attachment);
     cni.network("n").check(attachment);
     cni.network("n").delete(attachment);
     assertRulesGone();
+  }
+
+  private Attachment publishing(int ports) throws CniException {
+    return attachment(
+        a,
+        "portMappings",
+        IntStream.rangeClosed(1, ports)
+            .mapToObj(it -> "{\"hostPort\":%1$d,\"containerPort\":%1$d}".formatted(it))
+            .collect(Collectors.joining(",", "[", "]")));
+  }
+
+  @Test
+  void morePortsThanAnAttachmentCanPublishAreRefused() throws Exception {
+    network("n", "bridge", 50, "", "");
+    try (Cni cni = host.openCni()) {
+      CniException e =
+          assertThrows(CniException.class, () -> cni.network("n").add(publishing(65_535)));
+      assertTrue(
+          e.getMessage().contains("has 65535 entries; an attachment can have at most 4096"),
+          e::getMessage);
+    }
+    host.assertNothingLeft("n", a);
   }
 }
