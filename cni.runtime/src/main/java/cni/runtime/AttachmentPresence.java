@@ -14,14 +14,18 @@ public enum AttachmentPresence {
   /** Nothing exists at the namespace's path, or it is not a network namespace. */
   NAMESPACE_GONE,
 
-  /** The namespace exists and has no interface of the attachment's name. */
+  /** The namespace exists and does not have the attachment's interface. */
   INTERFACE_GONE,
 
   /** The cache does not name the namespace, or it cannot be examined: no permission. */
   UNKNOWN;
 
-  /** Examines an attachment: opens its namespace and asks the kernel for its interface. */
-  static AttachmentPresence of(Attachment attachment) {
+  /**
+   * Examines an attachment: opens its namespace and asks the kernel for its interface.
+   *
+   * @param interfaceName the interface in the container, {@link CachedAttachment#interfaceName}
+   */
+  static AttachmentPresence of(Attachment attachment, String interfaceName) {
     if (attachment.namespace().isEmpty()) {
       return UNKNOWN;
     }
@@ -29,7 +33,7 @@ public enum AttachmentPresence {
       Optional<NetNs> namespace = NetNs.openIfPresent(attachment.namespace().get());
       return namespace.isEmpty()
           ? NAMESPACE_GONE
-          : inNamespace(namespace.get(), attachment.interfaceName());
+          : inNamespace(namespace.get(), interfaceName);
     } catch (IOException e) {
       return UNKNOWN;
     }

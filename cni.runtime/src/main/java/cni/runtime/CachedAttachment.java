@@ -10,6 +10,7 @@ import cni.api.ResultJson;
 import cni.api.SpecVersion;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -70,8 +71,29 @@ public record CachedAttachment(
         capabilityArgs);
   }
 
+  /**
+   * Returns the name of the attachment's interface in the container: that of CNI_IFNAME, unless the
+   * result lists only others there. loopback sets up {@code lo} whatever the requested name.
+   */
+  public String interfaceName() {
+    List<String> inContainer;
+    try {
+      inContainer =
+          result().interfaces().stream()
+              .filter(it -> !it.isOnHost())
+              .map(Result.Interface::name)
+              .toList();
+    } catch (CniException e) {
+      inContainer = List.of(); // the result cannot be read
+    }
+    String requested = attachment.interfaceName();
+    return inContainer.isEmpty() || inContainer.contains(requested)
+        ? requested
+        : inContainer.getFirst();
+  }
+
   /** Returns whether the attachment's namespace and interface exist now. */
   public AttachmentPresence presence() {
-    return AttachmentPresence.of(attachment);
+    return AttachmentPresence.of(attachment, interfaceName());
   }
 }

@@ -9,12 +9,18 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import cni.api.CniException;
 import cni.api.Result;
 import cni.netlink.ffm.netns.NetNs;
+import cni.runtime.AttachmentPresence;
+import cni.runtime.CachedAttachment;
+import cni.runtime.Cni;
 import cni.runtime.Network;
 import cni.testing.KernelTest;
 import cni.testing.Probe;
 import cni.testing.TestBed;
 import cni.testing.TestHost;
 import java.io.IOException;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 
 /** The loopback plugin. */
@@ -52,6 +58,28 @@ class LoopbackTest {
     assertTrue(Probe.ping(b, "127.0.0.1"));
     network().delete(attachment(b));
     assertFalse(TestBed.run(b, "ip", "link", "show", "lo").contains("UP"));
+  }
+
+  /** The interface is lo, whatever CNI_IFNAME requests. */
+  @Test
+  void anAttachmentToLoopbackIsPresent() throws Exception {
+    host.network("n", "1.0.0", "{ \"type\": \"loopback\" }");
+    host.network("m", "1.0.0", "{ \"type\": \"loopback\" }", TestHost.DUAL_STACK.formatted(""));
+    try (Cni cni = host.openCni()) {
+      cni.network("n").add(attachment(a));
+      cni.network("m").add(attachment(b));
+      assertEquals(
+          Set.of(AttachmentPresence.PRESENT),
+          cni.attachments().stream()
+              .map(CachedAttachment::presence)
+              .collect(Collectors.toUnmodifiableSet()));
+      TestBed.run(b, "ip", "link", "del", "eth0");
+      assertEquals(
+          Map.of("n", AttachmentPresence.PRESENT, "m", AttachmentPresence.INTERFACE_GONE),
+          cni.attachments().stream()
+              .collect(
+                  Collectors.toMap(CachedAttachment::network, CachedAttachment::presence)));
+    }
   }
 
   @Test
