@@ -31,9 +31,7 @@ public enum AttachmentPresence {
     }
     try {
       Optional<NetNs> namespace = NetNs.openIfPresent(attachment.namespace().get());
-      return namespace.isEmpty()
-          ? NAMESPACE_GONE
-          : inNamespace(namespace.get(), interfaceName);
+      return namespace.isEmpty() ? NAMESPACE_GONE : inNamespace(namespace.get(), interfaceName);
     } catch (IOException e) {
       return UNKNOWN;
     }

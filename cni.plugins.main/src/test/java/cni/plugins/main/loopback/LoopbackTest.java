@@ -77,8 +77,7 @@ class LoopbackTest {
       assertEquals(
           Map.of("n", AttachmentPresence.PRESENT, "m", AttachmentPresence.INTERFACE_GONE),
           cni.attachments().stream()
-              .collect(
-                  Collectors.toMap(CachedAttachment::network, CachedAttachment::presence)));
+              .collect(Collectors.toMap(CachedAttachment::network, CachedAttachment::presence)));
     }
   }
 

@@ -1,14 +1,12 @@
 package cni.plugins.meta.portmap;
 
 import cni.api.Cidr;
+import cni.api.CniException;
 import cni.api.Differences;
 import cni.api.InetAddresses;
-import cni.netlink.ffm.Errno;
-import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.file.Sysctl;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.LinkRequests;
-import cni.netlink.ffm.route.Route;
 import cni.plugins.support.NetNsSession;
 import java.io.IOException;
 import java.util.OptionalInt;
@@ -33,23 +31,27 @@ final class RouteLocalnet {
   }
 
   /** Enables it on the interface that the container is reached by, if there is one. */
-  static void enable(NetNsSession host, Cidr container) throws IOException {
-    OptionalInt link = linkToContainer(host, container);
+  static void enable(NetNsSession host, Cidr container) throws CniException, IOException {
+    OptionalInt link = requireLink(host, container);
     if (link.isPresent()) {
       host.rtnetlink().execute(LinkRequests.setRouteLocalnet(link.getAsInt(), true));
     }
   }
 
   /**
-   * Adds a difference if it is off. If the container is not reached without a gateway, it only gets
-   * its address by an earlier change: the interface is looked up by then.
+   * Adds a difference if it is off, or if the host discards packets to the container. If the
+   * container is not reached without a gateway, it only gets its address by an earlier change: the
+   * interface is looked up by then.
    *
    * @param isNew whether the container does not have the address yet
    */
   static void compare(NetNsSession host, Cidr container, boolean isNew, Differences differences)
       throws IOException {
-    OptionalInt link = linkToContainer(host, container);
-    if (link.isEmpty() && isNew) {
+    ContainerRoute route = ContainerRoute.of(host, container);
+    OptionalInt link = route.link();
+    if (route.obstacle().isPresent()) {
+      differences.of(Differences.Kind.ROUTE).addUnchangeable(route.obstacle().get());
+    } else if (link.isEmpty() && isNew) {
       var setting = new RouteLocalnet(host, container);
       differences
           .of(Differences.Kind.SYSCTL)
@@ -74,12 +76,19 @@ final class RouteLocalnet {
     }
   }
 
+  private static OptionalInt requireLink(NetNsSession host, Cidr container)
+      throws CniException, IOException {
+    ContainerRoute route = ContainerRoute.of(host, container);
+    route.requireNoObstacle();
+    return route.link();
+  }
+
   private static String describe(Cidr container) {
     return InetAddresses.format(container.address());
   }
 
-  private void enable() throws IOException {
-    OptionalInt link = linkToContainer(host, container);
+  private void enable() throws CniException, IOException {
+    OptionalInt link = requireLink(host, container);
     if (link.isPresent() && !host.rtnetlink().linkSettings(link.getAsInt()).routeLocalnet()) {
       host.rtnetlink().execute(LinkRequests.setRouteLocalnet(link.getAsInt(), true));
       enabled = link;
@@ -94,23 +103,5 @@ final class RouteLocalnet {
 
   private static boolean isOnEverywhere(NetNsSession host) throws IOException {
     return host.<Boolean, IOException>callInside(() -> Sysctl.KERNEL.get(ALL).equals("1"));
-  }
-
-  /**
-   * Returns the index of the host's interface that the container is reached by without a gateway,
-   * if there is one.
-   */
-  private static OptionalInt linkToContainer(NetNsSession host, Cidr container) throws IOException {
-    try {
-      Route route = host.rtnetlink().routeTo(container.address());
-      Route.Hop hop = route.hops().getFirst();
-      boolean isDirect = hop.link() != 0 && hop.gateway().isEmpty();
-      return isDirect ? OptionalInt.of(hop.link()) : OptionalInt.empty();
-    } catch (NetlinkException e) {
-      if (e.is(Errno.ENETUNREACH) || e.is(Errno.EHOSTUNREACH)) {
-        return OptionalInt.empty();
-      }
-      throw e;
-    }
   }
 }

@@ -13,6 +13,7 @@ import cni.api.Attachment;
 import cni.api.CniException;
 import cni.netlink.ffm.netns.NetNs;
 import cni.runtime.Cni;
+import cni.runtime.UpdateReport;
 import cni.testing.KernelTest;
 import cni.testing.NftRuleset;
 import cni.testing.Probe;
@@ -269,6 +270,27 @@ class PortMapTest {
         assertThrows(CniException.class, () -> cni().network("n").add(mapped(a, ports)));
     assertTrue(String.valueOf(e.getMessage()).contains(words), e::getMessage);
     host.assertNothingLeft("n", a);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"blackhole", "prohibit", "unreachable"})
+  void aRouteOfTheHostThatDiscardsPacketsIsFound(String type) throws Exception {
+    network("");
+    cni().network("n").add(mapped(a, PORTS));
+    TestBed.run(host.netns(), "ip", "route", "add", type, "10.50.0.2");
+    CniException e =
+        assertThrows(CniException.class, () -> cni().network("n").check(mapped(a, PORTS)));
+    String obstacle =
+        "the host's route \"%1$s 10.50.0.2/32\" discards packets to 10.50.0.2: delete it by \"ip route del %1$s 10.50.0.2/32\""
+            .formatted(type);
+    assertTrue(e.findings().stream().anyMatch(it -> it.text().contains(obstacle)), e::getMessage);
+    assertEquals(
+        List.of(obstacle),
+        cni().network("n").repair(mapped(a, PORTS).id()).unrepaired().stream()
+            .map(UpdateReport.Step::finding)
+            .toList());
+    TestBed.run(host.netns(), "ip", "route", "del", type, "10.50.0.2");
+    cni().network("n").check(mapped(a, PORTS));
   }
 
   @Test
