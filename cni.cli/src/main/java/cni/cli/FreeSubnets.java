@@ -49,6 +49,13 @@ final class FreeSubnets {
     this.random = random;
   }
 
+  /** Returns a chooser for which further networks exist. */
+  FreeSubnets with(Collection<Cidr> others) {
+    List<Cidr> all = new ArrayList<>(used);
+    all.addAll(others);
+    return new FreeSubnets(all, random);
+  }
+
   /**
    * Returns the first /24 of 10.N.0.0, 172.N.0.0 and 192.168.N.0 (RFC 1918) that is not in use and
    * that other software does not use by default; absent if there is none.

@@ -13,7 +13,10 @@ import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.Route;
 import cni.netlink.ffm.route.RouteSocket;
+import cni.policy.PolicyDirectories;
 import cni.runtime.Cni;
+import cni.runtime.ConfigProblem;
+import cni.runtime.ValidationReport;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -22,11 +25,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.OptionSpec;
@@ -120,19 +126,21 @@ final class InitCommand extends Subcommand {
     ConfiguredNetworks others = ConfiguredNetworks.read(host.networks());
     String name = Names.requireNetworkName(network.getValue());
     Path file = file(name, others);
-    NetworkTemplate template = template(name, others);
+    NewNetworkChecks checks = checks(name, others);
+    NetworkTemplate template = template(name, others, checks);
     if (asks()) {
       var questions =
           new InitQuestions(
               new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8)),
-              System.err);
+              System.err,
+              checks);
       template = questions.ask(template);
       if (!questions.confirm("Write " + file + "?")) {
         return 0;
       }
     }
     byte[] text = (Json.pretty(template.json()) + "\n").getBytes(StandardCharsets.UTF_8);
-    cni.network(NetworkConfig.parse(text, file.toString())).validate();
+    requireValid(cni.network(NetworkConfig.parse(text, file.toString())).validate());
     boolean printOnly = dryRun.getValue();
     if (printOnly) {
       Json.print(template.json(), System.out);
@@ -141,6 +149,17 @@ final class InitCommand extends Subcommand {
     write(file, text);
     printNextSteps(template, file);
     return 0;
+  }
+
+  /** Requires that the configuration to write has no errors, such as values of options cause. */
+  private void requireValid(ValidationReport report) {
+    if (report.hasErrors()) {
+      throw wrong(
+          "the configuration would not be valid: "
+              + report.problems().stream()
+                  .map(ConfigProblem::description)
+                  .collect(Collectors.joining("; ")));
+    }
   }
 
   /** Returns the file to write: a new one, or with --force that of the network. */
@@ -171,48 +190,53 @@ final class InitCommand extends Subcommand {
         && Terminal.isTerminal(Terminal.Stream.ERROR);
   }
 
-  private NetworkTemplate template(String name, ConfiguredNetworks others)
-      throws CniException, IOException {
-    List<Cidr> used = new ArrayList<>(others.subnets());
-    Set<String> links = new HashSet<>(others.bridges());
+  private NewNetworkChecks checks(String name, ConfiguredNetworks others) throws IOException {
+    List<Cidr> used = new ArrayList<>();
+    Map<String, String> links = new HashMap<>();
     boolean replaces = others.file(name).isPresent();
-    if (!replaces) {
-      addUsedByHost(used, links);
-    }
-    List<Cidr> chosen = subnets(new FreeSubnets(used), replaces);
-    return new NetworkTemplate(name, bridge(name, links), chosen, mtu(), chained());
-  }
-
-  private void addUsedByHost(List<Cidr> used, Set<String> links) throws IOException {
     try (RouteSocket socket = RouteSocket.open(host.hostNamespace())) {
-      for (InterfaceAddress it : socket.addresses()) {
-        used.add(new Cidr(it.address(), it.prefix()));
-      }
-      for (IpFamily family : IpFamily.values()) {
-        for (Route it : socket.routes(family)) {
-          used.add(new Cidr(it.destination(), it.prefix()));
-        }
-      }
       for (Link it : socket.links()) {
-        links.add(it.name());
+        links.put(it.name(), it.kind());
+      }
+      if (!replaces) {
+        used.addAll(others.subnets());
+        addUsedByHost(socket, used);
+      }
+    }
+    return new NewNetworkChecks(new FreeSubnets(used), links);
+  }
+
+  private static void addUsedByHost(RouteSocket socket, List<Cidr> used) throws IOException {
+    for (InterfaceAddress it : socket.addresses()) {
+      used.add(new Cidr(it.address(), it.prefix()));
+    }
+    for (IpFamily family : IpFamily.values()) {
+      for (Route it : socket.routes(family)) {
+        used.add(new Cidr(it.destination(), it.prefix()));
       }
     }
   }
 
-  private List<Cidr> subnets(FreeSubnets free, boolean replaces) throws CniException {
+  private NetworkTemplate template(String name, ConfiguredNetworks others, NewNetworkChecks checks)
+      throws CniException {
+    Set<String> links = new HashSet<>(others.bridges());
+    if (others.file(name).isEmpty()) {
+      links.addAll(checks.linkKinds().keySet());
+    }
+    return new NetworkTemplate(
+        name, bridge(name, links, checks), subnets(others, checks), mtu(), chained());
+  }
+
+  private List<Cidr> subnets(ConfiguredNetworks others, NewNetworkChecks checks)
+      throws CniException {
     List<Cidr> chosen = new ArrayList<>();
     for (String text : subnets.<List<String>>getValue()) {
-      Cidr subnet = parse(text);
-      Optional<Cidr> conflict = replaces ? Optional.empty() : free.conflict(subnet);
-      if (conflict.isPresent()) {
-        throw wrong(
-            "--subnet %s overlaps %s, which this host uses".formatted(subnet, conflict.get()));
-      }
-      chosen.add(subnet);
+      chosen.add(check("--subnet " + text, () -> checks.subnet(text, chosen)));
     }
     if (!chosen.isEmpty()) {
       return chosen;
     }
+    FreeSubnets free = checks.free().with(others.subnets());
     chosen.add(
         free.v4()
             .orElseThrow(
@@ -227,21 +251,18 @@ final class InitCommand extends Subcommand {
     return chosen;
   }
 
-  private Cidr parse(String text) {
+  private <T> T check(String option, Supplier<T> value) {
     try {
-      return Cidr.parse(text).network();
+      return value.get();
     } catch (IllegalArgumentException e) {
-      throw wrong("--subnet " + text + " " + e.getMessage());
+      throw wrong(option + " " + e.getMessage());
     }
   }
 
-  private String bridge(String name, Set<String> links) {
+  private String bridge(String name, Set<String> links, NewNetworkChecks checks) {
     @Nullable String given = bridge.getValue();
     if (given != null) {
-      if (!Names.isInterfaceName(given)) {
-        throw wrong("--bridge " + Json.quote(given) + " " + Names.INTERFACE_NAME_RULES.strip());
-      }
-      return given;
+      return check("--bridge " + Json.quote(given), () -> checks.bridge(given));
     }
     String full = BRIDGE_PREFIX + name;
     String proposed = full.substring(0, Math.min(full.length(), INTERFACE_NAME_MAX));
@@ -308,5 +329,9 @@ final class InitCommand extends Subcommand {
         template.name(),
         option,
         template.name());
+    Path policies = PolicyDirectories.DEFAULT.policies();
+    if (template.chained().contains("policy") && !Files.isDirectory(policies)) {
+      System.out.printf("%nFirst create the directory of policies:%n  mkdir -p %s%n", policies);
+    }
   }
 }

@@ -1,7 +1,6 @@
 package cni.cli;
 
 import cni.api.Cidr;
-import cni.api.Names;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -17,10 +16,12 @@ final class InitQuestions {
 
   private final BufferedReader input;
   private final PrintStream output;
+  private final NewNetworkChecks checks;
 
-  InitQuestions(BufferedReader input, PrintStream output) {
+  InitQuestions(BufferedReader input, PrintStream output, NewNetworkChecks checks) {
     this.input = input;
     this.output = output;
+    this.checks = checks;
   }
 
   /**
@@ -33,10 +34,11 @@ final class InitQuestions {
     List<Cidr> subnets = new ArrayList<>();
     for (Cidr proposed : proposal.subnets()) {
       String question = proposed.isV4() ? "IPv4 subnet" : "IPv6 subnet, or none";
-      answer(question, proposed.toString(), text -> subnet(text, proposed.isV4()))
+      answer(question, proposed.toString(), text -> subnet(text, proposed.isV4(), subnets))
           .ifPresent(subnets::add);
     }
-    String bridge = answer("Bridge", proposal.bridge(), InitQuestions::interfaceName).orElseThrow();
+    String bridge =
+        answer("Bridge", proposal.bridge(), text -> Optional.of(checks.bridge(text))).orElseThrow();
     return new NetworkTemplate(
         proposal.name(), bridge, subnets, proposal.mtu(), proposal.chained());
   }
@@ -75,21 +77,13 @@ final class InitQuestions {
     return line.strip();
   }
 
-  private static Optional<Cidr> subnet(String text, boolean v4) {
+  private Optional<Cidr> subnet(String text, boolean v4, List<Cidr> chosen) {
     if (!v4 && text.equals(NONE)) {
       return Optional.empty();
     }
-    Cidr subnet = Cidr.parse(text).network();
-    if (subnet.isV4() != v4) {
+    if (Cidr.parse(text).isV4() != v4) {
       throw new IllegalArgumentException("is not an IPv" + (v4 ? 4 : 6) + " subnet");
     }
-    return Optional.of(subnet);
-  }
-
-  private static Optional<String> interfaceName(String text) {
-    if (!Names.isInterfaceName(text)) {
-      throw new IllegalArgumentException("is not an interface name of 1 to 15 characters");
-    }
-    return Optional.of(text);
+    return Optional.of(checks.subnet(text, chosen));
   }
 }

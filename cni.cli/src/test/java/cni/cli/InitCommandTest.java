@@ -2,10 +2,14 @@ package cni.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.Cidr;
 import cni.api.Json;
+import cni.policy.PolicyDirectories;
+import cni.policy.file.PolicyReader;
+import cni.policy.file.Problem;
 import java.io.BufferedReader;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
@@ -15,6 +19,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -121,7 +126,17 @@ class InitCommandTest {
       delimiter = ';',
       value = {
         "--subnet=10.1.0.0/33; has a prefix outside 0 to 32",
-        "--subnet=127.0.0.0/30; overlaps 127.0.0.",
+        "--subnet=127.0.0.0/30; --subnet 127.0.0.0/30 has loopback addresses (127.0.0.0/8): give a",
+        "--subnet=10.99.0.0/31; --subnet 10.99.0.0/31 is too small for a gateway and a container",
+        "--subnet=10.99.0.0/32; give a prefix of at most /30",
+        "--subnet=fd99::/127; give a prefix of at most /126",
+        "--subnet=224.0.0.0/24; has multicast addresses",
+        "--subnet=255.255.255.0/24; has reserved addresses",
+        "--subnet=0.0.0.0/1; has unspecified addresses",
+        "--subnet=169.254.7.0/24; has link-local addresses",
+        "--subnet=fe80::/64; has link-local addresses",
+        "--subnet=ff02::/64; has multicast addresses",
+        "--bridge=lo; --bridge \"lo\" is an interface of this host that is no bridge: choose another",
         "--plugins=foo; --plugins foo is none of portmap, firewall",
         "--mtu=100; --mtu 100 is not from 1280 to 65535",
         "--bridge=a/b; --bridge \"a/b\" must have 1 to 15 bytes"
@@ -130,6 +145,37 @@ class InitCommandTest {
     assertEquals(2, init("n", option));
     assertTrue(cni.err().contains(message), cni::err);
     assertFalse(Files.exists(directory.resolve("net.d")));
+  }
+
+  @Test
+  void aSubnetIsGivenOnce() {
+    assertEquals(2, init("n", "--subnet=198.51.100.0/24", "--subnet=198.51.100.128/25"));
+    assertTrue(
+        cni.err().contains("--subnet 198.51.100.128/25 overlaps 198.51.100.0/24, which is given"),
+        cni::err);
+    assertFalse(Files.exists(directory.resolve("net.d")));
+  }
+
+  @Test
+  void theDirectoryOfPoliciesIsANextStep() {
+    Path policies = PolicyDirectories.DEFAULT.policies();
+    assertEquals(0, init("n", "--plugins=policy"), cni::err);
+    assertEquals(
+        !Files.isDirectory(policies), cni.out().contains("mkdir -p " + policies), cni::out);
+    List<Problem> problems = PolicyReader.readDirectory(directory.resolve("none")).problems();
+    assertTrue(problems.getFirst().toString().contains("mkdir -p " + directory.resolve("none")));
+  }
+
+  @Test
+  void anExistingBridgeCanBeUsedAndNoOtherLink() {
+    var checks =
+        new NewNetworkChecks(
+            new FreeSubnets(List.of()), Map.of("br7", "bridge", "v1", "veth", "eth0", ""));
+    assertEquals("br7", checks.bridge("br7"));
+    assertEquals("new", checks.bridge("new"));
+    for (String name : List.of("v1", "eth0")) {
+      assertThrows(IllegalArgumentException.class, () -> checks.bridge(name));
+    }
   }
 
   @Test
@@ -192,7 +238,8 @@ class InitCommandTest {
     var questions =
         new InitQuestions(
             new BufferedReader(new StringReader("fd01::/64\n10.2.0.7/24\nnone\nbr2\nn\n")),
-            new PrintStream(output, true, StandardCharsets.UTF_8));
+            new PrintStream(output, true, StandardCharsets.UTF_8),
+            new NewNetworkChecks(new FreeSubnets(List.of()), Map.of()));
     assertEquals(
         new NetworkTemplate(
             "n",

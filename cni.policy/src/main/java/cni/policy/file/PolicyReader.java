@@ -13,6 +13,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -94,6 +95,11 @@ public final class PolicyReader {
               "is YAML: convert it to JSON, as with \"kubectl create --dry-run=client -o json -f\"");
         }
       }
+    } catch (NoSuchFileException e) {
+      add(
+          directory,
+          "does not exist: create it by \"mkdir -p %s\" (an empty directory restricts nothing)"
+              .formatted(directory));
     } catch (IOException | DirectoryIteratorException e) {
       add(
           directory,
