@@ -67,6 +67,12 @@ public final class ConfigRecorder {
     return hidden.contains(path);
   }
 
+  /** As {@link #isHidden}, whatever the case of the letters: keys are read in any. */
+  public boolean isHiddenIgnoringCase(String path) {
+    requireNonNull(path, "path");
+    return hidden.stream().anyMatch(path::equalsIgnoreCase);
+  }
+
   /** Returns whether a value inside the one with a path is hidden. */
   public boolean hidesInside(String path) {
     requireNonNull(path, "path");

@@ -90,7 +90,8 @@ public interface NetworkPlugin {
    * an implementation may throw at the first. A plugin that reads no key, as by default, does not
    * take part: its keys are not judged. Values that are accepted but probably wrong are reported by
    * {@link ConfigObject#warn}. {@code runtimeConfig} is empty; the keys that are read from it are
-   * the capabilities that the plugin has.
+   * the capabilities that the plugin has; {@link PluginConfig#capabilities} returns those that the
+   * configuration declares, whose arguments an ADD may have.
    *
    * @throws CniException code 7 or 2 if the configuration is invalid
    */

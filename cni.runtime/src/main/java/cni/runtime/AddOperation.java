@@ -98,6 +98,7 @@ final class AddOperation {
     ResultCache.Stored stored = stored();
     // All plugins are found, and agree on a version, before the first one is called.
     List<PluginRegistry.ResolvedPlugin> chain = cni.plugins().resolveChain(config);
+    new ChainOrder(config, chain.stream().map(it -> it.plugin().role()).toList()).require();
     SpecVersion version = new VersionNegotiation(config, cni.plugins()).negotiate(chain);
     boolean journaled = cni.journal().has(config.name(), attachment.id());
     PriorState prior = PriorState.of(stored, journaled);

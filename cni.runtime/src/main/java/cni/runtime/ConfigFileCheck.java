@@ -8,6 +8,7 @@ import cni.api.ConfigRecorder;
 import cni.api.Json;
 import cni.api.NetworkConfig;
 import cni.api.PluginConfig;
+import cni.api.PluginRole;
 import cni.api.SpecVersion;
 import cni.api.TraceContext;
 import cni.runtime.ConfigProblem.Severity;
@@ -119,12 +120,33 @@ final class ConfigFileCheck {
               + SpecVersion.V0_1_0
               + ": state the version, such as \"cniVersion\": \"1.0.0\"");
     }
+    checkOrder(config);
     CallContext context = cni.newContext(TraceContext.NONE);
     for (PluginConfig plugin : config.plugins()) {
       new PluginConfigCheck(config, plugin, cni, context, recorder, findings).run();
       addCapabilities(plugin);
     }
     return findings.hasErrors() ? Optional.empty() : negotiate(config);
+  }
+
+  private void checkOrder(NetworkConfig config) {
+    List<Optional<PluginRole>> roles =
+        config.plugins().stream().map(it -> role(it.type())).toList();
+    var order = new ChainOrder(config, roles);
+    for (int i = 0; i < roles.size(); i++) {
+      order
+          .at(i)
+          .flatMap(CniException::fault)
+          .ifPresent(it -> findings.error(it.key(), it.value(), it.reason()));
+    }
+  }
+
+  private Optional<PluginRole> role(String type) {
+    try {
+      return cni.plugins().resolve(type).plugin().role();
+    } catch (CniException _) {
+      return Optional.empty(); // the plugin's check reports it
+    }
   }
 
   private static boolean isMissing(String key, ConfigObject view, ConfigRecorder recorder) {

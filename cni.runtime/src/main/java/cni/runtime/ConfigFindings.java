@@ -44,9 +44,11 @@ final class ConfigFindings {
     }
   }
 
-  /** Adds the warnings of readers. */
+  /** Adds the warnings of readers, without those of values that are missing because hidden. */
   void addWarnings(ConfigRecorder recorder) {
-    recorder.warnings().forEach(it -> add(Severity.WARNING, it));
+    recorder.warnings().stream()
+        .filter(it -> !recorder.isHidden(it.key()) && !mentionsHidden(it, recorder))
+        .forEach(it -> add(Severity.WARNING, it));
   }
 
   /**
@@ -105,7 +107,7 @@ final class ConfigFindings {
   private static boolean mentionsHidden(ConfigFault fault, ConfigRecorder recorder) {
     String around = parent(fault.key());
     for (String word : fault.reason().split("[^A-Za-z0-9]+", -1)) {
-      if (recorder.isHidden(around.isEmpty() ? word : around + "." + word)) {
+      if (recorder.isHiddenIgnoringCase(around.isEmpty() ? word : around + "." + word)) {
         return true;
       }
     }

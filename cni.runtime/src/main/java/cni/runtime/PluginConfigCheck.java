@@ -64,7 +64,12 @@ final class PluginConfigCheck {
         networkRecorder,
         () -> derived.add(plugin.forRequest(network.name(), network.version(), Map.of())));
     if (!derived.isEmpty()) {
-      check(resolved, derived.getFirst().json());
+      ObjectNode request = derived.getFirst().json();
+      JsonNode capabilities = plugin.json().path("capabilities");
+      if (capabilities.isObject()) {
+        request.set("capabilities", capabilities); // they show which arguments an ADD may have
+      }
+      check(resolved, request);
     }
   }
 

@@ -85,6 +85,9 @@ final class UnknownKeys {
       if (path.equals(root) && NOT_JUDGED.contains(key)) {
         continue;
       }
+      if (path.equals(root + ".ipam") && key.equals("type")) {
+        continue; // an ipam plugin that is used alone does not read its own type
+      }
       if (containsIgnoringCase(read, key)) {
         reportInside(value, path + "." + key, complete);
       } else if (!value.isNull() && !isCommon(path, key) && !isComment(key)) {

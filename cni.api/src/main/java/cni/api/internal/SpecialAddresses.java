@@ -12,8 +12,8 @@ public final class SpecialAddresses {
           kind("127.0.0.0/8", "loopback addresses", false),
           kind("224.0.0.0/4", "multicast addresses", false),
           kind("240.0.0.0/4", "reserved addresses", false),
-          kind("::/128", "the unspecified address", true),
-          kind("::1/128", "the loopback address", true),
+          kind("::/128", "unspecified addresses", true),
+          kind("::1/128", "loopback addresses", true),
           kind("ff00::/8", "multicast addresses", true));
 
   private static final List<Kind> LINK_LOCAL =
@@ -32,10 +32,10 @@ public final class SpecialAddresses {
    *     accepts the others, and drops packets from or to them
    */
   public record Kind(Cidr network, String name, boolean isRefused) {
-    /** Returns the end of a sentence: {@code has loopback addresses (127.0.0.0/8)}. */
+    /** Returns a predicate for messages: {@code is of the loopback addresses 127.0.0.0/8}. */
     @Override
     public String toString() {
-      return "has " + name + " (" + network + ")";
+      return "is of the " + name + " " + network;
     }
   }
 

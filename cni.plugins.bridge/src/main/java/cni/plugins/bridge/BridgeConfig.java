@@ -139,7 +139,11 @@ record BridgeConfig(
     ConfigObject view = config.view();
     view.ignore("addIf"); // written by kubenet and minikube, read by no version of the plugin
     Masquerade.validate(view);
-    parse(config, Map.of()).requireConsistent(view);
+    BridgeConfig parsed = parse(config, Map.of());
+    parsed.requireConsistent(view);
+    if (parsed.forceAddress && !parsed.isGateway) {
+      view.warn("forceAddress", "has no effect without isGateway: set it, or leave this out");
+    }
   }
 
   /** Returns the configuration of the port of the host's own interface in the VLAN. */
@@ -197,6 +201,9 @@ record BridgeConfig(
   }
 
   private static void addTrunk(ConfigObject entry, TreeSet<Integer> trunk) throws CniException {
+    if (!entry.has("id") && !entry.has("minID") && !entry.has("maxID")) {
+      entry.warn("id", "is missing: the entry has no effect; give id, or minID and maxID");
+    }
     if (entry.has("minID") != entry.has("maxID")) {
       throw entry.invalid(
           entry.has("minID") ? "minID" : "maxID",

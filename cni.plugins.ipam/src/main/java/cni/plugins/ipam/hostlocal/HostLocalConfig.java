@@ -9,6 +9,8 @@ import cni.api.Json;
 import cni.api.PluginConfig;
 import cni.api.Result;
 import cni.api.SpecVersion;
+import cni.api.internal.SpecialAddresses;
+import cni.plugins.ipam.ConfiguredRoutes;
 import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.List;
@@ -52,15 +54,8 @@ record HostLocalConfig(
     }
     addRangeSets(ipam, "ranges", sets);
     RangeIndex<RangeSet> index = requireConsistent(sets, ipam, config.version());
-    return new HostLocalConfig(sets, index, routes(ipam), ipam.nonEmpty("resolvConf"));
-  }
-
-  private static List<Result.Route> routes(ConfigObject ipam) throws CniException {
-    List<Result.Route> routes = new ArrayList<>();
-    for (ConfigObject route : ipam.objects("routes")) {
-      routes.add(Result.Route.parse(route));
-    }
-    return routes;
+    return new HostLocalConfig(
+        sets, index, ConfiguredRoutes.parse(ipam), ipam.nonEmpty("resolvConf"));
   }
 
   /**
@@ -81,7 +76,7 @@ record HostLocalConfig(
     ConfigObject ipam = config.requireIpam("host-local");
     dataDir(config);
     ipam.nonEmpty("resolvConf");
-    routes(ipam);
+    ConfiguredRoutes.parse(ipam);
     requestedAddresses(config, Map.of());
     if (!ipam.has("subnet")) {
       for (String key : List.of("rangeStart", "rangeEnd", "gateway")) {
@@ -90,25 +85,48 @@ record HostLocalConfig(
         }
       }
     }
-    parse(config);
-    validateGateways(ipam);
+    HostLocalConfig parsed = parse(config);
+    validateRanges(ipam);
+    if (!config.capabilities().contains("ipRanges")) {
+      ConfiguredRoutes.warnOfGateways(
+          ipam,
+          parsed.rangeSets().stream()
+              .flatMap(it -> it.ranges().stream())
+              .map(SubnetRange::subnet)
+              .toList());
+    }
   }
 
-  /** A gateway outside its subnet is legal: a route may lead to it. */
-  private static void validateGateways(ConfigObject ipam) throws CniException {
+  private static void validateRanges(ConfigObject ipam) throws CniException {
     List<ConfigObject> ranges = new ArrayList<>(List.of(ipam));
     ipam.objectLists("ranges").forEach(ranges::addAll);
     for (ConfigObject range : ranges) {
       range.ignore("ipRange"); // written by nerdctl, which derives rangeStart and rangeEnd from it
       Optional<Cidr> subnet = range.parsed("subnet", Cidr::parse);
-      Optional<InetAddress> gateway = range.parsed("gateway", InetAddresses::parse);
-      if (subnet.isPresent() && gateway.isPresent() && !subnet.get().contains(gateway.get())) {
-        range.warn(
-            "gateway",
-            "is not in the subnet "
-                + subnet.get()
-                + ": give one of its addresses, or leave it out");
+      if (subnet.isPresent()) {
+        SpecialAddresses.of(subnet.get())
+            .ifPresent(it -> range.warn("subnet", it + ": no container can use them"));
+        validateGateway(range, subnet.get());
       }
+    }
+  }
+
+  /** A gateway outside its subnet is legal: a route may lead to it. */
+  private static void validateGateway(ConfigObject range, Cidr subnet) throws CniException {
+    Optional<InetAddress> gateway = range.parsed("gateway", InetAddresses::parse);
+    if (gateway.isEmpty()) {
+      return;
+    }
+    String problem = "";
+    if (!subnet.contains(gateway.get())) {
+      problem = "is not in the subnet ";
+    } else if (gateway.get().equals(subnet.address())) {
+      problem = "is the network's own address, of the subnet ";
+    } else if (subnet.isV4() && gateway.get().equals(subnet.lastAddress())) {
+      problem = "is the broadcast address of the subnet ";
+    }
+    if (!problem.isEmpty()) {
+      range.warn("gateway", problem + subnet + ": give one of its addresses, or leave it out");
     }
   }
 

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** Ranges of one IP family, out of which an attachment gets one address. */
 final class RangeSet {
@@ -36,8 +37,8 @@ final class RangeSet {
    * Parses a list of ranges.
    *
    * @param configs the ranges, at least one
-   * @throws CniException code 7 if a range is invalid, or the list mixes families or has ranges
-   *     that overlap
+   * @throws CniException code 7 if a range is invalid, or the list mixes families, has ranges that
+   *     overlap or no address besides gateways
    */
   static RangeSet parse(List<ConfigObject> configs) throws CniException {
     List<SubnetRange> ranges = new ArrayList<>(configs.size());
@@ -54,7 +55,20 @@ final class RangeSet {
       }
       ranges.add(range);
     }
-    return new RangeSet(List.copyOf(ranges), positions, List.copyOf(configs));
+    var set = new RangeSet(List.copyOf(ranges), positions, List.copyOf(configs));
+    if (set.size().signum() <= 0) {
+      throw isFull(configs.getFirst(), ranges.getFirst());
+    }
+    return set;
+  }
+
+  private static CniException isFull(ConfigObject config, SubnetRange range) {
+    String key =
+        Stream.of("rangeStart", "rangeEnd").filter(config::has).findFirst().orElse("subnet");
+    return config.invalid(
+        key,
+        "leaves no address: the range %s has only the gateway's; extend it, or give another gateway"
+            .formatted(range));
   }
 
   /** Returns the error (code 7) for a range of this set that overlaps one of another set. */

@@ -4,6 +4,7 @@ import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.InetAddresses;
+import cni.api.internal.SpecialAddresses;
 import java.math.BigInteger;
 import java.net.InetAddress;
 import java.util.Optional;
@@ -29,6 +30,11 @@ record SubnetRange(Cidr subnet, InetAddress first, InetAddress last, InetAddress
                 () -> config.invalid("subnet", "is missing: give a network, such as 10.1.0.0/16"));
     if (!subnet.equals(subnet.network())) {
       throw config.invalid("subnet", "has bits set after the prefix; use " + subnet.network());
+    }
+    Optional<SpecialAddresses.Kind> special =
+        SpecialAddresses.of(subnet).filter(SpecialAddresses.Kind::isRefused);
+    if (special.isPresent()) {
+      throw config.invalid("subnet", special.get() + ", which no interface can have");
     }
     int bits = InetAddresses.bits(subnet.address());
     if (subnet.prefix() > bits - MIN_HOST_BITS) {

@@ -16,7 +16,9 @@ import cni.api.Result;
 import cni.api.SpecVersion;
 import cni.api.UpdatablePlugin;
 import cni.api.UpdateRequest;
+import cni.api.internal.SpecialAddresses;
 import cni.plugins.ipam.AssignedResult;
+import cni.plugins.ipam.ConfiguredRoutes;
 import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.List;
@@ -51,16 +53,25 @@ public final class StaticPlugin implements UpdatablePlugin {
 
   @Override
   public void validate(NetworkRequest request) throws CniException {
-    assign(request.config(), Map.of());
+    PluginConfig config = request.config();
+    List<Cidr> networks =
+        assign(config, Map.of()).ips().stream().map(it -> it.address().network()).toList();
+    ConfigObject ipam = config.requireIpam("static");
+    for (ConfigObject it : ipam.objects("addresses")) {
+      Optional<Cidr> address = it.parsed("address", Cidr::parse);
+      address
+          .flatMap(found -> SpecialAddresses.of(Cidr.ofHost(found.address())))
+          .ifPresent(kind -> it.warn("address", kind + ": no container can use it"));
+    }
+    if (!networks.isEmpty() && !config.capabilities().contains("ips")) {
+      ConfiguredRoutes.warnOfGateways(ipam, networks);
+    }
   }
 
   private static Result assign(PluginConfig config, Map<String, String> args) throws CniException {
     ConfigObject ipam = config.requireIpam("static");
     List<Result.IpConfig> ips = addresses(config, args);
-    List<Result.Route> routes = new ArrayList<>();
-    for (ConfigObject route : ipam.objects("routes")) {
-      routes.add(Result.Route.parse(route));
-    }
+    List<Result.Route> routes = ConfiguredRoutes.parse(ipam);
     Optional<ConfigObject> dns = ipam.object("dns");
     return new Result(List.of(), ips, routes, dns.isPresent() ? Dns.parse(dns.get()) : Dns.NONE);
   }
@@ -79,20 +90,37 @@ public final class StaticPlugin implements UpdatablePlugin {
     }
     List<Result.IpConfig> ips = new ArrayList<>();
     for (ConfigObject it : config.requireIpam("static").objects("addresses")) {
-      Cidr address =
-          it.parsed("address", Cidr::parse)
-              .orElseThrow(
-                  () ->
-                      it.invalid(
-                          "address",
-                          "is missing: give an address with prefix length, such as 10.1.0.5/16"));
-      ips.add(
-          new Result.IpConfig(
-              address, it.parsed("gateway", InetAddresses::parse), OptionalInt.empty()));
+      Result.IpConfig ip = address(it);
+      if (ips.stream().anyMatch(other -> other.address().equals(ip.address()))) {
+        throw it.invalid("address", "is given twice: remove one of them");
+      }
+      ips.add(ip);
     }
     ips.addAll(withoutGateway(parseArgList(args, "IP", Cidr::parse)));
     List<InetAddress> gateways = parseArgList(args, "GATEWAY", InetAddresses::parse);
     return requireRepresentable(ips.stream().map(ip -> withGateway(ip, gateways)).toList(), config);
+  }
+
+  private static Result.IpConfig address(ConfigObject entry) throws CniException {
+    Cidr address =
+        entry
+            .parsed("address", Cidr::parse)
+            .orElseThrow(
+                () ->
+                    entry.invalid(
+                        "address",
+                        "is missing: give an address with prefix length, such as 10.1.0.5/16"));
+    Optional<SpecialAddresses.Kind> special =
+        SpecialAddresses.of(Cidr.ofHost(address.address()))
+            .filter(SpecialAddresses.Kind::isRefused);
+    if (special.isPresent()) {
+      throw entry.invalid("address", special.get() + ", which no interface can have");
+    }
+    Optional<InetAddress> gateway = entry.parsed("gateway", InetAddresses::parse);
+    if (gateway.filter(it -> InetAddresses.isV4(it) != address.isV4()).isPresent()) {
+      throw entry.invalid("gateway", "is of another family than the address " + address);
+    }
+    return new Result.IpConfig(address, gateway, OptionalInt.empty());
   }
 
   private static List<Result.IpConfig> withoutGateway(List<Cidr> addresses) {

@@ -72,13 +72,20 @@ sealed interface DeviceSelector {
     if (view.nonEmpty("pciBusID").isPresent()) {
       return new ByPciId(busId(view, "pciBusID"));
     }
-    throw view.invalid("device", "is missing: give device, hwaddr, kernelpath or pciBusID");
+    throw missing(view);
+  }
+
+  private static CniException missing(ConfigObject view) {
+    return view.invalid(
+        "device",
+        "is missing: give device, hwaddr, kernelpath or pciBusID, or the capability deviceID");
   }
 
   /**
    * Validates a configuration, in which the runtime's choice may be still missing.
    *
-   * @throws CniException code 7 if a value is invalid
+   * @throws CniException code 7 if a value is invalid, or the configuration neither selects a
+   *     device nor declares the capability {@code deviceID}
    */
   static void validate(PluginConfig config) throws CniException {
     boolean configured = isConfigured(config.view()); // reads all keys
@@ -86,6 +93,8 @@ sealed interface DeviceSelector {
     boolean chosen = runtime.isPresent() && runtime.get().has("deviceID");
     if (configured || chosen) {
       parse(config);
+    } else if (!config.capabilities().contains("deviceID")) {
+      throw missing(config.view());
     }
   }
 

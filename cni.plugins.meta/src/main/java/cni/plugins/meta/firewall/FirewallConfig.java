@@ -69,6 +69,29 @@ record FirewallConfig(Backend backend, String adminChain, String zone, IngressPo
         ingressPolicy(view));
   }
 
+  /**
+   * Validates a configuration: reads it, and warns of keys that another backend reads.
+   *
+   * @throws CniException code 7 if a value is invalid
+   */
+  static void validate(PluginConfig config) throws CniException {
+    Backend backend = parse(config).backend();
+    ConfigObject view = config.view();
+    if (backend == Backend.NFTABLES) {
+      warnOfUnused(view, "iptablesAdminChainName", "iptables");
+    }
+    if (backend == Backend.NFTABLES || backend == Backend.IPTABLES) {
+      warnOfUnused(view, "firewalldZone", "firewalld");
+    }
+  }
+
+  private static void warnOfUnused(ConfigObject view, String key, String reader)
+      throws CniException {
+    if (view.nonEmpty(key).isPresent()) {
+      view.warn(key, "has no effect: it is for backend \"%s\"; leave it out".formatted(reader));
+    }
+  }
+
   private static Backend backend(ConfigObject view) throws CniException {
     return switch (view.text("backend").orElse("")) {
       case "" -> Backend.AUTO;

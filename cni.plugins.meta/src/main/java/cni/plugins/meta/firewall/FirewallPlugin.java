@@ -254,7 +254,7 @@ public final class FirewallPlugin implements UpdatablePlugin {
 
   @Override
   public void validate(NetworkRequest request) throws CniException {
-    FirewallConfig.parse(request.config());
+    FirewallConfig.validate(request.config());
   }
 
   @Override

@@ -209,7 +209,8 @@ class TuningTest {
     host.network("n", "1.1.0", ALL);
     CniException e = assertThrows(CniException.class, () -> network().add(attachment(a)));
     assertEquals(7, e.code());
-    assertTrue(e.getMessage().contains("prevResult is missing"), e::getMessage);
+    assertTrue(
+        e.getMessage().contains("must follow a plugin that makes an interface"), e::getMessage);
   }
 
   @Test
