@@ -80,6 +80,17 @@ public final class Json {
             : source + " must be a JSON object, not " + ConfigErrors.typeWithArticle(node));
   }
 
+  /** Whether a text that is no JSON in UTF-8 begins with a byte order mark or letter of UTF-16. */
+  private static boolean isUtf16(byte[] text) {
+    if (text.length < 2) {
+      return false;
+    }
+    boolean hasMark =
+        (text[0] == (byte) 0xfe && text[1] == (byte) 0xff)
+            || (text[0] == (byte) 0xff && text[1] == (byte) 0xfe);
+    return hasMark || (text[0] == 0) != (text[1] == 0);
+  }
+
   /**
    * Parses one JSON value of any type.
    *
@@ -101,6 +112,9 @@ public final class Json {
       }
       return node;
     } catch (JacksonException e) {
+      if (isUtf16(text)) {
+        throw new CniException(ErrorCode.DECODING_FAILURE, source + " is UTF-16: save it as UTF-8");
+      }
       throw invalid(source, e.getLocation(), reason(e), e);
     } catch (ArithmeticException | NumberFormatException e) { // such as 1e99999999999
       throw invalid(source, null, "a number is out of range", e);

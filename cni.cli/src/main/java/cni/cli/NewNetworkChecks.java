@@ -34,10 +34,13 @@ record NewNetworkChecks(FreeSubnets free, Map<String, String> linkKinds) {
       throw new IllegalArgumentException(
           "is too small for a gateway and a container: give a prefix of at most /" + longest);
     }
-    Optional<SpecialAddresses.Kind> special = SpecialAddresses.ofUnroutable(subnet);
+    Optional<SpecialAddresses.Kind> special =
+        SpecialAddresses.unusable(subnet).or(() -> SpecialAddresses.linkLocal(subnet));
     if (special.isPresent()) {
       throw new IllegalArgumentException(
-          special.get() + ": give a private subnet, such as 10.1.0.0/24 or fd00:1::/64");
+          "overlaps the "
+              + special.get()
+              + ": give a private subnet, such as 10.1.0.0/24 or fd00:1::/64");
     }
     Optional<Cidr> own = new FreeSubnets(chosen).conflict(subnet);
     if (own.isPresent()) {

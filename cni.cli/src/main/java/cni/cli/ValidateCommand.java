@@ -1,7 +1,9 @@
 package cni.cli;
 
 import cni.api.CniException;
+import cni.api.ErrorCode;
 import cni.api.Json;
+import cni.api.internal.Suggestions;
 import cni.runtime.Cni;
 import cni.runtime.ConfigProblem;
 import cni.runtime.ValidationReport;
@@ -10,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.TreeSet;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 
@@ -68,7 +71,7 @@ final class ValidateCommand extends Subcommand {
   }
 
   /** A network's name has no slash and, in contrast to a file's, no extension that is read. */
-  private static ValidationReport validate(String fileOrNetwork, Cni cni) throws CniException {
+  private ValidationReport validate(String fileOrNetwork, Cni cni) throws CniException {
     Path file = Invocation.resolve(fileOrNetwork);
     boolean isFile =
         fileOrNetwork.indexOf('/') >= 0
@@ -82,9 +85,26 @@ final class ValidateCommand extends Subcommand {
     ValidationReport all = cni.validate();
     List<FileReport> named =
         all.files().stream().filter(it -> it.network().equals(fileOrNetwork)).toList();
-    return named.isEmpty()
-        ? cni.network(fileOrNetwork).validate() // fails with the names that exist
-        : new ValidationReport(named);
+    if (named.isEmpty()) {
+      throw unknown(fileOrNetwork, all);
+    }
+    return new ValidationReport(named);
+  }
+
+  private CniException unknown(String name, ValidationReport all) {
+    List<String> names =
+        all.files().stream().map(FileReport::network).filter(it -> !it.isEmpty()).toList();
+    long unnamed = all.files().size() - names.size();
+    String others =
+        unnamed == 0
+            ? ""
+            : "; %d %s no valid name: see \"cni validate\""
+                .formatted(unnamed, unnamed == 1 ? "file has" : "files have");
+    String known =
+        names.isEmpty() ? "which has no networks" : Suggestions.of(name, new TreeSet<>(names));
+    return new CniException(
+        ErrorCode.INVALID_CONFIG,
+        "no network named \"%s\" in %s: %s%s".formatted(name, host.networks(), known, others));
   }
 
   private static void print(FileReport report) {

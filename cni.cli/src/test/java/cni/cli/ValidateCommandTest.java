@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.Json;
+import java.nio.charset.Charset;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -13,6 +14,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.parallel.Isolated;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.node.ObjectNode;
 
 /** {@code cni validate}, and the warnings of the other commands about configurations. */
@@ -109,6 +112,27 @@ class ValidateCommandTest {
     assertEquals(3, cni.out().lines().count(), cni::out);
     assertEquals(1, run("validate", "c"));
     assertTrue(cni.err().contains("no network named \"c\""), cni::err);
+  }
+
+  /** Another file's error is no answer. */
+  @Test
+  void anUnknownNetworkIsSaidToBeUnknown() throws Exception {
+    file("10.conflist", "mynet", "");
+    Files.writeString(directory.resolve("20.conflist"), "{ broken");
+    assertEquals(1, run("validate", "mynett"));
+    assertEquals(
+        "cni: no network named \"mynett\" in %s: did you mean mynet?; 1 file has no valid name: see \"cni validate\" (code 7)\n"
+            .formatted(directory),
+        cni.err());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"UTF-16", "UTF-16LE", "UTF-16BE"})
+  void aFileInUtf16IsSaidToBe(String charset) throws Exception {
+    Path file = file("n.conflist", "n", "");
+    Files.write(file, Files.readString(file).getBytes(Charset.forName(charset)));
+    assertEquals(1, run("validate", file.toString()));
+    assertTrue(cni.out().contains("error: is UTF-16: save it as UTF-8"), cni::out);
   }
 
   @Test

@@ -6,20 +6,29 @@ import java.util.Optional;
 
 /** Addresses that a container cannot use to communicate with others (RFC 6890). */
 public final class SpecialAddresses {
-  private static final List<Kind> KINDS =
+  /** What the kernel refuses or, like 0.0.0.0, ignores as an interface's address. */
+  private static final List<Kind> REFUSED =
       List.of(
-          kind("0.0.0.0/8", "unspecified addresses", true),
-          kind("127.0.0.0/8", "loopback addresses", false),
-          kind("224.0.0.0/4", "multicast addresses", false),
-          kind("240.0.0.0/4", "reserved addresses", false),
-          kind("::/128", "unspecified addresses", true),
-          kind("::1/128", "loopback addresses", true),
-          kind("ff00::/8", "multicast addresses", true));
+          kind("0.0.0.0/32", "unspecified addresses"),
+          kind("::/128", "unspecified addresses"),
+          kind("::1/128", "loopback addresses"),
+          kind("ff00::/8", "multicast addresses"));
 
+  /** What the kernel drops packets from or to. */
+  private static final List<Kind> UNUSABLE =
+      List.of(
+          kind("0.0.0.0/8", "unspecified addresses"),
+          kind("127.0.0.0/8", "loopback addresses"),
+          kind("224.0.0.0/4", "multicast addresses"),
+          kind("240.0.0.0/4", "reserved addresses"),
+          kind("::/127", "unspecified and loopback addresses"),
+          kind("ff00::/8", "multicast addresses"));
+
+  /** What no router forwards. */
   private static final List<Kind> LINK_LOCAL =
       List.of(
-          kind("169.254.0.0/16", "link-local addresses", false),
-          kind("fe80::/10", "link-local addresses", false));
+          kind("169.254.0.0/16", "link-local addresses"),
+          kind("fe80::/10", "link-local addresses"));
 
   private SpecialAddresses() {}
 
@@ -28,32 +37,40 @@ public final class SpecialAddresses {
    *
    * @param network the block
    * @param name what they are, in the plural
-   * @param isRefused whether the kernel refuses or ignores them as an interface's address; it
-   *     accepts the others, and drops packets from or to them
    */
-  public record Kind(Cidr network, String name, boolean isRefused) {
-    /** Returns a predicate for messages: {@code is of the loopback addresses 127.0.0.0/8}. */
+  public record Kind(Cidr network, String name) {
+    /** Returns the name with the block: {@code loopback addresses 127.0.0.0/8}. */
     @Override
     public String toString() {
-      return "is of the " + name + " " + network;
+      return name + " " + network;
     }
   }
 
-  private static Kind kind(String network, String name, boolean isRefused) {
-    return new Kind(Cidr.parse(network), name, isRefused);
+  private static Kind kind(String network, String name) {
+    return new Kind(Cidr.parse(network), name);
   }
 
-  /** Returns the block that a network has a part of; absent if there is none. */
-  public static Optional<Kind> of(Cidr network) {
-    return find(KINDS, network);
+  /** Returns the block of addresses that no interface can have which contains a whole network. */
+  public static Optional<Kind> refused(Cidr network) {
+    return REFUSED.stream()
+        .filter(
+            it ->
+                it.network().contains(network.address())
+                    && it.network().prefix() <= network.prefix())
+        .findFirst();
   }
 
-  /** As {@link #of}, or the block of link-local addresses, which no router forwards. */
-  public static Optional<Kind> ofUnroutable(Cidr network) {
-    return of(network).or(() -> find(LINK_LOCAL, network));
+  /** Returns the block that no container can use which overlaps a network. */
+  public static Optional<Kind> unusable(Cidr network) {
+    return overlapping(UNUSABLE, network);
   }
 
-  private static Optional<Kind> find(List<Kind> kinds, Cidr network) {
+  /** Returns the block of link-local addresses that overlaps a network. */
+  public static Optional<Kind> linkLocal(Cidr network) {
+    return overlapping(LINK_LOCAL, network);
+  }
+
+  private static Optional<Kind> overlapping(List<Kind> kinds, Cidr network) {
     return kinds.stream()
         .filter(
             it ->

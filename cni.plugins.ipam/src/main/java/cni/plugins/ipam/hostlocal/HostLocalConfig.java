@@ -104,8 +104,9 @@ record HostLocalConfig(
       range.ignore("ipRange"); // written by nerdctl, which derives rangeStart and rangeEnd from it
       Optional<Cidr> subnet = range.parsed("subnet", Cidr::parse);
       if (subnet.isPresent()) {
-        SpecialAddresses.of(subnet.get())
-            .ifPresent(it -> range.warn("subnet", it + ": no container can use them"));
+        SpecialAddresses.unusable(subnet.get())
+            .ifPresent(
+                it -> range.warn("subnet", "overlaps the " + it + ": no container can use them"));
         validateGateway(range, subnet.get());
       }
     }

@@ -31,10 +31,10 @@ record SubnetRange(Cidr subnet, InetAddress first, InetAddress last, InetAddress
     if (!subnet.equals(subnet.network())) {
       throw config.invalid("subnet", "has bits set after the prefix; use " + subnet.network());
     }
-    Optional<SpecialAddresses.Kind> special =
-        SpecialAddresses.of(subnet).filter(SpecialAddresses.Kind::isRefused);
+    Optional<SpecialAddresses.Kind> special = SpecialAddresses.refused(subnet);
     if (special.isPresent()) {
-      throw config.invalid("subnet", special.get() + ", which no interface can have");
+      throw config.invalid(
+          "subnet", "is part of the " + special.get() + ", which no interface can have");
     }
     int bits = InetAddresses.bits(subnet.address());
     if (subnet.prefix() > bits - MIN_HOST_BITS) {

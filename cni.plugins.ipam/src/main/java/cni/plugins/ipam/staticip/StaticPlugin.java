@@ -60,8 +60,9 @@ public final class StaticPlugin implements UpdatablePlugin {
     for (ConfigObject it : ipam.objects("addresses")) {
       Optional<Cidr> address = it.parsed("address", Cidr::parse);
       address
-          .flatMap(found -> SpecialAddresses.of(Cidr.ofHost(found.address())))
-          .ifPresent(kind -> it.warn("address", kind + ": no container can use it"));
+          .flatMap(found -> SpecialAddresses.unusable(Cidr.ofHost(found.address())))
+          .ifPresent(
+              kind -> it.warn("address", "is one of the " + kind + ": no container can use it"));
     }
     if (!networks.isEmpty() && !config.capabilities().contains("ips")) {
       ConfiguredRoutes.warnOfGateways(ipam, networks);
@@ -111,10 +112,10 @@ public final class StaticPlugin implements UpdatablePlugin {
                         "address",
                         "is missing: give an address with prefix length, such as 10.1.0.5/16"));
     Optional<SpecialAddresses.Kind> special =
-        SpecialAddresses.of(Cidr.ofHost(address.address()))
-            .filter(SpecialAddresses.Kind::isRefused);
+        SpecialAddresses.refused(Cidr.ofHost(address.address()));
     if (special.isPresent()) {
-      throw entry.invalid("address", special.get() + ", which no interface can have");
+      throw entry.invalid(
+          "address", "is one of the " + special.get() + ", which no interface can have");
     }
     Optional<InetAddress> gateway = entry.parsed("gateway", InetAddresses::parse);
     if (gateway.filter(it -> InetAddresses.isV4(it) != address.isV4()).isPresent()) {
