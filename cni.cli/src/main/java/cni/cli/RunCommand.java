@@ -3,6 +3,7 @@ package cni.cli;
 import cni.api.Attachment;
 import cni.api.CapabilityArgs;
 import cni.api.CniException;
+import cni.api.Result;
 import cni.api.Rollback;
 import cni.netlink.ffm.KernelException;
 import cni.netlink.ffm.netns.NamespaceOwnership;
@@ -15,6 +16,8 @@ import cni.runtime.Cni;
 import cni.runtime.Network;
 import cni.runtime.NetworkCapabilities;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -72,7 +75,9 @@ final class RunCommand extends Subcommand {
         "The namespace is new, or given by --with. The first network becomes eth0, the next eth1, and so on. The attachments and the new namespace"
             + " are removed when the command ends or is interrupted.",
         "Capability arguments, such as --publish, go to the networks whose plugins declare the"
-            + " capability; ports and addresses only to the first of them.");
+            + " capability; ports and addresses only to the first of them.",
+        "Name servers and search domains of the networks, or of --dns and --dns-search unless a plugin"
+            + " takes those, replace /etc/resolv.conf for the command.");
     spec().addOption(networkNames).addOption(existingNamespace).addPositional(command);
     spec().addOption(capabilityArgs);
     capabilities = new CapabilityOptions(spec());
@@ -116,16 +121,20 @@ final class RunCommand extends Subcommand {
     AbandonedRuns.remove(cni);
     requireNotInterrupted(shutdown);
     List<Network> networks = networks(cni);
-    List<CapabilityArgs> args = distributed(given, networks);
+    CapabilityArgs all = withJson(given);
+    var resolver = RunResolver.of(all, networks);
+    List<CapabilityArgs> args =
+        NetworkCapabilities.distribute(RunResolver.withoutUntaken(all, networks), networks);
     NetNs netns = openNamespace(id);
     setLoopbackUp(netns);
     for (int i = 0; i < networks.size(); i++) {
       requireNotInterrupted(shutdown);
       Attachment attachment = Attachment.of(id, netns.path(), "eth" + i);
-      join(networks.get(i), attachment.withCapabilityArgs(args.get(i)));
+      Result result = join(networks.get(i), attachment.withCapabilityArgs(args.get(i)));
+      resolver.add(result.dns());
     }
     requireNotInterrupted(shutdown);
-    ChildProcess process = start(netns);
+    ChildProcess process = start(netns, resolver);
     return process == null ? EXIT_CANNOT_START : await(process, shutdown);
   }
 
@@ -164,32 +173,48 @@ final class RunCommand extends Subcommand {
     return networks;
   }
 
-  /** Returns the capability arguments of each network. */
-  private List<CapabilityArgs> distributed(CapabilityArgs given, List<Network> networks)
-      throws CniException {
+  /** Returns the arguments of the options, which replace those of --capability-args. */
+  private CapabilityArgs withJson(CapabilityArgs given) throws CniException {
     String json = capabilityArgs.getValue();
-    CapabilityArgs args =
-        json.isEmpty()
-            ? given
-            : CapabilityOptions.parseJson(json, capabilityArgs.longestName()).with(given);
-    return NetworkCapabilities.distribute(args, networks);
+    return json.isEmpty()
+        ? given
+        : CapabilityOptions.parseJson(json, capabilityArgs.longestName()).with(given);
   }
 
-  private void join(Network network, Attachment attachment) throws CniException {
+  private Result join(Network network, Attachment attachment) throws CniException {
     cleanup.push(() -> network.delete(attachment)); // also after an ADD that was interrupted
     try {
-      network.add(attachment);
+      return network.add(attachment);
     } catch (CniException e) {
       throw host.explained(e, network.name());
     }
   }
 
-  private @Nullable ChildProcess start(NetNs netns) throws IOException {
+  private @Nullable ChildProcess start(NetNs netns, RunResolver resolver) throws IOException {
+    if (resolver.isEmpty()) {
+      return start(netns, Map.of());
+    }
+    if (!Files.exists(RunResolver.RESOLV_CONF)) {
+      System.err.println(
+          "cni: warning: there is no %s, so that the command has no name servers"
+              .formatted(RunResolver.RESOLV_CONF));
+      return start(netns, Map.of());
+    }
+    Path file = resolver.write();
+    try {
+      return start(netns, Map.of(RunResolver.RESOLV_CONF, file));
+    } finally {
+      Files.delete(file); // the mount keeps its content
+    }
+  }
+
+  private @Nullable ChildProcess start(NetNs netns, Map<Path, Path> replaced) throws IOException {
     ChildEnvironment environment =
         ChildEnvironment.inherited().with(Map.of("CNI_NETNS", netns.path().toString()));
     try {
       ChildProcess process =
           netns.<ChildProcess, KernelException>callWithPrivateSysfs(
+              replaced,
               () -> ChildProcess.startWithInheritedStdio(command.getValue(), environment));
       cleanup.push(process::close); // kills it if it still runs
       return process;

@@ -8,6 +8,8 @@ import cni.testing.KernelTest;
 import cni.testing.TestHost;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 @KernelTest
@@ -42,6 +44,45 @@ class RunCommandTest {
       assertEquals("owned", Files.readString(outcome).strip());
       String id = Files.readString(Path.of(outcome + ".id")).strip();
       assertFalse(Files.exists(NetNs.pathOf(id)));
+    }
+  }
+
+  private static String resolvConf(TestHost host, String... options) throws Exception {
+    Path outcome = host.directory().resolve("resolv");
+    List<String> line =
+        new ArrayList<>(
+            List.of(
+                "run",
+                "--networks=" + host.networks(),
+                "--path=" + host.executables(),
+                "--cache=" + host.cache(),
+                "--host-netns=" + host.netns().path()));
+    line.addAll(List.of(options));
+    line.addAll(List.of("--", "cp", "/etc/resolv.conf", outcome.toString()));
+    assertEquals(0, Main.execute(line.toArray(String[]::new)));
+    return Files.readString(outcome);
+  }
+
+  @Test
+  void theCommandResolvesNamesByTheNetwork() throws Exception {
+    String ofHost = Files.readString(Path.of("/etc/resolv.conf"));
+    try (var host = new TestHost()) {
+      host.network("n", "1.0.0", TestHost.DUAL_STACK.formatted(""));
+      assertEquals(ofHost, resolvConf(host));
+      assertEquals(
+          "search example.com\nnameserver 192.0.2.53\nnameserver 2001:db8::53\n",
+          resolvConf(
+              host, "--dns=192.0.2.53", "--dns=2001:db8::53", "--dns-search", "example.com"));
+      host.network(
+          "n",
+          "1.0.0",
+          TestHost.DUAL_STACK.formatted(
+              "\"dns\": { \"nameservers\": [ \"192.0.2.1\" ], \"domain\": \"a.test\","
+                  + " \"options\": [ \"ndots:2\" ] },"));
+      assertEquals("search a.test\nnameserver 192.0.2.1\noptions ndots:2\n", resolvConf(host));
+      assertEquals("nameserver 192.0.2.53\n", resolvConf(host, "--dns=192.0.2.53"));
+      assertEquals(ofHost, Files.readString(Path.of("/etc/resolv.conf")));
+      host.assertNothingLeft("n");
     }
   }
 }

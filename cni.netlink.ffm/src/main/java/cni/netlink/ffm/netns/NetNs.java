@@ -13,6 +13,7 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -287,6 +288,17 @@ public final class NetNs implements AutoCloseable {
    */
   public <T, E extends Exception> T callWithPrivateSysfs(Task<T, E> task)
       throws E, KernelException {
+    return callWithPrivateSysfs(Map.of(), task);
+  }
+
+  /**
+   * As {@link #callWithPrivateSysfs(Task)}, with files that replace others in the mount namespace.
+   *
+   * @param replaced the files to mount, by the existing files that they replace. They may be
+   *     deleted afterwards
+   */
+  public <T, E extends Exception> T callWithPrivateSysfs(Map<Path, Path> replaced, Task<T, E> task)
+      throws E, KernelException {
     int fd = fd();
     return NamespaceThreads.callOnFreshThread(
         () -> {
@@ -295,6 +307,9 @@ public final class NetNs implements AutoCloseable {
           Libc.mount("", "/", "none", Libc.MS_SLAVE | Libc.MS_REC);
           unmountSysfs();
           Libc.mount("sysfs", "/sys", "sysfs", 0);
+          for (Map.Entry<Path, Path> it : replaced.entrySet()) {
+            Libc.mount(it.getValue().toString(), it.getKey().toString(), "none", Libc.MS_BIND);
+          }
           return task.run();
         });
   }
