@@ -20,6 +20,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
 
@@ -78,7 +79,6 @@ final class ServeCommand extends Subcommand {
   private final OptionSpec metrics =
       OptionSpec.builder("--metrics")
           .type(String.class)
-          .initialValue("")
           .paramLabel("ADDRESS")
           .description(
               "Serve metrics for Prometheus at a Unix socket, such as unix:/run/cni/metrics.sock, or"
@@ -229,9 +229,9 @@ final class ServeCommand extends Subcommand {
   }
 
   private Optional<MetricsAddress> metricsAddress() {
-    String text = metrics.getValue();
+    @Nullable String text = metrics.getValue();
     try {
-      return text.isEmpty() ? Optional.empty() : Optional.of(MetricsAddress.parse(text));
+      return text == null ? Optional.empty() : Optional.of(MetricsAddress.parse(text));
     } catch (CniException e) {
       throw new ParameterException(spec().commandLine(), e.getMessage(), e);
     }

@@ -131,6 +131,12 @@ class MainTest {
   }
 
   @Test
+  void anEmptyAddressOfMetricsIsWrongUsage() {
+    assertEquals(2, cni.run("serve", "--metrics", ""));
+    assertTrue(cni.err().contains("--metrics \"\" must be unix:PATH or ADDRESS:PORT"), cni::err);
+  }
+
+  @Test
   void invalidOptionOfADaemonIsWrongUsage() {
     assertEquals(2, cni.run("serve", "--daemon", "dhcp -leases /x -bogus"));
     String message =

@@ -23,15 +23,15 @@ import java.util.Objects;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
-import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 
 /**
  * Serves metrics over HTTP, at {@code /metrics}. The JDK's own HTTP server is not used: it cannot
  * listen on a Unix socket.
  *
- * <p>Bounded: at most eight connections at once, of which each may last five seconds; a text is
- * served for one second before it is composed again.
+ * <p>Bounded: at most eight connections at once, of which each may last five seconds, and one that
+ * has sent no request gives way to a new one; a text is served for one second before it is composed
+ * again.
  */
 public final class MetricsServer implements AutoCloseable {
   private static final LazyLogger LOG = new LazyLogger("cni.doctor");
@@ -39,12 +39,16 @@ public final class MetricsServer implements AutoCloseable {
   private static final int MAX_CONNECTIONS = 8;
   private static final Duration CONNECTION_TIMEOUT = Duration.ofSeconds(5);
   private static final Duration TEXT_LIFETIME = Duration.ofSeconds(1);
+
+  /** The only directory that is created: that of the sockets of this project's programs. */
+  private static final Path RUN_DIRECTORY = Path.of("/run/cni");
+
   private static final Duration ACCEPT_PAUSE = Duration.ofMillis(100);
 
   private final MetricsAddress address;
   private final ServerSocketChannel listener;
   private final Source source;
-  private final Semaphore connections = new Semaphore(MAX_CONNECTIONS);
+  private final ScrapeConnections connections = new ScrapeConnections(MAX_CONNECTIONS);
   private final ScheduledExecutorService timer =
       Executors.newSingleThreadScheduledExecutor(
           task -> Thread.ofPlatform().daemon().name("cni-metrics-timer").unstarted(task));
@@ -74,7 +78,7 @@ public final class MetricsServer implements AutoCloseable {
    * Listens, and serves on threads of its own until it is closed.
    *
    * @throws CniException code 4 if another process uses the address, or there is a file that is no
-   *     socket; code 5 if it cannot be listened on
+   *     socket, or no directory for it; code 5 if it cannot be listened on
    */
   public static MetricsServer start(MetricsAddress address, Source source) throws CniException {
     try {
@@ -107,8 +111,17 @@ public final class MetricsServer implements AutoCloseable {
 
   private static ServerSocketChannel listen(Path path) throws CniException, IOException {
     Path directory = Objects.requireNonNull(path.getParent());
-    if (!Files.isDirectory(directory)) {
+    boolean exists = Files.isDirectory(directory);
+    if (!exists && directory.equals(RUN_DIRECTORY)) {
       AtomicFiles.createDirectories(directory, "rwxr-xr-x");
+    } else if (!exists) {
+      throw new CniException(
+          ErrorCode.INVALID_PARAMETER,
+          "--metrics %s: there is no directory %s; create it, or use unix:%s"
+              .formatted(
+                  new MetricsAddress.UnixSocket(path),
+                  directory,
+                  RUN_DIRECTORY.resolve("metrics.sock")));
     }
     deleteDead(path);
     ServerSocketChannel channel = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
@@ -181,7 +194,7 @@ public final class MetricsServer implements AutoCloseable {
   }
 
   private void serve(SocketChannel connection) throws IOException {
-    if (!connections.tryAcquire()) {
+    if (!connections.admit(connection)) {
       connection.close();
       return;
     }
@@ -191,7 +204,7 @@ public final class MetricsServer implements AutoCloseable {
       started = true;
     } finally {
       if (!started) {
-        connections.release();
+        connections.remove(connection);
         connection.close();
       }
     }
@@ -200,22 +213,18 @@ public final class MetricsServer implements AutoCloseable {
   private void answer(SocketChannel connection) {
     ScheduledFuture<?> timeout =
         timer.schedule(
-            () -> close(connection), CONNECTION_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS);
+            () -> ScrapeConnections.close(connection),
+            CONNECTION_TIMEOUT.toMillis(),
+            TimeUnit.MILLISECONDS);
     try (connection) {
-      MetricsRequest.answer(connection, this::text);
+      MetricsRequest request = MetricsRequest.read(connection);
+      connections.setAnswering(connection);
+      request.answer(connection, this::text);
     } catch (IOException e) {
       LOG.get().log(System.Logger.Level.DEBUG, "a scrape ended: " + e.getMessage());
     } finally {
       timeout.cancel(false);
-      connections.release();
-    }
-  }
-
-  private static void close(SocketChannel connection) {
-    try {
-      connection.close();
-    } catch (IOException e) {
-      LOG.get().log(System.Logger.Level.DEBUG, "a connection is not closed: " + e.getMessage());
+      connections.remove(connection);
     }
   }
 
