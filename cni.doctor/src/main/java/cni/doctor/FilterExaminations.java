@@ -1,8 +1,11 @@
 package cni.doctor;
 
+import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.InetAddresses;
 import cni.api.PluginConfig;
+import cni.api.PortMapping;
+import cni.netlink.ffm.nftables.Chain;
 import cni.netlink.ffm.nftables.InstalledChain;
 import cni.netlink.ffm.nftables.Table;
 import cni.netlink.ffm.nftables.TableFamily;
@@ -12,6 +15,7 @@ import cni.runtime.Network;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
@@ -22,6 +26,7 @@ final class FilterExaminations {
   static final List<Examination> ALL =
       List.of(
           new Examination(FindingKind.FORWARD_DROPPED, FilterExaminations::forwardDropped),
+          new Examination(FindingKind.PORTS_DROPPED, FilterExaminations::portsDropped),
           new Examination(FindingKind.BRIDGE_FILTERED, FilterExaminations::bridgeFiltered),
           new Examination(FindingKind.POLICY_BYPASSED, FilterExaminations::policyBypassed),
           new Examination(FindingKind.IPTABLES_MIXED, FilterExaminations::mixedIptables));
@@ -68,19 +73,51 @@ final class FilterExaminations {
   private static Optional<InetAddress> dropped(
       HostView host, AttachmentView attachment, ForwardVerdict verdict)
       throws IOException, CniException {
-    List<String> links = new ArrayList<>();
-    attachment.hostLink().map(Link::name).ifPresent(links::add);
-    attachment.bridge().map(Link::name).ifPresent(links::add);
+    List<String> links = linkNames(attachment);
+    List<String> others = outsideLinks(host);
     for (IpFamily family : IpFamily.values()) {
       if (verdict.covers(family)) {
         for (InetAddress address : RoutingExaminations.routedAddresses(host, attachment, family)) {
-          if (!verdict.mayAccept(address, links)) {
+          var from = new ForwardedPackets(address, false, links, others, List.of(), List.of());
+          var to = new ForwardedPackets(address, true, others, links, List.of(), List.of());
+          if (!verdict.mayAccept(from) && !verdict.mayAccept(to)) {
             return Optional.of(address);
           }
         }
       }
     }
     return Optional.empty();
+  }
+
+  /** Returns the names of the host's links that an attachment's packets pass. */
+  private static List<String> linkNames(AttachmentView attachment)
+      throws IOException, CniException {
+    List<String> links = new ArrayList<>();
+    attachment.hostLink().map(Link::name).ifPresent(links::add);
+    attachment.bridge().map(Link::name).ifPresent(links::add);
+    return links;
+  }
+
+  /**
+   * Returns the names of the links that may lead out of the host: not loopback, the links of
+   * attachments, and bridges whose ports are all ends of veth pairs.
+   */
+  private static List<String> outsideLinks(HostView host) throws IOException, CniException {
+    Set<String> inside = new HashSet<>();
+    for (AttachmentView attachment : host.present()) {
+      inside.addAll(linkNames(attachment));
+    }
+    List<Link> links = host.kernel().links();
+    return links.stream()
+        .filter(it -> !it.name().equals("lo"))
+        .filter(it -> !inside.contains(it.name()))
+        .filter(
+            it ->
+                !it.isKind("bridge")
+                    || links.stream()
+                        .anyMatch(port -> port.master() == it.index() && !port.isKind("veth")))
+        .map(Link::name)
+        .toList();
   }
 
   private static void forwardDropped(HostView host, Findings findings)
@@ -99,6 +136,85 @@ final class FilterExaminations {
               ? "cni repair " + drop.attachment().network()
               : "add the plugin firewall to the network, or accept its bridge in that chain");
     }
+  }
+
+  /**
+   * The plugin firewall, as that of the reference, accepts what comes from containers and the
+   * answers to it, not what others begin with them.
+   */
+  private static void portsDropped(HostView host, Findings findings)
+      throws IOException, CniException {
+    Set<String> reported = new HashSet<>();
+    for (InstalledChain chain : host.kernel().baseChains()) {
+      if (!ForwardVerdict.filtersForwarded(chain)) {
+        continue;
+      }
+      ForwardVerdict verdict = ForwardVerdict.of(chain, host.kernel());
+      for (AttachmentView attachment : host.present()) {
+        if (verdict.dropsByDefault()
+            && findings.includes(attachment)
+            && !reported.contains(chain.chain() + " " + attachment.network())) {
+          Optional<String> dropped = droppedPort(host, attachment, verdict);
+          if (dropped.isPresent()) {
+            reported.add(chain.chain() + " " + attachment.network());
+            reportPorts(attachment, verdict, dropped.get(), findings);
+          }
+        }
+      }
+    }
+  }
+
+  /** Returns a published port to which a chain accepts no connections from outside. */
+  private static Optional<String> droppedPort(
+      HostView host, AttachmentView attachment, ForwardVerdict verdict)
+      throws IOException, CniException {
+    List<Cidr> networks = new ArrayList<>();
+    host.attachments().forEach(it -> networks.addAll(it.addresses()));
+    List<String> outside = outsideLinks(host);
+    List<String> links = linkNames(attachment);
+    for (IpFamily family : IpFamily.values()) {
+      for (InetAddress address : RoutingExaminations.routedAddresses(host, attachment, family)) {
+        for (PortMapping port : attachment.publishedPorts()) {
+          var packets =
+              new ForwardedPackets(address, true, outside, links, List.of(port), networks);
+          if (verdict.covers(family)
+              && isPublishedOutside(port, family)
+              && !verdict.mayAccept(packets)) {
+            return Optional.of(
+                "%s port %d, published as %s port %d"
+                    .formatted(
+                        InetAddresses.format(address),
+                        port.containerPort(),
+                        port.protocol(),
+                        port.hostPort()));
+          }
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
+  private static boolean isPublishedOutside(PortMapping port, IpFamily family) {
+    return port.hostIp()
+        .filter(it -> it.isLoopbackAddress() || IpFamily.of(it) != family)
+        .isEmpty();
+  }
+
+  private static void reportPorts(
+      AttachmentView attachment, ForwardVerdict verdict, String port, Findings findings) {
+    Chain base = verdict.chain().chain();
+    Optional<String> adminChain =
+        attachment.plugin("firewall").map(FilterExaminations::adminChain).filter(verdict::leadsTo);
+    findings.ofNetwork(
+        attachment.network(),
+        "a firewall drops connections from outside to published ports: chain " + base,
+        "%s, and no rule accepts connections to %s".formatted(verdict.evidence(), port),
+        FilterCommand.acceptTranslated(base, adminChain.orElse(base.name())));
+  }
+
+  private static String adminChain(PluginConfig firewall) {
+    String name = firewall.json().path("iptablesAdminChainName").asString("");
+    return name.isEmpty() ? "CNI-ADMIN" : name;
   }
 
   private static void bridgeFiltered(HostView host, Findings findings)

@@ -46,6 +46,7 @@ public enum FindingKind {
   MTU_ABOVE_BRIDGE(Severity.ERROR),
   RESERVATION_DIFFERS(Severity.ERROR),
   CONNECTION_STALE(Severity.ERROR),
+  PORTS_DROPPED(Severity.ERROR),
   ROUTE_LOCALNET_OFF(Severity.ERROR),
   HAIRPIN_OFF(Severity.ERROR),
   POLICY_BYPASSED(Severity.ERROR),

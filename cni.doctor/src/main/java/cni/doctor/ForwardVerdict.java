@@ -1,10 +1,6 @@
 package cni.doctor;
 
-import cni.api.InetAddresses;
 import cni.netlink.ffm.nftables.Expression;
-import cni.netlink.ffm.nftables.Expression.Compare;
-import cni.netlink.ffm.nftables.Expression.Meta;
-import cni.netlink.ffm.nftables.Expression.Payload;
 import cni.netlink.ffm.nftables.Expression.Verdict;
 import cni.netlink.ffm.nftables.Hook;
 import cni.netlink.ffm.nftables.InstalledChain;
@@ -13,11 +9,10 @@ import cni.netlink.ffm.nftables.Rule;
 import cni.netlink.ffm.nftables.TableFamily;
 import cni.netlink.ffm.route.IpFamily;
 import java.io.IOException;
-import java.net.InetAddress;
-import java.nio.charset.StandardCharsets;
-import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * Whether a base chain drops forwarded packets unless a rule accepts them, and whether its table
@@ -77,79 +72,47 @@ record ForwardVerdict(InstalledChain chain, List<InstalledRule> rules) {
             chain.chain(), chain.dropsByDefault() ? "policy drop" : "its last rule drops the rest");
   }
 
-  /**
-   * Returns whether a rule may accept new connections from or to an address.
-   *
-   * @param links the names of the host's links that its packets pass
-   */
-  boolean mayAccept(InetAddress address, List<String> links) {
+  /** Returns whether a rule may accept packets. */
+  boolean mayAccept(ForwardedPackets packets) {
+    var conditions = new RuleConditions(packets);
+    Set<String> reachable = reachableChains();
     return rules.stream()
+        .filter(it -> reachable.contains(it.chain().name()))
         .map(InstalledRule::rule)
         .filter(rule -> rule.verdict().filter(Verdict.ACCEPT::equals).isPresent())
-        .anyMatch(rule -> mayMatch(rule.expressions(), address, links));
+        .anyMatch(rule -> conditions.mayMatch(rule.expressions()));
   }
 
-  private static boolean mayMatch(
-      List<Expression> expressions, InetAddress address, List<String> links) {
-    boolean anyState = true;
-    boolean matches = false;
-    boolean restricted = false;
-    for (int i = 0; i < expressions.size(); i++) {
-      switch (expressions.get(i)) {
-        case Expression.Connection(int key, int _) when key == Expression.Connection.STATE ->
-            anyState = false;
-        case Expression.Lookup _, Expression.Unparsed _, Expression.XtMatch _ -> matches = true;
-        case Payload payload when payload.base() == Payload.NETWORK_HEADER -> {
-          restricted = true;
-          matches |=
-              comparesAddress(payload, expressions.subList(i + 1, expressions.size()), address);
+  /** Returns the names of the chains that packets may get to by jumps, this one included. */
+  private Set<String> reachableChains() {
+    Set<String> reached = new HashSet<>(Set.of(chain.chain().name()));
+    boolean isGrowing = true;
+    while (isGrowing) {
+      isGrowing = false;
+      for (InstalledRule it : rules) {
+        if (reached.contains(it.chain().name())) {
+          isGrowing |= reached.addAll(targets(it.rule()));
         }
-        case Meta meta when meta.key() == Meta.INPUT_NAME || meta.key() == Meta.OUTPUT_NAME -> {
-          restricted = true;
-          matches |= comparesName(expressions.subList(i + 1, expressions.size()), links);
-        }
-        default -> {}
       }
     }
-    return matches || (anyState && !restricted);
+    return reached;
   }
 
-  /** Reads what follows a payload: a mask unless the prefix is one of whole bytes, and a value. */
-  private static boolean comparesAddress(
-      Payload payload, List<Expression> next, InetAddress address) {
-    boolean v4 = InetAddresses.isV4(address);
-    boolean isAddress =
-        v4
-            ? payload.offset() == 12 || payload.offset() == 16
-            : payload.offset() == 8 || payload.offset() == 24;
-    if (!isAddress || next.isEmpty()) {
-      return false;
+  /** A map of verdicts, whose elements a listed rule does not have, may lead to any chain. */
+  private Set<String> targets(Rule rule) {
+    if (rule.expressions().stream().anyMatch(Expression.VerdictLookup.class::isInstance)) {
+      return rules.stream().map(it -> it.chain().name()).collect(Collectors.toSet());
     }
-    byte[] bytes = Arrays.copyOf(address.getAddress(), payload.length());
-    int at = 0;
-    if (next.getFirst() instanceof Expression.Bitwise mask) {
-      byte[] bits = mask.mask().toArray();
-      for (int i = 0; i < bytes.length && i < bits.length; i++) {
-        bytes[i] &= bits[i];
-      }
-      at = 1;
-    }
-    return at < next.size()
-        && next.get(at) instanceof Compare compare
-        && (compare.operator() == Compare.EQUAL) == Arrays.equals(compare.data().toArray(), bytes);
+    return rule.verdict()
+        .map(Verdict::chain)
+        .filter(it -> !it.isEmpty())
+        .map(Set::of)
+        .orElse(Set.of());
   }
 
-  private static boolean comparesName(List<Expression> next, List<String> links) {
-    if (next.isEmpty() || !(next.getFirst() instanceof Compare compare)) {
-      return true; // a set, or something else
-    }
-    byte[] data = compare.data().toArray();
-    for (String link : links) {
-      byte[] name = Arrays.copyOf(link.getBytes(StandardCharsets.US_ASCII), data.length);
-      if ((compare.operator() == Compare.EQUAL) == Arrays.equals(name, data)) {
-        return true;
-      }
-    }
-    return false;
+  /** Returns whether packets get to the administrator's chain of the plugin firewall. */
+  boolean leadsTo(String adminChain) {
+    return rules.stream().anyMatch(it -> it.rule().jumpsTo(adminChain))
+        && reachableChains().contains(adminChain);
   }
 }

@@ -6,7 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.CniException;
 import cni.netlink.ffm.netns.NetNs;
+import cni.runtime.CachedAttachment;
 import cni.runtime.Cni;
+import cni.runtime.UpdateReport;
 import cni.testing.TestBed;
 import cni.testing.TestHost;
 import java.io.IOException;
@@ -50,6 +52,14 @@ final class ExaminedHost implements AutoCloseable {
         "[{\"hostPort\": %d, \"containerPort\": %d, \"protocol\": \"%s\"}]"
             .formatted(hostPort, containerPort, protocol);
     cni.network(network).add(TestHost.attachment(container, "portMappings", mappings));
+  }
+
+  /** Restores what is missing from all attachments, as {@code cni repair} does. */
+  void repairAll() throws CniException {
+    for (CachedAttachment it : cni.attachments()) {
+      UpdateReport report = cni.network(it.network()).repair(it.attachment().id());
+      assertEquals(List.of(), report.unrepaired());
+    }
   }
 
   /** Runs a command on the host. */

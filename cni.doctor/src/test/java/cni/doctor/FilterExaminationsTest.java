@@ -1,8 +1,13 @@
 package cni.doctor;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import cni.netlink.ffm.netns.NetNs;
+import cni.testing.EchoServer;
 import cni.testing.KernelTest;
+import cni.testing.Probe;
 import cni.testing.TestBed;
 import cni.testing.TestHost;
 import java.util.List;
@@ -11,7 +16,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What is found of firewalls and policies. */
-@KernelTest(commands = {"ip", "nft"})
+@KernelTest(commands = {"ip", "nft", "iptables"})
 class FilterExaminationsTest {
   private static void nft(TestHost host, String rules) throws Exception {
     TestBed.run(host.netns(), "nft", rules);
@@ -69,6 +74,140 @@ class FilterExaminationsTest {
       dropForwarded(host);
       nft(host, "add rule inet filter forward " + rule);
       examined.assertHealthy();
+    }
+  }
+
+  /** Input rules say nothing about forwarded packets. */
+  @Test
+  void rulesOfOtherHooksDoNotAccept(TestHost host) throws Exception {
+    try (var examined = ExaminedHost.withAttachment(host)) {
+      dropForwarded(host);
+      nft(host, "add chain inet filter input { type filter hook input priority 0; policy drop; }");
+      nft(host, "add rule inet filter input accept");
+      examined.assertFirst(FindingKind.FORWARD_DROPPED, "no rule accepts 10.50.0.2", "");
+    }
+  }
+
+  @Test
+  void rulesOfIptablesForAnswersDoNotAccept(TestHost host) throws Exception {
+    try (var examined = ExaminedHost.withAttachment(host)) {
+      examined.run("iptables -P FORWARD DROP");
+      examined.run("iptables -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT");
+      examined.run("iptables -A FORWARD -i docker0 ! -o docker0 -j ACCEPT");
+      examined.assertFirst(
+          FindingKind.FORWARD_DROPPED, "nft list chain ip filter FORWARD: policy drop", "");
+
+      examined.run("iptables -A FORWARD -m conntrack --ctstate NEW -i br0 -j ACCEPT");
+      examined.assertHealthy();
+    }
+  }
+
+  private static ExaminedHost publishing(TestHost host) throws Exception {
+    host.network(
+        "n",
+        "1.0.0",
+        TestHost.DUAL_STACK.formatted(""),
+        "{ \"type\": \"portmap\", \"capabilities\": { \"portMappings\": true } }",
+        "{ \"type\": \"firewall\" }");
+    host.outside();
+    var examined = new ExaminedHost(host);
+    examined.publish("n", host.container("a"), 8080, 80, "tcp");
+    examined.add("n", host.container("b"));
+    return examined;
+  }
+
+  private static boolean answers(TestHost host, String address) throws Exception {
+    NetNs outside = namespace(host, "outside");
+    return Probe.tcp(outside, address, 8080).isPresent();
+  }
+
+  private static NetNs namespace(TestHost host, String name) {
+    return host.namespaces().stream()
+        .filter(it -> TestBed.nameOf(it).equals(host.prefix() + name))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  /** The command is pasted, and packets are sent before and after it. */
+  @Test
+  void publishedPortsAreDroppedByThePolicyOfIptables(TestHost host) throws Exception {
+    try (var examined = publishing(host);
+        var _ = EchoServer.start(namespace(host, "a"), 80)) {
+      host.awaitAddresses();
+      assertTrue(answers(host, TestHost.HOST_V4) && answers(host, TestHost.HOST_V6));
+      examined.assertHealthy();
+      for (String[] it : new String[][] {{"ip", "10.50.0.2"}, {"ip6", "fd50::2"}}) {
+        String iptables = it[0] + "tables";
+        examined.run(iptables + " -P FORWARD DROP");
+        String address = it[0].equals("ip") ? TestHost.HOST_V4 : TestHost.HOST_V6;
+        assertFalse(answers(host, address));
+        Finding found =
+            examined.assertOnly(
+                FindingKind.PORTS_DROPPED,
+                "%s filter FORWARD: policy drop, and no rule accepts connections to %s port 80"
+                    .formatted(it[0], it[1]),
+                iptables + " -I CNI-ADMIN ");
+        examined.run(found.remedy());
+        assertTrue(answers(host, address));
+        examined.assertHealthy();
+      }
+    }
+  }
+
+  /** {@code cni repair} accepts the container's packets, and the other command those to ports. */
+  @Test
+  void publishedPortsAreDroppedByAnotherChain(TestHost host) throws Exception {
+    try (var examined = publishing(host);
+        var _ = EchoServer.start(namespace(host, "a"), 80)) {
+      host.awaitAddresses();
+      dropForwarded(host);
+      assertEquals(
+          List.of(FindingKind.FORWARD_DROPPED, FindingKind.PORTS_DROPPED),
+          examined.examine().findings().stream().map(Finding::kind).limit(2).toList());
+      examined.repairAll();
+      Finding found =
+          examined.assertOnly(
+              FindingKind.PORTS_DROPPED, "10.50.0.2 port 80", "rule inet filter CNI-ADMIN ");
+      assertFalse(answers(host, TestHost.HOST_V4) || answers(host, TestHost.HOST_V6));
+      examined.run(found.remedy());
+      assertTrue(answers(host, TestHost.HOST_V4) && answers(host, TestHost.HOST_V6));
+      examined.assertHealthy();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "ct status dnat accept",
+        "ct state new,established accept",
+        "iifname != br0 accept",
+        "oifname br0 tcp dport 80 accept",
+        "ip saddr 192.0.2.0/24 accept; add rule inet filter forward meta nfproto ipv6 accept"
+      })
+  void chainThatAcceptsPublishedPortsIsNotFound(String rule, TestHost host) throws Exception {
+    try (var examined = publishing(host)) {
+      dropForwarded(host);
+      examined.repairAll();
+      nft(host, "add rule inet filter forward " + rule);
+      examined.assertHealthy();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "ct state established,related accept",
+        "iifname br0 accept",
+        "oifname br0 tcp dport 81 accept",
+        "oifname br0 meta l4proto udp accept",
+        "ip saddr 10.50.0.0/24 accept"
+      })
+  void chainThatDoesNotAcceptPublishedPortsIsFound(String rule, TestHost host) throws Exception {
+    try (var examined = publishing(host)) {
+      dropForwarded(host);
+      examined.repairAll();
+      nft(host, "add rule inet filter forward " + rule);
+      examined.assertOnly(FindingKind.PORTS_DROPPED, "10.50.0.2 port 80", "ct status dnat accept");
     }
   }
 

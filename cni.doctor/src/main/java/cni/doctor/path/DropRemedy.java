@@ -1,7 +1,7 @@
 package cni.doctor.path;
 
+import cni.doctor.FilterCommand;
 import cni.netlink.ffm.nftables.Chain;
-import cni.netlink.ffm.nftables.TableFamily;
 import java.util.Locale;
 
 /** What lets a packet through that a rule drops, by the program that made the rule. */
@@ -33,12 +33,8 @@ final class DropRemedy {
     if (table.equals("firewalld")) {
       return "firewalld: see firewall-cmd --list-all-policies and the zone of the interface";
     }
-    boolean isIptables = chain.family() == TableFamily.IP || chain.family() == TableFamily.IP6;
-    boolean hasIptablesName = name.equals(name.toUpperCase(Locale.ROOT));
-    String list =
-        isIptables && hasIptablesName
-            ? (chain.family() == TableFamily.IP ? "iptables" : "ip6tables") + " -t " + table + " -S"
-            : "nft -a list chain " + chain;
-    return "not a rule of a CNI plugin: accept the packet in that chain; \"" + list + "\" lists it";
+    return "not a rule of a CNI plugin: accept the packet in that chain; \""
+        + FilterCommand.list(chain)
+        + "\" lists it";
   }
 }
