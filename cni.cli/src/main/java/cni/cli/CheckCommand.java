@@ -39,7 +39,7 @@ final class CheckCommand extends Subcommand {
       network.check(attachment);
     } catch (CniException e) {
       if (e.findings().isEmpty()) {
-        throw e;
+        throw new GoneNamespace(network.name(), attachment).explain(e, SuggestedCommand.of(spec()));
       }
       if (json.<Boolean>getValue()) {
         printer.printJson(e.findings());

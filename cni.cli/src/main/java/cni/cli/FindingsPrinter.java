@@ -39,13 +39,7 @@ record FindingsPrinter(
     for (int i = 0; i < findings.size(); i++) {
       err.println("  %d. %s".formatted(i + 1, describe(findings, i)));
     }
-    if (findings.stream().anyMatch(CheckFinding::isRepairable)) {
-      err.println("Restore the attachment: " + remedy());
-    }
-    if (!findings.stream().allMatch(CheckFinding::isRepairable)) {
-      err.println(
-          "What cannot be restored is as it should be again after \"cni del\" and \"cni add\".");
-    }
+    remedy(findings).ifPresent(it -> err.println(it.purpose() + ": " + it.command()));
     ErrorReporter.printJson(error);
   }
 
@@ -67,10 +61,33 @@ record FindingsPrinter(
         .orElse(-1);
   }
 
-  private String remedy() {
-    String id = attachment.containerId();
-    String container = namespace.orElse("--container-id " + id);
-    return suggested.complete("cni repair %s %s".formatted(network, container));
+  /**
+   * A command.
+   *
+   * @param purpose what it does
+   */
+  private record Remedy(String purpose, String command) {}
+
+  /** Returns what removes all findings; empty if there are none. */
+  private Optional<Remedy> remedy(List<CheckFinding> findings) {
+    if (findings.isEmpty()) {
+      return Optional.empty();
+    }
+    var gone = new GoneNamespace(network, attachment);
+    if (gone.isGone()) {
+      return Optional.of(
+          new Remedy("Remove what is left of the container", gone.remedy(suggested)));
+    }
+    String container = namespace.orElse("--container-id " + attachment.containerId());
+    boolean isRepairable = findings.stream().allMatch(CheckFinding::isRepairable);
+    return Optional.of(
+        isRepairable
+            ? new Remedy(
+                "Restore the attachment",
+                suggested.complete("cni repair %s %s".formatted(network, container)))
+            : new Remedy(
+                "Delete the attachment and add it again, with its addresses and ports",
+                suggested.complete("cni update %s %s --recreate".formatted(network, container))));
   }
 
   /** Prints JSON on standard output: the attachment, and its findings. */
@@ -86,9 +103,7 @@ record FindingsPrinter(
       node.put("text", it.text()).put("repairable", it.isRepairable());
       it.followsFrom().ifPresent(cause -> node.put("followsFrom", cause));
     }
-    if (findings.stream().anyMatch(CheckFinding::isRepairable)) {
-      object.put("remedy", remedy());
-    }
+    remedy(findings).ifPresent(it -> object.put("remedy", it.command()));
     Json.print(object, Invocation.standardOutput());
   }
 }

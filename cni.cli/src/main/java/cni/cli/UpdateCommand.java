@@ -77,8 +77,8 @@ final class UpdateCommand extends Subcommand {
   private final OptionSpec recreate =
       flag(
           "--recreate",
-          "Delete the attachment and add it again if it cannot be changed otherwise; its connections"
-              + " are lost.");
+          "Delete the attachment and add it again if it cannot be changed or restored otherwise;"
+              + " its connections are lost.");
 
   private final UpdateReports reports;
 
@@ -101,6 +101,7 @@ final class UpdateCommand extends Subcommand {
             "  cni update mynet blue --set bridge.mtu=1400 --dry-run",
             "  cni update mynet blue -p 8080:80 --bandwidth in=10M,out=5M",
             "  cni update mynet blue --capability-args '{\"portMappings\": null}'",
+            "  cni update mynet blue --recreate",
             "  cni update mynet --all");
   }
 
@@ -138,10 +139,10 @@ final class UpdateCommand extends Subcommand {
         List.of(set, unset, append, remove).stream()
             .anyMatch(it -> !it.<List<String>>getValue().isEmpty());
     String arguments = capabilityArgs.<String>getValue() + args.<String>getValue();
-    if (!reloads && !edits && arguments.isEmpty() && given.isEmpty()) {
+    if (!reloads && !edits && !isSet(recreate) && arguments.isEmpty() && given.isEmpty()) {
       throw wrong(
-          "nothing to change: give --capability-args, an option such as --publish, --args, --set, --unset, --append, --remove or"
-              + " --reload");
+          "nothing to change: give --capability-args, an option such as --publish, --args, --set, --unset, --append, --remove,"
+              + " --reload or, for what \"cni repair\" cannot restore, --recreate");
     }
   }
 

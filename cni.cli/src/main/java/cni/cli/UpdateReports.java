@@ -26,6 +26,7 @@ final class UpdateReports {
       Subcommand.flag("--dry-run", "Print what would be changed, and change nothing.");
   private final OptionSpec json = Subcommand.flag("--json", "Print JSON.");
 
+  private final CommandSpec command;
   private final ArrayNode printed = JsonNodeFactory.instance.arrayNode();
   private final List<CniException> failures = new ArrayList<>();
   private boolean incomplete;
@@ -41,8 +42,8 @@ final class UpdateReports {
   private final Style style;
 
   /** Adds the options to a command. */
-  UpdateReports(CommandSpec command, Style style) {
-    this.style = style;
+  UpdateReports(CommandSpec command) {
+    this.command = command;
     command.addOption(dryRun).addOption(json);
   }
 
@@ -69,7 +70,10 @@ final class UpdateReports {
         print(report, report.isRecreated() && !isDryRun() ? addresses(cni, report) : List.of());
       } catch (CniException e) {
         failures.add(
-            e.withContext("container " + id.containerId() + ", interface " + id.interfaceName()));
+            new GoneNamespace(cached.network(), cached.attachment())
+                .explain(e, SuggestedCommand.of(command))
+                .withContext(
+                    "container " + id.containerId() + ", interface " + id.interfaceName()));
         if (e.is(ErrorCode.TRY_AGAIN_LATER) && Thread.currentThread().isInterrupted()) {
           break;
         }

@@ -111,6 +111,41 @@ class CheckAndGcCommandTest {
     assertEquals(0, run("check", "n", a.path().toString()), this::err);
   }
 
+  /** Runs the command behind the colon of a line, which names the cache that {@link #run} does. */
+  private int paste(String line) {
+    String command = line.substring(line.indexOf(": cni ") + ": cni ".length());
+    List<String> words =
+        new ArrayList<>(List.of(command.replaceAll("--cache \\S+ ", "").split(" ", -1)));
+    return run(words.removeFirst(), words.toArray(String[]::new));
+  }
+
+  @Test
+  void lostInterfaceIsMadeAgainWithItsAddressAndPorts() throws Exception {
+    add(b);
+    add(a, "--capability-args", PORTS);
+    TestBed.run(a, "ip", "link", "del", "eth0");
+    assertEquals(1, run("check", "n", a.path().toString()));
+    String remedy = err().lines().toList().getLast();
+    assertTrue(remedy.contains(": cni update ") && remedy.endsWith(" --recreate"), remedy);
+    assertEquals(0, paste(remedy), this::err);
+    assertEquals(0, run("check", "n", a.path().toString()), this::err);
+    String rules = TestBed.run(host.netns(), "nft", "list", "ruleset");
+    assertTrue(rules.contains("10.50.0.3:80"), rules);
+  }
+
+  @Test
+  void checkAndRepairOfAContainerThatIsGoneNameGc() throws Exception {
+    add(a, "--container-id", "first");
+    host.delete(a);
+    assertEquals(1, run("repair", "n", "--container-id", "first"));
+    String gc = "cni gc --cache " + host.directory().resolve("cache") + " n";
+    assertTrue(err().contains("\"" + gc + "\" removes what is left"), err());
+    assertEquals(1, run("check", "n", "--container-id", "first"));
+    assertTrue(err().contains("\"" + gc + "\" removes what is left"), err());
+    assertEquals(0, paste(": " + gc), this::err);
+    assertEquals(List.of(), host.results());
+  }
+
   @Test
   void checkPrintsJson() throws Exception {
     add(a);

@@ -38,7 +38,7 @@ final class AttachmentExaminations {
             attachment,
             "the container has lost its interface",
             attachment.ip("link: no " + attachment.attachment().interfaceName()),
-            "cni del %s; cni add %s".formatted(attachment.arguments(), attachment.arguments()));
+            "cni update " + attachment.arguments() + " --recreate");
       }
     }
   }

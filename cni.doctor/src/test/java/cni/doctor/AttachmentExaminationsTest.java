@@ -38,7 +38,10 @@ class AttachmentExaminationsTest {
       NetNs a = host.namespaces().getLast();
       TestBed.run(a, "ip", "link", "del", "eth0");
       Finding found =
-          examined.assertOnly(FindingKind.INTERFACE_GONE, "link: no eth0", "cni add n " + a.path());
+          examined.assertOnly(
+              FindingKind.INTERFACE_GONE,
+              "link: no eth0",
+              "cni update n " + a.path() + " --recreate");
       assertEquals(TestHost.attachment(a).id(), found.attachment().orElseThrow());
     }
   }

@@ -11,6 +11,7 @@ import cni.api.CniException;
 import cni.api.Json;
 import cni.netlink.ffm.netns.NetNs;
 import cni.runtime.AttachmentUpdate;
+import cni.runtime.CachedAttachment;
 import cni.runtime.Cni;
 import cni.runtime.Network;
 import cni.runtime.UpdateReport;
@@ -345,6 +346,20 @@ class UpdateChainTest {
     TestBed.run(container, "ip", "link", "delete", "eth0");
     UpdateReport report = network().planRepair(attachment.id());
     assertFalse(report.unrepaired().isEmpty());
+  }
+
+  @Test
+  void anAttachmentThatIsAddedAgainKeepsItsAddressesAndPorts() throws Exception {
+    CachedAttachment before = cni.attachments().getFirst();
+    TestBed.run(container, "ip", "link", "delete", "eth0");
+    AttachmentUpdate recreation = AttachmentUpdate.NONE.allowRecreation();
+    assertTrue(network().update(attachment.id(), recreation).isRecreated());
+    CachedAttachment after = cni.attachments().getFirst();
+    assertEquals(before.result().ips(), after.result().ips());
+    assertEquals(before.configText(), after.configText());
+    assertEquals(before.attachment(), after.attachment());
+    network().check(attachment);
+    traffic().close();
   }
 
   @Test

@@ -105,7 +105,7 @@ final class UpdateOperation {
                 .formatted(String.join("; ", refusals)));
       }
     }
-    return recreate(current, desired, mode);
+    return recreate(stored, current, desired, mode);
   }
 
   /**
@@ -361,12 +361,16 @@ final class UpdateOperation {
   }
 
   /** Deletes the attachment and adds it in its desired state; if that fails, as it was. */
-  private UpdateReport recreate(AttachmentState current, AttachmentState desired, Mode mode)
+  private UpdateReport recreate(
+      CachedAttachment stored, AttachmentState current, AttachmentState desired, Mode mode)
       throws CniException {
     if (mode == Mode.APPLY) {
+      Optional<AttachmentState> retaining = RetainedAddresses.request(stored, desired);
       new DeleteOperation(cni, current.config(), current.attachment(), context).run();
       try {
-        new AddOperation(cni, desired.config(), desired.attachment(), context).run();
+        if (retaining.isEmpty() || !addWithAddresses(retaining.get(), desired)) {
+          add(desired);
+        }
       } catch (CniException e) {
         readd(current, e);
         throw e;
@@ -375,6 +379,25 @@ final class UpdateOperation {
     UpdateReport.Step step =
         step(desired, "a change needs an interruption", "delete the attachment and add it again");
     return new UpdateReport(network.name(), id, List.of(step), true, List.of());
+  }
+
+  private Result add(AttachmentState state) throws CniException {
+    return new AddOperation(cni, state.config(), state.attachment(), context).run();
+  }
+
+  /** Adds with a request for addresses, and stores the state without it; false if ADD fails. */
+  private boolean addWithAddresses(AttachmentState retaining, AttachmentState desired)
+      throws CniException {
+    Result result;
+    try {
+      result = add(retaining);
+    } catch (CniException e) {
+      LOG.get().log(System.Logger.Level.DEBUG, "the addresses cannot be kept: " + e.getMessage());
+      return false;
+    }
+    SpecVersion version = new VersionNegotiation(desired.config(), cni.plugins()).negotiate();
+    cni.cache().put(entry(desired).with(result, version));
+    return true;
   }
 
   private void readd(AttachmentState state, CniException failure) {

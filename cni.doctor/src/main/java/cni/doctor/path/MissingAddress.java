@@ -36,9 +36,16 @@ record MissingAddress(Namespaces namespaces, InetAddress address) {
       return new PathFinding(
           PathCause.NAMESPACE_GONE,
           "the namespace of %s, %s, does not exist".formatted(name, path),
-          "cni del or cni gc removes what is left of the container");
+          "cni gc " + stored.get().network());
     }
     Optional<Link> down = view.get().downLink();
+    String interfaceName = stored.get().attachment().interfaceName();
+    if (view.get().routes().link(interfaceName).isEmpty()) {
+      return new PathFinding(
+          PathCause.INTERFACE_GONE,
+          "%s has lost its interface %s".formatted(name, interfaceName),
+          Namespaces.recreateCommand(stored.get()));
+    }
     return down.isPresent()
         ? LinkProblem.down(view.get(), down.get())
         : new PathFinding(

@@ -164,10 +164,17 @@ final class Namespaces implements AutoCloseable {
 
   /** Returns the command that restores an attachment. */
   static String repairCommand(CachedAttachment cached) {
+    return "cni repair " + arguments(cached);
+  }
+
+  /** Returns the command that adds an attachment again that has lost its interface. */
+  static String recreateCommand(CachedAttachment cached) {
+    return "cni update " + arguments(cached) + " --recreate";
+  }
+
+  private static String arguments(CachedAttachment cached) {
     String id = "--container-id " + cached.attachment().containerId();
-    return "cni repair %s %s"
-        .formatted(
-            cached.network(), cached.attachment().namespace().map(Path::toString).orElse(id));
+    return cached.network() + " " + cached.attachment().namespace().map(Path::toString).orElse(id);
   }
 
   /** Returns the addresses of an attachment; none if its result cannot be read. */

@@ -32,6 +32,8 @@ public enum PathCause {
   NO_HAIRPIN,
   /** The next hop is on another link. */
   NOT_ON_LINK,
+  /** A container has lost the interface that ADD gave it. */
+  INTERFACE_GONE,
   /** No interface has the address. */
   ADDRESS_MISSING,
   /** No rule translates a port of the host that a container publishes. */

@@ -70,21 +70,27 @@ public final class PathEnds {
     if (!named.isEmpty()) {
       return container(name, named);
     }
-    Path path = namespaces.apply(name);
+    return namespace(name, namespaces.apply(name));
+  }
+
+  /** Returns a namespace, which may be that of an attachment and be gone. */
+  private PathEnd namespace(String name, Path path) throws CniException {
+    // What an attachment has lost is of interest, and what no attachment has given it.
+    Set<InetAddress> addresses = new LinkedHashSet<>();
+    attachments.stream()
+        .filter(it -> it.attachment().namespace().equals(Optional.of(path)))
+        .forEach(it -> addresses.addAll(Namespaces.addresses(it)));
     try (NetNs netns = NetNs.open(path)) {
-      // What an attachment has lost is of interest, and what no attachment has given it.
-      Set<InetAddress> addresses = new LinkedHashSet<>();
-      attachments.stream()
-          .filter(it -> it.attachment().namespace().equals(Optional.of(path)))
-          .forEach(it -> addresses.addAll(Namespaces.addresses(it)));
       addresses.addAll(globalAddresses(netns));
-      return new PathEnd.Namespace(name, path, List.copyOf(addresses));
     } catch (IOException e) {
-      throw new CniException(
-          ErrorCode.INVALID_PARAMETER,
-          "%s is no container, address or network namespace, nor \"host\": %s"
-              .formatted(name, Suggestions.didYouMean(name, names()).orElseGet(this::containers)));
+      if (addresses.isEmpty()) {
+        throw new CniException(
+            ErrorCode.INVALID_PARAMETER,
+            "%s is no container, address or network namespace, nor \"host\": %s"
+                .formatted(name, known()));
+      }
     }
+    return new PathEnd.Namespace(name, path, List.copyOf(addresses));
   }
 
   private String containers() {

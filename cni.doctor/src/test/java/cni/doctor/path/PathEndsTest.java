@@ -78,6 +78,15 @@ class PathEndsTest {
   }
 
   @Test
+  void namespaceOfAnAttachmentIsKnownWhenItIsGone() throws Exception {
+    world.host().delete(world.a());
+    PathEnd.Namespace end = (PathEnd.Namespace) ends().parse(world.a().path().toString());
+    assertEquals(List.of(address("10.50.0.2"), address("fd50::2")), end.addresses());
+    PathReport report = unsent(ends().parse("n/" + TestBed.nameOf(world.b())), end, 90);
+    assertEquals(Optional.of(PathCause.NAMESPACE_GONE), report.finding().map(PathFinding::cause));
+  }
+
+  @Test
   void addressOfTheHostIsTheHostAndAnyOtherIsOutside() throws Exception {
     assertEquals(new PathEnd.Host(), ends().parse("10.50.0.1"));
     assertEquals(new PathEnd.Outside(address("203.0.113.1")), ends().parse("203.0.113.1"));
