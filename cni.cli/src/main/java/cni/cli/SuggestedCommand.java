@@ -19,7 +19,7 @@ record SuggestedCommand(List<String> locations) {
   private static final List<String> OPTIONS = List.of("--networks", "--cache", "--host-netns");
 
   private static final Pattern COMMAND =
-      Pattern.compile("\\bcni (add|check|del|gc|list|repair|update)\\b");
+      Pattern.compile("\\bcni (add|check|del|gc|list|repair|update|validate)\\b");
 
   private static final Pattern UNQUOTED = Pattern.compile("[\\w@%+=:,./-]+");
 

@@ -184,7 +184,9 @@ final class AttachmentExaminations {
         findings.ofHost(
             "a cached result cannot be read: DEL and CHECK of that attachment have no result",
             objection.get(),
-            "\"cni gc\" of its network removes it with what belongs to it; otherwise rm " + file);
+            RemedyText.commented(
+                "rm " + file,
+                "\"cni gc\" of its network removes it as well, with what belongs to it"));
       }
     }
   }

@@ -10,23 +10,30 @@ import cni.runtime.Network;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /** Examines bridges and their ports. */
 final class BridgeExaminations {
   static final List<Examination> ALL =
       List.of(
+          new Examination(FindingKind.BRIDGE_MISSING, BridgeExaminations::missing),
           new Examination(FindingKind.BRIDGE_DOWN, BridgeExaminations::down),
+          new Examination(FindingKind.BRIDGE_MTU_SMALL, BridgeExaminations::smallMtu),
           new Examination(FindingKind.BRIDGE_WITHOUT_ADDRESS, BridgeExaminations::withoutAddress),
           new Examination(FindingKind.INTERFACE_DOWN, BridgeExaminations::interfaceDown),
           new Examination(FindingKind.PORT_DETACHED, BridgeExaminations::portDetached),
           new Examination(FindingKind.MAC_DUPLICATE, BridgeExaminations::duplicateMac),
           new Examination(FindingKind.MTU_ABOVE_BRIDGE, BridgeExaminations::mtuAboveBridge),
           new Examination(FindingKind.BRIDGE_MAC_BORROWED, BridgeExaminations::borrowedMac));
+
+  /** IPV6_MIN_MTU of linux/ipv6.h. */
+  private static final int IPV6_MIN_MTU = 1280;
 
   private BridgeExaminations() {}
 
@@ -56,6 +63,32 @@ final class BridgeExaminations {
     return bridges;
   }
 
+  /** Without attachments a bridge need not exist: ADD makes it. */
+  private static void missing(HostView host, Findings findings) throws IOException, CniException {
+    Map<String, Set<String>> networks = new LinkedHashMap<>();
+    for (AttachmentView attachment : host.present()) {
+      Optional<PluginConfig> plugin = attachment.plugin("bridge");
+      if (plugin.isPresent()
+          && attachment.hostLink().isPresent()
+          && host.kernel().link(bridgeName(plugin.get())).isEmpty()) {
+        networks
+            .computeIfAbsent(bridgeName(plugin.get()), _ -> new LinkedHashSet<>())
+            .add(attachment.network());
+      }
+    }
+    networks.forEach(
+        (bridge, all) ->
+            findings.ofNetworks(
+                List.copyOf(all),
+                "the bridge does not exist any more: its containers reach nothing",
+                "ip link: no " + bridge,
+                repairCommand(all)));
+  }
+
+  private static String repairCommand(Set<String> networks) {
+    return networks.stream().map(it -> "cni repair " + it).collect(Collectors.joining("; "));
+  }
+
   private static void down(HostView host, Findings findings) throws IOException, CniException {
     for (var it : bridges(host).entrySet()) {
       if (!it.getKey().isUp()) {
@@ -63,13 +96,40 @@ final class BridgeExaminations {
             List.copyOf(it.getValue()),
             "the bridge is down: its containers reach nothing",
             "ip link show %s: state DOWN".formatted(it.getKey().name()),
-            "ip link set %s up; cni repair %s"
-                .formatted(
-                    it.getKey().name(),
-                    it.getValue().size() == 1 ? String.join("", it.getValue()) : "")
-                .strip());
+            "ip link set %s up; %s".formatted(it.getKey().name(), repairCommand(it.getValue())));
       }
     }
+  }
+
+  /** Below IPV6_MIN_MTU, 1280, the kernel removes IPv6 and its addresses from a link. */
+  private static void smallMtu(HostView host, Findings findings) throws IOException, CniException {
+    Map<Link, Set<String>> networks = new LinkedHashMap<>();
+    Map<Link, Integer> wanted = new HashMap<>();
+    for (AttachmentView attachment : host.present()) {
+      Optional<Link> bridge = attachment.bridge().filter(it -> it.mtu() < IPV6_MIN_MTU);
+      boolean hasIpv6 =
+          attachment.ips().stream()
+              .flatMap(it -> it.gateway().stream())
+              .anyMatch(it -> !InetAddresses.isV4(it));
+      if (bridge.isPresent() && hasIpv6) {
+        networks
+            .computeIfAbsent(bridge.get(), _ -> new LinkedHashSet<>())
+            .add(attachment.network());
+        wanted.merge(bridge.get(), attachment.link().orElseThrow().mtu(), Math::max);
+      }
+    }
+    networks.forEach(
+        (bridge, all) ->
+            findings.ofNetworks(
+                List.copyOf(all),
+                "the MTU of the bridge is too small for IPv6: the kernel has removed its addresses",
+                "ip link show %s: mtu %d, below %d"
+                    .formatted(bridge.name(), bridge.mtu(), IPV6_MIN_MTU),
+                "ip link set %s mtu %d; %s"
+                    .formatted(
+                        bridge.name(),
+                        Math.max(wanted.get(bridge), IPV6_MIN_MTU),
+                        repairCommand(all))));
   }
 
   private static void withoutAddress(HostView host, Findings findings)
@@ -85,6 +145,7 @@ final class BridgeExaminations {
         Optional<InetAddress> gateway = ip.gateway();
         if (gateway.isPresent()
             && !hasAddress(host, bridge.get(), gateway.get())
+            && (InetAddresses.isV4(gateway.get()) || bridge.get().mtu() >= IPV6_MIN_MTU)
             && findings.includes(attachment)
             && reported.add(bridge.get().name() + gateway.get())) {
           String address = InetAddresses.format(gateway.get());
@@ -131,6 +192,9 @@ final class BridgeExaminations {
         continue;
       }
       String expected = bridgeName(plugin.get());
+      if (host.kernel().link(expected).isEmpty()) {
+        continue; // found as BRIDGE_MISSING
+      }
       String actual = host.kernel().link(port.get().master()).map(Link::name).orElse("none");
       if (!actual.equals(expected)) {
         findings.ofAttachment(
@@ -161,11 +225,18 @@ final class BridgeExaminations {
             "two stations of a bridge have the same hardware address: frames reach only one",
             "%s is the address of %s and of %s on %s"
                 .formatted(mac, owner, attachment.label(), bridge.get().name()),
-            "detach and attach the container again, or set another address: cni update "
-                + attachment.arguments()
-                + " --args MAC=...");
+            RemedyText.commented(
+                "cni update %s --args MAC=%s"
+                    .formatted(attachment.arguments(), freeMac(attachment)),
+                "or detach and attach the container again"));
       }
     }
+  }
+
+  /** Returns a locally administered address that follows from the container's id. */
+  private static String freeMac(AttachmentView attachment) {
+    String id = "%08x".formatted(attachment.label().hashCode());
+    return "02:c0" + id.replaceAll("(..)", ":$1");
   }
 
   private static void mtuAboveBridge(HostView host, Findings findings)

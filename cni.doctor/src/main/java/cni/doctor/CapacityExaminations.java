@@ -32,7 +32,7 @@ final class CapacityExaminations {
       findings.ofHost(
           "the kernel has no nf_tables: masquerading, published ports and policies fail",
           objection.get(),
-          "modprobe nf_tables, or a kernel with CONFIG_NF_TABLES");
+          RemedyText.commented("modprobe nf_tables", "or use a kernel with CONFIG_NF_TABLES"));
     }
   }
 
@@ -73,9 +73,9 @@ final class CapacityExaminations {
                   : "the addresses are nearly exhausted",
               "%d of %d addresses of %s are reserved in %s"
                   .formatted(used, size, set.getFirst().subnet(), ranges.get().directory()),
-              "\"cni gc "
-                  + network.name()
-                  + "\" releases those of attachments that no longer exist; otherwise add a range");
+              RemedyText.commented(
+                  "cni gc " + network.name(),
+                  "releases those of attachments that no longer exist; otherwise add a range"));
         }
       }
     }

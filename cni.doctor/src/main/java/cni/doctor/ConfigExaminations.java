@@ -3,13 +3,14 @@ package cni.doctor;
 import cni.api.CniException;
 import cni.api.Json;
 import cni.api.internal.RegularFiles;
-import cni.runtime.Network;
+import cni.runtime.ConfigProblem;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import tools.jackson.databind.node.ObjectNode;
 
 /** Examines the files of network configurations. */
@@ -18,6 +19,7 @@ final class ConfigExaminations {
       List.of(
           new Examination(FindingKind.CONFIG_DIRECTORY_EMPTY, ConfigExaminations::emptyDirectory),
           new Examination(FindingKind.CONFIG_UNREADABLE, ConfigExaminations::unreadable),
+          new Examination(FindingKind.CONFIG_QUESTIONABLE, ConfigExaminations::questionable),
           new Examination(FindingKind.CONFIG_SHADOWED, ConfigExaminations::shadowed),
           new Examination(FindingKind.CONFIG_IGNORED, ConfigExaminations::ignored));
 
@@ -43,18 +45,46 @@ final class ConfigExaminations {
         findings.ofHost(
             "a network configuration cannot be used: ADD of its network fails",
             file.error().get().getMessage(),
-            "correct it; \"cni validate " + file.file() + "\" shows what is expected");
+            RemedyText.commented(
+                "cni validate " + file.file(), "shows what is expected; correct it"));
       }
     }
-    for (Network network : host.networks()) {
-      try {
-        HostLocalRanges.of(network.config());
-      } catch (CniException e) {
-        findings.ofNetwork(
-            network.name(),
-            "the addresses of a network are configured wrongly: ADD fails",
-            "network " + network.name() + ": " + e.getMessage(),
-            "correct it; docs/plugins.md has the options of host-local");
+    for (NetworkFile file : host.files()) {
+      for (ConfigProblem problem : problems(host, file)) {
+        if (problem.isError() && !isOfPlugin(problem)) {
+          findings.ofNetwork(
+              file.name(),
+              "a network is configured wrongly: ADD fails",
+              problem.toString(),
+              RemedyText.commented("cni validate " + file.file(), "shows what is expected"));
+        }
+      }
+    }
+  }
+
+  /** Returns what {@code cni validate} finds in a file that can be read. */
+  private static List<ConfigProblem> problems(HostView host, NetworkFile file) {
+    return file.network().isEmpty() ? List.of() : host.cni().validate(file.file()).problems();
+  }
+
+  /** Returns whether an examination of plugins reports a problem: a missing one, its versions. */
+  private static boolean isOfPlugin(ConfigProblem problem) {
+    return problem.key().endsWith("type") || problem.key().equals("cniVersion");
+  }
+
+  private static void questionable(HostView host, Findings findings)
+      throws IOException, CniException {
+    for (NetworkFile file : host.files()) {
+      for (ConfigProblem problem : problems(host, file)) {
+        if (!problem.isError() && !isOfPlugin(problem)) {
+          findings.ofNetwork(
+              file.name(),
+              "a network is probably not configured as it was meant",
+              problem.toString(),
+              RemedyText.commented(
+                  "cni validate " + file.file(),
+                  "correct it; cni update " + file.name() + " --all changes what is attached"));
+        }
       }
     }
   }
@@ -76,21 +106,26 @@ final class ConfigExaminations {
 
   private static void ignored(HostView host, Findings findings) throws IOException {
     for (Path file : NetworkFile.others(host.locations().networks())) {
-      if (isNetwork(file)) {
+      Optional<String> extension = extension(file);
+      if (extension.isPresent()) {
         findings.ofHost(
             "a file is ignored, although its content is a network configuration",
             file + " does not end with .conflist, .conf or .json",
-            "mv " + file + " " + file + ".conflist, or move it elsewhere");
+            "mv %s %s%s".formatted(file, file, extension.get()));
       }
     }
   }
 
-  private static boolean isNetwork(Path file) throws IOException {
+  /** Returns the extension that a file with a network's configuration should have. */
+  private static Optional<String> extension(Path file) throws IOException {
     try {
       ObjectNode json = Json.parse(RegularFiles.read(file), file.toString());
-      return json.has("name") && (json.has("plugins") || json.has("type"));
+      boolean isList = json.has("plugins");
+      return json.has("name") && (isList || json.has("type"))
+          ? Optional.of(isList ? ".conflist" : ".conf")
+          : Optional.empty();
     } catch (CniException e) {
-      return false;
+      return Optional.empty();
     }
   }
 }

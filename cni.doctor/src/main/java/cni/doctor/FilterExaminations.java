@@ -236,7 +236,8 @@ final class FilterExaminations {
             byBridge
                 ? "bridge %s: nf_call_ip%stables 1".formatted(bridge.get().name(), v4 ? "" : "6")
                 : key.replace('/', '.') + " = 1",
-            "accept them in the chain, or sysctl -w " + key.replace('/', '.') + "=0");
+            RemedyText.commented(
+                "sysctl -w " + key.replace('/', '.') + "=0", "or accept them in the chain"));
       }
     }
   }

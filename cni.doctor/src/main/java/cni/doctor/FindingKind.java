@@ -24,7 +24,9 @@ public enum FindingKind {
   RANGE_EXHAUSTED(Severity.ERROR),
 
   // a network has no traffic
+  BRIDGE_MISSING(Severity.ERROR),
   BRIDGE_DOWN(Severity.ERROR),
+  BRIDGE_MTU_SMALL(Severity.ERROR),
   BRIDGE_WITHOUT_ADDRESS(Severity.ERROR),
   FORWARDING_OFF(Severity.ERROR),
   FORWARD_DROPPED(Severity.ERROR),
@@ -61,6 +63,7 @@ public enum FindingKind {
   RULES_LEAKED(Severity.WARNING),
   CACHE_UNREADABLE(Severity.WARNING),
   RANGE_NEARLY_EXHAUSTED(Severity.WARNING),
+  CONFIG_QUESTIONABLE(Severity.WARNING),
   CONFIG_SHADOWED(Severity.WARNING),
   CONFIG_IGNORED(Severity.WARNING),
   IPTABLES_MIXED(Severity.WARNING),

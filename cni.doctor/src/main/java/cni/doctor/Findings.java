@@ -11,11 +11,19 @@ final class Findings {
   /** What CHECK reports of every attachment of a network, although it is one error. */
   private static final Set<FindingKind> SHARED_WITH_CHECK =
       EnumSet.of(
-          FindingKind.BRIDGE_DOWN, FindingKind.BRIDGE_WITHOUT_ADDRESS, FindingKind.FORWARDING_OFF);
+          FindingKind.BRIDGE_MISSING,
+          FindingKind.BRIDGE_DOWN,
+          FindingKind.BRIDGE_MTU_SMALL,
+          FindingKind.BRIDGE_WITHOUT_ADDRESS,
+          FindingKind.FORWARDING_OFF);
 
   /** Errors that leave an attachment without a usable link to the host. */
   private static final Set<FindingKind> LINK_BROKEN =
-      EnumSet.of(FindingKind.BRIDGE_DOWN, FindingKind.INTERFACE_DOWN, FindingKind.PORT_DETACHED);
+      EnumSet.of(
+          FindingKind.BRIDGE_MISSING,
+          FindingKind.BRIDGE_DOWN,
+          FindingKind.INTERFACE_DOWN,
+          FindingKind.PORT_DETACHED);
 
   private final FindingKind kind;
   private final Scope scope;

@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /** Examines what is left of attachments that are no longer in the cache. */
 final class LeakExaminations {
@@ -72,7 +73,8 @@ final class LeakExaminations {
                     leaked.size() == 1
                         ? ""
                         : "; the last is " + InetAddresses.format(leaked.getLast().address())),
-            "cni gc " + network.name() + "; below cniVersion 1.1.0 remove the files");
+            RemedyText.commented(
+                "cni gc " + network.name(), "below cniVersion 1.1.0 remove the files"));
       }
     }
   }
@@ -134,10 +136,14 @@ final class LeakExaminations {
                 first.handle(),
                 container,
                 more == 0 ? "" : ", and %d rules more".formatted(more)),
-        "cni gc %s; below cniVersion 1.1.0 nft delete rule %s handle %d"
-            .formatted(
-                networks.isEmpty() ? "of its network" : String.join(" ", networks),
-                first.chain(),
-                first.handle()));
+        remedy(networks, first));
+  }
+
+  private static String remedy(List<String> networks, InstalledRule rule) {
+    String delete = "nft delete rule %s handle %d".formatted(rule.chain(), rule.handle());
+    String gc = networks.stream().map(it -> "cni gc " + it).collect(Collectors.joining("; "));
+    return networks.isEmpty()
+        ? delete
+        : RemedyText.commented(gc, "below cniVersion 1.1.0 " + delete);
   }
 }

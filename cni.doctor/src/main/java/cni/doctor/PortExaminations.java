@@ -135,7 +135,8 @@ final class PortExaminations {
             attachment,
             "the host cannot reach published ports by 127.0.0.1",
             key + " = 0",
-            "cni repair " + attachment.arguments() + ", or sysctl -w " + key + "=1");
+            RemedyText.commented(
+                "cni repair " + attachment.arguments(), "or sysctl -w " + key + "=1"));
       }
     }
   }

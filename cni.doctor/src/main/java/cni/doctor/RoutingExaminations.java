@@ -65,7 +65,8 @@ final class RoutingExaminations {
                 + (v4 ? "IPv4" : "IPv6")
                 + ": containers reach only the host itself",
             key + " = 0",
-            "sysctl -w " + key + "=1; a file in /etc/sysctl.d may set it to 0");
+            RemedyText.commented(
+                "sysctl -w " + key + "=1", "a file in /etc/sysctl.d may set it to 0"));
       }
     }
   }
@@ -94,8 +95,9 @@ final class RoutingExaminations {
               "net.ipv4.conf.%s.rp_filter = 1, and %s answers from %s by it"
                   .formatted(
                       answers.get().name(), attachment.label(), InetAddresses.format(address)),
-              "sysctl -w net.ipv4.conf.%s.rp_filter=2, or add the plugin sbr to %s"
-                  .formatted(answers.get().name(), attachment.network()));
+              RemedyText.commented(
+                  "sysctl -w net.ipv4.conf.%s.rp_filter=2".formatted(answers.get().name()),
+                  "or add the plugin sbr to " + attachment.network()));
         }
       }
     }
@@ -181,7 +183,8 @@ final class RoutingExaminations {
           List.copyOf(networks),
           "the host has no default route: masqueraded packets reach only its own networks",
           "ip route: no default",
-          "ip route add default via ROUTER, or correct the host's network configuration");
+          RemedyText.commented(
+              "ip route add default via ROUTER", "or correct the host's network configuration"));
     }
   }
 

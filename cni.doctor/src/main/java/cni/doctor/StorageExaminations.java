@@ -61,7 +61,9 @@ final class StorageExaminations {
         findings.ofHost(
             "a directory that ADD writes to is on a read-only file system",
             directory + " is on " + store + ", mounted read-only",
-            "mount -o remount,rw the file system; \"dmesg\" says whether the kernel made it so");
+            RemedyText.commented(
+                "mount -o remount,rw $(df --output=target %s | tail -1)".formatted(directory),
+                "dmesg says whether the kernel made it so"));
       }
     }
   }
@@ -99,8 +101,13 @@ final class StorageExaminations {
       findings.ofHost(
           "users other than root can change what plugins do, which run as root",
           objection,
-          "chown root:root and chmod go-w it");
+          "chown root:root %1$s; chmod go-w %1$s".formatted(path(objection)));
     }
+  }
+
+  /** Returns the path that an objection begins with. */
+  private static String path(String objection) {
+    return objection.replaceFirst(" (is owned by|may be written to by) .*", "");
   }
 
   private static void staleNamespaces(HostView host, Findings findings) throws IOException {
@@ -112,7 +119,8 @@ final class StorageExaminations {
         findings.ofHost(
             "a named network namespace is a plain file: nothing is mounted there any more",
             file + " is not a network namespace",
-            "rm " + file + ", after \"cni gc\" of the networks that it was attached to");
+            RemedyText.commented(
+                "rm " + file, "after \"cni gc\" of the networks that it was attached to"));
       }
     }
   }

@@ -23,6 +23,38 @@ class BridgeExaminationsTest {
     }
   }
 
+  /** The command is pasted in its parts: the first by a shell, the second by the library. */
+  @Test
+  void bridgeIsDeleted(TestHost host) throws Exception {
+    try (var examined = ExaminedHost.withAttachment(host)) {
+      examined.run("ip link del br0");
+
+      Finding found =
+          examined.assertOnly(FindingKind.BRIDGE_MISSING, "ip link: no br0", "cni repair n");
+      assertEquals(List.of("n"), found.networks());
+      examined.repairAll();
+      host.awaitAddresses();
+      examined.assertHealthy();
+    }
+  }
+
+  @Test
+  void mtuOfTheBridgeIsTooSmallForIpv6(TestHost host) throws Exception {
+    try (var examined = ExaminedHost.withAttachment(host)) {
+      examined.run("ip link set br0 mtu 1200");
+
+      Finding found =
+          examined.assertFirst(
+              FindingKind.BRIDGE_MTU_SMALL,
+              "br0: mtu 1200",
+              "ip link set br0 mtu 1500; cni repair n");
+      examined.run(found.remedy().split(";", 2)[0]);
+      examined.repairAll();
+      host.awaitAddresses();
+      examined.assertHealthy();
+    }
+  }
+
   @Test
   void bridgeHasLostItsAddress(TestHost host) throws Exception {
     try (var examined = ExaminedHost.withAttachment(host)) {

@@ -1,6 +1,7 @@
 package cni.doctor;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.testing.KernelTest;
 import cni.testing.TestHost;
@@ -38,8 +39,19 @@ class ConfigExaminationsTest {
   void fileIsNoJson(TestHost host) throws Exception {
     Path file = Files.writeString(host.networks().resolve("10-n.conflist"), "{ \"name\": ");
     try (var examined = new ExaminedHost(host)) {
-      examined.assertOnly(
-          FindingKind.CONFIG_UNREADABLE, file.toString(), "\"cni validate " + file + "\"");
+      examined.assertOnly(FindingKind.CONFIG_UNREADABLE, file.toString(), "cni validate " + file);
+    }
+  }
+
+  @Test
+  void keyIsMisspelt(TestHost host) throws Exception {
+    host.dualStack("n", "\"isDefaultGatway\": true,");
+    try (var examined = new ExaminedHost(host)) {
+      Finding found =
+          examined.assertOnly(
+              FindingKind.CONFIG_QUESTIONABLE, "did you mean isDefaultGateway", "cni validate ");
+      assertEquals(List.of("n"), found.networks());
+      assertTrue(found.evidence().contains(".conflist:"), found::evidence);
     }
   }
 
@@ -54,7 +66,7 @@ class ConfigExaminationsTest {
         """);
     try (var examined = new ExaminedHost(host)) {
       Finding found =
-          examined.assertOnly(FindingKind.CONFIG_UNREADABLE, "ipam.subnet", "correct it");
+          examined.assertOnly(FindingKind.CONFIG_UNREADABLE, "ipam.subnet", "cni validate ");
       assertEquals(List.of("n"), found.networks());
     }
   }

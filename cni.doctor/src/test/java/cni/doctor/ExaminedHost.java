@@ -110,6 +110,7 @@ final class ExaminedHost implements AutoCloseable {
     assertEquals(kind, first.kind(), diagnosis::toString);
     assertTrue(first.evidence().contains(evidence), first::toString);
     assertTrue(first.remedy().contains(remedy), first::toString);
+    diagnosis.findings().forEach(it -> PastedRemedy.assertPasteable(it.remedy()));
     return first;
   }
 

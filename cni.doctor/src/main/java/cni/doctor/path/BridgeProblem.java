@@ -1,6 +1,7 @@
 package cni.doctor.path;
 
 import cni.api.InetAddresses;
+import cni.doctor.RemedyText;
 import cni.doctor.path.Namespaces.NamespaceLink;
 import cni.netlink.ffm.route.BridgeVlan;
 import cni.netlink.ffm.route.Link;
@@ -66,7 +67,9 @@ record BridgeProblem(
           PathCause.NOT_ON_LINK,
           "%s belongs to %s of %s, which is no port of bridge %s"
               .formatted(InetAddresses.format(nextHop), to.link().name(), to.view(), target.name()),
-          "cni repair attaches the container to its bridge again; check the route to it");
+          RemedyText.commented(
+              "cni repair",
+              "attaches the container to its bridge again; otherwise check the route to it"));
     }
     Link port = out.orElseThrow().link();
     Optional<PathFinding> down = LinkProblem.of(to.view(), to.link());
@@ -85,8 +88,9 @@ record BridgeProblem(
       return problem(
           PathCause.NO_HAIRPIN,
           "port " + port.name() + " is not in hairpin mode",
-          "bridge link set dev %s hairpin on; \"hairpinMode\" of the bridge plugin does so at ADD"
-              .formatted(port.name()));
+          RemedyText.commented(
+              "bridge link set dev %s hairpin on".formatted(port.name()),
+              "\"hairpinMode\" of the bridge plugin does so at ADD"));
     }
     if (port.portModes().isolated() && in.filter(it -> it.portModes().isolated()).isPresent()) {
       return problem(

@@ -1,6 +1,7 @@
 package cni.doctor.path;
 
 import cni.doctor.FilterCommand;
+import cni.doctor.RemedyText;
 import cni.netlink.ffm.nftables.Chain;
 import java.util.Locale;
 
@@ -13,12 +14,14 @@ final class DropRemedy {
     String table = chain.table().name();
     String name = chain.name();
     if (table.equals("cni_policy")) {
-      return "plugin policy: cni policy explain -p %s %s %s:%d says what would allow it"
-          .formatted(
-              query.protocol().name().toLowerCase(Locale.ROOT),
-              query.source().name(),
-              query.destination().name(),
-              query.port());
+      return RemedyText.commented(
+          "cni policy explain -p %s %s %s:%d"
+              .formatted(
+                  query.protocol().name().toLowerCase(Locale.ROOT),
+                  query.source().name(),
+                  query.destination().name(),
+                  query.port()),
+          "plugin policy: says what would allow it");
     }
     if (table.equals("cni_firewall")
         || name.startsWith("CNI-FORWARD")
@@ -33,8 +36,7 @@ final class DropRemedy {
     if (table.equals("firewalld")) {
       return "firewalld: see firewall-cmd --list-all-policies and the zone of the interface";
     }
-    return "not a rule of a CNI plugin: accept the packet in that chain; \""
-        + FilterCommand.list(chain)
-        + "\" lists it";
+    return RemedyText.commented(
+        FilterCommand.list(chain), "not a rule of a CNI plugin: accept the packet in that chain");
   }
 }

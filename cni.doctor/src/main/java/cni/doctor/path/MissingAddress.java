@@ -2,6 +2,7 @@ package cni.doctor.path;
 
 import cni.api.InetAddresses;
 import cni.api.Result;
+import cni.doctor.RemedyText;
 import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.runtime.CachedAttachment;
@@ -27,7 +28,9 @@ record MissingAddress(Namespaces namespaces, InetAddress address) {
       return new PathFinding(
           PathCause.ADDRESS_MISSING,
           "no interface has the address " + text,
-          "cni list shows the addresses of containers; check the mapping or the destination");
+          RemedyText.commented(
+              "cni list",
+              "shows the addresses of containers; check the mapping or the destination"));
     }
     String name = Namespaces.name(stored.get());
     Optional<NamespaceView> view = namespaces.of(stored.get());

@@ -2,6 +2,7 @@ package cni.doctor.path;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import cni.doctor.PastedRemedy;
 import cni.netlink.ffm.netns.NetNs;
 import cni.testing.KernelTest;
 import cni.testing.Probe;
@@ -54,6 +55,7 @@ class PathFateTest {
       boolean isExpectedToArrive =
           situation.protocol() == ProbeProtocol.UDP ? arrives || isOneWay(situation) : arrives;
       assertEquals(isExpectedToArrive, report.fate().isGood(), "measured otherwise: " + text);
+      report.finding().ifPresent(it -> PastedRemedy.assertPasteable(it.remedy()));
       requireNothingLeft(world);
     }
   }

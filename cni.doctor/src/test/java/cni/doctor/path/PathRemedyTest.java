@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.CniException;
+import cni.doctor.PastedRemedy;
 import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.IpFamily;
 import cni.testing.KernelTest;
@@ -45,6 +46,7 @@ class PathRemedyTest {
     assertEquals(cause, finding.cause(), finding::toString);
     assertTrue(finding.text().contains(text), finding::toString);
     assertEquals(remedy, finding.remedy(), finding::toString);
+    PastedRemedy.assertPasteable(finding.remedy());
   }
 
   private String name(NetNs container) {
