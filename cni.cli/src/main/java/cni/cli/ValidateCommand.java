@@ -3,16 +3,19 @@ package cni.cli;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Json;
-import cni.api.internal.Suggestions;
+import cni.doctor.SubnetOverlap;
 import cni.runtime.Cni;
 import cni.runtime.ConfigProblem;
+import cni.runtime.Network;
 import cni.runtime.ValidationReport;
 import cni.runtime.ValidationReport.FileReport;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
-import java.util.TreeSet;
+import java.util.OptionalInt;
+import java.util.Set;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 
@@ -32,9 +35,9 @@ final class ValidateCommand extends Subcommand {
     super(
         "Validate network configurations.",
         "Checks the syntax, every key and value of the network and of its plugins, that the plugins"
-            + " exist, and that they support the version. Changes nothing and does not examine the"
-            + " host. Prints all problems with their lines: errors, with which ADD fails, and"
-            + " warnings, such as a key that no plugin reads.",
+            + " exist, that they support the version, and that networks do not share addresses."
+            + " Changes nothing and does not examine the host. Prints all problems with their lines:"
+            + " errors, with which ADD fails, and warnings, such as a key that no plugin reads.",
         "Exit status: 0 if there are no errors, 1 if there are.");
     spec().addOption(json).addOption(strict).addPositional(configurations);
   }
@@ -61,7 +64,7 @@ final class ValidateCommand extends Subcommand {
   private ValidationReport validate(Cni cni) throws CniException {
     List<String> selected = configurations.getValue();
     if (selected.isEmpty()) {
-      return cni.validate();
+      return withOverlaps(cni.validate(), cni);
     }
     List<FileReport> files = new ArrayList<>();
     for (String it : selected) {
@@ -82,7 +85,7 @@ final class ValidateCommand extends Subcommand {
     if (isFile) {
       return cni.validate(file);
     }
-    ValidationReport all = cni.validate();
+    ValidationReport all = withOverlaps(cni.validate(), cni);
     List<FileReport> named =
         all.files().stream().filter(it -> it.network().equals(fileOrNetwork)).toList();
     if (named.isEmpty()) {
@@ -105,6 +108,42 @@ final class ValidateCommand extends Subcommand {
     return new CniException(
         ErrorCode.INVALID_CONFIG,
         "no network named \"%s\" in %s: %s%s".formatted(name, host.networks(), known, others));
+  }
+
+  /** Adds a warning to a network that gives away addresses of an earlier one. */
+  private static ValidationReport withOverlaps(ValidationReport report, Cni cni)
+      throws CniException {
+    List<Network> networks = new ArrayList<>();
+    Set<String> names = new HashSet<>();
+    for (FileReport it : report.files()) {
+      if (it.version().isPresent() && it.file().isPresent() && names.add(it.network())) {
+        networks.add(cni.network(it.file().get()));
+      }
+    }
+    List<FileReport> files = new ArrayList<>(report.files());
+    for (SubnetOverlap overlap : SubnetOverlap.among(networks)) {
+      for (int i = 0; i < files.size(); i++) {
+        if (files.get(i).network().equals(overlap.other())) {
+          files.set(i, withOverlap(files.get(i), overlap));
+        }
+      }
+    }
+    return new ValidationReport(files);
+  }
+
+  private static FileReport withOverlap(FileReport report, SubnetOverlap overlap) {
+    List<ConfigProblem> problems = new ArrayList<>(report.problems());
+    problems.add(
+        new ConfigProblem(
+            ConfigProblem.Severity.WARNING,
+            report.file(),
+            OptionalInt.empty(),
+            "ipam",
+            "",
+            "has addresses of another network of this host, " + overlap.evidence(),
+            "give one of both another subnet"));
+    return new FileReport(
+        report.file(), report.network(), report.version(), report.capabilities(), problems);
   }
 
   private static void print(FileReport report) {

@@ -101,6 +101,25 @@ class ValidateCommandTest {
     assertFalse(json.at("/files/1").has("cniVersion"));
   }
 
+  /** Two networks of one bridge with one subnet give both the same addresses. */
+  @Test
+  void aSecondNetworkWithTheSameAddressesGetsAWarning() throws Exception {
+    for (String name : List.of("a", "b", "c")) {
+      String subnet = name.equals("c") ? "10.2.0.0/24" : "10.1.0.0/24";
+      Files.writeString(
+          directory.resolve(name + ".conflist"),
+          """
+          { "cniVersion": "1.0.0", "name": "%s", "plugins": [
+           { "type": "bridge", "bridge": "br7", "isGateway": true,
+             "ipam": { "type": "host-local", "subnet": "%s" } } ] }"""
+              .formatted(name, subnet));
+    }
+    assertEquals(0, run("validate", "b"));
+    assertTrue(cni.out().contains("10.1.0.1-10.1.0.254 of a and "), cni::out);
+    assertEquals(1, run("validate", "--strict"));
+    assertEquals(4, cni.out().lines().count(), cni::out);
+  }
+
   @Test
   void aNetworkIsSelectedByItsName() throws Exception {
     file("10.conflist", "a", "");

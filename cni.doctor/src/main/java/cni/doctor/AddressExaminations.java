@@ -8,6 +8,7 @@ import cni.netlink.ffm.route.Link;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -37,31 +38,98 @@ final class AddressExaminations {
         .toList();
   }
 
-  private static void duplicate(HostView host, Findings findings) throws IOException, CniException {
-    Map<InetAddress, String> owners = new HashMap<>();
+  /**
+   * An interface with an address.
+   *
+   * @param name how messages name it
+   * @param network the network of its attachment; empty if it is the host's
+   * @param removal the command that removes the address from the host; empty for an attachment
+   */
+  private record Owner(String name, Optional<String> network, String removal) {}
+
+  private static Map<InetAddress, Owner> hostOwners(HostView host)
+      throws IOException, CniException {
+    Map<InetAddress, Owner> owners = new HashMap<>();
     for (InterfaceAddress address : host.kernel().addresses()) {
       String link = host.kernel().link(address.link()).map(Link::name).orElse("?");
-      owners.put(address.address(), "the host's " + link);
+      String removal =
+          "ip addr del %s/%d dev %s"
+              .formatted(InetAddresses.format(address.address()), address.prefix(), link);
+      owners.put(address.address(), new Owner("the host's " + link, Optional.empty(), removal));
     }
+    return owners;
+  }
+
+  private static void duplicate(HostView host, Findings findings) throws IOException, CniException {
+    Map<InetAddress, Owner> owners = hostOwners(host);
     for (AttachmentView attachment : host.present()) {
       if (attachment.routingLink().isEmpty()) {
         continue; // macvlan and VLANs: another link may be another segment
       }
+      var self =
+          new Owner(
+              attachment.label() + " of " + attachment.network(),
+              Optional.of(attachment.network()),
+              "");
       for (InterfaceAddress address : installed(attachment)) {
-        String other =
-            owners.putIfAbsent(
-                address.address(), attachment.label() + " of " + attachment.network());
+        Owner other = owners.putIfAbsent(address.address(), self);
         if (other != null) {
           findings.ofAttachment(
               attachment,
               "another interface has the same address: traffic reaches only one of them",
               "%s is the address of %s and of %s"
-                  .formatted(InetAddresses.format(address.address()), other, attachment.label()),
-              "detach and attach one of them again: cni del %s; cni add %s"
-                  .formatted(attachment.arguments(), attachment.arguments()));
+                  .formatted(
+                      InetAddresses.format(address.address()), other.name(), attachment.label()),
+              duplicateRemedy(host, attachment, address.address(), other));
         }
       }
     }
+  }
+
+  /**
+   * The container gets another address, with which it keeps its ports. If another network gives
+   * away the same addresses, the next one would be as bad.
+   */
+  private static String duplicateRemedy(
+      HostView host, AttachmentView attachment, InetAddress address, Owner other)
+      throws IOException, CniException {
+    if (other.network().isEmpty()) {
+      return RemedyText.commented(other.removal(), "or give the network another subnet");
+    }
+    String network = attachment.network();
+    if (!other.network().get().equals(network)) {
+      Optional<SubnetOverlap> overlap =
+          SubnetOverlap.among(host.networks()).stream()
+              .filter(it -> it.isOf(network, other.network().get()))
+              .findFirst();
+      return overlap.isPresent()
+          ? SubnetExaminations.separate(host, overlap.get())
+          : SubnetExaminations.recreateAll(
+              network, other.network().get()); // the configuration has been corrected
+    }
+    Optional<InetAddress> free = freeAddress(host, attachment, address);
+    return free.isPresent()
+        ? "cni update %s --args IP=%s"
+            .formatted(attachment.arguments(), InetAddresses.format(free.get()))
+        : "give one of them another address";
+  }
+
+  /** Returns an address that host-local may give away in place of another one. */
+  private static Optional<InetAddress> freeAddress(
+      HostView host, AttachmentView attachment, InetAddress address)
+      throws IOException, CniException {
+    Optional<HostLocalRanges> ranges = attachment.ranges();
+    if (ranges.isEmpty()) {
+      return Optional.empty();
+    }
+    Set<InetAddress> used = new HashSet<>();
+    host.reservations(ranges.get()).forEach(it -> used.add(it.address()));
+    host.attachments().forEach(it -> it.addresses().forEach(ip -> used.add(ip.address())));
+    host.kernel().addresses().forEach(it -> used.add(it.address()));
+    return ranges.get().all().stream()
+        .filter(it -> it.contains(address))
+        .findFirst()
+        .flatMap(range -> range.addresses().filter(it -> !used.contains(it)).findFirst());
   }
 
   private static void dadFailed(HostView host, Findings findings) throws IOException, CniException {

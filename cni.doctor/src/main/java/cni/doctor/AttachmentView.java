@@ -127,6 +127,12 @@ final class AttachmentView {
     return plugins().stream().filter(it -> it.type().equals(type)).findFirst();
   }
 
+  /** Returns the ranges of host-local; absent without it, or if its configuration is invalid. */
+  Optional<HostLocalRanges> ranges() throws CniException {
+    Optional<NetworkConfig> stored = config();
+    return stored.isEmpty() ? Optional.empty() : HostLocalRanges.of(stored.get());
+  }
+
   /** Returns the ports that the chain publishes; none if it has no plugin that does. */
   List<PortMapping> publishedPorts() {
     return plugin("portmap").isEmpty()

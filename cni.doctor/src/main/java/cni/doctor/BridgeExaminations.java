@@ -138,7 +138,9 @@ final class BridgeExaminations {
     for (AttachmentView attachment : host.present()) {
       Optional<PluginConfig> plugin = attachment.plugin("bridge");
       Optional<Link> bridge = attachment.bridge();
-      if (plugin.isEmpty() || bridge.isEmpty() || !isGateway(plugin.get())) {
+      if (plugin.isEmpty()
+          || bridge.filter(Link::isUp).isEmpty() // with which IPv6 addresses go, too
+          || !isGateway(plugin.get())) {
         continue;
       }
       for (Result.IpConfig ip : attachment.ips()) {

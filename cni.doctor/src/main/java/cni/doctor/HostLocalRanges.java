@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * The addresses that host-local gives to a network.
@@ -74,6 +75,21 @@ public record HostLocalRanges(Path directory, List<List<Range>> sets) {
           && number.compareTo(last) <= 0;
     }
 
+    /** Returns the addresses that can be given away, in ascending order. */
+    public Stream<InetAddress> addresses() {
+      int bits = InetAddresses.bits(subnet.address());
+      return Stream.iterate(first, it -> it.compareTo(last) <= 0, it -> it.add(BigInteger.ONE))
+          .filter(it -> !it.equals(gateway))
+          .map(it -> InetAddresses.fromNumber(it, bits));
+    }
+
+    /** Returns whether both ranges have an address in common. */
+    public boolean overlaps(Range other) {
+      return subnet.isV4() == other.subnet.isV4()
+          && first.compareTo(other.last) <= 0
+          && other.first.compareTo(last) <= 0;
+    }
+
     /** Returns the number of addresses that can be given away. */
     public BigInteger size() {
       BigInteger all = last.subtract(first).add(BigInteger.ONE);
@@ -120,6 +136,11 @@ public record HostLocalRanges(Path directory, List<List<Range>> sets) {
     }
     Path dataDir = Path.of(ipam.nonEmpty("dataDir").orElse(DEFAULT_DATA_DIR));
     return new HostLocalRanges(dataDir.resolve(network), sets);
+  }
+
+  /** Returns the ranges of all sets. */
+  public List<Range> all() {
+    return sets.stream().flatMap(List::stream).toList();
   }
 
   /** Returns the subnets of all ranges. */

@@ -3,15 +3,12 @@ package cni.doctor;
 import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.InetAddresses;
-import cni.api.PluginConfig;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.Route;
 import cni.netlink.ffm.route.RtnetlinkConstants;
-import cni.runtime.Network;
 import java.io.IOException;
-import java.util.ArrayList;
+import java.nio.file.Path;
 import java.util.List;
-import java.util.Optional;
 
 /** Examines the subnets of networks, those of other networks and those of the host. */
 final class SubnetExaminations {
@@ -22,68 +19,47 @@ final class SubnetExaminations {
 
   private SubnetExaminations() {}
 
-  /**
-   * The subnets that the host routes to a network.
-   *
-   * @param network the network's name
-   * @param bridge the bridge that they are behind; empty if there is none
-   * @param subnets the subnets
-   */
-  private record Routed(String network, String bridge, List<Cidr> subnets) {}
-
-  /** Returns the networks whose gateway is the host: the bridge's, and those of ptp. */
-  private static List<Routed> routed(HostView host) throws IOException, CniException {
-    List<Routed> all = new ArrayList<>();
-    for (Network network : host.networks()) {
-      Optional<HostLocalRanges> ranges = HostView.ranges(network);
-      Optional<PluginConfig> bridge = HostView.plugin(network, "bridge");
-      boolean isRouted =
-          bridge.isPresent()
-              ? BridgeExaminations.isGateway(bridge.get())
-              : HostView.plugin(network, "ptp").isPresent();
-      if (ranges.isPresent() && isRouted) {
-        String name = bridge.isPresent() ? BridgeExaminations.bridgeName(bridge.get()) : "";
-        all.add(new Routed(network.name(), name, ranges.get().subnets()));
-      }
-    }
-    return all;
-  }
-
-  private static boolean overlap(Cidr one, Cidr other) {
-    return one.isV4() == other.isV4()
-        && (one.contains(other.network().address()) || other.contains(one.network().address()));
-  }
-
   private static void networks(HostView host, Findings findings) throws IOException, CniException {
-    List<Routed> all = routed(host);
-    for (int i = 0; i < all.size(); i++) {
-      for (Routed other : all.subList(i + 1, all.size())) {
-        reportOverlaps(all.get(i), other, findings);
-      }
+    for (SubnetOverlap overlap : SubnetOverlap.among(host.networks())) {
+      findings.ofNetworks(
+          List.of(overlap.network(), overlap.other()),
+          overlap.isSameBridge()
+              ? "two networks of one bridge give away the same addresses"
+              : "two networks have the same addresses: the host routes them to only one",
+          overlap.evidence(),
+          separate(host, overlap));
     }
   }
 
-  /** Networks of the same bridge may share a subnet, of which each has a part. */
-  private static void reportOverlaps(Routed one, Routed other, Findings findings) {
-    if (!one.bridge().isEmpty() && one.bridge().equals(other.bridge())) {
-      return;
-    }
-    for (Cidr subnet : one.subnets()) {
-      for (Cidr otherSubnet : other.subnets()) {
-        if (overlap(subnet, otherSubnet)) {
-          findings.ofNetworks(
-              List.of(one.network(), other.network()),
-              "two networks have the same addresses: the host routes them to only one",
-              "%s of %s and %s of %s overlap"
-                  .formatted(subnet, one.network(), otherSubnet, other.network()),
-              "give one of them another subnet, and attach its containers again");
-        }
-      }
-    }
+  /**
+   * Returns what to do about an overlap. A bridge has one gateway, so that a network with another
+   * subnet needs a bridge of its own.
+   */
+  static String separate(HostView host, SubnetOverlap overlap) throws IOException, CniException {
+    Path file =
+        host.files().stream()
+            .filter(it -> it.name().equals(overlap.other()))
+            .map(NetworkFile::file)
+            .findFirst()
+            .orElse(host.locations().networks());
+    return "give network %s %s in %s, then: %s"
+        .formatted(
+            overlap.other(),
+            overlap.isSameBridge() ? "a bridge and a subnet of its own" : "another subnet",
+            file,
+            recreateAll(overlap.other(), overlap.network()));
+  }
+
+  /**
+   * Returns the command that makes attachments follow the configuration of their network. DEL
+   * removes rules for their former addresses, which those of the other network need.
+   */
+  static String recreateAll(String network, String other) {
+    return "cni update %s --all --recreate; cni repair %s".formatted(network, other);
   }
 
   private static void host(HostView host, Findings findings) throws IOException, CniException {
-    for (Routed network : routed(host)) {
+    for (RoutedNetwork network : RoutedNetwork.among(host.networks())) {
       for (Route route : host.kernel().routes()) {
         for (Cidr subnet : network.subnets()) {
           if (shadows(host, network, subnet, route)) {
@@ -106,21 +82,21 @@ final class SubnetExaminations {
    * is that of a connected network, or at least as specific as the subnet. Routes to single
    * addresses matter only if a container has the address.
    */
-  private static boolean shadows(HostView host, Routed network, Cidr subnet, Route route)
+  private static boolean shadows(HostView host, RoutedNetwork network, Cidr subnet, Route route)
       throws IOException, CniException {
     int bits = InetAddresses.bits(route.destination());
     if (route.table() != RtnetlinkConstants.RT_TABLE_MAIN
         || route.type() != RtnetlinkConstants.RTN_UNICAST
         || route.prefix() == 0
         || route.prefix() == bits
-        || !overlap(subnet, new Cidr(route.destination(), route.prefix()))) {
+        || !RoutedNetwork.overlap(subnet, new Cidr(route.destination(), route.prefix()))) {
       return false;
     }
     boolean connected = route.hops().getFirst().gateway().isEmpty();
     return (connected || route.prefix() >= subnet.prefix()) && !isOwn(host, network, route);
   }
 
-  private static boolean isOwn(HostView host, Routed network, Route route)
+  private static boolean isOwn(HostView host, RoutedNetwork network, Route route)
       throws IOException, CniException {
     if (!network.bridge().isEmpty()) {
       return linkName(host, route).equals(network.bridge());

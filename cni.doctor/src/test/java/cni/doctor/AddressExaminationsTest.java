@@ -1,11 +1,13 @@
 package cni.doctor;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.netlink.ffm.netns.NetNs;
 import cni.testing.KernelTest;
 import cni.testing.TestBed;
 import cni.testing.TestHost;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /** What is found of addresses of attachments. */
@@ -24,8 +26,37 @@ class AddressExaminationsTest {
 
       Finding found =
           examined.assertFirst(
-              FindingKind.ADDRESS_DUPLICATE, "10.50.0.2 is the address of", "cni del n ");
+              FindingKind.ADDRESS_DUPLICATE, "10.50.0.2 is the address of", " --args IP=10.50.0.3");
       assertEquals("eth0", found.attachment().orElseThrow().interfaceName());
+      for (int i = 0; i < 2; i++) { // one for each address
+        Finding next = examined.examine().findings().getFirst();
+        examined.update(next);
+      }
+      host.awaitAddresses();
+      assertTrue(
+          examined.examine().findings().stream()
+              .noneMatch(it -> it.kind() == FindingKind.ADDRESS_DUPLICATE));
+    }
+  }
+
+  @Test
+  void twoNetworksOfABridgeGiveAwayTheSameAddresses(TestHost host) throws Exception {
+    try (var examined = ExaminedHost.withAttachment(host)) {
+      host.network("m", "1.0.0", TestHost.DUAL_STACK.formatted(""));
+      examined.add("m", host.container("b"));
+      List<Finding> findings = examined.examine().findings();
+      assertEquals(FindingKind.SUBNET_OVERLAP, findings.getFirst().kind());
+      Finding duplicate =
+          findings.stream()
+              .filter(it -> it.kind() == FindingKind.ADDRESS_DUPLICATE)
+              .findFirst()
+              .orElseThrow();
+      assertTrue(duplicate.remedy().startsWith("give network n a bridge and"));
+      host.network("m", "1.0.0", TestHost.DUAL_STACK.formatted("").replace("50", "60"));
+      assertTrue(
+          examined.examine().findings().stream()
+              .filter(it -> it.kind() == FindingKind.ADDRESS_DUPLICATE)
+              .allMatch(it -> it.remedy().matches("cni update . --all --recreate; cni repair .")));
     }
   }
 
@@ -34,7 +65,8 @@ class AddressExaminationsTest {
     try (var examined = ExaminedHost.withAttachment(host)) {
       examined.run("ip addr add 10.50.0.2/32 dev lo");
 
-      examined.assertFirst(FindingKind.ADDRESS_DUPLICATE, "the host's lo", "cni del n ");
+      examined.assertFirst(
+          FindingKind.ADDRESS_DUPLICATE, "the host's lo", "ip addr del 10.50.0.2/32 dev lo");
     }
   }
 

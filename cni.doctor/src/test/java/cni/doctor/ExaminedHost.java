@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.CniException;
 import cni.netlink.ffm.netns.NetNs;
+import cni.runtime.AttachmentUpdate;
 import cni.runtime.CachedAttachment;
 import cni.runtime.Cni;
 import cni.runtime.UpdateReport;
@@ -60,6 +61,17 @@ final class ExaminedHost implements AutoCloseable {
       UpdateReport report = cni.network(it.network()).repair(it.attachment().id());
       assertEquals(List.of(), report.unrepaired());
     }
+  }
+
+  /** Runs a remedy of the form {@code cni update NETWORK NETNS --args KEY=VALUE}. */
+  void update(Finding finding) throws CniException {
+    String[] words = finding.remedy().split(" ", -1);
+    assertEquals("cni update --args", words[0] + " " + words[1] + " " + words[4]);
+    String[] arg = words[5].split("=", 2);
+    cni.network(words[2])
+        .update(
+            finding.attachment().orElseThrow(),
+            AttachmentUpdate.NONE.withArg(arg[0], Optional.of(arg[1])));
   }
 
   /** Runs a command on the host. */

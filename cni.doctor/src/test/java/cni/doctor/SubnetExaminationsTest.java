@@ -32,10 +32,23 @@ class SubnetExaminationsTest {
 
   @Test
   void networksOfOneBridgeMayShareASubnet(TestHost host) throws Exception {
+    String part = "10.60.0.0/24\", \"rangeStart\": \"10.60.0.%d\", \"rangeEnd\": \"10.60.0.%d";
+    host.network("n", "1.0.0", OTHER.formatted("br0", part.formatted(2, 99)));
+    host.network("m", "1.0.0", OTHER.formatted("br0", part.formatted(100, 200)));
+    try (var examined = new ExaminedHost(host)) {
+      examined.assertHealthy();
+    }
+  }
+
+  @Test
+  void networksOfOneBridgeGiveAwayTheSameAddresses(TestHost host) throws Exception {
     host.dualStack("n", "");
     host.network("m", "1.0.0", OTHER.formatted("br0", "10.50.0.128/25"));
     try (var examined = new ExaminedHost(host)) {
-      examined.assertHealthy();
+      examined.assertOnly(
+          FindingKind.SUBNET_OVERLAP,
+          "10.50.0.129-10.50.0.254 of m and 10.50.0.1-10.50.0.254 of n overlap",
+          "give network n a bridge and a subnet of its own in " + host.networks());
     }
   }
 
