@@ -3,6 +3,7 @@ package cni.cli;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Json;
+import cni.doctor.path.AttachmentCheck;
 import cni.doctor.path.PathEnd;
 import cni.doctor.path.PathEnds;
 import cni.doctor.path.PathFinding;
@@ -14,6 +15,7 @@ import cni.doctor.path.PathTracer;
 import cni.doctor.path.ProbeProtocol;
 import cni.runtime.CachedAttachment;
 import cni.runtime.Cni;
+import cni.runtime.CniBuilder;
 import java.net.Inet4Address;
 import java.net.InetAddress;
 import java.nio.file.Path;
@@ -143,14 +145,15 @@ final class WhyCommand extends Subcommand {
 
   private int explain() throws CniException {
     Optional<Path> host = HostOptions.hostNamespace(hostNamespace);
-    List<CachedAttachment> attachments;
-    try (Cni cni = Invocation.open(Cni.builder().cache(cache.getValue()))) {
-      attachments = cni.attachments();
-    }
+    CniBuilder builder = Cni.builder().cache(cache.getValue());
+    host.ifPresent(builder::hostNamespace);
     List<PathReport> reports = new ArrayList<>();
-    var tracer = new PathTracer(host, attachments);
-    for (PathQuery query : queries(new PathEnds(host, attachments, NamespacePaths::resolve))) {
-      reports.add(completed(tracer.trace(query)));
+    try (Cni cni = Invocation.open(builder)) {
+      List<CachedAttachment> attachments = cni.attachments();
+      var tracer = new PathTracer(host, attachments, AttachmentCheck.of(cni));
+      for (PathQuery query : queries(new PathEnds(host, attachments, NamespacePaths::resolve))) {
+        reports.add(completed(tracer.trace(query)));
+      }
     }
     print(reports);
     return reports.stream().allMatch(it -> it.fate().isGood()) ? 0 : DOES_NOT_ARRIVE;

@@ -39,6 +39,10 @@ record BridgeProblem(
     if (attachment.isEmpty()) {
       return Optional.empty();
     }
+    Optional<PathFinding> missing = MissingBridge.of(end.view(), attachment.get());
+    if (missing.isPresent()) {
+      return missing;
+    }
     for (String name : Namespaces.hostLinks(attachment.get())) {
       if (end.view().routes().link(name).filter(it -> it.isKind("bridge")).isPresent()) {
         return problem(
@@ -143,7 +147,10 @@ record BridgeProblem(
             PathCause.MTU,
             "the packet of %d bytes is longer than the MTU of %s, %d, and bridges drop it silently"
                 .formatted(size, narrow.name(), mtu),
-            "give all interfaces of the bridge one MTU, see \"mtu\" of the bridge plugin");
+            RemedyText.commented(
+                (narrow == port ? bridge.view() : to.view())
+                    .ip("link set %s mtu %d".formatted(narrow.name(), size)),
+                "all interfaces of a bridge need one MTU: see \"mtu\" of the bridge plugin"));
   }
 
   private static Optional<PathFinding> problem(PathCause cause, String text, String remedy) {

@@ -49,6 +49,12 @@ record Flight(
     NONE
   }
 
+  /** Returns whether the probe got to a socket, or was answered. */
+  boolean isDelivered() {
+    return answer == Answer.ANSWERED
+        || sightings.stream().anyMatch(it -> it.isForward() && it.isDelivery());
+  }
+
   /**
    * Sends the probe of a query.
    *

@@ -66,6 +66,11 @@ final class Investigation {
     }
     notes.addAll(flight.problems());
     PathWalk walk = walk(source, translation);
+    if (translation.isEmpty() && !flight.isDelivered()) {
+      // Without a route to the container the kernel drops the packet while it is translated.
+      PathWalk translated = walk(source, published());
+      walk = translated.finding().isPresent() ? translated : walk;
+    }
     PathReport report = new Judgement(namespaces, query, walk, notes).of(flight);
     if (report.fate() != Fate.LOST) {
       return report;

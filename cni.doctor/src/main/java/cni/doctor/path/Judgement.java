@@ -6,6 +6,7 @@ import cni.doctor.path.PathStep.Stage;
 import cni.doctor.path.PathStep.State;
 import cni.doctor.path.Sighting.Marker;
 import cni.netlink.ffm.nftables.TraceEvent;
+import cni.runtime.CachedAttachment;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.util.ArrayList;
@@ -33,6 +34,9 @@ final class Judgement {
   /** Judges by the configuration alone. */
   PathReport withoutProbe() throws IOException {
     Optional<PathFinding> finding = walk.finding();
+    if (walk.destinationPort().isPresent() && LoopbackSource.isOf(query)) {
+      finding = Optional.of(LoopbackSource.find(namespaces, query));
+    }
     Fate fate = finding.isPresent() ? Fate.LOST : Fate.NO_OBSTACLE;
     int port = walk.destinationPort().orElse(query.port());
     if (walk.receiver().isPresent()) {
@@ -81,6 +85,14 @@ final class Judgement {
   }
 
   private PathReport undelivered(Flight flight) throws IOException {
+    boolean isTranslated = walk.destinationPort().isPresent();
+    if (isTranslated && LoopbackSource.isOf(query)) {
+      PathFinding finding = LoopbackSource.find(namespaces, query);
+      return report(flight, Fate.LOST, Optional.of(finding));
+    }
+    if (isTranslated && walk.finding().isPresent()) { // for lack of a route, in the hook output
+      return report(flight, Fate.LOST, walk.finding());
+    }
     Optional<PathFinding> vanished = vanishedInHook(flight, true);
     if (vanished.isPresent()) {
       return report(flight, Fate.LOST, vanished);
@@ -129,7 +141,7 @@ final class Judgement {
     return new PathFinding(PathCause.UNKNOWN, subject + " vanishes " + where + error, "");
   }
 
-  private PathFinding dropped(Flight flight, Sighting drop, String subject) {
+  private PathFinding dropped(Flight flight, Sighting drop, String subject) throws IOException {
     boolean isPolicy = drop.event().step() == TraceEvent.Step.POLICY;
     String text =
         "%sdropped by %s, hook %s of %s"
@@ -137,7 +149,8 @@ final class Judgement {
     return new PathFinding(
         isPolicy ? PathCause.CHAIN_POLICY : PathCause.RULE,
         text,
-        DropRemedy.remedy(drop.event().chain(), query));
+        new DropRemedy(namespaces, query, walk.destinationPort().isPresent())
+            .find(drop, flight.rules()));
   }
 
   private Optional<PathFinding> unanswered(Flight flight, Sighting delivery) throws IOException {
@@ -172,9 +185,15 @@ final class Judgement {
         PathCause.NO_ANSWER,
         text,
         isUntranslated
-            ? "cni repair, if the network has \"ipMasq\"; otherwise set that, or give the destination a"
-                + " route to the container"
+            ? masqueradeRemedy(from.flatMap(namespaces::attachment).orElseThrow())
             : "look at the destination and at filters on the way");
+  }
+
+  private static String masqueradeRemedy(CachedAttachment attachment) {
+    return Namespaces.isMasqueraded(attachment)
+        ? Namespaces.repairCommand(attachment)
+        : "set \"ipMasq\" of network %s, or give the destination a route to the container"
+            .formatted(attachment.network());
   }
 
   /** Returns that no rule translates a port of the host that an attachment publishes. */

@@ -4,6 +4,7 @@ import cni.netlink.ffm.nftables.Chain;
 import cni.netlink.ffm.nftables.Expression;
 import cni.netlink.ffm.nftables.InstalledRule;
 import cni.netlink.ffm.nftables.RuleText;
+import cni.netlink.ffm.nftables.Table;
 import cni.netlink.ffm.nftables.TraceEvent;
 import java.io.IOException;
 import java.util.HashMap;
@@ -47,6 +48,14 @@ final class MetRules {
     String text =
         rule(sighting).map(RuleText::of).orElse("handle " + sighting.event().ruleHandle());
     return "rule \"" + text + "\" of chain " + chain;
+  }
+
+  /** Returns whether a rule of the chains that were met in a table jumps to another chain. */
+  boolean lead(Table table, String chain) {
+    return chains.entrySet().stream()
+        .filter(it -> it.getKey().chain().table().equals(table))
+        .flatMap(it -> it.getValue().stream())
+        .anyMatch(it -> it.rule().jumpsTo(chain));
   }
 
   /** Returns the comment of the rule of an event; empty if there is none. */

@@ -99,6 +99,10 @@ record MissingAddress(Namespaces namespaces, InetAddress address) {
     if (behind.isEmpty()) {
       return Optional.empty();
     }
+    Optional<PathFinding> missing = MissingBridge.of(namespaces.host(), behind.get());
+    if (missing.isPresent()) {
+      return missing;
+    }
     boolean isMissing = namespaces.host().owner(gateway).isEmpty();
     for (String name : Namespaces.hostLinks(behind.get())) {
       Optional<Link> bridge =

@@ -1,6 +1,8 @@
 package cni.doctor.path;
 
+import cni.api.Cidr;
 import cni.api.CniException;
+import cni.api.PluginConfig;
 import cni.api.Result;
 import cni.doctor.NamespaceName;
 import cni.netlink.ffm.netns.NetNs;
@@ -23,6 +25,7 @@ import java.util.Optional;
 final class Namespaces implements AutoCloseable {
   private final Map<NetNs.Identity, NamespaceView> views = new LinkedHashMap<>();
   private final List<CachedAttachment> attachments;
+  private final AttachmentCheck check;
   private final NamespaceView host;
 
   /** A link of a namespace. */
@@ -32,9 +35,12 @@ final class Namespaces implements AutoCloseable {
    * Opens the host's namespace.
    *
    * @param hostPath the path of the namespace; empty for that of this process
+   * @param check compares attachments with what ADD made
    */
-  Namespaces(Optional<Path> hostPath, List<CachedAttachment> attachments) throws IOException {
+  Namespaces(Optional<Path> hostPath, List<CachedAttachment> attachments, AttachmentCheck check)
+      throws IOException {
     this.attachments = attachments;
+    this.check = check;
     NetNs netns = hostPath.isEmpty() ? NetNs.current() : NetNs.open(hostPath.get());
     host = add("host", hostPath, netns);
   }
@@ -121,6 +127,21 @@ final class Namespaces implements AutoCloseable {
     return found;
   }
 
+  /**
+   * Returns an attachment of the namespaces that have been opened that is not as ADD made it; empty
+   * if all are.
+   */
+  Optional<CachedAttachment> damaged() throws IOException {
+    for (NamespaceView view : all()) {
+      for (CachedAttachment it : attachmentsOf(view)) {
+        if (!check.isIntact(it)) {
+          return Optional.of(it);
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
   /** Returns the namespace of an attachment; empty if it is gone. */
   Optional<NamespaceView> of(CachedAttachment cached) throws IOException {
     Optional<Path> path = cached.attachment().namespace();
@@ -188,6 +209,29 @@ final class Namespaces implements AutoCloseable {
       return cached.result().ips();
     } catch (CniException e) {
       return List.of(); // another program's result; its container is found by other means
+    }
+  }
+
+  /** Returns whether the packets of an attachment are masqueraded. */
+  static boolean isMasqueraded(CachedAttachment cached) {
+    try {
+      for (PluginConfig plugin : cached.config().plugins()) {
+        if (plugin.view().bool("ipMasq")) {
+          return true;
+        }
+      }
+      return false;
+    } catch (CniException e) {
+      return false; // not stored by an old libcni, or invalid
+    }
+  }
+
+  /** Returns the destinations of the routes of an attachment, as {@link #addresses}. */
+  static List<Cidr> routes(CachedAttachment cached) {
+    try {
+      return cached.result().routes().stream().map(it -> it.destination()).toList();
+    } catch (CniException e) {
+      return List.of();
     }
   }
 

@@ -36,6 +36,8 @@ public enum PathCause {
   INTERFACE_GONE,
   /** No interface has the address. */
   ADDRESS_MISSING,
+  /** It is from ::1, which cannot leave the loopback interface, and was translated. */
+  LOOPBACK_SOURCE,
   /** No rule translates a port of the host that a container publishes. */
   NOT_TRANSLATED,
   /** The neighbour table has a wrong hardware address. */

@@ -22,16 +22,31 @@ import java.util.Optional;
 public final class PathTracer {
   private final Optional<Path> hostNamespace;
   private final List<CachedAttachment> attachments;
+  private final AttachmentCheck check;
+
+  /**
+   * Creates a tracer that takes every attachment for intact.
+   *
+   * @param hostNamespace the path of the host's network namespace; empty for that of this process
+   * @param attachments the containers that may be on a path, {@link cni.runtime.Cni#attachments}
+   */
+  public PathTracer(Optional<Path> hostNamespace, List<CachedAttachment> attachments) {
+    this(hostNamespace, attachments, _ -> true);
+  }
 
   /**
    * Creates a tracer.
    *
    * @param hostNamespace the path of the host's network namespace; empty for that of this process
    * @param attachments the containers that may be on a path, {@link cni.runtime.Cni#attachments}
+   * @param check is asked where another program's filter drops a packet: rules that a CNI plugin
+   *     has made to accept it may have been deleted
    */
-  public PathTracer(Optional<Path> hostNamespace, List<CachedAttachment> attachments) {
+  public PathTracer(
+      Optional<Path> hostNamespace, List<CachedAttachment> attachments, AttachmentCheck check) {
     this.hostNamespace = hostNamespace;
     this.attachments = List.copyOf(attachments);
+    this.check = check;
   }
 
   /**
@@ -41,7 +56,7 @@ public final class PathTracer {
    *     cannot be asked
    */
   public PathReport trace(PathQuery query) throws CniException {
-    try (var namespaces = new Namespaces(hostNamespace, attachments)) {
+    try (var namespaces = new Namespaces(hostNamespace, attachments, check)) {
       return new Investigation(namespaces, attachments, query).report();
     } catch (IOException e) {
       throw new CniException(

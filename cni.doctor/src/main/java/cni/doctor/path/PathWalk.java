@@ -3,6 +3,7 @@ package cni.doctor.path;
 import static cni.netlink.ffm.route.RtnetlinkConstants.RTN_LOCAL;
 
 import cni.api.InetAddresses;
+import cni.doctor.RemedyText;
 import cni.doctor.path.Namespaces.NamespaceLink;
 import cni.doctor.path.PathStep.Stage;
 import cni.doctor.path.PathStep.State;
@@ -102,7 +103,7 @@ final class PathWalk {
       Link input = host.link(back.hops().getFirst().link());
       walk.run(new Place(host, Optional.of(input)));
     } catch (NetlinkException e) {
-      var problem = new RouteProblem(host, Optional.empty(), source, Optional.empty());
+      var problem = new RouteProblem(namespaces, host, Optional.empty(), source, Optional.empty());
       walk.fail(host, Stage.FORWARD, "from " + text(source), problem.find(e));
     }
     return walk;
@@ -165,7 +166,7 @@ final class PathWalk {
     try {
       route = view.routes().route(lookup(place));
     } catch (NetlinkException e) {
-      var problem = new RouteProblem(view, place.input(), destination, source);
+      var problem = new RouteProblem(namespaces, view, place.input(), destination, source);
       boolean isLost = e.errno() == Errno.ENETUNREACH || e.errno() == Errno.EHOSTUNREACH;
       Optional<PathFinding> lost = isLost ? lostAddress(view) : Optional.empty();
       fail(view, stage, lost.isPresent() ? lost.get() : problem.find(e));
@@ -233,7 +234,9 @@ final class PathWalk {
             PathCause.MTU,
             "the packet of %d bytes is longer than the MTU of %s of %s, %d"
                 .formatted(size, link, view, mtu),
-            "give all interfaces of the path one MTU, see \"mtu\" of the bridge plugin"));
+            RemedyText.commented(
+                view.ip("link set %s mtu %d".formatted(link, size)),
+                "all interfaces of the path need one MTU: see \"mtu\" of the bridge plugin")));
   }
 
   /** Moves a packet over a link to its next hop. */

@@ -1,14 +1,17 @@
 package cni.doctor.path;
 
 import cni.api.InetAddresses;
+import cni.doctor.RemedyText;
 import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.Route;
 import cni.netlink.ffm.route.RouteLookup;
+import cni.runtime.CachedAttachment;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -18,6 +21,7 @@ import java.util.Optional;
  * @param source the packet's source address; empty if it has none yet
  */
 record RouteProblem(
+    Namespaces namespaces,
     NamespaceView view,
     Optional<Link> input,
     InetAddress destination,
@@ -52,9 +56,32 @@ record RouteProblem(
       return LinkProblem.down(view, down.get());
     }
     return new PathFinding(
-        PathCause.NO_ROUTE,
-        view + " has no route to " + to,
-        "cni repair, if a route of the network is missing; otherwise add \"routes\" to its ipam");
+        PathCause.NO_ROUTE, view + " has no route to " + to, missingRouteRemedy(to));
+  }
+
+  /**
+   * A route that ADD has made is restored. One that the configuration does not ask for is a matter
+   * of the configuration, and that of the host is none of a network.
+   */
+  private String missingRouteRemedy(String to) throws IOException {
+    boolean isV4 = IpFamily.of(destination) == IpFamily.IPV4;
+    String add = view.ip((isV4 ? "" : "-6 ") + "route add default via ROUTER");
+    if (view == namespaces.host()) {
+      return RemedyText.commented(add, "or correct the host's network configuration");
+    }
+    List<CachedAttachment> attachments = namespaces.attachmentsOf(view);
+    for (CachedAttachment it : attachments) {
+      if (Namespaces.routes(it).stream().anyMatch(route -> route.contains(destination))) {
+        return Namespaces.repairCommand(it);
+      }
+    }
+    return attachments.isEmpty()
+        ? add
+        : RemedyText.commented(
+            "cni validate " + attachments.getFirst().network(),
+            "its configuration gives containers no route to %s: set \"isDefaultGateway\", or \"routes\""
+                    .formatted(to)
+                + " of ipam, then cni update %s --all".formatted(attachments.getFirst().network()));
   }
 
   private PathFinding route(PathCause cause, String type, String to) {
