@@ -160,7 +160,7 @@ record RuleConditions(ForwardedPackets packets) {
         || packets.ports().stream()
             .map(PortMapping::containerPort)
             .anyMatch(
-                it -> isMet(compare, data -> ByteBuffer.wrap(data).getShort() == (short) (int) it));
+                it -> isMet(compare, data -> ByteBuffer.wrap(data).getShort() == it.shortValue()));
   }
 
   private static boolean mayBeName(List<String> links, Compare compare) {
