@@ -285,6 +285,6 @@ class PolicyCommandTest {
     assertEquals(0, cni("diff"), this::errors);
     Files.delete(policies);
     assertEquals(1, cni("diff"));
-    assertTrue(errors().contains(policies + ": cannot be read: "), this::errors);
+    assertTrue(errors().contains(policies + ": does not exist: create it by "), this::errors);
   }
 }
