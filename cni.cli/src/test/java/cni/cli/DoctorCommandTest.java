@@ -92,7 +92,8 @@ class DoctorCommandTest {
             "  the host does not forward IPv4: containers reach only the host itself",
             "  seen:  net.ipv4.ip_forward = 0"),
         output().lines().limit(3).toList());
-    assertTrue(output().contains("  mend:  sysctl -w net.ipv4.ip_forward=1  # a file"), this::output);
+    assertTrue(
+        output().contains("  mend:  sysctl -w net.ipv4.ip_forward=1  # a file"), this::output);
     assertTrue(output().contains(" examinations, 1 error, "), this::output);
 
     assertEquals(1, doctor(host, "n", "--json"));

@@ -74,7 +74,7 @@ final class AttachmentView {
 
   /** Returns the interface in the container; absent if there is none. */
   Optional<Link> link() throws IOException, CniException {
-    return namespace().flatMap(it -> it.link(attachment().interfaceName()));
+    return namespace().flatMap(it -> it.link(cached.interfaceName()));
   }
 
   /** Returns the host's end of the veth pair that the interface belongs to, if it does. */

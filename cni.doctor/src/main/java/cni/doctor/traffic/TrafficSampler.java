@@ -89,7 +89,7 @@ public final class TrafficSampler {
   private AttachmentTraffic read(
       CachedAttachment cached, HostLimits limits, Map<AttachmentTraffic.Key, DhcpLease> leases) {
     Attachment attachment = cached.attachment();
-    Measured measured = measure(attachment);
+    Measured measured = measure(cached);
     Result result = result(cached);
     Optional<Shaping> ingress = Optional.empty();
     Optional<Shaping> egress = Optional.empty();
@@ -127,7 +127,8 @@ public final class TrafficSampler {
     }
   }
 
-  private static Measured measure(Attachment attachment) {
+  private static Measured measure(CachedAttachment cached) {
+    Attachment attachment = cached.attachment();
     if (attachment.namespace().isEmpty()) {
       return new Measured(AttachmentPresence.UNKNOWN);
     }
@@ -135,7 +136,7 @@ public final class TrafficSampler {
       Optional<NetNs> namespace = NetNs.openIfPresent(attachment.namespace().get());
       return namespace.isEmpty()
           ? new Measured(AttachmentPresence.NAMESPACE_GONE)
-          : measureIn(namespace.get(), attachment.interfaceName());
+          : measureIn(namespace.get(), cached.interfaceName());
     } catch (IOException e) {
       return new Measured(AttachmentPresence.UNKNOWN);
     }

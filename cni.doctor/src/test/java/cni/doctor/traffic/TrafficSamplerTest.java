@@ -132,6 +132,18 @@ class TrafficSamplerTest {
   }
 
   @Test
+  void interfaceOfLoopbackIsLoWhateverTheRequestedName() throws Exception {
+    host.network("n", "1.1.0", "{ \"type\": \"loopback\" }");
+    NetNs a = host.container("a");
+    try (Cni cni = host.openCni()) {
+      cni.network("n").add(TestHost.attachment(a));
+      AttachmentTraffic sampled = sample(cni).attachments().getFirst();
+      assertEquals(AttachmentPresence.PRESENT, sampled.presence());
+      assertEquals("lo", sampled.statistics().orElseThrow().link().name());
+    }
+  }
+
+  @Test
   void attachmentsWhoseNamespaceOrInterfaceIsGoneAreListedWithoutCounters() throws Exception {
     host.network("n", "1.1.0", TestHost.DUAL_STACK.formatted(""));
     NetNs a = host.container("a");
