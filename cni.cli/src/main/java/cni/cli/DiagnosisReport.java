@@ -104,11 +104,16 @@ record DiagnosisReport(Diagnosis diagnosis, SuggestedCommand suggested) {
         errors + warnings == 0
             ? "nothing found"
             : plural(errors, "error") + ", " + plural(warnings, "warning");
-    String omitted =
-        diagnosis.omitted().isEmpty()
-            ? ""
-            : ", %d not made (as root they can be)".formatted(diagnosis.omitted().size());
-    return diagnosis.examinations() + " examinations, " + found + omitted;
+    return diagnosis.examinations() + " examinations, " + found + omitted();
+  }
+
+  private String omitted() {
+    if (diagnosis.omitted().isEmpty()) {
+      return "";
+    }
+    boolean rootHelps = diagnosis.omitted().stream().anyMatch(Diagnosis.Omitted::lacksPrivilege);
+    return ", %d not made%s"
+        .formatted(diagnosis.omitted().size(), rootHelps ? " (as root they can be)" : "");
   }
 
   private static String plural(long count, String noun) {

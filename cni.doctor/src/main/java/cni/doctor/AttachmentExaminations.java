@@ -5,10 +5,15 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.InetAddresses;
 import cni.api.Json;
+import cni.api.internal.IoErrors;
 import cni.api.internal.RegularFiles;
 import cni.runtime.CachedAttachment;
 import cni.runtime.Network;
 import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
@@ -185,7 +190,7 @@ final class AttachmentExaminations {
             "a cached result cannot be read: DEL and CHECK of that attachment have no result",
             objection.get(),
             RemedyText.commented(
-                "rm " + file,
+                (Files.isDirectory(file) ? "rm -r " : "rm ") + file,
                 "\"cni gc\" of its network removes it as well, with what belongs to it"));
       }
     }
@@ -198,6 +203,12 @@ final class AttachmentExaminations {
       return json.has("kind")
           ? Optional.of(file + " does not name the attachment that its name does")
           : Optional.empty();
+    } catch (NoSuchFileException e) {
+      return Optional.empty(); // DEL has removed it
+    } catch (AccessDeniedException e) {
+      throw e;
+    } catch (FileSystemException e) { // a directory, a symbolic link
+      return Optional.of(IoErrors.describe(e));
     } catch (CniException e) {
       return Optional.of(e.getMessage());
     }

@@ -41,50 +41,32 @@ final class ConfigExaminations {
   private static void unreadable(HostView host, Findings findings)
       throws IOException, CniException {
     for (NetworkFile file : host.files()) {
-      if (file.error().isPresent()) {
-        findings.ofHost(
+      String remedy = RemedyText.commented("cni validate " + file.file(), "shows what is expected");
+      for (ConfigProblem problem : file.errors()) {
+        findings.ofNetwork(
+            file.name(), "a network is configured wrongly: ADD fails", problem.toString(), remedy);
+      }
+      if (file.error().isPresent() && file.errors().isEmpty()) {
+        findings.ofNetworks(
+            file.network().map(it -> List.of(it.name())).orElse(List.of()),
             "a network configuration cannot be used: ADD of its network fails",
             file.error().get().getMessage(),
-            RemedyText.commented(
-                "cni validate " + file.file(), "shows what is expected; correct it"));
+            remedy);
       }
     }
-    for (NetworkFile file : host.files()) {
-      for (ConfigProblem problem : problems(host, file)) {
-        if (problem.isError() && !isOfPlugin(problem)) {
-          findings.ofNetwork(
-              file.name(),
-              "a network is configured wrongly: ADD fails",
-              problem.toString(),
-              RemedyText.commented("cni validate " + file.file(), "shows what is expected"));
-        }
-      }
-    }
-  }
-
-  /** Returns what {@code cni validate} finds in a file that can be read. */
-  private static List<ConfigProblem> problems(HostView host, NetworkFile file) {
-    return file.network().isEmpty() ? List.of() : host.cni().validate(file.file()).problems();
-  }
-
-  /** Returns whether an examination of plugins reports a problem: a missing one, its versions. */
-  private static boolean isOfPlugin(ConfigProblem problem) {
-    return problem.key().endsWith("type") || problem.key().equals("cniVersion");
   }
 
   private static void questionable(HostView host, Findings findings)
       throws IOException, CniException {
     for (NetworkFile file : host.files()) {
-      for (ConfigProblem problem : problems(host, file)) {
-        if (!problem.isError() && !isOfPlugin(problem)) {
-          findings.ofNetwork(
-              file.name(),
-              "a network is probably not configured as it was meant",
-              problem.toString(),
-              RemedyText.commented(
-                  "cni validate " + file.file(),
-                  "correct it; cni update " + file.name() + " --all changes what is attached"));
-        }
+      for (ConfigProblem problem : file.warnings()) {
+        findings.ofNetwork(
+            file.name(),
+            "a network is probably not configured as it was meant",
+            problem.toString(),
+            RemedyText.commented(
+                "cni validate " + file.file(),
+                "correct it; cni update " + file.name() + " --all changes what is attached"));
       }
     }
   }

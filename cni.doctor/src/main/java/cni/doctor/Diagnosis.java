@@ -21,8 +21,9 @@ public record Diagnosis(int examinations, List<Finding> findings, List<Omitted> 
    *
    * @param kind what was not looked for
    * @param reason why not
+   * @param lacksPrivilege whether it could be made as root
    */
-  public record Omitted(FindingKind kind, String reason) {}
+  public record Omitted(FindingKind kind, String reason, boolean lacksPrivilege) {}
 
   /** Returns whether an error was found. */
   public boolean hasErrors() {

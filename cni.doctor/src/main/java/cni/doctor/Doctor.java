@@ -3,12 +3,16 @@ package cni.doctor;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.internal.IoErrors;
+import cni.netlink.ffm.Errno;
+import cni.netlink.ffm.KernelException;
 import cni.runtime.Cni;
 import java.io.IOException;
+import java.nio.file.AccessDeniedException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Finds what is wrong on a host: what keeps ADD from working, what stops traffic, what has leaked.
@@ -68,14 +72,32 @@ public final class Doctor {
       try {
         examination.search().examine(host, found);
       } catch (CniException e) {
-        omitted.add(new Diagnosis.Omitted(examination.kind(), e.getMessage()));
+        omitted.add(omitted(examination, e.getMessage(), e));
       } catch (IOException e) {
-        omitted.add(new Diagnosis.Omitted(examination.kind(), IoErrors.describe(e)));
+        omitted.add(omitted(examination, IoErrors.describe(e), e));
       } catch (RuntimeException e) { // an invalid path in a configuration, a malformed number
-        omitted.add(new Diagnosis.Omitted(examination.kind(), e.toString()));
+        omitted.add(omitted(examination, e.toString(), e));
       }
       findings.addAll(found.found());
     }
     return new Diagnosis(ALL.size() - omitted.size(), findings, omitted);
+  }
+
+  private static Diagnosis.Omitted omitted(
+      Examination examination, String reason, Throwable failure) {
+    return new Diagnosis.Omitted(examination.kind(), reason, lacksPrivilege(failure));
+  }
+
+  private static boolean lacksPrivilege(Throwable failure) {
+    @Nullable Throwable cause = failure;
+    while (cause != null) {
+      boolean isRefused =
+          cause instanceof KernelException it && (it.is(Errno.EPERM) || it.is(Errno.EACCES));
+      if (isRefused || cause instanceof AccessDeniedException) {
+        return true;
+      }
+      cause = cause.getCause();
+    }
+    return false;
   }
 }

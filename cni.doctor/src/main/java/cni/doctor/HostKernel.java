@@ -29,6 +29,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * The state of the kernel in the host's network namespace. Each part is listed once, when it is
@@ -37,6 +38,10 @@ import java.util.Optional;
 final class HostKernel implements AutoCloseable {
   /** The host's namespace; absent for that of this process, which takes no privileges to use. */
   private final Optional<NetNs> namespace;
+
+  /** What the kernel answers for an address that it does not send to; EINVAL is a blackhole. */
+  private static final Set<Integer> NO_ROUTE =
+      Set.of(Errno.ENETUNREACH, Errno.EHOSTUNREACH, Errno.EACCES, Errno.EINVAL);
 
   private final Path proc;
   private Optional<RouteSocket> routing = Optional.empty();
@@ -146,7 +151,7 @@ final class HostKernel implements AutoCloseable {
     try {
       return Optional.of(routing().routeTo(destination).hops().getFirst().link());
     } catch (NetlinkException e) {
-      if (e.is(Errno.ENETUNREACH) || e.is(Errno.EHOSTUNREACH) || e.is(Errno.EACCES)) {
+      if (NO_ROUTE.contains(e.errno())) {
         return Optional.empty();
       }
       throw e;

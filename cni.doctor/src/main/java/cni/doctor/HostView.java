@@ -58,12 +58,15 @@ final class HostView implements AutoCloseable {
     return files.get();
   }
 
-  /** Returns the valid networks; of several with one name the first, which is used. */
+  /**
+   * Returns the valid networks; of several with one name the first, which is used. An invalid one
+   * is a finding by itself, and does not keep the others from being examined.
+   */
   List<Network> networks() throws IOException, CniException {
     List<Network> networks = new ArrayList<>();
     Set<String> names = new HashSet<>();
     for (NetworkFile file : files()) {
-      if (file.network().isPresent() && names.add(file.name())) {
+      if (file.network().isPresent() && names.add(file.name()) && file.isValid()) {
         networks.add(file.network().get());
       }
     }

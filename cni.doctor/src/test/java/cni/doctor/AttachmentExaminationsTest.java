@@ -117,6 +117,14 @@ class AttachmentExaminationsTest {
   }
 
   @Test
+  void cachedResultIsADirectory(TestHost host) throws Exception {
+    try (var examined = ExaminedHost.withAttachment(host)) {
+      Path file = Files.createDirectory(host.cache().resolve("results/n-dir-eth0"));
+      examined.assertOnly(FindingKind.CACHE_UNREADABLE, file.toString(), "rm -r " + file);
+    }
+  }
+
+  @Test
   void addressIsReservedForNoAttachment(TestHost host) throws Exception {
     try (var examined = ExaminedHost.withAttachment(host)) {
       Path file = host.ipamData().resolve("n/10.50.0.77");

@@ -8,7 +8,10 @@ import cni.testing.TestHost;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What is found of the files of network configurations. */
 @KernelTest(commands = "ip")
@@ -68,6 +71,30 @@ class ConfigExaminationsTest {
       Finding found =
           examined.assertOnly(FindingKind.CONFIG_UNREADABLE, "ipam.subnet", "cni validate ");
       assertEquals(List.of("n"), found.networks());
+    }
+  }
+
+  /** Other networks are examined although those examinations read the same key of all. */
+  @Test
+  void typeOfAValueIsWrong(TestHost host) throws Exception {
+    host.dualStack("m", "");
+    host.network("n", "1.0.0", "{ \"type\": \"bridge\", \"isGateway\": \"true\" }");
+    try (var examined = new ExaminedHost(host)) {
+      Finding found =
+          examined.assertOnly(FindingKind.CONFIG_UNREADABLE, "isGateway", "cni validate ");
+      assertEquals(List.of("n"), found.networks());
+      assertEquals(
+          List.of(), examined.examine(new Scope(Optional.of("m"), Optional.empty())).findings());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"\"mtu\": -5", "\"bridge\": \"toolongbridgename1234\"", "\"ipMasq\": \"yes\""})
+  void whatValidateCallsAnErrorIsFound(String option, TestHost host) throws Exception {
+    host.network("n", "1.0.0", "{ \"type\": \"bridge\", " + option + " }");
+    try (var examined = new ExaminedHost(host)) {
+      examined.assertOnly(FindingKind.CONFIG_UNREADABLE, option.substring(1, 4), "cni validate ");
     }
   }
 

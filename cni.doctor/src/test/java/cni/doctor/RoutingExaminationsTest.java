@@ -9,6 +9,8 @@ import cni.testing.TestBed;
 import cni.testing.TestHost;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What is found when the host does not route packets of attachments. */
 @KernelTest(commands = {"ip", "sysctl"})
@@ -76,6 +78,18 @@ class RoutingExaminationsTest {
       examined.assertOnly(
           FindingKind.ROUTE_SHADOWED,
           "ip route get 10.50.0.2: dev up0 instead of dev br0",
+          "delete that route");
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"blackhole", "prohibit", "unreachable"})
+  void routeToAContainerDiscards(String type, TestHost host) throws Exception {
+    try (var examined = ExaminedHost.withAttachment(host)) {
+      examined.run("ip route add " + type + " 10.50.0.2");
+      examined.assertOnly(
+          FindingKind.ROUTE_SHADOWED,
+          "ip route get 10.50.0.2: unreachable instead of dev br0",
           "delete that route");
     }
   }
