@@ -7,10 +7,13 @@ import cni.api.PluginConfig;
 import cni.api.PortMapping;
 import cni.netlink.ffm.nftables.Chain;
 import cni.netlink.ffm.nftables.InstalledChain;
+import cni.netlink.ffm.nftables.InstalledRule;
+import cni.netlink.ffm.nftables.RuleText;
 import cni.netlink.ffm.nftables.Table;
 import cni.netlink.ffm.nftables.TableFamily;
 import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.Route;
 import cni.runtime.Network;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -78,8 +81,8 @@ final class FilterExaminations {
     for (IpFamily family : IpFamily.values()) {
       if (verdict.covers(family)) {
         for (InetAddress address : RoutingExaminations.routedAddresses(host, attachment, family)) {
-          var from = new ForwardedPackets(address, false, links, others, List.of(), List.of());
-          var to = new ForwardedPackets(address, true, others, links, List.of(), List.of());
+          var from = new ForwardedPackets(address, false, links, others, List.of(), List.of(), false);
+          var to = new ForwardedPackets(address, true, others, links, List.of(), List.of(), false);
           if (!verdict.mayAccept(from) && !verdict.mayAccept(to)) {
             return Optional.of(address);
           }
@@ -122,7 +125,9 @@ final class FilterExaminations {
 
   private static void forwardDropped(HostView host, Findings findings)
       throws IOException, CniException {
+    Set<String> reported = new HashSet<>();
     for (Drop drop : drops(host, findings)) {
+      reported.add(drop.attachment().network());
       findings.ofNetwork(
           drop.attachment().network(),
           "a firewall drops what the host forwards for containers: chain "
@@ -136,6 +141,69 @@ final class FilterExaminations {
               ? "cni repair " + drop.attachment().network()
               : "add the plugin firewall to the network, or accept its bridge in that chain");
     }
+    for (InstalledChain chain : host.kernel().baseChains()) {
+      if (ForwardVerdict.filtersForwarded(chain)) {
+        ForwardVerdict verdict = ForwardVerdict.of(chain, host.kernel());
+        for (AttachmentView attachment : host.present()) {
+          Optional<InstalledRule> rule = earlyDrop(host, attachment, verdict);
+          if (rule.isPresent()
+              && findings.includes(attachment)
+              && reported.add(attachment.network())) {
+            report(attachment, rule.get(), findings);
+          }
+        }
+      }
+    }
+  }
+
+  /** Returns a rule that drops what a container sends to the outside, or the answers to it. */
+  private static Optional<InstalledRule> earlyDrop(
+      HostView host, AttachmentView attachment, ForwardVerdict verdict)
+      throws IOException, CniException {
+    Optional<Link> own = attachment.routingLink();
+    List<String> links = own.map(Link::name).map(List::of).orElse(List.of());
+    for (IpFamily family : IpFamily.values()) {
+      List<String> outside = verdict.covers(family) ? uplinks(host, family) : List.of();
+      List<InetAddress> addresses =
+          links.isEmpty() || outside.isEmpty()
+              ? List.of()
+              : RoutingExaminations.routedAddresses(host, attachment, family);
+      for (InetAddress address : addresses) {
+        var from = new ForwardedPackets(address, false, links, outside, List.of(), List.of(), false);
+        var to = new ForwardedPackets(address, true, outside, links, List.of(), List.of(), true);
+        Optional<InstalledRule> rule = verdict.earlyDrop(from).or(() -> verdict.earlyDrop(to));
+        if (rule.isPresent()) {
+          return rule;
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** Returns the link of the default route, or else all that may lead out of the host. */
+  private static List<String> uplinks(HostView host, IpFamily family)
+      throws IOException, CniException {
+    for (Route route : host.kernel().routes()) {
+      if (RoutingExaminations.isDefault(route) && IpFamily.of(route.destination()) == family) {
+        Optional<Link> link = host.kernel().link(route.hops().getFirst().link());
+        if (link.isPresent()) {
+          return List.of(link.get().name());
+        }
+      }
+    }
+    return outsideLinks(host);
+  }
+
+  private static void report(AttachmentView attachment, InstalledRule rule, Findings findings) {
+    Chain chain = rule.chain();
+    findings.ofNetwork(
+        attachment.network(),
+        "a firewall drops what the host forwards for containers: a rule of chain " + chain,
+        "nft list chain %s: %s, before any rule that accepts packets of %s"
+            .formatted(chain, RuleText.of(rule), attachment.label()),
+        RemedyText.commented(
+            "nft delete rule %s handle %d".formatted(chain, rule.handle()),
+            "or accept the network's packets before it; the program that made it may do so again"));
   }
 
   /**
@@ -176,7 +244,7 @@ final class FilterExaminations {
       for (InetAddress address : RoutingExaminations.routedAddresses(host, attachment, family)) {
         for (PortMapping port : attachment.publishedPorts()) {
           var packets =
-              new ForwardedPackets(address, true, outside, links, List.of(port), networks);
+              new ForwardedPackets(address, true, outside, links, List.of(port), networks, false);
           if (verdict.covers(family)
               && isPublishedOutside(port, family)
               && !verdict.mayAccept(packets)) {

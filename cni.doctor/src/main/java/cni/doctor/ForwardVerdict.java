@@ -11,6 +11,7 @@ import cni.netlink.ffm.route.IpFamily;
 import java.io.IOException;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 
@@ -70,6 +71,11 @@ record ForwardVerdict(InstalledChain chain, List<InstalledRule> rules) {
     return "nft list chain %s: %s"
         .formatted(
             chain.chain(), chain.dropsByDefault() ? "policy drop" : "its last rule drops the rest");
+  }
+
+  /** Returns the rule that drops packets before another may accept them; absent if none does. */
+  Optional<InstalledRule> earlyDrop(ForwardedPackets packets) {
+    return EarlyDrop.find(rules, chain.chain().name(), packets);
   }
 
   /** Returns whether a rule may accept packets. */

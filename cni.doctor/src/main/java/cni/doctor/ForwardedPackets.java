@@ -3,6 +3,7 @@ package cni.doctor;
 import cni.api.Cidr;
 import cni.api.InetAddresses;
 import cni.api.PortMapping;
+import cni.netlink.ffm.nftables.Expression.Connection;
 import java.net.InetAddress;
 import java.util.List;
 
@@ -18,6 +19,7 @@ import java.util.List;
  *     the packets are filtered; none for connections to or from any port, without translation
  * @param containerNetworks the networks of all containers: connections to published ports come from
  *     other addresses
+ * @param areAnswers whether they are later packets of the connections instead, the answers
  */
 record ForwardedPackets(
     InetAddress container,
@@ -25,7 +27,8 @@ record ForwardedPackets(
     List<String> inputs,
     List<String> outputs,
     List<PortMapping> ports,
-    List<Cidr> containerNetworks) {
+    List<Cidr> containerNetworks,
+    boolean areAnswers) {
   /** Copies the lists. */
   ForwardedPackets {
     inputs = List.copyOf(inputs);
@@ -37,6 +40,11 @@ record ForwardedPackets(
   /** Returns whether the connections are to published ports. */
   boolean areTranslated() {
     return !ports.isEmpty();
+  }
+
+  /** Returns the state of their connections, a bit of {@link Connection}. */
+  int state() {
+    return areAnswers ? Connection.ESTABLISHED : Connection.NEW;
   }
 
   boolean isV4() {

@@ -188,7 +188,7 @@ final class RoutingExaminations {
     }
   }
 
-  private static boolean isDefault(Route route) {
+  static boolean isDefault(Route route) {
     return route.prefix() == 0 && route.type() == RtnetlinkConstants.RTN_UNICAST;
   }
 

@@ -71,6 +71,56 @@ record RuleConditions(ForwardedPackets packets) {
     return true;
   }
 
+  /** Returns whether all conditions of a rule are understood, and met by all of the packets. */
+  boolean mustMatch(List<Expression> rule) {
+    Optional<Expression> loaded = Optional.empty();
+    Optional<Bytes> mask = Optional.empty();
+    for (Expression expression : rule) {
+      switch (expression) {
+        case Bitwise bitwise -> mask = Optional.of(bitwise.mask());
+        case Compare compare -> {
+          if (loaded.isEmpty() || !mustBe(loaded.get(), mask, compare)) {
+            return false;
+          }
+        }
+        case Payload _, Meta _, Connection _ -> {
+          loaded = Optional.of(expression);
+          mask = Optional.empty();
+        }
+        case Expression.Lookup _, Expression.Limit _, XtMatch _, Expression.Unparsed _ -> {
+          return false;
+        }
+        default -> {}
+      }
+    }
+    return true;
+  }
+
+  /** Where all packets are alike in a property, they must have what they may have. */
+  private boolean mustBe(Expression loaded, Optional<Bytes> mask, Compare compare) {
+    boolean isKnown =
+        switch (loaded) {
+          case Payload it -> it.base() == Payload.NETWORK_HEADER && isContainer(it);
+          case Meta it when it.key() == Meta.INPUT_NAME -> packets.inputs().size() == 1;
+          case Meta it when it.key() == Meta.OUTPUT_NAME -> packets.outputs().size() == 1;
+          case Meta it -> it.key() == Meta.NETWORK_PROTOCOL;
+          case Connection it when it.key() == Connection.STATE ->
+              mask.isPresent() == (compare.operator() == Compare.NOT_EQUAL);
+          default -> false;
+        };
+    boolean isOrdered =
+        compare.operator() != Compare.EQUAL && compare.operator() != Compare.NOT_EQUAL;
+    return isKnown && !isOrdered && mayBe(loaded, mask, compare);
+  }
+
+  /** Returns whether a field of the network header is the container's address. */
+  private boolean isContainer(Payload field) {
+    boolean isV4 = packets.isV4();
+    int source = isV4 ? 12 : 8;
+    int destination = isV4 ? 16 : 24;
+    return field.offset() == (packets.isToContainer() ? destination : source);
+  }
+
   private boolean mayBe(Expression loaded, Optional<Bytes> mask, Compare compare) {
     return switch (loaded) {
       case Payload it when it.base() == Payload.NETWORK_HEADER -> mayBeInHeader(it, mask, compare);
@@ -78,7 +128,7 @@ record RuleConditions(ForwardedPackets packets) {
           it.offset() != 2 || it.length() != 2 || mayBePort(compare);
       case Meta it -> mayBeMeta(it, compare);
       case Connection it when it.key() == Connection.STATE ->
-          mayHaveBits(mask, compare, Connection.NEW);
+          mayHaveBits(mask, compare, packets.state());
       case Connection it when it.key() == CONNECTION_STATUS ->
           packets.areTranslated() || !isOnlyBit(mask, compare, STATUS_DNAT);
       default -> true;
@@ -196,7 +246,7 @@ record RuleConditions(ForwardedPackets packets) {
     }
     ByteBuffer info = ByteBuffer.wrap(match.info().toArray()).order(ByteOrder.nativeOrder());
     boolean isStateOnly = info.getShort(146) == XT_STATE_ONLY && info.getShort(148) == 0;
-    int wanted = Connection.NEW | (packets.areTranslated() ? XT_STATE_DNAT : 0);
+    int wanted = packets.state() | (packets.areTranslated() ? XT_STATE_DNAT : 0);
     return !isStateOnly || (info.getShort(150) & wanted) != 0;
   }
 }

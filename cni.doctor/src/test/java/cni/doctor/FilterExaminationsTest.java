@@ -13,6 +13,7 @@ import cni.testing.TestHost;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What is found of firewalls and policies. */
@@ -98,6 +99,55 @@ class FilterExaminationsTest {
           FindingKind.FORWARD_DROPPED, "nft list chain ip filter FORWARD: policy drop", "");
 
       examined.run("iptables -A FORWARD -m conntrack --ctstate NEW -i br0 -j ACCEPT");
+      examined.assertHealthy();
+    }
+  }
+
+  /** The policy of the chain is accept, and accepting rules follow. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "iptables -I FORWARD 1 -j DROP | drop",
+        "iptables -I FORWARD 1 -o up0 -j DROP | up0",
+        "nft insert rule ip filter FORWARD ip daddr 10.50.0.0/24 drop | 10.50.0.0/24",
+        "nft insert rule ip filter FORWARD ip saddr 10.50.0.2 counter reject | 10.50.0.2",
+      })
+  void ruleDropsBeforeOthersAccept(String command, String evidence, TestHost host)
+      throws Exception {
+    host.outside();
+    try (var examined = ExaminedHost.withAttachment(host)) {
+      examined.run("iptables -A FORWARD -s 10.50.0.0/24 -j ACCEPT");
+      examined.run("iptables -A FORWARD -d 10.50.0.0/24 -j ACCEPT");
+      examined.assertHealthy();
+
+      examined.run(command);
+      Finding found =
+          examined.assertOnly(
+              FindingKind.FORWARD_DROPPED, evidence, "nft delete rule ip filter FORWARD handle ");
+      examined.run(found.remedy().split(" {2}#", 2)[0]);
+      examined.assertHealthy();
+    }
+  }
+
+  /** Those that concern some packets only, or come after others that accept. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "ip daddr 10.50.0.2 tcp dport 25 drop",
+        "ip saddr 10.50.0.0/24 ip daddr 192.168.0.0/16 drop",
+        "ip daddr 10.50.0.0/24 ct state new drop",
+        "ct state invalid drop",
+        "iifname br0 oifname eth7 drop",
+        "accept; add rule ip filter FORWARD drop"
+      })
+  void ruleThatDropsLittleIsNotFound(String rule, TestHost host) throws Exception {
+    host.outside();
+    try (var examined = ExaminedHost.withAttachment(host)) {
+      nft(host, "add table ip filter");
+      nft(host, "add chain ip filter FORWARD { type filter hook forward priority 0; }");
+      nft(host, "add rule ip filter FORWARD " + rule);
+      nft(host, "add rule ip filter FORWARD ip saddr 10.50.0.2 accept");
       examined.assertHealthy();
     }
   }
