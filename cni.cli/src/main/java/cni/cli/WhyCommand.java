@@ -187,13 +187,16 @@ final class WhyCommand extends Subcommand {
     boolean onlyV4 = ipv4.getValue();
     boolean onlyV6 = ipv6.getValue();
     addresses.removeIf(it -> it instanceof Inet4Address ? onlyV6 : onlyV4);
+    Optional<InetAddress> fromAddress = ends.sourceAddress(source.getValue());
+    fromAddress.ifPresent(
+        own -> addresses.removeIf(it -> (own instanceof Inet4Address) != (it instanceof Inet4Address)));
     if (addresses.isEmpty()) {
       throw invalid(target.name() + " has no address of this IP version");
     }
     int bytes = size(asked, addresses);
     boolean probe = !noProbe.<Boolean>getValue();
     return addresses.stream()
-        .map(it -> new PathQuery(from, to, it, asked, target.port(), bytes, probe))
+        .map(it -> new PathQuery(from, to, it, asked, target.port(), bytes, probe, fromAddress))
         .toList();
   }
 

@@ -9,7 +9,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
-import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.ThreadLocalRandom;
 
@@ -71,7 +70,7 @@ record Flight(
     IpFamily family = IpFamily.of(query.address());
     ProbeSocket.Kind kind = query.protocol().kind();
     List<FlowTracer> tracers = new ArrayList<>();
-    try (ProbeSocket socket = ProbeSocket.open(from.netns(), kind, family, Optional.empty())) {
+    try (ProbeSocket socket = ProbeSocket.open(from.netns(), kind, family, query.sourceAddress())) {
       var key = new FlowKey(kind, family, socket.port(), cookie);
       List<String> problems = new ArrayList<>();
       String table = "cni_why_%08x".formatted(ThreadLocalRandom.current().nextInt());

@@ -2,10 +2,12 @@ package cni.doctor.path;
 
 import cni.api.CniException;
 import cni.api.ErrorCode;
+import cni.api.InetAddresses;
 import cni.doctor.path.Namespaces.NamespaceLink;
 import cni.doctor.path.PathWalk.Translation;
 import cni.runtime.CachedAttachment;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -49,18 +51,38 @@ final class Investigation {
     return probed(source, destination);
   }
 
+  /** Returns the query without a source address that the source has lost. */
+  private PathQuery sendable(NamespaceView source) throws IOException {
+    Optional<InetAddress> address = query.sourceAddress();
+    if (address.isEmpty() || source.owner(address.get()).isPresent()) {
+      return query;
+    }
+    notes.add(
+        "%s does not have the address %s: sent from another"
+            .formatted(source, InetAddresses.format(address.get())));
+    return new PathQuery(
+        query.source(),
+        query.destination(),
+        query.address(),
+        query.protocol(),
+        query.port(),
+        query.size(),
+        query.probe());
+  }
+
   private PathReport probed(NamespaceView source, Optional<NamespaceView> destination)
       throws IOException {
     Set<NamespaceView> traced = new LinkedHashSet<>(List.of(source, namespaces.host()));
     destination.ifPresent(traced::add);
     var counters = new DropCounters(traced);
-    Flight flight = Flight.send(query, source, traced, query.port());
+    PathQuery sent = sendable(source);
+    Flight flight = Flight.send(sent, source, traced, query.port());
     Optional<Translation> translation = translation(flight);
     if (translation.isPresent()) {
       Optional<NamespaceLink> owner = namespaces.owner(translation.get().address());
       if (owner.isPresent() && traced.add(owner.get().view())) {
         // The packet goes to a container that was not known to be involved: once more, with it.
-        flight = Flight.send(query, source, traced, translation.get().port());
+        flight = Flight.send(sent, source, traced, translation.get().port());
         translation = translation(flight);
       }
     }
@@ -84,7 +106,7 @@ final class Investigation {
   private PathWalk walk(NamespaceView source, Optional<Translation> translation)
       throws IOException {
     return PathWalk.from(
-        namespaces, source, Optional.empty(), query.address(), query.size(), translation);
+        namespaces, source, query.sourceAddress(), query.address(), query, translation);
   }
 
   /**

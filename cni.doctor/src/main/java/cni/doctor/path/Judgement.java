@@ -70,6 +70,13 @@ final class Judgement {
     if (isAnswered) {
       return report(flight, Fate.ARRIVES, Optional.empty());
     }
+    // A repeated request belongs to a connection that the answer has established: it may be dropped
+    // by the rule that has dropped the answer.
+    Optional<Sighting> lostAnswer = last(flight, it -> !it.isForward() && it.isDrop());
+    if (lostAnswer.isPresent()) {
+      PathFinding finding = dropped(flight, lostAnswer.get(), "the answer is ");
+      return report(flight, Fate.UNANSWERED, Optional.of(finding));
+    }
     if (drop.isPresent()) {
       return report(flight, Fate.LOST, Optional.of(dropped(flight, drop.get(), "")));
     }
@@ -93,6 +100,14 @@ final class Judgement {
     if (isTranslated && walk.finding().isPresent()) { // for lack of a route, in the hook output
       return report(flight, Fate.LOST, walk.finding());
     }
+    Optional<NamespaceView> unrouted = unrouted(flight);
+    if (unrouted.isPresent()) {
+      var rules = new RoutingRules(unrouted.get(), source(flight), walk.destination());
+      Optional<PathFinding> obstacle = rules.obstacle(query);
+      if (obstacle.isPresent()) {
+        return report(flight, Fate.LOST, obstacle);
+      }
+    }
     Optional<PathFinding> vanished = vanishedInHook(flight, true);
     if (vanished.isPresent()) {
       return report(flight, Fate.LOST, vanished);
@@ -101,12 +116,42 @@ final class Judgement {
       return report(flight, Fate.LOST, walk.finding());
     }
     boolean leaves = !walk.steps().isEmpty() && walk.steps().getLast().stage() == Stage.LEAVE;
-    if (leaves && flight.answer() == Answer.NONE) {
+    if (leaves && unrouted.isEmpty() && flight.answer() == Answer.NONE) {
       return query.protocol() == ProbeProtocol.UDP
           ? report(flight, Fate.LEAVES, Optional.empty())
           : report(flight, Fate.UNANSWERED, Optional.of(noAnswer(flight)));
     }
     return report(flight, Fate.LOST, Optional.of(lost(flight, true, "the packet")));
+  }
+
+  /**
+   * Returns the namespace whose rules before the routing decision the packet has passed, or whose
+   * own it is, and in which it was not seen after that decision; empty if there is none, or not all
+   * namespaces could be traced.
+   */
+  private Optional<NamespaceView> unrouted(Flight flight) throws IOException {
+    if (!flight.problems().isEmpty()) {
+      return Optional.empty();
+    }
+    Optional<NamespaceView> source = namespaces.of(query.source());
+    boolean isSent = flight.sightings().stream().anyMatch(Sighting::isForward);
+    if (!isSent) {
+      return source;
+    }
+    return flight.sightings().stream()
+        .filter(it -> it.isForward() && !it.hook().bridge())
+        .map(Sighting::view)
+        .filter(
+            view ->
+                flight.sightings().stream()
+                    .noneMatch(it -> it.isForward() && it.view() == view && it.isRouted()))
+        .findFirst();
+  }
+
+  private Optional<InetAddress> source(Flight flight) {
+    return last(flight, Sighting::isForward)
+        .map(it -> flight.key().source(it.headers()))
+        .or(walk::source);
   }
 
   /** Finds a hook that packets have entered and not left, though no rule dropped them. */
@@ -133,8 +178,8 @@ final class Judgement {
 
   private static PathFinding lost(Flight flight, boolean forward, String subject) {
     Optional<Sighting> last = last(flight, it -> it.isForward() == forward);
-    String error =
-        flight.errno() == 0 || !forward ? "" : ", errno " + flight.errno() + " for its sender";
+    boolean isError = forward && flight.answer() == Answer.ERROR;
+    String error = isError ? ", errno " + flight.errno() + " for its sender" : "";
     String where =
         last.map(it -> "after hook %s of %s".formatted(it.hook(), it.view()))
             .orElse("before the first hook");
@@ -161,7 +206,7 @@ final class Judgement {
     InetAddress back = flight.key().source(delivery.headers());
     PathWalk way =
         PathWalk.from(
-            namespaces, delivery.view(), Optional.empty(), back, query.size(), Optional.empty());
+            namespaces, delivery.view(), Optional.empty(), back, query, Optional.empty());
     if (way.finding().isPresent()) {
       PathFinding it = way.finding().get();
       return Optional.of(new PathFinding(it.cause(), "the way back: " + it.text(), it.remedy()));

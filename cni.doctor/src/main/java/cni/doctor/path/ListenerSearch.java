@@ -35,7 +35,8 @@ record ListenerSearch(Namespaces namespaces, PathQuery query) {
       return elsewhere(view, address, others);
     }
     if (view == namespaces.host() && others.isEmpty() && namespaces.publisher(query).isEmpty()) {
-      return unpublished(port);
+      Optional<PathFinding> other = publishedElsewhere();
+      return other.isPresent() ? other.get() : unpublished(port);
     }
     return absent(view.name(), port);
   }
@@ -61,6 +62,24 @@ record ListenerSearch(Namespaces namespaces, PathQuery query) {
         "the program of %s on %s port %d listens on %s only, not on %s"
             .formatted(view.name(), query.protocol(), sockets.getFirst().port(), addresses, wanted),
         "make the program listen on %s, or on all addresses".formatted(wanted));
+  }
+
+  /** Returns that the port is published on another address of the host; empty if it is not. */
+  private Optional<PathFinding> publishedElsewhere() {
+    return namespaces
+        .publisherElsewhere(query)
+        .map(
+            it ->
+                new PathFinding(
+                    PathCause.NO_LISTENER,
+                    "%s publishes port %d on %s only, not on %s"
+                        .formatted(
+                            Namespaces.name(it.attachment()),
+                            query.port(),
+                            InetAddresses.format(it.hostIp()),
+                            InetAddresses.format(query.address())),
+                    "ask for %s, or publish the port without a host address (\"hostIP\")"
+                        .formatted(InetAddresses.format(it.hostIp()))));
   }
 
   private PathFinding unpublished(int port) {

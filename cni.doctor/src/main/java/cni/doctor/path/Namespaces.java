@@ -116,6 +116,20 @@ final class Namespaces implements AutoCloseable {
     return attachments.stream().filter(it -> PublishedTarget.of(it, query).isPresent()).findFirst();
   }
 
+  /** An attachment that publishes a port on one address of the host. */
+  record Publisher(CachedAttachment attachment, InetAddress hostIp) {}
+
+  /** Returns who publishes the port of a query on another address only; empty if nobody does. */
+  Optional<Publisher> publisherElsewhere(PathQuery query) {
+    for (CachedAttachment it : attachments) {
+      Optional<InetAddress> hostIp = PublishedTarget.otherHostIp(it, query);
+      if (hostIp.isPresent()) {
+        return Optional.of(new Publisher(it, hostIp.get()));
+      }
+    }
+    return Optional.empty();
+  }
+
   /** Returns the attachments of a namespace. */
   List<CachedAttachment> attachmentsOf(NamespaceView view) throws IOException {
     List<CachedAttachment> found = new ArrayList<>();

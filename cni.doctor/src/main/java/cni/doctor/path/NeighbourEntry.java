@@ -4,11 +4,13 @@ import static cni.netlink.ffm.route.RtnetlinkConstants.NUD_FAILED;
 import static cni.netlink.ffm.route.RtnetlinkConstants.NUD_PERMANENT;
 
 import cni.api.InetAddresses;
+import cni.doctor.path.Namespaces.NamespaceLink;
 import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.Neighbour;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -18,6 +20,9 @@ import java.util.Optional;
  * @param address the address of the next hop
  */
 record NeighbourEntry(NamespaceView view, Link out, InetAddress address) {
+  /** IFF_NOARP of linux/if.h. */
+  private static final int IFF_NOARP = 0x80;
+
   private Optional<Neighbour> entry() throws IOException {
     return view.routes().neighbours(IpFamily.of(address)).stream()
         .filter(it -> it.link() == out.index() && it.address().equals(address))
@@ -53,6 +58,44 @@ record NeighbourEntry(NamespaceView view, Link out, InetAddress address) {
   PathFinding wrong(String mismatch) {
     String command = "neigh del " + InetAddresses.format(address) + " dev " + out.name();
     return new PathFinding(PathCause.NEIGHBOUR_WRONG, mismatch, view.ip(command));
+  }
+
+  /**
+   * Returns why a neighbour that exists does not get the packet: the hardware address is not asked
+   * for, or not answered; empty if it is known, or has not been needed.
+   *
+   * @param owner the link that has the address
+   * @param wasSent whether a packet has been sent, so that an earlier failure is not meant
+   */
+  Optional<PathFinding> unanswered(NamespaceLink owner, boolean wasSent) throws IOException {
+    for (NamespaceLink it : List.of(new NamespaceLink(view, out), owner)) {
+      if ((it.link().flags() & IFF_NOARP) != 0) {
+        return Optional.of(
+            new PathFinding(
+                PathCause.NEIGHBOUR_UNRESOLVED,
+                "%s of %s does not take part in neighbour discovery: ARP is off"
+                    .formatted(it.link().name(), it.view()),
+                it.view().ip("link set %s arp on".formatted(it.link().name()))));
+      }
+    }
+    boolean isSearched = wasSent ? isUnresolved() : entry().filter(Neighbour::isIncomplete).isPresent();
+    if (!isSearched) {
+      return Optional.empty();
+    }
+    boolean isV4 = IpFamily.of(address) == IpFamily.IPV4;
+    return Optional.of(
+        new PathFinding(
+            PathCause.NEIGHBOUR_UNRESOLVED,
+            "%s of %s gets no answer to its %s requests for %s, which %s of %s has"
+                .formatted(
+                    out.name(),
+                    view,
+                    isV4 ? "ARP" : "neighbour discovery",
+                    InetAddresses.format(address),
+                    owner.link().name(),
+                    owner.view()),
+            "find what drops them: rules (nft list ruleset), or ports of a bridge with bcast_flood"
+                + " or mcast_flood off (bridge -d link)"));
   }
 
   PathFinding unresolved() {

@@ -16,6 +16,8 @@ public enum PathCause {
   UNREACHABLE,
   /** A route of type prohibit rejects it. */
   PROHIBITED,
+  /** A rule of policy routing discards it, or selects a table that does. */
+  ROUTING_RULE,
   /** The host does not forward packets between interfaces. */
   NOT_FORWARDING,
   /** The reverse path filter rejects its source address. */

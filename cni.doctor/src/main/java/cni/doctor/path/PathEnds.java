@@ -116,6 +116,11 @@ public final class PathEnds {
     return names;
   }
 
+  /** Returns the address that a source given as an address sends from; empty for a name. */
+  public Optional<InetAddress> sourceAddress(String source) {
+    return address(source);
+  }
+
   private static Optional<InetAddress> address(String text) {
     try {
       return Optional.of(InetAddresses.parse(text));

@@ -2,6 +2,7 @@ package cni.doctor.path;
 
 import java.net.Inet4Address;
 import java.net.InetAddress;
+import java.util.Optional;
 
 /**
  * A packet to follow.
@@ -15,6 +16,7 @@ import java.net.InetAddress;
  * @param size the length of the IP packet in bytes, at least {@link #minSize}, which is sent with
  *     the prohibition to fragment it; 0 for a short one. TCP connection requests are always short
  * @param probe whether to send it, rather than only to look at the configuration
+ * @param sourceAddress the address that it is sent from; empty for the one that the route suggests
  */
 public record PathQuery(
     PathEnd source,
@@ -23,12 +25,25 @@ public record PathQuery(
     ProbeProtocol protocol,
     int port,
     int size,
-    boolean probe) {
+    boolean probe,
+    Optional<InetAddress> sourceAddress) {
   private static final int IPV4_HEADER = 20;
   private static final int IPV6_HEADER = 40;
 
   /** The header of UDP and of an ICMP echo request. */
   private static final int TRANSPORT_HEADER = 8;
+
+  /** Creates a query with the source address that the route suggests. */
+  public PathQuery(
+      PathEnd source,
+      PathEnd destination,
+      InetAddress address,
+      ProbeProtocol protocol,
+      int port,
+      int size,
+      boolean probe) {
+    this(source, destination, address, protocol, port, size, probe, Optional.empty());
+  }
 
   /**
    * Returns the least length in bytes of a packet to an address: its headers, and what the tracer

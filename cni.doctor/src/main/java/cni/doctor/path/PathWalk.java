@@ -11,6 +11,7 @@ import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.PolicyRule;
 import cni.netlink.ffm.route.Route;
 import cni.netlink.ffm.route.RouteLookup;
 import java.io.IOException;
@@ -28,11 +29,16 @@ final class PathWalk {
   private static final int MAX_ROUTERS = 16;
 
   private final Namespaces namespaces;
+  private final PathQuery query;
   private final int size;
   private final Optional<Translation> translation;
   private final List<PathStep> steps = new ArrayList<>();
   private final List<String> notes = new ArrayList<>();
   private Optional<PathFinding> finding = Optional.empty();
+
+  /** That the route of a step has a smaller MTU than its interface, learned from a later hop. */
+  private Optional<RouteMtu> routeMtu = Optional.empty();
+
   private Optional<NamespaceView> receiver = Optional.empty();
 
   /** The port by which a bridge has passed the packet up to its own namespace. */
@@ -57,14 +63,17 @@ final class PathWalk {
    */
   private record Place(NamespaceView view, Optional<Link> input) {}
 
+  private record RouteMtu(int step, PathFinding problem) {}
+
   private PathWalk(
       Namespaces namespaces,
-      int size,
+      PathQuery query,
       Optional<Translation> translation,
       Optional<InetAddress> source,
       InetAddress destination) {
     this.namespaces = namespaces;
-    this.size = size;
+    this.query = query;
+    this.size = query.size();
     this.translation = translation;
     this.source = source;
     this.destination = destination;
@@ -74,17 +83,17 @@ final class PathWalk {
    * Walks the path of a packet.
    *
    * @param source its source address; empty for the one that the route suggests
-   * @param size its length in bytes, 0 for a short one
+   * @param query the packet that is followed, to which this one may be the answer
    */
   static PathWalk from(
       Namespaces namespaces,
       NamespaceView start,
       Optional<InetAddress> source,
       InetAddress destination,
-      int size,
+      PathQuery query,
       Optional<Translation> translation)
       throws IOException {
-    var walk = new PathWalk(namespaces, size, translation, source, destination);
+    var walk = new PathWalk(namespaces, query, translation, source, destination);
     walk.run(new Place(start, Optional.empty()));
     return walk;
   }
@@ -97,7 +106,7 @@ final class PathWalk {
       throws IOException {
     NamespaceView host = namespaces.host();
     var from = Optional.of(source);
-    var walk = new PathWalk(namespaces, query.size(), translation, from, query.address());
+    var walk = new PathWalk(namespaces, query, translation, from, query.address());
     try {
       Route back = host.routes().route(RouteLookup.output(source, Optional.empty()));
       Link input = host.link(back.hops().getFirst().link());
@@ -146,6 +155,11 @@ final class PathWalk {
     for (int i = 0; i < MAX_ROUTERS && place.isPresent(); i++) {
       place = advance(place.get());
     }
+    if (finding.isEmpty() && routeMtu.isPresent()) {
+      int index = routeMtu.get().step();
+      steps.set(index, steps.get(index).with(State.FAILED));
+      finding = Optional.of(routeMtu.get().problem());
+    }
   }
 
   /** Routes the packet at a place and moves it to the next one; empty at the end of the path. */
@@ -162,6 +176,12 @@ final class PathWalk {
       step(view, Stage.TRANSLATE, "destination becomes " + text(destination) + port);
     }
     Stage stage = place.input().isEmpty() ? Stage.SEND : Stage.FORWARD;
+    Optional<PathFinding> loopback = LinkProblem.loopback(view, destination);
+    if (place.input().isEmpty() && loopback.isPresent()) {
+      fail(view, stage, loopback.get());
+      return Optional.empty();
+    }
+    noteRules(view);
     Route route;
     try {
       route = view.routes().route(lookup(place));
@@ -200,9 +220,10 @@ final class PathWalk {
 
   private RouteLookup lookup(Place place) {
     boolean isFromItself = source.equals(Optional.of(destination)); // answered in translation
-    return place.input().isPresent() && source.isPresent() && !isFromItself
-        ? RouteLookup.input(source.get(), destination, place.input().get().index())
-        : RouteLookup.output(destination, Optional.empty());
+    Optional<InetAddress> from = isFromItself ? Optional.empty() : source;
+    return place.input().isPresent() && from.isPresent()
+        ? RouteLookup.input(from.get(), destination, place.input().get().index())
+        : RouteLookup.output(destination, place.input().isEmpty() ? from : Optional.empty());
   }
 
   private Optional<PathFinding> obstacle(Place place, Link out, Route route) throws IOException {
@@ -220,9 +241,31 @@ final class PathWalk {
         return lost;
       }
     }
-    int mtu = route.mtu() == 0 ? out.mtu() : Math.min(route.mtu(), out.mtu());
-    Optional<PathFinding> tooLong = tooLong(view, out.name(), mtu);
+    Optional<PathFinding> tooLong = tooLong(view, out.name(), out.mtu());
+    if (route.mtu() > 0 && size > route.mtu() && routeMtu.isEmpty()) {
+      routeMtu = Optional.of(new RouteMtu(steps.size(), longerThanRoute(view, route)));
+    }
     return tooLong.isPresent() || out.isUp() ? tooLong : Optional.of(LinkProblem.down(view, out));
+  }
+
+  private PathFinding longerThanRoute(NamespaceView view, Route route) {
+    return new PathFinding(
+        PathCause.MTU,
+        "the packet of %d bytes is longer than the path MTU of the route of %s to %s, %d"
+            .formatted(size, view, text(destination), route.mtu()),
+        RemedyText.commented(
+            view.ip("route get " + text(destination)),
+            "shows it: a router further on reported this MTU, or the route was added with it"));
+  }
+
+  /** Notes the rules of policy routing that a lookup by addresses alone does not evaluate. */
+  private void noteRules(NamespaceView view) throws IOException {
+    var rules = new RoutingRules(view, source, destination);
+    for (PolicyRule rule : rules.undecided(query)) {
+      notes.add(
+          "%s of %s may route it otherwise, by table %d: it depends on more than the addresses"
+              .formatted(rules.describe(rule), view, rule.table()));
+    }
   }
 
   private Optional<PathFinding> tooLong(NamespaceView view, String link, int mtu) {
@@ -299,7 +342,7 @@ final class PathWalk {
       return Optional.empty();
     }
     step(view, Stage.LINK, text);
-    return neighbourIsRight(view, out, nextHop, other.link().mac())
+    return neighbourIsRight(view, out, nextHop, other)
         ? Optional.of(new Place(other.view(), Optional.of(other.link())))
         : Optional.empty();
   }
@@ -327,7 +370,7 @@ final class PathWalk {
     if (to.view() == view) {
       step(view, Stage.BRIDGE, name + " receives it itself");
       ingress = in;
-      return neighbourIsRight(sender, out, nextHop, bridge.link().mac())
+      return neighbourIsRight(sender, out, nextHop, bridge)
           ? Optional.of(new Place(view, Optional.of(bridge.link())))
           : Optional.empty();
     }
@@ -342,7 +385,7 @@ final class PathWalk {
       return Optional.empty();
     }
     step(view, Stage.BRIDGE, name + " to port " + port.orElseThrow().link().name());
-    return neighbourIsRight(sender, out, nextHop, to.link().mac())
+    return neighbourIsRight(sender, out, nextHop, to)
         ? Optional.of(new Place(to.view(), Optional.of(to.link())))
         : Optional.empty();
   }
@@ -386,7 +429,7 @@ final class PathWalk {
       return Optional.empty();
     }
     step(view, Stage.LINK, text);
-    return neighbourIsRight(view, out, nextHop, to.link().mac())
+    return neighbourIsRight(view, out, nextHop, to)
         ? Optional.of(new Place(to.view(), Optional.of(to.link())))
         : Optional.empty();
   }
@@ -409,10 +452,15 @@ final class PathWalk {
   }
 
   /** Checks the entry of the neighbour table that a sender uses, if it has one. */
-  private boolean neighbourIsRight(NamespaceView view, Link out, InetAddress address, String mac)
-      throws IOException {
+  private boolean neighbourIsRight(
+      NamespaceView view, Link out, InetAddress address, NamespaceLink owner) throws IOException {
     var entry = new NeighbourEntry(view, out, address);
-    Optional<String> mismatch = entry.mismatch(mac);
+    Optional<PathFinding> unanswered = entry.unanswered(owner, query.probe());
+    if (unanswered.isPresent()) {
+      fail(view, Stage.LINK, "neighbour " + text(address), unanswered.get());
+      return false;
+    }
+    Optional<String> mismatch = entry.mismatch(owner.link().mac());
     if (mismatch.isEmpty()) {
       return true;
     }

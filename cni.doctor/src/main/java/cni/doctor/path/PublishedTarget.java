@@ -30,9 +30,21 @@ record PublishedTarget(InetAddress address, int port) {
                     .map(it -> new PublishedTarget(it, mapping.containerPort())));
   }
 
-  private static boolean isQueried(PortMapping mapping, PathQuery query) {
+  /** Returns the only address on which an attachment publishes the port; empty if there is none. */
+  static Optional<InetAddress> otherHostIp(CachedAttachment cached, PathQuery query) {
+    return PortMapping.readValid(cached.attachment().capabilityArgs()).stream()
+        .filter(it -> isPort(it, query) && !isQueried(it, query))
+        .flatMap(it -> it.hostIp().stream())
+        .findFirst();
+  }
+
+  private static boolean isPort(PortMapping mapping, PathQuery query) {
     return mapping.hostPort() == query.port()
-        && mapping.protocol().name().equals(query.protocol().name())
+        && mapping.protocol().name().equals(query.protocol().name());
+  }
+
+  private static boolean isQueried(PortMapping mapping, PathQuery query) {
+    return isPort(mapping, query)
         && mapping.hostIp().stream()
             .allMatch(it -> it.isAnyLocalAddress() || it.equals(query.address()));
   }

@@ -6,6 +6,7 @@ import cni.netlink.ffm.Errno;
 import cni.netlink.ffm.NetlinkException;
 import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
+import cni.netlink.ffm.route.PolicyRule;
 import cni.netlink.ffm.route.Route;
 import cni.netlink.ffm.route.RouteLookup;
 import cni.runtime.CachedAttachment;
@@ -51,6 +52,11 @@ record RouteProblem(
 
   /** Routes through an interface vanish when it goes down. */
   private PathFinding noRoute(String to) throws IOException {
+    var rules = new RoutingRules(view, source, destination);
+    Optional<PolicyRule> rule = rules.discarding("unreachable");
+    if (rule.isPresent()) {
+      return rules.discarded(rule.get(), "unreachable");
+    }
     Optional<Link> down = view.downLink();
     if (down.isPresent()) {
       return LinkProblem.down(view, down.get());
@@ -84,11 +90,18 @@ record RouteProblem(
                 + " of ipam, then cni update %s --all".formatted(attachments.getFirst().network()));
   }
 
-  private PathFinding route(PathCause cause, String type, String to) {
+  private PathFinding route(PathCause cause, String type, String to) throws IOException {
+    var rules = new RoutingRules(view, source, destination);
+    Optional<PolicyRule> rule = rules.discarding(type);
+    if (rule.isPresent()) {
+      return rules.discarded(rule.get(), type);
+    }
+    String version = IpFamily.of(destination) == IpFamily.IPV4 ? "" : "-6 ";
     return new PathFinding(
         cause,
         "a route of type %s of %s covers %s".formatted(type, view, to),
-        "delete it: \"ip route show type " + type + "\" lists such routes");
+        "delete it: \"%s\" lists such routes"
+            .formatted(view.ip(version + "route show table all type " + type)));
   }
 
   /** Since Linux 6.13 the kernel reports EINVAL for this, too, instead of EXDEV. */
@@ -130,12 +143,22 @@ record RouteProblem(
     return view.sysctl(key).filter("0"::equals).isEmpty();
   }
 
-  static PathFinding notForwarding(NamespaceView view, IpFamily family, Link input) {
+  static PathFinding notForwarding(NamespaceView view, IpFamily family, Link input)
+      throws IOException {
     boolean isV4 = family == IpFamily.IPV4;
+    boolean isOnForOthers =
+        isV4 && view.sysctl("net/ipv4/ip_forward").filter("1"::equals).isPresent();
+    // An interface name may have dots; sysctl takes slashes as separators, too.
+    String key =
+        isOnForOthers
+            ? (input.name().indexOf('.') < 0
+                ? "net.ipv4.conf." + input.name() + ".forwarding"
+                : "net/ipv4/conf/" + input.name() + "/forwarding")
+            : isV4 ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding";
     return new PathFinding(
         PathCause.NOT_FORWARDING,
         "%s does not forward %s packets that come in by %s"
             .formatted(view, isV4 ? "IPv4" : "IPv6", input.name()),
-        "sysctl -w " + (isV4 ? "net.ipv4.ip_forward=1" : "net.ipv6.conf.all.forwarding=1"));
+        "sysctl -w " + key + "=1");
   }
 }

@@ -72,6 +72,13 @@ record Sighting(
     return isInput && marker.filter(Marker.LAST::equals).isPresent();
   }
 
+  /** Returns whether the packet has passed the routing decision. */
+  boolean isRouted() {
+    int number = hook.number();
+    return !hook.bridge()
+        && (number == Hook.INPUT || number == Hook.FORWARD || number == Hook.POSTROUTING);
+  }
+
   boolean isDrop() {
     return marker.isEmpty() && event.verdict() == TraceEvent.Verdict.DROP;
   }

@@ -124,6 +124,17 @@ final class PathWorld implements AutoCloseable {
     host.awaitAddresses();
   }
 
+  /** Attaches a container with TCP port 8000 of one address of the host published. */
+  void publishOn(String hostIp, NetNs container) throws Exception {
+    String portmap = "{ \"type\": \"portmap\", \"capabilities\": { \"portMappings\": true } }";
+    bridge("n", 50, "", portmap);
+    String mapping =
+        "[{\"hostPort\":8000,\"containerPort\":80,\"protocol\":\"tcp\",\"hostIP\":\"%s\"}]";
+    cni.network("n")
+        .add(TestHost.attachment(container, "portMappings", mapping.formatted(hostIp)));
+    host.awaitAddresses();
+  }
+
   /** Attaches the containers with labels, and puts a policy in force. */
   void policies(String file) throws Exception {
     var directories =
