@@ -189,7 +189,9 @@ final class WhyCommand extends Subcommand {
     addresses.removeIf(it -> it instanceof Inet4Address ? onlyV6 : onlyV4);
     Optional<InetAddress> fromAddress = ends.sourceAddress(source.getValue());
     fromAddress.ifPresent(
-        own -> addresses.removeIf(it -> (own instanceof Inet4Address) != (it instanceof Inet4Address)));
+        own ->
+            addresses.removeIf(
+                it -> (own instanceof Inet4Address) != (it instanceof Inet4Address)));
     if (addresses.isEmpty()) {
       throw invalid(target.name() + " has no address of this IP version");
     }

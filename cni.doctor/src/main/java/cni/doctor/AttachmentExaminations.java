@@ -190,7 +190,7 @@ final class AttachmentExaminations {
             "a cached result cannot be read: DEL and CHECK of that attachment have no result",
             objection.get(),
             RemedyText.commented(
-                (Files.isDirectory(file) ? "rm -r " : "rm ") + file,
+                (Files.isDirectory(file) ? "rm -r " : "rm ") + RemedyText.quoted(file),
                 "\"cni gc\" of its network removes it as well, with what belongs to it"));
       }
     }

@@ -10,7 +10,6 @@ import cni.api.Result;
 import cni.netlink.ffm.route.Link;
 import cni.runtime.CachedAttachment;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
@@ -46,7 +45,7 @@ final class AttachmentView {
 
   /** Returns the namespace as a command line names it. */
   String namespaceName() {
-    return attachment().namespace().map(Path::toString).orElse("");
+    return attachment().namespace().map(RemedyText::quoted).orElse("");
   }
 
   /** Returns a command of {@code ip} that acts on the namespace. */

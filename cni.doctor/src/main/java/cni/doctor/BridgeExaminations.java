@@ -9,6 +9,7 @@ import cni.netlink.ffm.route.Link;
 import cni.runtime.Network;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -34,6 +35,9 @@ final class BridgeExaminations {
 
   /** IPV6_MIN_MTU of linux/ipv6.h. */
   private static final int IPV6_MIN_MTU = 1280;
+
+  /** ETH_DATA_LEN of linux/if_ether.h: the MTU of a veth device that was never set. */
+  private static final int ETH_DATA_LEN = 1500;
 
   private BridgeExaminations() {}
 
@@ -269,9 +273,38 @@ final class BridgeExaminations {
             "mtu %d of %s in the container, mtu %d of %s on the host"
                 .formatted(
                     inside.mtu(), inside.name(), smallest.get().mtu(), smallest.get().name()),
-            "ip link set %s mtu %d".formatted(smallest.get().name(), inside.mtu()));
+            matchMtu(attachment, inside, smallest.get()));
       }
     }
+  }
+
+  /**
+   * Returns the command that gives both ends one MTU: the container's is lowered if it is larger
+   * than ADD has set it.
+   */
+  private static String matchMtu(AttachmentView attachment, Link inside, Link outside) {
+    Optional<PluginConfig> plugin = attachment.plugin("bridge");
+    int configured = plugin.isPresent() ? plugin.get().json().path("mtu").asInt(0) : 0;
+    Optional<Path> namespace = attachment.attachment().namespace();
+    boolean isRaised = inside.mtu() > (configured > 0 ? configured : ETH_DATA_LEN);
+    return isRaised && namespace.isPresent()
+        ? IpCommand.in(
+            namespace.get(), "link set %s mtu %d".formatted(inside.name(), outside.mtu()))
+        : "ip link set %s mtu %d".formatted(outside.name(), inside.mtu());
+  }
+
+  /** Returns whether containers send to the bridge itself. */
+  private static boolean isGateway(HostView host, Link bridge) throws IOException, CniException {
+    for (Network network : host.networks()) {
+      Optional<PluginConfig> plugin = HostView.plugin(network, "bridge");
+      if (plugin.isPresent()
+          && bridgeName(plugin.get()).equals(bridge.name())
+          && isGateway(plugin.get())) {
+        return true;
+      }
+    }
+    return host.kernel().addresses().stream()
+        .anyMatch(it -> it.link() == bridge.index() && !it.address().isLinkLocalAddress());
   }
 
   /**
@@ -282,8 +315,10 @@ final class BridgeExaminations {
       throws IOException, CniException {
     for (var it : bridges(host).entrySet()) {
       Link bridge = it.getKey();
+      boolean isGateway = isGateway(host, bridge);
       for (Link port : host.kernel().links()) {
-        if (port.master() == bridge.index()
+        if (isGateway
+            && port.master() == bridge.index()
             && port.isKind("veth")
             && port.mac().equals(bridge.mac())) {
           findings.ofNetworks(

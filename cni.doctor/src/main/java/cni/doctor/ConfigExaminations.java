@@ -41,7 +41,7 @@ final class ConfigExaminations {
   private static void unreadable(HostView host, Findings findings)
       throws IOException, CniException {
     for (NetworkFile file : host.files()) {
-      String remedy = RemedyText.commented("cni validate " + file.file(), "shows what is expected");
+      String remedy = RemedyText.commented(validate(file), "shows what is expected");
       for (ConfigProblem problem : file.errors()) {
         findings.ofNetwork(
             file.name(), "a network is configured wrongly: ADD fails", problem.toString(), remedy);
@@ -65,10 +65,14 @@ final class ConfigExaminations {
             "a network is probably not configured as it was meant",
             problem.toString(),
             RemedyText.commented(
-                "cni validate " + file.file(),
+                validate(file),
                 "correct it; cni update " + file.name() + " --all changes what is attached"));
       }
     }
+  }
+
+  private static String validate(NetworkFile file) {
+    return "cni validate " + RemedyText.quoted(file.file());
   }
 
   private static void shadowed(HostView host, Findings findings) throws IOException, CniException {
@@ -81,7 +85,7 @@ final class ConfigExaminations {
             file.name(),
             "two files define the network, of which the first is used",
             first + " is used, " + file.file() + " is not",
-            "rm " + file.file());
+            "rm " + RemedyText.quoted(file.file()));
       }
     }
   }
@@ -93,7 +97,8 @@ final class ConfigExaminations {
         findings.ofHost(
             "a file is ignored, although its content is a network configuration",
             file + " does not end with .conflist, .conf or .json",
-            "mv %s %s%s".formatted(file, file, extension.get()));
+            "mv %s %s"
+                .formatted(RemedyText.quoted(file), RemedyText.quoted(file + extension.get())));
       }
     }
   }

@@ -81,7 +81,8 @@ final class FilterExaminations {
     for (IpFamily family : IpFamily.values()) {
       if (verdict.covers(family)) {
         for (InetAddress address : RoutingExaminations.routedAddresses(host, attachment, family)) {
-          var from = new ForwardedPackets(address, false, links, others, List.of(), List.of(), false);
+          var from =
+              new ForwardedPackets(address, false, links, others, List.of(), List.of(), false);
           var to = new ForwardedPackets(address, true, others, links, List.of(), List.of(), false);
           if (!verdict.mayAccept(from) && !verdict.mayAccept(to)) {
             return Optional.of(address);
@@ -169,7 +170,8 @@ final class FilterExaminations {
               ? List.of()
               : RoutingExaminations.routedAddresses(host, attachment, family);
       for (InetAddress address : addresses) {
-        var from = new ForwardedPackets(address, false, links, outside, List.of(), List.of(), false);
+        var from =
+            new ForwardedPackets(address, false, links, outside, List.of(), List.of(), false);
         var to = new ForwardedPackets(address, true, outside, links, List.of(), List.of(), true);
         Optional<InstalledRule> rule = verdict.earlyDrop(from).or(() -> verdict.earlyDrop(to));
         if (rule.isPresent()) {

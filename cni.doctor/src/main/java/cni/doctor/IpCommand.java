@@ -15,7 +15,8 @@ public final class IpCommand {
    */
   public static String in(Path namespace, String arguments) {
     return NamespaceName.of(namespace)
-        .map(name -> "ip -n %s %s".formatted(name, arguments))
-        .orElseGet(() -> "nsenter --net=%s ip %s".formatted(namespace, arguments));
+        .map(name -> "ip -n %s %s".formatted(RemedyText.quoted(name), arguments))
+        .orElseGet(
+            () -> "nsenter --net=%s ip %s".formatted(RemedyText.quoted(namespace), arguments));
   }
 }

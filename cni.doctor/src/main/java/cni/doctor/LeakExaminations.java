@@ -2,6 +2,7 @@ package cni.doctor;
 
 import cni.api.CniException;
 import cni.api.InetAddresses;
+import cni.api.SpecVersion;
 import cni.netlink.ffm.nftables.InstalledRule;
 import cni.netlink.ffm.nftables.IptablesRuleBuilder;
 import cni.netlink.ffm.nftables.Table;
@@ -31,6 +32,12 @@ final class LeakExaminations {
   /** A younger reservation may be of an ADD of another runtime, which stores its result later. */
   private static final Duration ADD_TIME = Duration.ofSeconds(10);
 
+  /** The versions with GC. */
+  private static final Set<SpecVersion> GC = SpecVersion.since(SpecVersion.V1_1_0);
+
+  /** The number of files that a remedy names. */
+  private static final int MAX_FILES = 20;
+
   private LeakExaminations() {}
 
   /** Returns the attachments in the cache and those of ADDs that have begun. */
@@ -38,6 +45,25 @@ final class LeakExaminations {
     List<CachedAttachment> known = new ArrayList<>(host.pendingAdds());
     host.attachments().forEach(it -> known.add(it.cached()));
     return known;
+  }
+
+  /** GC frees addresses from version 1.1.0 of the specification on. */
+  private static String removal(Network network, List<Reservation> leaked) throws CniException {
+    boolean hasGc = network.config().versions().stream().anyMatch(GC::contains);
+    if (hasGc) {
+      return "cni gc " + network.name();
+    }
+    String files =
+        leaked.stream()
+            .limit(MAX_FILES)
+            .map(it -> RemedyText.quoted(it.file()))
+            .collect(Collectors.joining(" "));
+    return RemedyText.commented(
+        "rm " + files,
+        leaked.size() > MAX_FILES
+            ? "and the other %d; cni gc frees them from cniVersion 1.1.0 on"
+                .formatted(leaked.size() - MAX_FILES)
+            : "cni gc does so from cniVersion 1.1.0 on");
   }
 
   private static void addressLeaked(HostView host, Findings findings)
@@ -73,8 +99,7 @@ final class LeakExaminations {
                     leaked.size() == 1
                         ? ""
                         : "; the last is " + InetAddresses.format(leaked.getLast().address())),
-            RemedyText.commented(
-                "cni gc " + network.name(), "below cniVersion 1.1.0 remove the files"));
+            removal(network, leaked));
       }
     }
   }

@@ -141,6 +141,12 @@ final class PortExaminations {
     }
   }
 
+  /** The host's loopback addresses are out of reach of containers. */
+  private static boolean isPublishedToItself(AttachmentView attachment) {
+    return attachment.publishedPorts().stream()
+        .anyMatch(it -> it.hostIp().filter(InetAddress::isLoopbackAddress).isEmpty());
+  }
+
   /** Where br_netfilter is on, bridged packets are translated, and may have to go back. */
   private static void hairpinOff(HostView host, Findings findings)
       throws IOException, CniException {
@@ -150,7 +156,7 @@ final class PortExaminations {
       Optional<Link> port = attachment.hostLink().filter(it -> !it.portModes().hairpin());
       Optional<Link> bridge =
           attachment.bridge().filter(it -> (it.flags() & LinkConstants.IFF_PROMISC) == 0);
-      if (port.isPresent() && bridge.isPresent() && !attachment.publishedPorts().isEmpty()) {
+      if (port.isPresent() && bridge.isPresent() && isPublishedToItself(attachment)) {
         findings.ofAttachment(
             attachment,
             "the container cannot reach itself by its published port",

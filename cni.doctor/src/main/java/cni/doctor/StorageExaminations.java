@@ -62,7 +62,8 @@ final class StorageExaminations {
             "a directory that ADD writes to is on a read-only file system",
             directory + " is on " + store + ", mounted read-only",
             RemedyText.commented(
-                "mount -o remount,rw $(df --output=target %s | tail -1)".formatted(directory),
+                "mount -o remount,rw $(df --output=target %s | tail -1)"
+                    .formatted(RemedyText.quoted(directory)),
                 "dmesg says whether the kernel made it so"));
       }
     }
@@ -75,7 +76,7 @@ final class StorageExaminations {
         findings.ofHost(
             "the file system that ADD writes to is full",
             directory + " has " + store.getUsableSpace() + " bytes left",
-            "free space there: df -h " + directory);
+            "free space there: df -h " + RemedyText.quoted(directory));
       }
     }
   }
@@ -101,7 +102,7 @@ final class StorageExaminations {
       findings.ofHost(
           "users other than root can change what plugins do, which run as root",
           objection,
-          "chown root:root %1$s; chmod go-w %1$s".formatted(path(objection)));
+          "chown root:root %1$s; chmod go-w %1$s".formatted(RemedyText.quoted(path(objection))));
     }
   }
 
@@ -120,7 +121,8 @@ final class StorageExaminations {
             "a named network namespace is a plain file: nothing is mounted there any more",
             file + " is not a network namespace",
             RemedyText.commented(
-                "rm " + file, "after \"cni gc\" of the networks that it was attached to"));
+                "rm " + RemedyText.quoted(file),
+                "after \"cni gc\" of the networks that it was attached to"));
       }
     }
   }

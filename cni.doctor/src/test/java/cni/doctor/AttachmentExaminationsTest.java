@@ -1,6 +1,7 @@
 package cni.doctor;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.netlink.ffm.netns.NetNs;
 import cni.testing.KernelTest;
@@ -121,6 +122,20 @@ class AttachmentExaminationsTest {
     try (var examined = ExaminedHost.withAttachment(host)) {
       Path file = Files.createDirectory(host.cache().resolve("results/n-dir-eth0"));
       examined.assertOnly(FindingKind.CACHE_UNREADABLE, file.toString(), "rm -r " + file);
+    }
+  }
+
+  @Test
+  void addressIsReservedWhereGcDoesNotFreeIt(TestHost host) throws Exception {
+    host.network("n", "1.0.0", TestHost.DUAL_STACK.formatted(""));
+    try (var examined = new ExaminedHost(host)) {
+      examined.add("n", host.container("a"));
+      Path file = host.ipamData().resolve("n/10.50.0.77");
+      Files.writeString(file, "gone\r\neth0");
+      Files.setLastModifiedTime(file, FileTime.from(Instant.now().minus(Duration.ofMinutes(1))));
+      Finding found =
+          examined.assertOnly(FindingKind.ADDRESS_LEAKED, file.toString(), "rm " + file);
+      assertTrue(found.remedy().startsWith("rm "), found::remedy);
     }
   }
 

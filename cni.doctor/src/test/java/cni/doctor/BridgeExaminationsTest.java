@@ -113,6 +113,32 @@ class BridgeExaminationsTest {
     }
   }
 
+  /** To raise the MTU of the host's end would only move the loss to the bridge. */
+  @Test
+  void mtuOfTheContainerWasRaised(TestHost host) throws Exception {
+    try (var examined = ExaminedHost.withAttachment(host)) {
+      NetNs a = host.namespaces().getLast();
+      TestBed.run(a, "ip", "link", "set", "eth0", "mtu", "1600");
+      String mend = IpCommand.in(a.path(), "link set eth0 mtu 1500");
+      Finding found = examined.assertFirst(FindingKind.MTU_ABOVE_BRIDGE, "mtu 1600 of eth0", mend);
+      assertEquals(mend, found.remedy());
+      TestBed.run(a, "ip", "link", "set", "eth0", "mtu", "1500");
+      examined.assertHealthy();
+    }
+  }
+
+  /** No container has a neighbour entry of a bridge without address. */
+  @Test
+  void bridgeWithoutAddressMayHaveTheHardwareAddressOfAPort(TestHost host) throws Exception {
+    host.network("n", "1.0.0", "{ \"type\": \"bridge\", \"bridge\": \"br0\" }");
+    try (var examined = new ExaminedHost(host)) {
+      examined.run("ip link add br0 up type bridge");
+      examined.run("ip link add port0 type veth peer name port1");
+      examined.run("ip link set port0 master br0");
+      examined.assertHealthy();
+    }
+  }
+
   @Test
   void bridgeHasTheHardwareAddressOfAPort(TestHost host) throws Exception {
     host.dualStack("n", "");

@@ -1,6 +1,7 @@
 package cni.doctor;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.netlink.ffm.netns.NetNs;
@@ -8,6 +9,7 @@ import cni.testing.KernelTest;
 import cni.testing.Probe;
 import cni.testing.TestBed;
 import cni.testing.TestHost;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /** What is found of published ports. */
@@ -55,6 +57,27 @@ class PortExaminationsTest {
               "net.ipv4.conf.br0.route_localnet = 0",
               "sysctl -w net.ipv4.conf.br0.route_localnet=1");
       assertEquals("eth0", found.attachment().orElseThrow().interfaceName());
+    }
+  }
+
+  @Test
+  void containerNeedNotReachItselfByLoopbackOfTheHost(TestHost host) throws Exception {
+    host.network(
+        "n",
+        "1.0.0",
+        TestHost.DUAL_STACK.formatted(""),
+        "{ \"type\": \"portmap\", \"capabilities\": { \"portMappings\": true } }");
+    try (var examined = new ExaminedHost(host)) {
+      String mapping =
+          "[{\"hostPort\": 8080, \"containerPort\": 80, \"protocol\": \"tcp\","
+              + " \"hostIP\": \"127.0.0.1\"}]";
+      NetNs a = host.container("a");
+      examined.cni().network("n").add(TestHost.attachment(a, "portMappings", mapping));
+      String port = TestBed.linkNames(host.netns(), "veth").getFirst();
+      examined.run("ip link set " + port + " type bridge_slave hairpin off");
+      examined.fakeProc("sys/net/bridge/bridge-nf-call-iptables", "1\n");
+      List<FindingKind> found = examined.examine().findings().stream().map(Finding::kind).toList();
+      assertFalse(found.contains(FindingKind.HAIRPIN_OFF), found::toString);
     }
   }
 

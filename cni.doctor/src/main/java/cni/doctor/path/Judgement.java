@@ -205,8 +205,7 @@ final class Judgement {
     }
     InetAddress back = flight.key().source(delivery.headers());
     PathWalk way =
-        PathWalk.from(
-            namespaces, delivery.view(), Optional.empty(), back, query, Optional.empty());
+        PathWalk.from(namespaces, delivery.view(), Optional.empty(), back, query, Optional.empty());
     if (way.finding().isPresent()) {
       PathFinding it = way.finding().get();
       return Optional.of(new PathFinding(it.cause(), "the way back: " + it.text(), it.remedy()));

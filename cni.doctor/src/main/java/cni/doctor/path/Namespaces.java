@@ -5,6 +5,7 @@ import cni.api.CniException;
 import cni.api.PluginConfig;
 import cni.api.Result;
 import cni.doctor.NamespaceName;
+import cni.doctor.RemedyText;
 import cni.netlink.ffm.netns.NetNs;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.RouteSocket;
@@ -209,7 +210,9 @@ final class Namespaces implements AutoCloseable {
 
   private static String arguments(CachedAttachment cached) {
     String id = "--container-id " + cached.attachment().containerId();
-    return cached.network() + " " + cached.attachment().namespace().map(Path::toString).orElse(id);
+    return cached.network()
+        + " "
+        + cached.attachment().namespace().map(RemedyText::quoted).orElse(id);
   }
 
   /** Returns the addresses of an attachment; none if its result cannot be read. */

@@ -78,7 +78,8 @@ record NeighbourEntry(NamespaceView view, Link out, InetAddress address) {
                 it.view().ip("link set %s arp on".formatted(it.link().name()))));
       }
     }
-    boolean isSearched = wasSent ? isUnresolved() : entry().filter(Neighbour::isIncomplete).isPresent();
+    boolean isSearched =
+        wasSent ? isUnresolved() : entry().filter(Neighbour::isIncomplete).isPresent();
     if (!isSearched) {
       return Optional.empty();
     }

@@ -25,8 +25,7 @@ import java.util.Optional;
  *
  * @param source the packet's source address; empty if it has none yet
  */
-record RoutingRules(
-    NamespaceView view, Optional<InetAddress> source, InetAddress destination) {
+record RoutingRules(NamespaceView view, Optional<InetAddress> source, InetAddress destination) {
   private static final Map<Integer, String> REJECTING =
       Map.of(
           RTN_BLACKHOLE, "blackhole",
@@ -81,7 +80,9 @@ record RoutingRules(
         .filter(it -> it.table() == rule.table() && covers(it))
         .max(Comparator.comparingInt(Route::prefix))
         .map(it -> REJECTING.get(it.type()))
-        .map(it -> "selects table %d, where a route of type %s covers it".formatted(rule.table(), it));
+        .map(
+            it ->
+                "selects table %d, where a route of type %s covers it".formatted(rule.table(), it));
   }
 
   /** Returns that a rule discards the packet whatever its mark and ports. */
@@ -139,8 +140,7 @@ record RoutingRules(
       Optional<RuleSelector.Prefix> network, Optional<InetAddress> address) {
     return network.isEmpty()
         || address
-            .filter(
-                it -> new Cidr(network.get().address(), network.get().length()).contains(it))
+            .filter(it -> new Cidr(network.get().address(), network.get().length()).contains(it))
             .isPresent();
   }
 

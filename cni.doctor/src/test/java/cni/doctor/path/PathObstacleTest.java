@@ -47,8 +47,7 @@ class PathObstacleTest {
         new PathTracer(Optional.of(world.host().netns().path()), world.cni().attachments());
     InetAddress destination = InetAddress.ofLiteral(address);
     return tracer.trace(
-        new PathQuery(
-            world.end(from), to, destination, protocol, port, size, true, source));
+        new PathQuery(world.end(from), to, destination, protocol, port, size, true, source));
   }
 
   private PathReport toOutside() throws Exception {
@@ -180,8 +179,7 @@ class PathObstacleTest {
     TestBed.tryRun(
         world.a(), "ping", "-n", "-c1", "-w1", "-M", "do", "-s", "1372", TestHost.OUTSIDE_V4);
     var outside = new PathEnd.Outside(InetAddress.ofLiteral(TestHost.OUTSIDE_V4));
-    PathReport report =
-        trace(world.a(), outside, TestHost.OUTSIDE_V4, 0, 1400, Optional.empty());
+    PathReport report = trace(world.a(), outside, TestHost.OUTSIDE_V4, 0, 1400, Optional.empty());
     PathFinding found = assertFinding(report, Fate.LOST, PathCause.MTU);
     assertTrue(found.text().contains("MTU of up0 of host, 1300"), found::text);
   }
@@ -205,8 +203,7 @@ class PathObstacleTest {
   @Test
   void portIsPublishedOnLoopbackOnly() throws Exception {
     world.publishOn("127.0.0.1", world.a());
-    PathReport report =
-        trace(world.host().netns(), new PathEnd.Host(), "10.50.0.1", 8000);
+    PathReport report = trace(world.host().netns(), new PathEnd.Host(), "10.50.0.1", 8000);
     PathFinding found = assertFinding(report, Fate.ARRIVES, PathCause.NO_LISTENER);
     assertTrue(found.text().contains("on 127.0.0.1 only, not on 10.50.0.1"), found::text);
   }

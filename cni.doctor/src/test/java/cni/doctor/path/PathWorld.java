@@ -130,8 +130,7 @@ final class PathWorld implements AutoCloseable {
     bridge("n", 50, "", portmap);
     String mapping =
         "[{\"hostPort\":8000,\"containerPort\":80,\"protocol\":\"tcp\",\"hostIP\":\"%s\"}]";
-    cni.network("n")
-        .add(TestHost.attachment(container, "portMappings", mapping.formatted(hostIp)));
+    cni.network("n").add(TestHost.attachment(container, "portMappings", mapping.formatted(hostIp)));
     host.awaitAddresses();
   }
 
