@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.testing.KernelTest;
+import cni.testing.TestBed;
 import cni.testing.TestHost;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -51,6 +52,14 @@ class WhyCommandTest {
     assertTrue(cni.out().contains(" to host ([::1]:8080) arrives, but "), cni::out);
     assertEquals(2, why("203.0.113.1", "localhost:8080"));
     assertTrue(cni.err().contains("localhost is SOURCE itself"), cni::err);
+  }
+
+  @Test
+  void sourceGivenAsAnAddressIsSentFrom() throws Exception {
+    host.outside();
+    TestBed.run(host.netns(), "ip", "addr", "add", "192.0.2.77/32", "dev", "lo");
+    assertEquals(0, why("192.0.2.77", TestHost.HOST_V4 + ":8080"), cni::err);
+    assertTrue(cni.out().startsWith("TCP from host (192.0.2.77) to host ("), cni::out);
   }
 
   @ParameterizedTest
