@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.cli;
 
 import cni.api.AttachmentId;
@@ -42,8 +43,9 @@ final class UpdateReports {
   private final Style style;
 
   /** Adds the options to a command. */
-  UpdateReports(CommandSpec command) {
+  UpdateReports(CommandSpec command, Style style) {
     this.command = command;
+    this.style = style;
     command.addOption(dryRun).addOption(json);
   }
 

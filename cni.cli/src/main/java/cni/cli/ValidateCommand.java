@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.cli;
 
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Json;
+import cni.api.internal.Suggestions;
 import cni.doctor.SubnetOverlap;
 import cni.runtime.Cni;
 import cni.runtime.ConfigProblem;
@@ -16,6 +18,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.TreeSet;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 
@@ -97,7 +100,7 @@ final class ValidateCommand extends Subcommand {
   private CniException unknown(String name, ValidationReport all) {
     List<String> names =
         all.files().stream().map(FileReport::network).filter(it -> !it.isEmpty()).toList();
-    long unnamed = all.files().size() - names.size();
+    int unnamed = all.files().size() - names.size();
     String others =
         unnamed == 0
             ? ""

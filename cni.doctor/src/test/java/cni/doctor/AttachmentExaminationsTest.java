@@ -144,7 +144,8 @@ class AttachmentExaminationsTest {
       examined.assertHealthy(); // an ADD may be under way
 
       Files.setLastModifiedTime(file, FileTime.from(Instant.now().minus(Duration.ofMinutes(1))));
-      examined.assertOnly(FindingKind.ADDRESS_LEAKED, file + " of gone/eth0", "rm " + file + "  # ");
+      examined.assertOnly(
+          FindingKind.ADDRESS_LEAKED, file + " of gone/eth0", "rm " + file + "  # ");
     }
   }
 

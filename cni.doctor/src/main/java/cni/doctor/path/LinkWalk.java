@@ -223,10 +223,8 @@ final class LinkWalk {
       NamespaceView view, Link out, InetAddress address, NamespaceLink owner) throws IOException {
     var entry = new NeighbourEntry(view, out, address);
     Optional<PathFinding> unanswered = entry.unanswered(owner, query.probe());
-    if (unanswered.isPresent()) {
-      log.fail(view, Stage.LINK, "neighbour " + text(address), unanswered.get());
-      return false;
-    }
+    // The reverse path filter of the owner drops ARP requests, too: the walk goes on to find that.
+    unanswered.ifPresent(it -> log.suspect(log.steps().size() - 1, it));
     Optional<String> mismatch = entry.mismatch(owner.link().mac());
     if (mismatch.isEmpty()) {
       return true;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.doctor.path;
 
 import cni.api.Cidr;
@@ -87,7 +88,8 @@ public final class PathEnds {
         throw new CniException(
             ErrorCode.INVALID_PARAMETER,
             "%s is no container, address or network namespace, nor \"host\": %s"
-                .formatted(name, known()));
+                .formatted(
+                    name, Suggestions.didYouMean(name, names()).orElseGet(this::containers)));
       }
     }
     return new PathEnd.Namespace(name, path, List.copyOf(addresses));

@@ -33,9 +33,6 @@ final class PathWalk {
   private final WalkLog log = new WalkLog();
   private final LinkWalk links;
 
-  /** That the route of a step has a smaller MTU than its interface, learned from a later hop. */
-  private Optional<RouteMtu> routeMtu = Optional.empty();
-
   private Optional<NamespaceView> receiver = Optional.empty();
 
   private Optional<InetAddress> source;
@@ -49,13 +46,6 @@ final class PathWalk {
    * @param port the port that it has afterwards, 0 if the protocol has none
    */
   record Translation(NamespaceView view, InetAddress address, int port) {}
-
-  /**
-   * An obstacle that counts if no link on the path is the cause.
-   *
-   * @param step the index of the step of the route
-   */
-  private record RouteMtu(int step, PathFinding problem) {}
 
   private PathWalk(
       Namespaces namespaces,
@@ -148,9 +138,7 @@ final class PathWalk {
     for (int i = 0; i < MAX_ROUTERS && place.isPresent(); i++) {
       place = advance(place.get());
     }
-    if (log.finding().isEmpty()) {
-      routeMtu.ifPresent(it -> log.failAt(it.step(), it.problem()));
-    }
+    log.conclude();
   }
 
   /** Routes the packet at a place and moves it to the next one; empty at the end of the path. */
@@ -247,8 +235,8 @@ final class PathWalk {
       }
     }
     Optional<PathFinding> tooLong = links.tooLong(view, out.name(), out.mtu());
-    if (route.mtu() > 0 && size > route.mtu() && routeMtu.isEmpty()) {
-      routeMtu = Optional.of(new RouteMtu(log.steps().size(), longerThanRoute(view, route)));
+    if (route.mtu() > 0 && size > route.mtu()) { // which a link further on may have caused
+      log.suspect(log.steps().size(), longerThanRoute(view, route));
     }
     return tooLong.isPresent() || out.isUp() ? tooLong : Optional.of(LinkProblem.down(view, out));
   }

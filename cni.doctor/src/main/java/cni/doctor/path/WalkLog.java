@@ -12,6 +12,9 @@ final class WalkLog {
   private final List<PathStep> steps = new ArrayList<>();
   private final List<String> notes = new ArrayList<>();
   private Optional<PathFinding> finding = Optional.empty();
+  private Optional<Suspicion> suspicion = Optional.empty();
+
+  private record Suspicion(int step, PathFinding problem) {}
 
   List<PathStep> steps() {
     return steps;
@@ -37,9 +40,24 @@ final class WalkLog {
     finding = Optional.of(problem);
   }
 
-  /** Turns a step that was passed into the one at which the packet is stopped. */
-  void failAt(int step, PathFinding problem) {
-    steps.set(step, steps.get(step).with(State.FAILED));
-    finding = Optional.of(problem);
+  /**
+   * Adds an obstacle that may be the consequence of one further on. The first of them counts if the
+   * walk meets no other.
+   *
+   * @param step the index of the step at which it stops the packet
+   */
+  void suspect(int step, PathFinding problem) {
+    if (suspicion.isEmpty()) {
+      suspicion = Optional.of(new Suspicion(step, problem));
+    }
+  }
+
+  /** Ends the walk: the packet is stopped by what was suspected, if by nothing else. */
+  void conclude() {
+    if (finding.isEmpty() && suspicion.isPresent()) {
+      int step = suspicion.get().step();
+      steps.set(step, steps.get(step).with(State.FAILED));
+      finding = suspicion.map(Suspicion::problem);
+    }
   }
 }

@@ -144,6 +144,17 @@ class PathObstacleTest {
     assertEquals(ip(netns, "link set eth0 arp on"), found.remedy());
   }
 
+  /** The filter drops ARP requests as well; the cause is the route. */
+  @Test
+  void reversePathFilterDropsRequestsForTheHardwareAddress() throws Exception {
+    masquerade();
+    NetNs host = world.host().netns();
+    run(world.a(), "ip neigh flush all");
+    run(host, "sysctl -qw net.ipv4.conf.br50.rp_filter=1");
+    run(host, "ip route add 10.50.0.2 via " + TestHost.OUTSIDE_V4);
+    assertFinding(toOutside(), Fate.LOST, PathCause.REVERSE_PATH);
+  }
+
   @Test
   void answerIsDroppedByItsState() throws Exception {
     masquerade();
