@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * A container runtime as plugins see it: a long-lived process that executes them, as libcni does.
  * For comparison; see docs/performance.md.

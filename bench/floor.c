@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The kernel baseline ("floor"): attaches containers to a bridge and detaches them with the fewest
  * netlink messages that the kernel requires. For comparison; see docs/performance.md.

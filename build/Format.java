@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import com.google.googlejavaformat.java.Formatter;
 import com.google.googlejavaformat.java.FormatterException;
 import com.google.googlejavaformat.java.ImportOrderer;
@@ -8,12 +9,15 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 
 /**
- * Checks or applies google-java-format. The build runs this file with the selected JDK, because the
- * formatter parses with the compiler of the JDK that it runs on, and Maven may run on an older one.
+ * Checks or applies google-java-format, and the licence's line at the beginning of each file. The
+ * build runs this file with the selected JDK, because the formatter parses with the compiler of the
+ * JDK that it runs on, and Maven may run on an older one.
  *
  * <p>Arguments: {@code check} or {@code apply}, then the project's directory.
  */
 class Format {
+  private static final String LICENCE = "// SPDX-License-Identifier: Apache-2.0\n";
+
   public static void main(String[] args) throws Exception {
     boolean apply = args[0].equals("apply");
     var root = Path.of(args[1]);
@@ -31,7 +35,8 @@ class Format {
       }
     }
     if (!unformatted.isEmpty() && !apply) {
-      unformatted.forEach(file -> System.err.println("not formatted: " + file));
+      unformatted.forEach(
+          file -> System.err.println("not formatted, or without the licence's line: " + file));
       System.err.println("To format: mvn -N process-sources -Dformat=apply");
       System.exit(1);
     }
@@ -48,7 +53,8 @@ class Format {
   private static String format(Path file, String source) throws Exception {
     var style = JavaFormatterOptions.Style.GOOGLE;
     try {
-      String imports = RemoveUnusedImports.removeUnusedImports(source);
+      String licensed = source.startsWith(LICENCE) ? source : LICENCE + source;
+      String imports = RemoveUnusedImports.removeUnusedImports(licensed);
       return new Formatter().formatSource(ImportOrderer.reorderImports(imports, style));
     } catch (FormatterException e) {
       throw new IllegalArgumentException(file + ": " + e.getMessage(), e);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /** The CNI specification in Java. */
 @SuppressWarnings("module") // the modules of the qualified export are built after this one
 module cni.api {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The image's launcher: bin/cni and, by links with plugins' names (see "cni install"), the plugins.
 // Passes the request to the resident host, "cni serve", which answers without starting a JVM. If
 // there is no host, or if it does not accept the request, executes bin/cni-jvm, which starts one.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /** The {@code cni} command. */
 module cni.cli {
   requires cni.conformance;

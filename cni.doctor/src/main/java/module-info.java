@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /**
  * Diagnosis of a host: what is wrong and how to mend it, why a packet does not arrive, and what
  * attachments send and receive.

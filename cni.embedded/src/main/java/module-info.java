@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /**
  * The library and all plugins: everything that a program needs to attach containers to networks. A
  * program that needs only some plugins requires {@code cni.runtime} and those.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /**
  * Linux kernel interfaces for Java: netlink (routing, traffic control, nf_tables, connection
  * tracking), network namespaces, child processes, flock(2), inotify(7), sysctls, packet sockets and

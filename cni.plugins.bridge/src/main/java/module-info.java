@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /** The bridge plugin. */
 module cni.plugins.bridge {
   requires cni.api;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /** The address management (IPAM) plugins: host-local, static, dhcp. */
 module cni.plugins.ipam {
   requires cni.api;

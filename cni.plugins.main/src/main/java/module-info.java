@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /** The interface plugins other than bridge. */
 module cni.plugins.main {
   requires cni.api;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /** The chained plugins: each adjusts an interface that an earlier plugin of the chain has made. */
 module cni.plugins.meta {
   requires cni.api;

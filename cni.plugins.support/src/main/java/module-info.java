@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /**
  * Operations of plugins on the namespaces of an attachment: configuration, comparison, deletion.
  */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /**
  * Policies for the containers of a host: which traffic they may send and receive, and how much. It
  * reads the files of policies, keeps what it has to know about attachments, and keeps the rules of

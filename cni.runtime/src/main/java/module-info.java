@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /**
  * The runtime's side of CNI, which programs embed to attach containers to networks: configurations,
  * plugins, operations and the result cache.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /**
  * A test kit for container networking: network namespaces that represent hosts and containers,
  * exist for one test and are deleted after it.

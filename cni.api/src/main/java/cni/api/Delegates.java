@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.api;
 
 /** Finds the plugins that a plugin delegates to (SPEC section 4). */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.api;
 
 /** What a plugin does in a chain, which decides where a configuration may name it. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /**
  * The vocabulary of the Container Network Interface: configurations, attachments, results, errors,
  * and {@link cni.api.NetworkPlugin}, the interface that plugins implement.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.conformance;
 
 /** A violation of a requirement; the message is what was observed. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.conformance;
 
 /** The reason why a check is skipped for a plugin or its configuration. */

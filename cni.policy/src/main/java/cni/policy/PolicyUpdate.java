@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.policy;
 
 import cni.policy.file.PolicyFiles;

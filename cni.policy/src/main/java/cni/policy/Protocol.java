@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.policy;
 
 /** A transport protocol, as a rule names it in capitals. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /**
  * The runtime's side of CNI, as libcni is for Go programs: networks, their plugins, and the
  * attachments of containers. {@link cni.runtime.Cni} is the entry point.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /** Helpers shared by the modules of this project; not an API. */
 @NullMarked
 package cni.api.internal;

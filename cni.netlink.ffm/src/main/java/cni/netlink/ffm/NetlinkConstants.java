@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.netlink.ffm;
 
 /** Constants of linux/netlink.h, netlink(7). */

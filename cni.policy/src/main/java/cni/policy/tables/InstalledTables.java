@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.policy.tables;
 
 import static cni.netlink.ffm.nftables.AnonymousSet.Type.INTERFACE_NAME;

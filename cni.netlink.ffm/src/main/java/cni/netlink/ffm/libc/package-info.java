@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /**
  * The functions of the C library that this module calls. The package is not exported.
  *

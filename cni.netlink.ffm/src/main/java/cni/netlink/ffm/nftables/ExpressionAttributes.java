@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.netlink.ffm.nftables;
 
 /** The attributes of each kind of expression, NFTA_* of linux/netfilter/nf_tables.h. */

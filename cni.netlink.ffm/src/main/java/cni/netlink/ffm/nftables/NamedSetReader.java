@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.netlink.ffm.nftables;
 
 import static cni.netlink.ffm.nftables.NftablesConstants.*;

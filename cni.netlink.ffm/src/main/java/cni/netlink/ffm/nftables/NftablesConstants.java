@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.netlink.ffm.nftables;
 
 /** Constants of linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h and linux/netfilter.h. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /**
  * Netfilter over NETLINK_NETFILTER: nf_tables, its compatibility layer for iptables, and connection
  * tracking.

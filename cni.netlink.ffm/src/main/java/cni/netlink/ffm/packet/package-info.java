@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /** Packet sockets, packet(7). */
 @NullMarked
 package cni.netlink.ffm.packet;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /**
  * Child processes, their environment, the parent process, and the service manager: the sockets that
  * it passes to a process and the notifications that it receives.

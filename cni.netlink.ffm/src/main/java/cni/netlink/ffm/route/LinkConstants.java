@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.netlink.ffm.route;
 
 /** Constants of linux/if_link.h, linux/if.h, linux/if_bridge.h, linux/veth.h and others. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.netlink.ffm.route;
 
 import static cni.netlink.ffm.NetlinkConstants.NLM_F_DUMP;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.netlink.ffm.route;
 
 /** Constants of linux/rtnetlink.h, linux/if_addr.h, linux/neighbour.h and linux/socket.h. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /**
  * The routing family of netlink, rtnetlink(7): links, addresses, routes, policy rules and
  * neighbours. {@link cni.netlink.ffm.route.RouteSocket} sends the requests that the other types

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /** The macvlan plugin. */
 @NullMarked
 package cni.plugins.main.macvlan;

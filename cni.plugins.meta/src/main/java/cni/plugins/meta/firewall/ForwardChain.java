@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.plugins.meta.firewall;
 
 import static cni.netlink.ffm.nftables.Expression.Compare.EQUAL;
