@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.cli;
 
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Json;
-import cni.doctor.path.AttachmentCheck;
+import cni.doctor.path.IntegrityCheck;
 import cni.doctor.path.PathEnd;
 import cni.doctor.path.PathEnds;
 import cni.doctor.path.PathFinding;
@@ -150,7 +151,7 @@ final class WhyCommand extends Subcommand {
     List<PathReport> reports = new ArrayList<>();
     try (Cni cni = Invocation.open(builder)) {
       List<CachedAttachment> attachments = cni.attachments();
-      var tracer = new PathTracer(host, attachments, AttachmentCheck.of(cni));
+      var tracer = new PathTracer(host, attachments, IntegrityCheck.of(cni));
       for (PathQuery query : queries(new PathEnds(host, attachments, NamespacePaths::resolve))) {
         reports.add(completed(tracer.trace(query)));
       }

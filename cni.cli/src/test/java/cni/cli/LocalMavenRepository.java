@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.cli;
 
 import java.io.IOException;
@@ -26,14 +27,7 @@ final class LocalMavenRepository {
         Path.of(
             System.getProperty(
                 "maven.repo.local", System.getProperty("user.home") + "/.m2/repository"));
-    try (DirectoryStream<Path> groups = Files.newDirectoryStream(buildRepository)) {
-      for (Path group : groups) {
-        Path name = group.getFileName();
-        if (Files.isDirectory(group) && !name.toString().equals("cni")) {
-          Files.createSymbolicLink(directory.resolve(name), group);
-        }
-      }
-    }
+    linkAll(buildRepository, directory, Path.of("io/github/cni-jvm"));
     put("cni", project.resolve("pom.xml"), List.of());
     try (DirectoryStream<Path> modules = Files.newDirectoryStream(project, "cni.*")) {
       for (Path module : modules) {
@@ -46,8 +40,25 @@ final class LocalMavenRepository {
     }
   }
 
+  /** Links the content of a directory, but for a path, whose directories are created. */
+  private static void linkAll(Path from, Path to, Path except) throws IOException {
+    Path own = except.getName(0);
+    try (DirectoryStream<Path> content = Files.newDirectoryStream(from)) {
+      for (Path it : content) {
+        Path name = it.getFileName();
+        if (Files.isDirectory(it) && !name.equals(own)) {
+          Files.createSymbolicLink(to.resolve(name), it);
+        }
+      }
+    }
+    Files.createDirectories(to.resolve(own));
+    if (except.getNameCount() > 1 && Files.isDirectory(from.resolve(own))) {
+      linkAll(from.resolve(own), to.resolve(own), except.subpath(1, except.getNameCount()));
+    }
+  }
+
   private void put(String artifact, Path pom, List<Path> jars) throws IOException {
-    Path target = directory.resolve("cni/" + artifact + "/" + VERSION);
+    Path target = directory.resolve("io/github/cni-jvm/" + artifact + "/" + VERSION);
     Files.createDirectories(target);
     Files.copy(pom, target.resolve(artifact + "-" + VERSION + ".pom"));
     for (Path jar : jars) {

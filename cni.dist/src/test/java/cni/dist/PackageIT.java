@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.dist;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
@@ -160,11 +161,17 @@ class PackageIT {
     }
     String cni = unpacked.resolve("bin/cni").toString();
     assertTrue(run(cni, "--version").startsWith("cni "));
+    run("cp", "-a", unpacked.toString(), temporary.resolve("upgraded").toString());
     Path links = temporary.resolve("bin");
     run(cni, "install", "--dir", links.toString());
     String answer = run("env", "-i", "CNI_COMMAND=VERSION", links.resolve("bridge").toString());
     assertTrue(answer.contains("supportedVersions"), answer);
-    run(cni, "install", "--dir", links.toString(), "--remove");
+    // An upgrade: the other image replaces the links.
+    Path upgraded = temporary.resolve("upgraded").toRealPath();
+    String newer = upgraded.resolve("bin/cni").toString();
+    run(newer, "install", "--dir", links.toString());
+    assertEquals(newer, Files.readSymbolicLink(links.resolve("bridge")).toString());
+    run(newer, "install", "--dir", links.toString(), "--remove");
     assertEquals("", run("ls", "-A", links.toString()));
   }
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.doctor;
 
 import cni.api.CniException;
@@ -132,7 +133,7 @@ final class BridgeExaminations {
                 "ip link set %s mtu %d; %s"
                     .formatted(
                         bridge.name(),
-                        Math.max(wanted.get(bridge), IPV6_MIN_MTU),
+                        Math.max(wanted.getOrDefault(bridge, 0), IPV6_MIN_MTU),
                         repairCommand(all))));
   }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.doctor;
 
 import cni.api.Cidr;
@@ -54,8 +55,8 @@ final class SubnetExaminations {
    * Returns the command that makes attachments follow the configuration of their network. DEL
    * removes rules for their former addresses, which those of the other network need.
    */
-  static String recreateAll(String network, String other) {
-    return "cni update %s --all --recreate; cni repair %s".formatted(network, other);
+  static String recreateAll(String changed, String neighbour) {
+    return "cni update %s --all --recreate; cni repair %s".formatted(changed, neighbour);
   }
 
   private static void host(HostView host, Findings findings) throws IOException, CniException {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.embedded;
 
 import static cni.testing.TestHost.attachment;
@@ -147,8 +148,10 @@ class AutoRepairTest {
             .forceExecutables("bridge", "host-local", "portmap")
             .build()) {
       Network network = go.network("n");
+      Files.createDirectory(repaired); // nothing repairs yet
       network.add(attachment);
       network.delete(attachment); // creates what stays: the bridge and tables
+      Files.delete(repaired);
       Set<String> nothing = hostState();
       network.add(attachment);
       List<Path> results = copyResults(cache);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.runtime;
 
 import cni.api.AttachmentRequest;
@@ -5,6 +6,7 @@ import cni.api.CheckFinding;
 import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.Differences;
+import cni.api.ErrorCode;
 import cni.api.NetworkPlugin;
 import cni.api.Verb;
 import java.util.ArrayList;
@@ -73,8 +75,11 @@ final class CheckReport {
     try {
       deadline.check("CHECK by " + type);
     } catch (CniException e) {
-      failures.forEach(e::addSuppressed);
-      throw e;
+      // The last plugin may have ended for the same reason, and says where.
+      boolean isReported = !failures.isEmpty() && failures.getLast().is(ErrorCode.TRY_AGAIN_LATER);
+      CniException error = isReported ? failures.removeLast() : e;
+      failures.forEach(error::addSuppressed);
+      throw error;
     }
   }
 

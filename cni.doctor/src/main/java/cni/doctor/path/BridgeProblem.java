@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.doctor.path;
 
 import cni.api.InetAddresses;
@@ -140,7 +141,8 @@ record BridgeProblem(
   /** A bridge drops what is longer than the MTU of the port; so does a veth for its peer's. */
   private Optional<PathFinding> mtu(Link port) {
     int mtu = Math.min(port.mtu(), to.link().mtu());
-    Link narrow = port.mtu() <= to.link().mtu() ? port : to.link();
+    boolean isPort = port.mtu() <= to.link().mtu();
+    Link narrow = isPort ? port : to.link();
     return size <= mtu
         ? Optional.empty()
         : problem(
@@ -148,7 +150,7 @@ record BridgeProblem(
             "the packet of %d bytes is longer than the MTU of %s, %d, and bridges drop it silently"
                 .formatted(size, narrow.name(), mtu),
             RemedyText.commented(
-                (narrow == port ? bridge.view() : to.view())
+                (isPort ? bridge.view() : to.view())
                     .ip("link set %s mtu %d".formatted(narrow.name(), size)),
                 "all interfaces of a bridge need one MTU: see \"mtu\" of the bridge plugin"));
   }

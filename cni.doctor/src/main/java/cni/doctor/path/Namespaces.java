@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.doctor.path;
 
 import cni.api.Cidr;
@@ -26,7 +27,7 @@ import java.util.Optional;
 final class Namespaces implements AutoCloseable {
   private final Map<NetNs.Identity, NamespaceView> views = new LinkedHashMap<>();
   private final List<CachedAttachment> attachments;
-  private final AttachmentCheck check;
+  private final IntegrityCheck check;
   private final NamespaceView host;
 
   /** A link of a namespace. */
@@ -38,7 +39,7 @@ final class Namespaces implements AutoCloseable {
    * @param hostPath the path of the namespace; empty for that of this process
    * @param check compares attachments with what ADD made
    */
-  Namespaces(Optional<Path> hostPath, List<CachedAttachment> attachments, AttachmentCheck check)
+  Namespaces(Optional<Path> hostPath, List<CachedAttachment> attachments, IntegrityCheck check)
       throws IOException {
     this.attachments = attachments;
     this.check = check;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.doctor.path;
 
 import cni.api.CniException;
@@ -22,7 +23,7 @@ import java.util.Optional;
 public final class PathTracer {
   private final Optional<Path> hostNamespace;
   private final List<CachedAttachment> attachments;
-  private final AttachmentCheck check;
+  private final IntegrityCheck check;
 
   /**
    * Creates a tracer that takes every attachment for intact.
@@ -43,7 +44,7 @@ public final class PathTracer {
    *     has made to accept it may have been deleted
    */
   public PathTracer(
-      Optional<Path> hostNamespace, List<CachedAttachment> attachments, AttachmentCheck check) {
+      Optional<Path> hostNamespace, List<CachedAttachment> attachments, IntegrityCheck check) {
     this.hostNamespace = hostNamespace;
     this.attachments = List.copyOf(attachments);
     this.check = check;

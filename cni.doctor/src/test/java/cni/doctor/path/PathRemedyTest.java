@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.doctor.path;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -40,7 +41,7 @@ class PathRemedyTest {
         new PathTracer(
             Optional.of(world.host().netns().path()),
             world.cni().attachments(),
-            AttachmentCheck.of(world.cni()));
+            IntegrityCheck.of(world.cni()));
     int port = protocol.hasPorts() ? 8000 : 0;
     var query =
         new PathQuery(world.end(from), to, InetAddress.ofLiteral(address), protocol, port, 0, true);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.doctor.path;
 
 import cni.api.Attachment;
@@ -129,8 +130,9 @@ final class PathWorld implements AutoCloseable {
     String portmap = "{ \"type\": \"portmap\", \"capabilities\": { \"portMappings\": true } }";
     bridge("n", 50, "", portmap);
     String mapping =
-        "[{\"hostPort\":8000,\"containerPort\":80,\"protocol\":\"tcp\",\"hostIP\":\"%s\"}]";
-    cni.network("n").add(TestHost.attachment(container, "portMappings", mapping.formatted(hostIp)));
+        "[{\"hostPort\":8000,\"containerPort\":80,\"protocol\":\"tcp\",\"hostIP\":\"%s\"}]"
+            .formatted(hostIp);
+    cni.network("n").add(TestHost.attachment(container, "portMappings", mapping));
     host.awaitAddresses();
   }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.policy.file;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -87,8 +88,8 @@ class PolicyDirectoryTest {
     Files.delete(directory);
     assertEquals(
         List.of(
-            "/etc/cni/policy.d: cannot be read: no such file or directory; make it a directory that"
-                + " root can read (an empty one restricts nothing)"),
+            "/etc/cni/policy.d: does not exist: create it by \"mkdir -p /etc/cni/policy.d\" (an empty"
+                + " directory restricts nothing)"),
         problems());
   }
 

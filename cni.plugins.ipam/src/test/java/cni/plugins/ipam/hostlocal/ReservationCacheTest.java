@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.plugins.ipam.hostlocal;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -19,8 +20,10 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Isolated;
 
 /** A resident plugin, which caches a directory, notices what other processes change in it. */
+@Isolated("counts the inotify instances of the process")
 class ReservationCacheTest {
   @TempDir private Path data;
 

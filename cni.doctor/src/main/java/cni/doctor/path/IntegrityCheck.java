@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package cni.doctor.path;
 
 import cni.api.CniException;
@@ -6,12 +7,12 @@ import cni.runtime.Cni;
 
 /** Asks whether an attachment is as ADD made it, as CHECK does. */
 @FunctionalInterface
-public interface AttachmentCheck {
+public interface IntegrityCheck {
   /** Returns false if CHECK finds a difference. */
   boolean isIntact(CachedAttachment attachment);
 
   /** Returns the CHECK of a host's plugins. What has no CHECK counts as intact. */
-  static AttachmentCheck of(Cni cni) {
+  static IntegrityCheck of(Cni cni) {
     return attachment -> {
       try {
         cni.network(attachment.config()).check(attachment.attachment());
