@@ -112,14 +112,14 @@ enum Breakage {
       "chain inet foreign f",
       Path.OUT,
       "dropped by policy drop of chain inet foreign f"),
-  /** A rule that drops some packets is only seen by a packet. */
+  /** CHECK does not compare rules of other programs. */
   FORWARD_RULE_DROP(
       Place.HOST,
       "nft 'table inet foreign { chain f { type filter hook forward priority 10;"
           + " ip saddr V4 drop; }; }'",
       "",
-      "",
-      "",
+      "forward-dropped",
+      "a rule of chain inet foreign f",
       Path.OUT,
       "of chain inet foreign f, hook forward of host"),
   /** CHECK does not compare neighbours that ADD has not made, nor does the doctor. */

@@ -255,10 +255,10 @@ class CheckAndGcCommandTest {
     add(a);
     String[] recreation = {"update", "n", a.path().toString(), "--set", "bridge.bridge=br7"};
     assertEquals(0, run("update", with(recreation, "--recreate")), this::err);
-    assertTrue(out().contains("recreated with 10.50.0.3/24, fd50::3/64\n"), out());
+    assertTrue(out().contains("recreated with 10.50.0.2/24, fd50::2/64\n"), out());
     recreation[4] = "bridge.bridge=br8";
     assertEquals(0, run("update", with(recreation, "--recreate", "--json")), this::err);
-    assertTrue(out().contains("\"10.50.0.4/24\""), out());
+    assertTrue(out().contains("\"10.50.0.2/24\""), out());
   }
 
   /** Returns the arguments of a command, without its name, and more. */
