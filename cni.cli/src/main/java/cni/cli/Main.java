@@ -6,6 +6,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import java.io.PrintWriter;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -29,8 +30,12 @@ public final class Main implements Callable<Integer> {
   /** The subcommands that are daemons; their log has times and levels. */
   private static final Set<String> DAEMONS = Set.of("serve", "dhcp");
 
-  /** The system property with the format of java.util.logging.SimpleFormatter. */
-  private static final String LOG_FORMAT = "java.util.logging.SimpleFormatter.format";
+  /**
+   * The system properties with the format of log records: of System.Logger in an image, which has
+   * no java.logging, and of java.util.logging.SimpleFormatter.
+   */
+  private static final List<String> LOG_FORMATS =
+      List.of("jdk.system.logger.format", "java.util.logging.SimpleFormatter.format");
 
   /** The subcommands, in the order of the help. */
   private static final Map<String, Supplier<Subcommand>> COMMANDS = commands();
@@ -66,7 +71,7 @@ public final class Main implements Callable<Integer> {
   /** Runs the command and ends the process with its exit status. */
   public static void main(String[] args) {
     if (args.length == 0 || !DAEMONS.contains(args[0])) {
-      System.setProperty(LOG_FORMAT, "cni: warning: %5$s%6$s%n");
+      LOG_FORMATS.forEach(it -> System.setProperty(it, "cni: warning: %5$s%6$s%n"));
     }
     System.exit(run(args));
   }
