@@ -86,7 +86,9 @@ class DhcpPluginTest extends DhcpTestNetwork {
 
   @Test
   void hostThatRunsTheDaemonLeavesLeasesToIt() throws Exception {
-    assumeTrue(Files.notExists(DhcpConfig.DEFAULT_SOCKET));
+    assumeTrue(
+        Files.notExists(DhcpConfig.DEFAULT_SOCKET),
+        "a DHCP daemon of this machine serves " + DhcpConfig.DEFAULT_SOCKET);
     network("");
     try (Cni resident = host.openCni();
         Cni daemonHost = host.builder().runsDaemons().build()) {
