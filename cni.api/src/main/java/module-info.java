@@ -13,6 +13,7 @@ module cni.api {
       cni.doctor,
       cni.exec,
       cni.plugins.bridge,
+      cni.plugins.etcd,
       cni.plugins.ipam,
       cni.plugins.main,
       cni.plugins.meta,

@@ -31,10 +31,10 @@ public enum Capability {
       "bandwidth"),
 
   /** Addresses of the container; an IPAM plugin assigns them. */
-  IPS("ips", "[\"10.1.0.5/16\"]", true, "host-local", "static"),
+  IPS("ips", "[\"10.1.0.5/16\"]", true, "host-local", "etcd", "static"),
 
   /** Ranges that the container's addresses are allocated from; {@link IpRange}. */
-  IP_RANGES("ipRanges", "[[{\"subnet\": \"10.1.0.0/16\"}]]", false, "host-local"),
+  IP_RANGES("ipRanges", "[[{\"subnet\": \"10.1.0.0/16\"}]]", false, "host-local", "etcd"),
 
   /** The hardware address of the container's interface. */
   MAC("mac", "\"02:00:00:00:00:05\"", true, "bridge", "macvlan", "tap", "tuning"),

@@ -26,6 +26,12 @@ public record Deadline(long nanoTime) {
     return new Deadline(System.nanoTime() + FOREVER);
   }
 
+  /** Returns this deadline, or the one that ends the given time from now if that is earlier. */
+  public Deadline atMost(Duration timeout) {
+    Deadline other = after(timeout);
+    return other.nanoTime - nanoTime < 0 ? other : this;
+  }
+
   /** Returns the time left; zero once the deadline has passed. */
   public Duration remaining() {
     return Duration.ofNanos(Math.max(0, nanoTime - System.nanoTime()));

@@ -104,4 +104,9 @@ public interface NetworkPlugin {
   default Optional<UpdatablePlugin> updatable() {
     return Optional.empty();
   }
+
+  /** Returns this plugin as one that can list the addresses that it has assigned; absent if not. */
+  default Optional<AddressRegistry> addressRegistry() {
+    return Optional.empty();
+  }
 }

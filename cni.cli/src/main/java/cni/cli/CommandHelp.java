@@ -29,7 +29,7 @@ final class CommandHelp {
     GROUPS.put("Start", List.of("init", "run", "demo"));
     GROUPS.put("Attach", List.of("add", "check", "del", "update", "repair", "gc", "status"));
     GROUPS.put("Observe", List.of("list", "show", "events", "top", "metrics", "doctor", "why"));
-    GROUPS.put("Configure", List.of("validate", "policy", "plugins", "version"));
+    GROUPS.put("Configure", List.of("validate", "policy", "ipam", "plugins", "version"));
     GROUPS.put("Install and serve", List.of("install", "serve", "dhcp", "completion"));
     GROUPS.put("Write plugins", List.of("new-plugin", "conformance"));
   }

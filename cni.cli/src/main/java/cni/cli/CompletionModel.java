@@ -129,7 +129,7 @@ record CompletionModel(List<Command> commands) {
       case "ID" -> Kind.CONTAINERS;
       case "TYPE", "TYPE|PATH" -> Kind.PLUGINS;
       case "FILE", "PATH" -> Kind.FILES;
-      case "DIR", "DIRS" -> Kind.DIRECTORIES;
+      case "DIR", "DIRS", "DIRECTORY" -> Kind.DIRECTORIES;
       case "COMMAND" -> Kind.COMMANDS;
       default -> Kind.ANY;
     };

@@ -33,6 +33,22 @@ final class ErrorReporter {
 
   /** Prints a failure and returns the exit status. */
   static int report(Throwable failure) {
+    CniException error = describe(failure);
+    printText(error);
+    printJson(error);
+    return EXIT_FAILURE;
+  }
+
+  /**
+   * Prints a failure as text only, for a command that prints JSON of its own; returns the exit
+   * status.
+   */
+  static int reportText(Throwable failure) {
+    printText(describe(failure));
+    return EXIT_FAILURE;
+  }
+
+  private static CniException describe(Throwable failure) {
     CniException error =
         failure instanceof CniException e
             ? e
@@ -40,10 +56,9 @@ final class ErrorReporter {
                 failure instanceof IOException ? ErrorCode.IO_FAILURE : ErrorCode.INTERNAL,
                 failure instanceof IOException e ? IoErrors.describe(e) : failure.toString(),
                 failure);
-    return print(
-        Privileges.missing(failure)
-            .map(it -> withMessage(error, error.getMessage() + "; " + it + ": run it with sudo"))
-            .orElse(error));
+    return Privileges.missing(failure)
+        .map(it -> withMessage(error, error.getMessage() + "; " + it + ": run it with sudo"))
+        .orElse(error);
   }
 
   /** Returns an error with another message. */
@@ -55,7 +70,7 @@ final class ErrorReporter {
     return changed;
   }
 
-  private static int print(CniException error) {
+  private static void printText(CniException error) {
     PrintStream err = Invocation.standardError();
     err.println("cni: " + error.getMessage() + " (code " + error.code() + ")");
     if (!error.details().isEmpty()) {
@@ -64,8 +79,6 @@ final class ErrorReporter {
     for (Throwable suppressed : error.getSuppressed()) {
       err.println("cni: while cleaning up: " + suppressed.getMessage());
     }
-    printJson(error);
-    return EXIT_FAILURE;
   }
 
   /** Prints an error as the specification's JSON unless standard output is a terminal. */

@@ -178,6 +178,7 @@ public final class Main implements Callable<Integer> {
     commands.put("status", StatusCommand::new);
     commands.put("why", WhyCommand::new);
     commands.put("policy", PolicyCommand::new);
+    commands.put("ipam", IpamCommand::new);
     commands.put("init", InitCommand::new);
     commands.put("run", RunCommand::new);
     commands.put("events", EventsCommand::new);

@@ -17,7 +17,12 @@ final class NetworkOptions {
 
   /** Adds the options to a command that needs a network. */
   NetworkOptions(CommandSpec command) {
-    this(command, Subcommand.requiredParameter(0, "NETWORK").description("Network name."));
+    this(command, 0);
+  }
+
+  /** Adds the options to a command that needs a network behind other parameters. */
+  NetworkOptions(CommandSpec command, int index) {
+    this(command, Subcommand.requiredParameter(index, "NETWORK").description("Network name."));
   }
 
   /** Adds the options to a command that acts on all networks unless one is named. */

@@ -106,6 +106,17 @@ final class Terminal {
     }
   }
 
+  /** Replaces what could control the terminal, for text that other programs have written. */
+  static String printable(String text) {
+    var printable = new StringBuilder(text.length());
+    text.codePoints()
+        .map(
+            it ->
+                Character.isISOControl(it) || Character.getType(it) == Character.FORMAT ? '?' : it)
+        .forEach(printable::appendCodePoint);
+    return printable.toString();
+  }
+
   /** Returns text in a colour, with the escape sequences of ECMA-48. */
   static String coloured(String text, Style style) {
     return ESCAPE + style.code + "m" + text + RESET;

@@ -107,12 +107,12 @@ final class TopTable {
     Optional<TrafficRate> rate = Optional.ofNullable(rates.get(it.key()));
     Optional<LinkStatistics> counters = it.statistics();
     return new String[] {
-      printable(it.network()),
-      printable(
+      Terminal.printable(it.network()),
+      Terminal.printable(
           it.containerName().equals(it.containerId())
               ? shortId(it.containerId())
               : it.containerName()),
-      printable(it.interfaceName()),
+      Terminal.printable(it.interfaceName()),
       rate.map(r -> Quantity.decimal(r.receivedBytes())).orElse(UNKNOWN),
       rate.map(r -> Quantity.decimal(r.transmittedBytes())).orElse(UNKNOWN),
       rate.map(r -> Quantity.decimal(r.receivedPackets() + r.transmittedPackets())).orElse(UNKNOWN),
@@ -131,7 +131,8 @@ final class TopTable {
           : limit(it.ingress()) + "/" + limit(it.egress()),
       it.ports().isEmpty()
           ? UNKNOWN
-          : printable(it.ports().stream().map(String::valueOf).collect(Collectors.joining(" ")))
+          : Terminal.printable(
+              it.ports().stream().map(String::valueOf).collect(Collectors.joining(" ")))
     };
   }
 
@@ -163,7 +164,7 @@ final class TopTable {
         .forEach(
             it ->
                 table.row(
-                    printable(it.network()),
+                    Terminal.printable(it.network()),
                     it.range(),
                     String.valueOf(it.used()),
                     Quantity.decimal(it.size().doubleValue()),
@@ -208,16 +209,5 @@ final class TopTable {
 
   private static String shortId(String id) {
     return id.length() <= MAX_ID ? id : id.substring(0, SHORT_ID) + "…";
-  }
-
-  /** Replaces what could control the terminal: files in the cache may come from other programs. */
-  private static String printable(String text) {
-    var printable = new StringBuilder(text.length());
-    text.codePoints()
-        .map(
-            it ->
-                Character.isISOControl(it) || Character.getType(it) == Character.FORMAT ? '?' : it)
-        .forEach(printable::appendCodePoint);
-    return printable.toString();
   }
 }

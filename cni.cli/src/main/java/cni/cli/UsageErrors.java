@@ -40,6 +40,8 @@ final class UsageErrors {
           Map.entry("SOURCE", "blue"),
           Map.entry("DESTINATION[:PORT]", "web:8080"),
           Map.entry("DIR", "/opt/cni/bin"),
+          Map.entry("DIRECTORY", "/var/lib/cni/networks/mynet"),
+          Map.entry("NODE", "node-1"),
           Map.entry("DIRS", "/opt/cni/bin"),
           Map.entry("TIME", "30s"),
           Map.entry("SECONDS", "30"),

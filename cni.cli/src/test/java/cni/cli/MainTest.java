@@ -41,6 +41,7 @@ class MainTest {
         "status",
         "why",
         "policy",
+        "ipam",
         "run",
         "events",
         "list",
@@ -96,6 +97,10 @@ class MainTest {
         "policy list x; unexpected argument \"x\"; cni policy list takes no arguments, only options",
         "policy shwo; there is no command \"shwo\"; did you mean \"show\"?",
         "policy shwo --help; there is no command \"shwo\"; did you mean \"show\"?",
+        "ipam shwo; there is no command \"shwo\"; did you mean \"show\"?",
+        "ipam import; missing DIRECTORY and NETWORK, as in \"cni ipam import /var/lib/cni/networks/mynet mynet\"",
+        "ipam release-node; missing NODE, as in \"cni ipam release-node node-1\"",
+        "ipam resume; missing NETWORK, as in \"cni ipam resume mynet\"",
         "dhcp; missing word \"daemon\"",
         "list n; unexpected argument \"n\"; cni list takes no arguments, only options",
         "add n a b; unexpected argument \"b\"; cni add takes NETWORK NETNS",
@@ -114,7 +119,7 @@ class MainTest {
     assertEquals(2, cni.run(line.split(" ", -1)));
     List<String> lines = cni.err().lines().toList();
     assertTrue((lines.getFirst() + "\n").startsWith("cni: " + why), cni::err);
-    assertTrue(lines.getLast().matches("See \"cni( \\w+)* --help\"\\."), cni::err);
+    assertTrue(lines.getLast().matches("See \"cni( [\\w-]+)* --help\"\\."), cni::err);
     assertEquals(2, lines.size(), cni::err);
     assertEquals("", cni.out());
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package cni.runtime;
 
+import cni.api.AddressRegistry;
+import cni.api.AddressReport;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.Deadline;
@@ -140,9 +142,19 @@ final class IsolatedPlugin implements ResidentPlugin {
     return plugin.updatable().map(it -> new IsolatedUpdatablePlugin(this, it));
   }
 
+  @Override
+  public Optional<AddressRegistry> addressRegistry() {
+    return plugin.addressRegistry().map(it -> IsolatedAddressRegistry.of(this, it));
+  }
+
   /** Makes a call that is part of an update. */
   void runUpdate(String action, Deadline deadline, CniRunnable call) throws CniException {
     callCounted(type + " " + action, deadline, call.asCallable());
+  }
+
+  /** Makes a call that lists or changes the addresses that the plugin has assigned. */
+  <T> T callRegistry(String action, Deadline deadline, CniCallable<T> call) throws CniException {
+    return callCounted(type + " " + action, deadline, call);
   }
 
   /** Marks the plugin as replaced, and stops its background work once no call is in progress. */
@@ -242,6 +254,15 @@ final class IsolatedPlugin implements ResidentPlugin {
       throw invalidResult("it cannot be written: " + e);
     }
     return result;
+  }
+
+  /** Requires that a plugin has returned a report. */
+  AddressReport requireReport(@Nullable AddressReport report) throws CniException {
+    if (report == null) {
+      String message = type + " returned null as the report of its addresses";
+      throw IsolatedCall.violation(ErrorCode.INTERNAL, message, new IllegalStateException(message));
+    }
+    return report;
   }
 
   private CniException invalidResult(String reason) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package cni.runtime;
 
+import cni.api.AddressRegistry;
 import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
@@ -78,6 +79,11 @@ record JfrPlugin(NetworkPlugin plugin, PluginOrigin origin) implements NetworkPl
   @Override
   public Optional<UpdatablePlugin> updatable() {
     return plugin.updatable();
+  }
+
+  @Override
+  public Optional<AddressRegistry> addressRegistry() {
+    return plugin.addressRegistry();
   }
 
   private void run(Verb verb, PluginRequest request, AttachmentId id, CniRunnable call)

@@ -420,6 +420,11 @@ public final class Network {
     new StatusOperation(cni, config, cni.newContext(trace)).run();
   }
 
+  /** Returns access to the addresses that the network's ipam plugin has assigned. */
+  public NetworkAddresses addresses() {
+    return new NetworkAddresses(cni, config, trace);
+  }
+
   /**
    * Validates the configuration without attaching anything: its keys and values, that every plugin
    * exists and supports a version that the configuration offers, and each plugin's own keys. Runs

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package cni.runtime;
 
+import cni.api.AddressRegistry;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.GcRequest;
@@ -72,6 +73,11 @@ record ObservedPlugin(NetworkPlugin plugin, PluginCallObserver observer) impleme
   @Override
   public Optional<UpdatablePlugin> updatable() {
     return plugin.updatable();
+  }
+
+  @Override
+  public Optional<AddressRegistry> addressRegistry() {
+    return plugin.addressRegistry();
   }
 
   private void run(Verb verb, CniRunnable call) throws CniException {

@@ -4,6 +4,7 @@ package cni.runtime;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.Verb;
+import cni.api.internal.CniCallable;
 import cni.api.internal.CniRunnable;
 import cni.api.internal.LazyLogger;
 import cni.api.internal.StackTraces;
@@ -30,8 +31,17 @@ record PluginCall(String network, String operation, String type) {
    *     message; code 999 for an exception that plugins must not throw
    */
   void run(CniRunnable call) throws CniException {
+    call(call.asCallable());
+  }
+
+  /**
+   * Calls the plugin and returns its answer.
+   *
+   * @throws CniException as {@link #run}
+   */
+  <T> T call(CniCallable<T> call) throws CniException {
     try {
-      call.run();
+      return call.call();
     } catch (CniException e) {
       throw failure(e);
     } catch (RuntimeException | LinkageError | StackOverflowError e) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package cni.runtime;
 
+import cni.api.AddressRegistry;
 import cni.api.Capability;
 import cni.api.CapabilityArgs;
 import cni.api.Cidr;
+import cni.api.ClusterAddressRegistry;
 import cni.api.CniArgs;
 import cni.api.CniException;
 import cni.api.ConfigObject;
@@ -62,6 +64,8 @@ final class SampleArguments {
   private static final Set<Class<?>> IMPLEMENTED_ELSEWHERE =
       Set.of(
           NetworkPlugin.class,
+          AddressRegistry.class,
+          ClusterAddressRegistry.class,
           UpdatablePlugin.class,
           ResidentPlugin.class,
           PluginDaemon.class,
@@ -131,6 +135,7 @@ final class SampleArguments {
     put(CniBuilder.class, Cni.builder());
     put(Network.class, cni.network(NetworkConfig.parse(config, "test")));
     put(NetworkCapabilities.class, cni.network(NetworkConfig.parse(config, "test")).capabilities());
+    put(NetworkAddresses.class, cni.network(NetworkConfig.parse(config, "test")).addresses());
     put(PluginRegistry.class, cni.plugins());
     put(PluginOrigin.class, new PluginOrigin.Executable(Path.of("/nonexistent/sample")));
   }

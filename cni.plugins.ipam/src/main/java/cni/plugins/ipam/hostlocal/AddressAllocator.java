@@ -6,10 +6,12 @@ import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.InetAddresses;
 import cni.api.Result;
+import cni.plugins.ipam.range.AddressKey;
+import cni.plugins.ipam.range.RangeSet;
+import cni.plugins.ipam.range.RequestedAddresses;
+import cni.plugins.ipam.range.SubnetRange;
 import java.net.InetAddress;
 import java.util.ArrayList;
-import java.util.Collection;
-import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -45,12 +47,12 @@ record AddressAllocator(
     ReservationHolder holder = ReservationHolder.of(id);
     List<InetAddress> existing = new ArrayList<>(reservations.heldBy(holder));
     existing.addAll(reservations.heldBy(ReservationHolder.ofContainer(id.containerId())));
-    Map<RangeSet, InetAddress> existingBySet = firstBySet(existing, config);
-    Map<RangeSet, InetAddress> wantedBySet = firstBySet(requested, config);
+    Map<RangeSet, InetAddress> existingBySet = config.ranges().firstBySet(existing);
+    Map<RangeSet, InetAddress> wantedBySet = config.ranges().firstBySet(requested);
     Set<InetAddress> unassigned = new LinkedHashSet<>(requested);
     List<Result.IpConfig> allocated = new ArrayList<>();
     try {
-      List<RangeSet> sets = config.rangeSets();
+      List<RangeSet> sets = config.ranges().sets();
       for (int i = 0; i < sets.size(); i++) {
         RangeSet set = sets.get(i);
         requireNoExisting(Optional.ofNullable(existingBySet.get(set)));
@@ -60,36 +62,12 @@ record AddressAllocator(
         allocated.add(set.toIpConfig(address));
         unassigned.remove(address);
       }
-      requireNoneLeft(unassigned);
+      RequestedAddresses.requireNoneLeft(unassigned);
       return allocated;
     } catch (CniException e) {
       rollback(allocated, e);
       throw e;
     }
-  }
-
-  /**
-   * Requires that each requested address is assigned.
-   *
-   * @param unassigned the requested addresses that are not
-   */
-  static void requireNoneLeft(Collection<InetAddress> unassigned) throws CniException {
-    if (!unassigned.isEmpty()) {
-      throw new CniException(
-          ErrorCode.INVALID_CONFIG,
-          "more addresses are requested than there are range sets; left over: "
-              + RangeSet.abbreviate(unassigned.stream().map(InetAddresses::format).toList(), ", "));
-    }
-  }
-
-  /** Returns the first of the addresses that is in each range set. */
-  static Map<RangeSet, InetAddress> firstBySet(
-      List<InetAddress> addresses, HostLocalConfig config) {
-    Map<RangeSet, InetAddress> first = new HashMap<>();
-    for (InetAddress address : addresses) {
-      config.setIndex().find(address).ifPresent(set -> first.putIfAbsent(set, address));
-    }
-    return first;
   }
 
   private void rollback(List<Result.IpConfig> allocated, CniException failure) {
@@ -115,20 +93,11 @@ record AddressAllocator(
   }
 
   private InetAddress requireFree(InetAddress address, RangeSet set) throws CniException {
-    requireNotGateway(address, set);
+    RequestedAddresses.requireNotGateway(address, set);
     if (reservations.isReserved(AddressKey.of(address))) {
       throw unavailable(describeTaken(address, reservations));
     }
     return address;
-  }
-
-  /** Requires that a requested address is not the gateway of its range. */
-  static void requireNotGateway(InetAddress address, RangeSet set) throws CniException {
-    if (address.equals(set.rangeOf(address).orElseThrow().gateway())) {
-      throw new CniException(
-          ErrorCode.INVALID_CONFIG,
-          "the requested address " + InetAddresses.format(address) + " is the subnet's gateway");
-    }
   }
 
   /** Returns why a requested address that is reserved cannot be assigned. */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package cni.plugins.ipam.hostlocal;
 
+import cni.api.AddressRegistry;
+import cni.api.AddressReport;
 import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
@@ -22,6 +24,9 @@ import cni.api.UpdatablePlugin;
 import cni.api.UpdateRequest;
 import cni.api.internal.LazyLogger;
 import cni.plugins.ipam.AssignedResult;
+import cni.plugins.ipam.ResolvConf;
+import cni.plugins.ipam.range.RangeSet;
+import cni.plugins.ipam.range.RequestedAddresses;
 import java.math.BigInteger;
 import java.net.InetAddress;
 import java.nio.file.FileSystem;
@@ -40,7 +45,7 @@ import java.util.Set;
  * The {@code host-local} plugin: allocates addresses from ranges and stores the reservations on
  * this host, in the format of the reference plugin, which may use the same directory concurrently.
  */
-public final class HostLocalPlugin implements ResidentPlugin, UpdatablePlugin {
+public final class HostLocalPlugin implements AddressRegistry, ResidentPlugin, UpdatablePlugin {
   /** Enough for as many containers as are usually created and deleted at the same time. */
   private static final int MAX_RECYCLED_FILES = 64;
 
@@ -94,9 +99,9 @@ public final class HostLocalPlugin implements ResidentPlugin, UpdatablePlugin {
   public Result add(AttachmentRequest request) throws CniException {
     HostLocalConfig config = HostLocalConfig.parse(request.config());
     List<InetAddress> requested =
-        HostLocalConfig.requestedAddresses(request.config(), request.attachment().args().toMap());
+        RequestedAddresses.of(request.config(), request.attachment().args().toMap());
     Dns dns = readDns(config);
-    requireInRanges(requested, config);
+    config.ranges().requireContained(requested);
     try (ReservationStore reservations =
         directory(request.config()).open(request.context().deadline())) {
       String network = request.config().network();
@@ -130,20 +135,6 @@ public final class HostLocalPlugin implements ResidentPlugin, UpdatablePlugin {
                     reason)));
   }
 
-  private static void requireInRanges(List<InetAddress> requested, HostLocalConfig config)
-      throws CniException {
-    for (InetAddress address : requested) {
-      if (config.setIndex().find(address).isEmpty()) {
-        throw new CniException(
-            ErrorCode.INVALID_CONFIG,
-            "the requested address "
-                + InetAddresses.format(address)
-                + " is in none of the network's ranges: "
-                + RangeSet.abbreviate(config.rangeSets(), ", "));
-      }
-    }
-  }
-
   /**
    * {@inheritDoc}
    *
@@ -174,8 +165,8 @@ public final class HostLocalPlugin implements ResidentPlugin, UpdatablePlugin {
             ? Optional.empty()
             : Optional.of(HostLocalConfig.parse(request.current().config()));
     List<InetAddress> requested =
-        HostLocalConfig.requestedAddresses(desired.config(), desired.attachment().args().toMap());
-    requireInRanges(requested, config);
+        RequestedAddresses.of(desired.config(), desired.attachment().args().toMap());
+    config.ranges().requireContained(requested);
     // For CHECK and repair the file need not exist any more.
     Dns dns = current.isEmpty() ? Dns.NONE : readDns(config);
     var comparison =
@@ -183,9 +174,7 @@ public final class HostLocalPlugin implements ResidentPlugin, UpdatablePlugin {
             desired, config, current, requested, directory(desired.config()), differences);
     HostLocalConfig before = current.orElse(config);
     return new AssignedResult(
-            address -> before.setIndex().find(address).isPresent(),
-            before.routes(),
-            before.resolvConf().isPresent())
+            before.ranges()::contains, before.routes(), before.resolvConf().isPresent())
         .replacedBy(new Result(List.of(), comparison.compare(), config.routes(), dns), request);
   }
 
@@ -305,9 +294,9 @@ public final class HostLocalPlugin implements ResidentPlugin, UpdatablePlugin {
       HostLocalConfig config, ReservationStore reservations, Path directory) throws CniException {
     Map<RangeSet, Long> used = new HashMap<>();
     for (InetAddress address : reservations.reserved()) {
-      config.setIndex().find(address).ifPresent(set -> used.merge(set, 1L, Long::sum));
+      config.ranges().index().find(address).ifPresent(set -> used.merge(set, 1L, Long::sum));
     }
-    for (RangeSet set : config.rangeSets()) {
+    for (RangeSet set : config.ranges().sets()) {
       if (set.size().compareTo(BigInteger.valueOf(used.getOrDefault(set, 0L))) <= 0
           && reservations.reservedBeforeBoot(set).isEmpty()) {
         throw new CniException(
@@ -315,6 +304,12 @@ public final class HostLocalPlugin implements ResidentPlugin, UpdatablePlugin {
             "every address of " + set + " is reserved (see " + directory + ")");
       }
     }
+  }
+
+  @Override
+  public AddressReport report(NetworkRequest request) throws CniException {
+    HostLocalConfig config = HostLocalConfig.parse(request.config());
+    return directory(request.config()).report(config.ranges(), request.context().deadline());
   }
 
   /**

@@ -12,6 +12,7 @@ import cni.netlink.ffm.route.IpFamily;
 import cni.netlink.ffm.route.Link;
 import cni.netlink.ffm.route.Neighbour;
 import cni.netlink.ffm.route.RouteSocket;
+import cni.plugins.ipam.range.RangeSet;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.file.Path;

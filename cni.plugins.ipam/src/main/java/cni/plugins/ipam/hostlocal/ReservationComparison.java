@@ -9,6 +9,9 @@ import cni.api.Differences;
 import cni.api.ErrorCode;
 import cni.api.InetAddresses;
 import cni.api.Result;
+import cni.plugins.ipam.range.AddressKey;
+import cni.plugins.ipam.range.RangeSet;
+import cni.plugins.ipam.range.RequestedAddresses;
 import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -86,14 +89,14 @@ final class ReservationComparison {
       throws CniException {
     List<InetAddress> previous = previousAddresses();
     requireKept(previous);
-    Map<RangeSet, InetAddress> present = AddressAllocator.firstBySet(previous, config);
-    AddressAllocator.firstBySet(List.copyOf(held), config).forEach(present::putIfAbsent);
+    Map<RangeSet, InetAddress> present = config.ranges().firstBySet(previous);
+    config.ranges().firstBySet(held).forEach(present::putIfAbsent);
     Map<RangeSet, InetAddress> wanted = new HashMap<>(present);
-    wanted.putAll(AddressAllocator.firstBySet(requested, config));
-    AddressAllocator.requireNoneLeft(
+    wanted.putAll(config.ranges().firstBySet(requested));
+    RequestedAddresses.requireNoneLeft(
         requested.stream().filter(it -> !wanted.containsValue(it)).toList());
     List<Result.IpConfig> ips = new ArrayList<>();
-    for (RangeSet set : config.rangeSets()) {
+    for (RangeSet set : config.ranges().sets()) {
       InetAddress address = wanted.get(set);
       if (address != null) {
         compareReservation(address, set, !address.equals(present.get(set)), reservations);
@@ -124,13 +127,12 @@ final class ReservationComparison {
               .anyMatch(it -> !previous.contains(it));
       boolean isLost =
           current.isPresent()
-              && current.get().setIndex().find(address).isPresent()
-              && config.setIndex().find(address).isEmpty();
+              && current.get().ranges().contains(address)
+              && !config.ranges().contains(address);
       if (isLost && !isReplaced) {
         differences.addUnchangeable(
             "address %s of the attachment is in none of the ranges: %s"
-                .formatted(
-                    InetAddresses.format(address), RangeSet.abbreviate(config.rangeSets(), ", ")));
+                .formatted(InetAddresses.format(address), config.ranges()));
       }
     }
   }
@@ -144,7 +146,7 @@ final class ReservationComparison {
       InetAddress address, RangeSet set, boolean isNew, Optional<ReservationStore> reservations)
       throws CniException {
     if (isNew) {
-      AddressAllocator.requireNotGateway(address, set);
+      RequestedAddresses.requireNotGateway(address, set);
     } else if (current.isPresent() && isGateway(address, set)) {
       differences.addUnchangeable(
           "address %s of the attachment is the gateway of the ranges %s"
@@ -249,7 +251,7 @@ final class ReservationComparison {
   }
 
   private boolean isInRanges(InetAddress address) {
-    return config.setIndex().find(address).isPresent()
-        || current.filter(it -> it.setIndex().find(address).isPresent()).isPresent();
+    return config.ranges().contains(address)
+        || current.filter(it -> it.ranges().contains(address)).isPresent();
   }
 }

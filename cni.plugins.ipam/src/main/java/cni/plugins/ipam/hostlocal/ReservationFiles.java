@@ -164,6 +164,15 @@ record ReservationFiles(Path directory) {
     }
   }
 
+  /** Returns when the file of an address was modified; absent if that is not known. */
+  Optional<Instant> modifiedAt(InetAddress address) {
+    try {
+      return modified(fileOf(address));
+    } catch (IOException e) {
+      return Optional.empty();
+    }
+  }
+
   /** Returns when a regular file was modified; absent if it is none. */
   private static Optional<Instant> modified(Path file) throws IOException {
     return Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)
@@ -185,6 +194,13 @@ record ReservationFiles(Path directory) {
 
   static boolean isLastReserved(String name) {
     return name.startsWith(LAST_RESERVED_PREFIX);
+  }
+
+  /** Whether a file has a name and a type that only files of a reservation directory have. */
+  static boolean isOfPlugin(Path file) {
+    String name = String.valueOf(file.getFileName());
+    return (name.equals(LOCK_FILE) || isLastReserved(name) || addressOf(name).isPresent())
+        && Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS);
   }
 
   /** Deletes temporary files. One that cannot be deleted, such as a directory, is logged. */

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package cni.plugins.ipam.hostlocal;
 
+import cni.api.Attachment;
 import cni.api.AttachmentId;
+import cni.api.CniException;
 import cni.api.Json;
 import cni.api.Names;
 import java.util.Optional;
@@ -27,6 +29,30 @@ record ReservationHolder(String containerId, Optional<String> interfaceName) {
   /** Returns the holder in files that name the container only. */
   static ReservationHolder ofContainer(String containerId) {
     return new ReservationHolder(containerId, Optional.empty());
+  }
+
+  /** Returns the attachment; absent if the file names no interface, or no plugin has written it. */
+  Optional<AttachmentId> attachment() {
+    Optional<AttachmentId> id = interfaceName.map(name -> new AttachmentId(containerId, name));
+    try {
+      if (id.isPresent()) {
+        Attachment.requireValid(id.get());
+      }
+      return id;
+    } catch (CniException e) {
+      return Optional.empty();
+    }
+  }
+
+  /** Returns whether the file names a container only, as reference plugins before 0.7 wrote it. */
+  boolean isContainer() {
+    return hasValidContainerId() && interfaceName.isEmpty();
+  }
+
+  /** Returns the beginning of the content of the holder's files. */
+  String excerpt() {
+    String text = format();
+    return text.substring(0, Math.min(text.length(), MAX_QUOTED));
   }
 
   /** Returns the content of the holder's files. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package cni.plugins.ipam.hostlocal;
 
+import cni.plugins.ipam.range.AddressKey;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;

@@ -6,6 +6,8 @@ import static cni.plugins.ipam.hostlocal.ReservationFiles.failure;
 import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.internal.AtomicFiles;
+import cni.plugins.ipam.range.AddressKey;
+import cni.plugins.ipam.range.RangeSet;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.charset.StandardCharsets;

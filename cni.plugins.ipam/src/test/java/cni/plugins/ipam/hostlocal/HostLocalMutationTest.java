@@ -10,6 +10,7 @@ import cni.api.GcRequest;
 import cni.api.Json;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
+import cni.plugins.ipam.ResolvConf;
 import cni.testing.MutationCampaign;
 import com.google.common.jimfs.Configuration;
 import com.google.common.jimfs.Jimfs;

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.InetAddresses;
+import cni.plugins.ipam.range.AddressKey;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package cni.plugins.ipam.hostlocal;
+package cni.plugins.ipam.range;
 
 import cni.api.InetAddresses;
 import java.net.Inet4Address;
@@ -14,10 +14,10 @@ import org.jspecify.annotations.Nullable;
  * @param high the upper 64 bits, unsigned
  * @param low the lower 64 bits, unsigned
  */
-record AddressKey(long high, long low) implements Comparable<AddressKey> {
+public record AddressKey(long high, long low) implements Comparable<AddressKey> {
   private static final long V4_MAPPED = 0xffff_0000_0000L;
 
-  static AddressKey of(InetAddress address) {
+  public static AddressKey of(InetAddress address) {
     ByteBuffer bytes = ByteBuffer.wrap(address.getAddress());
     return address instanceof Inet4Address
         ? new AddressKey(0, V4_MAPPED | Integer.toUnsignedLong(bytes.getInt(0)))
@@ -25,14 +25,14 @@ record AddressKey(long high, long low) implements Comparable<AddressKey> {
   }
 
   /** Returns the address; IPv4 for an IPv4-mapped number. */
-  InetAddress toAddress() {
+  public InetAddress toAddress() {
     return high == 0 && low >>> 32 == V4_MAPPED >>> 32
         ? InetAddresses.of(ByteBuffer.allocate(4).putInt((int) low).array())
         : InetAddresses.of(ByteBuffer.allocate(16).putLong(high).putLong(low).array());
   }
 
   /** Returns the following address; zero after the highest one. */
-  AddressKey next() {
+  public AddressKey next() {
     return new AddressKey(low == -1 ? high + 1 : high, low + 1);
   }
 

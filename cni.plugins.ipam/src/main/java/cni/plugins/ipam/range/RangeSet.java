@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package cni.plugins.ipam.hostlocal;
+package cni.plugins.ipam.range;
 
 import cni.api.Cidr;
 import cni.api.CniException;
@@ -15,7 +15,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /** Ranges of one IP family, out of which an attachment gets one address. */
-final class RangeSet {
+public final class RangeSet {
   /** The number of ranges, or of sets, that a message names. */
   private static final int MAX_NAMED = 8;
 
@@ -41,7 +41,7 @@ final class RangeSet {
    * @throws CniException code 7 if a range is invalid, or the list mixes families, has ranges that
    *     overlap or no address besides gateways
    */
-  static RangeSet parse(List<ConfigObject> configs) throws CniException {
+  public static RangeSet parse(List<ConfigObject> configs) throws CniException {
     List<SubnetRange> ranges = new ArrayList<>(configs.size());
     var positions = new RangeIndex<Integer>();
     for (ConfigObject config : configs) {
@@ -73,7 +73,7 @@ final class RangeSet {
   }
 
   /** Returns the error (code 7) for a range of this set that overlaps one of another set. */
-  CniException overlap(int index, SubnetRange other) {
+  public CniException overlap(int index, SubnetRange other) {
     return overlap(sources.get(index), ranges.get(index), other);
   }
 
@@ -83,31 +83,31 @@ final class RangeSet {
   }
 
   /** Returns the ranges, in the order in which addresses are allocated from them. */
-  List<SubnetRange> ranges() {
+  public List<SubnetRange> ranges() {
     return ranges;
   }
 
-  boolean isV4() {
+  public boolean isV4() {
     return ranges.getFirst().isV4();
   }
 
   /** Returns the range that contains the address. */
-  Optional<SubnetRange> rangeOf(InetAddress address) {
+  public Optional<SubnetRange> rangeOf(InetAddress address) {
     return positions.find(address).map(ranges::get);
   }
 
   /** Returns the index of the range that contains the address, or -1. */
-  int indexOf(InetAddress address) {
+  public int indexOf(InetAddress address) {
     return positions.find(address).orElse(-1);
   }
 
   /** Returns the number of addresses that can be allocated. */
-  BigInteger size() {
+  public BigInteger size() {
     return ranges.stream().map(SubnetRange::size).reduce(BigInteger.ZERO, BigInteger::add);
   }
 
   /** Returns the address with prefix length and gateway of its range, as a result reports it. */
-  Result.IpConfig toIpConfig(InetAddress address) {
+  public Result.IpConfig toIpConfig(InetAddress address) {
     SubnetRange range = rangeOf(address).orElseThrow();
     Cidr cidr = new Cidr(address, range.subnet().prefix());
     return new Result.IpConfig(cidr, Optional.of(range.gateway()), OptionalInt.empty());
@@ -120,7 +120,7 @@ final class RangeSet {
   }
 
   /** Joins the first elements of a list, for a message, and says how many more there are. */
-  static String abbreviate(List<?> elements, String separator) {
+  public static String abbreviate(List<?> elements, String separator) {
     String named =
         elements.stream()
             .limit(MAX_NAMED)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package cni.plugins.ipam.hostlocal;
+package cni.plugins.ipam.range;
 
 import cni.api.InetAddresses;
 import java.net.InetAddress;
@@ -14,7 +14,7 @@ import java.util.TreeMap;
  *
  * @param <T> the type of the values
  */
-final class RangeIndex<T> {
+public final class RangeIndex<T> {
   /** By first address. Not in one map: an IPv6 range may contain the IPv4-mapped addresses. */
   private final NavigableMap<AddressKey, Entry<T>> v4 = new TreeMap<>();
 
@@ -27,7 +27,7 @@ final class RangeIndex<T> {
    *
    * @return a range that it overlaps; absent if it was added
    */
-  Optional<SubnetRange> add(SubnetRange range, T value) {
+  public Optional<SubnetRange> add(SubnetRange range, T value) {
     NavigableMap<AddressKey, Entry<T>> ranges = range.isV4() ? v4 : v6;
     Map.Entry<AddressKey, Entry<T>> before = ranges.floorEntry(AddressKey.of(range.last()));
     if (before != null && before.getValue().range().overlaps(range)) {
@@ -38,7 +38,7 @@ final class RangeIndex<T> {
   }
 
   /** Returns the value of the range that contains an address; absent if none does. */
-  Optional<T> find(InetAddress address) {
+  public Optional<T> find(InetAddress address) {
     NavigableMap<AddressKey, Entry<T>> ranges = InetAddresses.isV4(address) ? v4 : v6;
     Map.Entry<AddressKey, Entry<T>> before = ranges.floorEntry(AddressKey.of(address));
     return before != null && before.getValue().range().contains(address)

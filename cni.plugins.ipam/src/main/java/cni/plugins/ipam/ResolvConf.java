@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package cni.plugins.ipam.hostlocal;
+package cni.plugins.ipam;
 
 import cni.api.CniException;
 import cni.api.Dns;
@@ -14,7 +14,7 @@ import java.util.Arrays;
 import java.util.List;
 
 /** Parser of resolv.conf(5). */
-final class ResolvConf {
+public final class ResolvConf {
   /** In bytes; far beyond what resolvers use: three name servers and, before glibc 2.26, 256. */
   private static final int MAX_SIZE = 64 << 10;
 
@@ -25,7 +25,7 @@ final class ResolvConf {
    *
    * @throws CniException code 5 if it cannot be read
    */
-  static Dns read(Path file) throws CniException {
+  public static Dns read(Path file) throws CniException {
     try {
       byte[] content = RegularFiles.read(file, MAX_SIZE);
       return parse(new String(content, StandardCharsets.ISO_8859_1).lines().toList());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package cni.plugins.ipam.hostlocal;
+package cni.plugins.ipam;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;

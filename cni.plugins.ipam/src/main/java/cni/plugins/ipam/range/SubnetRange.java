@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package cni.plugins.ipam.hostlocal;
+package cni.plugins.ipam.range;
 
 import cni.api.Cidr;
 import cni.api.CniException;
@@ -14,7 +14,7 @@ import java.util.Optional;
  * The part of a subnet that addresses are allocated from: first to last, both inclusive, without
  * the gateway.
  */
-record SubnetRange(Cidr subnet, InetAddress first, InetAddress last, InetAddress gateway) {
+public record SubnetRange(Cidr subnet, InetAddress first, InetAddress last, InetAddress gateway) {
   /** With fewer host bits a subnet has no address besides its own and the gateway's. */
   private static final int MIN_HOST_BITS = 2;
 
@@ -23,7 +23,7 @@ record SubnetRange(Cidr subnet, InetAddress first, InetAddress last, InetAddress
    *
    * @throws CniException code 7 if one is invalid or they contradict each other
    */
-  static SubnetRange parse(ConfigObject config) throws CniException {
+  public static SubnetRange parse(ConfigObject config) throws CniException {
     Cidr subnet =
         config
             .parsed("subnet", Cidr::parse)
@@ -72,24 +72,24 @@ record SubnetRange(Cidr subnet, InetAddress first, InetAddress last, InetAddress
         InetAddresses.toNumber(address).add(BigInteger.valueOf(by)), InetAddresses.bits(address));
   }
 
-  boolean isV4() {
+  public boolean isV4() {
     return subnet.isV4();
   }
 
   /** Whether the address lies between first and last, which may be true of the gateway. */
-  boolean contains(InetAddress address) {
+  public boolean contains(InetAddress address) {
     AddressKey key = AddressKey.of(address);
     return InetAddresses.isV4(address) == isV4()
         && key.compareTo(AddressKey.of(first)) >= 0
         && key.compareTo(AddressKey.of(last)) <= 0;
   }
 
-  boolean overlaps(SubnetRange other) {
+  public boolean overlaps(SubnetRange other) {
     return contains(other.first) || contains(other.last) || other.contains(first);
   }
 
   /** Returns the number of addresses that can be allocated. */
-  BigInteger size() {
+  public BigInteger size() {
     BigInteger all =
         InetAddresses.toNumber(last).subtract(InetAddresses.toNumber(first)).add(BigInteger.ONE);
     return contains(gateway) ? all.subtract(BigInteger.ONE) : all;
