@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+package cni.plugins.etcd;
+
+import cni.api.AddressReport;
+import cni.api.AttachmentRequest;
+import cni.api.ClusterAddressRegistry;
+import cni.api.CniException;
+import cni.api.Deadline;
+import cni.api.Differences;
+import cni.api.Dns;
+import cni.api.ErrorCode;
+import cni.api.GcRequest;
+import cni.api.NetworkRequest;
+import cni.api.PluginHost;
+import cni.api.PluginRole;
+import cni.api.ResidentPlugin;
+import cni.api.Result;
+import cni.api.UpdatablePlugin;
+import cni.api.UpdateRequest;
+import cni.plugins.etcd.HandleAllocator.Purpose;
+import cni.plugins.ipam.AssignedResult;
+import cni.plugins.ipam.range.RangeSet;
+import cni.plugins.ipam.range.RequestedAddresses;
+import java.net.InetAddress;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * The {@code etcd} plugin: allocates addresses for the nodes of a cluster, and keeps them in etcd
+ * (3.4 or newer). It is configured as host-local is, with {@code endpoints} in place of {@code
+ * dataDir}.
+ */
+public final class EtcdPlugin implements ResidentPlugin, UpdatablePlugin, ClusterAddressRegistry {
+  private final Pools pools;
+
+  /** Creates the plugin, for {@link java.util.ServiceLoader}. */
+  public EtcdPlugin() {
+    this(NodeLease.DEFAULT_TTL);
+  }
+
+  /**
+   * Creates the plugin.
+   *
+   * @param leaseTtl the time after which a node whose resident host does not answer is lost
+   */
+  EtcdPlugin(Duration leaseTtl) {
+    pools = new Pools(leaseTtl);
+  }
+
+  @Override
+  public String type() {
+    return StoreConfig.TYPE;
+  }
+
+  @Override
+  public Optional<PluginRole> role() {
+    return Optional.of(PluginRole.IPAM);
+  }
+
+  @Override
+  public void start(PluginHost host) {
+    pools.start(host);
+  }
+
+  @Override
+  public void stop() {
+    pools.stop();
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>If the attachment has addresses already, they are returned: a repeated ADD has the same
+   * result.
+   */
+  @Override
+  public Result add(AttachmentRequest request) throws CniException {
+    EtcdConfig config = EtcdConfig.parse(request.config());
+    List<InetAddress> requested =
+        RequestedAddresses.of(request.config(), request.attachment().args().toMap());
+    config.ranges().requireContained(requested);
+    Dns dns = config.dns().read();
+    var wanted =
+        new HandleAllocator.Request(
+            request.attachment().id(), requested, Purpose.ADD, config.nameOf(request.attachment()));
+    Deadline deadline = request.context().deadline();
+    try (Pool pool = pools.open(request.config(), config)) {
+      var allocator =
+          new HandleAllocator(pool.store(), pool.view(), config, wanted, deadline)
+              .onExhausted(
+                  it ->
+                      pools.publishExhausted(
+                          config.store().network(), request.attachment().id(), it));
+      Handle handle = pool.exclusively(deadline, allocator::allocate);
+      return new Result(List.of(), ipConfigs(config, handle), config.routes(), dns);
+    }
+  }
+
+  private static List<Result.IpConfig> ipConfigs(EtcdConfig config, Handle handle) {
+    Map<RangeSet, InetAddress> bySet =
+        config
+            .ranges()
+            .firstBySet(handle.addresses().stream().map(ReservedAddress::address).toList());
+    List<Result.IpConfig> ips = new ArrayList<>();
+    for (RangeSet set : config.ranges().sets()) {
+      InetAddress address = bySet.get(set);
+      if (address != null) {
+        ips.add(set.toIpConfig(address));
+      }
+    }
+    return ips;
+  }
+
+  @Override
+  public void delete(AttachmentRequest request) throws CniException {
+    Deadline deadline = request.context().deadline();
+    try (Pool pool = pools.open(StoreConfig.parse(request.config()))) {
+      pool.exclusively(
+          deadline,
+          () -> {
+            new HandleRelease(pool.store(), pool.view(), deadline)
+                .release(request.attachment().id());
+            return pool;
+          });
+    }
+  }
+
+  @Override
+  public void gc(GcRequest request) throws CniException {
+    StoreConfig config = StoreConfig.parse(request.config());
+    Deadline deadline = request.context().deadline();
+    try (Pool pool = pools.open(config)) {
+      var collector = new HandleCollector(pool.store(), pool.view(), config.gcGrace(), deadline);
+      pool.exclusively(
+          deadline,
+          () -> {
+            collector.collect(request.valid());
+            return pool;
+          });
+    }
+  }
+
+  @Override
+  public void validate(NetworkRequest request) throws CniException {
+    EtcdConfig.validate(request.config());
+  }
+
+  @Override
+  public void status(NetworkRequest request) throws CniException {
+    EtcdConfig config = EtcdConfig.parse(request.config());
+    Deadline deadline = request.context().deadline();
+    try (Pool pool = pools.open(config.store())) {
+      new AvailabilityCheck(pool, config, deadline).run();
+    } catch (CniException e) {
+      throw e.is(ErrorCode.TRY_AGAIN_LATER)
+          ? new CniException(ErrorCode.NOT_AVAILABLE, e.getMessage(), e)
+          : e;
+    }
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>The ranges can change as long as they contain the attachment's addresses.
+   */
+  @Override
+  public Set<String> changeableKeys() {
+    return Set.of(
+        "ipam.routes",
+        "ipam.dns",
+        "ipam.resolvConf",
+        "ipam.ranges",
+        "ipam.subnet",
+        "ipam.rangeStart",
+        "ipam.rangeEnd",
+        "ipam.gateway",
+        "ipam.exclude",
+        "ipam.endpoints",
+        "ipam.tls",
+        "ipam.user",
+        "ipam.password",
+        "ipam.passwordFile",
+        "ipam.timeout",
+        "ipam.gcGrace",
+        "ipam.releaseAfter",
+        "runtimeConfig.ipRanges");
+  }
+
+  @Override
+  public Result compare(UpdateRequest request, Differences differences) throws CniException {
+    EtcdConfig desired = EtcdConfig.parse(request.desired().config());
+    EtcdConfig current =
+        request.isUnchanged() ? desired : EtcdConfig.parse(request.current().config());
+    Dns dns = request.isUnchanged() ? Dns.NONE : desired.dns().read();
+    List<Result.IpConfig> ips =
+        new HandleComparison(
+                pools,
+                request.desired(),
+                desired,
+                desired.nameOf(request.desired().attachment()),
+                differences)
+            .compare(current);
+    return new AssignedResult(
+            current.ranges()::contains, current.routes(), current.dns().isPresent())
+        .replacedBy(new Result(List.of(), ips, desired.routes(), dns), request);
+  }
+
+  /** Calls CHECK, for which this plugin, like host-local, needs no {@code prevResult}. */
+  @Override
+  public void check(AttachmentRequest request) throws CniException {
+    try (var differences = new Differences()) {
+      compare(UpdateRequest.unchanged(request), differences);
+      differences.requireNone(type());
+    }
+  }
+
+  @Override
+  public AddressReport report(NetworkRequest request) throws CniException {
+    EtcdConfig config = EtcdConfig.parse(request.config());
+    try (Pool pool = pools.open(config.store())) {
+      return new PoolReport(pool.store(), config, request.context().deadline()).read();
+    }
+  }
+
+  @Override
+  public int importReservations(NetworkRequest request, Path directory) throws CniException {
+    EtcdConfig config = EtcdConfig.parse(request.config());
+    Deadline deadline = request.context().deadline();
+    try (Pool pool = pools.open(config.store())) {
+      return pool.exclusively(
+          deadline, () -> new HostLocalImport(pool, config, deadline).run(directory));
+    }
+  }
+
+  @Override
+  public int releaseNode(NetworkRequest request, String node, boolean force) throws CniException {
+    try (Pool pool = pools.open(StoreConfig.parse(request.config()))) {
+      return new NodeRelease(pool.store(), request.context().deadline()).release(node, force);
+    }
+  }
+
+  @Override
+  public boolean resume(NetworkRequest request, boolean force) throws CniException {
+    try (Pool pool = pools.open(StoreConfig.parse(request.config()))) {
+      return new StoreResumption(pool.store(), request.context().deadline()).resume(force);
+    }
+  }
+}
