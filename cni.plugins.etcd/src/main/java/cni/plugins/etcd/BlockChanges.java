@@ -110,7 +110,7 @@ final class BlockChanges {
           txn.require(key, block.modRevision()).otherwise(new Op.Get(key));
           if (block.modRevision() == 0) {
             txn.requireAbsent(claim).otherwise(new Op.Get(claim));
-            txn.then(new Op.Put(claim, EtcdStore.claimValue(block.owner())));
+            txn.then(new Op.Put(claim, EtcdStore.nodeValue(block.owner())));
           }
           if (block.isEmpty()) {
             txn.then(new Op.Delete(claim)).then(new Op.Delete(key));

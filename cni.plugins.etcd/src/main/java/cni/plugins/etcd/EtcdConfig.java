@@ -14,6 +14,8 @@ import cni.plugins.ipam.range.RangeSets;
 import cni.plugins.ipam.range.RequestedAddresses;
 import java.net.InetAddress;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -157,5 +159,18 @@ record EtcdConfig(
     String qualified =
         pod.isEmpty() || namespace.isEmpty() ? container : namespace + "/" + container;
     return Optional.of(qualified + "/" + attachment.id().interfaceName());
+  }
+
+  /** Returns the addresses as a result reports them, in the order of the range sets. */
+  List<Result.IpConfig> ipConfigs(Collection<InetAddress> addresses) {
+    Map<RangeSet, InetAddress> bySet = ranges.firstBySet(addresses);
+    List<Result.IpConfig> ips = new ArrayList<>();
+    for (RangeSet set : ranges.sets()) {
+      InetAddress address = bySet.get(set);
+      if (address != null) {
+        ips.add(set.toIpConfig(address));
+      }
+    }
+    return ips;
   }
 }

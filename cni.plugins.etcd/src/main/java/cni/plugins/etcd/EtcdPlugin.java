@@ -19,14 +19,11 @@ import cni.api.UpdatablePlugin;
 import cni.api.UpdateRequest;
 import cni.plugins.etcd.HandleAllocator.Purpose;
 import cni.plugins.ipam.AssignedResult;
-import cni.plugins.ipam.range.RangeSet;
 import cni.plugins.ipam.range.RequestedAddresses;
 import java.net.InetAddress;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
@@ -97,23 +94,8 @@ public final class EtcdPlugin implements ResidentPlugin, UpdatablePlugin, Cluste
                       pools.publishExhausted(
                           config.store().network(), request.attachment().id(), it));
       Handle handle = pool.exclusively(deadline, allocator::allocate);
-      return new Result(List.of(), ipConfigs(config, handle), config.routes(), dns);
+      return new Result(List.of(), config.ipConfigs(handle.addressList()), config.routes(), dns);
     }
-  }
-
-  private static List<Result.IpConfig> ipConfigs(EtcdConfig config, Handle handle) {
-    Map<RangeSet, InetAddress> bySet =
-        config
-            .ranges()
-            .firstBySet(handle.addresses().stream().map(ReservedAddress::address).toList());
-    List<Result.IpConfig> ips = new ArrayList<>();
-    for (RangeSet set : config.ranges().sets()) {
-      InetAddress address = bySet.get(set);
-      if (address != null) {
-        ips.add(set.toIpConfig(address));
-      }
-    }
-    return ips;
   }
 
   @Override

@@ -102,8 +102,8 @@ final class EtcdStore implements AutoCloseable {
     return listing;
   }
 
-  /** Returns the value of a claim. */
-  static String claimValue(String node) {
+  /** Returns the value of a key that names a node. */
+  static String nodeValue(String node) {
     return StoredValue.text(Json.object().put("node", node));
   }
 

@@ -6,6 +6,7 @@ import cni.api.CniException;
 import cni.api.Json;
 import cni.api.internal.BootClock;
 import cni.plugins.etcd.client.KeyValue;
+import java.net.InetAddress;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -70,6 +71,10 @@ record Handle(
         value.text("boot"),
         Duration.ofMillis(value.json().path("uptimeMillis").asLong(0)),
         stored.modRevision());
+  }
+
+  List<InetAddress> addressList() {
+    return addresses.stream().map(ReservedAddress::address).toList();
   }
 
   String toJson() {

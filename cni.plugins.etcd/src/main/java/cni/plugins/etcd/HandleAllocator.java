@@ -346,7 +346,7 @@ final class HandleAllocator {
 
   /** Requires that addresses which the attachment has already are what the call asks for. */
   private void requireSuitable(Handle existing) throws CniException {
-    List<InetAddress> held = existing.addresses().stream().map(ReservedAddress::address).toList();
+    List<InetAddress> held = existing.addressList();
     boolean isComplete =
         request.purpose() == Purpose.RECORD
             || config.ranges().firstBySet(held).size() == config.ranges().sets().size();

@@ -13,12 +13,9 @@ import cni.plugins.etcd.client.KeyValue;
 import cni.plugins.etcd.client.Op;
 import cni.plugins.etcd.client.Txn;
 import cni.plugins.etcd.client.TxnResponse;
-import cni.plugins.ipam.range.RangeSet;
 import java.net.InetAddress;
-import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
@@ -83,19 +80,7 @@ final class HandleComparison {
     } else if (!held.containsAll(present)) {
       addMissing(present, held);
     }
-    return ipConfigs(present);
-  }
-
-  private List<Result.IpConfig> ipConfigs(Set<InetAddress> addresses) {
-    Map<RangeSet, InetAddress> bySet = config.ranges().firstBySet(addresses);
-    List<Result.IpConfig> ips = new ArrayList<>();
-    for (RangeSet set : config.ranges().sets()) {
-      InetAddress address = bySet.get(set);
-      if (address != null) {
-        ips.add(set.toIpConfig(address));
-      }
-    }
-    return ips;
+    return config.ipConfigs(present);
   }
 
   private Set<InetAddress> readHeld() throws CniException {

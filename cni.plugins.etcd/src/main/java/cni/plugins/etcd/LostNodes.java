@@ -64,7 +64,7 @@ final class LostNodes {
 
   private boolean isReaper(long lease, Deadline deadline) throws CniException {
     String key = store.keys().reaper();
-    String value = StoredValue.text(cni.api.Json.object().put("node", store.node()));
+    String value = EtcdStore.nodeValue(store.node());
     Txn claim =
         new Txn()
             .requireAbsent(key)

@@ -200,7 +200,7 @@ final class PoolReport {
               Optional.of(it.attachment()),
               it.name(),
               Optional.of(it.node()),
-              it.addresses().stream().map(ReservedAddress::address).toList(),
+              it.addressList(),
               Optional.of(it.since())));
     }
     for (KeptAddresses it : kept) {

@@ -201,9 +201,10 @@ final class PoolView implements EtcdWatch.Listener {
    * @throws CniException code 7 if one has; otherwise as {@link #load}
    */
   void requireOwnNode(Deadline deadline) throws CniException {
-    var read = new Txn();
-    reads().forEach(read::then);
-    refresh(List.of(), store.commit(read, deadline));
+    synchronized (this) {
+      isLoaded = false;
+    }
+    load(deadline);
     requireOwnNode();
   }
 

@@ -166,7 +166,7 @@ class LargePoolTest {
     Txn txn =
         new Txn()
             .requireAbsent(keys.claim(network, id))
-            .then(new Op.Put(keys.claim(network, id), EtcdStore.claimValue(store.node())))
+            .then(new Op.Put(keys.claim(network, id), EtcdStore.nodeValue(store.node())))
             .then(new Op.Put(keys.block(network, store.node(), id), block.toJson()));
     for (int i = 0; i < BLOCK_SIZE; i++) {
       var attachment = TestNode.id("c-" + id + "-" + i);
