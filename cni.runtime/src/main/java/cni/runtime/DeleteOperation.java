@@ -6,6 +6,7 @@ import cni.api.AttachmentRequest;
 import cni.api.CallContext;
 import cni.api.CniException;
 import cni.api.NetworkConfig;
+import cni.api.NetworkPlugin;
 import cni.api.PluginConfig;
 import cni.api.Result;
 import cni.api.SpecVersion;
@@ -15,6 +16,7 @@ import cni.api.internal.LazyLogger;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -23,7 +25,10 @@ import tools.jackson.databind.node.ObjectNode;
  *
  * <p>The configuration may have changed since the attachment was made or updated. Plugins of the
  * stored configuration, and of an update that was interrupted, that the network's configuration
- * does not have in the same form get DEL as well, before the others.
+ * does not have in the same form get DEL as well, before the others. If one of them fails and its
+ * configuration could have been updated to the present one, DEL goes on: the plugin itself says
+ * that it manages the attachment by the present one, and the earlier one may lead nowhere any more,
+ * such as the address of a server that has moved.
  */
 final class DeleteOperation {
   private static final LazyLogger LOG = new LazyLogger("cni.runtime");
@@ -142,7 +147,43 @@ final class DeleteOperation {
             attachment.namespace(),
             state.attachment().args(),
             state.attachment().capabilityArgs());
-    delete(plugin, target, version, previous);
+    try {
+      delete(plugin, target, version, previous);
+    } catch (CniException e) {
+      if (!isUpdatableToPresent(plugin, state.config())) {
+        throw e;
+      }
+      LOG.get()
+          .log(
+              System.Logger.Level.WARNING,
+              "DEL continues with the present configuration of {0}, as it failed with the stored one:"
+                  + " {1}",
+              plugin.type(),
+              e.getMessage());
+    }
+  }
+
+  /**
+   * Returns whether an update could replace a plugin's earlier configuration by the present one.
+   */
+  private boolean isUpdatableToPresent(PluginConfig plugin, NetworkConfig earlier) {
+    for (ChainMatch.Pair pair : ChainMatch.of(earlier.plugins(), config.plugins()).pairs()) {
+      if (pair.current().filter(it -> it == plugin).isPresent()) {
+        return isUpdatable(plugin, pair.desired());
+      }
+    }
+    return false;
+  }
+
+  private boolean isUpdatable(PluginConfig earlier, PluginConfig present) {
+    try {
+      Set<String> changed = ChangedKeys.between(earlier, present);
+      NetworkPlugin found = cni.plugins().find(present.type());
+      return ChangedKeys.unchangeable(changed, found, present, cni.plugins()).isEmpty();
+    } catch (CniException e) {
+      LOG.get().log(System.Logger.Level.DEBUG, "the present configuration is not comparable", e);
+      return false;
+    }
   }
 
   private void delete(

@@ -4,6 +4,7 @@ package cni.runtime;
 import cni.api.AttachmentRequest;
 import cni.api.CniException;
 import cni.api.Differences;
+import cni.api.ErrorCode;
 import cni.api.Result;
 import cni.api.UpdatablePlugin;
 import cni.api.UpdateRequest;
@@ -16,8 +17,9 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * A plugin whose attachments are settings in memory: the keys {@code a}, {@code b} and the
- * capability argument {@code c}. A setting with the value {@code bad} cannot be made. After an
- * update the settings that it has changed are noted.
+ * capability argument {@code c}. A setting with the value {@code bad} cannot be made, and with
+ * {@code unreachable} as {@code a} they cannot be deleted. After an update the settings that it has
+ * changed are noted.
  */
 public final class SettingsPlugin implements UpdatablePlugin {
   /** The settings of all containers: "container/key" to value. */
@@ -102,7 +104,10 @@ public final class SettingsPlugin implements UpdatablePlugin {
   }
 
   @Override
-  public void delete(AttachmentRequest request) {
+  public void delete(AttachmentRequest request) throws CniException {
+    if (wanted(request, "a").equals("unreachable")) {
+      throw new CniException(ErrorCode.TRY_AGAIN_LATER, "the server does not answer");
+    }
     KEYS.forEach(key -> SETTINGS.remove(name(request, key)));
   }
 }

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import cni.api.Attachment;
 import cni.api.CniException;
 import cni.api.Differences;
+import cni.api.ErrorCode;
 import cni.api.Json;
 import com.google.common.jimfs.Configuration;
 import com.google.common.jimfs.Jimfs;
@@ -220,6 +221,25 @@ class UpdateTest {
     network().delete(ATTACHMENT); // the file has no plugin "first", the stored configuration does
     assertEquals("DEL first [eth0, second, first]", FakePlugin.CALLS.getFirst());
     assertEquals(2, FakePlugin.CALLS.size());
+  }
+
+  @Test
+  void deletesByThePresentConfigurationIfTheStoredOneLeadsNowhere() throws Exception {
+    update(set("a", "unreachable"));
+    network().delete(ATTACHMENT);
+    assertEquals("missing", setting("b"));
+    assertTrue(network().cachedAttachment(ATTACHMENT.id()).isEmpty());
+  }
+
+  @Test
+  void deleteFailsIfThePresentConfigurationCannotReplaceTheStoredOne() throws Exception {
+    update(set("a", "unreachable"));
+    configure("\"a\": \"1\", \"b\": \"2\", \"fixed\": \"4\"", "");
+    CniException e = assertThrows(CniException.class, () -> network().delete(ATTACHMENT));
+    assertTrue(e.is(ErrorCode.TRY_AGAIN_LATER), e::toString);
+    assertEquals("2", setting("b"));
+    configure("\"a\": \"1\", \"b\": \"2\", \"fixed\": \"3\"", "");
+    network().delete(ATTACHMENT);
   }
 
   @Test
