@@ -100,17 +100,20 @@ final class ValidateCommand extends Subcommand {
   private CniException unknown(String name, ValidationReport all) {
     List<String> names =
         all.files().stream().map(FileReport::network).filter(it -> !it.isEmpty()).toList();
+    List<String> hints = new ArrayList<>();
+    if (!names.isEmpty()) {
+      hints.add(Suggestions.of(name, new TreeSet<>(names)));
+    }
     int unnamed = all.files().size() - names.size();
-    String others =
-        unnamed == 0
-            ? ""
-            : "; %d %s no valid name: see \"cni validate\""
-                .formatted(unnamed, unnamed == 1 ? "file has" : "files have");
-    String known =
-        names.isEmpty() ? "which has no networks" : Suggestions.of(name, new TreeSet<>(names));
+    if (unnamed > 0) {
+      hints.add(
+          "%d %s no valid name: see \"cni validate\""
+              .formatted(unnamed, unnamed == 1 ? "file has" : "files have"));
+    }
     return new CniException(
         ErrorCode.INVALID_CONFIG,
-        "no network named \"%s\" in %s: %s%s".formatted(name, host.networks(), known, others));
+        "no network named \"%s\" in %s".formatted(name, host.networks())
+            + (hints.isEmpty() ? ", which has no networks" : ": " + String.join("; ", hints)));
   }
 
   /** Adds a warning to a network that gives away addresses of an earlier one. */

@@ -146,6 +146,17 @@ class ValidateCommandTest {
         cni.err());
   }
 
+  @Test
+  void anUnknownNetworkInADirectoryWithoutNetworksIsReported() throws Exception {
+    String unknown = "cni: no network named \"mynet\" in " + directory;
+    assertEquals(1, run("validate", "mynet"));
+    assertEquals(unknown + ", which has no networks (code 7)\n", cni.err());
+    Files.writeString(directory.resolve("10.conflist"), "{ broken");
+    assertEquals(1, run("validate", "mynet"));
+    assertEquals(
+        unknown + ": 1 file has no valid name: see \"cni validate\" (code 7)\n", cni.err());
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"UTF-16", "UTF-16LE", "UTF-16BE"})
   void aFileInUtf16IsSaidToBe(String charset) throws Exception {

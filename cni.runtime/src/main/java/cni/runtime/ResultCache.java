@@ -13,6 +13,7 @@ import cni.api.internal.IoErrors;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -145,6 +146,7 @@ final class ResultCache {
 
   /**
    * Requires that a result could be stored now, by writing a temporary file of the usual size.
+   * Directories that do not exist stay absent: the first ADD creates them.
    *
    * @throws CniException code 50 if it could not be: the file system is full or read-only, or the
    *     directory's place is taken or forbidden
@@ -152,11 +154,13 @@ final class ResultCache {
   void requireWritable(String network) throws CniException {
     Path results = directory.path();
     try {
-      AtomicFiles.createDirectories(results);
-      if (!Files.isWritable(results)) {
-        throw new FileSystemException(results.toString(), null, "is not writable");
+      if (Files.exists(results, LinkOption.NOFOLLOW_LINKS)) {
+        AtomicFiles.createDirectories(results); // fails if it is no directory
+        if (!Files.isWritable(results)) {
+          throw new FileSystemException(results.toString(), null, "is not writable");
+        }
       }
-      AtomicFiles.requireWritable(temporary.newFile(network));
+      temporary.requireWritable(network);
     } catch (IOException e) {
       throw new CniException(
           ErrorCode.NOT_AVAILABLE,

@@ -52,7 +52,25 @@ final class TemporaryFiles {
   Path newFile(String network) throws IOException {
     Path parent = directory.resolve(network);
     AtomicFiles.createDirectories(parent);
+    return newFile(parent);
+  }
+
+  private static Path newFile(Path parent) {
     return parent.resolve("%016x".formatted(ThreadLocalRandom.current().nextLong()));
+  }
+
+  /**
+   * Requires that a file of the usual size can be written. Creates no directory: that is left to
+   * the first ADD.
+   *
+   * @throws IOException if it cannot be written
+   */
+  void requireWritable(String network) throws IOException {
+    Path parent = directory.resolve(network);
+    if (Files.isDirectory(parent)) {
+      AtomicFiles.examine(parent);
+    }
+    AtomicFiles.requireWritable(newFile(parent));
   }
 
   /**

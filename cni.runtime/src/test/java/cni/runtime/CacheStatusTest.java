@@ -36,10 +36,18 @@ class CacheStatusTest {
   }
 
   @Test
-  void writableCacheIsReadyAndKeepsNoFile() throws Exception {
-    network(directory.resolve("cache")).status();
+  void writableCacheIsReadyAndNothingIsCreated() throws Exception {
+    Path cache = directory.resolve("cache");
+    network(cache).status();
+    assertEquals(List.of(directory), tree());
+    Files.createDirectory(cache);
+    network(cache).status();
+    assertEquals(List.of(directory, cache), tree());
+  }
+
+  private List<Path> tree() throws IOException {
     try (Stream<Path> all = Files.walk(directory)) {
-      assertEquals(List.of(), all.filter(Files::isRegularFile).toList());
+      return all.toList();
     }
   }
 
