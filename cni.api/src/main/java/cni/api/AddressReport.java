@@ -38,7 +38,8 @@ public record AddressReport(
    * A range set.
    *
    * @param ranges the ranges, such as {@code 10.1.0.1-10.1.0.254}
-   * @param size the number of addresses that can be assigned
+   * @param size the number of addresses that can be assigned, and of reserved ones that could not
+   *     be assigned again
    * @param used the number of addresses that are reserved
    */
   public record Pool(String ranges, BigInteger size, BigInteger used) {

@@ -21,14 +21,15 @@ public interface ClusterAddressRegistry extends AddressRegistry {
   int importReservations(NetworkRequest request, Path directory) throws CniException;
 
   /**
-   * Releases all addresses and blocks of a node that no longer exists, in all networks of the
-   * store.
+   * Releases the addresses of all attachments of a node that no longer exists, in all networks of
+   * the store.
    *
    * @param node the node's name
    * @param force whether to do so even if the node may be running
    * @return the number of attachments whose addresses have been released
-   * @throws CniException code 4 if the node is not registered, or is not known to be gone and
-   *     {@code force} is false; code 11 if the store is unreachable
+   * @throws CniException code 4 if the node is not known, or is not known to be gone and {@code
+   *     force} is false: only in the latter case the message names {@code --force}; code 11 if the
+   *     store is unreachable
    */
   int releaseNode(NetworkRequest request, String node, boolean force) throws CniException;
 
@@ -38,7 +39,7 @@ public interface ClusterAddressRegistry extends AddressRegistry {
    * @param force whether to do so even if nodes have not yet recorded their addresses again
    * @return whether there was such a state
    * @throws CniException code 4 if nodes have not recorded their addresses and {@code force} is
-   *     false; the message names them; code 11 if the store is unreachable
+   *     false; the message names them and {@code --force}; code 11 if the store is unreachable
    */
   boolean resume(NetworkRequest request, boolean force) throws CniException;
 }

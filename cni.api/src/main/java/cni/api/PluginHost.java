@@ -3,6 +3,7 @@ package cni.api;
 
 import static java.util.Objects.requireNonNull;
 
+import cni.api.internal.NullChecks;
 import java.io.Closeable;
 import java.nio.file.Path;
 import java.util.List;
@@ -58,13 +59,17 @@ public interface PluginHost {
    * @param network the network's name
    * @param attachment the attachment; without a namespace if an old libcni recorded it
    * @param result the final result of its ADD
+   * @param plugins the requests' configurations of the plugins that made it; empty if the
+   *     configuration was not recorded
    */
-  record ActiveAttachment(String network, Attachment attachment, Result result) {
-    /** Checks that no argument is null. */
+  record ActiveAttachment(
+      String network, Attachment attachment, Result result, List<PluginConfig> plugins) {
+    /** Checks that no argument is null, and copies the list. */
     public ActiveAttachment {
       requireNonNull(network, "network");
       requireNonNull(attachment, "attachment");
       requireNonNull(result, "result");
+      plugins = NullChecks.copyOf(plugins, "plugins");
     }
   }
 }

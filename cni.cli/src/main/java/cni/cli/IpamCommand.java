@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package cni.cli;
 
-import cni.api.CniException;
-import cni.api.ErrorCode;
-
 /** {@code cni ipam}: the commands for the addresses that ipam plugins have assigned. */
 final class IpamCommand extends Subcommand {
   IpamCommand() {
@@ -24,19 +21,6 @@ final class IpamCommand extends Subcommand {
             "  cni ipam import /var/lib/cni/networks/mynet mynet",
             "  cni ipam release-node node-1",
             "  cni ipam resume mynet");
-  }
-
-  /**
-   * Returns the error of an operation that is refused without {@code --force}, with a hint to that
-   * option.
-   *
-   * @param effect what the command does with the option
-   */
-  static CniException withForceHint(CniException error, String effect) {
-    String message = String.valueOf(error.getMessage());
-    return error.is(ErrorCode.INVALID_PARAMETER) && !message.contains("--force")
-        ? ErrorReporter.withMessage(error, message + "; --force " + effect)
-        : error;
   }
 
   @Override

@@ -32,7 +32,7 @@ final class IpamReleaseNodeCommand extends Subcommand {
   IpamReleaseNodeCommand() {
     super(
         "Release the addresses of a node that no longer exists.",
-        "Releases all addresses and blocks of the node, in all networks of the store; other nodes"
+        "Releases the addresses of all attachments of the node, in all networks of the store; other nodes"
             + " can then assign them. A node that may be running is refused without --force:"
             + " containers on it would use addresses that others get. \"cni ipam show\" lists the"
             + " nodes and their state.");
@@ -60,14 +60,7 @@ final class IpamReleaseNodeCommand extends Subcommand {
   private void release(Network selected) throws CniException {
     String name = node.getValue();
     boolean forced = force.getValue();
-    int released;
-    try {
-      released = selected.addresses().releaseNode(name, forced);
-    } catch (CniException e) {
-      throw forced
-          ? e
-          : IpamCommand.withForceHint(e, "releases the addresses of a node that may be running");
-    }
+    int released = selected.addresses().releaseNode(name, forced);
     Invocation.standardOutput()
         .println(
             "%s: addresses of %s released"

@@ -34,12 +34,7 @@ final class IpamResumeCommand extends Subcommand {
 
   private void resume(Network network) throws CniException {
     boolean forced = force.getValue();
-    boolean resumed;
-    try {
-      resumed = network.addresses().resume(forced);
-    } catch (CniException e) {
-      throw forced ? e : IpamCommand.withForceHint(e, "resumes without them");
-    }
+    boolean resumed = network.addresses().resume(forced);
     Invocation.standardOutput()
         .println(
             network.name()

@@ -4,6 +4,8 @@ package cni.runtime;
 import cni.api.CniException;
 import cni.api.ErrorCode;
 import cni.api.EventSource;
+import cni.api.NetworkConfig;
+import cni.api.PluginConfig;
 import cni.api.PluginEvent;
 import cni.api.PluginHost;
 import cni.api.internal.LazyLogger;
@@ -87,9 +89,26 @@ final class EventHub implements PluginHost {
   public List<ActiveAttachment> attachments() throws CniException {
     List<ActiveAttachment> active = new ArrayList<>();
     for (CachedAttachment it : cache.list(Optional.empty())) {
-      active.add(new ActiveAttachment(it.network(), it.attachment(), it.result()));
+      active.add(new ActiveAttachment(it.network(), it.attachment(), it.result(), plugins(it)));
     }
     return active;
+  }
+
+  /** Returns the configurations with which plugins were called, if they are stored. */
+  private static List<PluginConfig> plugins(CachedAttachment cached) {
+    List<PluginConfig> plugins = new ArrayList<>();
+    try {
+      NetworkConfig config = cached.config();
+      for (PluginConfig it : config.plugins()) {
+        plugins.add(
+            it.forRequest(
+                cached.network(), config.version(), cached.attachment().capabilityArgs()));
+      }
+    } catch (CniException e) {
+      LOG.get()
+          .log(System.Logger.Level.DEBUG, "an attachment is listed without its configuration", e);
+    }
+    return plugins;
   }
 
   /** Adds a listener, which is removed when the subscription is closed. */

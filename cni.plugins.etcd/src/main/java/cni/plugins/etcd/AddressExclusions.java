@@ -6,7 +6,7 @@ import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.InetAddresses;
 import cni.api.PluginConfig;
-import java.math.BigInteger;
+import cni.plugins.etcd.IntervalSet.Interval;
 import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.List;
@@ -16,31 +16,34 @@ import java.util.Optional;
  * The addresses that are never assigned: {@code exclude}, of the {@code ipam} section and of its
  * ranges.
  *
- * @param networks the networks; a single address is one with the longest prefix
+ * @param v4 the IPv4 addresses, as numbers
+ * @param v6 the IPv6 addresses, as numbers
  */
-record AddressExclusions(List<Cidr> networks) {
-  /** Copies the list. */
-  AddressExclusions {
-    networks = List.copyOf(networks);
-  }
+record AddressExclusions(IntervalSet v4, IntervalSet v6) {
+  static final String KEY = "exclude";
 
-  /**
-   * Parses the exclusions.
-   *
-   * @throws CniException code 7 if one is no network and no address
-   */
-  static AddressExclusions parse(PluginConfig config, ConfigObject ipam) throws CniException {
+  /** Returns the sections that may have exclusions: {@code ipam} and the ranges. */
+  static List<ConfigObject> sections(PluginConfig config, ConfigObject ipam) throws CniException {
     List<ConfigObject> sections = new ArrayList<>(List.of(ipam));
     ipam.objectLists("ranges").forEach(sections::addAll);
     Optional<ConfigObject> runtime = config.runtimeConfig();
     if (runtime.isPresent()) {
       runtime.get().objectLists("ipRanges").forEach(sections::addAll);
     }
+    return sections;
+  }
+
+  /**
+   * Parses the exclusions of sections, which apply to all ranges.
+   *
+   * @throws CniException code 7 if one is no network and no address
+   */
+  static AddressExclusions parse(List<ConfigObject> sections) throws CniException {
     List<Cidr> networks = new ArrayList<>();
     for (ConfigObject section : sections) {
-      networks.addAll(section.parsedList("exclude", AddressExclusions::parse));
+      networks.addAll(section.parsedList(KEY, AddressExclusions::parse));
     }
-    return new AddressExclusions(networks);
+    return new AddressExclusions(union(networks, true), union(networks, false));
   }
 
   private static Cidr parse(String text) {
@@ -49,57 +52,25 @@ record AddressExclusions(List<Cidr> networks) {
         : Cidr.parse(text).network();
   }
 
+  private static IntervalSet union(List<Cidr> networks, boolean isV4) {
+    return IntervalSet.of(
+        networks.stream()
+            .filter(it -> it.isV4() == isV4)
+            .map(AddressExclusions::interval)
+            .toList());
+  }
+
+  private static Interval interval(Cidr network) {
+    return new Interval(
+        InetAddresses.toNumber(network.address()), InetAddresses.toNumber(network.lastAddress()));
+  }
+
+  /** Returns the addresses of a family. */
+  IntervalSet of(boolean isV4) {
+    return isV4 ? v4 : v6;
+  }
+
   boolean contains(InetAddress address) {
-    return networks.stream().anyMatch(it -> it.contains(address));
-  }
-
-  /**
-   * Consecutive addresses of one family, as numbers.
-   *
-   * @param bits the length of the family's addresses
-   * @param first the first address
-   * @param last the last address
-   */
-  record Interval(int bits, BigInteger first, BigInteger last) {
-    static Interval of(InetAddress first, InetAddress last) {
-      return new Interval(
-          InetAddresses.bits(first), InetAddresses.toNumber(first), InetAddresses.toNumber(last));
-    }
-
-    BigInteger size() {
-      return last.subtract(first).add(BigInteger.ONE);
-    }
-
-    private boolean overlaps(Interval other) {
-      return bits == other.bits
-          && first.compareTo(other.last) <= 0
-          && other.first.compareTo(last) <= 0;
-    }
-
-    /** Adds what is left of this interval without another one. */
-    private void addWithout(Interval other, List<Interval> rest) {
-      if (!overlaps(other)) {
-        rest.add(this);
-        return;
-      }
-      if (first.compareTo(other.first) < 0) {
-        rest.add(new Interval(bits, first, other.first.subtract(BigInteger.ONE)));
-      }
-      if (other.last.compareTo(last) < 0) {
-        rest.add(new Interval(bits, other.last.add(BigInteger.ONE), last));
-      }
-    }
-  }
-
-  /** Returns the parts of an interval that are not excluded. */
-  List<Interval> subtractFrom(Interval interval) {
-    List<Interval> parts = List.of(interval);
-    for (Cidr network : networks) {
-      Interval excluded = Interval.of(network.address(), network.lastAddress());
-      List<Interval> rest = new ArrayList<>();
-      parts.forEach(it -> it.addWithout(excluded, rest));
-      parts = rest;
-    }
-    return parts;
+    return of(InetAddresses.isV4(address)).contains(InetAddresses.toNumber(address));
   }
 }

@@ -4,7 +4,7 @@ package cni.plugins.etcd;
 import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
-import cni.api.InetAddresses;
+import cni.api.internal.LazyLogger;
 import cni.plugins.etcd.client.KeyValue;
 import cni.plugins.etcd.client.Op;
 import cni.plugins.etcd.client.Txn;
@@ -26,8 +26,10 @@ import java.util.concurrent.ThreadLocalRandom;
  * claimed, or in a block of another node if there is no other.
  */
 final class AddressSearch {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.etcd");
+
   private final EtcdStore store;
-  private final PoolView view;
+  private final StoreView view;
   private final EtcdConfig config;
   private final Deadline deadline;
 
@@ -37,7 +39,7 @@ final class AddressSearch {
    */
   private final Set<BlockId> claimed = new HashSet<>();
 
-  AddressSearch(EtcdStore store, PoolView view, EtcdConfig config, Deadline deadline) {
+  AddressSearch(EtcdStore store, StoreView view, EtcdConfig config, Deadline deadline) {
     this.store = store;
     this.view = view;
     this.config = config;
@@ -45,37 +47,38 @@ final class AddressSearch {
   }
 
   /**
-   * Takes over the claims that a failed transaction has read.
+   * Adopts the claims that a failed transaction has read.
    *
-   * @throws CniException as EtcdClient throws
+   * @throws CniException as EtcdClient throws; code 6 if a key or a value is invalid
    */
   void refresh(TxnResponse response) throws CniException {
     String prefix = store.keys().claims(store.network());
+    Set<BlockId> found = new HashSet<>();
     for (KeyValue it : response.all()) {
       if (it.key().startsWith(prefix)) {
-        readClaims();
-        return;
+        found.add(BlockId.parse(it.key().substring(prefix.length()), it.key()));
       }
+    }
+    if (!found.isEmpty()) {
+      readBlocks();
+      claimed.addAll(found); // also without a block, which only a foreign write to etcd leaves
     }
   }
 
   /**
-   * Reads which blocks are claimed, at one revision.
-   *
-   * @return the blocks of all nodes
-   * @throws CniException as EtcdClient throws; code 6 if a key or a value is invalid
+   * Reads the blocks of all nodes, as they are at one revision. Invalid ones are left out, so that
+   * a wrong value does not stop the nodes that do not own it.
    */
-  List<Block> readClaims() throws CniException {
-    String prefix = store.keys().claims(store.network());
-    TxnResponse response =
-        store.commit(
-            Txn.read(
-                Op.GetPrefix.keys(prefix), Op.GetPrefix.all(store.keys().blocks(store.network()))),
-            deadline);
-    List<Block> blocks = store.parseBlocks(response.reads().get(1));
+  private List<Block> readBlocks() throws CniException {
+    List<Block> blocks = new ArrayList<>();
     claimed.clear();
-    for (KeyValue it : response.reads().get(0)) {
-      claimed.add(BlockId.parse(it.key().substring(prefix.length()), it.key()));
+    for (KeyValue it : store.list(store.keys().blocks(store.network()), deadline).keys()) {
+      try {
+        claimed.add(store.blockId(it));
+        blocks.add(store.parseBlock(it));
+      } catch (CniException e) {
+        LOG.get().log(System.Logger.Level.WARNING, "a block is left out: {0}", e.getMessage());
+      }
     }
     return blocks;
   }
@@ -84,22 +87,33 @@ final class AddressSearch {
    * Reserves the next free address of a range set.
    *
    * @return absent if the set has none
-   * @throws CniException as EtcdClient throws
+   * @throws CniException as EtcdClient throws; code 6 if a key or a value is invalid
    */
   Optional<ReservedAddress> reserveNext(RangeSet set, BlockChanges changes) throws CniException {
-    BlockLayout layout = config.layout(set);
-    Optional<ReservedAddress> found = reserveInOwn(layout, changes);
-    if (found.isEmpty() && view.loadAllBlocks(deadline)) {
-      found = reserveInOwn(layout, changes);
-    }
+    Optional<ReservedAddress> found = reserveInOwn(set, changes);
     if (found.isEmpty()) {
-      found = reserveInUnclaimed(layout, changes);
+      found = reserveInUnclaimed(config.layout(set), changes);
     }
-    return found.isPresent() ? found : reserveInOthers(layout, changes);
+    return found.isPresent() ? found : claimOrBorrow(set, changes);
+  }
+
+  /**
+   * Reserves an address in a block of this node.
+   *
+   * @return absent if none of them has a free one
+   * @throws CniException as EtcdClient throws; code 6 if a key or a value is invalid
+   */
+  Optional<ReservedAddress> reserveInOwn(RangeSet set, BlockChanges changes) throws CniException {
+    BlockLayout layout = config.layout(set);
+    Optional<ReservedAddress> found = reserveInFullest(layout, changes);
+    return found.isEmpty() && view.loadAllBlocks(deadline)
+        ? reserveInFullest(layout, changes)
+        : found;
   }
 
   /** Reserves in the fullest block that has a free address, so that others become empty. */
-  private static Optional<ReservedAddress> reserveInOwn(BlockLayout layout, BlockChanges changes) {
+  private static Optional<ReservedAddress> reserveInFullest(
+      BlockLayout layout, BlockChanges changes) {
     List<Block> blocks = changes.own();
     blocks.sort(Comparator.comparingInt((Block it) -> it.used().bitCount()).reversed());
     return reserveInFirst(blocks, layout, changes);
@@ -123,7 +137,10 @@ final class AddressSearch {
     Set<BlockId> own = new HashSet<>();
     changes.own().forEach(it -> own.add(it.id()));
     Optional<BlockId> block =
-        layout.find(ThreadLocalRandom.current(), it -> !own.contains(it) && !claimed.contains(it));
+        layout.find(
+            ThreadLocalRandom.current(),
+            claimed.size(),
+            it -> !own.contains(it) && !claimed.contains(it));
     if (block.isEmpty()) {
       return Optional.empty();
     }
@@ -132,38 +149,41 @@ final class AddressSearch {
   }
 
   /**
-   * Claims a block that no node has, or borrows an address of a block of another node, as all
-   * blocks are at one revision: what this call knows of claims may have passed.
+   * Claims a block that no node has, or borrows an address of a block of another node. Reads all
+   * blocks at one revision, because the claims known to this call may be stale.
+   *
+   * @return absent if there is none
+   * @throws CniException as EtcdClient throws; code 6 if a key or a value is invalid
    */
-  private Optional<ReservedAddress> reserveInOthers(BlockLayout layout, BlockChanges changes)
-      throws CniException {
-    List<Block> blocks = new ArrayList<>(readClaims());
+  Optional<ReservedAddress> claimOrBorrow(RangeSet set, BlockChanges changes) throws CniException {
+    BlockLayout layout = config.layout(set);
+    List<Block> blocks = new ArrayList<>(readBlocks());
     Optional<ReservedAddress> found = reserveInUnclaimed(layout, changes);
     if (found.isPresent()) {
       return found;
     }
+    blocks.replaceAll(changes::withChanges);
     blocks.removeIf(it -> it.owner().equals(store.node()));
     Collections.shuffle(blocks, ThreadLocalRandom.current());
     return reserveInFirst(blocks, layout, changes);
   }
 
   /**
-   * Reserves a requested address.
+   * Reserves a requested address. One that is reserved already, but held by nothing, is taken: if
+   * its block does not change until the transaction, no other call can have got it.
    *
-   * @throws CniException code 11 if it is reserved; otherwise as EtcdClient throws
+   * @throws CniException code 11 if it is reserved ({@link AddressHeldException}); otherwise as
+   *     EtcdClient throws
    */
-  ReservedAddress reserve(InetAddress address, RangeSet set, BlockChanges changes)
-      throws CniException {
-    BlockId id = config.layout(set).blockOf(address);
+  ReservedAddress reserve(InetAddress address, BlockChanges changes) throws CniException {
+    BlockId id = config.blockOf(address);
     Block block = findOrClaim(id, changes);
     int offset = id.offsetOf(address);
     if (block.isUsed(offset)) {
-      throw new CniException(
-          ErrorCode.TRY_AGAIN_LATER,
-          "the requested address "
-              + InetAddresses.format(address)
-              + " is held by "
-              + store.describeHolder(address, deadline));
+      Optional<String> holder = store.findHolder(address, deadline);
+      if (holder.isPresent()) {
+        throw AddressHeldException.error(address, holder.get());
+      }
     }
     return changes.reserve(block, offset);
   }
@@ -183,8 +203,10 @@ final class AddressSearch {
       if (readClaim(id).equals(claim)) {
         throw new CniException(
             ErrorCode.DECODING_FAILURE,
-            "%s in etcd is the claim of node %s, which has no such block: delete this key, which something else has written"
-                .formatted(claim.get().key(), owner));
+            "%s in etcd is the claim of node %s, but its block was deleted by something else: run"
+                    .formatted(claim.get().key(), owner)
+                + " \"cni repair\" for the attachments that have addresses of it (cni ipam show), or"
+                + " delete the key if there are none");
       }
     }
     return Block.unclaimed(id, store.node()); // given back meanwhile: the transaction decides

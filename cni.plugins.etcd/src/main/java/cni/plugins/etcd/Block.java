@@ -46,7 +46,12 @@ record Block(BlockId id, String owner, BigInteger used, int next, long modRevisi
     if (text.length() > size) { // before a number of that length is computed
       throw new IllegalArgumentException("has more bits than the block has addresses");
     }
-    var used = new BigInteger(text, HEXADECIMAL);
+    BigInteger used;
+    try {
+      used = new BigInteger(text, HEXADECIMAL);
+    } catch (NumberFormatException e) {
+      throw new IllegalArgumentException("must be a hexadecimal number such as 1f", e);
+    }
     if (used.signum() < 0 || used.bitLength() > size) {
       throw new IllegalArgumentException("has other bits than the block has addresses");
     }

@@ -9,24 +9,31 @@ import cni.plugins.etcd.client.Txn;
 import cni.plugins.etcd.client.TxnResponse;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** The blocks that one transaction changes. Each is written once, whatever changes in it. */
+/**
+ * The blocks that one transaction changes. etcd refuses a transaction that writes a key twice:
+ * changes of one block are merged.
+ */
 final class BlockChanges {
   private final EtcdStore store;
-  private final PoolView view;
+  private final StoreView view;
   private final Deadline deadline;
 
   /** By key. */
   private final Map<String, Block> changed = new LinkedHashMap<>();
 
+  /** The revisions of claims whose blocks have been deleted by something else. */
+  private final Map<BlockId, Long> orphanedClaims = new HashMap<>();
+
   /** Blocks of other nodes, as they were read for this transaction, by key. */
   private final Map<String, Optional<Block>> others = new LinkedHashMap<>();
 
-  BlockChanges(EtcdStore store, PoolView view, Deadline deadline) {
+  BlockChanges(EtcdStore store, StoreView view, Deadline deadline) {
     this.store = store;
     this.view = view;
     this.deadline = deadline;
@@ -76,9 +83,24 @@ final class BlockChanges {
     return read;
   }
 
+  /** Returns a block that was read just now, with the changes if there are any. */
+  Block withChanges(Block read) {
+    return changed.getOrDefault(key(read.id(), read.owner()), read);
+  }
+
   /** Changes a block. One with the revision 0 is claimed. */
   void put(Block block) {
     changed.put(key(block.id(), block.owner()), block);
+  }
+
+  /**
+   * Restores a block that does not exist any more, under its claim if that still does.
+   *
+   * @param claim the claim, which is of the same node
+   */
+  void restore(Block block, Optional<KeyValue> claim) {
+    claim.ifPresent(it -> orphanedClaims.put(block.id(), it.modRevision()));
+    put(block);
   }
 
   /** Reserves an address of a block. */
@@ -109,7 +131,8 @@ final class BlockChanges {
           String claim = store.keys().claim(store.network(), block.id());
           txn.require(key, block.modRevision()).otherwise(new Op.Get(key));
           if (block.modRevision() == 0) {
-            txn.requireAbsent(claim).otherwise(new Op.Get(claim));
+            txn.require(claim, orphanedClaims.getOrDefault(block.id(), 0L));
+            txn.otherwise(new Op.Get(claim));
             txn.then(new Op.Put(claim, EtcdStore.nodeValue(block.owner())));
           }
           if (block.isEmpty()) {

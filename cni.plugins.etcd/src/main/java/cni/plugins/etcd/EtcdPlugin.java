@@ -17,7 +17,6 @@ import cni.api.ResidentPlugin;
 import cni.api.Result;
 import cni.api.UpdatablePlugin;
 import cni.api.UpdateRequest;
-import cni.plugins.etcd.HandleAllocator.Purpose;
 import cni.plugins.ipam.AssignedResult;
 import cni.plugins.ipam.range.RequestedAddresses;
 import java.net.InetAddress;
@@ -33,7 +32,7 @@ import java.util.Set;
  * dataDir}.
  */
 public final class EtcdPlugin implements ResidentPlugin, UpdatablePlugin, ClusterAddressRegistry {
-  private final Pools pools;
+  private final StoreSessions sessions;
 
   /** Creates the plugin, for {@link java.util.ServiceLoader}. */
   public EtcdPlugin() {
@@ -46,7 +45,7 @@ public final class EtcdPlugin implements ResidentPlugin, UpdatablePlugin, Cluste
    * @param leaseTtl the time after which a node whose resident host does not answer is lost
    */
   EtcdPlugin(Duration leaseTtl) {
-    pools = new Pools(leaseTtl);
+    sessions = new StoreSessions(leaseTtl);
   }
 
   @Override
@@ -61,12 +60,12 @@ public final class EtcdPlugin implements ResidentPlugin, UpdatablePlugin, Cluste
 
   @Override
   public void start(PluginHost host) {
-    pools.start(host);
+    sessions.start(host);
   }
 
   @Override
   public void stop() {
-    pools.stop();
+    sessions.stop();
   }
 
   /**
@@ -83,17 +82,17 @@ public final class EtcdPlugin implements ResidentPlugin, UpdatablePlugin, Cluste
     config.ranges().requireContained(requested);
     Dns dns = config.dns().read();
     var wanted =
-        new HandleAllocator.Request(
-            request.attachment().id(), requested, Purpose.ADD, config.nameOf(request.attachment()));
+        AllocationRequest.add(
+            request.attachment().id(), requested, config.nameOf(request.attachment()));
     Deadline deadline = request.context().deadline();
-    try (Pool pool = pools.open(request.config(), config)) {
+    try (StoreSession session = sessions.open(request.config(), config)) {
       var allocator =
-          new HandleAllocator(pool.store(), pool.view(), config, wanted, deadline)
+          new HandleAllocator(session, config, wanted, deadline)
               .onExhausted(
                   it ->
-                      pools.publishExhausted(
+                      sessions.publishExhausted(
                           config.store().network(), request.attachment().id(), it));
-      Handle handle = pool.exclusively(deadline, allocator::allocate);
+      Handle handle = allocator.allocate();
       return new Result(List.of(), config.ipConfigs(handle.addressList()), config.routes(), dns);
     }
   }
@@ -101,13 +100,13 @@ public final class EtcdPlugin implements ResidentPlugin, UpdatablePlugin, Cluste
   @Override
   public void delete(AttachmentRequest request) throws CniException {
     Deadline deadline = request.context().deadline();
-    try (Pool pool = pools.open(StoreConfig.parse(request.config()))) {
-      pool.exclusively(
+    try (StoreSession session = sessions.open(StoreConfig.parse(request.config()))) {
+      session.exclusively(
           deadline,
           () -> {
-            new HandleRelease(pool.store(), pool.view(), deadline)
+            new HandleRelease(session.store(), session.view(), deadline)
                 .release(request.attachment().id());
-            return pool;
+            return session;
           });
     }
   }
@@ -115,14 +114,16 @@ public final class EtcdPlugin implements ResidentPlugin, UpdatablePlugin, Cluste
   @Override
   public void gc(GcRequest request) throws CniException {
     StoreConfig config = StoreConfig.parse(request.config());
+    SharedFiles.deleteLeftovers(config.directory());
     Deadline deadline = request.context().deadline();
-    try (Pool pool = pools.open(config)) {
-      var collector = new HandleCollector(pool.store(), pool.view(), config.gcGrace(), deadline);
-      pool.exclusively(
+    try (StoreSession session = sessions.open(config)) {
+      var collector =
+          new HandleCollector(session.store(), session.view(), config.gcGrace(), deadline);
+      session.exclusively(
           deadline,
           () -> {
             collector.collect(request.valid());
-            return pool;
+            return session;
           });
     }
   }
@@ -136,10 +137,10 @@ public final class EtcdPlugin implements ResidentPlugin, UpdatablePlugin, Cluste
   public void status(NetworkRequest request) throws CniException {
     EtcdConfig config = EtcdConfig.parse(request.config());
     Deadline deadline = request.context().deadline();
-    try (Pool pool = pools.open(config.store())) {
-      new AvailabilityCheck(pool, config, deadline).run();
+    try (StoreSession session = sessions.open(config.store())) {
+      new AvailabilityCheck(session.store(), config, deadline).run();
     } catch (CniException e) {
-      throw e.is(ErrorCode.TRY_AGAIN_LATER)
+      throw e.is(ErrorCode.TRY_AGAIN_LATER) || e.is(ErrorCode.IO_FAILURE)
           ? new CniException(ErrorCode.NOT_AVAILABLE, e.getMessage(), e)
           : e;
     }
@@ -177,11 +178,13 @@ public final class EtcdPlugin implements ResidentPlugin, UpdatablePlugin, Cluste
   public Result compare(UpdateRequest request, Differences differences) throws CniException {
     EtcdConfig desired = EtcdConfig.parse(request.desired().config());
     EtcdConfig current =
-        request.isUnchanged() ? desired : EtcdConfig.parse(request.current().config());
+        request.isUnchanged()
+            ? desired
+            : EtcdConfig.parseEarlier(request.current().config(), request.desired().config());
     Dns dns = request.isUnchanged() ? Dns.NONE : desired.dns().read();
     List<Result.IpConfig> ips =
         new HandleComparison(
-                pools,
+                sessions,
                 request.desired(),
                 desired,
                 desired.nameOf(request.desired().attachment()),
@@ -204,8 +207,8 @@ public final class EtcdPlugin implements ResidentPlugin, UpdatablePlugin, Cluste
   @Override
   public AddressReport report(NetworkRequest request) throws CniException {
     EtcdConfig config = EtcdConfig.parse(request.config());
-    try (Pool pool = pools.open(config.store())) {
-      return new PoolReport(pool.store(), config, request.context().deadline()).read();
+    try (StoreSession session = sessions.open(config.store())) {
+      return new StoreReport(session.store(), config, request.context().deadline()).read();
     }
   }
 
@@ -213,23 +216,23 @@ public final class EtcdPlugin implements ResidentPlugin, UpdatablePlugin, Cluste
   public int importReservations(NetworkRequest request, Path directory) throws CniException {
     EtcdConfig config = EtcdConfig.parse(request.config());
     Deadline deadline = request.context().deadline();
-    try (Pool pool = pools.open(config.store())) {
-      return pool.exclusively(
-          deadline, () -> new HostLocalImport(pool, config, deadline).run(directory));
+    try (StoreSession session = sessions.open(config.store())) {
+      return session.exclusively(
+          deadline, () -> new HostLocalImport(session, config, deadline).run(directory));
     }
   }
 
   @Override
   public int releaseNode(NetworkRequest request, String node, boolean force) throws CniException {
-    try (Pool pool = pools.open(StoreConfig.parse(request.config()))) {
-      return new NodeRelease(pool.store(), request.context().deadline()).release(node, force);
+    try (StoreSession session = sessions.open(StoreConfig.parse(request.config()))) {
+      return new NodeRelease(session.store(), request.context().deadline()).release(node, force);
     }
   }
 
   @Override
   public boolean resume(NetworkRequest request, boolean force) throws CniException {
-    try (Pool pool = pools.open(StoreConfig.parse(request.config()))) {
-      return new StoreResumption(pool.store(), request.context().deadline()).resume(force);
+    try (StoreSession session = sessions.open(StoreConfig.parse(request.config()))) {
+      return new StoreResumption(session.store(), request.context().deadline()).resume(force);
     }
   }
 }

@@ -5,38 +5,34 @@ import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.Json;
-import cni.api.internal.LazyLogger;
 import cni.plugins.etcd.RevisionWitness.Seen;
 import cni.plugins.etcd.client.EtcdClient;
 import cni.plugins.etcd.client.EtcdClient.Listing;
 import cni.plugins.etcd.client.KeyValue;
-import cni.plugins.etcd.client.Op;
 import cni.plugins.etcd.client.Txn;
 import cni.plugins.etcd.client.TxnResponse;
 import cni.plugins.etcd.client.TxnResponse.Header;
 import java.net.InetAddress;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * The addresses of one network in etcd, as this node uses them. Compares each response with what
- * this host has seen before: a store that was restored from a backup is marked as such ({@link
- * StoreSchema#restored}), which stops the ADDs of all nodes.
+ * this host has seen before ({@link RestoreDetection}).
  */
 final class EtcdStore implements AutoCloseable {
-  private static final LazyLogger LOG = new LazyLogger("cni.plugins.etcd");
-
   private final StoreConfig config;
   private final EtcdClient client;
-  private final RevisionWitness witness;
+  private final RestoreDetection detection;
 
-  private EtcdStore(StoreConfig config, EtcdClient client, RevisionWitness witness) {
+  private EtcdStore(StoreConfig config, EtcdClient client, RestoreDetection detection) {
     this.config = config;
     this.client = client;
-    this.witness = witness;
+    this.detection = detection;
   }
 
   /**
@@ -45,12 +41,14 @@ final class EtcdStore implements AutoCloseable {
    * @throws CniException code 7 if a file for TLS cannot be read or is invalid
    */
   static EtcdStore open(StoreConfig config) throws CniException {
-    return new EtcdStore(config, EtcdClient.create(config.etcd()), RevisionWitness.read(config));
+    EtcdClient client = EtcdClient.create(config.etcd());
+    return new EtcdStore(
+        config, client, new RestoreDetection(config, client, RevisionWitness.read(config)));
   }
 
   /** Returns the store as another node uses another network; it shares the client of this one. */
   EtcdStore of(String node, String network) {
-    return new EtcdStore(config.of(node, network), client, witness);
+    return new EtcdStore(config.of(node, network), client, detection);
   }
 
   StoreConfig config() {
@@ -73,9 +71,9 @@ final class EtcdStore implements AutoCloseable {
     return client;
   }
 
-  /** Returns the epoch of the store, as far as this host knows. */
-  long epoch() {
-    return witness.seen().epoch();
+  /** Returns what this host knows of the store. */
+  Seen seen() {
+    return detection.seen();
   }
 
   /**
@@ -84,9 +82,9 @@ final class EtcdStore implements AutoCloseable {
    * @throws CniException as EtcdClient throws
    */
   TxnResponse commit(Txn txn, Deadline deadline) throws CniException {
-    Seen before = witness.seen();
+    Seen before = detection.seen();
     TxnResponse response = client.commit(txn, deadline);
-    observe(before, response.header(), deadline);
+    detection.observe(before, response.header(), deadline);
     return response;
   }
 
@@ -96,9 +94,9 @@ final class EtcdStore implements AutoCloseable {
    * @throws CniException as EtcdClient throws
    */
   Listing list(String prefix, Deadline deadline) throws CniException {
-    Seen before = witness.seen();
+    Seen before = detection.seen();
     Listing listing = client.list(prefix, false, deadline);
-    observe(before, listing.header(), deadline);
+    detection.observe(before, listing.header(), deadline);
     return listing;
   }
 
@@ -108,27 +106,46 @@ final class EtcdStore implements AutoCloseable {
   }
 
   /**
-   * Reads the blocks of all nodes.
+   * Reads several prefixes at one revision.
    *
-   * @throws CniException as EtcdClient throws; code 6 if a value is invalid
+   * @param prefixes the prefixes
+   * @return the keys of each
+   * @throws CniException as EtcdClient throws
    */
-  List<Block> readAllBlocks(Deadline deadline) throws CniException {
-    return parseBlocks(list(keys().blocks(network()), deadline).keys());
+  List<List<KeyValue>> listTogether(List<String> prefixes, Deadline deadline) throws CniException {
+    while (true) {
+      deadline.check("all keys were read");
+      Listing first = list(prefixes.getFirst(), deadline);
+      List<List<KeyValue>> listings = new ArrayList<>(List.of(first.keys()));
+      for (String prefix : prefixes.subList(1, prefixes.size())) {
+        client
+            .listAt(prefix, first.header().revision(), deadline)
+            .ifPresent(it -> listings.add(it.keys()));
+      }
+      if (listings.size() == prefixes.size()) { // otherwise the revision has been compacted
+        return listings;
+      }
+    }
   }
 
   /**
-   * Parses blocks, of any nodes.
+   * Parses a block, of any node.
    *
-   * @throws CniException code 6 if a key or a value is invalid
+   * @throws CniException code 6 if the key or the value is invalid
    */
-  List<Block> parseBlocks(List<KeyValue> stored) throws CniException {
-    String prefix = keys().blocks(network());
-    List<Block> blocks = new ArrayList<>();
-    for (KeyValue it : stored) {
-      String[] parts = EtcdKeys.split(it.key(), prefix, 2);
-      blocks.add(Block.parse(BlockId.parse(parts[1], it.key()), parts[0], it));
-    }
-    return blocks;
+  Block parseBlock(KeyValue stored) throws CniException {
+    String[] parts = EtcdKeys.split(stored.key(), keys().blocks(network()), 2);
+    return Block.parse(BlockId.parse(parts[1], stored.key()), parts[0], stored);
+  }
+
+  /**
+   * Parses the key of a block, of any node.
+   *
+   * @throws CniException code 6 if it is invalid
+   */
+  BlockId blockId(KeyValue stored) throws CniException {
+    String[] parts = EtcdKeys.split(stored.key(), keys().blocks(network()), 2);
+    return BlockId.parse(parts[1], stored.key());
   }
 
   /**
@@ -138,13 +155,21 @@ final class EtcdStore implements AutoCloseable {
    * @throws CniException as EtcdClient throws; code 6 if a value is invalid
    */
   List<Handle> readHandles(String prefix, Deadline deadline) throws CniException {
-    String all = keys().handles(network());
     List<Handle> handles = new ArrayList<>();
     for (KeyValue it : list(prefix, deadline).keys()) {
-      String[] parts = EtcdKeys.split(it.key(), all, 3);
-      handles.add(Handle.parse(new AttachmentId(parts[1], parts[2]), parts[0], it));
+      handles.add(parseHandle(it));
     }
     return handles;
+  }
+
+  /**
+   * Parses a handle, of any node.
+   *
+   * @throws CniException code 6 if the key or the value is invalid
+   */
+  Handle parseHandle(KeyValue stored) throws CniException {
+    String[] parts = EtcdKeys.split(stored.key(), keys().handles(network()), 3);
+    return Handle.parse(new AttachmentId(parts[1], parts[2]), parts[0], stored);
   }
 
   /**
@@ -163,96 +188,70 @@ final class EtcdStore implements AutoCloseable {
   }
 
   /**
-   * Returns who holds an address, for a message.
-   *
-   * @throws CniException as EtcdClient throws; code 6 if a value is invalid
-   */
-  String describeHolder(InetAddress address, Deadline deadline) throws CniException {
-    for (Handle it : readHandles(keys().handles(network()), deadline)) {
-      if (it.addresses().stream().anyMatch(held -> held.address().equals(address))) {
-        return "container %s, interface %s on node %s"
-            .formatted(it.attachment().containerId(), it.attachment().interfaceName(), it.node());
-      }
-    }
-    String prefix = keys().stickies(network());
-    for (KeptAddresses it : readKept(deadline)) {
-      if (it.addresses().stream().anyMatch(held -> held.address().equals(address))) {
-        return "the name " + it.key().substring(prefix.length()) + " (sticky)";
-      }
-    }
-    return "another attachment";
-  }
-
-  private void observe(Seen before, Header header, Deadline deadline) throws CniException {
-    if (before.isContradictedBy(header)) {
-      handleRestore(before, header, deadline);
-    } else if (witness.seen().epoch() == before.epoch()) { // otherwise of the store before
-      witness.advance(header, before.epoch());
-    }
-  }
-
-  /** Marks the store as restored, unless it is marked already or an operator has resumed it. */
-  private void handleRestore(Seen before, Header header, Deadline deadline) throws CniException {
-    Txn read = Txn.read(new Op.Get(keys().schema()));
-    while (true) {
-      deadline.check("a restore of etcd was recorded");
-      TxnResponse response = client.commit(read, deadline);
-      Optional<KeyValue> stored = response.get(0);
-      StoreSchema schema =
-          stored.isPresent() ? StoreSchema.parse(stored.get()) : StoreSchema.initial(0);
-      // An answer from before the mark may be examined after it.
-      boolean isCurrent =
-          schema.epoch() == before.epoch() && !before.isContradictedBy(response.header());
-      if (schema.epoch() > before.epoch() || isCurrent) {
-        witness.advance(response.header(), schema.epoch());
-        break;
-      }
-      // Other nodes may know a higher epoch, which the backup does not have.
-      StoreSchema marked =
-          new StoreSchema(schema.version(), before.epoch(), Optional.empty())
-              .restored(
-                  new StoreSchema.Restored(
-                      node(), Instant.now(), before.revision(), header.revision()));
-      Txn mark =
-          new Txn()
-              .require(keys().schema(), stored.map(KeyValue::modRevision).orElse(0L))
-              .then(new Op.Put(keys().schema(), marked.toJson()));
-      TxnResponse written = client.commit(mark, deadline);
-      if (written.succeeded()) {
-        witness.advance(written.header(), marked.epoch());
-        LOG.get()
-            .log(
-                System.Logger.Level.ERROR,
-                "etcd was restored from a backup: revision {0} of cluster {1} had been seen before"
-                    + " revision {2} of cluster {3}; no address is assigned until \"cni ipam resume\"",
-                String.valueOf(before.revision()),
-                before.cluster(),
-                String.valueOf(header.revision()),
-                header.clusterId());
-        break;
-      }
-    }
-    witness.save();
-  }
-
-  /**
-   * Compares the epoch of the store with the one that this host remembers. A higher one is adopted:
-   * other nodes have noticed a restore that this one has not. A lower one is a restore itself.
+   * Reads the names of the nodes whose resident host has a lease.
    *
    * @throws CniException as EtcdClient throws
    */
-  void adoptEpoch(StoreSchema schema, Header header) throws CniException {
-    Seen seen = witness.seen();
-    if (schema.epoch() > seen.epoch()) {
-      witness.advance(header, schema.epoch());
-    } else if (schema.epoch() < seen.epoch()) {
-      handleRestore(seen, header, Deadline.after(config.etcd().timeout()));
+  Set<String> readAliveNodes(Deadline deadline) throws CniException {
+    Set<String> nodes = new HashSet<>();
+    String prefix = keys().allAlive();
+    for (KeyValue it : client.list(prefix, true, deadline).keys()) {
+      nodes.add(it.key().substring(prefix.length()).split("/", 2)[0]);
     }
+    return nodes;
+  }
+
+  /**
+   * Returns who holds an address, for a message.
+   *
+   * @return absent if no attachment and no name does
+   * @throws CniException as EtcdClient throws; code 6 if a value is invalid
+   */
+  Optional<String> findHolder(InetAddress address, Deadline deadline) throws CniException {
+    List<List<KeyValue>> stored =
+        listTogether(List.of(keys().handles(network()), keys().stickies(network())), deadline);
+    for (KeyValue it : stored.get(0)) {
+      Handle handle = parseHandle(it);
+      if (handle.addressList().contains(address)) {
+        return Optional.of(
+            "container %s, interface %s on node %s"
+                .formatted(
+                    handle.attachment().containerId(),
+                    handle.attachment().interfaceName(),
+                    handle.node()));
+      }
+    }
+    for (KeyValue it : stored.get(1)) {
+      KeptAddresses kept = KeptAddresses.parse(it);
+      if (kept.addresses().stream().anyMatch(held -> held.address().equals(address))) {
+        return Optional.of(
+            "the name " + kept.key().substring(keys().stickies(network()).length()) + " (sticky)");
+      }
+    }
+    return Optional.empty();
+  }
+
+  /**
+   * Compares the schema with what this host remembers, as {@link RestoreDetection#adopt}.
+   *
+   * @throws CniException code 7 if the store is another one; otherwise as EtcdClient throws
+   */
+  void adopt(StoreSchema schema, Header header) throws CniException {
+    detection.adopt(schema, header);
+  }
+
+  /**
+   * Marks the store as restored from a backup, as {@link RestoreDetection#markRestored}.
+   *
+   * @throws CniException as EtcdClient throws
+   */
+  void markRestored(Header found) throws CniException {
+    detection.markRestored(found);
   }
 
   /** Remembers the revision that was seen, for later processes. */
   void saveWitness() {
-    witness.save();
+    detection.save();
   }
 
   @Override

@@ -67,7 +67,7 @@ record Handle(
         node,
         ReservedAddress.read(value),
         Optional.of(value.text("name")).filter(it -> !it.isEmpty()),
-        value.parsed("since", Instant::parse),
+        value.time("since"),
         value.text("boot"),
         Duration.ofMillis(value.json().path("uptimeMillis").asLong(0)),
         stored.modRevision());

@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 package cni.plugins.etcd;
 
-import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.InetAddresses;
+import cni.api.internal.LazyLogger;
+import cni.api.internal.Uninterruptibly;
 import cni.plugins.etcd.client.KeyValue;
 import cni.plugins.etcd.client.Op;
 import cni.plugins.etcd.client.Txn;
 import cni.plugins.etcd.client.TxnResponse;
-import cni.plugins.ipam.range.RangeSet;
-import cni.plugins.ipam.range.RequestedAddresses;
 import java.net.InetAddress;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Consumer;
@@ -28,6 +25,8 @@ import java.util.function.Consumer;
  * again; of several concurrent transactions at least one succeeds each time.
  */
 final class HandleAllocator {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.etcd");
+
   /** How long to try to undo what a transaction with an unknown outcome may have done. */
   private static final Duration UNDO_TIMEOUT = Duration.ofSeconds(2);
 
@@ -36,10 +35,11 @@ final class HandleAllocator {
 
   private static final int MAX_PAUSE_MILLIS = 20;
 
+  private final StoreSession session;
   private final EtcdStore store;
-  private final PoolView view;
+  private final StoreView view;
   private final EtcdConfig config;
-  private final Request request;
+  private final AllocationRequest request;
   private final Deadline deadline;
   private final AddressSearch search;
 
@@ -51,43 +51,14 @@ final class HandleAllocator {
   /** The addresses kept for the name, as far as a failed transaction has shown. */
   private Optional<KeptAddresses> kept = Optional.empty();
 
-  /**
-   * What is to be allocated.
-   *
-   * @param attachment the attachment
-   * @param addresses the requested addresses, which are in the ranges
-   * @param purpose why
-   * @param name the name that the addresses are kept for; absent if they are not
-   */
-  record Request(
-      AttachmentId attachment,
-      List<InetAddress> addresses,
-      Purpose purpose,
-      Optional<String> name) {
-    /** Copies the list. */
-    Request {
-      addresses = List.copyOf(addresses);
-    }
-  }
-
-  /** Why addresses are allocated. */
-  enum Purpose {
-    /** For a new attachment: each range set provides one, the requested one if there is one. */
-    ADD,
-    /**
-     * To record the requested addresses, which an attachment uses already: also if they are
-     * excluded by now, and while a restored store assigns no others.
-     */
-    RECORD
-  }
-
   HandleAllocator(
-      EtcdStore store, PoolView view, EtcdConfig config, Request request, Deadline deadline) {
-    this.store = store;
-    this.view = view;
+      StoreSession session, EtcdConfig config, AllocationRequest request, Deadline deadline) {
+    this.session = session;
     this.config = config;
     this.request = request;
     this.deadline = deadline;
+    store = session.store();
+    view = session.view();
     search = new AddressSearch(store, view, config, deadline);
   }
 
@@ -98,44 +69,25 @@ final class HandleAllocator {
   }
 
   /**
-   * Allocates the addresses. If the attachment has some already, they are returned: the call is a
-   * repetition.
+   * Allocates the addresses, when no other call of this process writes. If the attachment has some
+   * already, they are returned: the call is a repetition.
    *
    * @throws CniException code 4 if the attachment has addresses and others are requested, code 7 if
-   *     a requested address cannot be allocated, code 11 if it is reserved or a set has no free
-   *     address, or after a restore from a backup; otherwise as {@link PoolView#requireUsable} and
-   *     EtcdClient
+   *     a requested address cannot be allocated, code 11 if it is reserved ({@link
+   *     AddressHeldException}) or a set has no free address, or after a restore from a backup;
+   *     otherwise as {@link StoreView#requireUsable} and EtcdClient
    */
   Handle allocate() throws CniException {
+    return session.exclusively(deadline, this::repeatUntilCommitted);
+  }
+
+  private Handle repeatUntilCommitted() throws CniException {
     view.load(deadline);
     for (int failures = 0; ; failures++) {
       deadline.check("an address was allocated");
-      var attempt = new Attempt();
-      Handle handle;
-      try {
-        requireUsable();
-        handle = attempt.plan();
-      } catch (CniException e) {
-        if (isUpToDate) {
-          throw e;
-        }
-        Optional<Handle> existing = renew(readAll());
-        if (existing.isPresent()) {
-          return existing.get();
-        }
-        continue;
-      }
-      TxnResponse response = commit(attempt.txn, handle);
-      if (response.succeeded()) {
-        attempt.changes.written(response.header().revision());
-        requireNotRestored(handle);
-        return handle;
-      }
-      view.refresh(attempt.changes.keys(), response);
-      search.refresh(response);
-      Optional<Handle> existing = renew(refresh(response));
-      if (existing.isPresent()) {
-        return existing.get();
+      Optional<Handle> allocated = attempt();
+      if (allocated.isPresent()) {
+        return allocated.get();
       }
       if (failures >= PAUSE_AFTER) {
         pause();
@@ -143,124 +95,49 @@ final class HandleAllocator {
     }
   }
 
-  /** One transaction and what it changes. */
-  private final class Attempt {
-    final Txn txn = new Txn();
-    final BlockChanges changes = new BlockChanges(store, view, deadline);
-
-    /** Reserved addresses that no name keeps any more. */
-    final List<ReservedAddress> available = new ArrayList<>();
-
-    /** Chooses the addresses and completes the transaction. */
-    Handle plan() throws CniException {
-      view.guard(txn, config.blockSizes());
-      if (request.name().isPresent()) {
-        takeKept(keptKey(request.name().get()), kept);
+  /** Makes one transaction; returns absent if it must be made again with what is known by now. */
+  private Optional<Handle> attempt() throws CniException {
+    var attempt = new AllocationAttempt(session, config, request, search, deadline);
+    Handle handle;
+    try {
+      requireUsable();
+      handle = attempt.plan(kept);
+    } catch (CniException e) {
+      if (!isUpToDate) {
+        return renew(readAll());
       }
-      Handle handle = Handle.now(request.attachment(), store.node(), chooseAll(), request.name());
-      for (ReservedAddress it : available) {
-        changes.release(it);
+      if (attempt.isExhausted()) {
+        exhausted.accept(e.getMessage());
       }
-      changes.addTo(txn);
-      txn.requireAbsent(handleKey())
-          .then(new Op.Put(handleKey(), handle.toJson()))
-          .otherwise(new Op.Get(handleKey()));
-      view.reads().forEach(txn::otherwise);
-      return handle;
+      throw e;
     }
-
-    private void takeKept(String key, Optional<KeptAddresses> addresses) {
-      txn.require(key, addresses.map(KeptAddresses::modRevision).orElse(0L))
-          .otherwise(new Op.Get(key));
-      if (addresses.isPresent()) {
-        txn.then(new Op.Delete(key));
-        available.addAll(addresses.get().addresses());
-      }
+    TxnResponse response = commit(attempt.txn(), handle);
+    if (response.succeeded()) {
+      attempt.changes().written(response.header().revision());
+      requireNotRestored(handle);
+      readCreated();
+      return Optional.of(handle);
     }
-
-    private List<ReservedAddress> chooseAll() throws CniException {
-      Map<RangeSet, InetAddress> wanted = config.ranges().firstBySet(request.addresses());
-      RequestedAddresses.requireNoneLeft(
-          request.addresses().stream().filter(it -> !wanted.containsValue(it)).toList());
-      List<ReservedAddress> chosen = new ArrayList<>();
-      for (RangeSet set : config.ranges().sets()) {
-        InetAddress address = wanted.get(set);
-        if (address != null) {
-          chosen.add(chooseRequested(address, set));
-        } else if (request.purpose() == Purpose.ADD) {
-          chosen.add(choose(set));
-        }
-      }
-      return chosen;
-    }
-
-    private ReservedAddress chooseRequested(InetAddress address, RangeSet set) throws CniException {
-      for (ReservedAddress it : available) {
-        if (it.address().equals(address)) {
-          available.remove(it);
-          return it;
-        }
-      }
-      if (request.purpose() == Purpose.ADD) {
-        config.requireAssignable(address, set);
-      }
-      return search.reserve(address, set, changes);
-    }
-
-    private ReservedAddress choose(RangeSet set) throws CniException {
-      Optional<ReservedAddress> chosen = chooseAvailable(set);
-      if (chosen.isEmpty()) {
-        chosen = search.reserveNext(set, changes);
-      }
-      if (chosen.isEmpty()) {
-        chosen = evict(set);
-      }
-      if (chosen.isEmpty()) {
-        CniException e = search.exhausted(set);
-        if (isUpToDate) {
-          exhausted.accept(e.getMessage());
-        }
-        throw e;
-      }
-      return chosen.get();
-    }
-
-    private Optional<ReservedAddress> chooseAvailable(RangeSet set) {
-      BlockLayout layout = config.layout(set);
-      Optional<ReservedAddress> found =
-          available.stream().filter(it -> layout.isUsable(it.address())).findFirst();
-      found.ifPresent(available::remove);
-      return found;
-    }
-
-    /** Takes the addresses of the name that has not been used for the longest time. */
-    private Optional<ReservedAddress> evict(RangeSet set) throws CniException {
-      BlockLayout layout = config.layout(set);
-      String own = request.name().map(HandleAllocator.this::keptKey).orElse("");
-      for (KeptAddresses it : store.readKept(deadline)) {
-        if (!it.key().equals(own)
-            && it.addresses().stream().anyMatch(a -> layout.isUsable(a.address()))) {
-          takeKept(it.key(), Optional.of(it));
-          return chooseAvailable(set);
-        }
-      }
-      return Optional.empty();
-    }
+    view.refresh(attempt.changes().keys(), response);
+    search.refresh(response);
+    return renew(refresh(response));
   }
 
   /**
-   * Reads what is known of the store anew, so that no address is refused because of a state that
-   * has passed; returns the attachment's handle, if any.
+   * Reads the store again, because no address may be refused by stale knowledge; returns the
+   * attachment's handle, if any.
    */
   private Optional<Handle> readAll() throws CniException {
     view.reload(deadline);
     isUpToDate = true;
-    return refresh(store.commit(Txn.read(new Op.Get(handleKey())), deadline));
+    Txn read = Txn.read(new Op.Get(handleKey()));
+    request.name().ifPresent(it -> read.then(new Op.Get(store.keys().sticky(store.network(), it))));
+    return refresh(store.commit(read, deadline));
   }
 
   private void requireUsable() throws CniException {
     Optional<StoreSchema> schema = view.schema();
-    if (schema.isPresent() && request.purpose() == Purpose.ADD) {
+    if (schema.isPresent() && request.isAdd()) {
       schema.get().requireNotRestored(store.network());
     }
     view.requireUsable(config.blockSizes());
@@ -268,10 +145,6 @@ final class HandleAllocator {
 
   private String handleKey() {
     return store.keys().handle(store.network(), store.node(), request.attachment());
-  }
-
-  private String keptKey(String name) {
-    return store.keys().sticky(store.network(), name);
   }
 
   /** Commits; if the outcome is unknown, releases what may have been reserved. */
@@ -284,20 +157,35 @@ final class HandleAllocator {
     }
   }
 
+  /** Releases what may have been reserved, also if the call was interrupted. */
   private void undo(Handle handle, CniException failure) {
+    Uninterruptibly.run(
+        "cni-etcd-undo",
+        () -> {
+          try {
+            new HandleRelease(store, view, Deadline.after(UNDO_TIMEOUT)).undo(handle);
+          } catch (CniException e) {
+            failure.addSuppressed(e);
+          }
+        });
+  }
+
+  /**
+   * Reads the records that the first ADD of a node or a network creates, so that this host knows
+   * the store from then on. The ADD has succeeded: if this fails, the next call reads them.
+   */
+  private void readCreated() {
     try {
-      new HandleRelease(store, view, Deadline.after(UNDO_TIMEOUT)).undo(handle);
+      view.load(deadline);
     } catch (CniException e) {
-      failure.addSuppressed(e);
+      LOG.get().log(System.Logger.Level.DEBUG, "the store is read by the next call", e);
     }
   }
 
   /** Requires that the transaction has not shown that the store was restored from a backup. */
   private void requireNotRestored(Handle handle) throws CniException {
     Optional<StoreSchema> known = view.schema();
-    if (request.purpose() == Purpose.ADD
-        && known.isPresent()
-        && known.get().epoch() != store.epoch()) {
+    if (request.isAdd() && known.isPresent() && known.get().epoch() != store.seen().epoch()) {
       var e =
           new CniException(
               ErrorCode.TRY_AGAIN_LATER,
@@ -309,9 +197,9 @@ final class HandleAllocator {
     }
   }
 
-  /** Takes over what a failed transaction has read; returns the attachment's handle, if any. */
+  /** Adopts what a failed transaction has read; returns the attachment's handle, if any. */
   private Optional<Handle> refresh(TxnResponse response) throws CniException {
-    Optional<String> name = request.name().map(this::keptKey);
+    Optional<String> name = request.name().map(it -> store.keys().sticky(store.network(), it));
     kept = Optional.empty();
     Optional<Handle> existing = Optional.empty();
     for (KeyValue it : response.all()) {
@@ -325,9 +213,9 @@ final class HandleAllocator {
   }
 
   /**
-   * Takes the handle of an earlier call as the result of this one, and writes it again. A deletion
-   * of it by an earlier DEL, ADD or GC may still be on its way to etcd, if its caller got no
-   * answer: it compares the revision, and fails from now on.
+   * Returns the handle of an earlier call as the result of this one, and writes it again. A
+   * deletion of it by an earlier DEL, ADD or GC may still be on its way to etcd, if its caller got
+   * no answer: it compares the revision, and fails from now on.
    *
    * @return absent if there is none, or it has changed meanwhile
    */
@@ -336,19 +224,27 @@ final class HandleAllocator {
       return existing;
     }
     Handle known = existing.get();
+    requireUsable();
     requireSuitable(known);
     Txn write =
         new Txn()
             .require(handleKey(), known.modRevision())
             .then(new Op.Put(handleKey(), known.renewed().toJson()));
-    return store.commit(write, deadline).succeeded() ? existing : Optional.empty();
+    view.guard(write, config.blockSizes());
+    view.reads().forEach(write::otherwise);
+    TxnResponse response = store.commit(write, deadline);
+    if (!response.succeeded()) {
+      view.refresh(List.of(), response);
+      return Optional.empty();
+    }
+    return existing;
   }
 
   /** Requires that addresses which the attachment has already are what the call asks for. */
   private void requireSuitable(Handle existing) throws CniException {
     List<InetAddress> held = existing.addressList();
     boolean isComplete =
-        request.purpose() == Purpose.RECORD
+        !request.isAdd()
             || config.ranges().firstBySet(held).size() == config.ranges().sets().size();
     if (!isComplete || !held.containsAll(request.addresses())) {
       throw new CniException(

@@ -6,6 +6,7 @@ import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.internal.BootClock;
 import cni.api.internal.LazyLogger;
+import cni.plugins.etcd.client.KeyValue;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -26,7 +27,7 @@ final class HandleCollector {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.etcd");
 
   private final EtcdStore store;
-  private final PoolView view;
+  private final StoreView view;
   private final Duration grace;
   private final Deadline deadline;
 
@@ -34,7 +35,7 @@ final class HandleCollector {
   private final Duration start = BootClock.now();
 
   /** Creates a collector at the beginning of the call. */
-  HandleCollector(EtcdStore store, PoolView view, Duration grace, Deadline deadline) {
+  HandleCollector(EtcdStore store, StoreView view, Duration grace, Deadline deadline) {
     this.store = store;
     this.view = view;
     this.grace = grace;
@@ -42,27 +43,41 @@ final class HandleCollector {
   }
 
   /**
-   * Releases what none of the attachments holds.
+   * Releases what none of the attachments holds, and {@link LeakedReservations}.
    *
    * @param valid the attachments that exist
-   * @throws CniException as EtcdClient throws; code 6 if a value is invalid; code 7 if another
-   *     machine has the node's name
+   * @throws CniException as EtcdClient throws; code 6 if a value is invalid, after all others have
+   *     been handled; code 7 if another machine has the node's name
    */
   void collect(Set<AttachmentId> valid) throws CniException {
     view.requireOwnNode(deadline); // otherwise the handles are another machine's
     List<Handle> stale = new ArrayList<>();
     List<AttachmentId> young = new ArrayList<>();
-    for (Handle it :
-        store.readHandles(store.keys().handles(store.network(), store.node()), deadline)) {
-      if (!valid.contains(it.attachment())) {
-        if (it.wasWrittenBefore(start.minus(grace))) {
-          stale.add(it);
-        } else {
-          young.add(it.attachment());
+    List<CniException> invalid = new ArrayList<>();
+    String own = store.keys().handles(store.network(), store.node());
+    for (KeyValue stored : store.list(own, deadline).keys()) {
+      try {
+        Handle it = store.parseHandle(stored);
+        if (!valid.contains(it.attachment())) {
+          if (it.wasWrittenBefore(start.minus(grace))) {
+            stale.add(it);
+          } else {
+            young.add(it.attachment());
+          }
         }
+      } catch (CniException e) {
+        invalid.add(e);
       }
     }
     new HandleRelease(store, view, deadline).releaseUnchanged(stale);
+    reportYoung(young);
+    if (!invalid.isEmpty()) {
+      throw invalid.getFirst();
+    }
+    new LeakedReservations(store, view, deadline).release();
+  }
+
+  private void reportYoung(List<AttachmentId> young) {
     if (!young.isEmpty()) {
       LOG.get()
           .log(

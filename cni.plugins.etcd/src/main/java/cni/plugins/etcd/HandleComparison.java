@@ -8,7 +8,6 @@ import cni.api.Deadline;
 import cni.api.Differences;
 import cni.api.InetAddresses;
 import cni.api.Result;
-import cni.plugins.etcd.HandleAllocator.Purpose;
 import cni.plugins.etcd.client.KeyValue;
 import cni.plugins.etcd.client.Op;
 import cni.plugins.etcd.client.Txn;
@@ -24,7 +23,7 @@ import java.util.Set;
  * are not recorded are recorded again, unless another attachment has got them meanwhile.
  */
 final class HandleComparison {
-  private final Pools pools;
+  private final StoreSessions sessions;
   private final AttachmentRequest desired;
   private final EtcdConfig config;
   private final Optional<String> name;
@@ -37,12 +36,12 @@ final class HandleComparison {
    * @param name the name that the addresses are kept for
    */
   HandleComparison(
-      Pools pools,
+      StoreSessions sessions,
       AttachmentRequest desired,
       EtcdConfig config,
       Optional<String> name,
       Differences differences) {
-    this.pools = pools;
+    this.sessions = sessions;
     this.desired = desired;
     this.config = config;
     this.name = name;
@@ -64,7 +63,8 @@ final class HandleComparison {
         .ips()
         .forEach(ip -> present.add(ip.address().address()));
     present.removeIf(it -> !current.ranges().contains(it));
-    Set<InetAddress> held = readHeld();
+    Optional<Handle> handle = readHandle();
+    Set<InetAddress> held = new LinkedHashSet<>(handle.map(Handle::addressList).orElse(List.of()));
     if (present.isEmpty()) {
       present.addAll(held);
     }
@@ -79,24 +79,31 @@ final class HandleComparison {
       differences.addUnchangeable("no address is reserved for " + holder());
     } else if (!held.containsAll(present)) {
       addMissing(present, held);
+    } else {
+      addUnreserved(handle.orElseThrow());
     }
     return config.ipConfigs(present);
   }
 
-  private Set<InetAddress> readHeld() throws CniException {
-    try (Pool pool = pools.open(config.store())) {
-      EtcdStore store = pool.store();
+  private Optional<Handle> readHandle() throws CniException {
+    try (StoreSession session = sessions.open(config.store())) {
+      EtcdStore store = session.store();
       String key = store.keys().handle(store.network(), store.node(), id);
-      TxnResponse response = store.commit(Txn.read(new Op.Get(key)), desired.context().deadline());
-      Optional<KeyValue> stored = response.get(0);
-      Set<InetAddress> held = new LinkedHashSet<>();
-      if (stored.isPresent()) {
-        Handle.parse(id, store.node(), stored.get())
-            .addresses()
-            .forEach(it -> held.add(it.address()));
+      String node = store.keys().node(store.node());
+      TxnResponse response = store.commit(Txn.read(new Op.Get(key), new Op.Get(node)), deadline());
+      Optional<NodeRecord> registration = NodeRecord.registered(response.get(1));
+      if (registration.isPresent()) {
+        registration.get().requireThisMachine(store.node());
       }
-      return held;
+      Optional<KeyValue> stored = response.get(0);
+      return stored.isPresent()
+          ? Optional.of(Handle.parse(id, store.node(), stored.get()))
+          : Optional.empty();
     }
+  }
+
+  private Deadline deadline() {
+    return desired.context().deadline();
   }
 
   private void addMissing(Set<InetAddress> present, Set<InetAddress> held) {
@@ -114,20 +121,49 @@ final class HandleComparison {
   }
 
   private void record(Set<InetAddress> addresses) throws CniException {
-    Deadline deadline = desired.context().deadline();
-    var request = new HandleAllocator.Request(id, List.copyOf(addresses), Purpose.RECORD, name);
-    try (Pool pool = pools.open(config.store())) {
-      pool.exclusively(
-          deadline,
-          () ->
-              new HandleAllocator(pool.store(), pool.view(), config, request, deadline).allocate());
+    var request = AllocationRequest.record(id, List.copyOf(addresses), name);
+    try (StoreSession session = sessions.open(config.store())) {
+      new HandleAllocator(session, config, request, deadline()).allocate();
     }
   }
 
   private void release() throws CniException {
     Deadline deadline = desired.context().forCleanup().deadline();
-    try (Pool pool = pools.open(config.store())) {
-      new HandleRelease(pool.store(), pool.view(), deadline).release(id);
+    try (StoreSession session = sessions.open(config.store())) {
+      session.exclusively(
+          deadline,
+          () -> {
+            new HandleRelease(session.store(), session.view(), deadline).release(id);
+            return session;
+          });
+    }
+  }
+
+  /** Adds the addresses of the handle that are free in their blocks: others could get them. */
+  private void addUnreserved(Handle handle) throws CniException {
+    List<InetAddress> unreserved;
+    try (StoreSession session = sessions.open(config.store())) {
+      unreserved = new HandleReservation(session.store(), handle, deadline()).unreserved();
+    }
+    if (!unreserved.isEmpty()) {
+      String names = String.join(", ", unreserved.stream().map(InetAddresses::format).toList());
+      differences.add(
+          "%s of %s %s free in etcd's block: other containers could get the same address"
+              .formatted(names, holder(), unreserved.size() == 1 ? "is" : "are"),
+          "reserve " + names,
+          () -> reserve(handle, unreserved),
+          Differences.Action.NONE);
+    }
+  }
+
+  private void reserve(Handle handle, List<InetAddress> unreserved) throws CniException {
+    try (StoreSession session = sessions.open(config.store())) {
+      session.exclusively(
+          deadline(),
+          () -> {
+            new HandleReservation(session.store(), handle, deadline()).reserve(unreserved);
+            return session;
+          });
     }
   }
 

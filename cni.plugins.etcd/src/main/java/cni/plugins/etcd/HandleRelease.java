@@ -4,6 +4,7 @@ package cni.plugins.etcd;
 import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.Deadline;
+import cni.api.ErrorCode;
 import cni.plugins.etcd.client.KeyValue;
 import cni.plugins.etcd.client.Op;
 import cni.plugins.etcd.client.Txn;
@@ -27,20 +28,37 @@ final class HandleRelease {
   private static final int MAX_OPERATIONS = 120;
 
   private final EtcdStore store;
-  private final PoolView view;
+  private final StoreView view;
   private final Deadline deadline;
 
-  HandleRelease(EtcdStore store, PoolView view, Deadline deadline) {
+  /** The registration of the node whose handles are released; absent for the own node's. */
+  private Optional<Registration> registration = Optional.empty();
+
+  /**
+   * A node's registration in a certain state.
+   *
+   * @param modRevision the revision of the state; 0 if there is none
+   */
+  record Registration(String key, long modRevision) {}
+
+  HandleRelease(EtcdStore store, StoreView view, Deadline deadline) {
     this.store = store;
     this.view = view;
     this.deadline = deadline;
+  }
+
+  /** Releases nothing any more as soon as a node's registration has another state. */
+  HandleRelease whileUnchanged(Registration of) {
+    registration = Optional.of(of);
+    return this;
   }
 
   /**
    * Releases the addresses of an attachment of this node, or keeps them for its name. Does nothing
    * if it has none.
    *
-   * @throws CniException as EtcdClient throws; code 6 if a value is invalid
+   * @throws CniException as EtcdClient throws; code 6 if a value is invalid; code 7 if another
+   *     machine has the node's name, whose attachment it is
    */
   void release(AttachmentId attachment) throws CniException {
     String key = store.keys().handle(store.network(), store.node(), attachment);
@@ -51,6 +69,7 @@ final class HandleRelease {
     Optional<KeyValue> stored = response.get(0);
     if (stored.isPresent()) {
       Handle handle = Handle.parse(attachment, store.node(), stored.get());
+      view.requireOwnNode();
       release(new HashMap<>(Map.of(key, handle)), false);
     }
   }
@@ -74,7 +93,8 @@ final class HandleRelease {
    * Releases the addresses of attachments that have not changed since they were read.
    *
    * @return the number of attachments whose addresses have been released
-   * @throws CniException as EtcdClient throws; code 6 if a value is invalid
+   * @throws CniException as EtcdClient throws; code 6 if a value is invalid; code 4 if the
+   *     registration has changed ({@link #whileUnchanged})
    */
   int releaseUnchanged(Collection<Handle> handles) throws CniException {
     int released = 0;
@@ -113,16 +133,38 @@ final class HandleRelease {
         releaseOrKeep(handle, occupied, txn, changes);
       }
       changes.addTo(txn);
+      registration.ifPresent(
+          it -> txn.require(it.key(), it.modRevision()).otherwise(new Op.Get(it.key())));
       view.reads().forEach(txn::otherwise);
       TxnResponse response = store.commit(txn, deadline);
       if (response.succeeded()) {
         changes.written(response.header().revision());
         return handles.size();
       }
+      requireRegistration(response);
       view.refresh(changes.keys(), response);
       refresh(handles, response, onlyUnchanged, occupied);
     }
     return 0;
+  }
+
+  private void requireRegistration(TxnResponse failed) throws CniException {
+    if (registration.isEmpty()) {
+      return;
+    }
+    Registration expected = registration.get();
+    long found =
+        failed.all().stream()
+            .filter(it -> it.key().equals(expected.key()))
+            .findFirst()
+            .map(KeyValue::modRevision)
+            .orElse(0L);
+    if (found != expected.modRevision()) {
+      throw new CniException(
+          ErrorCode.INVALID_PARAMETER,
+          "%s has been written while the node was released, so it runs: stop it first"
+              .formatted(expected.key()));
+    }
   }
 
   /**

@@ -6,29 +6,31 @@ import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.InetAddresses;
-import cni.plugins.etcd.HandleAllocator.Purpose;
+import cni.api.Json;
 import cni.plugins.ipam.hostlocal.ReservationReader;
 import cni.plugins.ipam.hostlocal.ReservationReader.Reservations;
 import java.net.InetAddress;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * Records the reservations of host-local's directory in etcd. Each attachment is imported by
  * itself: those that cannot be are reported after all others have been.
  */
 final class HostLocalImport {
-  private final Pool pool;
+  private final StoreSession session;
   private final EtcdConfig config;
   private final Deadline deadline;
   private final List<String> refused = new ArrayList<>();
 
-  HostLocalImport(Pool pool, EtcdConfig config, Deadline deadline) {
-    this.pool = pool;
+  HostLocalImport(StoreSession session, EtcdConfig config, Deadline deadline) {
+    this.session = session;
     this.config = config;
     this.deadline = deadline;
   }
@@ -38,7 +40,8 @@ final class HostLocalImport {
    *
    * @return the number of attachments that were not recorded before
    * @throws CniException code 7 if the directory is not one of host-local; code 11 if an address is
-   *     held by another attachment; code 7 if one is in none of the ranges or names no attachment
+   *     held by another attachment; code 7 if one is in none of the ranges or names no attachment,
+   *     or a file's name is no address and not one that host-local uses
    */
   int run(Path directory) throws CniException {
     Reservations reservations = ReservationReader.read(directory, deadline);
@@ -50,17 +53,28 @@ final class HostLocalImport {
     reservations
         .unattributed()
         .forEach((address, why) -> refused.add(InetAddresses.format(address) + ": " + why));
-    EtcdStore store = pool.store();
-    List<AttachmentId> known =
-        store.readHandles(store.keys().handles(store.network(), store.node()), deadline).stream()
-            .map(Handle::attachment)
-            .toList();
+    reservations
+        .others()
+        .forEach(
+            it ->
+                refused.add(
+                    "file %s: its name is no address; remove it, or correct its name"
+                        .formatted(Json.quote(it))));
+    EtcdStore store = session.store();
+    Map<AttachmentId, Set<InetAddress>> known = new HashMap<>();
+    store
+        .readHandles(store.keys().handles(store.network(), store.node()), deadline)
+        .forEach(it -> known.put(it.attachment(), Set.copyOf(it.addressList())));
     int imported = 0;
     ErrorCode code = ErrorCode.INVALID_CONFIG;
     for (Map.Entry<AttachmentId, List<InetAddress>> it : byAttachment.entrySet()) {
+      Set<InetAddress> recorded = known.getOrDefault(it.getKey(), Set.of());
+      if (recorded.containsAll(it.getValue())) {
+        continue; // by an earlier import
+      }
       try {
         record(it.getKey(), it.getValue());
-        imported += known.contains(it.getKey()) ? 0 : 1;
+        imported++;
       } catch (CniException e) {
         if (e.is(ErrorCode.TRY_AGAIN_LATER)) {
           code = ErrorCode.TRY_AGAIN_LATER;
@@ -72,7 +86,7 @@ final class HostLocalImport {
     if (!refused.isEmpty()) {
       throw new CniException(
           code,
-          "%d attachments were imported, and these reservations of %s were not: %s"
+          "imported attachments: %d; these reservations of %s were not imported: %s"
               .formatted(imported, directory, String.join("; ", refused)));
     }
     return imported;
@@ -80,7 +94,7 @@ final class HostLocalImport {
 
   private void record(AttachmentId id, List<InetAddress> addresses) throws CniException {
     config.ranges().requireContained(addresses);
-    var request = new HandleAllocator.Request(id, addresses, Purpose.RECORD, Optional.empty());
-    new HandleAllocator(pool.store(), pool.view(), config, request, deadline).allocate();
+    var request = AllocationRequest.record(id, addresses, Optional.empty());
+    new HandleAllocator(session, config, request, deadline).allocate();
   }
 }

@@ -31,10 +31,7 @@ record KeptAddresses(String key, List<ReservedAddress> addresses, Instant since,
   static KeptAddresses parse(KeyValue stored) throws CniException {
     StoredValue value = StoredValue.parse(stored);
     return new KeptAddresses(
-        stored.key(),
-        ReservedAddress.read(value),
-        value.parsed("since", Instant::parse),
-        stored.modRevision());
+        stored.key(), ReservedAddress.read(value), value.time("since"), stored.modRevision());
   }
 
   /** Returns the value for addresses that are kept from now on. */

@@ -47,17 +47,21 @@ final class LostNodes {
       lostSince.clear();
       return;
     }
-    Set<String> lost = readLost(deadline);
-    lostSince.keySet().retainAll(lost);
+    Candidates candidates = readCandidates(deadline);
+    for (String node : candidates.released()) {
+      release(node, deadline);
+    }
+    lostSince.keySet().retainAll(candidates.lost());
     long now = System.nanoTime();
     if (now - lastRead > MAX_GAP.toNanos()) {
       lostSince.clear(); // while etcd was away, the nodes could not renew their leases
     }
     lastRead = now;
-    for (String node : lost) {
+    for (String node : candidates.lost()) {
       long since = lostSince.computeIfAbsent(node, _ -> now);
       if (now - since >= after.toNanos()) {
-        release(node, after, deadline);
+        release(node, deadline);
+        lostSince.remove(node);
       }
     }
   }
@@ -75,36 +79,46 @@ final class LostNodes {
         || response.get(0).filter(it -> it.value().equals(value)).isPresent();
   }
 
-  private Set<String> readLost(Deadline deadline) throws CniException {
-    Set<String> lost = new HashSet<>();
+  /**
+   * Nodes that may have to be released.
+   *
+   * @param lost those whose resident host is lost
+   * @param released those whose release was begun, and interrupted
+   */
+  private record Candidates(Set<String> lost, Set<String> released) {}
+
+  private Candidates readCandidates(Deadline deadline) throws CniException {
+    var candidates = new Candidates(new HashSet<>(), new HashSet<>());
     String nodes = store.keys().nodes();
     for (KeyValue it : store.list(nodes, deadline).keys()) {
-      if (NodeRecord.parse(it).hasHost()) {
-        lost.add(it.key().substring(nodes.length()));
+      String node = it.key().substring(nodes.length());
+      try {
+        switch (NodeRecord.parse(it).state()) {
+          case WITHOUT_HOST -> {}
+          case WITH_HOST -> candidates.lost().add(node);
+          case RELEASED -> candidates.released().add(node);
+        }
+      } catch (CniException e) {
+        LOG.get().log(System.Logger.Level.WARNING, "a node is left out: {0}", e.getMessage());
       }
     }
-    String alive = store.keys().allAlive();
-    for (KeyValue it : store.client().list(alive, true, deadline).keys()) {
-      lost.remove(it.key().substring(alive.length()).split("/", 2)[0]);
-    }
-    return lost;
+    candidates.lost().removeAll(store.readAliveNodes(deadline));
+    return candidates;
   }
 
-  private void release(String node, Duration after, Deadline deadline) throws CniException {
+  private void release(String node, Deadline deadline) throws CniException {
     try {
       int released = new NodeRelease(store, deadline).release(node, false);
       LOG.get()
           .log(
               System.Logger.Level.WARNING,
-              "node {0} has been lost for {1} s: the addresses of {2} attachments are released",
+              "node {0} was lost: the addresses of {1} attachments are released",
               node,
-              after.toSeconds(),
               released);
     } catch (CniException e) {
       if (!e.is(ErrorCode.INVALID_PARAMETER)) { // otherwise: it is back
         throw e;
       }
     }
-    lostSince.remove(node);
   }
 }

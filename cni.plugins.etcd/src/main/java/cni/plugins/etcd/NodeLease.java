@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 package cni.plugins.etcd;
 
+import cni.api.AttachmentId;
 import cni.api.CniException;
 import cni.api.Deadline;
+import cni.api.ErrorCode;
+import cni.api.PluginConfig;
 import cni.api.PluginHost;
 import cni.api.internal.LazyLogger;
+import cni.plugins.etcd.NodeRecord.State;
 import cni.plugins.etcd.client.EtcdWatch;
 import cni.plugins.etcd.client.KeyValue;
 import cni.plugins.etcd.client.Op;
 import cni.plugins.etcd.client.Txn;
 import cni.plugins.etcd.client.TxnResponse;
 import java.time.Duration;
+import java.util.HashSet;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,7 +38,7 @@ final class NodeLease {
 
   private static final Duration STOP_TIMEOUT = Duration.ofSeconds(1);
 
-  private final ResidentPool pool;
+  private final ResidentSession session;
   private final EtcdStore store;
   private final EtcdWatch watch;
   private final PluginHost host;
@@ -40,35 +46,38 @@ final class NodeLease {
   private final Duration ttl;
   private final Duration renewal;
   private final Thread thread;
-  private volatile @Nullable EtcdConfig config;
+  private volatile @Nullable PluginConfig config;
   private volatile boolean isClosed;
 
   /** Only used by the thread, and after its end. */
   private long lease;
 
+  /** The attachments whose addresses others have, which has been reported. */
+  private final Set<AttachmentId> conflicts = new HashSet<>();
+
   private int failures;
   private boolean isFailing;
   private long epoch;
 
-  private NodeLease(ResidentPool pool, EtcdWatch watch, PluginHost host, Duration ttl) {
+  private NodeLease(ResidentSession session, EtcdWatch watch, PluginHost host, Duration ttl) {
     this.ttl = ttl;
     renewal = ttl.dividedBy(RENEWALS);
-    this.pool = pool;
+    this.session = session;
     this.watch = watch;
     this.host = host;
-    store = pool.store();
+    store = session.store();
     lostNodes = new LostNodes(store);
-    thread = Thread.ofVirtual().name("etcd lease of " + store.network()).unstarted(this::run);
+    thread = Thread.ofVirtual().name("cni-etcd-lease " + store.network()).unstarted(this::run);
   }
 
-  static NodeLease start(ResidentPool pool, EtcdWatch watch, PluginHost host, Duration ttl) {
-    var lease = new NodeLease(pool, watch, host, ttl);
+  static NodeLease start(ResidentSession session, EtcdWatch watch, PluginHost host, Duration ttl) {
+    var lease = new NodeLease(session, watch, host, ttl);
     lease.thread.start();
     return lease;
   }
 
-  /** Takes over the configuration of a call. */
-  void use(EtcdConfig used) {
+  /** Sets the configuration of the last ADD. */
+  void use(PluginConfig used) {
     config = used;
   }
 
@@ -76,7 +85,7 @@ final class NodeLease {
     while (!isClosed) {
       Deadline deadline = Deadline.after(renewal);
       try {
-        State state = readState(deadline);
+        Known state = readKnown(deadline);
         renew(deadline);
         recordAddresses(state, deadline);
         if (store.config().releaseAfter().isPresent()) {
@@ -99,15 +108,12 @@ final class NodeLease {
       LOG.get()
           .log(
               System.Logger.Level.WARNING,
-              "the lease of node {0} in etcd cannot be renewed: {1}",
+              "node {0} cannot renew its lease in etcd, or record or release what belongs to it: {1}",
               store.node(),
               failure.get());
     } else if (failure.isEmpty() && isFailing) {
       LOG.get()
-          .log(
-              System.Logger.Level.INFO,
-              "the lease of node {0} in etcd is renewed again",
-              store.node());
+          .log(System.Logger.Level.INFO, "node {0} renews its lease in etcd again", store.node());
     }
     isFailing = failure.isPresent() && !isClosed;
   }
@@ -115,7 +121,7 @@ final class NodeLease {
   private void renew(Deadline deadline) throws CniException {
     String key = store.keys().alive(store.node(), store.network());
     if (lease != 0 && store.client().keepAlive(lease, deadline)) {
-      // The key may have been deleted by hand, or with the lease of a pool that was replaced.
+      // The key may have been deleted by hand, or with the lease of a session that was replaced.
       var put = new Op.Put(key, "{}", OptionalLong.of(lease));
       store.commit(new Txn().requireAbsent(key).then(put), deadline);
       return;
@@ -135,51 +141,69 @@ final class NodeLease {
   }
 
   /** The schema and the registration of this node. */
-  private record State(Optional<StoreSchema> schema, Optional<KeyValue> registration) {}
+  private record Known(Optional<StoreSchema> schema, Optional<KeyValue> registration) {}
 
   /** Reads the state, and requires that the node's name is not another machine's. */
-  private State readState(Deadline deadline) throws CniException {
+  private Known readKnown(Deadline deadline) throws CniException {
     EtcdKeys keys = store.keys();
     TxnResponse read =
         store.commit(
             Txn.read(new Op.Get(keys.schema()), new Op.Get(keys.node(store.node()))), deadline);
     Optional<KeyValue> registration = read.get(1);
-    if (registration.isPresent()) {
-      NodeRecord.parse(registration.get()).requireThisMachine(store.node());
+    Optional<NodeRecord> node = NodeRecord.registered(registration);
+    if (node.isPresent()) {
+      node.get().requireThisMachine(store.node());
     }
     if (read.get(0).isEmpty()) {
-      return new State(Optional.empty(), registration); // the first ADD creates the store
+      return new Known(Optional.empty(), registration); // the first ADD creates the store
     }
     StoreSchema schema = StoreSchema.parse(read.get(0).get());
-    store.adoptEpoch(schema, read.header());
+    store.adopt(schema, read.header());
     store.saveWitness();
     if (schema.epoch() != epoch) {
       epoch = schema.epoch();
       watch.restart();
     }
-    return new State(Optional.of(schema), registration);
+    return new Known(Optional.of(schema), registration);
   }
 
   /** Registers that the node has a resident host, and records its addresses if they may be lost. */
-  private void recordAddresses(State state, Deadline deadline) throws CniException {
-    EtcdConfig used = config;
+  private void recordAddresses(Known state, Deadline deadline) throws CniException {
+    PluginConfig used = config;
     if (state.schema().isEmpty() || used == null) {
       return;
     }
     long current = state.schema().get().epoch();
     Optional<KeyValue> stored = state.registration();
-    NodeRecord node =
-        stored.isPresent() ? NodeRecord.parse(stored.get()) : NodeRecord.ofThisMachine();
+    NodeRecord node = NodeRecord.registered(stored).orElseGet(NodeRecord::ofThisMachine);
     if (node.hasHost() && node.hasRecorded(store.network(), current)) {
       return;
     }
-    new AddressRecorder(pool, used, host, deadline).recordAll();
+    // First: a release of this node that is in progress ends, so that no handle is deleted later.
+    long registered =
+        register(
+            node.with(State.WITH_HOST), stored.map(KeyValue::modRevision).orElse(0L), deadline);
+    var recorder = new AddressRecorder(session, used, host, conflicts, deadline);
+    if (recorder.recordAll() || !state.schema().get().isRestored()) {
+      register(node.withRecorded(store.network(), current), registered, deadline);
+    }
+  }
+
+  /**
+   * Writes the registration of this node.
+   *
+   * @return its revision
+   * @throws CniException code 11 if it has changed meanwhile; otherwise as EtcdClient throws
+   */
+  private long register(NodeRecord node, long modRevision, Deadline deadline) throws CniException {
     String key = store.keys().node(store.node());
-    store.commit(
-        new Txn()
-            .require(key, stored.map(KeyValue::modRevision).orElse(0L))
-            .then(new Op.Put(key, node.withRecorded(store.network(), current).toJson())),
-        deadline);
+    Txn write = new Txn().require(key, modRevision).then(new Op.Put(key, node.toJson()));
+    TxnResponse response = store.commit(write, deadline);
+    if (!response.succeeded()) {
+      throw new CniException(
+          ErrorCode.TRY_AGAIN_LATER, "the registration of the node has changed meanwhile");
+    }
+    return response.header().revision();
   }
 
   private void pause() {
@@ -218,11 +242,13 @@ final class NodeLease {
   private void unregisterHost(Deadline deadline) throws CniException {
     String key = store.keys().node(store.node());
     Optional<KeyValue> stored = store.commit(Txn.read(new Op.Get(key)), deadline).get(0);
-    if (stored.isPresent()) {
+    Optional<NodeRecord> node = NodeRecord.registered(stored);
+    if (node.isPresent()) {
+      String changed = node.get().with(State.WITHOUT_HOST).toJson();
       store.commit(
           new Txn()
-              .require(key, stored.get().modRevision())
-              .then(new Op.Put(key, NodeRecord.parse(stored.get()).withoutHost().toJson())),
+              .require(key, stored.map(KeyValue::modRevision).orElse(0L))
+              .then(new Op.Put(key, changed)),
           deadline);
     }
   }

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -20,13 +21,25 @@ import tools.jackson.databind.node.ObjectNode;
  *
  * @param machine the machine's id (machine-id(5)); the empty string if it has none
  * @param since when the node was registered, by its clock
- * @param hasHost whether the node has a resident host, whose lease shows that it runs; false after
- *     a host was stopped in order
+ * @param state what is known of the node
  * @param recorded the {@link StoreSchema#epoch} in which the resident host has last recorded the
  *     node's addresses of a network, by network
  */
-record NodeRecord(String machine, Instant since, boolean hasHost, Map<String, Long> recorded) {
+record NodeRecord(String machine, Instant since, State state, Map<String, Long> recorded) {
   private static final Path MACHINE_ID = Path.of("/etc/machine-id");
+
+  /** What is known of a node. */
+  enum State {
+    /** It has no resident host, or that was stopped in order. */
+    WITHOUT_HOST,
+    /** It has a resident host, whose lease shows that it runs. */
+    WITH_HOST,
+    /**
+     * Its addresses are being released. It assigns none before it has registered again; until then
+     * the release goes on, also after an interruption.
+     */
+    RELEASED
+  }
 
   /** Copies the map. */
   NodeRecord {
@@ -35,7 +48,7 @@ record NodeRecord(String machine, Instant since, boolean hasHost, Map<String, Lo
 
   /** Returns the registration of this machine, without a resident host. */
   static NodeRecord ofThisMachine() {
-    return new NodeRecord(machineId(), Instant.now(), false, Map.of());
+    return new NodeRecord(machineId(), Instant.now(), State.WITHOUT_HOST, Map.of());
   }
 
   /**
@@ -47,9 +60,27 @@ record NodeRecord(String machine, Instant since, boolean hasHost, Map<String, Lo
     StoredValue value = StoredValue.parse(stored);
     return new NodeRecord(
         value.text("machine"),
-        value.parsed("since", Instant::parse),
-        value.json().path("host").asBoolean(false),
+        value.time("since"),
+        parseState(value.json()),
         parseRecorded(value.json().path("recorded")));
+  }
+
+  private static State parseState(JsonNode json) {
+    if (json.path("released").asBoolean(false)) {
+      return State.RELEASED;
+    }
+    return json.path("host").asBoolean(false) ? State.WITH_HOST : State.WITHOUT_HOST;
+  }
+
+  /**
+   * Returns the registration of a node that has one and is not being released.
+   *
+   * @throws CniException code 6 if the value is invalid
+   */
+  static Optional<NodeRecord> registered(Optional<KeyValue> stored) throws CniException {
+    return stored.isEmpty()
+        ? Optional.empty()
+        : Optional.of(parse(stored.get())).filter(it -> !it.isReleased());
   }
 
   private static Map<String, Long> parseRecorded(JsonNode json) {
@@ -60,7 +91,10 @@ record NodeRecord(String machine, Instant since, boolean hasHost, Map<String, Lo
 
   String toJson() {
     ObjectNode json = Json.object();
-    json.put("machine", machine).put("since", since.toString()).put("host", hasHost);
+    json.put("machine", machine).put("since", since.toString()).put("host", hasHost());
+    if (isReleased()) {
+      json.put("released", true);
+    }
     ObjectNode epochs = json.putObject("recorded");
     new TreeMap<>(recorded).forEach(epochs::put);
     return StoredValue.text(json);
@@ -70,7 +104,7 @@ record NodeRecord(String machine, Instant since, boolean hasHost, Map<String, Lo
   NodeRecord withRecorded(String network, long epoch) {
     Map<String, Long> changed = new TreeMap<>(recorded);
     changed.put(network, epoch);
-    return new NodeRecord(machine, since, true, changed);
+    return new NodeRecord(machine, since, State.WITH_HOST, changed);
   }
 
   /** Returns whether the node's addresses of a network were recorded in an epoch or later. */
@@ -78,9 +112,17 @@ record NodeRecord(String machine, Instant since, boolean hasHost, Map<String, Lo
     return recorded.getOrDefault(network, -1L) >= epoch;
   }
 
-  /** Returns the registration of a node whose resident host has been stopped in order. */
-  NodeRecord withoutHost() {
-    return new NodeRecord(machine, since, false, recorded);
+  /** Returns the registration with another state. */
+  NodeRecord with(State changed) {
+    return new NodeRecord(machine, since, changed, recorded);
+  }
+
+  boolean hasHost() {
+    return state == State.WITH_HOST;
+  }
+
+  boolean isReleased() {
+    return state == State.RELEASED;
   }
 
   /**

@@ -6,6 +6,7 @@ import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.Names;
+import cni.plugins.etcd.HandleRelease.Registration;
 import cni.plugins.etcd.client.KeyValue;
 import cni.plugins.etcd.client.Op;
 import cni.plugins.etcd.client.Txn;
@@ -16,9 +17,10 @@ import java.util.Optional;
 import java.util.OptionalLong;
 
 /**
- * Releases what a node holds that does not exist any more. First deletes its registration, which
+ * Releases what a node holds that does not exist any more. First marks its registration, which
  * every ADD of the node compares: should it still run, it assigns nothing from then on until it has
- * registered again.
+ * registered again. The registration is deleted last, so that an interrupted release is known and
+ * can be repeated.
  */
 final class NodeRelease {
   private final EtcdStore store;
@@ -48,33 +50,43 @@ final class NodeRelease {
           ErrorCode.INVALID_PARAMETER,
           Json.quote(node) + " is no node: see the nodes in \"cni ipam show\"");
     }
-    OptionalLong unregistered = unregister(node, force);
+    OptionalLong marked = mark(node, force);
     int released = 0;
-    boolean isKnown = unregistered.isPresent();
+    boolean isKnown = marked.isPresent();
     for (String network : networks()) {
       EtcdStore ofNode = store.of(node, network);
-      List<Handle> handles =
-          new ArrayList<>(ofNode.readHandles(store.keys().handles(network, node), deadline));
+      List<Handle> handles = ofNode.readHandles(store.keys().handles(network, node), deadline);
+      if (marked.isEmpty() && !force && !handles.isEmpty()) {
+        throw mayRun(node, "it is not registered");
+      }
       isKnown |= !handles.isEmpty();
-      // What is written later is of a node that has registered again.
-      unregistered.ifPresent(at -> handles.removeIf(it -> it.modRevision() > at));
+      var view = new StoreView(ofNode);
       released +=
-          new HandleRelease(ofNode, new PoolView(ofNode), deadline).releaseUnchanged(handles);
+          new HandleRelease(ofNode, view, deadline)
+              .whileUnchanged(new Registration(store.keys().node(node), marked.orElse(0)))
+              .releaseUnchanged(handles);
+      isKnown |= new LeakedReservations(ofNode, view, deadline).release() > 0;
     }
     if (!isKnown) {
+      List<String> nodes = nodes();
       throw new CniException(
           ErrorCode.INVALID_PARAMETER,
-          "no node has the name %s; there are: %s".formatted(node, String.join(", ", nodes())));
+          "no node has the name %s; there are: %s"
+              .formatted(node, nodes.isEmpty() ? "none" : String.join(", ", nodes)));
+    }
+    if (marked.isPresent()) {
+      String key = store.keys().node(node);
+      store.commit(new Txn().require(key, marked.getAsLong()).then(new Op.Delete(key)), deadline);
     }
     return released;
   }
 
   /**
-   * Deletes the registration.
+   * Marks the registration, unless an interrupted release has done so.
    *
-   * @return the revision of the deletion; absent if there was no registration
+   * @return the revision of the mark; absent if there is no registration
    */
-  private OptionalLong unregister(String node, boolean force) throws CniException {
+  private OptionalLong mark(String node, boolean force) throws CniException {
     String key = store.keys().node(node);
     while (true) {
       deadline.check("the node was released");
@@ -85,19 +97,20 @@ final class NodeRelease {
         }
         return OptionalLong.empty();
       }
-      if (!force && !NodeRecord.parse(stored.get()).hasHost()) {
-        throw new CniException(
-            ErrorCode.INVALID_PARAMETER,
-            "it is not known whether node %s is gone, as it has no resident host (cni serve):"
-                    .formatted(node)
-                + " make sure that it is, and use --force");
+      NodeRecord registration = NodeRecord.parse(stored.get());
+      if (registration.isReleased()) {
+        return OptionalLong.of(stored.get().modRevision());
       }
-      Txn delete = new Txn().require(key, stored.get().modRevision()).then(new Op.Delete(key));
+      if (!force && !registration.hasHost()) {
+        throw mayRun(node, "it has no resident host (cni serve)");
+      }
+      String released = registration.with(NodeRecord.State.RELEASED).toJson();
+      Txn mark = new Txn().require(key, stored.get().modRevision()).then(new Op.Put(key, released));
       if (!force) {
         String alive = store.keys().alive(node);
-        delete.requireNone(alive).otherwise(Op.GetPrefix.keys(alive));
+        mark.requireNone(alive).otherwise(Op.GetPrefix.keys(alive));
       }
-      TxnResponse response = store.commit(delete, deadline);
+      TxnResponse response = store.commit(mark, deadline);
       if (response.succeeded()) {
         return OptionalLong.of(response.header().revision());
       }
@@ -105,6 +118,13 @@ final class NodeRelease {
         throw isRunning(node);
       }
     }
+  }
+
+  private static CniException mayRun(String node, String why) {
+    return new CniException(
+        ErrorCode.INVALID_PARAMETER,
+        "it is not known whether node %s is gone, as %s: make sure that it is, and use --force"
+            .formatted(node, why));
   }
 
   private static CniException isRunning(String node) {

@@ -6,7 +6,6 @@ import cni.api.ConfigObject;
 import cni.api.Json;
 import cni.api.PluginConfig;
 import cni.api.PluginHost;
-import cni.api.internal.AtomicFiles;
 import cni.api.internal.IoErrors;
 import cni.api.internal.LazyLogger;
 import cni.api.internal.RegularFiles;
@@ -42,6 +41,7 @@ final class RememberedConfigs {
     if (!Files.isDirectory(directory)) {
       return configs;
     }
+    SharedFiles.deleteLeftovers(directory);
     try (DirectoryStream<Path> files = Files.newDirectoryStream(directory, "[!.]*" + SUFFIX)) {
       for (Path file : files) {
         try {
@@ -69,8 +69,7 @@ final class RememberedConfigs {
       byte[] content = Json.bytes(json);
       Path file = directory.resolve(config.network() + SUFFIX);
       if (!Files.exists(file) || !Arrays.equals(RegularFiles.readState(file), content)) {
-        AtomicFiles.createDirectories(directory);
-        AtomicFiles.write(file, directory.resolve("." + file.getFileName()), content);
+        SharedFiles.write(file, content);
       }
     } catch (IOException | CniException e) {
       LOG.get()

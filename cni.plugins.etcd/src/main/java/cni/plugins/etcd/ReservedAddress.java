@@ -55,7 +55,8 @@ record ReservedAddress(InetAddress address, BlockId block, String owner) {
         InetAddress address = InetAddresses.parse(it.path("address").asString(""));
         BlockId block = BlockId.parse(it.path("block").asString(""));
         if (!block.network().contains(address)) {
-          throw new IllegalArgumentException("block " + block + " does not contain " + address);
+          throw new IllegalArgumentException(
+              "block " + block + " does not contain " + InetAddresses.format(address));
         }
         String owner = it.path("owner").asString("");
         if (!Names.isIdentifier(owner)) {

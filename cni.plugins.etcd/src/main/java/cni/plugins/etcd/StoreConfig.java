@@ -4,6 +4,7 @@ package cni.plugins.etcd;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.ErrorCode;
+import cni.api.InetAddresses;
 import cni.api.Json;
 import cni.api.Names;
 import cni.api.PluginConfig;
@@ -13,6 +14,7 @@ import cni.plugins.etcd.client.EtcdOptions;
 import cni.plugins.etcd.client.EtcdOptions.Credentials;
 import cni.plugins.etcd.client.TlsOptions;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -23,6 +25,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -51,8 +54,18 @@ record StoreConfig(
     List<Instant> filesModified) {
   static final String TYPE = "etcd";
 
+  private static final String PASSWORD_FILE = "passwordFile";
+
+  /** The keys that say how etcd is reached. */
+  static final List<String> ACCESS_KEYS =
+      List.of("endpoints", "tls", "user", "password", PASSWORD_FILE);
+
   private static final Path DEFAULT_DIRECTORY = Path.of("/var/lib/cni/etcd");
-  private static final Path HOST_NAME = Path.of("/proc/sys/kernel/hostname");
+  private static final Path HOST_NAME_FILE = Path.of("/proc/sys/kernel/hostname");
+
+  /** Labels of letters, digits, '-' and, as in certificates of containers, '_' (RFC 952, 1123). */
+  private static final Pattern HOST_NAME =
+      Pattern.compile("(?![0-9.]*+$)[\\w-]{1,63}(?:\\.[\\w-]{1,63})*+");
 
   private static final String ENDPOINT_RULES =
       "must be a URL of http or https, in lower case, with a port and without a path, such as"
@@ -78,7 +91,7 @@ record StoreConfig(
   static StoreConfig parse(PluginConfig config) throws CniException {
     ConfigObject ipam = config.requireIpam(TYPE);
     TlsOptions tls = parseTls(ipam);
-    Optional<Path> passwordFile = path(ipam, "passwordFile");
+    Optional<Path> passwordFile = path(ipam, PASSWORD_FILE);
     int timeout = ipam.integer("timeout", 1, MAX_TIMEOUT).orElse(DEFAULT_TIMEOUT);
     OptionalInt releaseAfter = ipam.integer("releaseAfter", MIN_RELEASE_AFTER, Integer.MAX_VALUE);
     return new StoreConfig(
@@ -156,12 +169,26 @@ record StoreConfig(
             path(section, "ca"),
             path(section, "cert"),
             path(section, "key"),
-            section.nonEmpty("serverName"));
+            section.parsed("serverName", StoreConfig::parseServerName));
     if (options.cert().isPresent() != options.key().isPresent()) {
       throw section.invalid(
           options.cert().isPresent() ? "key" : "cert", "is missing: cert and key belong together");
     }
     return options;
+  }
+
+  private static String parseServerName(String text) {
+    if (!HOST_NAME.matcher(text).matches()) {
+      try {
+        InetAddress _ = InetAddresses.parse(text);
+      } catch (IllegalArgumentException e) {
+        throw new IllegalArgumentException(
+            "is no host name and no IP address: give it without scheme and port, such as"
+                + " \"etcd-0.example\"",
+            e);
+      }
+    }
+    return text;
   }
 
   private static Optional<Path> path(ConfigObject section, String key) throws CniException {
@@ -185,7 +212,8 @@ record StoreConfig(
     if (password.isPresent() == passwordFile.isPresent()) {
       throw ipam.invalid("user", "needs a password: set either password or passwordFile");
     }
-    String secret = passwordFile.isPresent() ? readPassword(passwordFile.get()) : password.get();
+    String secret =
+        passwordFile.isPresent() ? readPassword(ipam, passwordFile.get()) : password.get();
     return Optional.of(new Credentials(user.get(), secret));
   }
 
@@ -199,20 +227,20 @@ record StoreConfig(
     }
   }
 
-  private static String readPassword(Path file) throws CniException {
+  private static String readPassword(ConfigObject ipam, Path file) throws CniException {
+    String password;
     try {
-      String password = new String(RegularFiles.read(file), StandardCharsets.UTF_8).strip();
-      if (password.isEmpty()) {
-        throw new CniException(
-            ErrorCode.INVALID_CONFIG, "ipam.passwordFile " + file + " contains no password");
-      }
-      return password;
+      password = new String(RegularFiles.read(file), StandardCharsets.UTF_8).strip();
     } catch (IOException e) {
-      throw new CniException(
-          ErrorCode.INVALID_CONFIG,
-          "ipam.passwordFile " + file + " cannot be read: " + IoErrors.reason(e),
-          e);
+      throw ipam.invalid(
+          PASSWORD_FILE,
+          "cannot be read (%s): name a file that contains the password"
+              .formatted(IoErrors.reason(e)));
     }
+    if (password.isEmpty()) {
+      throw ipam.invalid(PASSWORD_FILE, "contains no password: write it to the file");
+    }
+    return password;
   }
 
   private static String parsePrefix(ConfigObject ipam) throws CniException {
@@ -220,20 +248,43 @@ record StoreConfig(
     if (!prefix.startsWith("/") || prefix.endsWith("/")) {
       throw ipam.invalid("prefix", "must begin with a slash and not end with one: use /cni/ipam");
     }
+    if (prefix.contains("//") || prefix.codePoints().anyMatch(StoreConfig::isInvisible)) {
+      throw ipam.invalid(
+          "prefix",
+          "must not have an empty part (//), control characters or other invisible ones: use"
+              + " /cni/ipam");
+    }
     return prefix;
+  }
+
+  /** Whether a person cannot see or type a character; a lone surrogate has no UTF-8 either. */
+  private static boolean isInvisible(int character) {
+    return switch (Character.getType(character)) {
+      case Character.CONTROL,
+          Character.FORMAT,
+          Character.SURROGATE,
+          Character.UNASSIGNED,
+          Character.LINE_SEPARATOR,
+          Character.PARAGRAPH_SEPARATOR ->
+          true;
+      default -> false;
+    };
   }
 
   private static String parseNode(ConfigObject ipam) throws CniException {
     Optional<String> configured = ipam.nonEmpty("node");
     if (configured.isPresent()) {
       if (!Names.isIdentifier(configured.get())) {
-        throw ipam.invalid("node", "may contain letters, digits, '.', '_' and '-' only");
+        throw ipam.invalid(
+            "node",
+            "must begin with a letter or digit, have at most 255 characters, and contain letters,"
+                + " digits, '.', '_' and '-' only");
       }
       return configured.get();
     }
     String host = "";
     try {
-      host = Files.readString(HOST_NAME).strip();
+      host = Files.readString(HOST_NAME_FILE).strip();
     } catch (IOException e) {
       throw ipam.invalid("node", "is missing, and the host's name cannot be read: set it");
     }

@@ -44,7 +44,7 @@ final class StoreResumption {
       if (schema.restored().isEmpty()) {
         return false;
       }
-      List<String> missing = nodesBefore(schema.epoch());
+      List<String> missing = nodesNotRecorded(schema.epoch());
       if (!force && !missing.isEmpty()) {
         throw new CniException(
             ErrorCode.INVALID_PARAMETER,
@@ -68,21 +68,30 @@ final class StoreResumption {
    * Returns the nodes that have not recorded their addresses in an epoch: of a network that they
    * have used, as far as the backup shows, or of none.
    */
-  private List<String> nodesBefore(long epoch) throws CniException {
+  private List<String> nodesNotRecorded(long epoch) throws CniException {
     Map<String, Set<String>> used = usedNetworks();
     List<String> nodes = new ArrayList<>();
     String prefix = store.keys().nodes();
     for (KeyValue it : store.list(prefix, deadline).keys()) {
       String name = it.key().substring(prefix.length());
-      NodeRecord node = NodeRecord.parse(it);
-      Set<String> networks = new HashSet<>(used.getOrDefault(name, Set.of()));
-      networks.addAll(node.recorded().keySet());
-      if (node.recorded().isEmpty()
-          || !networks.stream().allMatch(network -> node.hasRecorded(network, epoch))) {
+      if (!hasRecorded(it, used.getOrDefault(name, Set.of()), epoch)) {
         nodes.add(name);
       }
     }
     return nodes;
+  }
+
+  /** Returns whether a node has recorded all its networks; false if its registration is invalid. */
+  private static boolean hasRecorded(KeyValue registration, Set<String> used, long epoch) {
+    try {
+      NodeRecord node = NodeRecord.parse(registration);
+      Set<String> networks = new HashSet<>(used);
+      networks.addAll(node.recorded().keySet());
+      return !node.recorded().isEmpty()
+          && networks.stream().allMatch(network -> node.hasRecorded(network, epoch));
+    } catch (CniException e) {
+      return false;
+    }
   }
 
   /** Returns the networks in which nodes have handles, by node. */

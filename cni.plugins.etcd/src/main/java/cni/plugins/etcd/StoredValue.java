@@ -6,6 +6,8 @@ import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.plugins.etcd.client.KeyValue;
 import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.time.format.DateTimeParseException;
 import java.util.function.Function;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -23,8 +25,18 @@ record StoredValue(String key, ObjectNode json) {
    * @throws CniException code 6 if it is no JSON object
    */
   static StoredValue parse(KeyValue stored) throws CniException {
-    return new StoredValue(
-        stored.key(), Json.parse(stored.value(), "the value of " + stored.key() + " in etcd"));
+    String key = stored.key();
+    try {
+      return new StoredValue(key, Json.parse(stored.value(), "the value of " + key + " in etcd"));
+    } catch (CniException e) {
+      throw new CniException(ErrorCode.DECODING_FAILURE, e.getMessage() + remedy(key), e);
+    }
+  }
+
+  private static String remedy(String key) {
+    return "; the plugin does not write such values: look at it with \"etcdctl get %s\", and correct"
+            .formatted(key)
+        + " it, or delete the key, which loses the reservations or settings that it records";
   }
 
   /** Returns an object as the text of a value. */
@@ -46,8 +58,25 @@ record StoredValue(String key, ObjectNode json) {
   <T> T parsed(String name, Function<String, T> parser) throws CniException {
     try {
       return parser.apply(text(name));
-    } catch (RuntimeException e) { // IllegalArgumentException, DateTimeException
+    } catch (IllegalArgumentException e) {
       throw invalid(name, e);
+    }
+  }
+
+  /**
+   * Returns a member that is a time.
+   *
+   * @throws CniException code 6 if it is something else
+   */
+  Instant time(String name) throws CniException {
+    return parsed(name, StoredValue::parseTime);
+  }
+
+  private static Instant parseTime(String text) {
+    try {
+      return Instant.parse(text);
+    } catch (DateTimeParseException e) {
+      throw new IllegalArgumentException("must be a time such as 2026-01-31T12:00:00Z", e);
     }
   }
 
@@ -72,7 +101,7 @@ record StoredValue(String key, ObjectNode json) {
   CniException invalid(String name, Throwable cause) {
     return new CniException(
         ErrorCode.DECODING_FAILURE,
-        "%s of %s in etcd is invalid: %s".formatted(name, key, cause.getMessage()),
+        "%s of %s in etcd is invalid: %s".formatted(name, key, cause.getMessage()) + remedy(key),
         cause);
   }
 }

@@ -130,7 +130,7 @@ final class AllocationCampaign implements AutoCloseable {
     Map<String, List<String>> live = live(log);
     List<Callable<Void>> calls = new ArrayList<>();
     for (LoggedNode it : nodes) {
-      LoggedNode plain = new LoggedNode(it.node().with(withoutHaste(it.node().ipam())), log);
+      LoggedNode plain = new LoggedNode(it.node().with(withLongTimeout(it.node().ipam())), log);
       calls.add(
           () -> {
             assertTrue(plain.gc(liveOn(live, plain.name())), plain.name());
@@ -140,7 +140,7 @@ final class AllocationCampaign implements AutoCloseable {
     runAll(calls);
   }
 
-  private static String withoutHaste(String ipam) {
+  private static String withLongTimeout(String ipam) {
     return ipam.replaceAll("\"gcGrace\":[0-9]+", "\"gcGrace\":0")
         .replaceAll("\"timeout\":[0-9]+", "\"timeout\":10");
   }

@@ -20,7 +20,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What the clients of a test called and what they got. Several threads may record calls; several
+ * The calls of the clients of a test and their results. Several threads may record calls; several
  * processes have a file each. Times are those of {@link System#nanoTime}, which on Linux is
  * CLOCK_MONOTONIC and comparable between the processes of a machine.
  */

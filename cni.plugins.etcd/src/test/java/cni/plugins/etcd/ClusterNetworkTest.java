@@ -15,13 +15,10 @@ import cni.testing.Probe;
 import cni.testing.TestBed;
 import cni.testing.TestHost;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -29,18 +26,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @KernelTest
 @RequiresEtcd
 class ClusterNetworkTest {
-  private static EtcdCluster etcd;
-  @TempDir private static Path root;
-
-  @BeforeAll
-  static void start() throws Exception {
-    etcd = EtcdCluster.start(EtcdClusterOptions.members(3).in(root));
-  }
-
-  @AfterAll
-  static void stop() throws Exception {
-    etcd.close();
-  }
+  @RegisterExtension private static final SharedEtcd etcd = SharedEtcd.of(3);
 
   private static void network(TestHost host, String node, String plugin) throws IOException {
     host.network(
@@ -94,9 +80,9 @@ class ClusterNetworkTest {
     first.network("n").gc(Set.of());
     second.network("n").check(attachment(b));
     second.network("n").delete(attachment(b));
-    assertEquals("", etcd.etcdctl("get", "--prefix", "/network/blocks/").strip());
-    assertEquals("", etcd.etcdctl("get", "--prefix", "/network/claims/").strip());
-    assertEquals("", etcd.etcdctl("get", "--prefix", "/network/handles/").strip());
+    assertEquals(List.of(), etcd.keys("/network/blocks/"));
+    assertEquals(List.of(), etcd.keys("/network/claims/"));
+    assertEquals(List.of(), etcd.keys("/network/handles/"));
   }
 
   /** Connects a host to the segment: by a device, or by a port of the network's bridge. */

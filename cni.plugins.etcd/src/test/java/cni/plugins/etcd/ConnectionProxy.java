@@ -28,6 +28,9 @@ final class ConnectionProxy implements AutoCloseable {
   /** Guarded by this. */
   private boolean isStalled;
 
+  /** Guarded by this. */
+  private boolean isHoldingAnswers;
+
   /**
    * Starts a proxy on a free port of 127.0.0.1.
    *
@@ -58,8 +61,14 @@ final class ConnectionProxy implements AutoCloseable {
     notifyAll();
   }
 
-  private synchronized void awaitForwarding() throws InterruptedException {
-    while (isStalled) {
+  /** Holds back what arrives from the member, or forwards it from now on. */
+  synchronized void setHoldingAnswers(boolean value) {
+    isHoldingAnswers = value;
+    notifyAll();
+  }
+
+  private synchronized void awaitForwarding(boolean isRequest) throws InterruptedException {
+    while (isRequest ? isStalled : isHoldingAnswers) {
       wait();
     }
   }
@@ -97,9 +106,7 @@ final class ConnectionProxy implements AutoCloseable {
       InputStream in = from.getInputStream();
       OutputStream out = to.getOutputStream();
       for (int count = in.read(buffer); count > 0; count = in.read(buffer)) {
-        if (isRequest) {
-          awaitForwarding();
-        }
+        awaitForwarding(isRequest);
         out.write(buffer, 0, count);
       }
       if (isRequest) {

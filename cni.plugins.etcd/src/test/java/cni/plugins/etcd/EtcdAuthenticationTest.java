@@ -25,9 +25,9 @@ import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 
 @RequiresEtcd
@@ -35,25 +35,17 @@ class EtcdAuthenticationTest {
   private static final String PASSWORD = "s3cret-Wort";
   private static final String WRONG = "wr0ng-Wort";
 
-  @TempDir private static Path root;
-  private static EtcdCluster etcd;
+  @RegisterExtension private static final SharedEtcd etcd = SharedEtcd.of(1);
 
   @TempDir private Path directory;
 
   @BeforeAll
-  static void start() throws Exception {
-    etcd = EtcdCluster.start(EtcdClusterOptions.members(1).in(root));
-    etcd.enableAuth("root-Wort", "cni", PASSWORD, TestNode.PREFIX);
-  }
-
-  @AfterAll
-  static void stop() throws Exception {
-    etcd.close();
+  static void enableAuth() throws Exception {
+    etcd.cluster().enableAuth("root-Wort", "cni", PASSWORD, TestNode.PREFIX);
   }
 
   private TestNode node(String keys) {
-    return TestNode.of("a", etcd.endpoints(), directory)
-        .with("\"timeout\":3," + keys + TestNode.DUAL_STACK);
+    return etcd.node("a", directory).with("\"timeout\":3," + keys + TestNode.DUAL_STACK);
   }
 
   private TestNode user(String user, String password) {
@@ -91,7 +83,9 @@ class EtcdAuthenticationTest {
   void passwordFileWithoutAPasswordIsNamed() throws Exception {
     Path empty = Files.writeString(directory.resolve("empty"), "\n");
     for (Path it : List.of(empty, directory.resolve("missing"), directory, Path.of("/dev/zero"))) {
-      refusal(node("\"user\":\"cni\",\"passwordFile\":\"" + it + "\","), "ipam.passwordFile " + it);
+      String quoted = "\"" + it + "\"";
+      refusal(
+          node("\"user\":\"cni\",\"passwordFile\":" + quoted + ","), "ipam.passwordFile " + quoted);
     }
   }
 
@@ -101,10 +95,23 @@ class EtcdAuthenticationTest {
   }
 
   @Test
+  void statusFailsForAUserWhoMayOnlyRead() throws Exception {
+    user("cni", PASSWORD).add("c1");
+    String end = TestNode.PREFIX + "0"; // the key after all that begin with the prefix and a slash
+    etcd.etcdctl("role", "add", "reader");
+    etcd.etcdctl("role", "grant-permission", "reader", "read", TestNode.PREFIX + "/", end);
+    etcd.etcdctl("user", "add", "reader:" + PASSWORD);
+    etcd.etcdctl("user", "grant-role", "reader", "reader");
+    CniException e = assertThrows(CniException.class, () -> user("reader", PASSWORD).status());
+    assertEquals(7, e.code(), e::getMessage);
+    assertTrue(e.getMessage().contains("grant"), e::getMessage);
+    user("cni", PASSWORD).delete("c1");
+  }
+
+  @Test
   void userIsNotNeededWithoutAuthentication() throws Exception {
     try (EtcdCluster open = EtcdCluster.start(EtcdClusterOptions.members(1).in(directory))) {
-      TestNode given = user("cni", PASSWORD);
-      TestNode node = new TestNode(given.plugin(), "a", open.endpoints(), directory, given.ipam());
+      TestNode node = user("cni", PASSWORD).at(open.endpoints());
       node.add("c1");
       try (EtcdClient client = client(open, PASSWORD)) {
         put(client, "1");
@@ -135,13 +142,13 @@ class EtcdAuthenticationTest {
 
   @Test
   void tokenIsRenewedAfterAChangeOfUsersAndARestart() throws Exception {
-    try (EtcdClient client = client(etcd, PASSWORD)) {
+    try (EtcdClient client = client(etcd.cluster(), PASSWORD)) {
       put(client, "1");
       etcd.etcdctl("user", "add", "more:x");
       put(client, "2");
-      etcd.member(0).kill();
-      etcd.member(0).start();
-      etcd.awaitHealthy();
+      etcd.cluster().member(0).kill();
+      etcd.cluster().member(0).start();
+      etcd.cluster().awaitHealthy();
       put(client, "3");
       etcd.etcdctl("role", "add", "another");
       try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
@@ -166,10 +173,7 @@ class EtcdAuthenticationTest {
     for (String token : List.of("", "a\\nb", "\\u00e4", "a b")) {
       String answer = "{\"header\":{},\"token\":\"" + token + "\"}";
       try (FakeServer fake = FakeServer.answeringJson(answer)) {
-        TestNode given = user("cni", PASSWORD);
-        TestNode node =
-            new TestNode(given.plugin(), "a", List.of(fake.url()), directory, given.ipam());
-        refusal(node, "its token is");
+        refusal(user("cni", PASSWORD).at(List.of(fake.url())), "its token is");
       }
     }
   }

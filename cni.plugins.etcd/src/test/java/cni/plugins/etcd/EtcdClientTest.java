@@ -16,8 +16,9 @@ import cni.plugins.etcd.client.KeyValue;
 import cni.plugins.etcd.client.Op;
 import cni.plugins.etcd.client.TlsOptions;
 import cni.plugins.etcd.client.Txn;
+import java.io.IOException;
 import java.net.URI;
-import java.nio.file.Path;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -25,35 +26,24 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.extension.RegisterExtension;
 
 @RequiresEtcd
 class EtcdClientTest {
   private static final int KEYS = 11_000;
   private static final int BATCH = 100;
 
-  @TempDir private static Path root;
-  private static EtcdCluster etcd;
+  @RegisterExtension private static final SharedEtcd etcd = SharedEtcd.of(1);
   private EtcdClient client;
-
-  @BeforeAll
-  static void start() throws Exception {
-    etcd = EtcdCluster.start(EtcdClusterOptions.members(1).in(root));
-  }
-
-  @AfterAll
-  static void stop() throws Exception {
-    etcd.close();
-  }
 
   @BeforeEach
   void open() throws Exception {
@@ -63,7 +53,6 @@ class EtcdClientTest {
   @AfterEach
   void close() throws Exception {
     client.close();
-    etcd.etcdctl("del", "--prefix", "/");
   }
 
   private static EtcdClient client(List<String> endpoints) throws CniException {
@@ -83,6 +72,66 @@ class EtcdClientTest {
     client.commit(new Txn().then(new Op.Put(key, value)), soon());
   }
 
+  private int count(String prefix) throws CniException {
+    return client.list(prefix, true, soon()).keys().size();
+  }
+
+  @Test
+  void listAtReadsAnEarlierRevision() throws Exception {
+    put("/a/1", "old");
+    long revision = client.list("/a/", false, soon()).header().revision();
+    put("/a/1", "new");
+    put("/a/2", "new");
+    put("/b/1", "new");
+    EtcdClient.Listing listing = client.listAt("/a/", revision, soon()).orElseThrow();
+    assertEquals(List.of("old"), listing.keys().stream().map(KeyValue::value).toList());
+    assertEquals(revision + 3, listing.header().revision());
+    assertEquals(List.of(), client.listAt("/b/", revision, soon()).orElseThrow().keys());
+  }
+
+  @Test
+  void listAtIsAbsentForACompactedRevision() throws Exception {
+    put("/a/1", "old");
+    long revision = client.list("/a/", false, soon()).header().revision();
+    put("/a/1", "new");
+    etcd.cluster().compact();
+    assertEquals(Optional.empty(), client.listAt("/a/", revision, soon()));
+    CniException e =
+        assertThrows(CniException.class, () -> client.listAt("/a/", revision + 1000, soon()));
+    assertTrue(e.getMessage().contains("future revision"), e::getMessage);
+  }
+
+  /** A server whose first page of keys is followed by one that has been compacted. */
+  private static FakeServer compactingBetweenPages(AtomicInteger requests) throws IOException {
+    String page =
+        "{\"header\":{\"cluster_id\":\"1\",\"revision\":\"5\"},\"more\":%s,"
+            + "\"kvs\":[{\"key\":\"YQ==\",\"mod_revision\":\"1\"}]}";
+    String compacted =
+        "{\"error\":\"x\",\"message\":\"etcdserver: mvcc: required revision has been compacted\","
+            + "\"code\":11}";
+    return new FakeServer(
+        connection -> {
+          FakeServer.readRequest(connection.getInputStream());
+          String answer =
+              switch (requests.incrementAndGet()) {
+                case 1 -> FakeServer.http("200 OK", page.formatted("true"));
+                case 2 -> FakeServer.http("400 Bad Request", compacted);
+                default -> FakeServer.http("200 OK", page.formatted("false"));
+              };
+          connection.getOutputStream().write(answer.getBytes(StandardCharsets.US_ASCII));
+        });
+  }
+
+  @Test
+  void listStartsAgainAfterACompactionBetweenPages() throws Exception {
+    var requests = new AtomicInteger();
+    try (FakeServer fake = compactingBetweenPages(requests);
+        EtcdClient other = client(List.of(fake.url()))) {
+      assertEquals(1, other.list("/a/", false, soon()).keys().size());
+      assertEquals(3, requests.get());
+    }
+  }
+
   @Test
   void listReadsManyKeysAtOneRevisionWhileOthersWrite() throws Exception {
     for (int i = 0; i < KEYS; i += BATCH) {
@@ -93,20 +142,16 @@ class EtcdClientTest {
       client.commit(txn, soon());
     }
     var isDone = new AtomicBoolean();
-    Thread writer =
-        Thread.ofPlatform()
-            .start(
-                () -> {
-                  for (int i = KEYS; !isDone.get() && i < 2 * KEYS; i++) {
-                    try {
-                      put("/k/%05d".formatted(i), "later");
-                      put("/k/%05d".formatted(i - KEYS), "changed");
-                    } catch (CniException e) {
-                      throw new AssertionError(e);
-                    }
-                  }
-                });
-    try {
+    try (var threads = Executors.newVirtualThreadPerTaskExecutor()) {
+      Future<Object> writer =
+          threads.submit(
+              () -> {
+                for (int i = KEYS; !isDone.get() && i < 2 * KEYS; i++) {
+                  put("/k/%05d".formatted(i), "later");
+                  put("/k/%05d".formatted(i - KEYS), "changed");
+                }
+                return client;
+              });
       EtcdClient.Listing listing = client.list("/k/", false, soon());
       List<String> keys = listing.keys().stream().map(KeyValue::key).toList();
       assertEquals(keys.stream().sorted().distinct().toList(), keys);
@@ -114,11 +159,12 @@ class EtcdClientTest {
       for (KeyValue it : listing.keys()) {
         assertTrue(it.modRevision() <= listing.header().revision(), it::toString);
       }
+      isDone.set(true);
+      writer.get();
     } finally {
       isDone.set(true);
-      writer.join();
     }
-    assertTrue(client.count("/k/", soon()) >= KEYS);
+    assertTrue(count("/k/") >= KEYS);
   }
 
   @Test
@@ -137,17 +183,14 @@ class EtcdClientTest {
     long lease = client.grantLease(Duration.ofSeconds(30), soon());
     client.commit(new Txn().then(new Op.Put("/leased", "1", OptionalLong.of(lease))), soon());
     assertTrue(client.keepAlive(lease, soon()));
-    assertEquals(1, client.count("/leased", soon()));
+    assertEquals(1, count("/leased"));
     client.revokeLease(lease, soon());
-    assertEquals(0, client.count("/leased", soon()));
+    assertEquals(0, count("/leased"));
     assertFalse(client.keepAlive(lease, soon()));
     client.revokeLease(lease, soon());
     long brief = client.grantLease(Duration.ofSeconds(1), soon());
     client.commit(new Txn().then(new Op.Put("/brief", "1", OptionalLong.of(brief))), soon());
-    for (int i = 0; i < 100 && client.count("/brief", soon()) > 0; i++) {
-      Thread.sleep(100);
-    }
-    assertEquals(0, client.count("/brief", soon()));
+    Polling.await("the brief lease has ended", () -> count("/brief") == 0);
     assertFalse(client.keepAlive(brief, soon()));
   }
 
@@ -189,10 +232,8 @@ class EtcdClientTest {
       return values;
     }
 
-    void awaitLoads(int count) throws InterruptedException {
-      for (int i = 0; i < 300 && loads.get() < count; i++) {
-        Thread.sleep(100);
-      }
+    void awaitLoads(int count) throws Exception {
+      Polling.await(count + " loads", () -> loads.get() >= count);
       assertEquals(count, loads.get());
     }
   }
@@ -215,9 +256,9 @@ class EtcdClientTest {
       assertEquals(write(0, 50), recorder.take(50));
       client.commit(new Txn().then(new Op.Delete("/w/0")), soon());
       assertEquals(List.of("deleted"), recorder.take(1));
-      etcd.member(0).kill();
-      etcd.member(0).start();
-      etcd.awaitHealthy();
+      etcd.cluster().member(0).kill();
+      etcd.cluster().member(0).start();
+      etcd.cluster().awaitHealthy();
       assertEquals(write(100, 50), recorder.take(50));
       watch.reconnect();
       assertEquals(write(200, 50), recorder.take(50));
@@ -234,7 +275,7 @@ class EtcdClientTest {
     var recorder = new Recorder();
     List<Long> revisions = Collections.synchronizedList(new ArrayList<>(List.of(1L)));
     write(0, 5);
-    etcd.compact();
+    etcd.cluster().compact();
     EtcdWatch.Listener behind =
         new EtcdWatch.Listener() {
           @Override

@@ -13,10 +13,17 @@ import org.jspecify.annotations.Nullable;
  *     magnitude and is durable unless the machine itself stops: a killed process loses nothing that
  *     is in the page cache.
  * @param snapshotCount the number of transactions after which a member writes a Raft snapshot
+ * @param quotaBytes the size of a member's database above which writes are refused; etcd's default
+ *     if 0
  * @param tls the certificates of the client port; null for plain HTTP
  */
 record EtcdClusterOptions(
-    int members, @Nullable Path parent, boolean fsync, int snapshotCount, @Nullable Tls tls) {
+    int members,
+    @Nullable Path parent,
+    boolean fsync,
+    int snapshotCount,
+    long quotaBytes,
+    @Nullable Tls tls) {
   private static final int DEFAULT_SNAPSHOT_COUNT = 500;
 
   /**
@@ -54,22 +61,26 @@ record EtcdClusterOptions(
 
   /** Returns the options of members without TLS in a temporary directory. */
   static EtcdClusterOptions members(int members) {
-    return new EtcdClusterOptions(members, null, false, DEFAULT_SNAPSHOT_COUNT, null);
+    return new EtcdClusterOptions(members, null, false, DEFAULT_SNAPSHOT_COUNT, 0, null);
   }
 
   EtcdClusterOptions in(Path directory) {
-    return new EtcdClusterOptions(members, directory, fsync, snapshotCount, tls);
+    return new EtcdClusterOptions(members, directory, fsync, snapshotCount, quotaBytes, tls);
   }
 
   EtcdClusterOptions withFsync() {
-    return new EtcdClusterOptions(members, parent, true, snapshotCount, tls);
+    return new EtcdClusterOptions(members, parent, true, snapshotCount, quotaBytes, tls);
   }
 
   EtcdClusterOptions withSnapshotCount(int count) {
-    return new EtcdClusterOptions(members, parent, fsync, count, tls);
+    return new EtcdClusterOptions(members, parent, fsync, count, quotaBytes, tls);
+  }
+
+  EtcdClusterOptions withQuota(long bytes) {
+    return new EtcdClusterOptions(members, parent, fsync, snapshotCount, bytes, tls);
   }
 
   EtcdClusterOptions withTls(Tls with) {
-    return new EtcdClusterOptions(members, parent, fsync, snapshotCount, with);
+    return new EtcdClusterOptions(members, parent, fsync, snapshotCount, quotaBytes, with);
   }
 }

@@ -10,41 +10,29 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 
 @RequiresEtcd
 class EtcdFailoverTest {
   private static final int CALLS = 12;
 
-  @TempDir private static Path root;
-  private static EtcdCluster etcd;
+  @RegisterExtension private static final SharedEtcd etcd = SharedEtcd.of(3);
 
   @TempDir private Path directory;
 
-  @BeforeAll
-  static void start() throws Exception {
-    etcd = EtcdCluster.start(EtcdClusterOptions.members(3).in(root));
-  }
-
   @AfterEach
   void repair() throws Exception {
-    for (EtcdMember it : etcd.members()) {
+    for (EtcdMember it : etcd.cluster().members()) {
       if (!it.isRunning()) {
         it.start();
       } else if (!it.isActive()) {
         it.resume();
       }
     }
-    etcd.awaitHealthy();
-  }
-
-  @AfterAll
-  static void stop() throws Exception {
-    etcd.close();
+    etcd.cluster().awaitHealthy();
   }
 
   private TestNode node(List<String> endpoints) {
@@ -67,29 +55,30 @@ class EtcdFailoverTest {
 
   @Test
   void deadMemberCostsLittle() throws Exception {
-    EtcdMember leader = etcd.leader();
-    etcd.members().stream().filter(it -> it != leader).findFirst().orElseThrow().kill();
-    etcd.awaitHealthy();
+    EtcdMember leader = etcd.cluster().leader();
+    etcd.cluster().members().stream().filter(it -> it != leader).findFirst().orElseThrow().kill();
+    etcd.cluster().awaitHealthy();
     requireCallsWithin(Duration.ofSeconds(2), etcd.endpoints());
   }
 
   @Test
   void frozenMemberCostsOneAttempt() throws Exception {
-    EtcdMember leader = etcd.leader();
-    etcd.members().stream().filter(it -> it != leader).findFirst().orElseThrow().pause();
-    requireCallsWithin(Duration.ofSeconds(4), etcd.endpoints());
+    EtcdMember leader = etcd.cluster().leader();
+    etcd.cluster().members().stream().filter(it -> it != leader).findFirst().orElseThrow().pause();
+    // One attempt takes a third of the timeout of 10 s.
+    requireCallsWithin(Duration.ofSeconds(6), etcd.endpoints());
   }
 
   @Test
   void electionIsWaitedFor() throws Exception {
-    etcd.leader().kill();
+    etcd.cluster().leader().kill();
     node(etcd.endpoints()).add("killed");
     node(etcd.endpoints()).delete("killed");
   }
 
   @Test
   void frozenLeaderIsReplaced() throws Exception {
-    etcd.leader().pause();
+    etcd.cluster().leader().pause();
     node(etcd.endpoints()).add("frozen");
     node(etcd.endpoints()).delete("frozen");
   }

@@ -109,6 +109,7 @@ final class EtcdMember {
                 "--initial-cluster=" + initialCluster,
                 "--initial-cluster-token=" + EtcdCluster.TOKEN,
                 "--snapshot-count=" + options.snapshotCount(),
+                "--quota-backend-bytes=" + options.quotaBytes(),
                 "--bcrypt-cost=4", // the least: passwords of tests are no secrets
                 "--enable-v2=false",
                 "--logger=zap",

@@ -9,16 +9,17 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.AddressReport;
 import cni.api.CniException;
+import cni.api.Differences;
+import cni.api.Result;
+import cni.api.UpdateRequest;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 
 @RequiresEtcd
@@ -26,53 +27,31 @@ class EtcdPluginTest {
   private static final String SMALL =
       "\"ranges\":[[{\"subnet\":\"10.2.0.0/28\"}]],\"blockSize\":30";
 
-  private static EtcdCluster etcd;
-  @TempDir private static Path root;
+  @RegisterExtension private static final SharedEtcd etcd = SharedEtcd.of(1);
 
   @TempDir private Path directory;
   private TestNode node;
 
-  @BeforeAll
-  static void start() throws Exception {
-    etcd = EtcdCluster.start(EtcdClusterOptions.members(1).in(root));
-  }
-
-  @AfterAll
-  static void stop() throws Exception {
-    etcd.close();
-  }
-
   @BeforeEach
   void open() {
-    node = TestNode.of("a", etcd.endpoints(), directory);
-  }
-
-  @AfterEach
-  void empty() throws Exception {
-    etcd.etcdctl("del", "--prefix", TestNode.PREFIX);
+    node = etcd.node("a", directory);
   }
 
   private TestNode other(String name) {
-    return TestNode.of(name, etcd.endpoints(), directory);
-  }
-
-  private List<String> keys() throws Exception {
-    return etcd.etcdctl("get", "--prefix", TestNode.PREFIX, "--keys-only")
-        .lines()
-        .filter(it -> !it.isEmpty())
-        .toList();
+    return etcd.node(name, directory);
   }
 
   @Test
-  void addAssignsOneAddressOfEachRangeSetAndDelGivesAllBack() throws Exception {
+  void addAssignsOneAddressOfEachRangeSetAndDelReleasesThem() throws Exception {
     List<String> addresses = node.add("c1");
     assertEquals(2, addresses.size());
     assertTrue(addresses.getFirst().startsWith("10.1."), addresses::toString);
     assertTrue(addresses.getLast().startsWith("fd00:1::"), addresses::toString);
     node.check("c1", addresses);
-    assertTrue(keys().contains("/test/handles/n/a/c1/eth0"), () -> "no handle");
+    assertTrue(etcd.exists("/test/handles/n/a/c1/eth0"));
     node.delete("c1");
-    assertEquals(List.of("/test/networks/n", "/test/nodes/a", "/test/schema"), keys());
+    assertEquals(
+        List.of("/test/networks/n", "/test/nodes/a", "/test/schema"), etcd.keys(TestNode.PREFIX));
     node.delete("c1");
   }
 
@@ -95,9 +74,7 @@ class EtcdPluginTest {
     assertEquals(140, report.holders().size());
     assertEquals(List.of(), report.problems());
     assertEquals(8, report.blocks().size());
-    List<String> violations =
-        new AllocationHistory(TestNode.PREFIX, new EtcdEvents(etcd, TestNode.PREFIX)).violations();
-    assertEquals(List.of(), violations);
+    assertEquals(List.of(), etcd.violations());
   }
 
   @Test
@@ -118,6 +95,34 @@ class EtcdPluginTest {
     b.add("y");
   }
 
+  /** All addresses of one transaction in a block change the same key. */
+  @Test
+  void rangeSetsInOneBlockAreAssignedFromTheBlockOfAnotherNode() throws Exception {
+    String keys =
+        "\"ranges\":[[{\"subnet\":\"10.2.0.0/24\",\"rangeStart\":\"10.2.0.10\",\"rangeEnd\":\"10.2.0.20\"}],"
+            + "[{\"subnet\":\"10.2.0.0/24\",\"rangeStart\":\"10.2.0.30\",\"rangeEnd\":\"10.2.0.40\"}]],"
+            + "\"blockSize\":24";
+    TestNode owner = node.with(keys);
+    TestNode borrower = other("b").with(keys);
+    Set<String> all = new HashSet<>(owner.add("c"));
+    for (int i = 0; i < 10; i++) {
+      assertTrue(all.addAll(borrower.add("c" + i)));
+    }
+    assertEquals(22, all.size());
+    assertEquals(List.of(), owner.plugin().report(owner.networkRequest()).problems());
+    assertThrows(CniException.class, () -> owner.add("x"));
+  }
+
+  @Test
+  void requestedAddressThatIsKeptForTheNameIsAssigned() throws Exception {
+    TestNode sticky = node.with("\"sticky\":true," + TestNode.DUAL_STACK);
+    List<String> first = sticky.add("c1");
+    sticky.delete("c1");
+    TestNode fresh = other("a").with("\"sticky\":true," + TestNode.DUAL_STACK);
+    assertEquals(first, fresh.add("c1", Map.of("IP", first.getFirst())));
+    assertEquals(List.of(), node.plugin().report(node.networkRequest()).problems());
+  }
+
   @Test
   void gcReleasesOnlyWhatIsNotValid() throws Exception {
     TestNode b = other("b");
@@ -126,8 +131,8 @@ class EtcdPluginTest {
     node.add("c2");
     node.gc("c1");
     node.check("c1", kept);
-    assertFalse(keys().contains("/test/handles/n/a/c2/eth0"));
-    assertTrue(keys().contains("/test/handles/n/b/c9/eth0"));
+    assertFalse(etcd.exists("/test/handles/n/a/c2/eth0"));
+    assertTrue(etcd.exists("/test/handles/n/b/c9/eth0"));
   }
 
   @Test
@@ -142,7 +147,27 @@ class EtcdPluginTest {
   }
 
   @Test
-  void stickyAddressesComeBack() throws Exception {
+  void attachmentIsUpdatedToAnotherAccessWhoseFormerFilesDoNotExistAnyMore() throws Exception {
+    List<String> addresses = node.add("c1");
+    TestNode former =
+        new TestNode(
+            node.plugin(),
+            "a",
+            List.of("http://127.0.0.1:1"),
+            node.directory(),
+            "\"user\":\"u\",\"passwordFile\":\"/no/such\"," + TestNode.DUAL_STACK);
+    var request =
+        new UpdateRequest(
+            former.requestWithResult("c1", addresses), node.requestWithResult("c1", addresses));
+    try (var differences = new Differences()) {
+      Result result = node.plugin().compare(request, differences);
+      assertEquals(addresses, TestNode.addresses(result));
+      differences.requireNone("etcd");
+    }
+  }
+
+  @Test
+  void stickyAddressesAreAssignedAgain() throws Exception {
     TestNode sticky = node.with("\"sticky\":true," + TestNode.DUAL_STACK);
     Map<String, String> pod =
         Map.of("K8S_POD_NAMESPACE", "ns", "K8S_POD_NAME", "web-0", "IgnoreUnknown", "1");
@@ -150,9 +175,7 @@ class EtcdPluginTest {
     sticky.delete("c1");
     sticky.add("c2");
     assertEquals(first, sticky.add("c3", pod));
-    List<String> violations =
-        new AllocationHistory(TestNode.PREFIX, new EtcdEvents(etcd, TestNode.PREFIX)).violations();
-    assertEquals(List.of(), violations);
+    assertEquals(List.of(), etcd.violations());
   }
 
   @Test
@@ -172,7 +195,7 @@ class EtcdPluginTest {
     assertEquals(first, node.add("c1"));
     assertTrue(revisionOfHandle() > before);
     node.delete("c1");
-    assertFalse(keys().contains("/handles/"));
+    assertEquals(List.of(), etcd.keys("/test/handles/"));
   }
 
   private static long revisionOfHandle() throws Exception {

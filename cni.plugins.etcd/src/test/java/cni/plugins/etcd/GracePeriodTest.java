@@ -18,49 +18,35 @@ import java.util.Set;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.Collectors;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * GC leaves young handles and releases old ones, whatever the clocks of the host show. Needs
+ * GC keeps young handles and releases old ones, independently of the wall clock of the host. Needs
  * Debian's package faketime.
  */
 @RequiresEtcd(commands = {"faketime", "unshare"})
 class GracePeriodTest {
   private static final Duration GRACE = Duration.ofSeconds(6);
-  private static final String IPAM = "\"gcGrace\":" + GRACE.toSeconds() + "," + TestNode.DUAL_STACK;
+  private static final Duration SHORT_GRACE = Duration.ofSeconds(2);
 
   private static final String READY = "ready";
 
-  private static EtcdCluster etcd;
-  @TempDir private static Path root;
+  @RegisterExtension private static final SharedEtcd etcd = SharedEtcd.of(1);
 
   @TempDir private Path directory;
 
-  @BeforeAll
-  static void start() throws Exception {
-    etcd = EtcdCluster.start(EtcdClusterOptions.members(1).in(root));
-  }
-
-  @AfterAll
-  static void stop() throws Exception {
-    etcd.close();
-  }
-
-  @AfterEach
-  void empty() throws Exception {
-    etcd.etcdctl("del", "--prefix", TestNode.PREFIX);
-  }
-
   private TestNode node(List<String> endpoints) {
-    return TestNode.of("a", endpoints, directory).with(IPAM);
+    return TestNode.of("a", endpoints, directory).with(ipam(GRACE));
+  }
+
+  private static String ipam(Duration grace) {
+    return "\"gcGrace\":" + grace.toSeconds() + "," + TestNode.DUAL_STACK;
   }
 
   private static Set<String> containers() throws Exception {
-    return AllocationCampaign.handles(etcd).keySet().stream()
+    return AllocationCampaign.handles(etcd.cluster()).keySet().stream()
         .map(it -> it.split("/", -1)[2])
         .collect(Collectors.toSet());
   }
@@ -74,7 +60,7 @@ class GracePeriodTest {
     node.add("young");
     node.gc("valid");
     assertEquals(Set.of("valid", "young"), containers());
-    node.with(IPAM.replaceAll(":6,", ":0,")).gc("valid");
+    node.with(ipam(Duration.ZERO)).gc("valid");
     assertEquals(Set.of("valid"), containers());
   }
 
@@ -93,10 +79,10 @@ class GracePeriodTest {
     try (var proxy = new ConnectionProxy(etcd.endpoints().getFirst());
         var threads = Executors.newVirtualThreadPerTaskExecutor()) {
       TestNode waiting =
-          node(List.of(proxy.endpoint())).with("\"timeout\":60," + IPAM.replace(":6,", ":2,"));
+          node(List.of(proxy.endpoint())).with("\"timeout\":60," + ipam(SHORT_GRACE));
       TestNode node = node(etcd.endpoints());
       node.add("old");
-      Thread.sleep(Duration.ofSeconds(2));
+      Thread.sleep(SHORT_GRACE);
       proxy.setStalled(true);
       Future<Object> gc =
           threads.submit(
@@ -122,7 +108,7 @@ class GracePeriodTest {
      * it is ready, and calls the plugin after the next input.
      */
     public static void main(String[] args) throws Exception {
-      TestNode node = TestNode.of("a", List.of(args[2]), Path.of(args[3])).with(IPAM);
+      TestNode node = TestNode.of("a", List.of(args[2]), Path.of(args[3])).with(ipam(GRACE));
       node.status(); // loads the classes
       System.out.println(READY);
       System.in.read();
@@ -194,8 +180,7 @@ class GracePeriodTest {
         List.of("unshare", "--time", "--boottime", "1000000", "--monotonic", "500000", "--fork");
     run(prefix, "ADD", "old");
     Thread.sleep(GRACE);
-    run(prefix, "ADD", "young");
-    run(prefix, "GC", "");
+    run(prefix, "GC", "", () -> run(prefix, "ADD", "young"));
     assertEquals(Set.of("young"), containers());
   }
 }

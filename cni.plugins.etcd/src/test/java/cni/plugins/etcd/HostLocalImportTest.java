@@ -10,45 +10,27 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 
 @RequiresEtcd
 class HostLocalImportTest {
-  private static EtcdCluster etcd;
-  @TempDir private static Path root;
+  @RegisterExtension private static final SharedEtcd etcd = SharedEtcd.of(1);
 
   @TempDir private Path directory;
   private Path reservations;
   private TestNode a;
 
-  @BeforeAll
-  static void start() throws Exception {
-    etcd = EtcdCluster.start(EtcdClusterOptions.members(1).in(root));
-  }
-
-  @AfterAll
-  static void stop() throws Exception {
-    etcd.close();
-  }
-
   @BeforeEach
   void open() throws Exception {
-    a = TestNode.of("a", etcd.endpoints(), directory);
+    a = etcd.node("a", directory);
     reservations = Files.createDirectories(directory.resolve("networks/n"));
     reserve("10.1.0.2", "c1\r\neth0");
     reserve("fd00:1::2", "c1\r\neth0");
     reserve("10.1.3.4", "c2\r\neth0");
     Files.writeString(reservations.resolve("last_reserved_ip.0"), "10.1.3.4");
-  }
-
-  @AfterEach
-  void empty() throws Exception {
-    etcd.etcdctl("del", "--prefix", TestNode.PREFIX);
   }
 
   private void reserve(String address, String holder) throws Exception {
@@ -70,25 +52,45 @@ class HostLocalImportTest {
     assertTrue(taken.getMessage().contains("container c1"), taken::getMessage);
     a.delete("c1");
     assertEquals("10.1.0.2", a.add("c3", Map.of("IP", "10.1.0.2")).getFirst());
-    assertEquals(
-        List.of(),
-        new AllocationHistory(TestNode.PREFIX, new EtcdEvents(etcd, TestNode.PREFIX)).violations());
+    assertEquals(List.of(), etcd.violations());
   }
 
   @Test
   void whatCannotBeImportedIsReportedAndTheRestIsImported() throws Exception {
-    TestNode b = TestNode.of("b", etcd.endpoints(), directory);
+    TestNode b = etcd.node("b", directory);
     b.add("other", Map.of("IP", "10.1.3.4"));
     reserve("10.9.0.1", "c4\r\neth0");
     reserve("10.1.0.9", "old");
+    reserve("10.1.0.300", "c5\r\neth0");
+    reserve(".10.1.0.9.swp", "of an editor");
     CniException e = assertThrows(CniException.class, () -> importInto(a));
     assertEquals(11, e.code());
     for (String part :
-        List.of("1 attachments were imported", "container other", "10.9.0.1", "10.1.0.9")) {
+        List.of(
+            "imported attachments: 1",
+            "container other",
+            "10.9.0.1",
+            "10.1.0.9",
+            "file \"10.1.0.300\"")) {
       assertTrue(e.getMessage().contains(part), part + " in " + e.getMessage());
     }
     a.check("c1", List.of("10.1.0.2", "fd00:1::2"));
     assertThrows(CniException.class, () -> a.check("c2", List.of("10.1.3.4")));
+  }
+
+  /** An earlier configuration had another gateway, and the container uses the address. */
+  @Test
+  void gatewayIsImportedAndReported() throws Exception {
+    reserve("10.1.0.1", "c3\r\neth0");
+    assertEquals(3, importInto(a));
+    a.check("c3", List.of("10.1.0.1"));
+    List<String> problems = a.plugin().report(a.networkRequest()).problems();
+    assertEquals(1, problems.size(), problems::toString);
+    assertTrue(
+        problems.getFirst().startsWith("10.1.0.1 of container c3 on node a is the gateway"),
+        problems::toString);
+    a.delete("c3");
+    assertEquals(List.of(), a.plugin().report(a.networkRequest()).problems());
   }
 
   @Test

@@ -2,19 +2,19 @@
 package cni.plugins.etcd;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.CniException;
+import cni.api.ErrorCode;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -22,28 +22,12 @@ import org.junit.jupiter.api.io.TempDir;
 class InvalidValuesTest {
   private static final List<String> NO_OBJECTS = List.of("x", "[]", "1", "{");
 
-  @TempDir private static Path root;
-  private static EtcdCluster etcd;
+  @RegisterExtension private static final SharedEtcd etcd = SharedEtcd.of(1);
 
   @TempDir private Path directory;
 
-  @BeforeAll
-  static void start() throws Exception {
-    etcd = EtcdCluster.start(EtcdClusterOptions.members(1).in(root));
-  }
-
-  @AfterAll
-  static void stop() throws Exception {
-    etcd.close();
-  }
-
-  @AfterEach
-  void empty() throws Exception {
-    etcd.etcdctl("del", "--prefix", TestNode.PREFIX);
-  }
-
   private TestNode node() {
-    return TestNode.of("a", etcd.endpoints(), directory);
+    return etcd.node("a", directory);
   }
 
   /** Calls the plugin with a key set; each call succeeds or fails with an error that names it. */
@@ -54,6 +38,9 @@ class InvalidValuesTest {
       CniException e = assertThrows(CniException.class, call, () -> key + " = " + value);
       assertEquals(code, e.code(), e::getMessage);
       assertTrue(e.getMessage().contains(TestNode.PREFIX + key), e::getMessage);
+      if (code == 6) {
+        assertTrue(e.getMessage().contains("delet"), e::getMessage); // the remedy
+      }
     }
     etcd.etcdctl("del", "--", TestNode.PREFIX + key);
   }
@@ -84,9 +71,13 @@ class InvalidValuesTest {
     }
   }
 
+  /** Reports the network; throws its problems. */
   private void report() throws CniException {
     TestNode node = node();
-    node.plugin().report(node.networkRequest());
+    List<String> problems = node.plugin().report(node.networkRequest()).problems();
+    if (!problems.isEmpty()) {
+      throw new CniException(ErrorCode.DECODING_FAILURE, String.join("; ", problems));
+    }
   }
 
   @Test
@@ -96,13 +87,28 @@ class InvalidValuesTest {
     for (String id :
         List.of("x", "10.1.0.0", "10.1.0.0-99", "10.1.0.1-26", "10.0.0.0-8", "fd00::-64", "a/b")) {
       requireNamed(6, "/blocks/n/a/" + id, block, () -> node.add("c"), node::status, this::report);
-      requireNamed(6, "/claims/n/" + id, "{\"node\":\"b\"}", node::status);
+      requireNamed(6, "/claims/n/" + id, "{\"node\":\"b\"}", this::report);
     }
     requireNamed(6, "/blocks/n/x", block, this::report);
     for (String handle : List.of("a", "a/", "a/c", "a/c/eth0/x", "a//eth0")) {
       requireNamed(6, "/handles/n/" + handle, "{}", this::report);
     }
     requireNamed(6, "/handles/n/a/c", "{}", () -> node.gc("x"));
+  }
+
+  @Test
+  void invalidBlocksOfOtherNodesStopNobody() throws Exception {
+    etcd.etcdctl("put", "/test/blocks/n/ghost/garbage", "x");
+    etcd.etcdctl("put", "/test/blocks/n/ghost/10.2.0.0-29", "x");
+    etcd.etcdctl("put", "/test/claims/n/garbage", "x");
+    etcd.etcdctl("put", "/test/claims/n/10.2.0.0-29", "{\"node\":\"ghost\"}");
+    TestNode small = node().with("\"ranges\":[[{\"subnet\":\"10.2.0.0/28\"}]],\"blockSize\":29");
+    for (int i = 0; i < 7; i++) { // those of the valid block, without the broadcast address
+      small.status();
+      assertFalse(small.add("c" + i).getFirst().matches("10\\.2\\.0\\.[1-7]"));
+    }
+    assertThrows(CniException.class, small::status);
+    assertThrows(CniException.class, () -> small.add("c8"));
   }
 
   @Test
@@ -150,7 +156,12 @@ class InvalidValuesTest {
     for (String value : values("{}", "{\"blockSize\":\"x\"}", "{\"blockSize\":0}")) {
       requireNamed(6, "/networks/n", value, calls);
     }
-    requireNamed(7, "/networks/n", "{\"blockSize\":24,\"blockSizeV6\":120}", calls);
+    String otherSizes = "{\"blockSize\":24,\"blockSizeV6\":120}";
+    requireNamed(7, "/networks/n", otherSizes, () -> node.add("c"), node::status);
+    etcd.etcdctl("put", "/test/networks/n", otherSizes);
+    CniException problem = assertThrows(CniException.class, this::report);
+    assertTrue(problem.getMessage().contains("set ipam.blockSize to 24"), problem::getMessage);
+    etcd.etcdctl("del", "/test/networks/n");
     for (String value : NO_OBJECTS) {
       requireNamed(6, "/schema", value, calls);
     }
@@ -158,6 +169,24 @@ class InvalidValuesTest {
       requireNamed(2, "/schema", value, calls);
     }
     requireNamed(6, "/schema", "{\"version\":1,\"restored\":{\"since\":\"x\"}}", calls);
+  }
+
+  @Test
+  void messagesSayWhatIsExpected() throws Exception {
+    String block = "/blocks/n/b/10.1.0.0-26";
+    requireReported(block, "{\"used\":\"zz\"}", "must be a hexadecimal number such as 1f;");
+    requireReported("/nodes/b", "{}", "must be a time such as 2026-01-31T12:00:00Z;");
+    requireReported(
+        "/handles/n/b/c/eth0",
+        address("10.1.0.1", "10.2.0.0-26", "b", "\"since\":\"2026-01-01T00:00:00Z\""),
+        "block 10.2.0.0-26 does not contain 10.1.0.1;");
+  }
+
+  private void requireReported(String key, String value, String message) throws Exception {
+    etcd.etcdctl("put", "--", TestNode.PREFIX + key, value);
+    CniException e = assertThrows(CniException.class, this::report);
+    assertTrue(e.getMessage().contains(message), e::getMessage);
+    etcd.etcdctl("del", "--", TestNode.PREFIX + key);
   }
 
   @Test

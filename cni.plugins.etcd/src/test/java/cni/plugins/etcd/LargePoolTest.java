@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.Deadline;
 import cni.plugins.etcd.client.EtcdClient;
+import cni.plugins.etcd.client.KeyValue;
 import cni.plugins.etcd.client.Op;
 import cni.plugins.etcd.client.Txn;
 import java.math.BigInteger;
@@ -41,7 +42,7 @@ class LargePoolTest {
   private static final int OTHER_NODES = 50;
   private static final int WRITERS = 4;
 
-  /** More than the free addresses of a block, so that blocks are claimed and given back. */
+  /** More than the free addresses of a block, so that blocks are claimed and released. */
   private static final int CALLS = 70;
 
   private static final double MAX_RATIO = 3;
@@ -125,8 +126,9 @@ class LargePoolTest {
     StoreConfig config = StoreConfig.parse(node.config());
     try (EtcdStore store = EtcdStore.open(config)) {
       Set<BlockId> claimed = new HashSet<>();
-      for (Block it : store.readAllBlocks(Deadline.none())) {
-        claimed.add(it.id());
+      String blocksOfAll = store.keys().blocks(store.network());
+      for (KeyValue it : store.list(blocksOfAll, Deadline.none()).keys()) {
+        claimed.add(store.blockId(it));
       }
       List<BlockId> free = new ArrayList<>();
       for (int i = 1; i < BLOCKS; i++) { // not that of the gateway

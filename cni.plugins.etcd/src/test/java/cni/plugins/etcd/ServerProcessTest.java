@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package cni.plugins.etcd;
 
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.testing.JavaProcess;
@@ -58,9 +57,6 @@ class ServerProcessTest {
       jvm.getOutputStream().close();
     }
     assertTrue(jvm.waitFor(20, TimeUnit.SECONDS));
-    for (int i = 0; i < 100 && sleep.isAlive(); i++) {
-      Thread.sleep(50);
-    }
-    assertFalse(sleep.isAlive());
+    Polling.await("the process has ended", () -> !sleep.isAlive());
   }
 }

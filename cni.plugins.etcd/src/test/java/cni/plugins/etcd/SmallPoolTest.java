@@ -16,12 +16,11 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -36,34 +35,21 @@ class SmallPoolTest {
   /** Of a /27: all but the network, the gateway and the broadcast address. */
   private static final int CAPACITY = 29;
 
-  private static EtcdCluster etcd;
-  @TempDir private static Path root;
+  @RegisterExtension private static final SharedEtcd etcd = SharedEtcd.of(1);
 
   @TempDir private Path directory;
   private EtcdEvents events;
   private AllocationCampaign campaign;
 
-  @BeforeAll
-  static void start() throws Exception {
-    etcd = EtcdCluster.start(EtcdClusterOptions.members(1).in(root));
-  }
-
-  @AfterAll
-  static void stop() throws Exception {
-    etcd.close();
-  }
-
   @BeforeEach
   void open() {
-    events = new EtcdEvents(etcd, TestNode.PREFIX);
+    events = new EtcdEvents(etcd.cluster(), TestNode.PREFIX);
     campaign = new AllocationCampaign(etcd.endpoints(), directory, new ClientLog());
   }
 
   @AfterEach
-  void close() throws Exception {
+  void close() {
     campaign.close();
-    etcd.etcdctl("del", "--prefix", TestNode.PREFIX);
-    etcd.compact(); // the next test begins with an empty history
   }
 
   private static String pool(int blockSize) {
@@ -96,7 +82,7 @@ class SmallPoolTest {
             node.add("c" + i); // 48 for 29 addresses
           }
         });
-    assertEquals(CAPACITY, AllocationCampaign.handles(etcd).size());
+    assertEquals(CAPACITY, AllocationCampaign.handles(etcd.cluster()).size());
     assertExhausted(3 * HOSTS - CAPACITY);
     onEachNode(
         (node, random) -> {
@@ -111,14 +97,14 @@ class SmallPoolTest {
             assertEquals(Outcome.SUCCESS, node.delete("c" + i));
           }
         });
-    AllocationCampaign.assertNoAddresses(etcd);
+    AllocationCampaign.assertNoAddresses(etcd.cluster());
     LoggedNode last = campaign.nodes().getLast();
     for (int i = 0; i < CAPACITY; i++) {
       assertEquals(Outcome.SUCCESS, last.add("d" + i));
     }
     assertEquals(Outcome.FAILED, last.add("one more"));
-    assertEquals(CAPACITY, AllocationCampaign.handles(etcd).size());
-    campaign.assertOnlyLiveHandles(etcd);
+    assertEquals(CAPACITY, AllocationCampaign.handles(etcd.cluster()).size());
+    campaign.assertOnlyLiveHandles(etcd.cluster());
     campaign.assertNoViolations(events);
   }
 
@@ -143,7 +129,7 @@ class SmallPoolTest {
             assertEquals(Outcome.SUCCESS, node.delete("c" + i), () -> last(node));
           }
         });
-    AllocationCampaign.assertNoAddresses(etcd);
+    AllocationCampaign.assertNoAddresses(etcd.cluster());
     campaign.assertNoViolations(events);
   }
 
@@ -172,7 +158,7 @@ class SmallPoolTest {
             }
           }
         });
-    campaign.assertOnlyLiveHandles(etcd);
+    campaign.assertOnlyLiveHandles(etcd.cluster());
     campaign.assertNoViolations(events);
     System.out.println("sticky: " + campaign.summary());
     assertMovesToAnotherNode();

@@ -10,6 +10,8 @@ import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.Json;
 import cni.api.PluginConfig;
+import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -63,6 +65,15 @@ class StoreConfigTest {
         "'prefix': '/'",
         "'prefix': '/x/'",
         "'prefix': 5",
+        "'prefix': '//x'",
+        "'prefix': '/x//y'",
+        "'prefix': '/x\\u0000'",
+        "'prefix': '/x\\ny'",
+        "'prefix': '/x\\u200by'",
+        "'prefix': '/x\\ud800'",
+        "'node': '.'",
+        "'node': '..'",
+        "'node': '-a'",
         "'node': 'a/b'",
         "'node': ' '",
         "'node': {}",
@@ -73,6 +84,12 @@ class StoreConfigTest {
         "'tls': {'cert': '/x.pem'}",
         "'tls': {'key': '/x.pem'}",
         "'tls': {'serverName': 5}",
+        "'tls': {'serverName': 'https://x'}",
+        "'tls': {'serverName': 'x:2379'}",
+        "'tls': {'serverName': '10.0.0.300'}",
+        "'tls': {'serverName': '.x'}",
+        "'tls': {'serverName': 'x..y'}",
+        "'tls': {'serverName': '*.x'}",
         "'user': 'a'",
         "'user': ['a']",
         "'password': 'x'",
@@ -104,10 +121,37 @@ class StoreConfigTest {
   }
 
   @Test
+  void rulesForTheNodeNameAreExplained() {
+    for (String it : List.of(".", "..", "a".repeat(256))) {
+      CniException e =
+          assertThrows(
+              CniException.class, () -> EtcdConfig.validate(config("\"node\":\"" + it + "\"")));
+      assertTrue(e.getMessage().contains("begin with a letter or digit"), e::getMessage);
+      assertTrue(e.getMessage().contains("at most 255"), e::getMessage);
+    }
+  }
+
+  @Test
   void unknownFieldsOfUrlsThatEtcdAcceptsAreAccepted() throws Exception {
     for (String it : new String[] {"http://[::1]:2379", "https://etcd-0.example:2379/"}) {
       EtcdConfig.parse(config("\"endpoints\":[\"" + it + "\"]"));
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "etcd",
+        "etcd-0.example.org",
+        "my_etcd_1",
+        "0.pool",
+        "3com",
+        "10.0.0.1",
+        "fd00::1"
+      })
+  void serverNamesThatCertificatesMayHaveAreAccepted(String name) throws Exception {
+    var parsed = EtcdConfig.parse(config("\"tls\":{\"serverName\":\"" + name + "\"}"));
+    assertEquals(Optional.of(name), parsed.store().etcd().tls().serverName());
   }
 
   @Test

@@ -126,6 +126,12 @@ final class TestCertificates {
     return issue(name, form, VALID_DAYS, "extendedKeyUsage = clientAuth\n");
   }
 
+  /** Issues a certificate for a client that has no common name. */
+  PemIdentity clientWithoutCommonName() throws IOException, InterruptedException {
+    return issue(
+        "nameless", "/O=nodes", KeyForm.EC_PKCS8, VALID_DAYS, "extendedKeyUsage = clientAuth\n");
+  }
+
   /** Issues a certificate for a client that has expired. */
   PemIdentity expiredClient(String name) throws IOException, InterruptedException {
     return issue(name, KeyForm.EC_PKCS8, EXPIRED_DAYS, "extendedKeyUsage = clientAuth\n");
@@ -145,6 +151,12 @@ final class TestCertificates {
 
   private PemIdentity issue(String name, KeyForm form, String days, String extensions)
       throws IOException, InterruptedException {
+    return issue(name, "/CN=" + name, form, days, extensions);
+  }
+
+  private PemIdentity issue(
+      String name, String subject, KeyForm form, String days, String extensions)
+      throws IOException, InterruptedException {
     String file = name + "-" + issued.incrementAndGet();
     Path key = key(file, form);
     Path request = directory.resolve(file + ".csr");
@@ -158,7 +170,7 @@ final class TestCertificates {
         "-key",
         key.toString(),
         "-subj",
-        "/CN=" + name,
+        subject,
         "-out",
         request.toString());
     run(

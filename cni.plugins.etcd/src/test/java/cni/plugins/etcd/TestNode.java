@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package cni.plugins.etcd;
 
+import cni.api.AddressReport;
+import cni.api.AddressReport.Liveness;
 import cni.api.Attachment;
 import cni.api.AttachmentId;
 import cni.api.AttachmentRequest;
@@ -29,7 +31,7 @@ import java.util.stream.Collectors;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A node of a simulated cluster: calls the plugin with a node name of its own.
+ * A node of a simulated cluster, which calls the plugin under its own name.
  *
  * @param plugin the plugin
  * @param name the node's name
@@ -67,6 +69,16 @@ record TestNode(
     return new TestNode(plugin, name, endpoints, directory, keys, network);
   }
 
+  /** Returns this node with another plugin, such as that of a resident host. */
+  TestNode with(EtcdPlugin other) {
+    return new TestNode(other, name, endpoints, directory, ipam, network);
+  }
+
+  /** Returns this node with other client URLs of etcd. */
+  TestNode at(List<String> urls) {
+    return new TestNode(plugin, name, urls, directory, ipam, network);
+  }
+
   /** Returns this node in another network. */
   TestNode in(String otherNetwork) {
     return new TestNode(plugin, name, endpoints, directory, ipam, otherNetwork);
@@ -91,9 +103,14 @@ record TestNode(
   }
 
   private static CallContext context() {
+    return context(Deadline.after(TIMEOUT));
+  }
+
+  /** Returns the context of a call, which runs no other plugin. */
+  static CallContext context(Deadline deadline) {
     return new CallContext(
         Optional.empty(),
-        Deadline.after(TIMEOUT),
+        deadline,
         type -> {
           throw new CniException(ErrorCode.INTERNAL, type);
         });
@@ -161,6 +178,14 @@ record TestNode(
 
   void status() throws CniException {
     plugin.status(networkRequest());
+  }
+
+  /** Returns what the plugin of this node reports about a node; empty if it does not list it. */
+  Optional<Liveness> liveness(String node) throws CniException {
+    return plugin.report(networkRequest()).nodes().stream()
+        .filter(it -> it.name().equals(node))
+        .map(AddressReport.Node::liveness)
+        .findFirst();
   }
 
   NetworkRequest networkRequest() throws CniException {

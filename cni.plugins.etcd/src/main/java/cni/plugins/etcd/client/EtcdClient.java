@@ -12,6 +12,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
+import java.util.Optional;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -31,6 +32,9 @@ import tools.jackson.databind.node.ObjectNode;
 public final class EtcdClient implements AutoCloseable {
   /** The number of keys in one response. A key with its value takes about 400 bytes. */
   private static final int PAGE = 5000;
+
+  /** What a request has in place of a revision to read at the latest one. */
+  private static final long LATEST = 0;
 
   private final EtcdEndpoints endpoints;
 
@@ -73,8 +77,10 @@ public final class EtcdClient implements AutoCloseable {
   }
 
   /**
-   * Keys and the state of the store at which all of them were read.
+   * Keys that were read at one revision.
    *
+   * @param header the state of the store when the first page was read. Its revision is that of the
+   *     keys for {@link #list}, and the latest one, which is no earlier, for {@link #listAt}
    * @param keys the keys, in their order
    */
   public record Listing(Header header, List<KeyValue> keys) {
@@ -84,61 +90,70 @@ public final class EtcdClient implements AutoCloseable {
     }
   }
 
-  /** Reads all keys that begin with a prefix, in pages, at one revision. */
+  /**
+   * Reads all keys that begin with a prefix, in pages, at the latest revision. Starts again if that
+   * is compacted between two pages.
+   */
   public Listing list(String prefix, boolean keysOnly, Deadline deadline) throws CniException {
     while (true) {
-      try {
-        return listOnce(prefix, keysOnly, deadline);
-      } catch (CniException e) {
-        if (!isCompacted(e)) {
-          throw e;
-        }
-        deadline.check("all keys were read"); // begins again at the present revision
+      Optional<Listing> listing = listPages(prefix, keysOnly, LATEST, deadline);
+      if (listing.isPresent()) {
+        return listing.get();
       }
+      deadline.check("all keys were read");
     }
   }
 
-  /** Returns whether the revision of a listing has been compacted between two pages. */
-  private static boolean isCompacted(CniException e) {
-    return e.is(ErrorCode.IO_FAILURE) && e.getMessage().contains("revision has been compacted");
+  /**
+   * Reads all keys that begin with a prefix, in pages, at a given revision: the one at which the
+   * caller has read other keys.
+   *
+   * @param revision a revision that the store has had
+   * @return absent if etcd has compacted the revision: the caller starts again at the latest one
+   */
+  public Optional<Listing> listAt(String prefix, long revision, Deadline deadline)
+      throws CniException {
+    return listPages(prefix, false, revision, deadline);
   }
 
-  private Listing listOnce(String prefix, boolean keysOnly, Deadline deadline) throws CniException {
+  /** Returns the keys; absent if the revision was compacted before all of them were read. */
+  private Optional<Listing> listPages(
+      String prefix, boolean keysOnly, long revision, Deadline deadline) throws CniException {
+    try {
+      return Optional.of(readPages(prefix, keysOnly, revision, deadline));
+    } catch (CniException e) {
+      if (e.getCause() instanceof CompactedException) {
+        return Optional.empty();
+      }
+      throw e;
+    }
+  }
+
+  private Listing readPages(String prefix, boolean keysOnly, long revision, Deadline deadline)
+      throws CniException {
     List<KeyValue> all = new ArrayList<>();
     ObjectNode request = Json.object();
     request
         .put("key", Op.encode(prefix))
         .put("range_end", Op.encode(Op.endOf(prefix)))
         .put("limit", String.valueOf(PAGE))
+        .put("revision", String.valueOf(revision))
         .put("keys_only", keysOnly);
     ObjectNode response = endpoints.post("/v3/kv/range", request, deadline);
     Header header = header(response);
     all.addAll(keyValues(response));
+    if (revision == LATEST) {
+      request.put("revision", String.valueOf(header.revision()));
+    }
     while (response.path("more").asBoolean(false)) {
       if (!response.path("kvs").path(0).isObject()) {
         throw invalid("an empty page of keys");
       }
-      request
-          .put("key", Op.encode(all.getLast().key() + "\0"))
-          .put("revision", String.valueOf(header.revision()));
+      request.put("key", Op.encode(all.getLast().key() + "\0"));
       response = endpoints.post("/v3/kv/range", request, deadline);
       all.addAll(keyValues(response));
     }
     return new Listing(header, all);
-  }
-
-  /**
-   * Returns the number of keys that begin with a prefix.
-   *
-   * @throws CniException as the other methods
-   */
-  public long count(String prefix, Deadline deadline) throws CniException {
-    ObjectNode request = Json.object();
-    request
-        .put("key", Op.encode(prefix))
-        .put("range_end", Op.encode(Op.endOf(prefix)))
-        .put("count_only", true);
-    return endpoints.post("/v3/kv/range", request, deadline).path("count").asLong(0);
   }
 
   /** Creates a lease and returns its id. */
@@ -220,7 +235,6 @@ public final class EtcdClient implements AutoCloseable {
         new KeyValue(
             decode(json.path("key").asString("")),
             decode(json.path("value").asString("")),
-            json.path("create_revision").asLong(0),
             json.path("mod_revision").asLong(0));
     if (keyValue.key().isEmpty() || keyValue.modRevision() <= 0) {
       throw invalid("a key without name or revision");

@@ -4,6 +4,7 @@ package cni.plugins.etcd.client;
 import cni.api.CniException;
 import cni.api.Deadline;
 import cni.api.ErrorCode;
+import cni.api.internal.LazyLogger;
 import java.io.InputStream;
 import java.net.URI;
 import java.time.Duration;
@@ -22,6 +23,8 @@ import tools.jackson.databind.node.ObjectNode;
  * of many hosts spread over the members.
  */
 final class EtcdEndpoints implements AutoCloseable {
+  private static final LazyLogger LOG = new LazyLogger("cni.plugins.etcd");
+
   /** The pause after every endpoint has failed, in milliseconds. */
   private static final int MIN_PAUSE = 50;
 
@@ -42,20 +45,19 @@ final class EtcdEndpoints implements AutoCloseable {
     return new EtcdEndpoints(options, EtcdHttp.create(options));
   }
 
-  /** A request to one endpoint. */
-  private interface Attempt<T> {
-    T send(URI endpoint, Duration timeout)
-        throws NoAnswerException, CniException, InterruptedException;
+  /** A request that any endpoint can answer. */
+  private interface Request<T> {
+    T send(EtcdHttp.Attempt attempt) throws NoAnswerException, CniException, InterruptedException;
   }
 
   /** Sends a request and returns the response. */
   ObjectNode post(String path, ObjectNode body, Deadline deadline) throws CniException {
-    return tryEach(deadline, (endpoint, timeout) -> http.post(endpoint, path, body, timeout));
+    return tryEach(deadline, attempt -> http.post(attempt, path, body));
   }
 
   /** Sends a request and returns the stream of responses, which the caller closes. */
   InputStream open(String path, ObjectNode body, Deadline deadline) throws CniException {
-    return tryEach(deadline, (endpoint, timeout) -> http.open(endpoint, path, body, timeout));
+    return tryEach(deadline, attempt -> http.open(attempt, path, body));
   }
 
   /** Returns the number of attempts that have failed. */
@@ -63,7 +65,7 @@ final class EtcdEndpoints implements AutoCloseable {
     return failures.get();
   }
 
-  private <T> T tryEach(Deadline deadline, Attempt<T> attempt) throws CniException {
+  private <T> T tryEach(Deadline deadline, Request<T> request) throws CniException {
     Deadline limit = deadline.atMost(options.timeout());
     List<URI> all = options.endpoints();
     Map<URI, NoAnswerException> failed = new LinkedHashMap<>();
@@ -76,9 +78,10 @@ final class EtcdEndpoints implements AutoCloseable {
           throw unreachable(failed);
         }
         try {
-          return attempt.send(endpoint, timeout);
+          return request.send(EtcdHttp.Attempt.start(endpoint, timeout));
         } catch (NoAnswerException e) {
           failures.incrementAndGet();
+          LOG.get().log(System.Logger.Level.DEBUG, endpoint + " " + e.getMessage(), e);
           if (limit.remaining().isZero()) {
             failed.putIfAbsent(endpoint, e); // an attempt that was cut short says less
           } else {
@@ -123,12 +126,10 @@ final class EtcdEndpoints implements AutoCloseable {
         options.endpoints().stream()
             .map(it -> it + " " + describe(failed.get(it)))
             .collect(Collectors.joining("; "));
-    var e =
-        new CniException(
-            isLasting ? ErrorCode.INVALID_CONFIG : ErrorCode.TRY_AGAIN_LATER,
-            (isLasting ? "etcd cannot be used: " : "etcd does not answer: ") + reasons);
-    failed.values().forEach(e::addSuppressed);
-    return e;
+    return new CniException(
+        isLasting ? ErrorCode.INVALID_CONFIG : ErrorCode.TRY_AGAIN_LATER,
+        (isLasting ? "etcd cannot be used: " : "etcd does not answer: ") + reasons,
+        failed.values().iterator().next()); // the others are logged
   }
 
   /** Whether no endpoint can answer before the configuration has been changed. */

@@ -22,6 +22,7 @@ record EtcdError(Kind kind, String message) {
   private static final int INVALID_ARGUMENT = 3;
   private static final int PERMISSION_DENIED = 7;
   private static final int RESOURCE_EXHAUSTED = 8;
+  private static final int OUT_OF_RANGE = 11;
   private static final int UNAUTHENTICATED = 16;
 
   /** Canceled, unknown, deadline exceeded, internal, unavailable. */
@@ -39,6 +40,8 @@ record EtcdError(Kind kind, String message) {
     NOT_A_GATEWAY,
     /** The user may not do this. */
     REFUSED_USER,
+    /** The revision to read has been compacted. */
+    COMPACTED,
     /** Any other error. */
     OTHER
   }
@@ -49,11 +52,7 @@ record EtcdError(Kind kind, String message) {
     try {
       json = Json.parse(body, "the answer");
     } catch (CniException e) {
-      String text = new String(body, StandardCharsets.UTF_8).strip();
-      String quoted = Json.quote(text.substring(0, Math.min(text.length(), MAX_QUOTED)));
-      return new EtcdError(
-          status >= HTTP_ERROR ? Kind.TRANSIENT : Kind.NOT_A_GATEWAY,
-          "HTTP status " + status + " " + quoted);
+      return ofText(status, new String(body, StandardCharsets.UTF_8).strip());
     }
     JsonNode error = json.path("error");
     if (error.isObject()) { // of a stream: {"error": {"message": "…", "grpc_code": 14}}
@@ -61,6 +60,21 @@ record EtcdError(Kind kind, String message) {
     }
     String message = json.path("message").asString(error.asString(""));
     return of(status, json.path("code").asInt(-1), message);
+  }
+
+  /** Returns the error of an answer that is no JSON. */
+  private static EtcdError ofText(int status, String text) {
+    if (text.startsWith("CommonName of client")) { // ServeHTTP of embed/serve.go
+      return new EtcdError(
+          Kind.REFUSED_USER,
+          text
+              + "; use a certificate without a common name (CN) in ipam.tls.cert, and set ipam.user"
+              + " and its password: etcd's gateway does not authenticate users by certificates");
+    }
+    return new EtcdError(
+        status >= HTTP_ERROR ? Kind.TRANSIENT : Kind.NOT_A_GATEWAY,
+        "HTTP status %d %s"
+            .formatted(status, Json.quote(text.substring(0, Math.min(text.length(), MAX_QUOTED)))));
   }
 
   private static EtcdError of(int status, int code, String text) {
@@ -89,6 +103,9 @@ record EtcdError(Kind kind, String message) {
                   + "; compact and defragment it, then run \"etcdctl alarm disarm\""
                   + " (etcd documentation, \"Maintenance\")")
           : new EtcdError(Kind.TRANSIENT, message);
+    }
+    if (code == OUT_OF_RANGE && message.contains("revision has been compacted")) {
+      return new EtcdError(Kind.COMPACTED, message);
     }
     if (TRANSIENT.contains(code) || (code < 0 && status >= HTTP_ERROR)) {
       return new EtcdError(Kind.TRANSIENT, message);

@@ -2,6 +2,7 @@
 package cni.plugins.etcd.client;
 
 import cni.api.CniException;
+import cni.api.Deadline;
 import cni.api.ErrorCode;
 import cni.api.Json;
 import cni.api.internal.IoErrors;
@@ -26,8 +27,8 @@ import java.nio.channels.UnresolvedAddressException;
 import java.time.Duration;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.regex.Pattern;
@@ -73,20 +74,33 @@ final class EtcdHttp implements AutoCloseable {
             .version(HttpClient.Version.HTTP_1_1)
             .followRedirects(HttpClient.Redirect.NEVER)
             .connectTimeout(CONNECT_TIMEOUT);
-    if (options.endpoints().stream().anyMatch(it -> "https".equals(it.getScheme()))) {
+    if (options.usesTls()) {
       builder.sslContext(TlsContext.create(options.tls()));
     }
     return new EtcdHttp(builder.build(), options.credentials());
   }
 
+  /**
+   * One attempt to get an answer from a member. Its deadline is that of all exchanges together: of
+   * the request, and of the authentication before it or after a token has expired.
+   *
+   * @param timeout the time that the attempt had at its start, for messages
+   */
+  record Attempt(URI endpoint, Duration timeout, Deadline deadline) {
+    /** Starts an attempt, whose deadline ends the given time from now. */
+    static Attempt start(URI endpoint, Duration timeout) {
+      return new Attempt(endpoint, timeout, Deadline.after(timeout));
+    }
+  }
+
   /** Sends a request and returns its response. */
-  ObjectNode post(URI endpoint, String path, ObjectNode body, Duration timeout)
+  ObjectNode post(Attempt attempt, String path, ObjectNode body)
       throws NoAnswerException, CniException, InterruptedException {
+    URI endpoint = attempt.endpoint();
     return authenticated(
-        endpoint,
-        timeout,
+        attempt,
         withToken -> {
-          var response = send(endpoint, path, body, withToken, timeout, WHOLE_BODY);
+          var response = send(attempt, path, body, withToken, WHOLE_BODY);
           requireOk(endpoint, path, response.statusCode(), response.body());
           ObjectNode json = parse(endpoint, response.body());
           requireHeader(endpoint, path, json, response.body());
@@ -94,16 +108,17 @@ final class EtcdHttp implements AutoCloseable {
         });
   }
 
-  /** Sends a request and returns the stream of its responses. */
-  InputStream open(URI endpoint, String path, ObjectNode body, Duration timeout)
+  /**
+   * Sends a request and returns the stream of its responses, to which the deadline is not applied.
+   */
+  InputStream open(Attempt attempt, String path, ObjectNode body)
       throws NoAnswerException, CniException, InterruptedException {
     return authenticated(
-        endpoint,
-        timeout,
+        attempt,
         withToken -> {
-          var response = send(endpoint, path, body, withToken, timeout, EtcdHttp::stream);
+          var response = send(attempt, path, body, withToken, EtcdHttp::stream);
           if (response.statusCode() != OK) {
-            requireOk(endpoint, path, response.statusCode(), readAll(response.body()));
+            requireOk(attempt.endpoint(), path, response.statusCode(), readAll(response.body()));
           }
           return response.body();
         });
@@ -123,11 +138,11 @@ final class EtcdHttp implements AutoCloseable {
     }
   }
 
-  private <T> T authenticated(URI endpoint, Duration timeout, Exchange<T> exchange)
+  private <T> T authenticated(Attempt attempt, Exchange<T> exchange)
       throws NoAnswerException, CniException, InterruptedException {
     try {
       if (credentials.isPresent() && !isAuthenticated) {
-        authenticate(endpoint, credentials.get(), timeout);
+        authenticate(attempt, credentials.get());
       }
       try {
         return exchange.run(token);
@@ -135,26 +150,32 @@ final class EtcdHttp implements AutoCloseable {
         if (credentials.isEmpty()) {
           throw NoAnswerException.lasting("requires a user: set ipam.user and ipam.password", e);
         }
-        return exchange.run(authenticate(endpoint, credentials.get(), timeout));
+        return exchange.run(authenticate(attempt, credentials.get()));
       }
     } catch (ExpiredTokenException e) {
       throw NoAnswerException.transientFailure("refuses a new token: " + e.getMessage(), e);
+    } catch (NoAnswerException e) {
+      if (e.getCause() instanceof TimeoutException) {
+        // A token contains the index of etcd's log at which it was made. A member that was restored
+        // from a backup waits for that index, without an answer.
+        isAuthenticated = false;
+      }
+      throw e;
     }
   }
 
   /** Gets a new token; the present one stays in use by other threads until then. */
-  private @Nullable String authenticate(
-      URI endpoint, EtcdOptions.Credentials user, Duration timeout)
+  private @Nullable String authenticate(Attempt attempt, EtcdOptions.Credentials user)
       throws NoAnswerException, CniException, InterruptedException, ExpiredTokenException {
     ObjectNode body = Json.object().put("name", user.user()).put("password", user.password());
-    HttpResponse<byte[]> response = send(endpoint, AUTHENTICATE, body, null, timeout, WHOLE_BODY);
+    HttpResponse<byte[]> response = send(attempt, AUTHENTICATE, body, null, WHOLE_BODY);
     boolean isDisabled =
         response.statusCode() != OK
             && EtcdError.parse(response.statusCode(), response.body()).isAuthenticationDisabled();
     String received = null; // as for etcdctl: without authentication the user is not needed
     if (!isDisabled) {
-      requireOk(endpoint, AUTHENTICATE, response.statusCode(), response.body());
-      received = parse(endpoint, response.body()).path("token").asString("");
+      requireOk(attempt.endpoint(), AUTHENTICATE, response.statusCode(), response.body());
+      received = parse(attempt.endpoint(), response.body()).path("token").asString("");
       if (!TOKEN.matcher(received).matches()) {
         throw NoAnswerException.lasting(
             "does not answer as etcd does: its token is " + Json.quote(received), null);
@@ -168,27 +189,33 @@ final class EtcdHttp implements AutoCloseable {
   /**
    * Sends a request. The timeout of {@link HttpRequest} would end at the headers of the response,
    * and a server that stops in the body would be waited for without end.
+   *
+   * <p>The header Accept is how a member recognizes a request of the gateway (AuthInfoFromTLS of
+   * auth/store.go). Without it and without a token, the member takes the common name of its own
+   * certificate, which the gateway presents, for the name of the user.
    */
   private <T> HttpResponse<T> send(
-      URI endpoint,
+      Attempt attempt,
       String path,
       ObjectNode body,
       @Nullable String withToken,
-      Duration timeout,
       BodyHandler<T> handler)
       throws NoAnswerException, InterruptedException {
     HttpRequest.Builder request =
-        HttpRequest.newBuilder(endpoint.resolve(path))
+        HttpRequest.newBuilder(attempt.endpoint().resolve(path))
+            .header("Accept", "application/json")
             .POST(BodyPublishers.ofByteArray(Json.bytes(body)));
     if (withToken != null) {
       request.header("Authorization", withToken);
     }
-    CompletableFuture<HttpResponse<T>> exchange = http.sendAsync(request.build(), handler);
+    // sendAsync completes on the common pool, which the program that embeds this may have blocked.
+    var exchange = new FutureTask<>(() -> http.send(request.build(), handler));
+    Thread.ofVirtual().name("cni-etcd-request").start(exchange);
     try {
-      return exchange.get(timeout.toNanos(), TimeUnit.NANOSECONDS);
+      return exchange.get(attempt.deadline().remaining().toNanos(), TimeUnit.NANOSECONDS);
     } catch (TimeoutException e) {
       throw NoAnswerException.transientFailure(
-          "has not answered within " + timeout.toMillis() + " ms", e);
+          "has not answered within " + attempt.timeout().toMillis() + " ms", e);
     } catch (ExecutionException e) {
       throw noAnswer(Objects.requireNonNullElse(e.getCause(), e));
     } finally {
@@ -225,12 +252,16 @@ final class EtcdHttp implements AutoCloseable {
   }
 
   private static String connectReason(Throwable e) {
-    return switch (e.getCause()) {
-      case UnresolvedAddressException _ -> ": the host name cannot be resolved";
-      // HttpClient retries a refused connection on the closed channel, and loses the reason.
-      case ClosedChannelException _ -> ": no process listens there, or a firewall refuses it";
-      case null, default -> ": " + reason(e);
-    };
+    for (Throwable cause = e.getCause(); cause != null; cause = cause.getCause()) {
+      if (cause instanceof UnresolvedAddressException) {
+        return ": the host name cannot be resolved";
+      }
+      if (cause instanceof ClosedChannelException) {
+        // HttpClient retries a refused connection on the closed channel, and loses the reason.
+        return ": no process listens there, or a firewall refuses it";
+      }
+    }
+    return ": " + reason(e);
   }
 
   private static String reason(Throwable e) {
@@ -271,10 +302,13 @@ final class EtcdHttp implements AutoCloseable {
       case REFUSED_USER ->
           throw new CniException(
               ErrorCode.INVALID_CONFIG, "etcd at " + endpoint + " refuses: " + error.message());
-      case OTHER ->
+      case COMPACTED, OTHER ->
           throw new CniException(
               ErrorCode.IO_FAILURE,
-              "etcd at %s refuses %s: %s".formatted(endpoint, path, error.message()));
+              "etcd at %s refuses %s: %s".formatted(endpoint, path, error.message()),
+              error.kind() == EtcdError.Kind.COMPACTED
+                  ? new CompactedException(error.message())
+                  : null);
     }
   }
 

@@ -12,7 +12,8 @@ import java.util.stream.Collectors;
  *
  * @param endpoints the client URLs of members, at least one, {@code http} or {@code https}
  * @param tls the files for {@code https}
- * @param credentials absent if etcd has no authentication, or authenticates by certificate
+ * @param credentials absent if etcd does not authenticate users; its gateway never does so by their
+ *     certificates
  * @param timeout how long a request may take, over all endpoints that are tried
  */
 public record EtcdOptions(
@@ -34,6 +35,11 @@ public record EtcdOptions(
     }
   }
 
+  /** Returns whether an endpoint has the scheme {@code https}, so that {@link #tls} is used. */
+  public boolean usesTls() {
+    return endpoints.stream().anyMatch(it -> "https".equals(it.getScheme()));
+  }
+
   /** Returns how long a request to one endpoint may take before the next one is tried. */
   Duration attemptTimeout() {
     Duration share = timeout.dividedBy(endpoints.size() + 1);
@@ -41,7 +47,7 @@ public record EtcdOptions(
   }
 
   /** Returns the endpoints for a message. */
-  String describeEndpoints() {
+  public String describeEndpoints() {
     return endpoints.stream().map(URI::toString).collect(Collectors.joining(", "));
   }
 }

@@ -50,7 +50,7 @@ public final class EtcdWatch implements AutoCloseable {
     this.client = client;
     this.prefix = prefix;
     this.listener = listener;
-    thread = Thread.ofVirtual().name("etcd watch of " + prefix).unstarted(this::run);
+    thread = Thread.ofVirtual().name("cni-etcd-watch " + prefix).unstarted(this::run);
   }
 
   /** What follows the keys. Its methods are called by one thread. */

@@ -6,7 +6,6 @@ package cni.plugins.etcd.client;
  *
  * @param key the key
  * @param value the value; the empty string if only keys were read
- * @param createRevision the revision at which the key was created
  * @param modRevision the revision at which the key was last written
  */
-public record KeyValue(String key, String value, long createRevision, long modRevision) {}
+public record KeyValue(String key, String value, long modRevision) {}

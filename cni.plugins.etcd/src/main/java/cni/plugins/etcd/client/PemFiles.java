@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package cni.plugins.etcd.client;
 
-import cni.api.CniException;
-import cni.api.ErrorCode;
 import cni.api.internal.IoErrors;
 import cni.api.internal.RegularFiles;
 import java.io.ByteArrayInputStream;
@@ -26,6 +24,7 @@ import java.util.Base64;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /** Reads certificates and private keys in PEM (RFC 7468). */
 final class PemFiles {
@@ -68,11 +67,11 @@ final class PemFiles {
   /**
    * Reads certificates.
    *
-   * @param option the configuration key that names the file, for messages
-   * @throws CniException code 7 if the file cannot be read or contains none
+   * @param key the key of {@code ipam.tls} that names the file
+   * @throws TlsFileException if the file cannot be read or contains none
    */
-  static List<X509Certificate> certificates(String option, Path file) throws CniException {
-    byte[] content = read(option, file);
+  static List<X509Certificate> certificates(String key, Path file) throws TlsFileException {
+    byte[] content = read(key, file);
     try {
       List<X509Certificate> certificates = new ArrayList<>();
       CertificateFactory factory = CertificateFactory.getInstance("X.509");
@@ -80,55 +79,82 @@ final class PemFiles {
         certificates.add((X509Certificate) it);
       }
       if (certificates.isEmpty()) {
-        throw invalid(option, file, "contains no certificate (BEGIN CERTIFICATE)");
+        throw invalid(
+            key, file, "contains no certificate: name a PEM file with BEGIN CERTIFICATE", null);
       }
       return certificates;
     } catch (CertificateException e) {
-      throw invalid(option, file, "is no certificate in PEM: " + e.getMessage());
+      throw invalid(
+          key,
+          file,
+          "is no certificate (%s): name a PEM file with BEGIN CERTIFICATE"
+              .formatted(e.getMessage()),
+          e);
     }
   }
 
   /**
    * Reads a private key: PKCS#8 (RFC 5958), PKCS#1 (RFC 8017, appendix A.1.2) or SEC 1 (RFC 5915).
    *
+   * @param key the key of {@code ipam.tls} that names the file
    * @param publicKey the key of the certificate that it belongs to
-   * @throws CniException code 7 if the file cannot be read, has no key or an encrypted one
+   * @throws TlsFileException if the file cannot be read, has no key, an encrypted one or that of
+   *     another certificate
    */
-  static PrivateKey privateKey(String option, Path file, PublicKey publicKey) throws CniException {
-    String text = new String(read(option, file), StandardCharsets.ISO_8859_1);
+  static PrivateKey privateKey(String key, Path file, PublicKey publicKey) throws TlsFileException {
+    String text = new String(read(key, file), StandardCharsets.ISO_8859_1);
     if (text.contains("ENCRYPTED")) {
       throw invalid(
-          option,
+          key,
           file,
-          "is encrypted: decrypt it with \"openssl pkey\", and protect it by its mode");
+          "is encrypted: decrypt it with \"openssl pkey\", and protect it by its mode",
+          null);
     }
     Matcher block = BLOCK.matcher(text);
     if (!block.find()) {
-      throw invalid(option, file, "contains no private key (BEGIN PRIVATE KEY)");
+      throw invalid(
+          key, file, "contains no private key: name a PEM file with BEGIN PRIVATE KEY", null);
     }
-    String type = block.group(1);
     try {
-      byte[] der = Base64.getMimeDecoder().decode(block.group(2));
-      byte[] pkcs8 =
-          switch (type) {
-            case "RSA PRIVATE KEY" -> wrap(RSA_ALGORITHM, der);
-            case "EC PRIVATE KEY" -> wrap(algorithm(publicKey), der);
-            default -> der;
-          };
-      PrivateKey key =
-          KeyFactory.getInstance(publicKey.getAlgorithm())
-              .generatePrivate(new PKCS8EncodedKeySpec(pkcs8));
-      if (belongTogether(key, publicKey)) {
-        return key;
+      PrivateKey decoded = decode(block.group(1), block.group(2), publicKey);
+      if (belongTogether(decoded, publicKey)) {
+        return decoded;
       }
     } catch (GeneralSecurityException | IllegalArgumentException e) {
       throw invalid(
-          option,
+          key,
           file,
-          "is not the %s key of ipam.tls.cert: %s"
-              .formatted(publicKey.getAlgorithm(), e.getMessage()));
+          "is not the %s key of ipam.tls.cert (%s): name the key of that certificate"
+              .formatted(publicKey.getAlgorithm(), e.getMessage()),
+          e);
     }
-    throw invalid(option, file, "is the key of another certificate than that of ipam.tls.cert");
+    throw invalid(
+        key,
+        file,
+        "is the key of another certificate than ipam.tls.cert: name the key of that one",
+        null);
+  }
+
+  /**
+   * Decodes a private key.
+   *
+   * @param type the label of the PEM block
+   * @param base64 its content
+   * @param publicKey the key that it is expected to belong to, for the algorithm
+   * @throws IllegalArgumentException if the content is not base64
+   * @throws GeneralSecurityException if it is not a key of that algorithm
+   */
+  private static PrivateKey decode(String type, String base64, PublicKey publicKey)
+      throws GeneralSecurityException {
+    byte[] der = Base64.getMimeDecoder().decode(base64);
+    byte[] pkcs8 =
+        switch (type) {
+          case "RSA PRIVATE KEY" -> wrap(RSA_ALGORITHM, der);
+          case "EC PRIVATE KEY" -> wrap(algorithm(publicKey), der);
+          default -> der;
+        };
+    return KeyFactory.getInstance(publicKey.getAlgorithm())
+        .generatePrivate(new PKCS8EncodedKeySpec(pkcs8));
   }
 
   /** Whether the public key verifies a signature of the private key. */
@@ -182,15 +208,20 @@ final class PemFiles {
     return out.toByteArray();
   }
 
-  private static byte[] read(String option, Path file) throws CniException {
+  private static byte[] read(String key, Path file) throws TlsFileException {
     try {
       return RegularFiles.read(file, MAX_SIZE);
     } catch (IOException e) {
-      throw invalid(option, file, "cannot be read: " + IoErrors.reason(e));
+      throw invalid(
+          key,
+          file,
+          "cannot be read (%s): name an existing PEM file".formatted(IoErrors.reason(e)),
+          e);
     }
   }
 
-  private static CniException invalid(String option, Path file, String why) {
-    return new CniException(ErrorCode.INVALID_CONFIG, option + " " + file + " " + why);
+  private static TlsFileException invalid(
+      String key, Path file, String reason, @Nullable Throwable cause) {
+    return new TlsFileException(key, file, reason, cause);
   }
 }

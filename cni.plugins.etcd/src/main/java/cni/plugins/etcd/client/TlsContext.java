@@ -30,8 +30,26 @@ final class TlsContext {
    */
   static SSLContext create(TlsOptions options) throws CniException {
     try {
+      return load(options);
+    } catch (TlsFileException e) {
+      throw new CniException(
+          ErrorCode.INVALID_CONFIG,
+          "ipam.tls.%s %s %s".formatted(e.key(), e.file(), e.getMessage()),
+          e);
+    }
+  }
+
+  /**
+   * Creates the context.
+   *
+   * @throws TlsFileException if a file cannot be read or is invalid
+   * @throws CniException code 7 if the files cannot be used for another reason
+   */
+  static SSLContext load(TlsOptions options) throws TlsFileException, CniException {
+    try {
+      TrustManager[] trust = trustManagers(options);
       SSLContext context = SSLContext.getInstance("TLS");
-      context.init(keyManagers(options), trustManagers(options), null);
+      context.init(keyManagers(options), trust, null);
       return context;
     } catch (GeneralSecurityException | IOException e) {
       throw new CniException(
@@ -40,17 +58,17 @@ final class TlsContext {
   }
 
   private static KeyManager[] keyManagers(TlsOptions options)
-      throws CniException, GeneralSecurityException, IOException {
+      throws TlsFileException, GeneralSecurityException, IOException {
     if (options.cert().isEmpty() || options.key().isEmpty()) {
       return new KeyManager[0];
     }
     Path certFile = options.cert().get();
     Path keyFile = options.key().get();
-    List<X509Certificate> chain = PemFiles.certificates("ipam.tls.cert", certFile);
+    List<X509Certificate> chain = PemFiles.certificates("cert", certFile);
     KeyStore store = emptyStore();
     store.setKeyEntry(
         "client",
-        PemFiles.privateKey("ipam.tls.key", keyFile, chain.getFirst().getPublicKey()),
+        PemFiles.privateKey("key", keyFile, chain.getFirst().getPublicKey()),
         NO_PASSWORD,
         chain.toArray(new X509Certificate[0]));
     KeyManagerFactory factory =
@@ -60,7 +78,7 @@ final class TlsContext {
   }
 
   private static TrustManager[] trustManagers(TlsOptions options)
-      throws CniException, GeneralSecurityException, IOException {
+      throws TlsFileException, GeneralSecurityException, IOException {
     TrustManagerFactory factory =
         TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
     factory.init(options.ca().isPresent() ? authorities(options.ca().get()) : null);
@@ -77,9 +95,9 @@ final class TlsContext {
   }
 
   private static KeyStore authorities(Path file)
-      throws CniException, GeneralSecurityException, IOException {
+      throws TlsFileException, GeneralSecurityException, IOException {
     KeyStore store = emptyStore();
-    List<X509Certificate> certificates = PemFiles.certificates("ipam.tls.ca", file);
+    List<X509Certificate> certificates = PemFiles.certificates("ca", file);
     for (int i = 0; i < certificates.size(); i++) {
       store.setCertificateEntry("ca" + i, certificates.get(i));
     }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package cni.plugins.etcd.client;
 
+import cni.api.CniException;
 import java.nio.file.Path;
+import java.security.cert.X509Certificate;
+import java.time.Instant;
 import java.util.Optional;
 
 /**
@@ -20,4 +23,38 @@ public record TlsOptions(
   /** No files: the authorities that Java trusts, and no client certificate. */
   public static final TlsOptions DEFAULT =
       new TlsOptions(Optional.empty(), Optional.empty(), Optional.empty(), Optional.empty());
+
+  /**
+   * Reads the files, to find out whether they can be used.
+   *
+   * @throws TlsFileException if one cannot be read or is invalid
+   * @throws CniException code 7 if they cannot be used for another reason
+   */
+  public void requireUsable() throws TlsFileException, CniException {
+    TlsContext.load(this);
+  }
+
+  /**
+   * Returns what is wrong with the validity of the client's certificates at a time. The authorities
+   * of members are left out: a bundle may contain expired ones.
+   *
+   * @return continues the sentence that begins with the name of the file; absent if all are valid
+   * @throws TlsFileException if the file cannot be read or is invalid
+   */
+  public Optional<String> validityProblem(Instant time) throws TlsFileException {
+    if (cert.isEmpty()) {
+      return Optional.empty();
+    }
+    for (X509Certificate it : PemFiles.certificates("cert", cert.get())) {
+      Instant start = it.getNotBefore().toInstant();
+      Instant end = it.getNotAfter().toInstant();
+      if (time.isBefore(start)) {
+        return Optional.of("contains a certificate that is not valid before " + start);
+      }
+      if (time.isAfter(end)) {
+        return Optional.of("contains a certificate that expired at " + end);
+      }
+    }
+    return Optional.empty();
+  }
 }

@@ -196,6 +196,14 @@ record ReservationFiles(Path directory) {
     return name.startsWith(LAST_RESERVED_PREFIX);
   }
 
+  /** Whether a file has a name that host-local uses, or is hidden, as those of editors are. */
+  static boolean isKnownOrHidden(String name) {
+    return name.startsWith(".")
+        || name.equals(LOCK_FILE)
+        || isLastReserved(name)
+        || addressOf(name).isPresent();
+  }
+
   /** Whether a file has a name and a type that only files of a reservation directory have. */
   static boolean isOfPlugin(Path file) {
     String name = String.valueOf(file.getFileName());

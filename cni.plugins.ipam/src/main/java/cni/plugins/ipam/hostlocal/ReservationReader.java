@@ -27,19 +27,24 @@ public final class ReservationReader {
   private ReservationReader() {}
 
   /**
-   * The reservations of a network. Both maps are in the order of the addresses.
+   * The reservations of a network. The maps are in the order of the addresses.
    *
    * @param attachments the attachment that each address is reserved for
    * @param unattributed the addresses whose files name no attachment, each with what is wrong with
    *     its file: names a container without an interface, as reference plugins before 0.7 wrote it,
    *     is incomplete, cannot be read, or has other content
+   * @param others the names of further files that host-local does not write, such as a misspelt
+   *     address, without hidden ones
    */
   public record Reservations(
-      Map<InetAddress, AttachmentId> attachments, Map<InetAddress, String> unattributed) {
-    /** Wraps the maps, which must not be changed any more. */
+      Map<InetAddress, AttachmentId> attachments,
+      Map<InetAddress, String> unattributed,
+      List<String> others) {
+    /** Wraps the maps, which must not be changed any more, and copies the list. */
     public Reservations {
       attachments = Collections.unmodifiableMap(attachments);
       unattributed = Collections.unmodifiableMap(unattributed);
+      others = List.copyOf(others);
     }
   }
 
@@ -60,8 +65,27 @@ public final class ReservationReader {
     requireLayout(directory); // before the lock file is created
     var files = new ReservationFiles(directory);
     try (var _ = lock.acquire(files.lockFile(), deadline)) {
-      return of(files.read());
+      return of(files.read(), others(directory));
     }
+  }
+
+  private static List<String> others(Path directory) throws CniException {
+    List<String> others = new ArrayList<>();
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
+      for (Path file : files) {
+        String name = String.valueOf(file.getFileName());
+        if (!ReservationFiles.isKnownOrHidden(name)) {
+          others.add(name);
+        }
+      }
+    } catch (IOException | DirectoryIteratorException e) {
+      throw unreadable(directory, e);
+    }
+    return others.stream().sorted().toList();
+  }
+
+  private static CniException unreadable(Path directory, Exception e) {
+    return ReservationFiles.failure("directory " + directory + " cannot be read", e);
   }
 
   private static void requireLayout(Path directory) throws CniException {
@@ -84,7 +108,7 @@ public final class ReservationReader {
         }
       }
     } catch (IOException | DirectoryIteratorException e) {
-      throw ReservationFiles.failure("directory " + directory + " cannot be read", e);
+      throw unreadable(directory, e);
     }
     Optional<String> network = subdirectories.stream().sorted().findFirst();
     throw new CniException(
@@ -94,7 +118,7 @@ public final class ReservationReader {
             + network.map(it -> ", such as " + directory.resolve(it)).orElse(""));
   }
 
-  private static Reservations of(ReservationFiles.Contents contents) {
+  private static Reservations of(ReservationFiles.Contents contents, List<String> others) {
     Map<InetAddress, AttachmentId> attachments = new LinkedHashMap<>();
     Map<InetAddress, String> unattributed = new LinkedHashMap<>();
     contents.incomplete().forEach(it -> unattributed.put(it, "its file is incomplete"));
@@ -108,7 +132,7 @@ public final class ReservationReader {
                     .ifPresentOrElse(
                         id -> attachments.put(address, id),
                         () -> unattributed.put(address, describe(holder))));
-    return new Reservations(sorted(attachments), sorted(unattributed));
+    return new Reservations(sorted(attachments), sorted(unattributed), others);
   }
 
   private static String describe(ReservationHolder holder) {

@@ -56,6 +56,9 @@ class ReservationReaderTest {
     Files.createDirectory(directory.resolve("10.1.0.5"));
     Files.writeString(directory.resolve("last_reserved_ip.0"), "10.1.0.10");
     Files.writeString(directory.resolve("note.txt"), "of the administrator");
+    Files.writeString(directory.resolve("10.1.0.300"), "c\r\neth0");
+    Files.writeString(directory.resolve(".10.1.0.9.swp"), "of an editor");
+    Files.writeString(directory.resolve(".unnamed"), "of host-local");
     ReservationReader.Reservations read = read(directory);
     assertEquals(
         List.of(
@@ -70,6 +73,7 @@ class ReservationReaderTest {
             "10.1.0.4: its file names no attachment, but \"not an id\"",
             "10.1.0.5: its file cannot be read"),
         texts(read.unattributed()));
+    assertEquals(List.of("10.1.0.300", "note.txt"), read.others());
   }
 
   @Test
@@ -78,6 +82,7 @@ class ReservationReaderTest {
     Files.createFile(directory.resolve("lock"));
     assertTrue(read(directory).attachments().isEmpty());
     assertTrue(read(directory).unattributed().isEmpty());
+    assertTrue(read(directory).others().isEmpty());
   }
 
   @Test

@@ -17,66 +17,39 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.Callable;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 
 @RequiresEtcd
-class ResidentPoolTest {
+class ResidentSessionTest {
   private static final Duration TTL = Duration.ofSeconds(3);
-  private static final Duration TIMEOUT = Duration.ofSeconds(20);
 
-  private static EtcdCluster etcd;
-  @TempDir private static Path root;
+  @RegisterExtension private static final SharedEtcd etcd = SharedEtcd.of(1);
 
   @TempDir private Path directory;
   private SimulatedHost host;
   private TestNode node;
 
-  @BeforeAll
-  static void startEtcd() throws Exception {
-    etcd = EtcdCluster.start(EtcdClusterOptions.members(1).in(root));
-  }
-
-  @AfterAll
-  static void stopEtcd() throws Exception {
-    etcd.close();
-  }
-
   @BeforeEach
   void start() {
     host = new SimulatedHost(directory.resolve("state"));
-    node = resident("a", host);
+    node = resident(TTL);
   }
 
   @AfterEach
-  void stop() throws Exception {
+  void stop() {
     node.plugin().stop();
-    etcd.etcdctl("del", "--prefix", TestNode.PREFIX);
   }
 
-  private TestNode resident(String name, SimulatedHost on) {
-    var plugin = new EtcdPlugin(TTL);
-    plugin.start(on);
-    TestNode plain = TestNode.of(name, etcd.endpoints(), directory);
-    return new TestNode(plugin, name, plain.endpoints(), plain.directory(), plain.ipam());
-  }
-
-  private static void await(String what, Callable<Boolean> condition) throws Exception {
-    long end = System.nanoTime() + TIMEOUT.toNanos();
-    while (!condition.call()) {
-      assertTrue(System.nanoTime() - end < 0, what);
-      Thread.sleep(50);
-    }
-  }
-
-  private static boolean exists(String key) throws Exception {
-    return !etcd.etcdctl("get", key, "--keys-only").isBlank();
+  private TestNode resident(Duration ttl) {
+    var plugin = new EtcdPlugin(ttl);
+    plugin.start(host);
+    return etcd.node("a", directory).with(plugin);
   }
 
   /** Returns how many requests of a method etcd has served. */
@@ -104,13 +77,14 @@ class ResidentPoolTest {
 
   @Test
   void addCostsOneTransactionOnceTheBlockIsKnown() throws Exception {
+    node.plugin().stop();
+    node = resident(Duration.ofHours(1)); // no renewal but the first runs during the test
     node.add("c0");
     node.add("c1"); // reads the records that the first ADD has created
-    await("the lease", () -> exists("/test/nodes/a"));
-    Thread.sleep(TTL.dividedBy(3).toMillis() + 200); // the first renewal registers the host
+    Polling.await("a lease", () -> etcd.exists("/test/alive/a/n"));
     node.add("c2");
     long fewest = Long.MAX_VALUE;
-    for (int attempt = 0; attempt < 3; attempt++) { // a renewal may run in between
+    for (int attempt = 0; attempt < 3; attempt++) { // the first renewal may register the host
       long before = requests();
       for (int i = 0; i < 10; i++) {
         node.add("d" + attempt + i);
@@ -123,7 +97,7 @@ class ResidentPoolTest {
   @Test
   void watchFollowsWhatOtherProcessesDo() throws Exception {
     node.add("c0");
-    TestNode process = TestNode.of("a", etcd.endpoints(), directory);
+    TestNode process = etcd.node("a", directory);
     Set<String> addresses = new HashSet<>();
     for (int i = 0; i < 30; i++) {
       assertTrue(addresses.addAll(node.add("r" + i)));
@@ -134,29 +108,23 @@ class ResidentPoolTest {
       node.delete("p" + i);
     }
     node.delete("c0");
-    assertFalse(etcd.etcdctl("get", "--prefix", "/test/blocks/").contains("blocks"));
-    assertEquals(
-        List.of(),
-        new AllocationHistory(TestNode.PREFIX, new EtcdEvents(etcd, TestNode.PREFIX)).violations());
+    assertEquals(List.of(), etcd.keys("/test/blocks/"));
+    assertEquals(List.of(), etcd.violations());
   }
 
   @Test
   void leaseShowsThatTheNodeRunsAndItsEndReleasesNothing() throws Exception {
     List<String> addresses = node.add("c1");
-    await("a lease", () -> exists("/test/alive/a/n"));
-    await(
-        "the registration",
-        () ->
-            liveness("a") == Liveness.ALIVE
-                && etcd.etcdctl("get", "/test/nodes/a").contains("\"host\":true"));
-    TestNode b = TestNode.of("b", etcd.endpoints(), directory);
+    etcd.awaitHost("a");
+    Polling.await("a lease", () -> liveness("a") == Liveness.ALIVE);
+    TestNode b = etcd.node("b", directory);
     CniException e =
         assertThrows(
             CniException.class, () -> b.plugin().releaseNode(b.networkRequest(), "a", false));
     assertEquals(4, e.code());
     assertTrue(e.getMessage().contains("is running"), e::getMessage);
     node.plugin().stop();
-    assertFalse(exists("/test/alive/a/n"));
+    assertFalse(etcd.exists("/test/alive/a/n"));
     assertEquals(Liveness.UNKNOWN, liveness("a"));
     node.check("c1", addresses);
     assertEquals(1, b.plugin().releaseNode(b.networkRequest(), "a", true));
@@ -165,39 +133,71 @@ class ResidentPoolTest {
   }
 
   private Liveness liveness(String name) throws Exception {
-    TestNode other = TestNode.of("z", etcd.endpoints(), directory);
-    return other.plugin().report(other.networkRequest()).nodes().stream()
-        .filter(it -> it.name().equals(name))
-        .findFirst()
-        .orElseThrow()
-        .liveness();
+    return etcd.node("z", directory).liveness(name).orElseThrow();
+  }
+
+  @Test
+  void hostHasALeaseForTheAttachmentsThatItFinds() throws Exception {
+    TestNode other = etcd.node("x", directory);
+    List<String> addresses = other.add("c1"); // by an executable, before there was a host
+    var found = new SimulatedHost(directory.resolve("other"));
+    found.setPlugins(other.config());
+    found.attach("c1", addresses);
+    var plugin = new EtcdPlugin(TTL);
+    plugin.start(found);
+    try {
+      Polling.await("a lease", () -> etcd.exists("/test/alive/x/n"));
+      Polling.await("the host", () -> etcd.etcdctl("get", "/test/nodes/x").contains("true"));
+    } finally {
+      plugin.stop();
+    }
+  }
+
+  @Test
+  void interruptedAddIsTakenBack() throws Exception {
+    try (var proxy = new ConnectionProxy(etcd.endpoints().getFirst())) {
+      TestNode behind =
+          new TestNode(
+              node.plugin(), "a", List.of(proxy.endpoint()), node.directory(), node.ipam());
+      List<String> kept = behind.add("c1"); // from now on an ADD is one request
+      proxy.setHoldingAnswers(true);
+      Thread thread =
+          Thread.ofPlatform().start(() -> assertThrows(CniException.class, () -> behind.add("c2")));
+      Polling.await("the handle", () -> etcd.exists("/test/handles/n/a/c2/eth0"));
+      thread.interrupt();
+      Thread.sleep(100); // it has given up by then
+      proxy.setHoldingAnswers(false);
+      Polling.await("the undoing", () -> !etcd.exists("/test/handles/n/a/c2/eth0"));
+      thread.join();
+      behind.check("c1", kept);
+    }
   }
 
   @Test
   void nextHostRenewsTheLeaseBeforeItsFirstCall() throws Exception {
     node.add("c1");
-    await("a lease", () -> exists("/test/alive/a/n"));
+    Polling.await("a lease", () -> etcd.exists("/test/alive/a/n"));
     node.plugin().stop();
-    assertFalse(exists("/test/alive/a/n"));
+    assertFalse(etcd.exists("/test/alive/a/n"));
     var next = new EtcdPlugin(TTL);
     next.start(host);
     try {
-      await("a lease again", () -> exists("/test/alive/a/n"));
+      Polling.await("a lease again", () -> etcd.exists("/test/alive/a/n"));
     } finally {
       next.stop();
     }
   }
 
   @Test
-  void replacedPoolDoesNotRegisterAStoppedHost() throws Exception {
+  void replacedSessionDoesNotRegisterAStoppedHost() throws Exception {
     node.add("c1");
-    await("the registration", () -> etcd.etcdctl("get", "/test/nodes/a").contains("\"host\":true"));
+    etcd.awaitHost("a");
     node.with("\"timeout\":9," + node.ipam()).add("c2"); // another configuration
-    await("a lease", () -> exists("/test/alive/a/n"));
+    Polling.await("a lease", () -> etcd.exists("/test/alive/a/n"));
     node.plugin().stop();
     Thread.sleep(TTL);
     assertEquals(Liveness.UNKNOWN, liveness("a")); // not lost: nothing is released
-    assertFalse(exists("/test/alive/a/n"));
+    assertFalse(etcd.exists("/test/alive/a/n"));
   }
 
   @Test
@@ -206,15 +206,15 @@ class ResidentPoolTest {
     List<String> two = node.add("c2");
     host.attach("c1", one);
     host.attach("c2", two);
-    await("the registration", () -> etcd.etcdctl("get", "/test/nodes/a").contains("\"host\":true"));
+    etcd.awaitHost("a");
     etcd.etcdctl("del", "--prefix", "/test/handles/");
     etcd.etcdctl("del", "--prefix", "/test/blocks/");
     etcd.etcdctl("del", "--prefix", "/test/claims/");
-    TestNode b = TestNode.of("b", etcd.endpoints(), directory);
-    b.add("thief", java.util.Map.of("IP", one.getFirst()));
+    TestNode b = etcd.node("b", directory);
+    b.add("thief", Map.of("IP", one.getFirst()));
     etcd.etcdctl("del", "/test/nodes/a");
-    await("c2", () -> exists("/test/handles/n/a/c2/eth0"));
-    await("an event", () -> !host.events.isEmpty());
+    Polling.await("c2", () -> etcd.exists("/test/handles/n/a/c2/eth0"));
+    Polling.await("an event", () -> !host.events.isEmpty());
     PluginEvent event = host.events.getFirst();
     assertEquals(PluginEvent.Kind.ADDRESS_CONFLICT, event.kind());
     assertTrue(event.message().contains("thief"), event::message);

@@ -17,8 +17,8 @@ import tools.jackson.databind.node.ObjectNode;
  * <p>With the blocks known, an ADD costs one transaction. That takes 0.5 to 0.6 of the time of an
  * ADD that reads first, with three members on one machine (bench/cluster).
  */
-final class ResidentPool extends Pool {
-  /** Until when calls in progress can still use a pool that has been replaced. */
+final class ResidentSession extends StoreSession {
+  /** Until when calls in progress can still use a session that has been replaced. */
   private static final Duration RETIREMENT = Duration.ofMinutes(1);
 
   private final EtcdWatch watch;
@@ -28,7 +28,7 @@ final class ResidentPool extends Pool {
   /** The {@code ipam} section of the last ADD. */
   private volatile @Nullable ObjectNode used;
 
-  ResidentPool(EtcdStore store, PluginHost host, Duration leaseTtl) {
+  ResidentSession(EtcdStore store, PluginHost host, Duration leaseTtl) {
     super(store);
     remembered = new RememberedConfigs(host);
     watch =
@@ -36,33 +36,33 @@ final class ResidentPool extends Pool {
     lease = NodeLease.start(this, watch, host, leaseTtl);
   }
 
-  /** Takes over the configuration of a call, for work between calls and for the next host. */
-  void use(PluginConfig source, EtcdConfig config) throws CniException {
+  /** Keeps the configuration of an ADD, for work between calls and for the next host. */
+  void use(PluginConfig source) throws CniException {
     ConfigObject ipam = source.requireIpam(StoreConfig.TYPE);
     if (!ipam.json().equals(used)) {
       used = ipam.json();
-      lease.use(config);
+      lease.use(source);
       remembered.write(source);
     }
   }
 
   /**
-   * Does nothing: the pool is kept for the next call. The revision that was seen is remembered when
-   * the lease is renewed; a file for each ADD would cost as much again as the transaction.
+   * Does nothing: the session is kept for the next call. The revision that was seen is remembered
+   * when the lease is renewed; a file for each ADD would cost as much again as the transaction.
    */
   @Override
   public void close() {}
 
   /**
-   * Ends the watch and the renewal of the lease, as another pool of the network has its own, and
+   * Ends the watch and the renewal of the lease, as another session of the network has its own, and
    * closes the store after calls in progress. The lease expires: to revoke it could delete the key
-   * before the other pool has written it.
+   * before the other session has written it.
    */
   void retire() {
     watch.close();
     lease.retire();
     Thread.ofVirtual()
-        .name("retired etcd store")
+        .name("cni-etcd-retired")
         .start(
             () -> {
               try {
@@ -72,6 +72,11 @@ final class ResidentPool extends Pool {
               }
               super.close();
             });
+  }
+
+  /** Ends the renewal of the lease, without waiting for it. */
+  void endRenewal() {
+    lease.retire();
   }
 
   /** Ends the watch and the lease, and closes the store: the node has no resident host any more. */

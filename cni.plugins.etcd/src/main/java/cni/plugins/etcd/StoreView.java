@@ -29,7 +29,7 @@ import java.util.TreeMap;
  * <p>A single call knows the blocks that were written last. A resident host follows all blocks of
  * its node by a watch, so that an ADD needs one transaction and reads nothing.
  */
-final class PoolView implements EtcdWatch.Listener {
+final class StoreView implements EtcdWatch.Listener {
   private static final LazyLogger LOG = new LazyLogger("cni.plugins.etcd");
 
   /**
@@ -44,12 +44,12 @@ final class PoolView implements EtcdWatch.Listener {
   /** The schema, the registration and the block sizes, by key; absent ones are not contained. */
   private final Map<String, KeyValue> records = new HashMap<>();
 
-  private final Map<BlockId, Block> blocks = new TreeMap<>(PoolView::compare);
+  private final Map<BlockId, Block> blocks = new TreeMap<>(StoreView::compare);
   private long epoch;
   private boolean isLoaded;
   private boolean hasAllBlocks;
 
-  PoolView(EtcdStore store) {
+  StoreView(EtcdStore store) {
     this.store = store;
     ownBlocks = store.keys().blocks(store.network(), store.node());
   }
@@ -108,7 +108,7 @@ final class PoolView implements EtcdWatch.Listener {
   }
 
   /**
-   * Takes over what a transaction has read.
+   * Adopts what a transaction has read.
    *
    * @param keys the single keys that it has read, which do not exist if it has not found them
    * @throws CniException code 6 or 2 if a value is invalid
@@ -121,6 +121,8 @@ final class PoolView implements EtcdWatch.Listener {
         enterEpoch(StoreSchema.parse(it), response.header());
       }
     }
+    requireNoneOlder(response);
+    requireSchemaIfKnown(response);
     for (KeyValue it : response.all()) {
       missing.remove(it.key());
       put(it);
@@ -132,11 +134,36 @@ final class PoolView implements EtcdWatch.Listener {
 
   /** Forgets the blocks if the store was restored from a backup: their revisions are others. */
   private synchronized void enterEpoch(StoreSchema schema, Header header) throws CniException {
-    store.adoptEpoch(schema, header);
+    store.adopt(schema, header);
     if (schema.epoch() != epoch) {
       epoch = schema.epoch();
       blocks.clear();
       hasAllBlocks = false;
+    }
+  }
+
+  /**
+   * Marks the store as restored if a block is older than what is known of it. The revision of the
+   * store may be higher than any that this host has seen, because others have written since.
+   */
+  private void requireNoneOlder(TxnResponse response) throws CniException {
+    for (KeyValue it : response.all()) {
+      if (it.key().startsWith(ownBlocks)) {
+        long known = block(blockId(it.key())).map(Block::modRevision).orElse(0L);
+        if (it.modRevision() < known && known <= response.header().revision()) {
+          store.markRestored(response.header());
+          return;
+        }
+      }
+    }
+  }
+
+  /** Marks the store as restored if its schema was deleted: the handles may have been, too. */
+  private void requireSchemaIfKnown(TxnResponse response) throws CniException {
+    boolean isFound =
+        response.all().stream().anyMatch(it -> it.key().equals(store.keys().schema()));
+    if (!isFound && !store.seen().store().isEmpty()) {
+      store.markRestored(response.header());
     }
   }
 
@@ -188,10 +215,15 @@ final class PoolView implements EtcdWatch.Listener {
     }
   }
 
-  private void requireOwnNode() throws CniException {
-    Optional<KeyValue> node = record(store.keys().node(store.node()));
+  /**
+   * Requires that no other machine has the node's name.
+   *
+   * @throws CniException code 7 if one has
+   */
+  void requireOwnNode() throws CniException {
+    Optional<NodeRecord> node = NodeRecord.registered(record(store.keys().node(store.node())));
     if (node.isPresent()) {
-      NodeRecord.parse(node.get()).requireThisMachine(store.node());
+      node.get().requireThisMachine(store.node());
     }
   }
 
@@ -210,21 +242,29 @@ final class PoolView implements EtcdWatch.Listener {
 
   /**
    * Adds to a transaction that these records have not changed, and creates those that do not exist.
+   * A node that was released registers again.
+   *
+   * @throws CniException code 6 if the registration is invalid
    */
-  synchronized void guard(Txn txn, BlockSizes sizes) {
+  synchronized void guard(Txn txn, BlockSizes sizes) throws CniException {
     EtcdKeys keys = store.keys();
-    guard(txn, keys.schema(), StoreSchema.initial(store.epoch()).toJson());
-    guard(txn, keys.node(store.node()), NodeRecord.ofThisMachine().toJson());
-    guard(txn, keys.network(store.network()), sizes.toJson());
+    guard(
+        txn,
+        keys.schema(),
+        record(keys.schema()).isPresent(),
+        StoreSchema.initial(store.seen()).toJson());
+    String node = keys.node(store.node());
+    boolean isRegistered = NodeRecord.registered(record(node)).isPresent();
+    guard(txn, node, isRegistered, NodeRecord.ofThisMachine().toJson());
+    String network = keys.network(store.network());
+    guard(txn, network, record(network).isPresent(), sizes.toJson());
   }
 
-  private void guard(Txn txn, String key, String initial) {
-    KeyValue present = records.get(key);
-    if (present == null) {
-      txn.requireAbsent(key).then(new Op.Put(key, initial));
+  private void guard(Txn txn, String key, boolean isValid, String initial) {
+    txn.require(key, record(key).map(KeyValue::modRevision).orElse(0L));
+    if (!isValid) {
+      txn.then(new Op.Put(key, initial));
       isLoaded = false; // if the transaction succeeds, the record has to be read
-    } else {
-      txn.require(key, present.modRevision());
     }
   }
 
@@ -265,7 +305,7 @@ final class PoolView implements EtcdWatch.Listener {
           .values()
           .removeIf(
               it -> it.modRevision() <= listing.header().revision() && !read.containsKey(it.id()));
-      read.values().forEach(it -> blocks.merge(it.id(), it, PoolView::newer));
+      read.values().forEach(it -> blocks.merge(it.id(), it, StoreView::newer));
       hasAllBlocks = true;
     }
   }
@@ -274,7 +314,7 @@ final class PoolView implements EtcdWatch.Listener {
     return a.modRevision() >= b.modRevision() ? a : b;
   }
 
-  /** Takes over blocks of this node that a transaction has written; empty ones were deleted. */
+  /** Adopts blocks of this node that a transaction has written; empty ones were deleted. */
   synchronized void written(Collection<Block> changed, long revision) {
     for (Block it : changed) {
       if (it.owner().equals(store.node())) {

@@ -11,21 +11,21 @@ import java.util.concurrent.locks.ReentrantLock;
  * A network's store, opened: what a call works with. Calls of one process that write run one after
  * the other, because they would make each other's transactions fail.
  */
-class Pool implements AutoCloseable {
+class StoreSession implements AutoCloseable {
   private final EtcdStore store;
-  private final PoolView view;
+  private final StoreView view;
   private final ReentrantLock lock = new ReentrantLock(true);
 
-  Pool(EtcdStore store) {
+  StoreSession(EtcdStore store) {
     this.store = store;
-    view = new PoolView(store);
+    view = new StoreView(store);
   }
 
   EtcdStore store() {
     return store;
   }
 
-  PoolView view() {
+  StoreView view() {
     return view;
   }
 
