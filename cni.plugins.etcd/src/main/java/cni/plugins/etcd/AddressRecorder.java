@@ -67,9 +67,7 @@ final class AddressRecorder {
   boolean recordAll() throws CniException {
     EtcdStore store = session.store();
     Map<AttachmentId, Handle> known = new HashMap<>();
-    store
-        .readHandles(store.keys().handles(store.network(), store.node()), deadline)
-        .forEach(it -> known.put(it.attachment(), it));
+    store.readHandles(deadline).forEach(it -> known.put(it.attachment(), it));
     boolean isComplete = true;
     for (ActiveAttachment it : host.attachments()) {
       if (it.network().equals(store.network())) {

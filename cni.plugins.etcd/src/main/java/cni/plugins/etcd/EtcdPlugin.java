@@ -101,13 +101,11 @@ public final class EtcdPlugin implements ResidentPlugin, UpdatablePlugin, Cluste
   public void delete(AttachmentRequest request) throws CniException {
     Deadline deadline = request.context().deadline();
     try (StoreSession session = sessions.open(StoreConfig.parse(request.config()))) {
-      session.exclusively(
+      session.runExclusively(
           deadline,
-          () -> {
-            new HandleRelease(session.store(), session.view(), deadline)
-                .release(request.attachment().id());
-            return session;
-          });
+          () ->
+              new HandleRelease(session.store(), session.view(), deadline)
+                  .release(request.attachment().id()));
     }
   }
 
@@ -119,12 +117,7 @@ public final class EtcdPlugin implements ResidentPlugin, UpdatablePlugin, Cluste
     try (StoreSession session = sessions.open(config)) {
       var collector =
           new HandleCollector(session.store(), session.view(), config.gcGrace(), deadline);
-      session.exclusively(
-          deadline,
-          () -> {
-            collector.collect(request.valid());
-            return session;
-          });
+      session.runExclusively(deadline, () -> collector.collect(request.valid()));
     }
   }
 

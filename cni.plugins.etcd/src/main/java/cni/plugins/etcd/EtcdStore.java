@@ -149,14 +149,13 @@ final class EtcdStore implements AutoCloseable {
   }
 
   /**
-   * Reads the attachments of a node, or of all nodes.
+   * Reads the attachments of this node.
    *
-   * @param prefix {@link EtcdKeys#handles}
    * @throws CniException as EtcdClient throws; code 6 if a value is invalid
    */
-  List<Handle> readHandles(String prefix, Deadline deadline) throws CniException {
+  List<Handle> readHandles(Deadline deadline) throws CniException {
     List<Handle> handles = new ArrayList<>();
-    for (KeyValue it : list(prefix, deadline).keys()) {
+    for (KeyValue it : list(keys().handles(network(), node()), deadline).keys()) {
       handles.add(parseHandle(it));
     }
     return handles;
@@ -201,6 +200,11 @@ final class EtcdStore implements AutoCloseable {
     return nodes;
   }
 
+  /** Returns the name that addresses are kept for. */
+  String nameOf(KeptAddresses kept) {
+    return kept.key().substring(keys().stickies(network()).length());
+  }
+
   /**
    * Returns who holds an address, for a message.
    *
@@ -224,8 +228,7 @@ final class EtcdStore implements AutoCloseable {
     for (KeyValue it : stored.get(1)) {
       KeptAddresses kept = KeptAddresses.parse(it);
       if (kept.addresses().stream().anyMatch(held -> held.address().equals(address))) {
-        return Optional.of(
-            "the name " + kept.key().substring(keys().stickies(network()).length()) + " (sticky)");
+        return Optional.of("the name " + nameOf(kept) + " (sticky)");
       }
     }
     return Optional.empty();

@@ -91,10 +91,7 @@ final class HandleComparison {
       String key = store.keys().handle(store.network(), store.node(), id);
       String node = store.keys().node(store.node());
       TxnResponse response = store.commit(Txn.read(new Op.Get(key), new Op.Get(node)), deadline());
-      Optional<NodeRecord> registration = NodeRecord.registered(response.get(1));
-      if (registration.isPresent()) {
-        registration.get().requireThisMachine(store.node());
-      }
+      NodeRecord.requireThisMachine(response.get(1), store.node());
       Optional<KeyValue> stored = response.get(0);
       return stored.isPresent()
           ? Optional.of(Handle.parse(id, store.node(), stored.get()))
@@ -130,12 +127,8 @@ final class HandleComparison {
   private void release() throws CniException {
     Deadline deadline = desired.context().forCleanup().deadline();
     try (StoreSession session = sessions.open(config.store())) {
-      session.exclusively(
-          deadline,
-          () -> {
-            new HandleRelease(session.store(), session.view(), deadline).release(id);
-            return session;
-          });
+      session.runExclusively(
+          deadline, () -> new HandleRelease(session.store(), session.view(), deadline).release(id));
     }
   }
 
@@ -158,12 +151,9 @@ final class HandleComparison {
 
   private void reserve(Handle handle, List<InetAddress> unreserved) throws CniException {
     try (StoreSession session = sessions.open(config.store())) {
-      session.exclusively(
+      session.runExclusively(
           deadline(),
-          () -> {
-            new HandleReservation(session.store(), handle, deadline()).reserve(unreserved);
-            return session;
-          });
+          () -> new HandleReservation(session.store(), handle, deadline()).reserve(unreserved));
     }
   }
 

@@ -63,7 +63,7 @@ final class HostLocalImport {
     EtcdStore store = session.store();
     Map<AttachmentId, Set<InetAddress>> known = new HashMap<>();
     store
-        .readHandles(store.keys().handles(store.network(), store.node()), deadline)
+        .readHandles(deadline)
         .forEach(it -> known.put(it.attachment(), Set.copyOf(it.addressList())));
     int imported = 0;
     ErrorCode code = ErrorCode.INVALID_CONFIG;

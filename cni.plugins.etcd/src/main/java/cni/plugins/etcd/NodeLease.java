@@ -150,10 +150,7 @@ final class NodeLease {
         store.commit(
             Txn.read(new Op.Get(keys.schema()), new Op.Get(keys.node(store.node()))), deadline);
     Optional<KeyValue> registration = read.get(1);
-    Optional<NodeRecord> node = NodeRecord.registered(registration);
-    if (node.isPresent()) {
-      node.get().requireThisMachine(store.node());
-    }
+    NodeRecord.requireThisMachine(registration, store.node());
     if (read.get(0).isEmpty()) {
       return new Known(Optional.empty(), registration); // the first ADD creates the store
     }

@@ -126,11 +126,19 @@ record NodeRecord(String machine, Instant since, State state, Map<String, Long> 
   }
 
   /**
-   * Requires that the registration is of this machine.
+   * Requires that a node's registration, if it has one, is of this machine.
    *
-   * @throws CniException code 7 if another machine has the same name
+   * @param stored the registration
+   * @throws CniException code 7 if another machine has the same name; code 6 if it is invalid
    */
-  void requireThisMachine(String node) throws CniException {
+  static void requireThisMachine(Optional<KeyValue> stored, String node) throws CniException {
+    Optional<NodeRecord> registered = registered(stored);
+    if (registered.isPresent()) {
+      registered.get().requireThisMachine(node);
+    }
+  }
+
+  private void requireThisMachine(String node) throws CniException {
     String own = machineId();
     if (!machine.isEmpty() && !own.isEmpty() && !machine.equals(own)) {
       throw new CniException(

@@ -55,7 +55,7 @@ final class NodeRelease {
     boolean isKnown = marked.isPresent();
     for (String network : networks()) {
       EtcdStore ofNode = store.of(node, network);
-      List<Handle> handles = ofNode.readHandles(store.keys().handles(network, node), deadline);
+      List<Handle> handles = ofNode.readHandles(deadline);
       if (marked.isEmpty() && !force && !handles.isEmpty()) {
         throw mayRun(node, "it is not registered");
       }

@@ -117,7 +117,9 @@ final class StoreReport {
       }
     }
     for (KeptAddresses names : kept) {
-      names.addresses().forEach(it -> add(it.address(), "the name " + nameOf(names), holders));
+      names
+          .addresses()
+          .forEach(it -> add(it.address(), "the name " + store.nameOf(names), holders));
     }
     return holders;
   }
@@ -149,10 +151,6 @@ final class StoreReport {
         .flatMap(set -> set.rangeOf(address))
         .filter(range -> range.gateway().equals(address))
         .isPresent();
-  }
-
-  private String nameOf(KeptAddresses kept) {
-    return kept.key().substring(store.keys().stickies(store.network()).length());
   }
 
   /** Reports addresses that are reserved in a block but held by nothing. */
@@ -287,7 +285,7 @@ final class StoreReport {
       holders.add(
           new AddressReport.Holder(
               Optional.empty(),
-              Optional.of(nameOf(it)),
+              Optional.of(store.nameOf(it)),
               Optional.empty(),
               it.addresses().stream().map(ReservedAddress::address).toList(),
               Optional.of(it.since())));

@@ -56,6 +56,25 @@ class StoreSession implements AutoCloseable {
     }
   }
 
+  /** A call that writes and returns nothing. */
+  interface Action {
+    void run() throws CniException;
+  }
+
+  /**
+   * Runs an action when no other call of this process writes.
+   *
+   * @throws CniException as {@link #exclusively}
+   */
+  void runExclusively(Deadline deadline, Action action) throws CniException {
+    exclusively(
+        deadline,
+        () -> {
+          action.run();
+          return this;
+        });
+  }
+
   /** Ends the use by one call, and remembers the revision that it has seen. */
   @Override
   public void close() {

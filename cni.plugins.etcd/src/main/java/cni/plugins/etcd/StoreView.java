@@ -221,10 +221,7 @@ final class StoreView implements EtcdWatch.Listener {
    * @throws CniException code 7 if one has
    */
   void requireOwnNode() throws CniException {
-    Optional<NodeRecord> node = NodeRecord.registered(record(store.keys().node(store.node())));
-    if (node.isPresent()) {
-      node.get().requireThisMachine(store.node());
-    }
+    NodeRecord.requireThisMachine(record(store.keys().node(store.node())), store.node());
   }
 
   /**

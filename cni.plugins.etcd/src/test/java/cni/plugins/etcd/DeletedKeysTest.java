@@ -7,8 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.CniException;
-import cni.api.Differences;
-import cni.api.UpdateRequest;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -85,7 +83,7 @@ class DeletedKeysTest {
     etcd.etcdctl("del", "--prefix", "/test/claims/");
     CniException e = assertThrows(CniException.class, () -> a.check("c1", addresses));
     assertTrue(e.getMessage().contains("free in etcd's block"), e::getMessage);
-    repair(addresses);
+    a.repair("c1", addresses);
     a.check("c1", addresses);
     assertEquals(List.of(), problems(b));
     assertThrows(CniException.class, () -> b.add("c2", Map.of("IP", addresses.getFirst())));
@@ -99,7 +97,7 @@ class DeletedKeysTest {
     etcd.etcdctl("del", "--prefix", "/test/blocks/");
     List<String> problems = problems(b);
     assertTrue(problems.getLast().contains("cni repair"), problems::toString);
-    repair(addresses);
+    a.repair("c1", addresses);
     a.check("c1", addresses);
     assertEquals(List.of(), problems(b));
   }
@@ -109,20 +107,10 @@ class DeletedKeysTest {
     List<String> addresses = a.add("c1");
     etcd.etcdctl("del", "--prefix", "/test/handles/");
     assertThrows(CniException.class, () -> a.check("c1", addresses));
-    repair(addresses);
+    a.repair("c1", addresses);
     a.check("c1", addresses);
     assertEquals(List.of(), problems(b));
     assertThrows(CniException.class, () -> b.add("c2", Map.of("IP", addresses.getFirst())));
-  }
-
-  private void repair(List<String> addresses) throws Exception {
-    var request = UpdateRequest.unchanged(a.requestWithResult("c1", addresses));
-    try (var differences = new Differences()) {
-      a.plugin().compare(request, differences);
-      for (Differences.Difference it : differences.list()) {
-        it.change().orElseThrow().apply().run();
-      }
-    }
   }
 
   @Test

@@ -156,7 +156,7 @@ class NodeReleaseTest {
       String key = store.keys().node("a");
       long registered =
           store.commit(Txn.read(new Op.Get(key)), deadline).get(0).orElseThrow().modRevision();
-      List<Handle> handles = store.readHandles(store.keys().handles("n", "a"), deadline);
+      List<Handle> handles = store.readHandles(deadline);
       etcd.etcdctl("put", key, NodeRecord.ofThisMachine().toJson());
       var release =
           new HandleRelease(store, new StoreView(store), deadline)

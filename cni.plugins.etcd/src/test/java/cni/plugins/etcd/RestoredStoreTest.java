@@ -7,8 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import cni.api.CniException;
-import cni.api.Differences;
-import cni.api.UpdateRequest;
 import cni.plugins.etcd.client.TxnResponse.Header;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -78,7 +76,7 @@ class RestoredStoreTest {
     CniException early =
         assertThrows(CniException.class, () -> b.plugin().resume(b.networkRequest(), false));
     assertTrue(early.getMessage().contains("a, b"), early::getMessage);
-    repair(a, "c2", lost);
+    a.repair("c2", lost);
     a.check("c2", lost);
     assertTrue(b.plugin().resume(b.networkRequest(), true));
     assertFalse(b.plugin().resume(b.networkRequest(), true));
@@ -88,19 +86,6 @@ class RestoredStoreTest {
       assertFalse(fresh.contains(lost.getLast()), fresh::toString);
     }
     a.status();
-  }
-
-  /** Repairs as {@code cni repair} does. */
-  private static void repair(TestNode node, String container, List<String> addresses)
-      throws Exception {
-    try (var differences = new Differences()) {
-      node.plugin()
-          .compare(
-              UpdateRequest.unchanged(node.requestWithResult(container, addresses)), differences);
-      for (Differences.Difference it : differences.list()) {
-        it.change().orElseThrow().apply().run();
-      }
-    }
   }
 
   @Test

@@ -11,6 +11,7 @@ import cni.api.Cidr;
 import cni.api.CniException;
 import cni.api.ConfigObject;
 import cni.api.Deadline;
+import cni.api.Differences;
 import cni.api.Dns;
 import cni.api.ErrorCode;
 import cni.api.GcRequest;
@@ -19,6 +20,7 @@ import cni.api.Json;
 import cni.api.NetworkRequest;
 import cni.api.PluginConfig;
 import cni.api.Result;
+import cni.api.UpdateRequest;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
@@ -148,6 +150,17 @@ record TestNode(
   /** Checks a container that has these addresses. */
   void check(String container, List<String> addresses) throws CniException {
     plugin.check(requestWithResult(container, addresses));
+  }
+
+  /** Repairs a container that has these addresses, as {@code cni repair} does. */
+  void repair(String container, List<String> addresses) throws Exception {
+    var request = UpdateRequest.unchanged(requestWithResult(container, addresses));
+    try (var differences = new Differences()) {
+      plugin.compare(request, differences);
+      for (Differences.Difference it : differences.list()) {
+        it.change().orElseThrow().apply().run();
+      }
+    }
   }
 
   /** Returns a request for a container whose ADD had these addresses as its result. */
